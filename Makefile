@@ -1,0 +1,66 @@
+# Everything a newcomer needs: `make train` and `make test` set up by themselves.
+# ARGS passes overrides on:  make train ARGS="model=vit balance=oversample"
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+UV := .bootstrap/bin/uv
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train test check lint types format wheel-check lock clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## create .venv and install what requirements.lock names
+
+# uv installs everything in half a minute; where it cannot be had, pip does the same in some minutes.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "heritage needs Python 3.11 or newer; name one: make setup PYTHON=python3.12" >&2; exit 2; }
+	test -x $(UV) || { $(PYTHON) -m venv .bootstrap && .bootstrap/bin/pip install --quiet uv; } || true
+	if test -x $(UV); then \
+		$(UV) venv --quiet --clear --python $(PYTHON) $(VENV) \
+		&& $(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock \
+		&& $(UV) pip install --quiet --python $(BIN)/python --no-deps -e .; \
+	else \
+		$(PYTHON) -m venv --clear $(VENV) \
+		&& $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock \
+		&& $(BIN)/python -m pip install --quiet --no-deps -e .; \
+	fi
+	@touch $@
+
+train: $(STAMP) ## train on the demo set and print the report's path (ARGS="model=vit balance=oversample")
+	$(BIN)/python -m heritage.train $(ARGS)
+
+test: $(STAMP) ## run the fast tests
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+check: lint types $(STAMP) ## run what CI runs: lint, types, all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(STAMP) ## look for faults of style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) ## check types
+	$(BIN)/mypy
+
+format: $(STAMP) ## format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheel-check: $(STAMP) ## build the wheel, install it in a clean environment, run it from a temporary folder
+	$(BIN)/python -m pytest tests/test_wheel.py
+
+lock: ## resolve requirements.lock anew
+	test -x $(UV) || { $(PYTHON) -m venv .bootstrap && .bootstrap/bin/pip install --quiet uv; }
+	$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade --quiet \
+		--generate-hashes --no-emit-index-url --no-emit-find-links \
+		--custom-compile-command "make lock" --output-file requirements.lock
+
+clean: ## remove environments and caches (not outputs/)
+	rm -rf $(VENV) .bootstrap .mypy_cache .ruff_cache .pytest_cache dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
