@@ -1,0 +1,34 @@
+"""`python -m heritage` and the script `heritage`: list the commands, or run one."""
+
+from __future__ import annotations
+
+import sys
+
+from heritage.commands import COMMANDS, EXIT_FAULT, load, usage
+from heritage.taxonomy import nearest
+
+
+def main() -> None:
+    """Run `heritage <command> …`; without a command, list them."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage(), end="")
+        return
+    if arguments[0] == "--version":
+        from heritage import __version__
+
+        print(__version__)
+        return
+    verb = arguments[0]
+    if verb not in COMMANDS:
+        near = nearest(verb, COMMANDS)
+        hint = f"did you mean '{near}'?" if near else f"choose from {', '.join(COMMANDS)}"
+        print(f"heritage: no command '{verb}'; {hint}", file=sys.stderr)
+        sys.exit(EXIT_FAULT)
+    # Hydra reads sys.argv itself.
+    sys.argv = [f"heritage {verb}", *arguments[1:]]
+    load(verb)()
+
+
+if __name__ == "__main__":
+    main()

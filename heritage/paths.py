@@ -1,0 +1,63 @@
+"""Where things are: the configuration files, and files written so that no half of one is ever seen."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from heritage.errors import ConfigError
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def config_dir() -> Path:
+    """Return the folder of configuration files.
+
+    An installed wheel carries it inside the package, a checkout beside it.
+
+    Raises:
+        ConfigError: Neither place has it (a damaged installation).
+    """
+    for folder in (PACKAGE / "conf", PACKAGE.parent / "conf"):
+        if (folder / "train.yaml").is_file():
+            return folder
+    raise ConfigError(
+        "the configuration files are missing", where=PACKAGE, remedy="install the package again"
+    )
+
+
+@contextlib.contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``target`` that becomes it when the block ends well.
+
+    The data are synced before the rename, so a crash leaves the old file or the new one, whole.
+    A failure inside the block removes the temporary file and leaves the old one untouched.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a text file atomically, as UTF-8."""
+    with atomic_path(target) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _umask() -> int:
+    # mkstemp makes files private; there is no way to read the mask but to set it.
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,186 @@
+"""Bytes of any picture to RGB pixels, fast for JPEG and safe for whatever a stranger sends.
+
+JPEG goes through libjpeg-turbo (simplejpeg), which can decode at 1/2, 1/4 or 1/8 size for the price of
+the smaller picture; everything else, and every JPEG it cannot read (CMYK, odd subsampling), goes
+through Pillow. EXIF orientation and colour profiles are honoured on both ways: what comes out is sRGB.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from heritage.errors import ImageError
+
+MAX_PIXELS = 89_478_485
+"""Pictures with more pixels are refused before decoding (Pillow's own limit: 256 MiB of RGB)."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+"""The formats Pillow may try: its rarer decoders are not for strangers' files."""
+
+_ORIENTATION = 274  # the EXIF tag
+_HEAD = 65_536  # an APP1 segment is at most this long, and stands first
+_APP2, _START_OF_SCAN, _END_OF_IMAGE = 0xE2, 0xDA, 0xD9
+_PROFILE = b"ICC_PROFILE\x00"
+
+# Modes whose pixels a profile can be applied to; palettes are left as they are.
+_PROFILED = ("RGB", "RGBA", "CMYK", "L")
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def decode(data: bytes, *, name: object = None, at_least: int | None = None) -> Pixels:
+    """Decode a picture.
+
+    Args:
+        data: The file's content.
+        name: What to call it in messages.
+        at_least: Where a reduced JPEG will do: neither side becomes shorter than this many pixels
+            (a smaller picture is not enlarged).
+
+    Returns:
+        RGB pixels of shape (height, width, 3).
+
+    Raises:
+        ImageError: Not a picture of a known format, damaged, or larger than `MAX_PIXELS`.
+    """
+    if data[:3] == b"\xff\xd8\xff":
+        pixels = _decode_jpeg(data, name, at_least)
+        if pixels is not None:
+            return pixels
+    return _decode_other(data, name)
+
+
+def encode_jpeg(pixels: Pixels, *, quality: int = 92) -> bytes:
+    """Encode RGB pixels of shape (height, width, 3) as a JPEG with 4:2:0 chroma."""
+    encoded: bytes = simplejpeg.encode_jpeg(
+        np.ascontiguousarray(pixels), quality=quality, colorspace="RGB", colorsubsampling="420"
+    )
+    return encoded
+
+
+def _decode_jpeg(data: bytes, name: object, at_least: int | None) -> Pixels | None:
+    try:
+        height, width, _, _ = simplejpeg.decode_jpeg_header(data)
+        _refuse_bomb(width, height, name)
+        pixels: Pixels = simplejpeg.decode_jpeg(
+            data, colorspace="RGB", min_height=at_least or 0, min_width=at_least or 0
+        )
+    except ValueError:
+        return None  # Pillow reads more kinds, and knows better what is wrong
+    if profile := _jpeg_profile(data):
+        pixels = np.asarray(_to_srgb(Image.fromarray(pixels), profile))
+    return _turn(pixels, _orientation(data))
+
+
+def _decode_other(data: bytes, name: object) -> Pixels:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                _refuse_bomb(image.width, image.height, name)
+                return _rgb(ImageOps.exif_transpose(image))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(f"more than {MAX_PIXELS:,} pixels", where=name, remedy="make it smaller") from error
+    except UnidentifiedImageError as error:
+        raise ImageError(
+            "not a picture of a known format", where=name, remedy="remove or replace it"
+        ) from error
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        # Pillow's decoders raise all of these on damaged files.
+        raise ImageError(f"damaged picture ({error})", where=name, remedy="remove or replace it") from error
+
+
+def _rgb(image: Image.Image) -> Pixels:
+    if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
+        return _grey_of_many_levels(image)
+    profile = image.info.get("icc_profile")
+    if profile and image.mode in _PROFILED:
+        image = _to_srgb(image, profile)
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        # Cut-outs of artefacts are meant to be seen on paper, not on black.
+        cutout = image.convert("RGBA")
+        paper = Image.new("RGBA", cutout.size, "white")
+        image = Image.alpha_composite(paper, cutout)
+    return np.asarray(image.convert("RGB"))
+
+
+def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """Convert from an embedded profile; sRGB, and one that cannot be used, leave the picture as it is."""
+    transform = _transform(bytes(profile), image.mode)
+    return image if transform is None else (ImageCms.applyTransform(image, transform) or image)
+
+
+@functools.lru_cache(maxsize=64)
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if mode != "CMYK" and "srgb" in ImageCms.getProfileDescription(source).lower():
+            return None
+        target = "RGBA" if mode == "RGBA" else "RGB"
+        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, target)
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None  # damaged or foreign metadata do not make the pixels unreadable
+
+
+def _jpeg_profile(data: bytes) -> bytes | None:
+    """Return the colour profile of a JPEG, put together from its segments (ICC.1:2022, annex B.4)."""
+    parts: dict[int, bytes] = {}
+    place = 2
+    while place + 4 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker in (_START_OF_SCAN, _END_OF_IMAGE):
+            break
+        if marker == 0xFF:  # a fill byte
+            place += 1
+            continue
+        end = place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+        body = place + 4 + len(_PROFILE)
+        if marker == _APP2 and data[place + 4 : body] == _PROFILE and body < end:
+            parts[data[body]] = data[body + 2 : end]
+        place = end
+    return b"".join(parts[number] for number in sorted(parts)) or None
+
+
+def _grey_of_many_levels(image: Image.Image) -> Pixels:
+    levels = np.asarray(image).astype(np.float64)
+    top = 65535.0 if levels.max(initial=0.0) > 255.0 else 255.0
+    grey = np.clip(levels * (255.0 / top), 0, 255).round().astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def _refuse_bomb(width: int, height: int, name: object) -> None:
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            f"{width}×{height} is more than {MAX_PIXELS:,} pixels", where=name, remedy="make it smaller"
+        )
+
+
+def _orientation(data: bytes) -> int:
+    head = data[:_HEAD]
+    if b"Exif\x00\x00" not in head:
+        return 1
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+            value: Any = image.getexif().get(_ORIENTATION, 1)
+    except (OSError, ValueError, SyntaxError):
+        return 1  # damaged metadata do not make the pixels unreadable
+    return value if value in range(1, 9) else 1
+
+
+def _turn(pixels: Pixels, orientation: int) -> Pixels:
+    """Undo an EXIF orientation (1 to 8)."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)

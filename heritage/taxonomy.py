@@ -1,0 +1,100 @@
+"""The classes, the museums, and the file-name convention ``CLASSID_MUSEUM_UNIQUEID.jpg``.
+
+The convention is the thesis's: ``1_LOUVRE_26784283.jpg`` is class 1 (egyptian), from the Louvre, and
+its unique id leads back to the museum's record. Class ids on disk count from 1; targets in tensors
+count from 0, in the order of the class list.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from heritage.errors import ManifestError
+
+CLASSES: tuple[str, ...] = ("egyptian", "grecoroman", "orient", "islam", "byzantium", "asian")
+"""The thesis's six civilisations; the class id of each is its position, counted from 1."""
+
+MUSEUMS: dict[str, str] = {
+    "LOUVRE": "Musée du Louvre, Paris",
+    "MET": "The Metropolitan Museum of Art, New York",
+    "CLEVELAND": "The Cleveland Museum of Art",
+    "DEMO": "The built-in demo museum",
+}
+"""Museum codes as they appear in file names, and the names people know them by."""
+
+IMAGE_SUFFIXES: frozenset[str] = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
+)
+
+_NAME = re.compile(r"^(?P<class_id>[1-9]\d*)_(?P<museum>[A-Z][A-Z0-9]*)_(?P<unique_id>[^/\\\s]+)$")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageName:
+    """What a file name of the convention says."""
+
+    class_id: int
+    museum: str
+    unique_id: str
+
+    def __str__(self) -> str:
+        return f"{self.class_id}_{self.museum}_{self.unique_id}"
+
+
+def parse_image_name(stem: str) -> ImageName:
+    """Read a file's stem, ``"1_LOUVRE_26784283"``.
+
+    Raises:
+        ManifestError: The stem does not follow the convention.
+    """
+    match = _NAME.match(stem)
+    if match is None:
+        raise ManifestError(
+            f"'{stem}' is not named CLASSID_MUSEUM_UNIQUEID",
+            remedy="rename it (for example 1_LOUVRE_26784283.jpg) or give its class in a column",
+        )
+    return ImageName(int(match["class_id"]), match["museum"], match["unique_id"])
+
+
+def class_of_id(class_id: int, classes: Sequence[str]) -> str:
+    """Return the class that a file name's id stands for.
+
+    Raises:
+        ManifestError: No class has that id.
+    """
+    if not 1 <= class_id <= len(classes):
+        raise ManifestError(
+            f"class id {class_id} is outside the class list 1..{len(classes)} ({', '.join(classes)})",
+            remedy="correct the file name or set data.classes",
+        )
+    return classes[class_id - 1]
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known name most like ``word``, or None where none is close."""
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def require_known_classes(found: Iterable[str], classes: Sequence[str], where: object) -> None:
+    """Refuse class names that the class list lacks, naming the nearest right one.
+
+    Raises:
+        ManifestError: At least one name is unknown.
+    """
+    unknown = sorted(set(found) - set(classes))
+    if not unknown:
+        return
+    hints = [
+        f"'{name}'" + (f" (did you mean {near}?)" if (near := nearest(name, classes)) else "")
+        for name in unknown[:5]
+    ]
+    more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+    raise ManifestError(
+        f"unknown class {', '.join(hints)}{more}",
+        where=where,
+        remedy=f"data.classes has {', '.join(classes)}: rename the class or extend that list",
+    )
