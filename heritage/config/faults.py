@@ -1,0 +1,147 @@
+"""Mistakes in a configuration, each said in one line with the nearest right name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+
+from heritage.errors import ConfigError
+from heritage.paths import config_dir
+from heritage.taxonomy import nearest
+
+_UNKNOWN_KEY = re.compile(r"Could not override '(?P<key>[^']+)'")
+_UNKNOWN_IN_FILE = re.compile(r"Key '(?P<key>[^']+)' not in '(?P<schema>\w+)'")
+_UNKNOWN_GROUP = re.compile(r"Could not override '(?P<group>[^']+)'\.\s*No match in the defaults list")
+_VALUE = re.compile(r"Error merging override (?P<override>\S+)")
+
+
+class FaultyConfigError(ConfigError):
+    """Several faults of one configuration, found in one pass.
+
+    Attributes:
+        faults: One line each.
+    """
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__(" | ".join(self.faults))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return FaultyConfigError, (self.faults,)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``"did you mean 'x'?"``, or the list to choose from where nothing is close."""
+    names = sorted(known)
+    near = nearest(word, names)
+    if near:
+        return f"did you mean '{near}'?"
+    return f"choose from {', '.join(names)}" if names else "it takes no keys"
+
+
+def explain_composition_error(fault: BaseException, verb: str, overrides: Sequence[str]) -> list[str]:
+    """Say what Hydra or OmegaConf refused, in lines with the nearest right names.
+
+    Where the cause is an unknown key, all unknown keys of the command line are named at once.
+
+    Args:
+        fault: The exception that composing raised.
+        verb: The command.
+        overrides: The overrides of its command line.
+    """
+    text = str(fault)
+    if isinstance(fault, MissingConfigException) and fault.missing_cfg_file:
+        return [_missing_file(fault, text)]
+    if isinstance(fault, OverrideParseException):
+        return [f"cannot read '{fault.override}' ({_first_line(text)}); write key=value"]
+    if _UNKNOWN_KEY.search(text):
+        return _unknown_overrides(verb, overrides) or [f"{_first_line(text)} {_first_line(str(fault.__cause__))}"]
+    if found := _UNKNOWN_IN_FILE.search(text):
+        known = [str(key) for key in _compose(verb, [])]
+        hint = did_you_mean(found["key"], known)
+        return [f"a configuration file sets '{found['key']}', which {verb} does not have; {hint}"]
+    if found := _VALUE.search(text):
+        return [f"{found['override']}: {_first_line(str(fault.__cause__ or text))}"]
+    cause = f" ({_first_line(str(fault.__cause__))})" if fault.__cause__ else ""
+    return [_first_line(text) + cause]
+
+
+def options(group: str) -> list[str]:
+    """Return the names of a group's configuration files."""
+    return sorted(path.stem for path in (config_dir() / group).glob("*.yaml"))
+
+
+def groups() -> list[str]:
+    """Return the names of all groups, nested ones as ``balance/weighting``."""
+    root = config_dir()
+    return sorted({path.parent.relative_to(root).as_posix() for path in root.rglob("*.yaml")} - {"."})
+
+
+def _missing_file(fault: MissingConfigException, text: str) -> str:
+    name = str(fault.missing_cfg_file)
+    group, _, option = name.rpartition("/")
+    if not group or not fault.options:
+        return _first_line(text)
+    return f"{group}={option}: there is no such {group}; {did_you_mean(option, fault.options)}"
+
+
+def _unknown_overrides(verb: str, overrides: Sequence[str]) -> list[str]:
+    known_groups = groups()
+    choices = [word for word in overrides if _key(word) in known_groups]
+    try:
+        cfg = _compose(verb, choices)
+    except HydraException:
+        cfg = _compose(verb, [])
+    faults = []
+    for word in overrides:
+        key = _key(word)
+        if word[0] in "+~" or key in known_groups or key.startswith("hydra") or _has(cfg, key):
+            continue
+        faults.append(f"{word}: {_explain_unknown(cfg, key, known_groups)}")
+    return faults + [
+        f"{word}: {group} is chosen by an addition: write +{word}"
+        for word in choices
+        if word[0] not in "+~" and (group := _key(word)) in ("experiment", "sweep")
+    ]
+
+
+def _explain_unknown(cfg: DictConfig, key: str, known_groups: Sequence[str]) -> str:
+    parent, _, leaf = key.rpartition(".")
+    while parent and not _has(cfg, parent):
+        parent, _, leaf = parent.rpartition(".")
+    node: Any = OmegaConf.select(cfg, parent) if parent else cfg
+    if not isinstance(node, DictConfig):
+        return f"'{parent}' is a value, not a group of keys"
+    names = [str(name) for name in node if name != "_target_"]
+    if not parent:
+        names += known_groups
+    place = f"'{parent}'" if parent else "the configuration"
+    return f"{place} has no key '{leaf}'; {did_you_mean(leaf, names)}"
+
+
+def _compose(verb: str, overrides: Sequence[str]) -> DictConfig:
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(Path(config_dir()).absolute()), version_base="1.3"):
+        return compose(verb, overrides=list(overrides))
+
+
+def _has(cfg: DictConfig, key: str) -> bool:
+    parent, _, leaf = key.rpartition(".")
+    node = OmegaConf.select(cfg, parent, throw_on_missing=False) if parent else cfg
+    return isinstance(node, DictConfig) and leaf in node.keys()  # noqa: SIM118  `in node` is false for ???
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0].partition("@")[0]
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0].strip()

@@ -1,0 +1,105 @@
+"""The top level of each command's configuration, typed.
+
+Hydra merges these with the YAML file of the same command: a misspelt key at the top level or a value
+of the wrong type is refused while composing, wherever it stands. What lies inside a group is checked
+by `heritage.config.validate` against the signature that its ``_target_`` names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+
+@dataclass
+class PathsConfig:
+    """Where a run reads and writes."""
+
+    outputs: str = MISSING  # everything a run writes goes below it
+    data: str = MISSING  # where data sets are looked for and the demo set is cached
+    run: str = MISSING  # this run's folder
+
+
+@dataclass
+class BalanceConfig:
+    """The independent axes of a remedy for class imbalance."""
+
+    sampling: Any = MISSING  # which images an epoch shows, and how often
+    weighting: Any = MISSING  # how much each class counts in the loss
+    loss: Any = MISSING  # the loss function
+
+
+@dataclass
+class TrainConfig:
+    """`heritage.train`."""
+
+    seed: int = MISSING
+    paths: PathsConfig = MISSING
+    data: Any = MISSING
+    augment: Any = MISSING
+    balance: BalanceConfig = MISSING
+    model: Any = MISSING
+    optimizer: Any = MISSING
+    scheduler: Any = MISSING
+    trainer: Any = MISSING
+    callbacks: Any = MISSING
+    logger: Any = MISSING
+    resume: Any = MISSING
+
+
+@dataclass
+class CollectConfig:
+    """`heritage.collect`."""
+
+    paths: PathsConfig = MISSING
+    source: Any = MISSING
+    collection: Any = MISSING
+    client: Any = MISSING
+    cache: Any = MISSING
+    name: str = MISSING
+    folder: str = MISSING
+    classes: Any = MISSING
+    limit: Any = MISSING
+    views: int = MISSING
+    size: str = MISSING
+    min_side: int = MISSING
+    placeholders: Any = MISSING
+    seed: int = MISSING
+    ids: Any = MISSING
+    since: Any = MISSING
+    retry: Any = MISSING
+    refresh: bool = MISSING
+    dry_run: bool = MISSING
+    report: Any = MISSING
+
+
+@dataclass
+class CurateConfig:
+    """`heritage.curate`."""
+
+    paths: PathsConfig = MISSING
+    raw: Any = MISSING
+    name: str = MISSING
+    out: str = MISSING
+    classes: Any = MISSING
+    overrides: Any = MISSING
+    cleaning: Any = MISSING
+    duplicates: Any = MISSING
+    groups: Any = MISSING
+    split: Any = MISSING
+    resize: Any = MISSING
+    pack: bool = MISSING
+    workers: Any = MISSING
+
+
+SCHEMAS: dict[str, type] = {"collect": CollectConfig, "curate": CurateConfig, "train": TrainConfig}
+
+
+def register_schemas() -> None:
+    """Store each command's schema where its YAML file finds it, as ``<command>_schema``."""
+    store = ConfigStore.instance()
+    for verb, schema in SCHEMAS.items():
+        store.store(name=f"{verb}_schema", node=schema, provider="heritage")

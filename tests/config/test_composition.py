@@ -1,0 +1,122 @@
+"""Every configuration file composes, validates and says what it is."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
+
+from heritage.commands import COMMANDS
+from heritage.config.faults import FaultyConfigError
+from heritage.config.schema import register_schemas
+from heritage.config.validate import validate
+from heritage.paths import config_dir
+
+ROOT = config_dir()
+FILES = sorted(ROOT.rglob("*.yaml"))
+
+NEEDED = {
+    "data/met_ceramics": ["data.root=/data"],
+    "data/folder": ["data.root=/data"],
+    "data/table": ["data.root=/data"],
+    "data/class_folders": ["data.root=/data"],
+    "data/split/column": ["data.split.test=[MET]"],
+    "balance/weighting/by_hand": ["balance.weighting.weights={islam: 2}"],
+    "model/timm": ["model.name=resnet10t.c3_in1k"],
+}
+"""What a user must add, since no default makes sense."""
+
+
+def composed(verb: str, overrides: list[str]) -> DictConfig:
+    register_schemas()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(ROOT), version_base="1.3"):
+        cfg = compose(verb, overrides=[*overrides, "paths.run=/run"], return_hydra_config=True)
+        cfg._set_flag("struct", False)
+    return cfg
+
+
+@cache
+def choices(verb: str) -> dict[str, str]:
+    return dict(composed(verb, []).hydra.runtime.choices)
+
+
+def selection(path: Path) -> tuple[str, list[str]]:
+    """Return the command and the overrides that choose a file."""
+    name = path.relative_to(ROOT).with_suffix("").as_posix()
+    if "/" not in name:
+        return name, []
+    group, option = name.rsplit("/", 1)
+    for verb in COMMANDS:
+        for key in choices(verb):
+            if key.partition("@")[0] == group:
+                return verb, [f"{key}={option}", *NEEDED.get(name, [])]
+    return "train", [f"+{group}={option}", *NEEDED.get(name, [])]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_file_composes_and_validates(path: Path) -> None:
+    if path.stem.startswith("_"):
+        users = [other for other in path.parent.glob("*.yaml") if f"- {path.stem}\n" in other.read_text()]
+        assert len(users) >= 2, "a shared file must be used by at least two others"
+        return
+    verb, overrides = selection(path)
+    cfg = composed(verb, overrides)
+    if overrides:
+        key, option = overrides[0].lstrip("+").split("=")
+        assert cfg.hydra.runtime.choices[key] == option
+    del cfg["hydra"]
+    validate(cfg, verb)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_file_opens_with_purpose_command_and_cost(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    head = [line for line in lines[: next((n for n, t in enumerate(lines) if t[:1] != "#"), len(lines))]]
+    assert len(head) >= 3, "no header"
+    text = "\n".join(head)
+    assert "python -m heritage." in text, "the header names no command"
+    assert "ost" in text, "the header names no cost"
+
+
+def test_all_files_are_found() -> None:
+    # A file that rglob misses would be a file that no test composes.
+    assert len(FILES) >= 55
+    assert {path.stem for path in FILES if path.parent == ROOT} == set(COMMANDS)
+
+
+def test_validation_leaves_no_fault_unsaid() -> None:
+    cfg = composed("train", [])
+    del cfg["hydra"]
+    cfg.model.dpeth = 3
+    cfg.data.batch_size = 0
+    cfg.trainer.max_epochs = "ten"
+    cfg.optimizer._target_ = "heritage.training.optimizers.adamv"
+    cfg.optimiser = {"lr": 1}
+    cfg.data.root = "???"
+    del cfg.balance.sampling["_target_"]
+    cfg.balance.sampling._target_ = "heritage.data.sampling.Weighted"
+    with pytest.raises(FaultyConfigError) as caught:
+        validate(cfg, "train")
+    text = "\n".join(caught.value.faults)
+    for expected in ("model.dpeth", "data.batch_size=0", "trainer.max_epochs=ten", "adamv", "optimiser",
+                     "data.root has no value", "balance.sampling.power is missing"):  # fmt: skip
+        assert expected in text
+    assert "did you mean 'optimizer'?" in text
+
+
+def test_a_misspelt_key_in_an_experiment_file_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "experiment"
+    folder.mkdir()
+    (folder / "mine.yaml").write_text("# @package _global_\nmodel:\n  droprate: 0.1\ntrainer:\n  max_epoch: 3\n")
+    cfg = composed("train", [f"hydra.searchpath=[file://{tmp_path}]", "+experiment=mine"])
+    del cfg["hydra"]
+    with pytest.raises(FaultyConfigError) as caught:
+        validate(cfg, "train")
+    assert [fault.split(":")[0] for fault in caught.value.faults] == ["model.droprate", "trainer.max_epoch"]
+    assert "did you mean 'drop_rate'?" in caught.value.faults[0]
+    assert "did you mean 'max_epochs'?" in caught.value.faults[1]

@@ -1,0 +1,103 @@
+"""Tiny data sets, and the real command run in this process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("WANDB_MODE", "offline")
+
+from heritage.picture import encode_jpeg
+from heritage.taxonomy import CLASSES
+
+COUNTS = {"egyptian": 14, "grecoroman": 16, "orient": 20, "islam": 10, "byzantium": 8, "asian": 12}
+
+
+def patch(class_index: int, seed: int, size: int = 40) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """A noisy picture whose stripes tell its class."""
+    random = np.random.default_rng([class_index, seed])
+    rows, columns = np.mgrid[0:size, 0:size]
+    angle = np.pi * class_index / len(CLASSES)
+    wave = np.sin((np.cos(angle) * rows + np.sin(angle) * columns) * 0.9 + random.uniform(0, 6))
+    grey = 128 + 80 * wave + random.normal(0, 12, (size, size))
+    return np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+def write_tree(root: Path, counts: dict[str, int] = COUNTS) -> Path:
+    """Write a tree with one folder for each class."""
+    for name, count in counts.items():
+        (root / name).mkdir(parents=True)
+        for number in range(count):
+            picture = encode_jpeg(patch(CLASSES.index(name) if name in CLASSES else 0, number))
+            (root / name / f"{number:03d}.jpg").write_bytes(picture)
+    return root
+
+
+@pytest.fixture(scope="session")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree with one folder for each class; read only."""
+    return write_tree(tmp_path_factory.mktemp("tree") / "photographs")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Outcome]
+
+
+@pytest.fixture
+def heritage(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> Command:
+    """Run ``heritage <verb> …`` in this process, in a temporary folder, through the real entry point."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    from heritage.__main__ import main
+
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> Outcome:
+        capfd.readouterr()
+        GlobalHydra.instance().clear()
+        monkeypatch.setattr(sys, "argv", ["heritage", *words])
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else 1
+        else:
+            code = 0
+        out, err = capfd.readouterr()
+        return Outcome(code, out, err)
+
+    return run
+
+
+TINY = (
+    "data=class_folders",
+    "data.image_size=32",
+    "data.batch_size=16",
+    "data.num_workers=0",
+    "trainer.max_epochs=1",
+    "trainer.accelerator=cpu",
+    "trainer.precision=32-true",
+    "callbacks.progress=null",
+)
+"""Overrides that make a run on `tree` small."""
+
+
+@pytest.fixture
+def tiny(tree: Path) -> tuple[str, ...]:
+    """Overrides of a run of a second on `tree`."""
+    return (*TINY, f"data.root={tree}")
