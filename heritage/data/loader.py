@@ -1,0 +1,173 @@
+"""A DataLoader whose order depends on (seed, epoch) alone and that can go on in mid-epoch.
+
+An epoch of n images has ceil(n / (batch_size · ranks)) steps, and the images are spread evenly over
+steps and ranks: every image counts once on any number of ranks, nothing is padded or dropped, and no
+step is left with a runt that batch norm cannot take.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch.utils.data import DataLoader, Sampler
+
+from heritage.data.batch import Batch, BatchPlan
+from heritage.data.dataset import ArtefactDataset, start_worker
+from heritage.data.sampling import Draw, Sampling
+from heritage.errors import DataError
+
+
+@dataclass(frozen=True)
+class Rank:
+    """Which of the processes that train together this is."""
+
+    index: int = 0
+    count: int = 1
+
+
+ALONE = Rank()
+
+
+class EpochPlan(Sampler[BatchPlan]):
+    """The batches of an epoch, as plans.
+
+    Lightning calls `set_epoch` on it before each epoch.
+
+    Args:
+        targets: The class of each image, shape (N,).
+        classes: The class list.
+        sampling: Which images an epoch shows; None shows all in their order (evaluation).
+        batch_size: Images a step on each rank, at most.
+        seed: The run's seed.
+        rank: Which rank's batches to plan.
+    """
+
+    def __init__(
+        self,
+        targets: npt.NDArray[np.int64],
+        classes: tuple[str, ...],
+        sampling: Sampling | None,
+        *,
+        batch_size: int,
+        seed: int,
+        rank: Rank = ALONE,
+    ) -> None:
+        self.targets = targets
+        self.classes = classes
+        self.sampling = sampling
+        self.batch_size = batch_size
+        self.seed = seed
+        self.rank = rank
+        self.epoch = 0
+        self._resumed = (0, 0)
+        self._drawn: tuple[int, Draw] | None = None
+
+    @property
+    def sampler(self) -> EpochPlan:
+        """Itself: where Lightning looks for `set_epoch` in a batch sampler."""
+        return self
+
+    @property
+    def start(self) -> int:
+        """The first batch to plan: not 0 only in the epoch that a resumed run goes on with."""
+        epoch, batches = self._resumed
+        return batches if epoch == self.epoch else 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Plan this epoch from now on."""
+        self.epoch = epoch
+
+    def resume(self, epoch: int, batches: int) -> None:
+        """Go on in this epoch after so many batches."""
+        self.epoch = epoch
+        self._resumed = (epoch, batches)
+
+    def draw(self, epoch: int) -> Draw:
+        """Return the images of an epoch, of all ranks together."""
+        if self.sampling is None:
+            rows = np.arange(len(self.targets))
+            return Draw(rows, np.zeros(len(rows), dtype=np.bool_))
+        if self._drawn is None or self._drawn[0] != epoch:
+            self._drawn = (epoch, self.sampling.draw(self.targets, self.classes, epoch, self.seed))
+        return self._drawn[1]
+
+    def counts(self, epoch: int = 0) -> npt.NDArray[np.int64]:
+        """Return how often each class is shown in an epoch, shape (K,)."""
+        return np.bincount(self.targets[self.draw(epoch).rows], minlength=len(self.classes))
+
+    def __len__(self) -> int:
+        return max(1, math.ceil(len(self.draw(self.epoch).rows) / (self.batch_size * self.rank.count)))
+
+    def __iter__(self) -> Iterator[BatchPlan]:
+        start, self._resumed = self.start, (0, 0)
+        draw, steps = self.draw(self.epoch), len(self)
+        rows = np.array_split(draw.rows, steps * self.rank.count)
+        copies = np.array_split(draw.copies, steps * self.rank.count)
+        for step in range(start, steps):
+            part = step * self.rank.count + self.rank.index
+            yield BatchPlan(rows[part], copies[part], self._seed(step))
+
+    def _seed(self, step: int) -> int:
+        words = np.random.SeedSequence([self.seed, self.epoch, step, self.rank.index]).generate_state(1)
+        return int(words[0])
+
+
+class ArtefactLoader(DataLoader[Batch]):
+    """Batches of an `ArtefactDataset`, in the order of an `EpochPlan`.
+
+    `state_dict` tells the epoch and how many batches were handed out; a loader that is given it goes
+    on with the next one.
+
+    Attributes:
+        plan: The order.
+        unreadable: Rows that could not be read, as they were found.
+    """
+
+    def __init__(
+        self, dataset: ArtefactDataset, plan: EpochPlan, *, num_workers: int, pin_memory: bool = False
+    ) -> None:
+        super().__init__(
+            dataset,
+            batch_sampler=plan,  # type: ignore[arg-type]  # plans instead of lists of indices
+            num_workers=num_workers,
+            collate_fn=_as_it_is,
+            pin_memory=pin_memory,
+            persistent_workers=num_workers > 0,
+            worker_init_fn=start_worker,
+            prefetch_factor=4 if num_workers else None,
+        )
+        self.plan = plan
+        self.unreadable: set[int] = set()
+        self._handed_out = 0
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        self._handed_out = self.plan.start
+        for batch in super().__iter__():
+            self._handed_out += 1
+            if len(batch.unreadable):
+                self.unreadable.update(batch.unreadable.tolist())
+                if not len(batch.rows):
+                    raise DataError(
+                        f"not one of {len(batch.unreadable)} images of a batch can be read",
+                        where=self.dataset.images.path(int(batch.unreadable[0])).parent,  # type: ignore[attr-defined]
+                        remedy="look at the warnings above; data.verify=true names every unreadable image",
+                    )
+            yield batch
+        self._handed_out = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position in the epoch."""
+        return {"epoch": self.plan.epoch, "batches": self._handed_out}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a position that `state_dict` returned."""
+        self.plan.resume(state["epoch"], state["batches"])
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

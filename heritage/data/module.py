@@ -1,0 +1,220 @@
+"""The data module: a manifest, its split, and the loaders of each part."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pytorch_lightning as pl
+import torch
+from pydantic import Field
+
+from heritage.config.types import Count, Natural
+from heritage.data.augment import Augmentation, Interpolation
+from heritage.data.dataset import ArtefactDataset, ImageFiles
+from heritage.data.loader import ALONE, ArtefactLoader, EpochPlan, Rank
+from heritage.data.readers import missing_files
+from heritage.data.sampling import Sampling
+from heritage.errors import ConfigError, ImageError
+from heritage.manifest import SPLITS, Manifest, count_by_class
+
+log = logging.getLogger(__name__)
+
+CropPct = Annotated[float, Field(gt=0, le=1)]
+ClassList = Annotated[list[str], Field(min_length=1)]
+
+_MOST_WORKERS = 16
+_NAMED = 5
+
+
+class Reader(Protocol):
+    """Makes a manifest of a folder."""
+
+    def __call__(self, root: Path, classes: Sequence[str]) -> Manifest:
+        """Read ``root``; ``classes`` is the class list."""
+        ...
+
+
+class AugmentConfig(Protocol):
+    """The `augment` group: what happens to training images, and to copies of them."""
+
+    train: Augmentation
+    copies: Augmentation
+
+
+class ArtefactDataModule(pl.LightningDataModule):
+    """Reads a data set, splits it, and hands over batches of uint8 images.
+
+    Args:
+        root: The data set's folder.
+        reader: Makes a manifest of it.
+        classes: The class list; a target is a position in it.
+        split: Sets the manifest's `split` column.
+        image_size: Pixels a side that the network sees; None leaves it to the network (`use_input`).
+        crop_pct: The central part of each side kept in evaluation.
+        batch_size: Images a step on each device, at most.
+        num_workers: Processes that decode and augment; None is one for each core, 16 at most.
+        verify: Read every image first, and refuse to start if one cannot be read.
+        train: Augmentation of training images.
+        copies: Augmentation of copies made by balancing.
+        sampling: Which images an epoch shows, and how often.
+        seed: The run's seed.
+
+    Raises:
+        DataError: From the reader and the split; and what `verify` finds.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        reader: Reader,
+        classes: ClassList,
+        split: Callable[[Manifest], Manifest],
+        image_size: Count | None,
+        crop_pct: CropPct,
+        batch_size: Count,
+        num_workers: Natural | None,
+        verify: bool,
+        *,
+        train: Augmentation,
+        copies: Augmentation,
+        sampling: Sampling,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        if repeated := {name for name in classes if classes.count(name) > 1}:
+            raise ConfigError(f"class {repeated.pop()} is listed twice", where="data.classes")
+        self.manifest = split(reader(Path(root), classes))
+        self.classes = self.manifest.classes
+        self.image_size = image_size
+        self.batch_size = batch_size
+        self.num_workers = available_cores() if num_workers is None else num_workers
+        self._crop_pct = crop_pct
+        self._interpolation: Interpolation = "bilinear"
+        self._train, self._copies = train, copies
+        self._sampling = sampling
+        self._seed = seed
+        parts = np.array(self.manifest.column("split"))
+        self._rows: dict[str, npt.NDArray[np.int64]] = {
+            split: np.flatnonzero(parts == split) for split in SPLITS
+        }
+        self._loaders: dict[str, ArtefactLoader] = {}
+        if verify:
+            self._verify()
+
+    def use_input(self, image_size: int, interpolation: str) -> None:
+        """Take the network's input size, and how its images were resized."""
+        self.image_size = image_size
+        self._interpolation = "bicubic" if interpolation == "bicubic" else "bilinear"
+
+    def rows(self, split: str) -> npt.NDArray[np.int64]:
+        """Return the manifest rows of a split; a batch's `rows` are positions in this array."""
+        return self._rows[split]
+
+    def targets(self, split: str) -> npt.NDArray[np.int64]:
+        """Return the class of each image of a split."""
+        return self.manifest.targets[self._rows[split]]
+
+    def counts(self, split: str) -> dict[str, int]:
+        """Return how many images of each class a split has."""
+        return count_by_class(self.targets(split), self.classes)
+
+    def shown(self) -> dict[str, int]:
+        """Return how often each class is shown in the first epoch, after balancing."""
+        plan = self._plan("train", ALONE)
+        return dict(zip(self.classes, plan.counts().tolist(), strict=True))
+
+    def unreadable(self, split: str) -> list[str]:
+        """Return the files of a split that could not be read so far."""
+        loader = self._loaders.get(split)
+        if loader is None:
+            return []
+        files = self.manifest.table["file"]
+        return [files[int(self._rows[split][row])].as_py() for row in sorted(loader.unreadable)]
+
+    def train_dataloader(self) -> ArtefactLoader:
+        """Return the training batches of this rank."""
+        return self.loader("train", self._rank())
+
+    def val_dataloader(self) -> ArtefactLoader:
+        """Return the validation batches of this rank: every image once, none padded."""
+        return self.loader("val", self._rank())
+
+    def test_dataloader(self) -> ArtefactLoader:
+        """Return the test batches of this rank: every image once, none padded."""
+        return self.loader("test", self._rank())
+
+    def loader(self, split: str, rank: Rank = ALONE) -> ArtefactLoader:
+        """Return a loader of a split: augmented and balanced for ``train``, in order otherwise."""
+        if self.image_size is None:
+            raise ConfigError("no image size", where="data.image_size", remedy="give it in pixels")
+        training = split == "train"
+        rows = self._rows[split]
+        dataset = ArtefactDataset(
+            ImageFiles(self.manifest.take(rows), at_least=self.image_size),
+            self.targets(split),
+            size=self.image_size,
+            interpolation=self._interpolation,
+            crop_pct=self._crop_pct,
+            transform=self._train if training else None,
+            copies=self._copies if training else None,
+        )
+        loader = ArtefactLoader(
+            dataset,
+            self._plan(split, rank),
+            num_workers=self.num_workers,
+            pin_memory=torch.cuda.is_available(),
+        )
+        self._loaders[split] = loader
+        return loader
+
+    def _plan(self, split: str, rank: Rank) -> EpochPlan:
+        return EpochPlan(
+            self.targets(split),
+            self.classes,
+            self._sampling if split == "train" else None,
+            batch_size=self.batch_size,
+            seed=self._seed,
+            rank=rank,
+        )
+
+    def _rank(self) -> Rank:
+        trainer: Any = self.trainer
+        return ALONE if trainer is None else Rank(trainer.global_rank, trainer.world_size)
+
+    def _verify(self) -> None:
+        """Read every image and name the unreadable ones."""
+        files = self.manifest.column("file")
+        faults = [f"{name} is missing" for name in missing_files(self.manifest)]
+        if not faults:
+            images = ImageFiles(self.manifest, at_least=1)
+            with ThreadPoolExecutor(available_cores()) as pool:
+                found = pool.map(lambda row: _fault(images, row), range(len(files)))
+                faults = [fault for fault in found if fault]
+        if faults:
+            more = f" and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
+            raise ImageError(
+                f"{len(faults)} of {len(files)} images cannot be read: {'; '.join(faults[:_NAMED])}{more}",
+                where=self.manifest.root,
+                remedy="restore them or remove their rows",
+            )
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use, 16 at most."""
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+               _MOST_WORKERS)  # fmt: skip
+
+
+def _fault(images: ImageFiles, row: int) -> str | None:
+    try:
+        images.read(row)
+    except ImageError as error:
+        return f"{images.path(row).name} ({error.what})"
+    return None

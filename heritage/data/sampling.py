@@ -1,0 +1,165 @@
+"""Which images an epoch shows, and how often: the sampling axis of `balance`.
+
+A sampling is asked for each epoch with a generator seeded by (seed, epoch) alone, so every rank and
+every resumed run draws the same epoch. It returns the rows in order and says which are copies: rows
+that an epoch shows again only to balance it, which are augmented more strongly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from heritage.config.types import Probability
+from heritage.errors import ConfigError
+from heritage.taxonomy import nearest
+
+Rows = npt.NDArray[np.int64]
+
+Ratio = Annotated[float, Field(ge=1, allow_inf_nan=False)]
+Target = Literal["largest"] | Annotated[float, Field(gt=0)]
+
+
+class Draw(NamedTuple):
+    """An epoch's images in order."""
+
+    rows: Rows
+    """Positions among the training images, shape (N,)."""
+    copies: npt.NDArray[np.bool_]
+    """Whether a row repeats one that the epoch shows anyway, shape (N,)."""
+
+
+class Sampling(Protocol):
+    """Draws the images of an epoch."""
+
+    def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
+        """Draw an epoch.
+
+        Args:
+            targets: The class of each training image, shape (N,).
+            classes: The class list.
+            epoch: Counted from 0.
+            seed: The run's seed.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Natural:
+    """Every image once, in a new order each epoch."""
+
+    def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
+        """Shuffle all images."""
+        rows = _generator(seed, epoch).permutation(len(targets))
+        return Draw(rows, np.zeros(len(rows), dtype=np.bool_))
+
+
+@dataclass(frozen=True)
+class Undersample:
+    """Larger classes are cut down.
+
+    Attributes:
+        ratio: No class keeps more than this many times the smallest class's images; 1 is the size of
+            the smallest.
+        redraw: Draw the kept images afresh each epoch, so that in time all are seen; false keeps the
+            first draw for the whole run, the thesis's way.
+    """
+
+    ratio: Ratio
+    redraw: bool
+
+    def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
+        """Draw without replacement up to the limit from each class."""
+        counts = np.bincount(targets, minlength=len(classes))
+        limit = math.floor(counts.min() * self.ratio)
+        choice = _generator(seed, epoch if self.redraw else 0)
+        kept = [choice.permutation(np.flatnonzero(targets == k))[:limit] for k in range(len(classes))]
+        rows = _generator(seed, epoch, "order").permutation(np.concatenate(kept))
+        return Draw(rows, np.zeros(len(rows), dtype=np.bool_))
+
+
+@dataclass(frozen=True)
+class Oversample:
+    """Smaller classes are brought up by augmented copies of their images.
+
+    Attributes:
+        target: What a class is brought up to: ``largest``, a part of the largest class (up to 1), or
+            a number of images (above 1). Classes that have more are left alone.
+        classes: The classes to bring up; null is all.
+    """
+
+    target: Target
+    classes: list[str] | None
+
+    def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
+        """Draw copies evenly: no image is repeated twice more than another of its class.
+
+        Raises:
+            ConfigError: A class that the data set does not have.
+        """
+        counts = np.bincount(targets, minlength=len(classes))
+        goal = self._goal(int(counts.max()))
+        random = _generator(seed, epoch)
+        rows = [np.arange(len(targets))]
+        for k in self._chosen(classes):
+            members = np.flatnonzero(targets == k)
+            rows.append(_repeated(members, max(0, goal - len(members)), random))
+        copies = np.repeat([False, True], [len(targets), sum(map(len, rows[1:]))])
+        order = random.permutation(len(copies))
+        return Draw(np.concatenate(rows)[order], copies[order])
+
+    def _goal(self, largest: int) -> int:
+        if self.target == "largest":
+            return largest
+        return round(self.target if self.target > 1 else self.target * largest)
+
+    def _chosen(self, classes: Sequence[str]) -> list[int]:
+        for name in self.classes or ():
+            if name not in classes:
+                near = nearest(name, classes)
+                raise ConfigError(
+                    f"unknown class '{name}'",
+                    where="balance.sampling.classes",
+                    remedy=f"did you mean '{near}'?" if near else f"choose from {', '.join(classes)}",
+                )
+        return [k for k, name in enumerate(classes) if self.classes is None or name in self.classes]
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """Images are drawn with replacement, classes with probability ∝ count^(1 − power).
+
+    Attributes:
+        power: 0 is the natural distribution, 0.5 the square root of it, 1 all classes alike
+            (Kang et al. 2020, equation 1, with q = 1 − power).
+    """
+
+    power: Probability
+
+    def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
+        """Draw as many images as there are; those after an image's first showing are copies."""
+        counts = np.bincount(targets, minlength=len(classes)).astype(np.float64)
+        share = np.where(counts > 0, counts, 1.0) ** -self.power
+        weights = share[targets]
+        random = _generator(seed, epoch)
+        rows = random.choice(len(targets), size=len(targets), p=weights / weights.sum())
+        copies = np.ones(len(rows), dtype=np.bool_)
+        copies[np.unique(rows, return_index=True)[1]] = False
+        return Draw(rows, copies)
+
+
+def _repeated(members: Rows, wanted: int, random: np.random.Generator) -> Rows:
+    if not wanted:
+        return members[:0]
+    whole, rest = divmod(wanted, len(members))
+    return np.concatenate([np.tile(members, whole), random.permutation(members)[:rest]])
+
+
+def _generator(seed: int, epoch: int, purpose: str = "") -> np.random.Generator:
+    return np.random.default_rng([seed, epoch, *purpose.encode()])

@@ -1,0 +1,84 @@
+"""What an epoch shows under every sampling, counted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from heritage.data.sampling import Natural, Oversample, Sampling, Undersample, Weighted
+from heritage.errors import ConfigError
+
+CLASSES = ("a", "b", "c")
+TARGETS = np.repeat([0, 1, 2], [80, 30, 10])
+
+
+def counts(sampling: Sampling, epoch: int = 0, seed: int = 0) -> list[int]:
+    return np.bincount(TARGETS[sampling.draw(TARGETS, CLASSES, epoch, seed).rows], minlength=3).tolist()
+
+
+@pytest.mark.parametrize(
+    ("sampling", "expected"),
+    [
+        (Natural(), [80, 30, 10]),
+        (Undersample(ratio=1.0, redraw=True), [10, 10, 10]),
+        (Undersample(ratio=2.5, redraw=False), [25, 25, 10]),
+        (Oversample(target="largest", classes=None), [80, 80, 80]),
+        (Oversample(target=0.5, classes=None), [80, 40, 40]),
+        (Oversample(target=55, classes=None), [80, 55, 55]),
+        (Oversample(target="largest", classes=["c"]), [80, 30, 80]),
+    ],
+)
+def test_counts(sampling: Sampling, expected: list[int]) -> None:
+    assert counts(sampling) == expected
+    assert counts(sampling, epoch=3, seed=5) == expected
+
+
+def test_weighted_draws_classes_by_the_power() -> None:
+    for power in (0.0, 0.5, 1.0):
+        total = np.sum([counts(Weighted(power), epoch) for epoch in range(200)], axis=0)
+        share = np.array([80, 30, 10]) ** (1 - power)
+        assert total / total.sum() == pytest.approx(share / share.sum(), abs=0.012)
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [Natural(), Undersample(1.0, redraw=True), Oversample("largest", None), Weighted(1.0)],
+    ids=lambda s: type(s).__name__,
+)
+def test_epochs_differ_and_repeat_by_seed(sampling: Sampling) -> None:
+    first = sampling.draw(TARGETS, CLASSES, 0, 7)
+    again = sampling.draw(TARGETS, CLASSES, 0, 7)
+    assert np.array_equal(first.rows, again.rows)
+    assert np.array_equal(first.copies, again.copies)
+    for epoch, seed in ((1, 7), (0, 8)):
+        assert not np.array_equal(first.rows, sampling.draw(TARGETS, CLASSES, epoch, seed).rows)
+
+
+def test_natural_and_oversampling_show_every_image() -> None:
+    for sampling in (Natural(), Oversample("largest", None)):
+        draw = sampling.draw(TARGETS, CLASSES, 2, 0)
+        assert sorted(set(draw.rows.tolist())) == list(range(120))
+        assert sorted(draw.rows[~draw.copies].tolist()) == list(range(120))
+    repeats = np.bincount(Oversample("largest", None).draw(TARGETS, CLASSES, 0, 0).rows)[TARGETS == 1]
+    assert repeats.max() - repeats.min() <= 1
+
+
+def test_undersampling_once_keeps_its_images() -> None:
+    once, afresh = Undersample(1.0, redraw=False), Undersample(1.0, redraw=True)
+    kept = [set(once.draw(TARGETS, CLASSES, epoch, 0).rows.tolist()) for epoch in range(3)]
+    assert kept[0] == kept[1] == kept[2]
+    seen = set[int]().union(*(afresh.draw(TARGETS, CLASSES, epoch, 0).rows.tolist() for epoch in range(60)))
+    assert len(seen) == 120
+
+
+def test_copies_are_marked() -> None:
+    for sampling in (Oversample("largest", None), Weighted(1.0)):
+        draw = sampling.draw(TARGETS, CLASSES, 0, 0)
+        first: set[int] = set(draw.rows[~draw.copies].tolist())
+        assert len(first) == int((~draw.copies).sum())
+        assert set(draw.rows[draw.copies].tolist()) <= first
+
+
+def test_an_unknown_class_is_refused() -> None:
+    with pytest.raises(ConfigError, match="unknown class 'd'"):
+        Oversample("largest", ["d"]).draw(TARGETS, CLASSES, 0, 0)

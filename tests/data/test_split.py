@@ -1,0 +1,135 @@
+"""Splits keep groups whole, classes in proportion, and refuse what cannot be split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heritage.data import split
+from heritage.errors import SplitError
+from heritage.manifest import Manifest
+
+CLASSES = ("a", "b", "c")
+
+
+def manifest(seed: int = 0, images: int = 3000) -> Manifest:
+    random = np.random.default_rng(seed)
+    groups = random.integers(0, images // 3, images)
+    # a group's class follows from its number, as an object has one class
+    labels = np.array(CLASSES)[np.array([0, 0, 0, 0, 0, 1, 1, 2])[groups % 8]]
+    return Manifest.build(
+        {
+            "file": [f"images/{n}.jpg" for n in range(images)],
+            "class": labels,
+            "group_id": [f"g{g}" for g in groups],
+            "museum": np.where(groups % 3 == 0, "MET", "LOUVRE"),
+        },
+        Path("/set"),
+        CLASSES,
+    )
+
+
+def shares(found: Manifest) -> dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]:
+    parts = np.array(found.column("split"))
+    total = np.bincount(found.targets, minlength=3)
+    return {s: np.bincount(found.targets[parts == s], minlength=3) / total for s in ("train", "val", "test")}
+
+
+def test_groups_stay_whole_and_classes_in_proportion() -> None:
+    found = split.by_group(manifest(), test=0.1, val=0.2, seed=0)
+    parts: dict[str, set[str]] = {}
+    for group, part in zip(found.column("group_id"), found.column("split"), strict=True):
+        parts.setdefault(group, set()).add(part)
+    assert all(len(where) == 1 for where in parts.values())
+    for part, share in (("train", 0.72), ("val", 0.18), ("test", 0.1)):
+        assert shares(found)[part] == pytest.approx(np.full(3, share), abs=0.01)
+
+
+def test_a_split_does_not_depend_on_the_order_of_rows() -> None:
+    first = split.by_group(manifest(), test=0.1, val=0.2, seed=3)
+    order = np.random.default_rng(0).permutation(len(first))
+    second = split.by_group(manifest().take(order), test=0.1, val=0.2, seed=3)
+    assert dict(zip(first.column("file"), first.column("split"), strict=True)) == dict(
+        zip(second.column("file"), second.column("split"), strict=True)
+    )
+    other = split.by_group(manifest(), test=0.1, val=0.2, seed=4)
+    assert first.column("split") != other.column("split")
+
+
+def test_by_image_tears_groups_and_keeps_proportions() -> None:
+    found = split.by_image(manifest(), test=0.1, val=0.2, seed=0)
+    parts: dict[str, set[str]] = {}
+    for group, part in zip(found.column("group_id"), found.column("split"), strict=True):
+        parts.setdefault(group, set()).add(part)
+    assert sum(len(where) > 1 for where in parts.values()) > 100
+    assert shares(found)["test"] == pytest.approx(np.full(3, 0.1), abs=0.003)
+
+
+def test_a_large_group_does_not_fill_a_small_part() -> None:
+    files = [f"{n}.jpg" for n in range(1000)]
+    labels = ["a"] * 500 + ["b"] * 500
+    groups = ["lot"] * 200 + [f"g{n}" for n in range(800)]
+    data = Manifest.build({"file": files, "class": labels, "group_id": groups}, Path("/set"), ("a", "b"))
+    for seed in range(20):
+        found = split.by_group(data, test=0.1, val=0.2, seed=seed)
+        parts = np.array(found.column("split"))
+        assert np.sum(parts[:500] == "test") == pytest.approx(50, abs=5)
+
+
+def test_folds_are_disjoint_and_cover_everything() -> None:
+    data = manifest()
+    tested = [
+        {f for f, s in zip(data.column("file"), split.by_fold(data, folds=5, fold=k, val=0.2, seed=0).column("split"),
+                           strict=True) if s == "test"}
+        for k in range(5)
+    ]  # fmt: skip
+    assert set.union(*tested) == set(data.column("file"))
+    assert sum(map(len, tested)) == len(data)
+    with pytest.raises(SplitError, match="choose from 0 to 4"):
+        split.by_fold(data, folds=5, fold=5, val=0.2, seed=0)
+
+
+def test_by_column_tests_on_a_museum_and_leaks_no_group() -> None:
+    data = manifest()
+    found = split.by_column(data, column="museum", test=["MET"], val=0.2, seed=0)
+    parts = np.array(found.column("split"))
+    museums = np.array(found.column("museum"))
+    assert set(museums[parts == "test"]) == {"MET"}
+    assert set(museums[parts != "test"]) == {"LOUVRE"}
+    with pytest.raises(SplitError, match="did you mean 'museum'"):
+        split.by_column(data, column="museums", test=["MET"], val=0.2, seed=0)
+    with pytest.raises(SplitError, match="no image has museum 'PRADO'"):
+        split.by_column(data, column="museum", test=["PRADO"], val=0.2, seed=0)
+
+    groups = np.array(data.column("group_id"))
+    torn = data.with_column("museum", np.where(np.arange(len(data)) % 2, "MET", "LOUVRE"))
+    found = split.by_column(torn, column="museum", test=["MET"], val=0.2, seed=0)
+    parts, kept = np.array(found.column("split")), np.array(found.column("group_id"))
+    assert not set(kept[parts == "test"]) & set(kept[parts != "test"])
+    assert len(found) < len(groups)
+
+
+def test_given_takes_the_column_and_refuses_others() -> None:
+    data = manifest()
+    dealt = split.by_group(data, test=0.1, val=0.2, seed=0)
+    assert split.given(dealt).column("split") == dealt.column("split")
+    with pytest.raises(SplitError, match="no split column"):
+        split.given(data)
+    with pytest.raises(SplitError, match="unknown split 'dev'"):
+        split.given(data.with_column("split", ["dev"] * len(data)))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["a"] * 9 + ["b"] * 2, "no image of b in the (val|test) split"),
+        (["a"] * 9, "no image of b"),
+    ],
+)
+def test_an_empty_class_is_refused(labels: list[str], message: str) -> None:
+    files = [f"{n}.jpg" for n in range(len(labels))]
+    data = Manifest.build({"file": files, "class": labels}, Path("/set"), ("a", "b"))
+    with pytest.raises(SplitError, match=message):
+        split.by_group(data, test=0.1, val=0.2, seed=0)
