@@ -1,0 +1,23 @@
+"""`python -m heritage.train`: train a classifier and report on its test split."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from heritage.commands import command
+
+
+@command("train")
+def main(cfg: DictConfig) -> None:
+    """Train, test, report."""
+    from rich.console import Console
+
+    from heritage.run import train
+
+    console = Console()
+    path = train(cfg, console)
+    console.print(f"report: {path}", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Training loss and throughput, measured without a synchronisation a step."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+
+from heritage.data.batch import Batch
+
+
+class Meter(Callback):
+    """Logs each epoch's mean training loss, images/s, and the part of the time spent waiting for data.
+
+    The loss is summed on the device; times are the host's, so on a GPU that runs ahead of the host
+    they are right over an epoch, not for a single step.
+    """
+
+    def __init__(self) -> None:
+        self.images_seen = 0
+        self._reset()
+
+    def _reset(self) -> None:
+        self._loss: torch.Tensor | None = None
+        self._images = 0
+        self._waited = 0.0
+        self._began = self._ended = time.perf_counter()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start counting."""
+        self._reset()
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        """Count the time since the last step ended as waiting for data."""
+        self._waited += time.perf_counter() - self._ended
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Add a step's loss and images."""
+        images = len(batch.targets)
+        # Lightning divides the loss by the number of accumulated steps.
+        loss = outputs["loss"].detach() * (trainer.accumulate_grad_batches * images)
+        self._loss = loss if self._loss is None else self._loss + loss
+        self._images += images
+        self.images_seen += images * trainer.world_size
+        self._ended = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the epoch."""
+        if self._loss is None:
+            return
+        pl_module.log("train/loss", self._loss / self._images, sync_dist=True)
+        seconds = max(self._ended - self._began, 1e-9)
+        pl_module.log("train/images_per_second", self._images * trainer.world_size / seconds, sync_dist=True)
+        pl_module.log("train/data_wait_percent", 100 * self._waited / seconds, sync_dist=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the number of images seen so far."""
+        return {"images_seen": self.images_seen}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on counting."""
+        self.images_seen = state_dict["images_seen"]

@@ -1,0 +1,68 @@
+"""Optimisers over a network's parameter groups.
+
+Norms, biases, positions and class tokens do not decay, and with ``layer_decay`` each layer's learning
+rate is a factor smaller than that of the layer above (`heritage.models.finetune.parameter_groups`).
+Every optimiser is called as ``optimizer(net)``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from heritage.config.types import NonNegative, Positive
+from heritage.models.finetune import parameter_groups
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
+Betas = Annotated[list[Beta], Field(min_length=2, max_length=2)]
+LayerDecay = Annotated[float, Field(gt=0, le=1)]
+
+
+def adam(
+    net: nn.Module,
+    *,
+    lr: Positive,
+    weight_decay: NonNegative,
+    betas: Betas,
+    eps: Positive,
+    layer_decay: LayerDecay | None,
+) -> torch.optim.Optimizer:
+    """Adam (Kingma & Ba 2015), with L2 regularisation where ``weight_decay`` is not 0."""
+    groups = parameter_groups(net, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay)
+    return torch.optim.Adam(groups, lr=lr, betas=(betas[0], betas[1]), eps=eps, fused=_fused(net))
+
+
+def adamw(
+    net: nn.Module,
+    *,
+    lr: Positive,
+    weight_decay: NonNegative,
+    betas: Betas,
+    eps: Positive,
+    layer_decay: LayerDecay | None,
+) -> torch.optim.Optimizer:
+    """AdamW: decoupled weight decay (Loshchilov & Hutter 2019)."""
+    groups = parameter_groups(net, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay)
+    return torch.optim.AdamW(groups, lr=lr, betas=(betas[0], betas[1]), eps=eps, fused=_fused(net))
+
+
+def sgd(
+    net: nn.Module,
+    *,
+    lr: Positive,
+    momentum: Beta,
+    nesterov: bool,
+    weight_decay: NonNegative,
+    layer_decay: LayerDecay | None,
+) -> torch.optim.Optimizer:
+    """Stochastic gradient descent with plain or Nesterov momentum."""
+    groups = parameter_groups(net, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay)
+    return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=_fused(net))
+
+
+def _fused(net: nn.Module) -> bool:
+    """Whether one kernel can update all parameters: on the CPU and on CUDA it can, elsewhere not always."""
+    return all(parameter.device.type in ("cpu", "cuda") for parameter in net.parameters())

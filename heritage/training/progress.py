@@ -1,0 +1,114 @@
+"""How far a run is: a bar on a terminal, a line an epoch everywhere else."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ProgressBar
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from heritage.data.batch import Batch
+
+
+class RunProgress(ProgressBar):
+    """Shows steps done, images/s and the time left of the whole run, and prints each epoch's figures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._console = Console(file=sys.stderr)
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._images = 0
+        self._began = 0.0
+        self._enabled = True
+
+    def disable(self) -> None:
+        """Show nothing (on ranks other than the first)."""
+        self._enabled = False
+
+    def enable(self) -> None:
+        """Show progress again."""
+        self._enabled = True
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Open the bar."""
+        if not self._enabled or not trainer.is_global_zero:
+            return
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+            transient=True,
+        )
+        steps = _steps(trainer)
+        done = trainer.fit_loop.epoch_loop.total_batch_idx + 1
+        self._task = self._progress.add_task("training", total=steps, completed=done, speed="")
+        self._progress.start()
+        self._images, self._began = 0, time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Move the bar."""
+        if self._progress is None or self._task is None:
+            return
+        self._images += len(batch.targets) * trainer.world_size
+        speed = self._images / max(time.perf_counter() - self._began, 1e-9)
+        self._progress.update(
+            self._task,
+            advance=1,
+            description=f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs or '?'}",
+            speed=f"{speed:,.0f} images/s",
+        )
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print the epoch's figures."""
+        if self._progress is None:
+            return
+        known = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        parts = [f"epoch {trainer.current_epoch + 1:3d}/{trainer.max_epochs or '?'}"]
+        for name, label, form in _FIGURES:
+            if name in known:
+                parts.append(f"{label} {known[name]:{form}}")
+        self._console.print("  ".join(parts), highlight=False)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Close the bar."""
+        self._close()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Close the bar, so that the message after it stands alone."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+
+_FIGURES = (
+    ("train/loss", "loss", ".4f"),
+    ("val/loss", "val loss", ".4f"),
+    ("val/accuracy", "accuracy", ".4f"),
+    ("val/macro_f1", "macro-F1", ".4f"),
+    ("train/images_per_second", "images/s", ",.0f"),
+    ("train/data_wait_percent", "data wait %", ".0f"),
+)
+
+
+def _steps(trainer: pl.Trainer) -> float | None:
+    if trainer.max_steps and trainer.max_steps > 0:
+        return trainer.max_steps * trainer.accumulate_grad_batches
+    if trainer.max_epochs is None or trainer.max_epochs < 0:
+        return None
+    return trainer.max_epochs * trainer.num_training_batches

@@ -1,0 +1,151 @@
+"""What a person gets wrong ends in one line that says what, where and the remedy, and in exit code 2."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import COUNTS, TINY, Command, write_tree
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["modle=vit"], ["modle=vit", "did you mean 'model'?"]),
+        (["model=vit", "model.dpeth=3"], ["model.dpeth=3", "did you mean 'depth'?"]),
+        (["model=vti"], ["model=vti", "did you mean 'vit'?"]),
+        (["balance=oversampel"], ["did you mean 'oversample'?"]),
+        (["balance.sampling.rato=2", "balance=undersample"], ["did you mean 'ratio'?"]),
+        (["trainer.max_epochs=ten"], ["trainer.max_epochs=ten", "integer"]),
+        (["seed=abc"], ["seed=abc", "Integer"]),
+        (["data=class_folders", "data.root=/nowhere"], ["/nowhere", "no such folder", "data.root"]),
+        (["data=class_folders"], ["data.root has no value"]),
+        (["data=folder", "data.root=."], ["not a data-set folder", "curate"]),
+        (["data.batch_size=0"], ["data.batch_size=0", "greater than or equal to 1"]),
+        (["data.batch_size"], ["data.batch_size", "key=value"]),
+        (["data.crop_pct=1.5"], ["data.crop_pct=1.5"]),
+        (["optimizer.lr=-1"], ["optimizer.lr=-1", "greater than 0"]),
+        (["trainer.accelerator=gpuu"], ["trainer.accelerator=gpuu", "'gpu'"]),
+        (["+trainer.extra.profilr=simple"], ["trainer.extra.profilr", "did you mean 'profiler'?"]),
+        (["+experiment=nothing"], ["experiment"]),
+        (["balance=oversample", "balance.sampling.classes=[byzantine]"], ["did you mean byzantium?"]),
+        (["balance/weighting=by_hand", "balance.weighting.weights={egypt: 2}"], ["did you mean egyptian?"]),
+        (["augment.train.flip=2"], ["augment.train.flip=2"]),
+        (["model=resnet50", "model.weights=/no/such/file.safetensors"], ["/no/such/file.safetensors"]),
+    ],
+)
+def test_one_line_and_exit_code_2(
+    heritage: Command, tree: Path, words: list[str], expected: list[str]
+) -> None:
+    given = " ".join(words)
+    base = [word for word in TINY if not any(word.split("=")[0] == key.split("=")[0] for key in words)]
+    if "data=" not in given:
+        base.append(f"data.root={tree}")
+    done = heritage("train", *base, *words)
+    assert done.code == 2
+    lines = done.err.strip().splitlines()
+    assert len(lines) == 1, done.err
+    assert lines[0].startswith("heritage train: ")
+    for part in expected:
+        assert part.replace("'", "") in lines[0].replace("'", "")
+
+
+def test_several_faults_are_said_at_once(heritage: Command, tree: Path) -> None:
+    done = heritage("train", "data=class_folders", f"data.root={tree}", "data.batch_size=0",
+                    "optimizer.lr=-1", "trainer.max_epochs=ten")  # fmt: skip
+    assert done.code == 2
+    assert len(done.err.strip().splitlines()) == 3
+
+
+def test_an_unknown_command_names_the_nearest(heritage: Command) -> None:
+    done = heritage("trian")
+    assert (done.code, done.err) == (2, "heritage: no command 'trian'; did you mean 'train'?\n")
+    assert "train" in heritage().out
+
+
+def test_classes_that_cannot_be_learnt_are_refused(heritage: Command, tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "set", {**COUNTS, "byzantium": 0})
+    done = heritage("train", *TINY, f"data.root={tree}")
+    assert done.code == 2
+    assert "no image of byzantium" in done.err
+
+    only = write_tree(tmp_path / "one", {"egyptian": 12})
+    done = heritage("train", *TINY, f"data.root={only}", "data.classes=[egyptian]")
+    assert done.code == 2
+    assert "only one class" in done.err
+
+    unknown = write_tree(tmp_path / "unknown", {**COUNTS, "islamic": 5})
+    done = heritage("train", *TINY, f"data.root={unknown}")
+    assert done.code == 2
+    assert "unknown class 'islamic' (did you mean islam?)" in done.err
+
+    few = write_tree(tmp_path / "few", {**COUNTS, "byzantium": 2})
+    done = heritage("train", *TINY, f"data.root={few}")
+    assert done.code == 2
+    assert "byzantium" in done.err
+    assert "split" in done.err
+
+
+def test_a_missing_file_is_named_before_training(heritage: Command, tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    images = write_tree(root / "images")
+    rows = [f"{path.relative_to(images).as_posix()},{path.parent.name}" for path in images.rglob("*.jpg")]
+    (root / "metadata.csv").write_text("\n".join(["file,class", *rows, "egyptian/gone.jpg,egyptian"]) + "\n")
+    words = [word for word in TINY if word != "data=class_folders"]
+    done = heritage("train", *words, "data=table", f"data.root={root}", "data.verify=true")
+    assert done.code == 2
+    assert "images/egyptian/gone.jpg is missing" in done.err
+
+
+def test_a_full_traceback_on_request(heritage: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    from heritage.errors import DatasetNotFoundError
+
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(DatasetNotFoundError):
+        heritage("train", "data=class_folders", "data.root=/nowhere")
+
+
+def test_a_loss_that_is_no_number_stops_the_run(heritage: Command, tiny: tuple[str, ...], tmp_path: Path) -> None:
+    done = heritage("train", *tiny, "optimizer=sgd", "optimizer.lr=1e30", "scheduler=constant",
+                    "trainer.gradient_clip_val=null", "trainer.max_epochs=4")  # fmt: skip
+    assert done.code == 2
+    line = done.err.strip().splitlines()[-1]
+    assert "the loss became nan" in line or "the loss became inf" in line
+    assert "at step" in line
+    assert "learning rate 1e+30" in line
+    record = json.loads(next(tmp_path.glob("outputs/train/*/*/non_finite.json")).read_text())
+    assert record["images"]
+    assert all(name.split("/")[0] in COUNTS for name in record["images"])
+
+
+def test_ctrl_c_keeps_the_last_checkpoint(tree: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    words = [*TINY, f"data.root={tree}", "trainer.max_epochs=100000", f"hydra.run.dir={folder}"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "heritage.train", *words],
+        cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    last = folder / "checkpoints" / "last.ckpt"
+    deadline = time.monotonic() + 120
+    while not last.is_file() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    lines = [line for line in err.splitlines() if line.startswith("heritage train: ")]
+    assert len(lines) == 1
+    assert "Traceback" not in err
+    assert str(last) in lines[0]
+    import torch
+
+    torch.load(last, weights_only=True)
+    shutil.rmtree(folder)

@@ -1,0 +1,40 @@
+"""Class weights against scikit-learn and against the thesis's own numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.utils.class_weight import compute_class_weight
+
+from heritage.errors import ConfigError
+from heritage.taxonomy import CLASSES
+from heritage.training.weighting import by_hand, inverse, none
+
+THESIS_COUNTS = dict(zip(CLASSES, (31657, 37306, 48804, 13245, 5917, 23970), strict=True))
+THESIS_WEIGHTS = (
+    0.8470954291309979, 0.7188253900176915, 0.549473403819359,
+    2.024650811627029, 4.532110866993409, 1.118752607425949,
+)  # fmt: skip
+
+
+def test_the_thesis_weights_come_out_of_its_counts() -> None:
+    assert inverse(THESIS_COUNTS) == pytest.approx(THESIS_WEIGHTS, abs=1e-12, rel=0)
+
+
+def test_inverse_is_scikit_learns_balanced() -> None:
+    counts = {"a": 3, "b": 11, "c": 6}
+    labels = np.repeat(list(counts), list(counts.values()))
+    expected = compute_class_weight("balanced", classes=np.array(list(counts)), y=labels)
+    assert inverse(counts) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_class_without_images_cannot_be_weighed() -> None:
+    with pytest.raises(ConfigError, match="no image of b"):
+        inverse({"a": 3, "b": 0})
+
+
+def test_weights_by_hand() -> None:
+    assert none({"a": 1}) is None
+    assert by_hand({"a": 5, "b": 7}, weights={"b": 2.5}).tolist() == [1.0, 2.5]
+    with pytest.raises(ConfigError, match="did you mean .byzantium."):
+        by_hand(dict.fromkeys(CLASSES, 1), weights={"bizantium": 2.0})
