@@ -1,0 +1,132 @@
+"""Any network of timm, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from heritage.config.types import Count
+from heritage.errors import ConfigError
+from heritage.models.hub import fetch_weights, pretrained_cfg
+from heritage.models.network import IMAGENET, NONE, InputSpec, Rate, set_input_spec
+from heritage.models.weights import class_count, log_new_classifier, misfit, read_weights
+
+
+def timm_network(
+    *,
+    name: str,
+    weights: str,
+    drop_rate: Rate | None,
+    drop_path_rate: Rate | None,
+    grad_checkpointing: bool,
+    num_classes: Count,
+    image_size: Count | None,
+) -> nn.Module:
+    """Build a network of timm.
+
+    Its input is the one that timm records for the name, also where it starts untrained: so a checkpoint
+    of it and the next run from that checkpoint always agree on the normalisation.
+
+    Args:
+        name: ``architecture.tag``; the tag may be left out unless ``weights`` is ``imagenet``.
+        weights: ``imagenet``, ``none`` or a file.
+        drop_rate: Dropout before the classifier; None is the architecture's own.
+        drop_path_rate: Stochastic depth; None is the architecture's own.
+        grad_checkpointing: Save memory at the price of time.
+        num_classes: Number of classes.
+        image_size: Pixels a side of an image; None is the size that the weights were trained at.
+
+    Raises:
+        ConfigError: timm has no such model, or it does not take one of the options.
+        WeightsError: The weights cannot be had or do not fit.
+    """
+    cfg = pretrained_cfg(name)
+    default_size = int(cfg.input_size[-1])
+    size = image_size or default_size
+    options = {"drop_rate": drop_rate, "drop_path_rate": drop_path_rate}
+    options = {key: value for key, value in options.items() if value is not None}
+    if cfg.fixed_input_size:
+        options["img_size"] = size
+    _require_runs_at(name, size, default_size, options)
+    if weights == NONE:
+        net: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes, **options)
+    else:
+        file = fetch_weights(name) if weights == IMAGENET else Path(weights)
+        net = _with_weights(name, file, num_classes, options)
+    if grad_checkpointing:
+        _checkpoint_gradients(net, name)
+    set_input_spec(net, InputSpec(size, tuple(cfg.mean), tuple(cfg.std), cfg.interpolation, cfg.crop_pct))
+    return net
+
+
+def _with_weights(name: str, file: Path, num_classes: int, options: Mapping[str, Any]) -> nn.Module:
+    """Build a network with as many classes as its weights have, load all of them, then change its classifier.
+
+    Asked for another number of classes, timm would load what happens to fit and pass over the rest.
+    """
+    state: dict[str, Tensor] = read_weights(file)
+    classes = class_count(state, pretrained_cfg(name).classifier)
+    source = {"state_dict": state, "num_classes": classes, "label_offset": 0}
+    try:
+        net: Any = timm.create_model(
+            name, pretrained=True, pretrained_cfg_overlay=source, num_classes=classes, **options
+        )
+    except (RuntimeError, KeyError) as error:  # KeyError: timm looked for a weight in order to convert it
+        raise misfit(error, name, file) from error
+    del net.pretrained_cfg["state_dict"]
+    if classes != num_classes:
+        net.reset_classifier(num_classes)
+        log_new_classifier(file, classes, num_classes)
+    built: nn.Module = net
+    return built
+
+
+def _require_runs_at(name: str, size: int, default_size: int, options: Mapping[str, Any]) -> None:
+    """Refuse image sizes at which a network fails, leaves pixels out or sees mostly padding."""
+    try:
+        fault = _fault_at(name, size, options)
+    except (AssertionError, RuntimeError, ValueError) as error:
+        fault = str(error).partition("\n")[0].rstrip(".")
+    if fault is not None:
+        raise ConfigError(
+            f"{name} cannot run at {size} pixels: {fault}",
+            where="data.image_size",
+            remedy=f"leave it at null for {default_size}, or take a multiple of the network's stride",
+        )
+
+
+def _fault_at(name: str, size: int, options: Mapping[str, Any]) -> str | None:
+    """Run a network on the meta device, which computes shapes alone and takes a fraction of a second."""
+    with torch.device("meta"), torch.no_grad():
+        try:
+            net = timm.create_model(name, pretrained=False, num_classes=1, **options).eval()
+        except TypeError as error:
+            raise ConfigError(f"{name} refuses an option: {error}", remedy="set it to null") from error
+        if not hasattr(net, "get_classifier"):
+            raise ConfigError(f"{name} is an encoder without classifier", remedy="choose another model.name")
+        patch = getattr(getattr(net, "patch_embed", None), "patch_size", 1)
+        patch = patch if isinstance(patch, int) else patch[0]
+        stride = int(net.feature_info[-1]["reduction"])
+        if size % patch:
+            return f"its patches of {patch} pixels do not divide that"
+        if size < stride:
+            return f"its last map has a cell for every {stride} pixels"
+        net(torch.empty(1, 3, size, size))
+        return None
+
+
+def _checkpoint_gradients(net: nn.Module, name: str) -> None:
+    enable: Any = net.set_grad_checkpointing
+    try:
+        enable(True)
+    except AssertionError as error:
+        raise ConfigError(
+            f"{name} has no gradient checkpointing",
+            where="model",
+            remedy="set model.grad_checkpointing=false",
+        ) from error

@@ -1,0 +1,139 @@
+"""Fine-tuning: which part of a network trains, and how fast each part does.
+
+Papers: Yosinski et al. 2014 (how transferable layers are), Howard & Ruder 2018 (gradual unfreezing),
+Bao et al. 2022 (BEiT: layer-wise learning-rate decay), Lecoutre et al. 2017 (retraining the last layers).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import nn
+
+from heritage.errors import ConfigError
+from heritage.models.layers import blocks, layers, without_weight_decay
+
+Depth = Literal["full", "head", "last_n"]
+Unit = Literal["layers", "blocks"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainableReport:
+    """What trains and what is frozen.
+
+    Attributes:
+        parameters: Number of weights that train.
+        total_parameters: Number of weights.
+        units: Layers or blocks before the classifier that train.
+        total_units: Layers or blocks before the classifier.
+        unit: Which of the two is counted.
+    """
+
+    parameters: int
+    total_parameters: int
+    units: int
+    total_units: int
+    unit: Unit
+
+    def __str__(self) -> str:
+        return (
+            f"training the classifier and {self.units} of {self.total_units} {self.unit} before it, "
+            f"{self.parameters:,} of {self.total_parameters:,} parameters"
+        )
+
+
+def set_trainable(net: nn.Module, depth: Depth, n: int, unit: Unit) -> TrainableReport:
+    """Choose which parameters train; the classifier always does.
+
+    Args:
+        net: A network of `heritage.models`.
+        depth: ``full``: all of it; ``head``: the classifier alone; ``last_n``: the last ``n`` units too.
+        n: Units before the classifier that train with ``last_n``; 0 is ``head``.
+        unit: ``layers`` or ``blocks``, as `heritage.models.layers` has them.
+
+    Raises:
+        ConfigError: The network does not have ``n`` units.
+    """
+    *body, head = layers(net) if unit == "layers" else blocks(net)
+    count = {"full": len(body), "head": 0, "last_n": n}[depth]
+    if not 0 <= count <= len(body):
+        raise ConfigError(
+            f"n={n}, but {type(net).__name__} has {len(body)} {unit} before its classifier",
+            where="finetune",
+            remedy=f"take 0 to {len(body)}, or depth=full",
+        )
+    chosen = {name for names in (*body[len(body) - count :], head) for name in names}
+    for name, parameter in net.named_parameters():
+        parameter.requires_grad_(name in chosen)
+    sizes = [(parameter.requires_grad, parameter.numel()) for parameter in net.parameters()]
+    return TrainableReport(
+        parameters=sum(size for trains, size in sizes if trains),
+        total_parameters=sum(size for _, size in sizes),
+        units=count,
+        total_units=len(body),
+        unit=unit,
+    )
+
+
+def unfreeze_gradually(net: nn.Module, epoch: int, every: int) -> TrainableReport:
+    """Train the classifier alone at first, and one block more, from the last on, each ``every`` epochs.
+
+    Call it at the start of every epoch; the optimiser holds all parameters from the beginning.
+
+    Args:
+        net: A network of `heritage.models`.
+        epoch: Counted from 0.
+        every: Epochs between two blocks; 1 is Howard & Ruder's.
+    """
+    return set_trainable(net, "last_n", min(epoch // every, len(blocks(net)) - 1), "blocks")
+
+
+def freeze_norm_statistics(net: nn.Module) -> int:
+    """Put norms with running statistics whose weights are frozen into evaluation mode; return how many.
+
+    Their means and variances then stay as they were pretrained. ``net.train()`` undoes it, so this
+    is called after it, at the start of every training epoch.
+    """
+    frozen = [
+        module
+        for module in net.modules()
+        if any(name.startswith("running_") for name, _ in module.named_buffers(recurse=False))
+        and (own := list(module.parameters(recurse=False)))
+        and not any(parameter.requires_grad for parameter in own)
+    ]
+    for module in frozen:
+        module.eval()
+    return len(frozen)
+
+
+def parameter_groups(
+    net: nn.Module, lr: float, weight_decay: float, layer_decay: float | None
+) -> list[dict[str, Any]]:
+    """Return groups for a torch optimiser, each with its name, learning rate and weight decay.
+
+    Frozen parameters are in them too. An optimiser passes over parameters without gradient, and those that
+    `unfreeze_gradually` frees later are already known to it.
+
+    Args:
+        net: A network of `heritage.models`.
+        lr: The classifier's learning rate.
+        weight_decay: For matrices and convolutions; norms, biases, positions and class tokens have none.
+        layer_decay: Each block learns at this times the rate of the block after it; None or 1: all alike.
+            It is multiplied into ``lr``, which torch's schedulers scale: ratios last through a schedule
+            that ends at zero.
+    """
+    exempt = without_weight_decay(net)
+    parameters = dict(net.named_parameters())
+    ordered = blocks(net)
+    if layer_decay is None or layer_decay == 1:
+        ordered = [[name for block in ordered for name in block]]
+    groups = []
+    for index, names in enumerate(ordered):
+        prefix = f"block_{index:02d}_" if len(ordered) > 1 else ""
+        rate = lr * (layer_decay or 1) ** (len(ordered) - 1 - index)
+        for kind, decay in (("decay", weight_decay), ("no_decay", 0.0)):
+            chosen = [parameters[name] for name in names if (name in exempt) == (kind == "no_decay")]
+            if chosen:
+                groups.append({"name": prefix + kind, "params": chosen, "lr": rate, "weight_decay": decay})
+    return groups

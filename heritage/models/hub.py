@@ -1,0 +1,135 @@
+"""ImageNet weights from the hub that timm publishes on, through its cache.
+
+What lies in the cache is used without asking the network, so a compute node without one starts at once.
+What does not is asked for once, briefly: the hub's own client would retry for minutes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import timm
+from huggingface_hub import (
+    constants,
+    get_hf_file_metadata,
+    hf_hub_download,
+    hf_hub_url,
+    try_to_load_from_cache,
+)
+from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError is its HTTP client's own
+    EntryNotFoundError,
+    HTTPError,
+    LocalEntryNotFoundError,
+)
+from timm.models import get_pretrained_cfg
+
+from heritage.errors import ConfigError, WeightsError
+from heritage.taxonomy import nearest
+
+FILES = ("model.safetensors", "pytorch_model.bin")
+PATIENCE = 5.0
+"""Seconds that the hub has to answer."""
+
+_OTHER_WAYS = "give model.weights=/path/to/file.safetensors, or train from scratch with model.weights=none"
+
+
+class HubAddress(NamedTuple):
+    """A repository on the hub, at a revision or at its newest."""
+
+    repository: str
+    revision: str | None
+
+
+def pretrained_cfg(name: str) -> timm.models.PretrainedCfg:
+    """Return what timm knows of a model's pretrained weights and their input.
+
+    Args:
+        name: ``architecture`` or ``architecture.tag``.
+
+    Raises:
+        ConfigError: timm has no such architecture or tag.
+    """
+    architecture, _, tag = name.partition(".")
+    known = timm.list_models()  # without the names that timm has given up, which it still builds
+    if architecture not in known:
+        near = nearest(architecture, known)
+        raise ConfigError(
+            f"timm {timm.__version__} has no model '{architecture}'",
+            where="model.name",
+            remedy=f"did you mean {near}?" if near else "timm.list_models() lists them",
+        )
+    if tag and tag not in (tags := _tags(architecture)):
+        near = nearest(tag, tags)
+        raise ConfigError(
+            f"timm {timm.__version__} has no weights '{tag}' for {architecture}",
+            where="model.name",
+            remedy=f"did you mean {near}?" if near else f"choose from {', '.join(tags) or 'none'}",
+        )
+    return get_pretrained_cfg(name)
+
+
+def fetch_weights(name: str) -> Path:
+    """Return the file of a model's pretrained weights, fetched from the hub where the cache lacks it.
+
+    Args:
+        name: ``architecture.tag``; the tag says which of several trainings is meant.
+
+    Raises:
+        ConfigError: timm has no such model, or the tag is missing.
+        WeightsError: There are no such weights, or the hub cannot be reached.
+    """
+    address = _address(name)
+    for file in FILES:
+        # Not hf_hub_download(local_files_only=True), which may still ask the network who is calling it.
+        cached = try_to_load_from_cache(address.repository, file, revision=address.revision)
+        if isinstance(cached, str):
+            return Path(cached)
+    for file in FILES:
+        try:
+            # One question without retries: only a hub that answers it is asked for the file.
+            url = hf_hub_url(address.repository, file, revision=address.revision)
+            get_hf_file_metadata(url, timeout=PATIENCE)
+            return Path(hf_hub_download(address.repository, file, revision=address.revision))
+        except LocalEntryNotFoundError as error:
+            raise _not_fetched(name, error) from error
+        except EntryNotFoundError:
+            continue
+        except (HTTPError, OSError, RuntimeError) as error:  # RuntimeError: a transfer that hf_xet gave up
+            raise _not_fetched(name, error) from error
+    raise WeightsError(
+        f"{address.repository} has none of {', '.join(FILES)}", where=f"model.name={name}", remedy=_OTHER_WAYS
+    )
+
+
+def _tags(architecture: str) -> list[str]:
+    return [found.partition(".")[2] for found in timm.list_models(f"{architecture}.*", pretrained=True)]
+
+
+def _address(name: str) -> HubAddress:
+    cfg = pretrained_cfg(name)
+    architecture, _, tag = name.partition(".")
+    tags = _tags(architecture)
+    if not tag and tags:
+        raise ConfigError(
+            f"{name} has several trainings and the name does not say which",
+            where="model.name",
+            remedy=f"add its tag: {', '.join(f'{architecture}.{known}' for known in tags)}",
+        )
+    if not cfg.hf_hub_id:
+        place = f" but at {cfg.url}" if cfg.url else ""
+        raise WeightsError(f"there are no weights{place}", where=f"model.name={name}", remedy=_OTHER_WAYS)
+    repository, _, revision = cfg.hf_hub_id.partition("@")
+    return HubAddress(repository, revision or None)
+
+
+def _not_fetched(name: str, error: Exception) -> WeightsError:
+    reason = (str(error.__cause__ or error) or type(error).__name__).strip().partition("\n")[0]
+    if constants.HF_HUB_OFFLINE:
+        reason = "HF_HUB_OFFLINE is set"
+    return WeightsError(
+        f"its weights are not in {constants.HF_HUB_CACHE} and cannot be fetched from the hub ({reason})",
+        where=f"model.name={name}",
+        remedy="fetch them on a machine with network (python -m heritage.weights model=timm "
+        f"model.name={name}) and copy that folder here; or {_OTHER_WAYS}",
+    )

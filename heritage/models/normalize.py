@@ -1,0 +1,49 @@
+"""Bytes to what a network reads, on the device and once a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class Normalize(nn.Module):
+    """Turn uint8 images (B, H, W, 3) into normalised float images (B, 3, H, W), channels last in memory.
+
+    ``(x / 255 - mean) / std`` is done as one scale and one shift, in place. NHWC bytes permuted to NCHW
+    are channels last already, so the conversion to float is the only copy.
+
+    Args:
+        mean: Subtracted from each channel, for images in [0, 1].
+        std: What the difference is divided by.
+        dtype: Type of the result, which is computed as float32 and rounded once.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(
+        self, mean: Sequence[float], std: Sequence[float], dtype: torch.dtype = torch.float32
+    ) -> None:
+        super().__init__()
+        centre, spread = (torch.tensor(v, dtype=torch.float64).view(1, -1, 1, 1) for v in (mean, std))
+        self.register_buffer("scale", (1 / (255 * spread)).float(), persistent=False)
+        self.register_buffer("shift", (-centre / spread).float(), persistent=False)
+        self.dtype = dtype
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalise a batch.
+
+        Args:
+            images: uint8, (B, H, W, 3).
+
+        Returns:
+            ``dtype``, (B, 3, H, W), in ``torch.channels_last`` memory.
+
+        Raises:
+            TypeError: The images are not uint8 with the channels last: they may be normalised already.
+        """
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != self.scale.shape[1]:
+            raise TypeError(f"expected uint8 images (B, H, W, 3), got {images.dtype} {tuple(images.shape)}")
+        return images.permute(0, 3, 1, 2).float().mul_(self.scale).add_(self.shift).to(self.dtype)

@@ -1,0 +1,134 @@
+"""The usual sizes of the plain Vision Transformer, and one that suits the images: ``model=vit``."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from heritage.config.types import Count, Positive
+from heritage.errors import ConfigError
+from heritage.models.network import NONE, Rate, refuse_imagenet
+from heritage.models.vit import Pool, Positions, Stem, VisionTransformer
+from heritage.models.weights import load_weights
+
+SIZES: dict[str, tuple[int, int, int]] = {"tiny": (192, 12, 3), "small": (384, 12, 6), "base": (768, 12, 12)}
+"""Width, depth and heads: base is Dosovitskiy et al.'s, tiny and small are DeiT's (Touvron et al. 2021)."""
+
+DEFAULT_IMAGE_SIZE = 224
+PATCH_SIZES = (4, 8, 16, 32)
+PATCHES_A_SIDE = 14
+
+
+def vit(
+    *,
+    size: Literal["tiny", "small", "base"],
+    width: Count | None,
+    depth: Count | None,
+    heads: Count | None,
+    patch_size: Count | None,
+    mlp_ratio: Positive,
+    pool: Pool,
+    positions: Positions,
+    stem: Stem,
+    dropout: Rate,
+    drop_path: Rate,
+    layer_scale: Positive | None,
+    grad_checkpointing: bool,
+    weights: str,
+    num_classes: Count,
+    image_size: Count | None,
+) -> VisionTransformer:
+    """Build a plain Vision Transformer. What is not said here, `VisionTransformer` says.
+
+    Args:
+        size: Gives width, depth and heads where those are None.
+        width: Width of a token.
+        depth: Number of blocks.
+        heads: Attention heads.
+        patch_size: Pixels a side of a patch; None takes `choose_patch_size`'s.
+        mlp_ratio: Hidden width of the MLP over ``width``.
+        pool: Mean over patches or class token.
+        positions: Fixed or learned.
+        stem: Linear or convolutional.
+        dropout: Rate of dropout.
+        drop_path: Rate of stochastic depth.
+        layer_scale: Where the branches' scales start, or None.
+        grad_checkpointing: Save memory at the price of time.
+        weights: ``none`` or a file of weights.
+        num_classes: Number of classes.
+        image_size: Pixels a side of an image; None is 224.
+
+    Raises:
+        ConfigError: Sizes that do not go together, or ``weights=imagenet``.
+        WeightsError: The file cannot be read or does not fit.
+    """
+    refuse_imagenet(weights, "vit")
+    usual_width, usual_depth, usual_heads = SIZES[size]
+    width, depth, heads = width or usual_width, depth or usual_depth, heads or usual_heads
+    image_size = image_size or DEFAULT_IMAGE_SIZE
+    patch_size = patch_size or choose_patch_size(image_size)
+    _require_fit(image_size, patch_size, width, heads, stem)
+    net = VisionTransformer(
+        image_size=image_size,
+        patch_size=patch_size,
+        width=width,
+        depth=depth,
+        heads=heads,
+        mlp_ratio=mlp_ratio,
+        num_classes=num_classes,
+        pool=pool,
+        positions=positions,
+        stem=stem,
+        dropout=dropout,
+        drop_path=drop_path,
+        layer_scale=layer_scale,
+    )
+    if weights != NONE:
+        load_weights(net, weights)
+    net.set_grad_checkpointing(grad_checkpointing)
+    return net
+
+
+def choose_patch_size(image_size: int) -> int:
+    """Return the patch size among 4, 8, 16 and 32 that leaves 12 to 16 patches a side.
+
+    Where none does, the one nearest to 14 a side, by ratio, is taken. So 32 and 64 pixels give 4;
+    96 and 128 give 8; 192, 224 and 256 give 16; 384 gives 32.
+
+    Raises:
+        ConfigError: None of them divides the image size.
+    """
+    fitting = [patch for patch in PATCH_SIZES if image_size % patch == 0]
+    if not fitting:
+        raise ConfigError(
+            f"no patch size among {', '.join(map(str, PATCH_SIZES))} divides {image_size} pixels",
+            where="model.patch_size",
+            remedy=f"{_nearest_sizes(image_size, PATCH_SIZES[0])}, or set model.patch_size",
+        )
+    return min(fitting, key=lambda patch: abs(math.log(image_size / patch / PATCHES_A_SIDE)))
+
+
+def _require_fit(image_size: int, patch_size: int, width: int, heads: int, stem: Stem) -> None:
+    if image_size % patch_size:
+        raise ConfigError(
+            f"patches of {patch_size} pixels do not divide images of {image_size}",
+            where="model.patch_size",
+            remedy=f"{_nearest_sizes(image_size, patch_size)}, or model.patch_size=null to choose one",
+        )
+    if width % heads or width % 4:
+        raise ConfigError(
+            f"a width of {width} is not divisible by 4 and by {heads} heads",
+            where="model.width",
+            remedy=f"take model.width={math.lcm(4, heads) * max(1, round(width / math.lcm(4, heads)))}",
+        )
+    if stem == "conv" and (patch_size & (patch_size - 1) or patch_size == 1 or width % (patch_size // 2)):
+        raise ConfigError(
+            f"a convolutional stem cannot halve its way to patches of {patch_size} and a width of {width}",
+            where="model.stem",
+            remedy="take model.stem=linear, or patches of 4, 8, 16 or 32 and a width that half of it divides",
+        )
+
+
+def _nearest_sizes(image_size: int, divisor: int) -> str:
+    below = image_size // divisor * divisor
+    return f"take an image size of {f'{below} or ' if below else ''}{below + divisor}"

@@ -1,0 +1,60 @@
+"""conf/model: each preset builds what its header says."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra.utils import get_object, instantiate
+from omegaconf import OmegaConf
+from torch.utils.flop_counter import FlopCounterMode
+
+from heritage.models.hub import pretrained_cfg
+from heritage.models.layers import blocks
+from heritage.models.network import input_spec
+
+FOLDER = Path(__file__).parents[2] / "conf" / "model"
+PRESETS = sorted(FOLDER.glob("*.yaml"))
+COST = re.compile(r"Cost: ([\d,]+) parameters with 6 classes; ([\d.]+) GMACs an image of (\d+) px")
+
+
+def test_all_presets_are_found() -> None:
+    assert len(PRESETS) == 11
+
+
+@pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
+def test_preset_gives_every_argument_but_those_of_the_data(path: Path) -> None:
+    cfg = OmegaConf.load(path)
+    parameters = inspect.signature(get_object(cfg._target_)).parameters
+    assert set(cfg) - {"_target_"} == set(parameters) - {"num_classes", "image_size"}
+    assert all(parameter.default is parameter.empty for parameter in parameters.values())
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in PRESETS if path.stem != "timm"], ids=lambda path: path.stem
+)
+def test_preset_costs_what_its_header_says(path: Path) -> None:
+    found = COST.search(path.read_text())
+    assert found is not None
+    with torch.device("meta"):
+        net: Any = instantiate(OmegaConf.load(path), weights="none", num_classes=6, image_size=None).eval()
+        size = input_spec(net).image_size
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            net(torch.empty(1, 3, size, size))
+    assert sum(parameter.numel() for parameter in net.parameters()) == int(found[1].replace(",", ""))
+    assert f"{counter.get_total_flops() / 2e9:.3g}" == f"{float(found[2]):.3g}"
+    assert size == int(found[3])
+    assert len(blocks(net)) > 2
+
+
+def test_presets_of_timm_name_weights_that_exist() -> None:
+    contents = [OmegaConf.to_container(OmegaConf.load(path)) for path in PRESETS if path.stem != "timm"]
+    names = [content["name"] for content in contents if isinstance(content, dict) and "name" in content]
+    assert len(names) == 8
+    for name in names:
+        assert "." in name
+        assert pretrained_cfg(name).hf_hub_id == f"timm/{name}"
