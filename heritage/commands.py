@@ -21,6 +21,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from heritage.config.faults import FaultyConfigError, explain_composition_error
+from heritage.config.folders import register_resolvers
 from heritage.config.schema import register_schemas
 from heritage.errors import HeritageError
 from heritage.paths import config_dir
@@ -29,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "collect": "museum → raw images with licences and a ledger",
     "curate": "raw photographs → clean, split data set with a report",
     "train": "data set → checkpoint and test report",
+    "weights": "model name → pretrained weights in the cache, for machines without network",
 }
 """Each verb and what it turns into what, in the order in which the data flows."""
 
@@ -66,6 +68,7 @@ def command(verb: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], 
         @functools.wraps(task)
         def main() -> None:
             register_schemas()
+            register_resolvers()
             wish[_FULL_ERROR] = os.environ.get(_FULL_ERROR)
             # Hydra prints and exits by itself unless full errors are on: have them, and print our line.
             with _full_error("1"):
@@ -103,6 +106,11 @@ def _leave(verb: str, fault: BaseException) -> NoReturn:
 def _lines(verb: str, fault: BaseException) -> list[str]:
     if isinstance(fault, KeyboardInterrupt):
         return [str(fault) or "stopped by Ctrl-C; what was finished is kept, start again to go on"]
+    # Resolvers' own errors reach us wrapped by OmegaConf.
+    cause: BaseException | None = fault
+    while cause is not None and not isinstance(cause, HeritageError):
+        cause = cause.__cause__
+    fault = cause or fault
     if isinstance(fault, FaultyConfigError):
         return list(fault.faults)
     if isinstance(fault, HeritageError):

@@ -22,15 +22,20 @@ from heritage.analysis.report import Report
 from heritage.config.validate import validate
 from heritage.data import ArtefactDataModule
 from heritage.manifest import SPLITS
+from heritage.models.finetune import TrainableReport
 from heritage.models.network import input_spec
 from heritage.models.normalize import Normalize
+from heritage.preview import write_preview
 from heritage.record import resolved, write_record
+from heritage.resume import checkpoint_to_resume
 from heritage.training import Classifier
 from heritage.training.checkpoints import BEST, FOLDER, LAST
+from heritage.training.finetuning import FineTuning
 from heritage.training.history import HISTORY_FILE, read_history
 from heritage.training.inference import Answers, ask
 from heritage.training.meter import Meter
 from heritage.training.precision import choose_precision
+from heritage.training.range_test import find_learning_rate
 from heritage.training.trainer import device_type, quiet_lightning
 
 log = logging.getLogger(__name__)
@@ -49,6 +54,7 @@ class Run:
         precision: The number format, as chosen.
         counts: Images of each class: by split, and as an epoch shows them.
         choices: The option chosen in each configuration group.
+        trains: Which parameters train.
     """
 
     folder: Path
@@ -59,6 +65,7 @@ class Run:
     precision: str
     counts: dict[str, dict[str, int]]
     choices: dict[str, str]
+    trains: TrainableReport
 
 
 def build(cfg: DictConfig) -> Run:
@@ -73,6 +80,8 @@ def build(cfg: DictConfig) -> Run:
     config = resolved(cfg)
     data = build_data(cfg)
     net = build_network(cfg, data)
+    finetuning: FineTuning = _make(cfg.finetune)
+    trains = finetuning.apply(net)
     counts = {split: data.counts(split) for split in SPLITS} | {"shown": data.shown()}
     spec = input_spec(net)
     weights = _make(cfg.balance.weighting, counts=counts["shown"])
@@ -80,21 +89,23 @@ def build(cfg: DictConfig) -> Run:
         net,
         Normalize(spec.mean, spec.std),
         _make(cfg.balance.loss, weights=weights),
+        _make(cfg.augment.mix),
         _make(cfg.optimizer),
         _make(cfg.scheduler),
         data.classes,
+        cfg.seed,
         {"config": config, "classes": list(data.classes), "fingerprint": data.manifest.fingerprint},
     )
     precision = choose_precision(cfg.trainer.precision, net, device_type(cfg.trainer.accelerator))
     trainer: pl.Trainer = _make(
         cfg.trainer,
         precision=precision,
-        callbacks=[_make(part) for part in cfg.callbacks.values() if part],
+        callbacks=[finetuning, *(_make(part) for part in cfg.callbacks.values() if part)],
         loggers=[_make(part) for part in cfg.logger.values() if part],
         run_folder=cfg.paths.run,
     )
     choices = dict(HydraConfig.get().runtime.choices) if HydraConfig.initialized() else {}
-    return Run(Path(cfg.paths.run), config, data, classifier, trainer, precision, counts, choices)
+    return Run(Path(cfg.paths.run), config, data, classifier, trainer, precision, counts, choices, trains)
 
 
 def build_data(cfg: DictConfig) -> ArtefactDataModule:
@@ -114,32 +125,44 @@ def build_network(cfg: DictConfig, data: ArtefactDataModule) -> nn.Module:
     net: nn.Module = _make(cfg.model, num_classes=len(data.classes), image_size=cfg.data.image_size)
     spec = input_spec(net)
     data.use_input(spec.image_size, spec.interpolation)
+    if cfg.compile:
+        net.compile()  # in place: names in the state dict stay as they are
     # Batches come as NHWC bytes; convolutions that expect channels last need no transposition.
     return net.to(memory_format=torch.channels_last)
 
 
-def train(cfg: DictConfig, console: Console) -> Path:
-    """Train, test the best checkpoint, and write the report.
+def train(cfg: DictConfig, console: Console) -> None:
+    """Train, test the best checkpoint, write the report and print its path.
 
-    Returns:
-        The report's path.
+    The first rank alone tests and writes: no image is padded or counted twice.
 
     Raises:
         HeritageError: Whatever stops the run, in words.
         KeyboardInterrupt: Ctrl-C; the message says how to go on.
     """
     run = build(cfg)
+    checkpoint = checkpoint_to_resume(run.folder, cfg.resume, run.config, run.data.manifest.fingerprint)
     if run.trainer.is_global_zero:
         write_record(run.folder, run.config, run.data.manifest, {"counts": run.counts})
         _print_start(run, console)
+        if cfg.contact_sheet:
+            console.print(
+                f"contact sheet: {write_preview(run.data, run.classifier, run.folder)}", soft_wrap=True
+            )
+    if cfg.lr_find:
+        rate, picture = find_learning_rate(run.trainer, run.classifier, run.data, run.folder)
+        console.print(
+            f"suggested learning rate: optimizer.lr={rate:.2g}; {picture}", highlight=False, soft_wrap=True
+        )
+        return
     began = time.perf_counter()
-    _fit(run)
+    _fit(run, checkpoint)
     if not run.trainer.is_global_zero:
-        return run.folder
+        return
     seconds = time.perf_counter() - began
     report = _report(run, _ask_best(run), seconds)
     report.print(console)
-    return report.write(run.folder)
+    console.print(f"report: {report.write(run.folder)}", highlight=False, soft_wrap=True)
 
 
 def _make(config: DictConfig, **supplied: Any) -> Any:
@@ -151,9 +174,9 @@ def _make(config: DictConfig, **supplied: Any) -> Any:
     return function if config.get("_partial_") else function(**supplied)
 
 
-def _fit(run: Run) -> None:
+def _fit(run: Run, checkpoint: Path | None) -> None:
     try:
-        run.trainer.fit(run.classifier, datamodule=run.data)
+        run.trainer.fit(run.classifier, datamodule=run.data, ckpt_path=checkpoint, weights_only=True)
     except SystemExit as stop:
         if not isinstance(stop.__context__, KeyboardInterrupt):
             raise
@@ -241,6 +264,7 @@ def _print_start(run: Run, console: Console) -> None:
     table.add_section()
     table.add_row("all", *(f"{sum(run.counts[column].values()):,}" for column in columns))
     console.print(table)
+    console.print(str(run.trains), highlight=False, soft_wrap=True)
     weights = getattr(run.classifier.criterion, "weights", None)
     if weights is not None:
         pairs = zip(run.data.classes, weights.tolist(), strict=True)
@@ -249,4 +273,5 @@ def _print_start(run: Run, console: Console) -> None:
         f"{_choice(run, 'model')}: {_parameters(run.classifier.net):,} parameters, {run.data.image_size} px, "
         f"{run.precision}; run folder {run.folder}",
         highlight=False,
+        soft_wrap=True,
     )

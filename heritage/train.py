@@ -14,9 +14,7 @@ def main(cfg: DictConfig) -> None:
 
     from heritage.run import train
 
-    console = Console()
-    path = train(cfg, console)
-    console.print(f"report: {path}", highlight=False, soft_wrap=True)
+    train(cfg, Console())
 
 
 if __name__ == "__main__":

@@ -58,9 +58,7 @@ Command = Callable[..., Outcome]
 
 
 @pytest.fixture
-def heritage(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> Command:
+def heritage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Command:
     """Run ``heritage <verb> …`` in this process, in a temporary folder, through the real entry point."""
     from hydra.core.global_hydra import GlobalHydra
 

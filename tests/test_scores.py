@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import classification_report, confusion_matrix as reference_matrix
+from sklearn.metrics import classification_report
+from sklearn.metrics import confusion_matrix as reference_matrix
 
 from heritage.scores import Scores, confusion_matrix, from_rows, scores
 from heritage.taxonomy import CLASSES
@@ -38,9 +39,7 @@ def test_scores_agree_with_scikit_learn(seed: int, absent: tuple[int, ...]) -> N
     confusion = confusion_matrix(targets, predictions, 6)
     assert np.array_equal(confusion, reference_matrix(targets, predictions, labels=range(6)))
     found = scores(confusion)
-    expected = classification_report(
-        targets, predictions, labels=range(6), output_dict=True, zero_division=0
-    )
+    expected = classification_report(targets, predictions, labels=range(6), output_dict=True, zero_division=0)
     for name, row in as_dict(found).items():
         for key, value in row.items():
             assert value == pytest.approx(expected[name][key], abs=1e-12)
@@ -51,7 +50,9 @@ def test_scores_agree_with_scikit_learn(seed: int, absent: tuple[int, ...]) -> N
         assert ours.f1 == pytest.approx(expected[theirs]["f1-score"], abs=1e-12)
 
 
-@pytest.mark.skipif(not PUBLISHED.is_file(), reason="the thesis's published figures are not beside the checkout")
+@pytest.mark.skipif(
+    not PUBLISHED.is_file(), reason="the thesis's published figures are not beside the checkout"
+)
 def test_the_thesis_averages_come_out_of_its_rows() -> None:
     with PUBLISHED.open() as file:
         rows = list(csv.DictReader(file))

@@ -113,7 +113,9 @@ def test_a_full_traceback_on_request(heritage: Command, monkeypatch: pytest.Monk
         heritage("train", "data=class_folders", "data.root=/nowhere")
 
 
-def test_a_loss_that_is_no_number_stops_the_run(heritage: Command, tiny: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_loss_that_is_no_number_stops_the_run(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
     done = heritage("train", *tiny, "optimizer=sgd", "optimizer.lr=1e30", "scheduler=constant",
                     "trainer.gradient_clip_val=null", "trainer.max_epochs=4")  # fmt: skip
     assert done.code == 2

@@ -49,7 +49,7 @@ def confusion_figure(confusion: npt.NDArray[np.int64], classes: Sequence[str], p
     bar = figure.colorbar(image, ax=axes, shrink=0.8)
     bar.set_label("part of the true class")
     bar.outline.set_visible(False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def curves_figure(history: Sequence[Mapping[str, float]], path: Path) -> None:
@@ -77,7 +77,7 @@ def curves_figure(history: Sequence[Mapping[str, float]], path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         if axes.get_legend_handles_labels()[1]:
             axes.legend(frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _line(axes: object, history: Sequence[Mapping[str, float]], key: str, label: str, colour: str) -> None:
@@ -88,6 +88,7 @@ def _line(axes: object, history: Sequence[Mapping[str, float]], key: str, label:
         axes.plot(epochs, values, label=label or None, color=colour, marker=marker, markersize=3)  # type: ignore[attr-defined]
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, atomically."""
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=150, format="png")

@@ -60,7 +60,9 @@ def explain_composition_error(fault: BaseException, verb: str, overrides: Sequen
     if isinstance(fault, OverrideParseException):
         return [f"cannot read '{fault.override}' ({_first_line(text)}); write key=value"]
     if _UNKNOWN_KEY.search(text):
-        return _unknown_overrides(verb, overrides) or [f"{_first_line(text)} {_first_line(str(fault.__cause__))}"]
+        return _unknown_overrides(verb, overrides) or [
+            f"{_first_line(text)} {_first_line(str(fault.__cause__))}"
+        ]
     if found := _UNKNOWN_IN_FILE.search(text):
         known = [str(key) for key in _compose(verb, [])]
         hint = did_you_mean(found["key"], known)

@@ -42,11 +42,15 @@ class TrainConfig:
     augment: Any = MISSING
     balance: BalanceConfig = MISSING
     model: Any = MISSING
+    finetune: Any = MISSING
     optimizer: Any = MISSING
     scheduler: Any = MISSING
     trainer: Any = MISSING
     callbacks: Any = MISSING
     logger: Any = MISSING
+    compile: bool = MISSING
+    lr_find: bool = MISSING
+    contact_sheet: bool = MISSING
     resume: Any = MISSING
 
 
@@ -95,7 +99,20 @@ class CurateConfig:
     workers: Any = MISSING
 
 
-SCHEMAS: dict[str, type] = {"collect": CollectConfig, "curate": CurateConfig, "train": TrainConfig}
+@dataclass
+class WeightsConfig:
+    """`heritage.weights`."""
+
+    paths: PathsConfig = MISSING
+    model: Any = MISSING
+
+
+SCHEMAS: dict[str, type] = {
+    "collect": CollectConfig,
+    "curate": CurateConfig,
+    "train": TrainConfig,
+    "weights": WeightsConfig,
+}
 
 
 def register_schemas() -> None:

@@ -124,7 +124,7 @@ class Augmentation:
         if self.grey:
             changes.append(A.ToGray(p=self.grey))
         if self.blur:
-            changes.append(A.GaussianBlur(p=self.blur))
+            changes.append(A.GaussianBlur(sigma_limit=(0.3, 1.0), p=self.blur))
         return changes
 
     def _random(self) -> list[Any]:

@@ -7,6 +7,7 @@ process boundary, and no list of images is ever collated.
 from __future__ import annotations
 
 import logging
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from torch.utils.data import Dataset, get_worker_info
 
 from heritage.data.augment import Augmentation, Interpolation, Pipeline, evaluation
 from heritage.data.batch import Batch, BatchPlan
+from heritage.data.packed_rows import PackedRows
 from heritage.errors import ImageError
 from heritage.manifest import Manifest
 from heritage.picture import Pixels, decode
@@ -77,7 +79,7 @@ class ArtefactDataset(Dataset[Batch]):
 
     def __init__(
         self,
-        images: ImageFiles,
+        images: ImageFiles | PackedRows,
         targets: npt.NDArray[np.int64],
         *,
         size: int,
@@ -132,8 +134,12 @@ class ArtefactDataset(Dataset[Batch]):
 
 
 def start_worker(_: int) -> None:
-    """Keep a worker to its one core: OpenCV would start as many threads as the machine has cores."""
+    """Keep a worker to its one core, and let the main process decide what Ctrl-C means.
+
+    OpenCV would start as many threads as the machine has cores.
+    """
     cv2.setNumThreads(0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _buffer(count: int, size: int) -> torch.Tensor:

@@ -17,12 +17,15 @@ from pydantic import Field
 
 from heritage.config.types import Count, Natural
 from heritage.data.augment import Augmentation, Interpolation
+from heritage.data.batch import BatchPlan
 from heritage.data.dataset import ArtefactDataset, ImageFiles
 from heritage.data.loader import ALONE, ArtefactLoader, EpochPlan, Rank
+from heritage.data.packed_rows import Packed, open_packed
 from heritage.data.readers import missing_files
 from heritage.data.sampling import Sampling
 from heritage.errors import ConfigError, ImageError
 from heritage.manifest import SPLITS, Manifest, count_by_class
+from heritage.picture import Pixels
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +64,7 @@ class ArtefactDataModule(pl.LightningDataModule):
         batch_size: Images a step on each device, at most.
         num_workers: Processes that decode and augment; None is one for each core, 16 at most.
         verify: Read every image first, and refuse to start if one cannot be read.
+        packed: Whether to read pre-decoded images: ``auto`` where there are some of this data set.
         train: Augmentation of training images.
         copies: Augmentation of copies made by balancing.
         sampling: Which images an epoch shows, and how often.
@@ -81,6 +85,7 @@ class ArtefactDataModule(pl.LightningDataModule):
         batch_size: Count,
         num_workers: Natural | None,
         verify: bool,
+        packed: Packed,
         *,
         train: Augmentation,
         copies: Augmentation,
@@ -105,6 +110,7 @@ class ArtefactDataModule(pl.LightningDataModule):
             split: np.flatnonzero(parts == split) for split in SPLITS
         }
         self._loaders: dict[str, ArtefactLoader] = {}
+        self._packed = open_packed(self.manifest, packed)
         if verify:
             self._verify()
 
@@ -152,19 +158,7 @@ class ArtefactDataModule(pl.LightningDataModule):
 
     def loader(self, split: str, rank: Rank = ALONE) -> ArtefactLoader:
         """Return a loader of a split: augmented and balanced for ``train``, in order otherwise."""
-        if self.image_size is None:
-            raise ConfigError("no image size", where="data.image_size", remedy="give it in pixels")
-        training = split == "train"
-        rows = self._rows[split]
-        dataset = ArtefactDataset(
-            ImageFiles(self.manifest.take(rows), at_least=self.image_size),
-            self.targets(split),
-            size=self.image_size,
-            interpolation=self._interpolation,
-            crop_pct=self._crop_pct,
-            transform=self._train if training else None,
-            copies=self._copies if training else None,
-        )
+        dataset = self._dataset(split, augmented=split == "train")
         loader = ArtefactLoader(
             dataset,
             self._plan(split, rank),
@@ -173,6 +167,28 @@ class ArtefactDataModule(pl.LightningDataModule):
         )
         self._loaders[split] = loader
         return loader
+
+    def stored_pictures(self, split: str, rows: npt.NDArray[np.int64]) -> list[Pixels]:
+        """Return images of a split as evaluation sees them: resized, nothing else."""
+        dataset = self._dataset(split, augmented=False)
+        batch = dataset.__getitems__(BatchPlan(rows, np.zeros(len(rows), dtype=np.bool_), 0))
+        return list(batch.images.numpy())
+
+    def _dataset(self, split: str, *, augmented: bool) -> ArtefactDataset:
+        if self.image_size is None:
+            raise ConfigError("no image size", where="data.image_size", remedy="give it in pixels")
+        rows = self._rows[split]
+        return ArtefactDataset(
+            self._packed.take(rows)
+            if self._packed
+            else ImageFiles(self.manifest.take(rows), at_least=self.image_size),
+            self.targets(split),
+            size=self.image_size,
+            interpolation=self._interpolation,
+            crop_pct=self._crop_pct,
+            transform=self._train if augmented else None,
+            copies=self._copies if augmented else None,
+        )
 
     def _plan(self, split: str, rank: Rank) -> EpochPlan:
         return EpochPlan(

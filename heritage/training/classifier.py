@@ -6,6 +6,7 @@ stay on the device and become numbers once an epoch.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from heritage.data.batch import Batch
 from heritage.models.normalize import Normalize
 from heritage.scores import scores
+from heritage.training.mixing import Mixing
 
 Optimizer = Callable[[nn.Module], torch.optim.Optimizer]
 Scheduler = Callable[[torch.optim.Optimizer, int], dict[str, Any]]
@@ -31,9 +33,11 @@ class Classifier(pl.LightningModule):
         net: Normalised images (B, 3, S, S) to logits (B, K).
         normalize: uint8 images (B, S, S, 3) to the network's input, on the device.
         criterion: The loss.
+        mixing: What happens to a normalised training batch on the device; None is nothing.
         optimizer: Makes the optimiser of the network.
         scheduler: Makes the learning-rate schedule of an optimiser and a number of steps.
         classes: The class list, length K.
+        seed: The run's seed.
         record: Plain data that every checkpoint carries (configuration, classes, fingerprint).
     """
 
@@ -42,18 +46,22 @@ class Classifier(pl.LightningModule):
         net: nn.Module,
         normalize: Normalize,
         criterion: nn.Module,
+        mixing: Mixing | None,
         optimizer: Optimizer,
         scheduler: Scheduler,
         classes: tuple[str, ...],
+        seed: int,
         record: Mapping[str, Any],
     ) -> None:
         super().__init__()
         self.net = net
         self.normalize = normalize
         self.criterion = criterion
+        self.mixing = mixing
         self._optimizer = optimizer
         self._scheduler = scheduler
         self.classes = classes
+        self.seed = seed
         self.record = dict(record)
         self.confusion = MulticlassConfusionMatrix(len(classes))
         self.val_loss = MeanMetric()
@@ -62,10 +70,33 @@ class Classifier(pl.LightningModule):
         """Return logits (B, K) of uint8 images (B, S, S, 3)."""
         return cast("torch.Tensor", self.net(self.normalize(images)))
 
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seed what is random in a step (dropout, drop path, mixing) by (seed, rank, epoch, step) alone.
+
+        Like the data's order, it then does not matter where a run was interrupted.
+        """
+        self.seed_step(self.current_epoch, batch_idx)
+
+    def seed_step(self, epoch: int, step: int) -> None:
+        """Start the random streams of a step."""
+        place = [self.seed, self.global_rank, epoch, step]
+        seed = int(np.random.SeedSequence(place).generate_state(1)[0])
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002  timm's mixing draws from it
+
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Return the loss of a batch."""
-        loss: torch.Tensor = self.criterion(self(batch.images), batch.targets)
+        images, targets = self.augmented(batch)
+        loss: torch.Tensor = self.criterion(self.net(images), targets)
         return loss
+
+    def augmented(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what the network sees of a batch: images (B, 3, S, S), targets (B,) or (B, K)."""
+        images = self.normalize(batch.images)
+        if self.mixing is None:
+            return images, batch.targets
+        return self.mixing(images, batch.targets, len(self.classes))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Count a batch's answers."""
@@ -76,11 +107,15 @@ class Classifier(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log loss, accuracy and macro-F1 of the whole validation split."""
         found = scores(self.confusion.compute().cpu().numpy().astype(np.int64))
-        self.log("val/loss", self.val_loss.compute())
-        self.log("val/accuracy", found.accuracy)
-        self.log("val/macro_f1", found.macro.f1, prog_bar=True)
+        figures = {
+            "val/loss": float(self.val_loss.compute()),
+            "val/accuracy": found.accuracy,
+            "val/macro_f1": found.macro.f1,
+        }
         for name, recall in zip(self.classes, found.recall, strict=True):
-            self.log(f"val/recall/{name}", float(recall))
+            figures[f"val/recall/{name}"] = float(recall)
+        # The metrics are those of all ranks already; saying so again costs a mean of equal numbers.
+        self.log_dict(figures, sync_dist=True)
         self.confusion.reset()
         self.val_loss.reset()
 

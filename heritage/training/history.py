@@ -25,7 +25,7 @@ class History(Callback):
         self._path = Path(folder) / HISTORY_FILE
         self._rows: list[dict[str, float]] = []
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the rows of the epochs that a resumed run has behind it."""
         if self._path.is_file():
             self._rows = [row for row in read_history(self._path) if row["epoch"] < trainer.current_epoch]

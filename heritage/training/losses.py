@@ -38,6 +38,12 @@ class CrossEntropy(nn.Module):
 
     def forward(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the mean loss of a batch, in float32 whatever the logits' precision."""
-        return functional.cross_entropy(
-            logits.float(), targets, weight=self.weights, label_smoothing=self.label_smoothing
+        if targets.ndim == 1 or self.weights is None:
+            return functional.cross_entropy(
+                logits.float(), targets, weight=self.weights, label_smoothing=self.label_smoothing
+            )
+        # For class shares torch divides by B; dividing by the weights keeps the scale of hard targets.
+        total = functional.cross_entropy(
+            logits.float(), targets, self.weights, label_smoothing=self.label_smoothing, reduction="sum"
         )
+        return total / (targets @ self.weights).sum()

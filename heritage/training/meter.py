@@ -26,11 +26,12 @@ class Meter(Callback):
     def _reset(self) -> None:
         self._loss: torch.Tensor | None = None
         self._images = 0
+        self._resumed_with = 0
         self._waited = 0.0
         self._began = self._ended = time.perf_counter()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start counting."""
+        """Start counting; a resumed epoch goes on with what it had."""
         self._reset()
 
     def on_train_batch_start(
@@ -46,7 +47,7 @@ class Meter(Callback):
         images = len(batch.targets)
         # Lightning divides the loss by the number of accumulated steps.
         loss = outputs["loss"].detach() * (trainer.accumulate_grad_batches * images)
-        self._loss = loss if self._loss is None else self._loss + loss
+        self._loss = loss if self._loss is None else self._loss.to(loss.device) + loss
         self._images += images
         self.images_seen += images * trainer.world_size
         self._ended = time.perf_counter()
@@ -57,13 +58,23 @@ class Meter(Callback):
             return
         pl_module.log("train/loss", self._loss / self._images, sync_dist=True)
         seconds = max(self._ended - self._began, 1e-9)
-        pl_module.log("train/images_per_second", self._images * trainer.world_size / seconds, sync_dist=True)
+        speed = (self._images - self._resumed_with) * trainer.world_size / seconds
+        pl_module.log("train/images_per_second", speed, sync_dist=True)
         pl_module.log("train/data_wait_percent", 100 * self._waited / seconds, sync_dist=True)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the number of images seen so far."""
-        return {"images_seen": self.images_seen}
+        """Return the images seen so far, and the sums of the epoch."""
+        loss = None if self._loss is None else self._loss.item()
+        return {"images_seen": self.images_seen, "images": self._images, "loss": loss}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on counting."""
-        self.images_seen = state_dict["images_seen"]
+        self.images_seen, self._images = state_dict["images_seen"], state_dict["images"]
+        if state_dict["loss"] is not None:
+            self._loss = torch.tensor(state_dict["loss"])
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock: an epoch that is resumed does not start once more."""
+        self._resumed_with = self._images
+        self._waited = 0.0
+        self._began = self._ended = time.perf_counter()

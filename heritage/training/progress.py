@@ -78,7 +78,7 @@ class RunProgress(ProgressBar):
         for name, label, form in _FIGURES:
             if name in known:
                 parts.append(f"{label} {known[name]:{form}}")
-        self._console.print("  ".join(parts), highlight=False)
+        self._console.print("  ".join(parts), highlight=False, soft_wrap=True)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Close the bar."""

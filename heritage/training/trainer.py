@@ -147,7 +147,7 @@ def quiet_lightning() -> None:
     import logging
 
     os.environ.setdefault("PYTORCH_LIGHTNING_TIPS", "0")
-    for name in ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.seed"):
+    for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # Each concerns a choice that is made here on purpose.
     for message in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 from pathlib import Path
 
@@ -76,11 +77,11 @@ def test_file_composes_and_validates(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_file_opens_with_purpose_command_and_cost(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
-    head = [line for line in lines[: next((n for n, t in enumerate(lines) if t[:1] != "#"), len(lines))]]
+    head = list(itertools.takewhile(lambda line: line.startswith("#"), lines))
     assert len(head) >= 3, "no header"
     text = "\n".join(head)
     assert "python -m heritage." in text, "the header names no command"
-    assert "ost" in text, "the header names no cost"
+    assert "Cost" in text, "the header names no cost"
 
 
 def test_all_files_are_found() -> None:
@@ -112,7 +113,9 @@ def test_validation_leaves_no_fault_unsaid() -> None:
 def test_a_misspelt_key_in_an_experiment_file_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "experiment"
     folder.mkdir()
-    (folder / "mine.yaml").write_text("# @package _global_\nmodel:\n  droprate: 0.1\ntrainer:\n  max_epoch: 3\n")
+    (folder / "mine.yaml").write_text(
+        "# @package _global_\nmodel:\n  droprate: 0.1\ntrainer:\n  max_epoch: 3\n"
+    )
     cfg = composed("train", [f"hydra.searchpath=[file://{tmp_path}]", "+experiment=mine"])
     del cfg["hydra"]
     with pytest.raises(FaultyConfigError) as caught:

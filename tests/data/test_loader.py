@@ -33,7 +33,9 @@ def loader(
     dataset = ArtefactDataset(
         ImageFiles(manifest, 32), manifest.targets, size=32, interpolation="bilinear", transform=transform
     )
-    plan = EpochPlan(manifest.targets, manifest.classes, sampling or Natural(), batch_size=batch_size, seed=seed)
+    plan = EpochPlan(
+        manifest.targets, manifest.classes, sampling or Natural(), batch_size=batch_size, seed=seed
+    )
     return ArtefactLoader(dataset, plan, num_workers=workers)
 
 
@@ -49,7 +51,9 @@ def pixels(found: ArtefactLoader) -> dict[int, torch.Tensor]:
 @pytest.mark.parametrize("sampling", SAMPLINGS, ids=lambda s: type(s).__name__)
 @pytest.mark.parametrize("ranks", [1, 2, 3])
 @pytest.mark.parametrize("batch_size", [1, 7, 64, 1000])
-def test_every_image_counts_once_on_any_number_of_ranks(sampling: Sampling, ranks: int, batch_size: int) -> None:
+def test_every_image_counts_once_on_any_number_of_ranks(
+    sampling: Sampling, ranks: int, batch_size: int
+) -> None:
     targets = np.repeat([0, 1, 2], [40, 25, 12])
     plans = [
         EpochPlan(targets, ("a", "b", "c"), sampling, batch_size=batch_size, seed=1, rank=Rank(k, ranks))

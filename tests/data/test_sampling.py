@@ -13,7 +13,8 @@ TARGETS = np.repeat([0, 1, 2], [80, 30, 10])
 
 
 def counts(sampling: Sampling, epoch: int = 0, seed: int = 0) -> list[int]:
-    return np.bincount(TARGETS[sampling.draw(TARGETS, CLASSES, epoch, seed).rows], minlength=3).tolist()
+    shown = TARGETS[sampling.draw(TARGETS, CLASSES, epoch, seed).rows]
+    return [int(count) for count in np.bincount(shown, minlength=3)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,57 @@
+"""Which folder a run writes to: a new one, or that of the run it goes on with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from heritage.errors import CheckpointError
+
+_FINISHED = "report.md"
+
+
+def register_resolvers() -> None:
+    """Make ``${run_folder:…}`` known to OmegaConf."""
+    OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
+
+
+def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
+    """Return the folder of a run.
+
+    Args:
+        resume: False for a new run, a run folder, or True for the newest unfinished run that was
+            started with the same words below the parent of ``fresh``'s day.
+        fresh: The folder of a new run, ``…/<date>/<time>_<choices>``.
+        _root_: The whole configuration, which knows the words of the command line.
+
+    Raises:
+        CheckpointError: There is no such folder or run.
+    """
+    if resume is False or resume is None:
+        return fresh
+    if resume is not True:
+        if not Path(str(resume)).is_dir():
+            raise CheckpointError(
+                "no such run folder", where=f"resume={resume}", remedy="give a folder below outputs/"
+            )
+        return str(resume)
+    words = _without_resume(OmegaConf.select(_root_, "hydra.overrides.task") or [])
+    above = Path(fresh).parent.parent
+    started = sorted(above.glob("*/*/.hydra/overrides.yaml"), reverse=True)
+    for record in started:
+        folder = record.parent.parent
+        if (folder / _FINISHED).is_file():
+            continue
+        if _without_resume(OmegaConf.load(record)) == words:
+            return str(folder)
+    raise CheckpointError(
+        f"no unfinished run of this command below {above}",
+        where="resume=true",
+        remedy="name its folder: resume=<run folder>",
+    )
+
+
+def _without_resume(words: Any) -> list[str]:
+    return sorted(str(word) for word in words if not str(word).startswith("resume="))

@@ -1,0 +1,77 @@
+"""Fine-tuning depth as a callback: what trains, when, and that frozen norms stay as they are."""
+
+from __future__ import annotations
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+from torch import nn
+
+from heritage.config.types import Count, Natural
+from heritage.errors import ConfigError
+from heritage.models.finetune import (
+    Depth,
+    TrainableReport,
+    Unit,
+    freeze_norm_statistics,
+    set_trainable,
+    unfreeze_gradually,
+)
+
+
+class FineTuning(Callback):
+    """Chooses which part of a network trains.
+
+    Args:
+        depth: ``full``, ``head`` (the classifier alone) or ``last_n``.
+        n: How many units before the classifier train, with ``last_n``.
+        unit: ``layers`` or ``blocks``.
+        unfreeze_every: Epochs after which one block more trains, from the last on (Howard & Ruder 2018);
+            None keeps the depth.
+    """
+
+    def __init__(self, depth: Depth, n: Natural, unit: Unit, unfreeze_every: Count | None) -> None:
+        if unfreeze_every is not None and depth != "head":
+            raise ConfigError(
+                f"gradual unfreezing starts from the classifier alone, not from depth={depth}",
+                where="finetune.unfreeze_every",
+                remedy="set finetune.depth=head",
+            )
+        self._depth: Depth = depth
+        self._n = n
+        self._unit: Unit = unit
+        self._unfreeze_every = unfreeze_every
+
+    def apply(self, net: nn.Module, epoch: int = 0) -> TrainableReport:
+        """Freeze what does not train in an epoch.
+
+        Raises:
+            ConfigError: The network has fewer units than should train.
+        """
+        if self._unfreeze_every is not None:
+            return unfreeze_gradually(net, epoch, self._unfreeze_every)
+        return set_trainable(net, self._depth, self._n, self._unit)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Freeze; a run that goes on in mid-epoch has no start of an epoch."""
+        self._freeze(trainer, pl_module)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Unfreeze a block, if it is time."""
+        self._freeze(trainer, pl_module)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep frozen norms in evaluation mode: validation puts everything back to training."""
+        freeze_norm_statistics(_net(pl_module))
+
+    def _freeze(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        net = _net(pl_module)
+        if self._unfreeze_every is not None:
+            self.apply(net, trainer.current_epoch)
+        freeze_norm_statistics(net)
+
+
+def _net(pl_module: pl.LightningModule) -> nn.Module:
+    net = pl_module.net
+    if not isinstance(net, nn.Module):
+        raise TypeError("fine-tuning needs a module with a network")
+    return net

@@ -1,0 +1,76 @@
+"""Mixing and erasing on the device, once a batch, after normalisation."""
+
+from __future__ import annotations
+
+import random
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field
+from timm.data.mixup import cutmix_bbox_and_lam, mixup_target
+from timm.data.random_erasing import RandomErasing
+
+from heritage.config.types import NonNegative, Probability
+
+
+class Mixing:
+    """Mixup (Zhang et al. 2018), CutMix (Yun et al. 2019) and random erasing (Zhong et al. 2020).
+
+    Images are mixed with those of the same batch in reverse order, as timm does. Random numbers come
+    from the generators that the classifier seeds for each step.
+
+    Args:
+        mixup_alpha: Parameter of the Beta distribution of mixup's shares; 0 is no mixup.
+        cutmix_alpha: The same for CutMix; with both, each batch is mixed one way or the other.
+        probability: The part of batches that is mixed.
+        switch: The part of mixed batches that takes CutMix, where both are on.
+        erase: The part of images of which a rectangle is erased.
+    """
+
+    def __init__(
+        self,
+        mixup_alpha: NonNegative,
+        cutmix_alpha: NonNegative,
+        probability: Probability,
+        switch: Probability,
+        erase: Annotated[float, Field(ge=0, le=1)],
+    ) -> None:
+        self.mixup_alpha = mixup_alpha
+        self.cutmix_alpha = cutmix_alpha
+        self.probability = probability if mixup_alpha or cutmix_alpha else 0.0
+        self.switch = switch
+        self.erase = erase
+
+    def __call__(
+        self, images: torch.Tensor, targets: torch.Tensor, classes: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Change a batch.
+
+        Args:
+            images: Normalised, (B, 3, S, S); may be written to.
+            targets: Class positions, (B,).
+            classes: The number of classes, K.
+
+        Returns:
+            Images (B, 3, S, S), and class shares (B, K), or the targets as they were where nothing
+            was mixed.
+        """
+        if self.erase:
+            images = RandomErasing(self.erase, mode="const", device=images.device)(images)
+        if random.random() >= self.probability:
+            return images, targets
+        cut = bool(self.cutmix_alpha) and (not self.mixup_alpha or random.random() < self.switch)
+        alpha = self.cutmix_alpha if cut else self.mixup_alpha
+        share = float(np.random.beta(alpha, alpha))  # noqa: NPY002  the generator timm draws its boxes from
+        partners = images.flip(0)
+        if cut:
+            (top, bottom, left, right), share = cutmix_bbox_and_lam(images.shape, share)
+            images[:, :, top:bottom, left:right] = partners[:, :, top:bottom, left:right]
+        else:
+            images = images.lerp(partners, 1 - share)
+        return images, mixup_target(targets, classes, share)
+
+
+def none() -> None:
+    """Leave batches as they are."""

@@ -1,0 +1,88 @@
+"""Keeps a run's state safe: on Ctrl-C, and every so many minutes.
+
+A checkpoint is taken between two optimiser steps and never inside one, so a run that goes on from it
+ends with the same weights as one that was never interrupted.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+
+from heritage.config.types import Positive
+from heritage.data.batch import Batch
+from heritage.training.checkpoints import FOLDER, LAST
+
+
+class Safeguard(Callback):
+    """Writes ``last.ckpt`` after Ctrl-C and every ``every_minutes`` minutes.
+
+    The first Ctrl-C lets the step finish; a second one stops at once.
+
+    Args:
+        every_minutes: Time between checkpoints within an epoch; None leaves it to the epochs' ends.
+        folder: The run folder.
+    """
+
+    def __init__(self, every_minutes: Positive | None, *, folder: str) -> None:
+        self._seconds = None if every_minutes is None else 60 * every_minutes
+        self._path = Path(folder) / FOLDER / LAST
+        self._saved = time.monotonic()
+        self._interrupted = False
+        self._before: Any = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Listen for Ctrl-C."""
+        self._saved = time.monotonic()
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._remember)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Save between two steps, if it is time or somebody asked to stop."""
+        if (
+            batch_idx + 1
+        ) % trainer.accumulate_grad_batches and batch_idx + 1 != trainer.num_training_batches:
+            return  # the gradients of half a step would be lost
+        interrupted = self._agreed(trainer, self._interrupted)
+        due = self._seconds is not None and time.monotonic() - self._saved >= self._seconds
+        if interrupted or self._agreed(trainer, due):
+            trainer.save_checkpoint(self._path)
+            self._saved = time.monotonic()
+        if interrupted:
+            raise KeyboardInterrupt
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Listen no more."""
+        self._restore()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Listen no more."""
+        self._restore()
+
+    def _remember(self, number: int, frame: FrameType | None) -> None:
+        if self._interrupted:
+            raise KeyboardInterrupt
+        self._interrupted = True
+
+    def _restore(self) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+            self._before = None
+
+    @staticmethod
+    def _agreed(trainer: pl.Trainer, wish: bool) -> bool:
+        # Ranks hear of a signal at different steps, but all must save at the same one.
+        if trainer.world_size == 1:
+            return wish
+        return trainer.strategy.reduce_boolean_decision(wish, all=False)

@@ -1,0 +1,27 @@
+"""`python -m heritage.weights`: fetch pretrained weights into the cache."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from heritage.commands import command
+
+
+@command("weights")
+def main(cfg: DictConfig) -> None:
+    """Fetch the file and say where it lies."""
+    from heritage.config.validate import validate
+    from heritage.errors import ConfigError
+    from heritage.models.hub import fetch_weights
+
+    validate(cfg, "weights")
+    name = cfg.model.get("name")
+    if name is None:
+        raise ConfigError(
+            "this network has no pretrained weights", where="model", remedy="choose one of timm's"
+        )
+    print(f"{name}: {fetch_weights(name)}")
+
+
+if __name__ == "__main__":
+    main()

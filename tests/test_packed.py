@@ -1,0 +1,109 @@
+"""Packed images are the images, and damage is noticed."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heritage.errors import DataError, DatasetNotFoundError, ImageError
+from heritage.packed import PackedImages, Piece, plan, require_space, write_index, write_shard
+
+
+def images(count: int, side: int = 16) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+
+
+def pack(folder: Path, content: np.ndarray, each: int = 4) -> list[str]:
+    names = [f"image{row}" for row in range(len(content))]
+    side = content.shape[1]
+    pieces = plan(folder, [Path(name) for name in names], names, side, shard_bytes=each * side * side * 3)
+    shards = []
+    start = 0
+    for piece in pieces:
+        shards.append(write_shard(piece, iter(content[start : start + len(piece.sources)])))
+        start += len(piece.sources)
+    write_index(folder, shards, names, "fingerprint", side)
+    return names
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    content = images(10)
+    names = pack(tmp_path, content)
+    packed = PackedImages.open(tmp_path)
+    assert len(packed) == 10
+    assert [len(np.load(path)) for path in sorted(tmp_path.glob("*.npy"))] == [4, 4, 2]
+    for row in range(10):
+        np.testing.assert_array_equal(packed.read(row), content[row])
+    assert packed.rows_of(reversed(names)).tolist() == list(range(9, -1, -1))
+    packed.verify()
+
+
+def test_a_read_is_a_view_that_cannot_be_written(tmp_path: Path) -> None:
+    pack(tmp_path, images(5))
+    packed = PackedImages.open(tmp_path)
+    image = packed.read(3)
+    assert not image.flags.owndata
+    assert np.shares_memory(image, packed.read(3))
+    with pytest.raises(ValueError, match="read-only"):
+        image[0] = 0
+    for row in (5, -1):
+        with pytest.raises(IndexError):
+            packed.read(row)
+
+
+def test_a_copy_in_another_process_maps_the_files_itself(tmp_path: Path) -> None:
+    content = images(6)
+    pack(tmp_path, content)
+    packed = PackedImages.open(tmp_path)
+    packed.read(0)
+    data = pickle.dumps(packed)
+    assert len(data) < content.nbytes / 2
+    np.testing.assert_array_equal(pickle.loads(data).read(5), content[5])  # noqa: S301  what we pickled
+
+
+def test_damage_is_noticed(tmp_path: Path) -> None:
+    pack(tmp_path, images(10))
+    shard = sorted(tmp_path.glob("*.npy"))[1]
+    sound = shard.read_bytes()
+    shard.write_bytes(sound[:-7] + b"\x00" + sound[-6:])
+    with pytest.raises(ImageError, match="its checksum is wrong"):
+        PackedImages.open(tmp_path).verify()
+    shard.write_bytes(sound[:-1])
+    with pytest.raises(DataError, match="missing or cut off"):
+        PackedImages.open(tmp_path)
+    shard.write_bytes(sound)
+    index = json.loads((tmp_path / "index.json").read_text())
+    index["index"]["image_ids"][0] = "another"
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    with pytest.raises(DataError, match="damaged"):
+        PackedImages.open(tmp_path)
+    (tmp_path / "index.json").unlink()
+    with pytest.raises(DatasetNotFoundError):
+        PackedImages.open(tmp_path)
+
+
+def test_an_interrupted_shard_leaves_nothing_and_finished_ones_are_kept(tmp_path: Path) -> None:
+    content = images(8)
+    names = [f"image{row}" for row in range(8)]
+    first, second = plan(tmp_path, [Path(name) for name in names], names, 16, shard_bytes=4 * 768)
+    write_shard(first, iter(content[:4]))
+
+    def broken() -> object:
+        yield content[4]
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write_shard(second, broken())  # type: ignore[arg-type]
+    assert [path.name for path in tmp_path.iterdir()] == [first.path.name]
+    write_shard(first, iter(()))  # found whole: no image is drawn
+    assert require_space(tmp_path, [first, second]) == 128 + 4 * 768
+
+
+def test_too_small_a_disk_is_said_before_starting(tmp_path: Path) -> None:
+    huge = Piece(tmp_path / "shard.npy", tuple([Path("x")] * 1000), 100_000)
+    with pytest.raises(DataError, match="packing needs 28,610,229 MiB"):
+        require_space(tmp_path, [huge])

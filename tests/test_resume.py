@@ -1,0 +1,117 @@
+"""An interrupted run that is resumed ends with the same weights, bit for bit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from heritage.training.history import read_history
+from tests.conftest import TINY, Command, write_tree
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)[
+        "state_dict"
+    ]
+    return state
+
+
+def assert_same(first: Path, second: Path) -> None:
+    one, two = weights(first), weights(second)
+    assert one.keys() == two.keys()
+    assert [name for name in one if not torch.equal(one[name], two[name])] == []
+
+
+def start(folder: Path, words: list[str], cwd: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "heritage.train", *words, f"hydra.run.dir={folder}"],
+        cwd=cwd, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("blow", "workers"), [(signal.SIGKILL, 2), (signal.SIGINT, 2), (signal.SIGINT, 0)])
+def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, blow: signal.Signals, workers: int) -> None:
+    counts = dict.fromkeys(("egyptian", "grecoroman", "orient", "islam", "byzantium", "asian"), 40)
+    root = write_tree(tmp_path / "set", {**counts, "byzantium": 12})
+    words = [word for word in TINY if "num_workers" not in word and "max_epochs" not in word]
+    words += [f"data.root={root}", "data.batch_size=4", "trainer.max_epochs=3", "model=vit", "model.depth=2",
+              "model.dropout=0.1", "balance=oversample", "trainer.deterministic=true",
+              f"data.num_workers={workers}"]  # fmt: skip
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    process = start(whole, words, tmp_path)
+    began = time.monotonic()
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    seconds = time.monotonic() - began
+
+    # Somewhere after the first epoch's checkpoint, wherever the machine happens to be by then.
+    process = start(killed, words, tmp_path)
+    while not (killed / "checkpoints" / "last.ckpt").is_file():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.02)
+    time.sleep(seconds * 0.05)
+    os.killpg(process.pid, blow)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == (-9 if blow == signal.SIGKILL else 2), err
+    if blow == signal.SIGINT:
+        saved = torch.load(killed / "checkpoints" / "last.ckpt", weights_only=True)
+        steps = read_history(whole / "history.csv")[0]["step"]
+        assert saved["global_step"] % steps, (
+            "the checkpoint must be of mid-epoch for this test to mean anything"
+        )
+
+    process = start(killed, [*words, "resume=true"], tmp_path)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert_same(whole, killed)
+    kept = [{key: value for key, value in row.items() if not key.startswith("train/")}
+            for row in read_history(killed / "history.csv")]  # fmt: skip
+    wanted = [{key: value for key, value in row.items() if not key.startswith("train/")}
+              for row in read_history(whole / "history.csv")]  # fmt: skip
+    assert kept == wanted
+
+
+def test_resume_finds_the_newest_unfinished_run(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = heritage("train", *tiny, "resume=true")
+    assert done.code == 2
+    assert "no unfinished run of this command" in done.err
+
+    words = (*tiny, "seed=5", "trainer.max_epochs=2")
+    assert heritage("train", *words).code == 0
+    run = next(tmp_path.glob("outputs/train/*/*"))
+    (run / "report.md").unlink()
+    done = heritage("train", *words, "resume=true")
+    assert done.code == 0, done.err
+    assert (run / "report.md").is_file()
+    assert len(list(tmp_path.glob("outputs/train/*/*"))) == 1
+
+
+def test_a_run_is_neither_overwritten_nor_mixed_up(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    folder = tmp_path / "mine"
+    assert heritage("train", *tiny, f"hydra.run.dir={folder}").code == 0
+    before = (folder / "checkpoints" / "last.ckpt").read_bytes()
+
+    done = heritage("train", *tiny, f"hydra.run.dir={folder}")
+    assert done.code == 2
+    assert "already holds a run" in done.err
+    done = heritage("train", *tiny, f"resume={folder}", "seed=9", "optimizer.lr=0.5")
+    assert done.code == 2
+    assert "seed: 0 → 9" in done.err
+    assert "optimizer.lr: 0.002 → 0.5" in done.err
+    done = heritage("train", *tiny, f"resume={tmp_path / 'nowhere'}")
+    assert done.code == 2
+    assert "no such run folder" in done.err
+    assert (folder / "checkpoints" / "last.ckpt").read_bytes() == before
