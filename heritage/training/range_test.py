@@ -14,15 +14,16 @@ from heritage.paths import atomic_path
 from heritage.training.classifier import Classifier
 
 FINDER_FILE = "lr_finder.png"
+_STEPS = 100
 
 
 def find_learning_rate(
     trainer: pl.Trainer, classifier: Classifier, data: ArtefactDataModule, folder: Path
 ) -> tuple[float, Path]:
-    """Train some steps with a rising rate, and put everything back as it was.
+    """Train a hundred steps with a rising rate, over as many epochs as that takes.
 
     Args:
-        trainer: The run's trainer; it is not used up.
+        trainer: The run's trainer; it is not to be used again.
         classifier: What to train; its weights are restored.
         data: The batches.
         folder: Where the picture is written.
@@ -33,8 +34,9 @@ def find_learning_rate(
     Raises:
         TrainingError: The loss falls nowhere.
     """
+    trainer.fit_loop.max_epochs = _STEPS
     finder = Tuner(trainer).lr_find(
-        classifier, datamodule=data, min_lr=1e-6, max_lr=1.0, num_training=100, update_attr=False
+        classifier, datamodule=data, min_lr=1e-6, max_lr=1.0, num_training=_STEPS, update_attr=False
     )
     rate = finder.suggestion() if finder is not None else None
     if finder is None or rate is None:

@@ -1,4 +1,4 @@
-"""Keeps a run's state safe: on Ctrl-C, and every so many minutes.
+"""Keeps a run's state safe: after each epoch, every so many minutes, and on Ctrl-C.
 
 A checkpoint is taken between two optimiser steps and never inside one, so a run that goes on from it
 ends with the same weights as one that was never interrupted.
@@ -14,17 +14,17 @@ from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Checkpoint
 
 from heritage.config.types import Positive
 from heritage.data.batch import Batch
 from heritage.training.checkpoints import FOLDER, LAST
 
 
-class Safeguard(Callback):
-    """Writes ``last.ckpt`` after Ctrl-C and every ``every_minutes`` minutes.
+class Safeguard(Checkpoint):
+    """Writes ``checkpoints/last.ckpt``.
 
-    The first Ctrl-C lets the step finish; a second one stops at once.
+    As a kind of checkpoint callback Lightning calls it after all others, whose state it saves. The first Ctrl-C lets the step finish; a second one stops at once.
 
     Args:
         every_minutes: Time between checkpoints within an epoch; None leaves it to the epochs' ends.
@@ -55,10 +55,13 @@ class Safeguard(Callback):
         interrupted = self._agreed(trainer, self._interrupted)
         due = self._seconds is not None and time.monotonic() - self._saved >= self._seconds
         if interrupted or self._agreed(trainer, due):
-            trainer.save_checkpoint(self._path)
-            self._saved = time.monotonic()
+            self._save(trainer)
         if interrupted:
             raise KeyboardInterrupt
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save after each epoch."""
+        self._save(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Listen no more."""
@@ -69,6 +72,11 @@ class Safeguard(Callback):
     ) -> None:
         """Listen no more."""
         self._restore()
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            trainer.save_checkpoint(self._path)
+        self._saved = time.monotonic()
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         if self._interrupted:

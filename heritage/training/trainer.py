@@ -16,6 +16,7 @@ from pytorch_lightning.loggers import Logger
 from heritage.config.types import Count, Positive, Probability
 from heritage.errors import ConfigError
 from heritage.taxonomy import nearest
+from heritage.training.checkpoints import AtomicCheckpointIO
 from heritage.training.precision import Precision
 
 Limit = Annotated[int, Field(ge=1)] | Probability
@@ -111,6 +112,7 @@ def lightning_trainer(
             logger=loggers or False,
             enable_progress_bar=any(isinstance(part, ProgressBar) for part in callbacks),
             default_root_dir=run_folder,
+            plugins=[AtomicCheckpointIO()],
             use_distributed_sampler=False,  # the loader's plan deals images to ranks itself
             num_sanity_val_steps=0,
             enable_model_summary=False,

@@ -1,0 +1,63 @@
+"""Training on packed images is training on the images."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from heritage.data.packed_rows import open_packed
+from heritage.errors import DataError, DatasetNotFoundError
+from heritage.manifest import Manifest
+from heritage.packed import plan, write_index, write_shard
+from heritage.picture import decode, encode_jpeg
+
+SIDE = 24
+
+
+def dataset(root: Path, count: int = 9) -> Manifest:
+    rng = np.random.default_rng(0)
+    (root / "images").mkdir(parents=True)
+    files = [f"images/{number}.jpg" for number in range(count)]
+    for file in files:
+        (root / file).write_bytes(encode_jpeg(rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)))
+    manifest = Manifest.build({"file": files, "class": ["a", "b", "c"] * (count // 3)}, root, ("a", "b", "c"))
+    manifest.write(root)
+    return manifest
+
+
+def pack(manifest: Manifest) -> None:
+    folder = manifest.root / "packed"
+    folder.mkdir(exist_ok=True)
+    sources = [manifest.root / file for file in manifest.column("file")]
+    pieces = plan(folder, sources, manifest.column("image_id"), SIDE, shard_bytes=4 * SIDE * SIDE * 3)
+    shards = [write_shard(piece, (decode(path.read_bytes()) for path in piece.sources)) for piece in pieces]
+    write_index(folder, shards, manifest.column("image_id"), manifest.fingerprint, SIDE)
+
+
+def test_packed_images_follow_the_manifest(tmp_path: Path) -> None:
+    whole = dataset(tmp_path)
+    pack(whole)
+    rows = np.array([7, 0, 4])
+    few = whole.take(rows)  # of another order, size and fingerprint
+    images = open_packed(few, "auto")
+    assert images is not None
+    for place, file in enumerate(few.column("file")):
+        np.testing.assert_array_equal(images.read(place), decode((tmp_path / file).read_bytes()))
+    np.testing.assert_array_equal(images.take(np.array([2])).read(0), images.read(2))
+
+
+def test_files_are_read_where_nothing_fits(tmp_path: Path) -> None:
+    manifest = dataset(tmp_path)
+    assert open_packed(manifest, "auto") is None
+    with pytest.raises(DatasetNotFoundError, match="no packed images"):
+        open_packed(manifest, True)
+    pack(manifest)
+    assert open_packed(manifest, False) is None
+    about = json.loads((tmp_path / "dataset.json").read_text())
+    (tmp_path / "dataset.json").write_text(json.dumps(about | {"fingerprint": "another"}))
+    assert open_packed(manifest, "auto") is None
+    with pytest.raises(DataError, match="made from another data set"):
+        open_packed(manifest, True)

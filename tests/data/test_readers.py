@@ -1,0 +1,102 @@
+"""Reading what lies on disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from heritage.data import readers
+from heritage.errors import DatasetNotFoundError, ManifestError
+from heritage.taxonomy import CLASSES
+from tests.conftest import COUNTS, write_tree
+
+COLUMNS = {"file": "filename", "group_id": "lot"}
+REAL = Path(os.environ.get("HERITAGE_MET_CERAMICS", Path(__file__).parents[3] / "shared/data/met-ceramics"))
+
+
+def write_table(root: Path, lines: list[str], header: str = "filename,lot,begin_year") -> None:
+    (root / "images").mkdir(parents=True, exist_ok=True)
+    (root / "metadata.csv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+
+
+def test_a_tree_of_folders(tree: Path) -> None:
+    found = readers.class_folders(tree, CLASSES)
+    assert found.counts() == COUNTS
+    assert all((found.root / name).is_file() for name in found.column("file"))
+    assert readers.missing_files(found) == []
+
+
+def test_hidden_and_other_files_are_passed_over(tmp_path: Path) -> None:
+    root = write_tree(tmp_path / "set")
+    (root / "islam" / "notes.txt").write_text("no picture")
+    (root / "islam" / ".hidden.jpg").write_bytes(b"")
+    (root / ".cache").mkdir()
+    (root / "islam" / "deep").mkdir()
+    (root / "islam" / "000.jpg").rename(root / "islam" / "deep" / "000.JPG")
+    assert readers.class_folders(root, CLASSES).counts() == COUNTS
+
+
+def test_a_table_with_the_class_in_the_file_name(tmp_path: Path) -> None:
+    write_table(tmp_path, ["1_MET_5.jpg,007,-20", "5_MET_6.jpg,008,", "4_LOUVRE_7.jpg,,900"])
+    found = readers.table(tmp_path, CLASSES, table="metadata.csv", images="images", columns=COLUMNS)
+    assert found.column("class") == ["egyptian", "byzantium", "islam"]
+    assert found.column("museum") == ["MET", "MET", "LOUVRE"]
+    assert found.column("image_id") == ["1_MET_5", "5_MET_6", "4_LOUVRE_7"]
+    assert found.column("group_id") == ["007", "008", "4_LOUVRE_7"], (
+        "ids stay text; no lot is a lot of its own"
+    )
+    assert found.column("begin_year") == [-20, None, 900]
+    assert readers.missing_files(found) == [
+        f"images/{n}" for n in ("1_MET_5.jpg", "5_MET_6.jpg", "4_LOUVRE_7.jpg")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "line", "columns", "message"),
+    [
+        (
+            "filename,lot",
+            "1_MET_5.jpg,1",
+            {"file": "filename", "group_id": "lott"},
+            "did you mean data.reader.columns",
+        ),
+        ("name,lot", "1_MET_5.jpg,1", {"file": "file", "group_id": "lot"}, "set data.reader.columns.file"),
+        ("filename,lot", "1_MET_5.jpg,1", {"file": "filename", "grup_id": "lot"}, "did you mean 'group_id'"),
+        ("filename,lot", "9_MET_5.jpg,1", COLUMNS, "class id 9 is outside"),
+        ("filename,lot", "photo.jpg,1", COLUMNS, "not named CLASSID_MUSEUM_UNIQUEID"),
+        ("filename,lot", "1_MET_5.jpg", COLUMNS, "unreadable table"),
+    ],
+)
+def test_tables_that_make_no_sense(
+    tmp_path: Path, header: str, line: str, columns: dict[str, str], message: str
+) -> None:
+    write_table(tmp_path, [line], header)
+    with pytest.raises(ManifestError, match=message):
+        readers.table(tmp_path, CLASSES, table="metadata.csv", images="images", columns=columns)
+
+
+def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DatasetNotFoundError, match="no such folder"):
+        readers.class_folders(tmp_path / "no", CLASSES)
+    with pytest.raises(DatasetNotFoundError, match="no folder for any class"):
+        readers.class_folders(tmp_path, CLASSES)
+    with pytest.raises(DatasetNotFoundError, match=r"no table metadata\.csv"):
+        readers.table(tmp_path, CLASSES, table="metadata.csv", images="images", columns=COLUMNS)
+
+
+def test_a_data_set_folder_and_some_of_its_classes(tree: Path, tmp_path: Path) -> None:
+    readers.class_folders(tree, CLASSES).write(tmp_path)
+    assert readers.manifest(tmp_path, CLASSES).counts() == COUNTS
+    some = readers.manifest(tmp_path, ["islam", "asian"])
+    assert some.counts() == {"islam": COUNTS["islam"], "asian": COUNTS["asian"]}
+    with pytest.raises(ManifestError, match="unknown class 'japan'"):
+        readers.manifest(tmp_path, ["islam", "japan"])
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the ceramics of The Met are not on this machine")
+def test_the_met_ceramics_read_in_place() -> None:
+    found = readers.table(REAL, CLASSES, table="metadata.csv", images="images", columns=COLUMNS)
+    assert found.counts() == dict(zip(CLASSES, (2967, 5312, 758, 2141, 547, 2498), strict=True))
+    assert readers.missing_files(found) == []

@@ -1,0 +1,110 @@
+"""Any picture to RGB pixels, and hostile files to one clear error."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from heritage.errors import ImageError
+from heritage.picture import MAX_PIXELS, decode, encode_jpeg
+
+BLOCKS = np.kron(
+    np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8), np.ones((16, 16, 1), np.uint8)
+)
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def difference(got: np.ndarray, wanted: np.ndarray) -> float:  # type: ignore[type-arg]
+    assert got.shape == wanted.shape
+    return float(np.abs(got.astype(int) - wanted).mean())
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "BMP"])
+def test_lossless_formats_come_back_exactly(kind: str) -> None:
+    options = {"lossless": True} if kind == "WEBP" else {}
+    assert difference(decode(saved(Image.fromarray(BLOCKS), kind, **options)), BLOCKS) == 0
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_honoured(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[274] = orientation
+    for kind, options in (("JPEG", {"quality": 95, "subsampling": 0}), ("PNG", {})):
+        data = saved(Image.fromarray(BLOCKS), kind, exif=exif, **options)
+        expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))))
+        assert difference(decode(data), expected) < 0.5
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+def test_jpeg_modes(mode: str) -> None:
+    data = saved(Image.fromarray(BLOCKS).convert(mode), "JPEG", quality=95)
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    assert difference(decode(data), expected) < 2
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA"])
+def test_png_modes(mode: str) -> None:
+    image = Image.fromarray(BLOCKS).convert(mode)
+    assert difference(decode(saved(image, "PNG")), np.asarray(image.convert("RGB"))) == 0
+
+
+def test_cutouts_lie_on_white_paper() -> None:
+    image = Image.new("RGBA", (8, 8), (200, 0, 0, 0))
+    image.putpixel((0, 0), (200, 0, 0, 255))
+    pixels = decode(saved(image, "PNG"))
+    assert pixels[0, 0].tolist() == [200, 0, 0]
+    assert pixels[4, 4].tolist() == [255, 255, 255]
+
+
+def test_sixteen_bits_keep_their_range() -> None:
+    levels = np.linspace(0, 65535, 64, dtype=np.uint16).reshape(8, 8)
+    pixels = decode(saved(Image.fromarray(levels), "PNG"))
+    assert difference(pixels[:, :, 0], (levels / 257).round()) < 0.51
+
+
+def test_reduced_decoding_keeps_at_least_the_asked_size() -> None:
+    big = np.kron(BLOCKS, np.ones((8, 8, 1), np.uint8))  # 512 × 768
+    pixels = decode(encode_jpeg(big), at_least=100)
+    assert pixels.shape[0] in range(100, 200)
+    assert pixels.shape[1] in range(150, 300)
+    assert decode(encode_jpeg(big)).shape == big.shape
+
+
+def bomb() -> bytes:
+    """A PNG of a few bytes that claims to be enormous."""
+    head = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+    body = zlib.compress(b"\0" * 1000)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "not a picture"),
+        (b"<html>no</html>", "not a picture"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture"),
+        (encode_jpeg(BLOCKS)[:400], "damaged picture"),
+        (saved(Image.fromarray(BLOCKS), "PNG")[:200], "damaged picture"),
+        (b"\xff\xd8\xff" + b"\0" * 100, "not a picture"),
+        (bomb(), f"more than {MAX_PIXELS:,} pixels"),
+    ],
+    ids=["empty", "html", "svg", "truncated jpeg", "truncated png", "jpeg head alone", "bomb"],
+)
+def test_hostile_files_end_in_an_image_error(data: bytes, message: str) -> None:
+    with pytest.raises(ImageError, match=message) as caught:
+        decode(data, name="upload.jpg")
+    assert str(caught.value).startswith("upload.jpg: ")

@@ -1,0 +1,92 @@
+"""Fine-tuning, moving averages and schedules through the real command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import Command
+
+
+def last(folder: Path) -> dict[str, object]:
+    state: dict[str, object] = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    return state
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return last(folder)["state_dict"]  # type: ignore[return-value]
+
+
+def test_only_the_head_moves(heritage: Command, tiny: tuple[str, ...], tmp_path: Path) -> None:
+    runs = []
+    for epochs in (1, 3):
+        folder = tmp_path / f"run{epochs}"
+        done = heritage(
+            "train", *tiny, f"hydra.run.dir={folder}", "finetune=head", f"trainer.max_epochs={epochs}"
+        )
+        assert done.code == 0, done.err
+        assert "training the classifier and 0 of 40 layers" in done.out
+        runs.append(weights(folder))
+    moved = {name for name in runs[0] if not torch.equal(runs[0][name], runs[1][name])}
+    assert moved == {"net.fc.weight", "net.fc.bias"}, "frozen norms keep their running statistics"
+
+
+def test_gradual_unfreezing_frees_a_block_an_epoch(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    folders = []
+    for epochs in (1, 2):
+        folder = tmp_path / f"run{epochs}"
+        words = ("finetune=gradual", "scheduler=constant", f"trainer.max_epochs={epochs}")
+        assert heritage("train", *tiny, f"hydra.run.dir={folder}", *words).code == 0
+        folders.append(weights(folder))
+    one, two = folders
+    moved = {
+        name.split(".")[1] + "." + name.split(".")[2] for name in one if not torch.equal(one[name], two[name])
+    }
+    assert moved == {"fc.weight", "fc.bias", "layer4.1"}
+    refused = heritage("train", *tiny, "finetune=last_n", "finetune.unfreeze_every=1")
+    assert refused.code == 2
+    assert "set finetune.depth=head" in refused.err
+
+
+def test_the_average_is_what_is_saved_and_tested(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    done = heritage("train", *tiny, f"hydra.run.dir={folder}", "callbacks=ema", "callbacks.progress=null",
+                    "callbacks.ema.decay=0.9", "trainer.max_epochs=2")  # fmt: skip
+    assert done.code == 0, done.err
+    state = last(folder)
+    average, current = state["state_dict"], state["current_model_state"]
+    assert isinstance(average, dict)
+    assert isinstance(current, dict)
+    assert not torch.equal(average["net.conv1.weight"], current["net.conv1.weight"])
+
+
+@pytest.mark.parametrize("scheduler", ["cosine", "constant", "one_cycle", "plateau"])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "adamw"])
+def test_every_optimizer_and_schedule(
+    heritage: Command, tiny: tuple[str, ...], optimizer: str, scheduler: str
+) -> None:
+    words = ("model=vit", "model.depth=1", "optimizer.layer_decay=0.7", "augment/mix=both")
+    done = heritage("train", *tiny, f"optimizer={optimizer}", f"scheduler={scheduler}", *words)
+    assert done.code == 0, done.err
+
+
+def test_the_learning_rate_finder_suggests_and_stops(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = heritage("train", *tiny, "lr_find=true", "model=vit", "model.depth=1")
+    assert done.code == 0, done.err
+    assert "suggested learning rate: optimizer.lr=" in done.out
+    assert len(list(tmp_path.glob("outputs/train/*/*/lr_finder.png"))) == 1
+    assert not list(tmp_path.glob("outputs/train/*/*/report.md"))
+
+
+def test_a_contact_sheet_is_drawn(heritage: Command, tiny: tuple[str, ...], tmp_path: Path) -> None:
+    done = heritage("train", *tiny, "contact_sheet=true", "augment=strong", "augment/mix=mixup")
+    assert done.code == 0, done.err
+    assert len(list(tmp_path.glob("outputs/train/*/*/contact_sheet.png"))) == 1
