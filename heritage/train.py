@@ -12,7 +12,7 @@ def main(cfg: DictConfig) -> None:
     """Train, test, report."""
     from rich.console import Console
 
-    from heritage.run import train
+    from heritage.experiment import train
 
     train(cfg, Console())
 

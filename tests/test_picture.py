@@ -20,11 +20,11 @@ BLOCKS = np.kron(
 
 def saved(image: Image.Image, kind: str, **options: object) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, kind, **options)  # type: ignore[arg-type]
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
-def difference(got: np.ndarray, wanted: np.ndarray) -> float:  # type: ignore[type-arg]
+def difference(got: np.ndarray, wanted: np.ndarray) -> float:
     assert got.shape == wanted.shape
     return float(np.abs(got.astype(int) - wanted).mean())
 

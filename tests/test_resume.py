@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import signal
 import subprocess
@@ -27,6 +28,11 @@ def assert_same(first: Path, second: Path) -> None:
     one, two = weights(first), weights(second)
     assert one.keys() == two.keys()
     assert [name for name in one if not torch.equal(one[name], two[name])] == []
+
+
+def logged_steps(folder: Path) -> list[str]:
+    with (folder / "logs" / "metrics.csv").open() as file:
+        return [row["step"] for row in csv.DictReader(file)]
 
 
 def start(folder: Path, words: list[str], cwd: Path) -> subprocess.Popen[str]:
@@ -78,6 +84,7 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, blow: signal.Signals, 
     wanted = [{key: value for key, value in row.items() if not key.startswith("train/")}
               for row in read_history(whole / "history.csv")]  # fmt: skip
     assert kept == wanted
+    assert logged_steps(killed) == logged_steps(whole)
 
 
 def test_resume_finds_the_newest_unfinished_run(

@@ -136,6 +136,10 @@ class ArtefactDataModule(pl.LightningDataModule):
         plan = self._plan("train", ALONE)
         return dict(zip(self.classes, plan.counts().tolist(), strict=True))
 
+    def batches(self, split: str, ranks: int) -> int:
+        """Return how many batches an epoch of a split has on each of so many ranks."""
+        return len(self._plan(split, Rank(0, ranks)))
+
     def unreadable(self, split: str) -> list[str]:
         """Return the files of a split that could not be read so far."""
         loader = self._loaders.get(split)

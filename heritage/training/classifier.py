@@ -36,6 +36,7 @@ class Classifier(pl.LightningModule):
         mixing: What happens to a normalised training batch on the device; None is nothing.
         optimizer: Makes the optimiser of the network.
         scheduler: Makes the learning-rate schedule of an optimiser and a number of steps.
+        total_steps: Optimiser steps of the whole run.
         classes: The class list, length K.
         seed: The run's seed.
         record: Plain data that every checkpoint carries (configuration, classes, fingerprint).
@@ -49,6 +50,7 @@ class Classifier(pl.LightningModule):
         mixing: Mixing | None,
         optimizer: Optimizer,
         scheduler: Scheduler,
+        total_steps: int,
         classes: tuple[str, ...],
         seed: int,
         record: Mapping[str, Any],
@@ -60,6 +62,7 @@ class Classifier(pl.LightningModule):
         self.mixing = mixing
         self._optimizer = optimizer
         self._scheduler = scheduler
+        self.total_steps = total_steps
         self.classes = classes
         self.seed = seed
         self.record = dict(record)
@@ -122,8 +125,7 @@ class Classifier(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """Return the optimiser and its schedule."""
         optimizer = self._optimizer(self.net)
-        steps = int(self.trainer.estimated_stepping_batches)
-        return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer, max(1, steps))}
+        return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer, self.total_steps)}
 
     def configure_gradient_clipping(
         self,

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from csv import DictReader
 from pathlib import Path
+from typing import Any
 
+import torch
 from pytorch_lightning.loggers import CSVLogger, Logger
+from pytorch_lightning.utilities import rank_zero_only
 
 from heritage.config.types import Count
 from heritage.errors import MissingDependencyError
+from heritage.training.checkpoints import FOLDER, LAST
 
 
 def csv(every_n_steps: Count, *, folder: str) -> Logger:
-    """Log to ``logs/metrics.csv`` in the run folder, flushed every ``every_n_steps`` steps."""
-    return CSVLogger(folder, name="logs", version="", flush_logs_every_n_steps=every_n_steps)
+    """Log to ``logs/metrics.csv`` in the run folder, flushed every ``every_n_steps`` steps.
+
+    A resumed run goes on in the same file, after the step of its checkpoint.
+    """
+    logger = CSVLogger(folder, name="logs", version="", flush_logs_every_n_steps=every_n_steps)
+    path = Path(logger.log_dir) / "metrics.csv"
+    if getattr(rank_zero_only, "rank", 0) == 0 and path.is_file():
+        rows = _rows_until(path, Path(folder) / FOLDER / LAST)
+        writer = logger.experiment  # made anew, it deletes the file
+        if rows:
+            writer.metrics = rows
+            writer.save()
+    return logger
 
 
 def wandb(project: str, entity: str | None, offline: bool, tags: list[str], *, folder: str) -> Logger:
@@ -47,6 +63,15 @@ def tensorboard(*, folder: str) -> Logger:
         raise MissingDependencyError(
             "TensorBoard is not installed", where="logger", remedy="pip install 'heritage[tensorboard]'"
         ) from error
+
+
+def _rows_until(path: Path, checkpoint: Path) -> list[dict[str, Any]]:
+    if not checkpoint.is_file():
+        return []
+    # mapped, so that a large checkpoint is not read for a number
+    step = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"]
+    with path.open(encoding="utf-8", newline="") as file:
+        return [row for row in DictReader(file) if int(row["step"]) < step]
 
 
 def _run_id(path: Path) -> str:

@@ -24,7 +24,8 @@ from heritage.training.checkpoints import FOLDER, LAST
 class Safeguard(Checkpoint):
     """Writes ``checkpoints/last.ckpt``.
 
-    As a kind of checkpoint callback Lightning calls it after all others, whose state it saves. The first Ctrl-C lets the step finish; a second one stops at once.
+    As a kind of checkpoint callback Lightning calls it after all others, whose state it saves. The first
+    Ctrl-C lets the step finish; a second one stops at once.
 
     Args:
         every_minutes: Time between checkpoints within an epoch; None leaves it to the epochs' ends.

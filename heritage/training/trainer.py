@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 import warnings
 from typing import Annotated, Any, Literal
@@ -118,6 +119,27 @@ def lightning_trainer(
             enable_model_summary=False,
             **extra,
         )
+
+
+def optimizer_steps(trainer: pl.Trainer, batches: int) -> int:
+    """Return how many optimiser steps a run will take.
+
+    Lightning's own estimate sets the loaders up before a checkpoint is read, and then forgets to put
+    them where the checkpoint says.
+
+    Args:
+        trainer: The trainer, not yet started.
+        batches: Batches of an epoch on each rank.
+    """
+    for limit in (trainer.limit_train_batches, trainer.overfit_batches):
+        if isinstance(limit, float) and 0 < limit < 1:
+            batches = max(1, int(batches * limit))
+        elif isinstance(limit, int) and limit > 0:
+            batches = min(batches, limit)
+    per_epoch = math.ceil(batches / trainer.accumulate_grad_batches)
+    epochs, steps = trainer.max_epochs or -1, trainer.max_steps
+    wanted = [count for count in (per_epoch * epochs, steps) if count > 0]
+    return min(wanted, default=1)
 
 
 def device_type(accelerator: Accelerator) -> str:

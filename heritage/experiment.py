@@ -1,0 +1,159 @@
+"""A training run from its start to its report."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import torch
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+from heritage.analysis.report import Report
+from heritage.manifest import SPLITS
+from heritage.preview import write_preview
+from heritage.record import write_record
+from heritage.run import Run, build
+from heritage.training.checkpoints import BEST, FOLDER, LAST
+from heritage.training.history import HISTORY_FILE, read_history
+from heritage.training.inference import Answers, ask
+from heritage.training.meter import Meter
+from heritage.training.range_test import find_learning_rate
+
+
+def train(cfg: DictConfig, console: Console) -> None:
+    """Train, test the best checkpoint, write the report and print its path.
+
+    The first rank alone tests and writes: no image is padded or counted twice.
+
+    Raises:
+        HeritageError: Whatever stops the run, in words.
+        KeyboardInterrupt: Ctrl-C; the message says how to go on.
+    """
+    run = build(cfg)
+    if run.trainer.is_global_zero:
+        write_record(run.folder, run.config, run.data.manifest, {"counts": run.counts})
+        _print_start(run, console)
+        if cfg.contact_sheet:
+            console.print(
+                f"contact sheet: {write_preview(run.data, run.classifier, run.folder)}", soft_wrap=True
+            )
+    if cfg.lr_find:
+        rate, picture = find_learning_rate(run.trainer, run.classifier, run.data, run.folder)
+        console.print(
+            f"suggested learning rate: optimizer.lr={rate:.2g}; {picture}", highlight=False, soft_wrap=True
+        )
+        return
+    began = time.perf_counter()
+    _fit(run)
+    if not run.trainer.is_global_zero:
+        return
+    seconds = time.perf_counter() - began
+    report = _report(run, _ask_best(run), seconds)
+    report.print(console)
+    console.print(f"report: {report.write(run.folder)}", highlight=False, soft_wrap=True)
+
+
+def _fit(run: Run) -> None:
+    try:
+        run.trainer.fit(run.classifier, datamodule=run.data, ckpt_path=run.checkpoint, weights_only=True)
+    except SystemExit as stop:
+        if not isinstance(stop.__context__, KeyboardInterrupt):
+            raise
+        # Lightning ends the process on Ctrl-C and ignores further ones; we still have a word to say.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt(_interrupted(run)) from stop
+
+
+def _interrupted(run: Run) -> str:
+    last = run.folder / FOLDER / LAST
+    if not last.is_file():
+        return f"stopped by Ctrl-C before the first checkpoint; {run.folder} holds what was written"
+    return f"stopped by Ctrl-C; {last} holds the state, go on with resume={run.folder}"
+
+
+def _ask_best(run: Run) -> Answers:
+    best = run.folder / FOLDER / BEST
+    if best.is_file():  # none is written in a fast_dev_run
+        state = torch.load(best, map_location="cpu", weights_only=True)
+        run.classifier.load_state_dict(state["state_dict"])
+    device = run.trainer.strategy.root_device
+    return ask(run.classifier, run.data.loader("test"), device, precision=run.precision)
+
+
+def _report(run: Run, answers: Answers, seconds: float) -> Report:
+    manifest = run.data.manifest.take(run.data.rows("test")[answers.rows])
+    history = run.folder / HISTORY_FILE
+    return Report(
+        title=f"{_choice(run, 'model')} on the test split of {run.data.manifest.root.name}",
+        manifest=manifest,
+        targets=answers.targets,
+        probabilities=answers.probabilities,
+        facts=_facts(run, seconds),
+        notes=_notes(run),
+        history=read_history(history) if history.is_file() else (),
+    )
+
+
+def _facts(run: Run, seconds: float) -> dict[str, str]:
+    data, trainer = run.data, run.trainer
+    meter = next((part for part in trainer.callbacks if isinstance(part, Meter)), None)  # type: ignore[attr-defined]
+    seen = meter.images_seen if meter else 0
+    return {
+        "data": f"{data.manifest.root} ({len(data.manifest):,} images, fingerprint "
+        f"{data.manifest.fingerprint[:12]})",
+        "split": f"{_choice(run, 'data/split')}: "
+        + ", ".join(f"{name} {len(data.rows(name)):,}" for name in SPLITS),
+        "model": f"{_choice(run, 'model')}, {_parameters(run.classifier.net):,} parameters, "
+        f"{data.image_size} px",
+        "balance": _choice(run, "balance"),
+        "optimizer": f"{_choice(run, 'optimizer')}, lr {run.config['optimizer']['lr']:g}, "
+        f"{_choice(run, 'scheduler')}",
+        "training": f"{trainer.current_epoch} epochs, {trainer.global_step:,} steps, {seen:,} images seen, "
+        f"{seconds:,.0f} s",
+        "precision": run.precision,
+        "seed": str(run.config["seed"]),
+    }
+
+
+def _notes(run: Run) -> list[str]:
+    notes = []
+    for split in SPLITS:
+        if files := run.data.unreadable(split):
+            named = ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
+            notes.append(f"{len(files)} {split} images could not be read and were left out: {named}")
+    return notes
+
+
+def _choice(run: Run, group: str) -> str:
+    return run.choices.get(group) or "custom"
+
+
+def _parameters(net: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+def _print_start(run: Run, console: Console) -> None:
+    table = Table(title=f"Images of {run.data.manifest.root}", title_justify="left")
+    table.add_column("class")
+    for name in (*SPLITS, "shown an epoch"):
+        table.add_column(name, justify="right")
+    columns = [*SPLITS, "shown"]
+    for name in run.data.classes:
+        table.add_row(name, *(f"{run.counts[column][name]:,}" for column in columns))
+    table.add_section()
+    table.add_row("all", *(f"{sum(run.counts[column].values()):,}" for column in columns))
+    console.print(table)
+    console.print(str(run.trains), highlight=False, soft_wrap=True)
+    weights = getattr(run.classifier.criterion, "weights", None)
+    if weights is not None:
+        pairs = zip(run.data.classes, weights.tolist(), strict=True)
+        console.print("class weights: " + ", ".join(f"{name} {weight:.4f}" for name, weight in pairs))
+    console.print(
+        f"{_choice(run, 'model')}: {_parameters(run.classifier.net):,} parameters, {run.data.image_size} px, "
+        f"{run.precision}; run folder {run.folder}",
+        highlight=False,
+        soft_wrap=True,
+    )
