@@ -1,0 +1,43 @@
+"""`python -m heritage.collect`: collect a museum's photographs, or report on class rules."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from omegaconf import DictConfig
+
+from heritage.commands import command
+
+
+@command("collect")
+def collect(cfg: DictConfig) -> None:
+    """Open the museum, then report or collect."""
+    from hydra.utils import instantiate
+    from omegaconf import OmegaConf
+
+    from heritage.collection import ClassRules, Order, open_session, order_of
+    from heritage.config.validate import validate
+
+    validate(cfg, "collect")
+    plain: Any = OmegaConf.to_container(cfg, resolve=True)
+    order = order_of({key: plain[key] for key in Order.model_fields})
+    # Not through Hydra, which would wrap what is wrong with a rule in an error of its own.
+    rules = ClassRules(**{key: value for key, value in plain["collection"].items() if key != "_target_"})
+    source, patience = (instantiate(cfg[part], _convert_="all") for part in ("source", "client"))
+    with open_session(source, rules, order, patience) as session:
+        if order.report is not None:
+            session.report()
+        else:
+            session.collect()
+
+
+def main() -> None:
+    """Run the command; ``--report`` and ``--report=FILE`` stand for ``report=…``."""
+    words = ["report=records" if word == "--report" else word for word in sys.argv[1:]]
+    sys.argv[1:] = [word.replace("--report=", "report=", 1) for word in words]
+    collect()
+
+
+if __name__ == "__main__":
+    main()

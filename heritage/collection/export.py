@@ -1,0 +1,133 @@
+"""The ledger's photographs as a raw data-set folder: ``manifest.parquet``, ``dataset.json``, ``images/``."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from heritage.collection.ledger import Ledger
+from heritage.collection.rules import ClassRules
+from heritage.manifest import SCHEMA, Manifest
+
+REPEATS_OF_A_PLACEHOLDER = 5
+"""Photographs of as many URLs with the very same bytes are taken for a placeholder."""
+
+_FIELDS = (
+    "source_url", "licence", "permalink", "title", "object_name", "culture", "period", "begin_year",
+    "end_year",
+)  # fmt: skip
+
+_KNOWN = pa.schema([field for field in SCHEMA if field.name not in ("split", "phash")])
+_PIECE = 5_000
+
+_QUESTION = """
+SELECT i.id, i.file, i.url, i.sha256, i.width, i.height, i.bytes, i.credit,
+       o.museum, o.object_id, o.class, o.rule, o.fields
+FROM images i
+JOIN views v ON v.image = i.id
+JOIN objects o ON o.museum = v.museum AND o.object_id = v.object_id
+WHERE i.state = 'stored' AND o.state = 'labelled'
+ORDER BY i.id, (o.museum, o.object_id) != (i.museum, i.object_id), o.museum, o.object_id
+"""
+
+
+def export(ledger: Ledger, folder: Path, rules: ClassRules) -> Manifest | None:
+    """Write the manifest of all photographs that are stored and labelled.
+
+    A photograph that several objects share is one row, that of the object it is named after, and its objects
+    are one group. Where they are of
+    different classes, or the same bytes came from many URLs, the row is kept as dropped, with the reason.
+
+    Returns:
+        The manifest, or None where there is not one photograph yet.
+    """
+    groups = _groups(ledger)
+    repeated = {
+        digest
+        for (digest,) in ledger.query(
+            "SELECT sha256 FROM images WHERE state = 'stored' GROUP BY sha256 HAVING count(*) >= ?",
+            (REPEATS_OF_A_PLACEHOLDER,),
+        )
+    }
+    table = pa.Table.from_batches(_batches(ledger, groups, repeated), schema=_KNOWN)
+    if not table.num_rows:
+        return None
+    manifest = Manifest.build(table, folder, rules.classes)
+    manifest.write(folder, {"collection": rules.name, "rules": rules.fingerprint})
+    return manifest
+
+
+def _batches(ledger: Ledger, groups: dict[str, str], repeated: set[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows in pieces: as Arrow columns they need a fraction of what they need as dictionaries."""
+    images = _by_image(ledger)
+    while piece := [_row(rows, groups, repeated) for rows in itertools.islice(images, _PIECE)]:
+        yield pa.RecordBatch.from_pylist(piece, schema=_KNOWN)
+
+
+def _by_image(ledger: Ledger) -> Iterator[list[tuple[Any, ...]]]:
+    rows: list[tuple[Any, ...]] = []
+    for row in ledger.query(_QUESTION):
+        if rows and rows[0][0] != row[0]:
+            yield rows
+            rows = []
+        rows.append(row)
+    if rows:
+        yield rows
+
+
+def _row(rows: list[tuple[Any, ...]], groups: dict[str, str], repeated: set[str]) -> dict[str, Any]:
+    _, file, url, digest, width, height, size, credit, museum, object_id, class_name, rule, kept = rows[0]
+    fields = json.loads(kept)
+    classes = sorted({row[10] for row in rows})
+    reason = None
+    if len(classes) > 1:
+        reason = f"shared by objects of {' and '.join(classes)}"
+    elif digest in repeated:
+        reason = f"the same bytes came from {REPEATS_OF_A_PLACEHOLDER} or more addresses: a placeholder"
+    key = f"{museum}-{object_id}"
+    return {
+        "image_id": Path(file).stem,
+        "file": file,
+        "class": class_name,
+        "museum": museum,
+        "object_id": object_id,
+        "group_id": groups.get(key, key),
+        "image_url": url,
+        "credit": credit or fields["credit"],
+        "rule": rule,
+        "sha256": digest,
+        "width": width,
+        "height": height,
+        "bytes": size,
+        "status": "dropped" if reason else "kept",
+        "reason": reason,
+        **{name: fields[name] for name in _FIELDS},
+    }
+
+
+def _groups(ledger: Ledger) -> dict[str, str]:
+    """Return, for objects that share photographs with others, the first object of each such chain."""
+    leader: dict[str, str] = {}
+
+    def find(key: str) -> str:
+        while leader.setdefault(key, key) != key:
+            key = leader[key]
+        return key
+
+    sharing: dict[int, list[str]] = defaultdict(list)
+    for image, museum, object_id in ledger.query(
+        "SELECT image, museum, object_id FROM views WHERE image IN "
+        "(SELECT image FROM views GROUP BY image HAVING count(*) > 1) ORDER BY museum, object_id"
+    ):
+        sharing[image].append(f"{museum}-{object_id}")
+    for keys in sharing.values():
+        heads = sorted({find(key) for key in keys})
+        for head in heads[1:]:
+            leader[head] = heads[0]
+    return {key: find(key) for key in list(leader)}

@@ -1,0 +1,107 @@
+"""Filling the ledger with the ids that a museum, a dump or a file of ids names."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+from collections.abc import Iterable
+from pathlib import Path
+
+from heritage.collection.client import Client
+from heritage.collection.fetching import FetchError
+from heritage.collection.ledger import Ledger
+from heritage.collection.order import Order
+from heritage.collection.record import RecordError
+from heritage.collection.rules import ClassRules
+from heritage.collection.sources.met import MetSource
+from heritage.collection.sources.source import Listed, Listing, Source
+from heritage.errors import CollectionError, ConfigError
+
+_BATCH = 10_000
+IDS = "ids"
+
+
+async def list_all(
+    source: Source, client: Client, ledger: Ledger, rules: ClassRules, order: Order
+) -> list[Listing]:
+    """List what is not listed yet, and return the listings to collect from.
+
+    A listing is asked for once a folder; ``since`` asks again for what changed.
+
+    Raises:
+        CollectionError: The museum cannot be listed.
+        ConfigError: The rules do not fit the museum, or a file cannot be read.
+        StoppingError: The collector is stopping.
+    """
+    classes = order.chosen(rules)
+    if order.ids is not None:
+        ledger.list_objects(source.code, IDS, _ids_of(source, order.ids), seed=order.seed)
+        return [Listing(IDS, frozenset(classes))]
+    listings = source.listings(rules, classes)
+    if not listings:
+        raise ConfigError(
+            f"no rule of collection={rules.name} gives {' or '.join(classes)} from {source.rules_museum}",
+            remedy="choose another source, collection or classes",
+        )
+    if isinstance(source, MetSource) and source.csv is not None:
+        _list_dump(source, Path(source.csv), ledger, rules, classes, order.seed)
+        return listings
+    for listing in listings:
+        await _list_one(source, client, ledger, listing, order)
+    return listings
+
+
+async def _list_one(source: Source, client: Client, ledger: Ledger, listing: Listing, order: Order) -> None:
+    key = f"listed:{source.code}:{listing.key}"
+    last = ledger.get(key)
+    since = last if order.since == "last" else order.since.isoformat() if order.since else None
+    if last is not None and since is None:
+        return
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    try:
+        async for page in source.enumerate(client, listing, since):
+            ledger.list_objects(source.code, listing.key, page, seed=order.seed, again=since is not None)
+    except FetchError as error:
+        raise CollectionError(
+            f"cannot be listed: {error}", where=f"{source.code} {listing.key}", remedy="try again later"
+        ) from error
+    ledger.put(key, today)
+
+
+def _list_dump(
+    source: MetSource, path: Path, ledger: Ledger, rules: ClassRules, classes: tuple[str, ...], seed: int
+) -> None:
+    changed = path.stat().st_mtime if path.exists() else 0
+    key = f"listed:{source.code}:{path.resolve()}:{changed}:{rules.fingerprint}"
+    if ledger.get(key) is not None:
+        return
+    found = (
+        (verdict.class_name, Listed(object_id))
+        for object_id, record in source.dump(path)
+        if not isinstance(record, RecordError)
+        and (verdict := rules.label(source.rules_museum, record)).class_name in classes
+    )
+    for batch in _batches(found):
+        for name in classes:
+            items = [item for class_name, item in batch if class_name == name]
+            ledger.list_objects(source.code, f"csv:{name}", items, seed=seed)
+    ledger.put(key, "done")
+
+
+def _batches(items: Iterable[tuple[str | None, Listed]]) -> Iterable[list[tuple[str | None, Listed]]]:
+    remaining = iter(items)
+    while batch := list(itertools.islice(remaining, _BATCH)):
+        yield batch
+
+
+def _ids_of(source: Source, path: Path) -> list[Listed]:
+    try:
+        lines = path.read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the ids cannot be read ({error})", where=path) from error
+    for line in lines:
+        try:
+            source.record_url(line)
+        except RecordError as error:
+            raise ConfigError(str(error), where=path, remedy="one id a line") from error
+    return [Listed(line) for line in lines]

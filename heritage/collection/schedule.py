@@ -1,0 +1,135 @@
+"""What to do next: which object to read, which photograph to fetch, and when a class is full."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator
+
+from heritage.collection.ledger import Ledger
+from heritage.collection.sources.source import Listing
+from heritage.collection.states import ImageRow, ImageState, ObjectRow, ObjectState
+
+PAGE = 200
+"""Rows read from the ledger at once: all that is ever held of it in memory, per listing and class."""
+
+
+class Quota:
+    """How many photographs each class still has room for.
+
+    Args:
+        promised: Photographs of each class that are stored or still to come.
+        classes: The classes collected.
+        limit: Photographs a class may have; None has no limit.
+
+    Attributes:
+        withdrawn: How many promises were not kept.
+    """
+
+    def __init__(self, promised: dict[str, int], classes: tuple[str, ...], limit: int | None) -> None:
+        self._promised = Counter(promised)
+        self._classes = classes
+        self._limit = limit
+        self.withdrawn = 0
+
+    def room(self, class_name: str) -> int:
+        """Return how many more photographs a class takes."""
+        if class_name not in self._classes:
+            return 0
+        return 1 << 30 if self._limit is None else max(0, self._limit - self._promised[class_name])
+
+    def take(self, class_name: str, number: int) -> None:
+        """Promise photographs to a class."""
+        self._promised[class_name] += number
+
+    def give_back(self, class_name: str) -> None:
+        """Withdraw a promise: a photograph will not come."""
+        self._promised[class_name] -= 1
+        self.withdrawn += 1
+
+
+class ObjectQueue:
+    """Objects to read, from each listing in turn, so that the classes fill side by side.
+
+    Objects that an earlier run labelled and had no room for come first: they cost no request.
+    """
+
+    def __init__(self, ledger: Ledger, museum: str, listings: list[Listing], quota: Quota) -> None:
+        self._quota = quota
+        spare = [
+            _Pages(ledger, museum, listing.key, ObjectState.SPARE, name)
+            for listing in listings
+            for name in sorted(listing.classes)
+        ]
+        fresh = [_Pages(ledger, museum, listing.key, ObjectState.LISTED, None) for listing in listings]
+        for pages, listing in zip(fresh, listings, strict=True):
+            pages.classes = listing.classes
+        self._tiers = (deque(spare), deque(fresh))
+        self._in_hand: set[str] = set()
+        self._exhausted_at = -1
+
+    def next(self) -> ObjectRow | None:
+        """Return an object of a class that has room, or None where there is none now."""
+        # Once there is nothing left, only a photograph that does not come makes room again.
+        if self._exhausted_at == self._quota.withdrawn:
+            return None
+        for tier in self._tiers:
+            for _ in range(len(tier)):
+                pages = tier[0]
+                tier.rotate(-1)
+                if any(self._quota.room(name) for name in pages.classes):
+                    row = pages.next(self._in_hand)
+                    if row is not None:
+                        self._in_hand.add(row.object_id)
+                        return row
+        self._exhausted_at = self._quota.withdrawn
+        return None
+
+    def done(self, row: ObjectRow) -> None:
+        """Give an object back: the ledger says now where it stands."""
+        self._in_hand.discard(row.object_id)
+
+
+class _Pages:
+    def __init__(
+        self, ledger: Ledger, museum: str, listing: str, state: ObjectState, class_name: str | None
+    ) -> None:
+        self._ledger = ledger
+        self._where = (museum, listing, state, class_name)
+        self._rows: Iterator[ObjectRow] = iter(())
+        self._after = -1
+        self.classes = frozenset(() if class_name is None else (class_name,))
+
+    def next(self, in_hand: set[str]) -> ObjectRow | None:
+        while True:
+            row = next(self._rows, None)
+            if row is None:
+                rows = self._ledger.to_read(*self._where, after=self._after, most=PAGE)
+                if not rows:
+                    # Behind the last one the first are looked at again: some may have come back.
+                    self._after = -1
+                    return None
+                self._rows = iter(rows)
+                continue
+            self._after = row.rank
+            if row.object_id not in in_hand:
+                return row
+
+
+class ImageQueue:
+    """Photographs to fetch, in the order in which they were wanted."""
+
+    def __init__(self, ledger: Ledger, museum: str, classes: tuple[str, ...], state: ImageState) -> None:
+        self._ledger = ledger
+        self._where = (museum, state, classes)
+        self._rows: Iterator[ImageRow] = iter(())
+        self._after = 0
+
+    def next(self) -> ImageRow | None:
+        """Return a photograph, or None where none is wanted now."""
+        row = next(self._rows, None)
+        if row is None:
+            self._rows = iter(self._ledger.images(*self._where, after=self._after, most=PAGE))
+            row = next(self._rows, None)
+        if row is not None:
+            self._after = row.id
+        return row

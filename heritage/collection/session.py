@@ -1,0 +1,209 @@
+"""A whole run: the folder, the ledger, the plan, the collecting, and what is written at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+import heritage
+from heritage.collection.attribution import write_attribution
+from heritage.collection.cache import opened_cache
+from heritage.collection.client import Client
+from heritage.collection.collector import Collector, Wishes
+from heritage.collection.ending import one_error
+from heritage.collection.export import export
+from heritage.collection.fetching import StoppingError
+from heritage.collection.ledger import LEDGER_FILE, Ledger
+from heritage.collection.listing import list_all
+from heritage.collection.lock import locked
+from heritage.collection.manners import Patience
+from heritage.collection.order import Order
+from heritage.collection.plan import make_plan
+from heritage.collection.progress import View, shown
+from heritage.collection.refresh import refresh
+from heritage.collection.relabel import relabel
+from heritage.collection.report import report_on
+from heritage.collection.robots import AGENT
+from heritage.collection.rules import ClassRules
+from heritage.collection.shelf import Shelf
+from heritage.collection.sources import DemoSource
+from heritage.collection.sources.source import Source
+from heritage.collection.summary import show_summary
+
+_HOME = "https://github.com/heritage-ml/heritage"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """A museum, class rules and an order, opened on a folder.
+
+    Attributes:
+        source: The museum.
+        rules: What labels its objects.
+        order: What is to be collected.
+        patience: How long to wait for the museum.
+        console: Where people read.
+    """
+
+    source: Source
+    rules: ClassRules
+    order: Order
+    patience: Patience
+    console: Console
+
+    def report(self) -> None:
+        """Print what the rules give, without any request.
+
+        Raises:
+            ConfigError: There is nothing to apply them to.
+        """
+        path = self.order.folder / LEDGER_FILE
+        with _ledger(path) if path.is_file() else contextlib.nullcontext() as ledger:
+            report_on(self.source, self.rules, str(self.order.report), ledger).show(self.console, self.rules)
+
+    def collect(self) -> None:
+        """Collect, and write the manifest and the attributions.
+
+        Raises:
+            CollectionError: The museum, the folder or another collector stands in the way.
+            ConfigError: The terms are not accepted, or the order does not fit the museum.
+            KeyboardInterrupt: A person stopped it; everything finished is kept.
+        """
+        terms = self.source.terms()
+        self.source.require_manners(self.patience.wall_pause)
+        if terms:
+            self.console.print(terms, markup=False, highlight=False)
+        with one_error(), locked(self.order.folder), _ledger(self.order.folder / LEDGER_FILE) as ledger:
+            self._prepare(ledger)
+            try:
+                stopped = asyncio.run(self._run(ledger))
+            except asyncio.CancelledError:
+                stopped = True
+            if not self.order.dry_run:
+                self._finish(ledger)
+        if stopped:
+            raise KeyboardInterrupt(
+                f"stopped; what is finished is kept in {self.order.folder}: start the same command to go on"
+            )
+
+    def _prepare(self, ledger: Ledger) -> None:
+        changed = relabel(self.source, ledger, self.rules, self.order.folder)
+        if changed:
+            self.console.print(f"The rules changed: {changed:,} objects have another label now.")
+        if self.order.retry == "failed":
+            again = ledger.try_failed_again(self.source.code)
+            self.console.print(f"{again:,} failures are tried again.")
+
+    async def _run(self, ledger: Ledger) -> bool:
+        stop = asyncio.Event()
+        cache = opened_cache(self.order.cache.path, max_age_days=self.order.cache.max_age_days)
+        with _stopping(stop, self.console), cache as records:
+            client = Client(
+                endpoints=self.source.hosts.values(),
+                allowed_hosts=self.source.allowed_hosts,
+                user_agent=_user_agent(self.source.contact),
+                patience=self.patience,
+                allow_private=self.source.allow_private,
+                stop=stop,
+                cache=records,
+            )
+            async with _closing(client):
+                with contextlib.suppress(StoppingError):
+                    await self._steps(ledger, client, stop)
+        return stop.is_set()
+
+    async def _steps(self, ledger: Ledger, client: Client, stop: asyncio.Event) -> None:
+        order, classes = self.order, self.order.chosen(self.rules)
+        listings = await list_all(self.source, client, ledger, self.rules, order)
+        plan = make_plan(self.source, ledger, self.rules, listings, order)
+        plan.show(self.console, self.source, order, self.rules)
+        if order.dry_run:
+            return
+        shelf = Shelf(
+            order.folder, ledger, min_side=order.min_side, placeholders=frozenset(order.placeholders)
+        )
+        collector = Collector(
+            source=self.source,
+            client=client,
+            ledger=ledger,
+            shelf=shelf,
+            rules=self.rules,
+            wishes=Wishes(classes=classes, limit=order.limit, views=order.views, size=order.size),
+            listings=listings,
+            stop=stop,
+        )
+        expected = collector.stored + plan.photographs
+        view = View(client.hosts, lambda: (collector.stored, max(expected, collector.stored)))
+        async with shown(view, self.console):
+            await collector.run()
+            if order.refresh:
+                replaced = await refresh(self.source, client, ledger, shelf, classes)
+                self.console.print(f"{replaced:,} photographs had changed and were replaced.")
+
+    def _finish(self, ledger: Ledger) -> None:
+        manifest = export(ledger, self.order.folder, self.rules)
+        if manifest is not None:
+            write_attribution(manifest, self.order.folder)
+        show_summary(self.console, ledger, self.source, manifest, self.order)
+
+
+def open_session(
+    source: Source | DemoSource, rules: ClassRules, order: Order, patience: Patience
+) -> contextlib.AbstractContextManager[Session]:
+    """Open a museum for a run; the demo museum's server runs while the session is open."""
+
+    @contextlib.contextmanager
+    def opened() -> Iterator[Session]:
+        with source.opened() as museum:
+            yield Session(source=museum, rules=rules, order=order, patience=patience, console=Console())
+
+    return opened()
+
+
+@contextlib.contextmanager
+def _ledger(path: Path) -> Iterator[Ledger]:
+    ledger = Ledger(path)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+@contextlib.asynccontextmanager
+async def _closing(client: Client) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await client.aclose()
+
+
+@contextlib.contextmanager
+def _stopping(stop: asyncio.Event, console: Console) -> Iterator[None]:
+    """Let Ctrl-C (and a cluster's SIGTERM) finish what is in flight; a second one stops at once."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+
+    def ask() -> None:
+        if stop.is_set() and task is not None:
+            task.cancel()
+        stop.set()
+        console.print("Finishing what is in flight; Ctrl-C again stops at once.")
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ask)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _user_agent(contact: str | None) -> str:
+    about = f"+{_HOME}" + (f"; contact: {contact}" if contact else "")
+    return f"{AGENT}/{heritage.__version__} ({about})"

@@ -1,0 +1,132 @@
+"""The Cleveland Museum of Art: metadata and photographs under CC0.
+
+The list brings whole records along, so an object costs no request of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from heritage.collection.client import Client
+from heritage.collection.manners import Endpoint
+from heritage.collection.record import (
+    Photograph,
+    Record,
+    RecordError,
+    Size,
+    percent_encode,
+    text_of,
+    year_of,
+    years,
+)
+from heritage.collection.rules import ClassRules
+from heritage.collection.sources.source import Listed, Listing, Source
+from heritage.config.types import Count, Fraction
+from heritage.errors import CollectionError, ConfigError
+from heritage.taxonomy import MUSEUMS
+
+__all__ = ["ClevelandSource", "Count", "Endpoint", "Fraction"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClevelandSource(Source):
+    """Cleveland's open-access API.
+
+    Attributes:
+        page: Records in a page of a list.
+    """
+
+    page: Count
+    rules_museum: ClassVar[str] = "CLEVELAND"
+
+    def listings(self, rules: ClassRules, classes: tuple[str, ...]) -> list[Listing]:
+        """Return the departments that the rules of these classes name."""
+        found: dict[str, set[str]] = {}
+        for rule in rules.of(self.rules_museum, classes):
+            if rule.department is None:
+                raise ConfigError(
+                    f"rule {rule.name} names no department", where=f"collection={rules.name}",
+                    remedy="give the rule its departments",
+                )  # fmt: skip
+            for department in rule.department:
+                found.setdefault(department, set()).add(str(rule.class_name))
+        return [Listing(f"department:{name}", frozenset(found[name])) for name in sorted(found)]
+
+    async def enumerate(
+        self, client: Client, listing: Listing, since: str | None
+    ) -> AsyncIterator[list[Listed]]:
+        """Yield pages of a department's CC0 records that have photographs."""
+        department = quote(listing.key.removeprefix("department:"))
+        query = f"cc0=1&has_image=1&department={department}&limit={self.page}"
+        query += f"&updated_after={since}" if since else ""
+        skip = 0
+        while True:
+            _, said = await client.json(f"{self._api}/artworks/?{query}&skip={skip}", fresh=since is not None)
+            records = said.get("data") if isinstance(said, dict) else None
+            if not isinstance(records, list):
+                raise CollectionError(
+                    "the list of artworks is not what Cleveland's API gives", where=listing.key,
+                    remedy="try again later; if it stays, the API has changed",
+                )  # fmt: skip
+            if not records:
+                return
+            yield [
+                Listed(str(r["id"]), json.dumps(r).encode())
+                for r in records
+                if isinstance(r, dict) and isinstance(r.get("id"), int)
+            ]
+            skip += len(records)
+
+    @property
+    def _api(self) -> str:
+        return self.hosts["api"].base
+
+    def record_url(self, object_id: str) -> str:
+        """Return a record's URL."""
+        if not (object_id.isascii() and object_id.isdigit()):
+            raise RecordError(f"'{object_id}' is not an artwork id of Cleveland's")
+        return f"{self._api}/artworks/{object_id}"
+
+    def read(self, raw: Any, object_id: str, listing: str, size: Size) -> Record:
+        """Read a record, as the list or the artwork's own page gives it."""
+        if isinstance(raw, dict) and isinstance(raw.get("data"), dict):
+            raw = raw["data"]
+        if not isinstance(raw, dict) or str(raw.get("id")) != object_id:
+            raise RecordError("the record is of another artwork", final=False)
+        if raw.get("share_license_status") != "CC0":
+            raise RecordError("not under CC0")
+        begin, end = years(
+            year_of(raw.get("creation_date_earliest")), year_of(raw.get("creation_date_latest"))
+        )
+        cultures = raw.get("culture") or []
+        if not isinstance(cultures, list):
+            raise RecordError("'culture' is not a list")
+        return Record(
+            object_id=object_id,
+            department=text_of(raw, "department", needed=True),
+            source_url=f"{self.hosts['api'].public}/artworks/{object_id}",
+            permalink=text_of(raw, "url"),
+            licence="CC0-1.0",
+            credit=", ".join(filter(None, [MUSEUMS[self.code], text_of(raw, "creditline")])),
+            title=text_of(raw, "title"),
+            object_name=text_of(raw, "type"),
+            culture=" ; ".join(str(culture) for culture in cultures),
+            period="",
+            place="",
+            begin_year=begin,
+            end_year=end,
+            photographs=(self._photograph(raw.get("images"), size),),
+        )
+
+    def _photograph(self, images: Any, size: Size) -> Photograph:
+        # The "full" size is a TIFF of some hundred megabytes; "print" is the largest JPEG.
+        sizes = ("web", "print") if size == "web" else ("print", "web")
+        for name in sizes:
+            image = images.get(name) if isinstance(images, dict) else None
+            if isinstance(image, dict) and isinstance(image.get("url"), str) and image["url"]:
+                return Photograph(percent_encode(image["url"]))
+        raise RecordError("no photograph")

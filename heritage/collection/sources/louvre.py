@@ -1,0 +1,156 @@
+"""The Musée du Louvre, Paris: records in French, photographs under the museum's own terms.
+
+Records are listed through the sitemap, which names each several times (once a language); the search
+pages are for people. Photographs of backs, details and inventory marks are left out.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from heritage.collection.client import Client
+from heritage.collection.manners import Endpoint
+from heritage.collection.record import (
+    Photograph,
+    Record,
+    RecordError,
+    Size,
+    fold,
+    percent_encode,
+    text_of,
+    year_of,
+    years,
+)
+from heritage.collection.rules import ClassRules
+from heritage.collection.sources.source import Listed, Listing, Source
+from heritage.config.types import Fraction
+from heritage.errors import CollectionError, ConfigError
+from heritage.taxonomy import MUSEUMS
+
+__all__ = ["Endpoint", "Fraction", "LouvreSource"]
+
+LICENCE = "Musée du Louvre, terms of use (no open licence)"
+TERMS = (
+    "The Louvre's photographs are free only for the uses its terms list: museum, teaching, scientific and "
+    "thesis work, each with the photo credit and the record's permalink.\n"
+    "They may not be published as a data set or used commercially; read "
+    "https://collections.louvre.fr/en/page/cgu before you start."
+)
+_PART = re.compile(r"<loc>\s*([^<\s]+?\.xml(?:\.gz)?)\s*</loc>")
+_ARK = re.compile(r"ark:/53355/(cl\d{6,12})\b")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LouvreSource(Source):
+    """The Louvre's collections site.
+
+    Attributes:
+        accept_terms: The collector has read the terms and keeps to them.
+        skip_views: Words in a photograph's type that leave it out.
+    """
+
+    accept_terms: bool
+    skip_views: list[str]
+    rules_museum: ClassVar[str] = "LOUVRE"
+
+    def terms(self) -> str | None:
+        """Return what the terms allow, once they are accepted."""
+        if not self.accept_terms:
+            raise ConfigError(f"{TERMS} To go on within these terms", remedy="source.accept_terms=true")
+        return TERMS
+
+    def listings(self, rules: ClassRules, classes: tuple[str, ...]) -> list[Listing]:
+        """Return the sitemap: it does not tell departments apart."""
+        named = frozenset(str(rule.class_name) for rule in rules.of(self.rules_museum, classes))
+        return [Listing("sitemap", named)] if named else []
+
+    async def enumerate(
+        self, client: Client, listing: Listing, since: str | None
+    ) -> AsyncIterator[list[Listed]]:
+        """Yield the ark ids of each part of the sitemap, once each; the parts have no dates."""
+        index = (await client.xml(f"{self._site}/sitemap.xml")).decode("utf-8", "replace")
+        parts = [html.unescape(part) for part in _PART.findall(index)]
+        if not parts and not _ARK.search(index):
+            raise CollectionError("the sitemap names no records", where=self._site, remedy="try again later")
+        if not parts:
+            yield [Listed(ark) for ark in dict.fromkeys(_ARK.findall(index))]
+        for part in parts:
+            said = await client.xml(self.fetch_url(part))
+            yield [Listed(ark) for ark in dict.fromkeys(_ARK.findall(said.decode("utf-8", "replace")))]
+
+    @property
+    def _site(self) -> str:
+        return self.hosts["site"].base
+
+    def record_url(self, object_id: str) -> str:
+        """Return a record's URL."""
+        if not re.fullmatch(r"cl[0-9]{6,12}", object_id):
+            raise RecordError(f"'{object_id}' is not an ark id of the Louvre")
+        return f"{self._site}/ark:/53355/{object_id}.json"
+
+    def read(self, raw: Any, object_id: str, listing: str, size: Size) -> Record:
+        """Read a record; the site has one size of photographs."""
+        if not isinstance(raw, dict):
+            raise RecordError("the record is not an object")
+        # Keys drift by a trailing blank: "modified " is documented as "modified".
+        raw = {key.strip(): value for key, value in raw.items()}
+        if raw.get("arkId") != object_id:
+            raise RecordError(f"the record is of {raw.get('arkId')}", final=False)
+        department = text_of(raw, "collection", needed=True)
+        begin, end, period = _dating(raw.get("dateCreated"))
+        return Record(
+            object_id=object_id,
+            department=department,
+            source_url=f"{self.hosts['site'].public}/ark:/53355/{object_id}.json",
+            permalink=text_of(raw, "url") or f"{self.hosts['site'].public}/ark:/53355/{object_id}",
+            licence=LICENCE,
+            credit=f"{MUSEUMS[self.code]}, {department}",
+            title=text_of(raw, "title"),
+            object_name=text_of(raw, "objectType") or text_of(raw, "title").partition(";")[0].strip(),
+            culture="",
+            period=period,
+            place=text_of(raw, "placeOfCreation"),
+            begin_year=begin,
+            end_year=end,
+            photographs=self._photographs(raw),
+        )
+
+    def _photographs(self, raw: dict[str, Any]) -> tuple[Photograph, ...]:
+        images = raw.get("image")
+        if not isinstance(images, list):
+            raise RecordError("'image' is missing or not a list")
+        if not images:
+            raise RecordError("no photograph")
+        skipped = [fold(word) for word in self.skip_views]
+        found: dict[str, Photograph] = {}
+        for image in sorted((i for i in images if isinstance(i, dict)), key=_position):
+            url = image.get("urlImage")
+            kind = fold(str(image.get("type") or ""))
+            if isinstance(url, str) and url and not any(word in kind for word in skipped):
+                place = percent_encode(url)
+                found.setdefault(place, Photograph(place, text_of(image, "copyright") or None))
+        if not found:
+            raise RecordError("no photograph but of backs, details or marks")
+        return tuple(found.values())
+
+
+def _position(image: dict[str, Any]) -> int:
+    position = image.get("position")
+    return position if isinstance(position, int) else 0
+
+
+def _dating(dates: Any) -> tuple[int | None, int | None, str]:
+    """Return the span of all datings, and their texts."""
+    if dates is None:
+        return None, None, ""
+    if not isinstance(dates, list) or not all(isinstance(date, dict) for date in dates):
+        raise RecordError("'dateCreated' is not a list of datings")
+    begins = [year for date in dates if (year := year_of(date.get("startYear"))) is not None]
+    ends = [year for date in dates if (year := year_of(date.get("endYear"))) is not None]
+    texts = dict.fromkeys(filter(None, (text_of(date, "text") for date in dates)))
+    begin, end = years(min(begins, default=None), max(ends, default=None))
+    return begin, end, " ; ".join(texts)

@@ -1,0 +1,190 @@
+"""The Metropolitan Museum of Art, New York: metadata and public-domain photographs under CC0.
+
+Objects are listed by department id (``/v1/objects?departmentIds=…``); search is retired and windowed,
+and is not used. Departments are known by id, because several are named otherwise on the records.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from heritage.collection.client import Client
+from heritage.collection.manners import Endpoint
+from heritage.collection.record import (
+    Photograph,
+    Record,
+    RecordError,
+    Size,
+    fold,
+    percent_encode,
+    plain_text,
+    text_of,
+    year_of,
+    years,
+)
+from heritage.collection.rules import ClassRules
+from heritage.collection.sources.source import Listed, Listing, Source
+from heritage.config.types import Fraction
+from heritage.errors import CollectionError, ConfigError
+from heritage.taxonomy import MUSEUMS
+
+__all__ = ["Endpoint", "Fraction", "MetSource"]
+
+_PAGE = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetSource(Source):
+    """The Met's API.
+
+    Attributes:
+        departments: Department ids and the names that records give them.
+        csv: A copy of MetObjects.csv: ids are chosen from it without a request.
+    """
+
+    departments: dict[int, list[str]]
+    csv: str | None
+    rules_museum: ClassVar[str] = "MET"
+
+    def listings(self, rules: ClassRules, classes: tuple[str, ...]) -> list[Listing]:
+        """Return the departments that the rules of these classes name; with a dump, one part a class."""
+        if self.csv is not None:
+            return [Listing(f"csv:{name}", frozenset({name})) for name in classes]
+        found: dict[str, set[str]] = {}
+        for rule in rules.of(self.rules_museum, classes):
+            if rule.department is None:
+                raise ConfigError(
+                    f"rule {rule.name} names no department",
+                    where=f"collection={rules.name}",
+                    remedy="The Met lists its objects by department id: give the rule its departments",
+                )
+            for department in rule.department:
+                found.setdefault(department, set()).add(str(rule.class_name))
+        return [Listing(f"department:{key}", frozenset(found[key])) for key in sorted(found, key=int)]
+
+    async def enumerate(
+        self, client: Client, listing: Listing, since: str | None
+    ) -> AsyncIterator[list[Listed]]:
+        """Yield the ids of a department: one request, one unordered answer."""
+        department = listing.key.removeprefix("department:")
+        query = f"departmentIds={department}" + (f"&metadataDate={since}" if since else "")
+        _, said = await client.json(f"{self._api}/v1/objects?{query}", fresh=since is not None)
+        ids = said.get("objectIDs") if isinstance(said, dict) else None
+        if ids is None or not isinstance(ids, list):
+            raise CollectionError(
+                "the list of objects is not what The Met's API gives", where=listing.key,
+                remedy="try again later; if it stays, the API has changed",
+            )  # fmt: skip
+        if not ids and since is None:
+            raise ConfigError(f"The Met has no department {department}", where="collection")
+        for start in range(0, len(ids), _PAGE):
+            yield [Listed(str(i)) for i in ids[start : start + _PAGE] if isinstance(i, int)]
+
+    def record_url(self, object_id: str) -> str:
+        """Return an object's URL."""
+        if not (object_id.isascii() and object_id.isdigit()):
+            raise RecordError(f"'{object_id}' is not an object id of The Met")
+        return f"{self._api}/v1/objects/{object_id}"
+
+    @property
+    def _api(self) -> str:
+        return self.hosts["api"].base
+
+    def read(self, raw: Any, object_id: str, listing: str, size: Size) -> Record:
+        """Read a record; 2019's schema of 49 keys and today's of 57 alike."""
+        if not isinstance(raw, dict):
+            raise RecordError("the record is not an object")
+        if str(raw.get("objectID")) != object_id:
+            raise RecordError(f"the record is of object {raw.get('objectID')}", final=False)
+        if not isinstance(raw.get("isPublicDomain"), bool):
+            raise RecordError("the record does not say whether it is in the public domain")
+        if not raw["isPublicDomain"]:
+            raise RecordError("not in the public domain")
+        begin, end = years(year_of(raw.get("objectBeginDate")), year_of(raw.get("objectEndDate")))
+        return Record(
+            object_id=object_id,
+            department=self._department(text_of(raw, "department", needed=True), listing),
+            source_url=f"{self.hosts['api'].public}/v1/objects/{object_id}",
+            permalink=text_of(raw, "objectURL")
+            or f"https://www.metmuseum.org/art/collection/search/{object_id}",
+            licence="CC0-1.0",
+            credit=", ".join(filter(None, [MUSEUMS[self.code], text_of(raw, "creditLine")])),
+            title=text_of(raw, "title"),
+            object_name=text_of(raw, "objectName"),
+            culture=text_of(raw, "culture"),
+            period=text_of(raw, "period"),
+            place=" ; ".join(filter(None, (text_of(raw, key) for key in ("country", "region", "subregion")))),
+            begin_year=begin,
+            end_year=end,
+            photographs=self._photographs(raw, size),
+        )
+
+    def _photographs(self, raw: dict[str, Any], size: Size) -> tuple[Photograph, ...]:
+        primary = raw.get("primaryImageSmall") if size == "web" else raw.get("primaryImage")
+        primary = primary or raw.get("primaryImage")
+        if not isinstance(primary, str) or not primary:
+            raise RecordError("no photograph")
+        others = raw.get("additionalImages") or []
+        if not isinstance(others, list):
+            raise RecordError("'additionalImages' is not a list")
+        # Some records repeat the primary photograph among the others, in its original size.
+        repeated = {primary, raw.get("primaryImage")}
+        urls = [primary, *(url for url in others if isinstance(url, str) and url and url not in repeated)]
+        encoded = (percent_encode(url) for url in urls)
+        return tuple(Photograph(url) for url in dict.fromkeys(encoded))
+
+    def _department(self, name: str, listing: str) -> str:
+        """Return the department's id: the listing knows it, else the name tells."""
+        kind, _, key = listing.partition(":")
+        if kind == "department":
+            return key
+        for number, names in self.departments.items():
+            if fold(name) in map(fold, names):
+                return str(number)
+        return name
+
+    def dump(self, path: Path) -> Iterator[tuple[str, Record | RecordError]]:
+        """Yield what MetObjects.csv says of each object; photographs are not in it.
+
+        Raises:
+            ConfigError: The file is missing or is not such a dump.
+        """
+        csv.field_size_limit(sys.maxsize)
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                rows = csv.DictReader(file)
+                if "Object ID" not in (rows.fieldnames or []):
+                    raise ConfigError("not a MetObjects.csv: no column 'Object ID'", where=path)
+                for row in rows:
+                    yield row["Object ID"], self._row(row)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"cannot be read ({error})", where=path) from error
+
+    def _row(self, row: dict[str, str]) -> Record | RecordError:
+        if row.get("Is Public Domain") != "True":
+            return RecordError("not in the public domain")
+        try:
+            begin, end = years(year_of(row.get("Object Begin Date")), year_of(row.get("Object End Date")))
+            return Record(
+                object_id=row["Object ID"],
+                department=self._department(row["Department"], ""),
+                source_url=f"{self.hosts['api'].public}/v1/objects/{row['Object ID']}",
+                permalink=row.get("Link Resource") or "",
+                licence="CC0-1.0",
+                credit=row.get("Credit Line") or "",
+                title=plain_text(row.get("Title") or ""),
+                object_name=plain_text(row.get("Object Name") or ""),
+                culture=row.get("Culture") or "",
+                period=row.get("Period") or "",
+                place=" ; ".join(filter(None, (row.get(key) for key in ("Country", "Region", "Subregion")))),
+                begin_year=begin,
+                end_year=end,
+                photographs=(),
+            )
+        except (RecordError, KeyError) as error:
+            return RecordError(f"a damaged row ({error})")

@@ -1,0 +1,158 @@
+"""What the collector asks of a museum, and what all museums share."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import re
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from heritage.collection.client import Client
+from heritage.collection.manners import Endpoint
+from heritage.collection.record import Record, Size
+from heritage.collection.rules import ClassRules
+from heritage.config.types import Fraction
+from heritage.errors import ConfigError
+
+_CONTACT = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://\S+")
+POLITE_PAUSE = 60.0
+"""The least number of seconds that a real museum is left alone after a bot wall."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A part of a museum that is listed as one, and the classes that its objects may have.
+
+    Attributes:
+        key: Its name in the ledger.
+        classes: Once all of these are full, nothing more of it is fetched.
+    """
+
+    key: str
+    classes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object that a museum lists.
+
+    Attributes:
+        raw: Its record, where the list brings it along.
+    """
+
+    object_id: str
+    raw: bytes | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source(abc.ABC):
+    """A museum: what the collector asks of it, and what all museums share.
+
+    Attributes:
+        hosts: The museum's servers by their part: ``api``, ``images``.
+        allowed_hosts: Further hosts that redirects may lead to.
+        allow_private: Private addresses and plain http may be asked: for a server of one's own alone.
+        contact: An e-mail address or web page of whoever collects, sent with each request.
+        expected_yield: The share of listed objects that have a usable photograph, for the plan.
+        code: The museum's code in file names.
+    """
+
+    hosts: dict[str, Endpoint]
+    allowed_hosts: list[str]
+    allow_private: bool
+    contact: str | None
+    expected_yield: Fraction
+    code: str
+    rules_museum: ClassVar[str]
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Source]:
+        """Yield the museum; the demo museum opens and closes its server here."""
+        yield self
+
+    @abc.abstractmethod
+    def listings(self, rules: ClassRules, classes: tuple[str, ...]) -> list[Listing]:
+        """Return what must be listed to find objects of these classes.
+
+        Raises:
+            ConfigError: The rules do not say where to look.
+        """
+
+    @abc.abstractmethod
+    def enumerate(self, client: Client, listing: Listing, since: str | None) -> AsyncIterator[list[Listed]]:
+        """Yield pages of a listing.
+
+        Args:
+            client: Makes the requests.
+            listing: Which.
+            since: Only what changed since that date (YYYY-MM-DD), where the museum can tell.
+        """
+
+    @abc.abstractmethod
+    def record_url(self, object_id: str) -> str:
+        """Return where a record is.
+
+        Raises:
+            RecordError: The id is not one of this museum's.
+        """
+
+    @abc.abstractmethod
+    def read(self, raw: Any, object_id: str, listing: str, size: Size) -> Record:
+        """Read a record.
+
+        Args:
+            raw: The record as JSON says it.
+            object_id: The id that was asked for.
+            listing: The listing that named it.
+            size: Which size of photographs to point to.
+
+        Raises:
+            RecordError: It must not or cannot be used.
+        """
+
+    def terms(self) -> str | None:
+        """Return two lines on what the museum's terms allow; None where its licence is simply open.
+
+        Raises:
+            ConfigError: The terms must be accepted first.
+        """
+        return None
+
+    def require_manners(self, wall_pause: float) -> None:
+        """Refuse to ask a real museum anonymously or without a limit.
+
+        Raises:
+            ConfigError: The contact, a rate or the pause is missing.
+        """
+        if self.allow_private:
+            return
+        if self.contact is None or not _CONTACT.fullmatch(self.contact):
+            said = (
+                "no value"
+                if self.contact is None
+                else f"'{self.contact}', not an e-mail address or a web page"
+            )
+            raise ConfigError(
+                f"source.contact has {said}",
+                remedy="museums want to know whom to write to: source.contact=you@example.org",
+            )
+        for name, endpoint in self.hosts.items():
+            if endpoint.rate is None:
+                raise ConfigError(
+                    f"source.hosts.{name}.rate has no value",
+                    remedy="a museum is never asked without a limit: give requests per second",
+                )
+        if wall_pause < POLITE_PAUSE:
+            raise ConfigError(
+                f"client.wall_pause={wall_pause:g} is less than {POLITE_PAUSE:g} seconds",
+                remedy="leave a museum alone for a minute after a wall",
+            )
+
+    def fetch_url(self, url: str) -> str:
+        """Return where to fetch a published URL: the same, save where a stand-in is configured."""
+        for endpoint in self.hosts.values():
+            if url.startswith(endpoint.public + "/"):
+                return endpoint.base + url.removeprefix(endpoint.public)
+        return url

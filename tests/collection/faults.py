@@ -1,0 +1,156 @@
+"""A museum that misbehaves on demand, and pictures to serve."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import struct
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from heritage.demo.museum import Answering, Reply, Request
+from heritage.picture import encode_jpeg
+
+Fault = Callable[[Reply], Reply]
+
+WALL = (
+    b'<html style="height:100%"><head><META NAME="ROBOTS" CONTENT="NOINDEX, NOFOLLOW"></head>'
+    b'<body><iframe src="/_Incapsula_Resource?CWUDNSAI=20"></iframe></body></html>'
+)
+HTML = {"Content-Type": "text/html"}
+
+
+@functools.cache
+def jpeg(seed: int, side: int = 72) -> bytes:
+    """A small noisy JPEG; another seed is another picture."""
+    random = np.random.default_rng(seed)
+    coarse = random.integers(0, 255, (9, 9, 3), dtype=np.uint8)
+    return encode_jpeg(np.kron(coarse, np.ones((side // 9, side // 9, 1), dtype=np.uint8)))
+
+
+def tiny_painter(class_name: str, index: int, view: int, size: int, seed: int) -> bytes:
+    """Draw nothing in particular, quickly."""
+    return jpeg(zlib.crc32(f"{class_name}/{index}/{view}/{seed}".encode()), 72)
+
+
+def bomb_png(side: int = 30_000) -> bytes:
+    """A PNG of 900 million pixels in a few kilobytes of its first rows."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    rows = zlib.compress(bytes(side + 1) * 100)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def status(code: int, body: bytes = b"", **headers: str) -> Fault:
+    """Answer with a status; header names take underscores for dashes."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda _: Reply(code, body, named)
+
+
+def body(data: bytes, kind: str = "image/jpeg") -> Fault:
+    """Answer 200 with other content."""
+    return lambda _: Reply(200, data, {"Content-Type": kind})
+
+
+def reset(_: Reply) -> Reply:
+    """Cut the connection without a word."""
+
+    async def write(writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    return Reply(200, b"", raw=write)
+
+
+def truncated(at: int) -> Fault:
+    """Promise the whole body, send its beginning and close."""
+
+    def fault(reply: Reply) -> Reply:
+        async def write(writer: asyncio.StreamWriter) -> None:
+            writer.write(_head(reply, len(reply.body)) + reply.body[:at])
+            await writer.drain()
+
+        return Reply(reply.status, b"", raw=write)
+
+    return fault
+
+
+def drip(reply: Reply) -> Reply:
+    """Send a byte every tenth of a second: never silent, never done."""
+
+    async def write(writer: asyncio.StreamWriter) -> None:
+        writer.write(_head(reply, len(reply.body)))
+        for byte in reply.body:
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0.1)
+
+    return Reply(200, b"", raw=write)
+
+
+def endless(reply: Reply) -> Reply:
+    """Send a picture's beginning, then more and more, without a length."""
+
+    async def write(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nConnection: close\r\n\r\n" + reply.body)
+        while True:
+            writer.write(bytes(65_536))
+            await writer.drain()
+
+    return Reply(200, b"", raw=write)
+
+
+def sent(change: Callable[[bytes], bytes]) -> Fault:
+    """Change the body and tell nobody."""
+    return lambda reply: replace(reply, body=change(reply.body))
+
+
+def _head(reply: Reply, length: int) -> bytes:
+    headers = {"Content-Length": str(length), **reply.headers}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {reply.status} OK\r\n{lines}\r\n".encode()
+
+
+class FaultyMuseum:
+    """Answers as another does, save where faults were ordered; keeps count of what it was asked.
+
+    Attributes:
+        asked: Requests by path, without those for robots.txt.
+        requests: All requests in order.
+        keep_requests: False where there will be too many.
+    """
+
+    def __init__(self, answer: Answering) -> None:
+        self._answer = answer
+        self._once: dict[str, list[Fault]] = defaultdict(list)
+        self._always: dict[str, Fault] = {}
+        self.asked: Counter[str] = Counter()
+        self.requests: list[Request] = []
+        self.keep_requests = True
+
+    def once(self, path: str, *faults: Fault) -> None:
+        """Answer the next requests for a path with these faults, one each."""
+        self._once[path].extend(faults)
+
+    def always(self, path: str, fault: Fault) -> None:
+        """Answer every request for a path, or for all below ``path`` ending in a slash, with a fault."""
+        self._always[path] = fault
+
+    def __call__(self, request: Request) -> Reply:
+        if request.path != "/robots.txt":
+            self.asked[request.path] += 1
+        if self.keep_requests:
+            self.requests.append(request)
+        reply = self._answer(request)
+        if self._once[request.path]:
+            return self._once[request.path].pop(0)(reply)
+        for path, fault in self._always.items():
+            if request.path == path or (path.endswith("/") and request.path.startswith(path)):
+                return fault(reply)
+        return reply

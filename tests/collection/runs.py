@@ -1,0 +1,79 @@
+"""Collecting in this process, from a museum on loopback."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from rich.console import Console
+
+from heritage.collection import ClassRules, Session, order_of
+from heritage.collection.manners import Endpoint, Patience
+from heritage.collection.sources.met import MetSource
+from heritage.collection.sources.source import Source
+from heritage.demo.museum import PUBLISHED
+from heritage.paths import config_dir
+
+
+def patience(**changes: Any) -> Patience:
+    """Waits short enough for tests."""
+    usual: dict[str, Any] = {
+        "attempts": 3, "backoff": 0.01, "backoff_cap": 0.05, "max_retry_after": 5.0, "connect_timeout": 2.0,
+        "read_timeout": 2.0, "total_timeout": 2.0, "wall_pause": 0.05, "most_walls": 3,
+        "max_record_bytes": 1 << 22, "max_image_bytes": 1 << 22,
+    }  # fmt: skip
+    return Patience(**(usual | changes))
+
+
+def met(base: str, **changes: Any) -> MetSource:
+    """The Met's adapter on a server of ours."""
+    departments = OmegaConf.to_container(OmegaConf.load(config_dir() / "source" / "met.yaml").departments)
+    usual: dict[str, Any] = {
+        "hosts": {
+            part: Endpoint(url=base + path, rate=None, concurrency=4, published=PUBLISHED + path)
+            for part, path in (("api", "/public/collection"), ("images", "/images"))
+        },
+        "allowed_hosts": [], "allow_private": True, "contact": None, "expected_yield": 0.9, "code": "MET",
+        "departments": departments, "csv": None,
+    }  # fmt: skip
+    return MetSource(**(usual | changes))
+
+
+def rules(name: str = "civilisations") -> ClassRules:
+    """The class rules of a configuration file."""
+    plain: Any = OmegaConf.to_container(OmegaConf.load(config_dir() / "collection" / f"{name}.yaml"))
+    return ClassRules(name=plain["name"], classes=plain["classes"], rules=plain["rules"])
+
+
+def session(source: Source, folder: Path, **changes: Any) -> Session:
+    """A session that prints into a string: ``session.console.file.getvalue()``."""
+    given = {name: changes.pop(name) for name in ("rules", "patience") if name in changes}
+    values: dict[str, Any] = {
+        "name": "test", "folder": folder, "classes": None, "limit": None, "views": 1, "size": "web",
+        "min_side": 32, "placeholders": [], "seed": 0, "ids": None, "since": None, "retry": None,
+        "refresh": False, "dry_run": False, "report": None, "cache": {"path": None, "max_age_days": 1.0},
+    }  # fmt: skip
+    return Session(
+        source=source,
+        rules=given.get("rules") or rules(),
+        order=order_of(values | changes),
+        patience=given.get("patience") or patience(),
+        console=Console(file=io.StringIO(), width=200),
+    )
+
+
+def rows(folder: Path, question: str, *values: str) -> list[tuple[Any, ...]]:
+    """Ask the ledger."""
+    with sqlite3.connect(folder / "ledger.sqlite") as db:
+        found = list(db.execute(question, values))
+    db.close()
+    return found
+
+
+def printed(of: Session) -> str:
+    """What a session printed."""
+    assert isinstance(of.console.file, io.StringIO)
+    return of.console.file.getvalue()
