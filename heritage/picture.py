@@ -68,8 +68,10 @@ def encode_jpeg(pixels: Pixels, *, quality: int = 92) -> bytes:
 
 def _decode_jpeg(data: bytes, name: object, at_least: int | None) -> Pixels | None:
     try:
-        height, width, _, _ = simplejpeg.decode_jpeg_header(data)
+        height, width, space, _ = simplejpeg.decode_jpeg_header(data)
         _refuse_bomb(width, height, name)
+        if space in ("CMYK", "YCCK"):
+            return None  # Pillow knows the inverted inks of Adobe's files, and applies their profiles
         pixels: Pixels = simplejpeg.decode_jpeg(
             data, colorspace="RGB", min_height=at_least or 0, min_width=at_least or 0
         )

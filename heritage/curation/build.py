@@ -1,0 +1,354 @@
+"""From raw photographs to a data set: the stages in order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from heritage import __version__
+from heritage.curation import dataset
+from heritage.curation.attribution import attribution
+from heritage.curation.audit import Audit, audit
+from heritage.curation.card import card
+from heritage.curation.cleaning import Cleaning
+from heritage.curation.components import components
+from heritage.curation.dealing import NEW
+from heritage.curation.duplicates import Duplicates, Photographs
+from heritage.curation.groups import Grouping, bridges, link_all
+from heritage.curation.naming import class_list, image_ids, labels, museum_of
+from heritage.curation.overrides import Override, read_overrides, stale
+from heritage.curation.packing import pack
+from heritage.curation.raw import RawImages
+from heritage.curation.report import report
+from heritage.curation.resizing import Resizing
+from heritage.curation.scan import Scanner, Sights
+from heritage.curation.splits import Dealt, Earlier, Splitting, assign, empty_parts, torn_by_museums
+from heritage.curation.verdicts import Verdicts
+from heritage.errors import DataError, SplitError
+from heritage.manifest import SPLITS, Manifest
+from heritage.paths import write_text
+
+log = logging.getLogger(__name__)
+
+Codes = npt.NDArray[np.int64]
+
+_SEEN = (
+    "sha256", "phash", "bytes", "raw_sha256", "raw_width", "raw_height", "raw_bytes",
+    "brightness", "contrast", "greyscale",
+)  # fmt: skip
+
+# What is dropped for these reasons still shows which objects belong together.
+_LINKING = ("", "duplicate", "near-duplicate", "label conflict", "repeated")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to curate.
+
+    Attributes:
+        out: The data set's folder.
+        classes: The class list; None takes the classes that are found.
+        overrides: A curator's decisions.
+        cleaning: What a photograph must be.
+        duplicates: What becomes of the same photograph.
+        groups: What belongs together.
+        split: Who trains and who tests.
+        resize: How photographs become squares.
+        pack: Whether to write pre-decoded images too.
+        workers: Processes.
+        configuration: The whole configuration, for the record.
+    """
+
+    out: Path
+    classes: Sequence[str] | None
+    overrides: Path | None
+    cleaning: Cleaning
+    duplicates: Duplicates
+    groups: Grouping
+    split: Splitting
+    resize: Resizing
+    pack: bool
+    workers: int
+    configuration: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Curated:
+    """What came out.
+
+    Attributes:
+        table: All photographs of the source, kept and dropped.
+        kept: The manifest of those that are kept.
+        audit: What crosses the borders between splits.
+        photographs: Which rows of the table show the same photograph.
+        reasons: How many photographs were dropped, by reason.
+        overrides: The curator's decisions, by raw file.
+        stale: Those that no longer apply, with the reason.
+        remarks: What a curator should look at, a sentence each.
+    """
+
+    table: pa.Table
+    kept: Manifest
+    audit: Audit
+    photographs: Photographs
+    reasons: dict[str, int]
+    overrides: dict[str, Override]
+    stale: dict[str, str]
+    remarks: tuple[str, ...]
+
+
+def curate(raw: RawImages, plan: Plan) -> Curated:
+    """Curate photographs into ``plan.out``.
+
+    Raises:
+        HeritageError: The source, the decisions or the settings make no sense; nothing is kept; a leak
+            was found; the disk is full.
+    """
+    plan.split.check()
+    build = _Build(raw, plan)
+    with dataset.claimed(plan.out, raw.root):
+        curated = build.run()
+        write_text(
+            plan.out / "report.html", report(curated, raw, plan.out, str(plan.configuration.get("name", "")))
+        )
+        if plan.pack:
+            pack(curated.kept, plan.out, plan.resize.size, plan.workers)
+    return curated
+
+
+def _decisions(raw: RawImages, plan: Plan) -> Path | None:
+    """Return the file of decisions: the one given, the source's, or the one in the data set's folder."""
+    left = plan.out / "overrides.csv"
+    return plan.overrides or raw.overrides or (left if left.is_file() else None)
+
+
+class _Build:
+    """One build: the rows of the source, and what is known of each so far."""
+
+    def __init__(self, raw: RawImages, plan: Plan) -> None:
+        self.raw, self.plan = raw, plan
+        self.classes = class_list(raw, plan.classes)
+        self.files: list[str] = raw.table["raw_file"].to_pylist()
+        self.raw_labels = labels(raw, self.classes)
+        self.decisions = _decisions(raw, plan)
+        self.overrides = read_overrides(self.decisions, self.classes)
+        self.labels = [
+            self.overrides[file].to or label if file in self.overrides else label
+            for file, label in zip(self.files, self.raw_labels, strict=True)
+        ]
+        self.image_ids = image_ids(raw, self.labels, self.classes)
+        self.museums = [museum_of(name) for name in self.image_ids]
+        self.objects = self._objects()
+        self.verdicts = Verdicts(len(self.files))
+        self.keys = plan.groups.keys(raw.table, self.museums)
+        self.stale: dict[str, str] = {}
+
+    def run(self) -> Curated:
+        """Go through the stages."""
+        plan = self.plan
+        scanner = Scanner(self.raw.root, plan.out, plan.resize, plan.workers)
+        dataset.unpublish(plan.out)
+        scanner.begin()
+        sights = scanner.scan(self.files, self.image_ids)
+        earlier = Earlier(plan.out / dataset.STATE / "split.parquet", plan.split, self.classes)
+        before = earlier.of(sights.texts("raw_sha256"))
+        self._replay(sights)
+        self._clean(sights)
+        photographs = self._deduplicate(sights, before)
+        self._refuse_bridges(photographs, before)
+        groups = self._groups(photographs)
+        self.verdicts.drop_all(torn_by_museums(plan.split, groups, self.museums), "torn")
+        rows = np.flatnonzero(self.verdicts.kept)
+        if not len(rows):
+            raise DataError(
+                "nothing is left", where=self.raw.root, remedy=f"dropped were {self.verdicts.counts()}"
+            )
+        dealt, remarks = self._split(sights, groups, before, rows)
+        scanner.restore(rows.tolist(), self.files, self.image_ids, sights)
+        table = self._table(sights, groups, dealt)
+        kept = dataset.kept_of(table, plan.out, self.classes)
+        audited = self._audit(sights, kept, rows)
+        earlier.write(
+            kept.column("raw_sha256"),
+            Dealt(dealt.split[rows], dealt.fold[rows]),
+        )
+        curated = Curated(
+            table, kept, audited, photographs, self.verdicts.counts(), self.overrides, self.stale,
+            (*self.raw.notes, *remarks),
+        )  # fmt: skip
+        self._publish(curated)
+        return curated
+
+    def _objects(self) -> list[str]:
+        known = self.raw.table.column_names
+        ids = self.raw.table["object_id"].to_pylist() if "object_id" in known else [None] * len(self.files)
+        return [
+            f"{museum}\x1f{one}" if one else f"\x1f{file}"
+            for museum, one, file in zip(self.museums, ids, self.files, strict=True)
+        ]
+
+    def _replay(self, sights: Sights) -> None:
+        """Apply the curator's decisions, as far as they still fit."""
+        checksums = dict(zip(self.files, sights.texts("raw_sha256"), strict=True))
+        self.stale = stale(self.overrides, checksums, dict(zip(self.files, self.raw_labels, strict=True)))
+        for file, why in self.stale.items():
+            log.warning("stale override of %s: %s", file, why)
+        for row, file in enumerate(self.files):
+            override = self.overrides.get(file)
+            if override is None or (file in self.stale and override.decision != "relabel"):
+                continue
+            if override.decision == "drop":
+                self.verdicts.drop(row, "override", override.note)
+            else:
+                self.verdicts.protect(row)
+
+    def _clean(self, sights: Sights) -> None:
+        known = self.raw.table.column_names
+        expected = self.raw.table["expected_sha256"].to_pylist() if "expected_sha256" in known else None
+        if "raw_status" in known:
+            said = zip(
+                self.raw.table["raw_status"].to_pylist(),
+                self.raw.table["raw_reason"].to_pylist(),
+                strict=True,
+            )
+            for row, (status, reason) in enumerate(said):
+                if status == "dropped":
+                    self.verdicts.drop(row, "collector", reason or "")
+        self.plan.cleaning.apply(self.verdicts, sights, self.labels, expected or [None] * len(self.files))
+
+    def _deduplicate(self, sights: Sights, before: Dealt) -> Photographs:
+        rows = np.flatnonzero(self.verdicts.kept)
+        found = self.plan.duplicates.find(sights, rows, self.objects, self.labels)
+        self.plan.duplicates.apply(
+            self.verdicts, sights, found, self.files, self.objects, self.labels, before.split != NEW
+        )
+        return found
+
+    def _linking(self) -> npt.NDArray[np.bool_]:
+        return np.array(
+            [self.verdicts.reason(row) in _LINKING for row in range(len(self.files))], dtype=np.bool_
+        )
+
+    def _links(self, photographs: Photographs) -> list[list[str | None]]:
+        same = [str(cluster) if cluster >= 0 else None for cluster in photographs.cluster.tolist()]
+        return [*self.keys, same]
+
+    def _refuse_bridges(self, photographs: Photographs, before: Dealt) -> None:
+        if self.plan.split.by != "group":
+            return
+        parts = before.split if self.plan.split.folds is None else before.fold
+        found = bridges(self._links(photographs), self._linking(), photographs.pairs, parts)
+        self.verdicts.drop_all(found, "bridge", "it touches groups of different splits")
+
+    def _groups(self, photographs: Photographs) -> Codes:
+        linked = link_all(self._links(photographs), self._linking(), photographs.pairs)
+        return components(len(self.files), linked)
+
+    def _split(self, sights: Sights, groups: Codes, before: Dealt, rows: Codes) -> tuple[Dealt, list[str]]:
+        targets = np.array(
+            [self.classes.index(str(self.labels[row])) for row in rows.tolist()], dtype=np.int64
+        )
+        checksums = sights.texts("raw_sha256")
+        dealt = assign(
+            self.plan.split,
+            targets,
+            groups[rows],
+            [self.museums[row] for row in rows.tolist()],
+            [checksums[row] for row in rows.tolist()],
+            Dealt(before.split[rows], before.fold[rows]),
+        )
+        whole = Dealt(np.full(len(groups), NEW), np.full(len(groups), NEW))
+        whole.split[rows], whole.fold[rows] = dealt.split, dealt.fold
+        moved = int(((whole.split != before.split) & (before.split != NEW) & (whole.split != NEW)).sum())
+        remarks = empty_parts(dealt, targets, self.classes)
+        if moved:
+            remarks.append(
+                f"{moved:,} images changed their split: groups of an earlier build have grown together."
+            )
+        return whole, remarks
+
+    def _table(self, sights: Sights, groups: Codes, dealt: Dealt) -> pa.Table:
+        kept = self.verdicts.kept.tolist()
+        linking = self._linking()
+        first: dict[int, str] = {}
+        for row in np.flatnonzero(linking).tolist():
+            group = int(groups[row])
+            first[group] = min(first.get(group, self.image_ids[row]), self.image_ids[row])
+        known = self.raw.table.column_names
+        found: dict[str, Any] = {
+            "image_id": self.image_ids,
+            "file": [
+                f"images/{name}.jpg" if keep else None
+                for name, keep in zip(self.image_ids, kept, strict=True)
+            ],
+            "class": self.labels,
+            "museum": self.museums,
+            "group_id": [
+                first.get(int(g)) if on else None for g, on in zip(groups, linking.tolist(), strict=True)
+            ],
+            "split": [SPLITS[part] if part != NEW else None for part in dealt.split.tolist()],
+            "width": [self.plan.resize.size if keep else None for keep in kept],
+            "height": [self.plan.resize.size if keep else None for keep in kept],
+            "status": ["kept" if keep else "dropped" for keep in kept],
+            "reason": [self.verdicts.text(row) for row in range(len(kept))],
+            "raw_class": pa.array(self.raw_labels, pa.string()),
+        }
+        if "group_id" in known:
+            found["raw_group"] = self.raw.table["group_id"].cast(pa.string()).combine_chunks()
+        if self.plan.split.folds is not None:
+            found["fold"] = pa.array([int(f) if f != NEW else None for f in dealt.fold], pa.int32())
+        for name in _SEEN:
+            found[name] = sights.table[name].combine_chunks()
+        return dataset.tabulate(self.raw, found)
+
+    def _audit(self, sights: Sights, kept: Manifest, rows: Codes) -> Audit:
+        found = audit(
+            kept.column("split"),
+            {
+                "groups": kept.column("group_id"),
+                "objects": [self.objects[row] for row in rows.tolist()],
+                "raw_files": kept.column("raw_sha256"),
+                "images": kept.column("sha256"),
+            },
+            kept.column("image_id"),
+            sights.array("phash")[rows],
+            sights.signatures[rows],
+            self.plan.duplicates.radius,
+            self.plan.duplicates.similarity,
+        )
+        if not found.clean and self.plan.split.by == "group":
+            raise SplitError(
+                f"the audit found a leak: {found.examples[0]}",
+                where=self.plan.out,
+                remedy="name the column of objects in groups.columns; the data set was not written",
+            )
+        return found
+
+    def _publish(self, curated: Curated) -> None:
+        plan, kept = self.plan, curated.kept
+        dataset.sweep(plan.out, kept)
+        write_text(plan.out / "ATTRIBUTION.md", attribution(kept))
+        if self.decisions is not None:
+            write_text(plan.out / "overrides.csv", self.decisions.read_text(encoding="utf-8"))
+        about = {
+            "name": plan.configuration.get("name"),
+            "image_size": plan.resize.size,
+            "splits": {name: kept.column("split").count(name) for name in SPLITS},
+            "groups": len(set(kept.column("group_id"))),
+            "photographs": curated.table.num_rows,
+            "dropped": curated.reasons,
+            "audit": curated.audit.record(),
+            "remarks": list(curated.remarks),
+            "raw": str(self.raw.root),
+            "heritage": __version__,
+            "configuration": dict(plan.configuration),
+        }
+        write_text(plan.out / "README.md", card(kept, about))
+        dataset.publish(plan.out, curated.table, kept, about)

@@ -1,0 +1,70 @@
+"""The curated images decoded once and for all, shard by shard, in parallel."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from heritage.curation.processes import in_processes
+from heritage.curation.progress import Progress
+from heritage.errors import DataError, ImageError
+from heritage.manifest import Manifest
+from heritage.packed import INDEX_FILE, Piece, Shard, plan, require_space, write_index, write_shard
+from heritage.picture import Pixels, decode
+
+log = logging.getLogger(__name__)
+
+FOLDER = "packed"
+
+
+def pack(kept: Manifest, out: Path, side: int, workers: int) -> None:
+    """Write the images of a data set to ``packed/``; shards that are there already are kept.
+
+    Args:
+        kept: The data set's manifest.
+        out: Its folder.
+        side: Pixels a side.
+        workers: Processes; each writes a shard at a time, image by image.
+
+    Raises:
+        DataError: The disk is too small or full, or an image is not what the manifest says.
+    """
+    folder = out / FOLDER
+    folder.mkdir(exist_ok=True)
+    for left in folder.glob(".shard-*"):
+        left.unlink()
+    pieces = plan(folder, [out / file for file in kept.column("file")], kept.column("sha256"), side)
+    needed = require_space(folder, pieces)
+    log.info("packing %s images: %.2f GiB to write", f"{len(kept):,}", needed / 2**30)
+    (folder / INDEX_FILE).unlink(missing_ok=True)
+    shards: dict[str, Shard] = {}
+    try:
+        with Progress("packing", len(kept)) as progress:
+            for shard in in_processes(_pack_piece, pieces, min(workers, len(pieces))):
+                shards[shard.file] = shard
+                progress.advance(shard.rows)
+        ordered = [shards[piece.path.name] for piece in pieces]
+        write_index(folder, ordered, kept.column("image_id"), kept.fingerprint, side)
+    except OSError as error:
+        raise DataError(
+            f"cannot write ({error.strerror or error})",
+            where=folder,
+            remedy="free some space and start again: finished shards are kept",
+        ) from error
+
+
+def _pack_piece(piece: Piece) -> Shard:
+    return write_shard(piece, _images(piece))
+
+
+def _images(piece: Piece) -> Iterator[Pixels]:
+    for path in piece.sources:
+        image = decode(path.read_bytes(), name=path)
+        if image.shape != (piece.side, piece.side, 3):
+            raise ImageError(
+                f"it has {image.shape[1]}×{image.shape[0]} pixels and not {piece.side}×{piece.side}",
+                where=path,
+                remedy="curate again",
+            )
+        yield image

@@ -1,0 +1,80 @@
+"""Work dealt to processes: bounded in memory, and ended with whoever started them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from typing import TypeVar
+
+import cv2
+
+from heritage.errors import DataError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_AHEAD = 4  # items in flight for each process
+
+
+def in_processes(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """Yield ``work(item)`` for each item, in the order in which they are finished.
+
+    Args:
+        work: A function that can be pickled.
+        items: What to work on; drawn as it is needed.
+        workers: How many processes; with one the work is done here.
+
+    Raises:
+        DataError: A process died.
+    """
+    if workers <= 1:
+        yield from map(work, items)
+        return
+    # A fresh interpreter: forking one with threads (Arrow, OpenCV) can hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin) as pool:
+        try:
+            yield from _in_flight(pool, work, iter(items), workers * _AHEAD)
+        except BrokenProcessPool as error:
+            raise DataError(
+                "a worker process died (it may have run out of memory)",
+                remedy="start again with fewer workers: what was finished is kept",
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _in_flight(
+    pool: ProcessPoolExecutor, work: Callable[[Item], Result], items: Iterator[Item], most: int
+) -> Iterator[Result]:
+    pending: set[Future[Result]] = {pool.submit(work, item) for item in islice(items, most)}
+    while pending:
+        done, pending = wait(pending, return_when=FIRST_COMPLETED)
+        pending |= {pool.submit(work, item) for item in islice(items, len(done))}
+        for future in done:
+            yield future.result()
+
+
+def _begin() -> None:
+    cv2.setNumThreads(0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    # After a kill -9 of the parent a pool's processes would wait for work for ever.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,93 @@
+"""Photographs to curate, drawn so that no two are alike, and the faults that real folders have."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from heritage.picture import Pixels
+
+
+def photograph(seed: int, width: int = 160, height: int = 120) -> Pixels:
+    """Return a picture of smooth random shapes in colour."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (5, 6, 3)).astype(np.float32)
+    picture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    fine = cv2.resize(rng.normal(0, 25, (24, 32, 3)).astype(np.float32), (width, height))
+    return np.asarray(np.clip(picture + fine, 0, 255), dtype=np.uint8)
+
+
+def jpeg(pixels: npt.NDArray[Any], quality: int = 92, **options: object) -> bytes:
+    """Encode by Pillow."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "JPEG", quality=quality, **options)
+    return stream.getvalue()
+
+
+def write(path: Path, pixels: npt.NDArray[Any], quality: int = 92) -> Path:
+    """Write a JPEG, with the folders it lies in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(jpeg(pixels, quality))
+    return path
+
+
+def class_tree(root: Path, classes: tuple[str, ...] = ("islam", "orient"), each: int = 12) -> Path:
+    """Write a tree of sound photographs."""
+    for number, name in enumerate(classes):
+        for index in range(each):
+            write(root / name / f"{name}{index:03d}.jpg", photograph(1000 * number + index))
+    return root
+
+
+def bomb() -> bytes:
+    """Return a PNG of 60,000 × 60,000 black pixels in some kilobytes."""
+    side = 60_000
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    head = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes(1_000_000), 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def add_faults(root: Path) -> dict[str, str]:
+    """Write one file of each fault into the tree's class ``islam``; return the reason each must get."""
+    folder = root / "islam"
+    sound = jpeg(photograph(5))
+    write(folder / "near.jpg", cv2.resize(photograph(3), (120, 90), interpolation=cv2.INTER_AREA), 70)
+    (folder / "truncated.jpg").write_bytes(sound[: len(sound) // 2])
+    (folder / "bomb.png").write_bytes(bomb())
+    (folder / "text.jpg").write_text("this is no picture")
+    (folder / "empty.jpg").write_bytes(b"")
+    write(folder / "pixel.jpg", photograph(70, 1, 1))
+    write(folder / "flat.jpg", np.full((120, 160, 3), (200, 190, 180), dtype=np.uint8))
+    (folder / "folder.jpg").mkdir()
+    (folder / "copy.jpg").write_bytes((folder / "islam002.jpg").read_bytes())
+    (root / "orient" / "conflict.jpg").write_bytes((folder / "islam001.jpg").read_bytes())
+    write(folder / "Ägypten – 花瓶 .jpg", photograph(71))
+    for index in range(8):
+        card = np.full((120, 160, 3), 235, dtype=np.uint8)
+        cv2.putText(card, "no photograph", (12, 60), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (60, 60, 60), 2)
+        write(folder / f"card{index}.jpg", card, quality=80 + index)
+    return {
+        "islam/truncated.jpg": "unreadable",
+        "islam/bomb.png": "unreadable",
+        "islam/text.jpg": "unreadable",
+        "islam/empty.jpg": "unreadable",
+        "islam/pixel.jpg": "too small",
+        "islam/flat.jpg": "blank",
+        "islam/folder.jpg": "unreadable",
+        "islam/islam002.jpg": "duplicate",
+        "islam/islam001.jpg": "label conflict",
+        "orient/conflict.jpg": "label conflict",
+        **{f"islam/card{index}.jpg": "placeholder" for index in range(8)},
+    }

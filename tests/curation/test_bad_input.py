@@ -1,0 +1,217 @@
+"""Everything that real folders and tables get wrong: a clear line each, and the rest goes on."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from heritage.curation.build import Curated
+from heritage.errors import ConfigError, DataError, DatasetNotFoundError, ManifestError
+from heritage.manifest import Manifest
+from tests.curation.conftest import Curate
+from tests.curation.pictures import add_faults, class_tree, jpeg, photograph, write
+
+TREE = "raw=class_folders"
+
+
+def reasons(curated: Curated) -> dict[str, str]:
+    rows = zip(curated.table["raw_file"].to_pylist(), curated.table["reason"].to_pylist(), strict=True)
+    return {file: reason.partition(": ")[0] for file, reason in rows if reason}
+
+
+def write_table(root: Path, rows: list[dict[str, str]]) -> Path:
+    (root / "images").mkdir(parents=True, exist_ok=True)
+    with (root / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return root
+
+
+def test_each_fault_gets_its_reason_and_the_rest_is_kept(tmp_path: Path, curate_folder: Curate) -> None:
+    root = class_tree(tmp_path / "raw")
+    expected = add_faults(root)
+    curated = curate_folder(root, TREE)
+    assert reasons(curated) == expected
+    assert curated.table.num_rows == 24 + len(expected) + 1  # two of the faults are copies in the tree
+    written = {path.name for path in (tmp_path / "out" / "images").iterdir()}
+    assert written == {Path(file).name for file in curated.kept.column("file")}
+    assert curated.audit.clean
+
+
+def test_nothing_raw_is_touched(tmp_path: Path, curate_folder: Curate) -> None:
+    root = class_tree(tmp_path / "raw")
+    add_faults(root)
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
+    curate_folder(root, TREE)
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*")} == before
+
+
+def test_dropped_rows_stay_in_the_manifest_and_are_not_read(tmp_path: Path, curate_folder: Curate) -> None:
+    root = class_tree(tmp_path / "raw")
+    add_faults(root)
+    curated = curate_folder(root, TREE)
+    whole = pq.read_table(tmp_path / "out" / "manifest.parquet")
+    read = Manifest.read(tmp_path / "out")
+    assert whole.num_rows == curated.table.num_rows
+    assert len(read) == len(curated.kept) == whole["status"].to_pylist().count("kept")
+    assert read.fingerprint == curated.kept.fingerprint
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_file_without_permission_is_dropped(tmp_path: Path, curate_folder: Curate) -> None:
+    root = class_tree(tmp_path / "raw")
+    (root / "islam" / "islam000.jpg").chmod(0)
+    assert reasons(curate_folder(root, TREE)) == {"islam/islam000.jpg": "unreadable"}
+
+
+def test_a_file_that_was_unreadable_is_tried_again(tmp_path: Path, curate_folder: Curate) -> None:
+    root = class_tree(tmp_path / "raw")
+    file = root / "islam" / "islam000.jpg"
+    sound = file.read_bytes()
+    file.write_bytes(sound[:500])
+    assert reasons(curate_folder(root, TREE)) == {"islam/islam000.jpg": "unreadable"}
+    file.write_bytes(sound)
+    assert reasons(curate_folder(root, TREE)) == {}
+
+
+def test_a_pipe_named_like_a_picture_does_not_block(tmp_path: Path, curate_folder: Curate) -> None:
+    root = class_tree(tmp_path / "raw")
+    os.mkfifo(root / "islam" / "pipe.jpg")
+    assert reasons(curate_folder(root, TREE)) == {"islam/pipe.jpg": "unreadable"}
+
+
+def test_a_folder_that_links_to_its_parent_ends(tmp_path: Path, curate_folder: Curate) -> None:
+    root = class_tree(tmp_path / "raw")
+    (root / "islam" / "again").symlink_to(root, target_is_directory=True)
+    assert curate_folder(root, TREE).table.num_rows == 24
+
+
+def test_a_name_that_is_no_text_is_noted(tmp_path: Path, curate_folder: Curate) -> None:
+    root = class_tree(tmp_path / "raw")
+    Path(os.fsdecode(os.fsencode(root / "islam") + b"/\xff.jpg")).write_bytes(jpeg(photograph(1)))
+    curated = curate_folder(root, TREE)
+    assert curated.table.num_rows == 24
+    assert any("unusable names" in remark for remark in curated.remarks)
+
+
+def table_rows() -> list[dict[str, str]]:
+    return [
+        {"name": f"{i}.jpg", "kind": ("islam", "orient")[i % 2], "inventory": f"{i // 2:03d}"}
+        for i in range(24)
+    ]
+
+
+COLUMNS = (
+    "raw=table",
+    "raw.columns.file=name",
+    "+raw.columns.class=kind",
+    "+raw.columns.object_id=inventory",
+)
+
+
+def test_a_table_with_every_fault_of_a_row(tmp_path: Path, curate_folder: Curate) -> None:
+    rows = table_rows()
+    rows += [
+        {"name": "absent.jpg", "kind": "islam", "inventory": "a"},
+        {"name": "3.jpg", "kind": "orient", "inventory": "001"},  # repeated
+        {"name": "4.jpg", "kind": "orient", "inventory": "002"},  # another class than before
+        {"name": "unlabelled.jpg", "kind": "", "inventory": "u"},
+    ]
+    root = write_table(tmp_path / "raw", rows)
+    for index in range(24):
+        write(root / "images" / f"{index}.jpg", photograph(index))
+    write(root / "images" / "unlabelled.jpg", photograph(30))
+    write(root / "images" / "stray.jpg", photograph(31))
+    curated = curate_folder(root, *COLUMNS)
+    found = list(zip(curated.table["raw_file"].to_pylist(), curated.table["reason"].to_pylist(), strict=True))
+    assert sorted((file, (reason or "").partition(": ")[0]) for file, reason in found if reason) == [
+        ("images/3.jpg", "repeated"),
+        ("images/4.jpg", "label conflict"),
+        ("images/4.jpg", "label conflict"),
+        ("images/absent.jpg", "missing"),
+        ("images/unlabelled.jpg", "no class"),
+    ]
+    assert any("stray.jpg" in remark for remark in curated.remarks)
+    assert curated.kept.column("object_id")[0] == "000"  # identifiers stay text
+
+
+def test_a_missing_column_is_named_with_the_nearest(tmp_path: Path, curate_folder: Curate) -> None:
+    root = write_table(tmp_path / "raw", table_rows())
+    with pytest.raises(ManifestError, match=r"no column 'inventor' for object_id .*object_id=inventory"):
+        curate_folder(root, *COLUMNS[:3], "+raw.columns.object_id=inventor")
+    with pytest.raises(ManifestError, match="the manifest has no column 'clas'; did you mean 'class'"):
+        curate_folder(root, *COLUMNS[:2], "+raw.columns.clas=kind")
+    with pytest.raises(ConfigError, match="did you mean 'kind'"):
+        curate_folder(root, *COLUMNS[:2], "groups.columns=[kinds]")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_class_names_the_nearest(tmp_path: Path, curate_folder: Curate) -> None:
+    root = class_tree(tmp_path / "raw", ("islam", "orientt"))
+    with pytest.raises(ManifestError, match=r"unknown class 'orientt'.*did you mean 'orient'"):
+        curate_folder(root, TREE, "classes=[islam,orient]")
+
+
+def test_classes_that_are_found_are_numbered(tmp_path: Path, curate_folder: Curate) -> None:
+    curated = curate_folder(class_tree(tmp_path / "raw", ("korea", "china")), TREE)
+    assert curated.kept.classes == ("china", "korea")
+    assert {name.split("_")[0] for name in curated.kept.column("image_id")} == {"1", "2"}
+
+
+def test_nothing_left_is_an_error(tmp_path: Path, curate_folder: Curate) -> None:
+    root = tmp_path / "raw"
+    (root / "islam").mkdir(parents=True)
+    (root / "islam" / "text.jpg").write_text("no")
+    with pytest.raises(DataError, match="nothing is left"):
+        curate_folder(root, TREE)
+    with pytest.raises(DatasetNotFoundError):
+        Manifest.read(tmp_path / "out")
+
+
+@pytest.mark.parametrize("out", ["raw", "raw/new", "."])
+def test_the_raw_photographs_are_not_written_over(tmp_path: Path, curate_folder: Curate, out: str) -> None:
+    root = class_tree(tmp_path / "raw")
+    with pytest.raises(ConfigError, match="within each other"):
+        curate_folder(root, TREE, out=tmp_path / out)
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path, curate_folder: Curate) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.docx").touch()
+    with pytest.raises(ConfigError, match=r"other things in it \(thesis.docx\)"):
+        curate_folder(class_tree(tmp_path / "raw"), TREE)
+
+
+def test_wrong_values_are_all_reported_at_once(tmp_path: Path, curate_folder: Curate) -> None:
+    with pytest.raises(ConfigError) as caught:
+        curate_folder(tmp_path, TREE, "duplicates.radius=12", "split.by=objects", "resize.way=squash")
+    message = str(caught.value)
+    assert "duplicates.radius=12" in message
+    assert "split.by=objects" in message
+    assert "resize.way=squash" in message
+
+
+def test_the_command_ends_with_one_line_and_code_2(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "heritage.curate",
+            TREE,
+            f"raw.root={tmp_path / 'nowhere'}",
+            f"out={tmp_path / 'out'}",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "no such folder" in done.stderr

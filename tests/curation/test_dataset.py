@@ -1,0 +1,232 @@
+"""The folder as a whole: rules, decisions, rebuilding, adding, credits, the card and the report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from html.parser import HTMLParser
+from pathlib import Path
+
+import cv2
+import pytest
+
+from heritage.curation.build import Curated
+from heritage.errors import ManifestError
+from heritage.manifest import Manifest
+from heritage.picture import decode
+from tests.curation.conftest import Curate
+from tests.curation.pictures import class_tree, jpeg, photograph, write
+from tests.curation.test_bad_input import COLUMNS, reasons, table_rows, write_table
+
+TREE = "raw=class_folders"
+
+
+def split_of(curated: Curated) -> dict[str, str]:
+    return dict(zip(curated.kept.column("raw_file"), curated.kept.column("split"), strict=True))
+
+
+def tree_with_twins(root: Path) -> Path:
+    """Sound photographs, a copy, two near-duplicates and a conflict two to one."""
+    class_tree(root, each=20)
+    (root / "islam" / "copy.jpg").write_bytes((root / "islam" / "islam000.jpg").read_bytes())
+    small = cv2.resize(photograph(1), (100, 75), interpolation=cv2.INTER_AREA)
+    write(root / "islam" / "small.jpg", small)
+    write(root / "islam" / "again.jpg", photograph(2), quality=60)
+    write(root / "orient" / "other.jpg", photograph(2), quality=70)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ((), {"islam/islam000.jpg": "duplicate", "islam/again.jpg": "label conflict",
+              "islam/islam002.jpg": "label conflict", "orient/other.jpg": "label conflict"}),
+        (("duplicates.exact=keep", "duplicates.conflict=keep"), {}),
+        (("duplicates.near=drop", "duplicates.conflict=majority"),
+         {"islam/islam000.jpg": "duplicate", "islam/small.jpg": "near-duplicate",
+          "orient/other.jpg": "label conflict", "islam/islam002.jpg": "near-duplicate"}),
+        (("duplicates.placeholder_objects=3",),
+         {"islam/islam000.jpg": "duplicate", "islam/again.jpg": "placeholder",
+          "islam/islam002.jpg": "placeholder", "orient/other.jpg": "placeholder"}),
+    ],
+)  # fmt: skip
+def test_rules_for_the_same_photograph(
+    tmp_path: Path, curate_folder: Curate, settings: tuple[str, ...], expected: dict[str, str]
+) -> None:
+    curated = curate_folder(tree_with_twins(tmp_path / "raw"), TREE, *settings)
+    assert reasons(curated) == expected
+    groups = dict(
+        zip(curated.table["raw_file"].to_pylist(), curated.table["group_id"].to_pylist(), strict=True)
+    )
+    assert groups["islam/islam001.jpg"] == groups["islam/small.jpg"]
+
+
+def test_a_shared_photograph_joins_its_objects(tmp_path: Path, curate_folder: Curate) -> None:
+    root = write_table(tmp_path / "raw", table_rows())
+    for index in range(24):
+        write(root / "images" / f"{index}.jpg", photograph(index))
+    write(root / "images" / "7.jpg", photograph(0))
+    write(root / "images" / "0.jpg", photograph(0))
+    rows = [{**row, "kind": "islam"} for row in table_rows()]
+    write_table(root, rows)
+    curated = curate_folder(root, *COLUMNS)
+    groups = defaultdict(set)
+    for group, one in zip(
+        curated.table["group_id"].to_pylist(), curated.table["object_id"].to_pylist(), strict=True
+    ):
+        groups[group].add(one)
+    assert {"000", "003"} in groups.values()
+    assert len(groups) == 11
+
+
+def test_added_photographs_move_none(tmp_path: Path, curate_folder: Curate) -> None:
+    root = class_tree(tmp_path / "raw", each=40)
+    before = split_of(curate_folder(root, TREE))
+    for index in range(30):
+        write(root / "islam" / f"a{index}.jpg", photograph(5000 + index))
+    after = split_of(curate_folder(root, TREE))
+    assert {file: after[file] for file in before} == before
+    assert len(after) == 110
+
+
+def test_it_is_rebuilt_from_its_manifest(tmp_path: Path, curate_folder: Curate) -> None:
+    root = tree_with_twins(tmp_path / "raw")
+    (tmp_path / "o.csv").write_text("file,decision,class,note\nislam/islam005.jpg,relabel,orient,tile\n"
+                                    "islam/islam006.jpg,drop,,blurred\n")  # fmt: skip
+    first = curate_folder(root, TREE, f"overrides={tmp_path / 'o.csv'}", "split.seed=3")
+    again = curate_folder(
+        root, "raw=rebuild", f"raw.dataset={tmp_path / 'out'}", "split.seed=3", out=tmp_path / "again"
+    )
+    assert again.kept.fingerprint == first.kept.fingerprint
+    assert reasons(again) == reasons(first)
+    for file in first.kept.column("file"):
+        assert (tmp_path / "out" / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
+    write(root / "islam" / "islam007.jpg", photograph(777))
+    changed = curate_folder(
+        root, "raw=rebuild", f"raw.dataset={tmp_path / 'out'}", "split.seed=3", out=tmp_path / "third"
+    )
+    assert reasons(changed)["islam/islam007.jpg"] == "changed"
+
+
+def test_decisions_are_replayed_and_stale_ones_reported(tmp_path: Path, curate_folder: Curate) -> None:
+    root = tree_with_twins(tmp_path / "raw")
+    digest = hashlib.sha256((root / "islam" / "islam004.jpg").read_bytes()).hexdigest()
+    lines = [
+        "file,decision,class,sha256,note",
+        f"islam/islam004.jpg,relabel,orient,{digest[:12]},a tile",
+        "islam/islam005.jpg,drop,,,out of focus",
+        "islam/islam000.jpg,keep,,,",
+        "islam/gone.jpg,drop,,,",
+        "islam/islam006.jpg,drop,,0123456789ab,",
+        "orient/orient000.jpg,relabel,orient,,",
+    ]
+    curate_folder(root, TREE)
+    (tmp_path / "out" / "overrides.csv").write_text("\n".join(lines))
+    curated = curate_folder(root, TREE)
+    kept = dict(zip(curated.kept.column("raw_file"), curated.kept.column("image_id"), strict=True))
+    assert kept["islam/islam004.jpg"].startswith("3_LOCAL_")
+    assert "islam/islam005.jpg" not in kept
+    assert "islam/islam000.jpg" in kept
+    assert set(curated.stale) == {"islam/gone.jpg", "islam/islam006.jpg", "orient/orient000.jpg"}
+    assert "islam/islam006.jpg" in kept
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "stale: there is no such file any more" in page
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("a.jpg,dorp,", "unknown decision 'dorp'; did you mean drop"),
+        ("a.jpg,relabel,orientt", "cannot relabel to 'orientt'; did you mean orient"),
+        (",drop,", "no file"),
+        ("b.jpg,drop,\nb.jpg,keep,", "'b.jpg' is decided twice"),
+    ],
+)
+def test_a_wrong_decision_is_refused_with_its_line(
+    tmp_path: Path, curate_folder: Curate, line: str, message: str
+) -> None:
+    (tmp_path / "o.csv").write_text(f"file,decision,class\n{line}\n")
+    with pytest.raises(ManifestError, match=message):
+        curate_folder(class_tree(tmp_path / "raw"), TREE, f"overrides={tmp_path / 'o.csv'}")
+
+
+def test_the_description_and_images_are_what_the_manifest_says(tmp_path: Path, curate_folder: Curate) -> None:
+    curated = curate_folder(class_tree(tmp_path / "raw"), TREE)
+    about = json.loads((tmp_path / "out" / "dataset.json").read_text())
+    read = Manifest.read(tmp_path / "out")
+    assert about["fingerprint"] == read.fingerprint == curated.kept.fingerprint
+    assert about["splits"] == {name: read.column("split").count(name) for name in ("train", "val", "test")}
+    assert about["configuration"]["resize"]["size"] == 64
+    for file, digest, size in zip(*map(read.column, ("file", "sha256", "bytes")), strict=True):
+        data = (tmp_path / "out" / file).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == digest
+        assert len(data) == size
+        assert decode(data).shape == (64, 64, 3)
+
+
+def test_credits_are_all_there(tmp_path: Path, curate_folder: Curate) -> None:
+    rows = [
+        {**row, "licence": ("CC0-1.0", "CC BY 4.0")[i % 2], "credit": f"Gift of *Donor* {i % 3}",
+         "title": f"Vase {i}", "permalink": f"https://museum.example/{i}"}
+        for i, row in enumerate(table_rows())
+    ]  # fmt: skip
+    root = write_table(tmp_path / "raw", rows)
+    for index in range(24):
+        write(root / "images" / f"{index}.jpg", photograph(index))
+    curate_folder(root, *COLUMNS)
+    text = (tmp_path / "out" / "ATTRIBUTION.md").read_text()
+    for index in range(3):
+        assert f"Gift of \\*Donor\\* {index}" in text
+    for index in range(24):  # works whose licence asks for it are named one by one
+        assert (f"Vase {index}. " in text) == (f"https://museum.example/{index}\n" in text) == bool(index % 2)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert card.startswith("---\npretty_name:")
+    assert "CC BY 4.0 (12)" in card
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.figures: list[str] = []
+        self.outside: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        if tag == "figure":
+            self.figures.append(found["data-file"] or "")
+        for key in ("src", "href"):
+            if (found.get(key) or "#").split(":")[0] not in ("#", "data") and not (
+                found[key] or ""
+            ).startswith("#"):
+                self.outside.append(found[key] or "")
+
+
+def test_the_report_shows_every_dropped_photograph_and_needs_no_network(
+    tmp_path: Path, curate_folder: Curate
+) -> None:
+    root = tree_with_twins(tmp_path / "raw")
+    write(root / "islam" / "<script>alert(1)<script>.jpg", photograph(90, 20, 20))
+    curated = curate_folder(root, TREE)
+    text = (tmp_path / "out" / "report.html").read_text()
+    page = _Page()
+    page.feed(text)
+    assert set(reasons(curated)) <= set(page.figures)
+    assert page.outside == []
+    assert "<script>alert" not in text
+
+
+def test_a_table_of_photographs_with_profiles_and_turns(tmp_path: Path, curate_folder: Curate) -> None:
+    root = class_tree(tmp_path / "raw")
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[274] = 6  # to be turned clockwise
+    upright = photograph(200, 200, 100)
+    turned = cv2.rotate(upright, cv2.ROTATE_90_COUNTERCLOCKWISE)
+    (root / "islam" / "turned.jpg").write_bytes(jpeg(turned, 98, exif=exif))
+    write(root / "islam" / "upright.jpg", upright, 98)
+    curated = curate_folder(root, TREE)
+    rows = {row["raw_file"]: row for row in curated.table.to_pylist()}
+    assert (rows["islam/turned.jpg"]["raw_width"], rows["islam/turned.jpg"]["raw_height"]) == (200, 100)
+    assert rows["islam/turned.jpg"]["group_id"] == rows["islam/upright.jpg"]["group_id"]

@@ -1,0 +1,196 @@
+"""Groups stay whole, classes keep their share, and nothing moves when photographs are added."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import networkx as nx  # type: ignore[import-untyped]
+import numpy as np
+import pytest
+
+from heritage.curation.audit import audit
+from heritage.curation.components import components, links
+from heritage.curation.dealing import NEW, deal
+from heritage.curation.groups import bridges
+from heritage.curation.splits import TEST, TRAIN, VAL, Dealt, Earlier, Splitting, assign, empty_parts
+from heritage.errors import ConfigError, SplitError
+
+SHARES = (0.72, 0.18, 0.1)
+SPLITTING = Splitting("group", 0.1, 0.2, None, 0, [], 0)
+
+
+def population(seed: int, groups: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Groups of heavy-tailed sizes, each mostly of one class; and a checksum for each row."""
+    rng = np.random.default_rng(seed)
+    sizes = np.minimum(rng.zipf(2.0, groups), 40)
+    codes = np.repeat(np.arange(groups), sizes)
+    targets = rng.choice(3, groups, p=[0.7, 0.2, 0.1])[codes]
+    return targets, codes, [f"{number:08x}" for number in rng.integers(0, 2**32, len(codes)).tolist()]
+
+
+def fresh(rows: int) -> np.ndarray:
+    return np.full(rows, NEW)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_groups_stay_whole_and_classes_get_their_share(seed: int) -> None:
+    targets, groups, names = population(seed, 3000)
+    parts = deal(targets, groups, names, SHARES, seed, fresh(len(groups)))
+    assert all(len(found) == 1 for found in _parts_of(groups, parts).values())
+    for target in range(3):
+        own = parts[targets == target]
+        np.testing.assert_allclose(np.bincount(own, minlength=3) / len(own), SHARES, atol=0.02)
+
+
+def test_the_order_and_names_of_rows_do_not_matter() -> None:
+    targets, groups, names = population(1, 500)
+    parts = deal(targets, groups, names, SHARES, 0, fresh(len(groups)))
+    order = np.random.default_rng(0).permutation(len(groups))
+    renamed = (groups[order] * 7919) % 100_003
+    again = deal(targets[order], renamed, [names[i] for i in order], SHARES, 0, fresh(len(groups)))
+    np.testing.assert_array_equal(again, parts[order])
+    assert (deal(targets, groups, names, SHARES, 1, fresh(len(groups))) != parts).any()
+
+
+def test_adding_moves_nothing_and_keeps_shares() -> None:
+    targets, groups, names = population(2, 2000)
+    old = groups < 1200
+    first = deal(
+        targets[old],
+        groups[old],
+        [n for n, o in zip(names, old, strict=True) if o],
+        SHARES,
+        0,
+        fresh(old.sum()),
+    )
+    before = fresh(len(groups))
+    before[old] = first
+    parts = deal(targets, groups, names, SHARES, 0, before)
+    np.testing.assert_array_equal(parts[old], first)
+    assert all(len(found) == 1 for found in _parts_of(groups, parts).values())
+    np.testing.assert_allclose(np.bincount(parts) / len(parts), SHARES, atol=0.02)
+
+
+def test_components_are_those_of_networkx() -> None:
+    rng = np.random.default_rng(0)
+    pairs = rng.integers(0, 200, (120, 2))
+    graph = nx.Graph(pairs.tolist())
+    graph.add_nodes_from(range(200))
+    found = components(200, [pairs[:50], pairs[50:]])
+    expected = {frozenset(one) for one in nx.connected_components(graph)}
+    assert {frozenset(np.flatnonzero(found == c).tolist()) for c in set(found.tolist())} == expected
+
+
+def test_links_of_a_key_join_its_rows_and_nothing_else() -> None:
+    assert links(["a", None, "b", "a", None, "a"]).tolist() == [[0, 3], [0, 5]]
+
+
+def test_a_new_row_that_joins_two_parts_is_a_bridge() -> None:
+    objects = [["a", "a", "b", "b", "a", "c", "c"]]
+    parts = np.array([TRAIN, TRAIN, TEST, TEST, NEW, NEW, NEW])
+    linking = np.ones(7, dtype=bool)
+    # Row 4 is of object a and looks like row 2 of object b; row 5 of a new object looks like row 0.
+    pairs = np.array([[2, 4], [0, 5]])
+    assert bridges(objects, linking, pairs, parts) == [4]
+    # Through new rows alone: 5 looks like a, 6 of the same object looks like b.
+    pairs = np.array([[0, 5], [2, 6]])
+    assert bridges(objects, linking, pairs, parts) == [6]
+    assert bridges(objects, linking, pairs, np.full(7, NEW)) == []
+
+
+def test_folds_are_equal_and_each_is_the_test_split_once() -> None:
+    targets, groups, names = population(3, 2000)
+    before = Dealt(fresh(len(groups)), fresh(len(groups)))
+    tested = np.zeros(len(groups), dtype=int)
+    for fold in range(5):
+        splitting = dataclasses.replace(SPLITTING, folds=5, fold=fold)
+        dealt = assign(splitting, targets, groups, ["M"] * len(groups), names, before)
+        tested += dealt.split == TEST
+        assert all(len(found) == 1 for found in _parts_of(groups, dealt.split).values())
+    assert (tested == 1).all()
+    np.testing.assert_allclose(np.bincount(dealt.fold) / len(groups), 0.2, atol=0.02)
+
+
+def test_a_museum_is_tested_on_alone() -> None:
+    targets, groups, names = population(4, 300)
+    museums = ["MET" if group % 3 else "LOUVRE" for group in groups]
+    splitting = dataclasses.replace(SPLITTING, by="museum", museums=["LOUVRE"])
+    dealt = assign(splitting, targets, groups, museums, names, Dealt(fresh(len(groups)), fresh(len(groups))))
+    assert {m for m, s in zip(museums, dealt.split, strict=True) if s == TEST} == {"LOUVRE"}
+    assert {m for m, s in zip(museums, dealt.split, strict=True) if s != TEST} == {"MET"}
+    with pytest.raises(SplitError, match="no photograph is from CLEVELAND; there are LOUVRE, MET"):
+        assign(dataclasses.replace(splitting, museums=["CLEVELAND"]), targets, groups, museums, names, dealt)
+
+
+def test_by_image_tears_groups_apart() -> None:
+    targets, groups, names = population(5, 800)
+    splitting = dataclasses.replace(SPLITTING, by="image")
+    dealt = assign(
+        splitting, targets, groups, ["M"] * len(groups), names, Dealt(fresh(len(groups)), fresh(len(groups)))
+    )
+    assert any(len(found) > 1 for found in _parts_of(groups, dealt.split).values())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"by": "image", "folds": 3}, "folds with by=image"),
+        ({"folds": 3, "fold": 3}, "fold 3 of 3"),
+        ({"by": "museum"}, "no museum to test on"),
+    ],
+)
+def test_senseless_combinations_are_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        dataclasses.replace(SPLITTING, **change).check()  # type: ignore[arg-type]
+
+
+def test_earlier_parts_are_kept_only_for_the_same_settings(tmp_path: Path) -> None:
+    path = tmp_path / "split.parquet"
+    dealt = Dealt(np.array([TRAIN, VAL]), fresh(2))
+    Earlier(path, SPLITTING, ["a", "b"]).write(["x", "y"], dealt)
+    Earlier(path, SPLITTING, ["a", "b"]).write(["z"], Dealt(np.array([TEST]), fresh(1)))
+    known = Earlier(path, SPLITTING, ["a", "b"]).of(["y", "new", "z", "x"])
+    assert known.split.tolist() == [VAL, NEW, TEST, TRAIN]
+    other = Earlier(path, dataclasses.replace(SPLITTING, seed=1), ["a", "b"]).of(["x"])
+    assert other.split.tolist() == [NEW]
+
+
+def test_missing_classes_are_said_once() -> None:
+    dealt = Dealt(np.array([TRAIN, TRAIN, VAL, TEST]), fresh(4))
+    assert empty_parts(dealt, np.array([0, 1, 0, 0]), ["a", "b", "c"]) == [
+        "There is no image of c.",
+        "No image of b is in the val split.",
+        "No image of b is in the test split.",
+    ]
+
+
+def test_the_audit_finds_each_kind_of_leak() -> None:
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (4, 256), dtype=np.uint8)
+    pictures[3] = pictures[0]
+    hashes = rng.integers(0, 2**64, 4, dtype=np.uint64)
+    hashes[3] = hashes[0] ^ np.uint64(0b1011)
+    splits = ["train", "train", "val", "test"]
+    apart = ["1", "2", "3", "4"]
+    keys: dict[str, Sequence[str | None]] = {
+        "groups": ["g", "h", "h", "i"],
+        "objects": ["a", None, None, "a"],
+        "raw_files": apart,
+        "images": apart,
+    }
+    found = audit(splits, keys, apart, hashes, pictures, radius=3, least=0.9)
+    assert (found.groups, found.objects, found.raw_files, found.near_duplicates) == (1, 1, 0, 1)
+    assert found.compared == 5
+    assert not found.clean
+    assert "near_duplicates: 4 and 1" in found.examples
+    assert audit(splits, dict.fromkeys(keys, apart), apart, hashes, pictures, radius=2, least=0.9).clean
+
+
+def _parts_of(groups: np.ndarray, parts: np.ndarray) -> dict[int, Counter[int]]:
+    found: dict[int, Counter[int]] = defaultdict(Counter)
+    for group, part in zip(groups.tolist(), parts.tolist(), strict=True):
+        found[group][part] += 1
+    return found
