@@ -18,7 +18,7 @@ import pyarrow as pa
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
-from heritage.data.augment import Augmentation, Interpolation, Pipeline, evaluation
+from heritage.data.augment import Augmentation, Interpolation, Pipeline, evaluation, reduce
 from heritage.data.batch import Batch, BatchPlan
 from heritage.data.packed_rows import PackedRows
 from heritage.errors import ImageError
@@ -113,7 +113,7 @@ class ArtefactDataset(Dataset[Batch]):
         unreadable: list[int] = []
         for row, copy in zip(plan.rows.tolist(), plan.copies.tolist(), strict=True):
             try:
-                picture = self.images.read(row)
+                picture = reduce(self.images.read(row), self.size)
             except ImageError as error:
                 log.warning("left out: %s", error)
                 unreadable.append(row)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from heritage.commands import COMMANDS
@@ -27,6 +28,10 @@ NEEDED = {
     "data/class_folders": ["data.root=/data"],
     "data/split/column": ["data.split.test=[MET]"],
     "balance/weighting/by_hand": ["balance.weighting.weights={islam: 2}"],
+    "raw/class_folders": ["raw.root=/raw"],
+    "raw/table": ["raw.root=/raw"],
+    "raw/met_ceramics": ["raw.root=/raw"],
+    "raw/rebuild": ["raw.root=/raw", "raw.dataset=/old"],
     "model/timm": ["model.name=resnet10t.c3_in1k"],
 }
 """What a user must add, since no default makes sense."""
@@ -60,7 +65,7 @@ def selection(path: Path) -> tuple[str, list[str]]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_file_composes_and_validates(path: Path) -> None:
+def test_file_composes_and_validates(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if path.stem.startswith("_"):
         users = [other for other in path.parent.glob("*.yaml") if f"- {path.stem}\n" in other.read_text()]
         assert len(users) >= 2, "a shared file must be used by at least two others"
@@ -70,8 +75,10 @@ def test_file_composes_and_validates(path: Path) -> None:
     if overrides:
         key, option = overrides[0].lstrip("+").split("=")
         assert cfg.hydra.runtime.choices[key] == option
-    del cfg["hydra"]
-    validate(cfg, verb)
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", cfg)  # what ${hydra:…} is resolved from
+    plain = cfg.copy()
+    del plain["hydra"]
+    validate(plain, verb)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
