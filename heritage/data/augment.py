@@ -165,8 +165,7 @@ def reduce(pixels: Pixels, at_least: int) -> Pixels:
     if halvings < 1:
         return pixels
     height, width = (side >> halvings for side in pixels.shape[:2])
-    reduced: Pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-    return reduced
+    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
 def evaluation(size: int, crop_pct: float, interpolation: Interpolation) -> Callable[[Pixels], Pixels]:
@@ -175,7 +174,7 @@ def evaluation(size: int, crop_pct: float, interpolation: Interpolation) -> Call
     Args:
         size: Pixels a side of the result.
         crop_pct: The central part of each side that is kept; 1.0 is the whole picture.
-        interpolation: How to enlarge; reducing to less than two thirds averages areas, so that nothing aliases.
+        interpolation: How to enlarge; reducing to two thirds or less averages areas instead.
     """
 
     def resize(pixels: Pixels) -> Pixels:

@@ -131,7 +131,7 @@ def optimizer_steps(trainer: pl.Trainer, batches: int) -> int:
         trainer: The trainer, not yet started.
         batches: Batches of an epoch on each rank.
     """
-    for limit in (trainer.limit_train_batches, trainer.overfit_batches):
+    for limit in (trainer.limit_train_batches, getattr(trainer, "overfit_batches", 0)):
         if isinstance(limit, float) and 0 < limit < 1:
             batches = max(1, int(batches * limit))
         elif isinstance(limit, int) and limit > 0:
