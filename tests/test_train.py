@@ -15,7 +15,7 @@ from sklearn.metrics import classification_report
 
 from tests.conftest import COUNTS, Command, write_tree
 
-MODELS = ("resnet18", "resnet50", "efficientnet_b0", "efficientnet_b1", "efficientnet_b2", "vit")
+MODELS = ("resnet10t", "resnet50", "efficientnet_b0", "efficientnet_b1", "efficientnet_b2", "vit")
 BALANCES = ("none", "weights", "undersample", "oversample", "sampler")
 
 

@@ -93,7 +93,7 @@ class Canvas:
     def __init__(self, height: int, aspect: float, ground: Tone, *, framed: bool = False) -> None:
         shape = (height, max(1, round(height * aspect)))
         self.pixels: Bytes = np.empty(shape if isinstance(ground, int) else (*shape, 3), np.uint8)
-        self.pixels[:] = ground
+        _flood(self.pixels, ground)
         self.aspect = aspect
         self.unit = height / 2 if framed else float(height)
         self._origin = height / 2 if framed else 0.0
@@ -119,7 +119,7 @@ class Canvas:
     def box(self, left: float, top: float, right: float, bottom: float, ink: Tone) -> None:
         """Fill an upright rectangle."""
         x0, y0, x1, y1 = (max(0, round(v * self.unit + self._origin)) for v in (left, top, right, bottom))
-        self.pixels[y0:y1, x0:x1] = ink
+        _flood(self.pixels[y0:y1, x0:x1], ink)
 
     def band(self, top: float, bottom: float, ink: Tone) -> None:
         """Fill the full width between two heights of a sheet that is not framed."""
@@ -168,3 +168,9 @@ class Canvas:
         if isinstance(shapes, np.ndarray):
             return list((shapes * scale + origin).astype(np.int32))
         return [(shape * scale + origin).astype(np.int32) for shape in shapes]
+
+
+def _flood(pixels: Bytes, ink: Tone) -> None:
+    """Set all pixels, several times faster than NumPy's broadcasting over a last axis of 3."""
+    if pixels.size:
+        cv2.rectangle(pixels, (0, 0), (pixels.shape[1], pixels.shape[0]), ink, cv2.FILLED)

@@ -23,7 +23,7 @@ COST = re.compile(r"Cost: ([\d,]+) parameters with 6 classes; ([\d.]+) GMACs an 
 
 
 def test_all_presets_are_found() -> None:
-    assert len(PRESETS) == 11
+    assert len(PRESETS) == 12
 
 
 @pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.stem)
@@ -54,7 +54,7 @@ def test_preset_costs_what_its_header_says(path: Path) -> None:
 def test_presets_of_timm_name_weights_that_exist() -> None:
     contents = [OmegaConf.to_container(OmegaConf.load(path)) for path in PRESETS if path.stem != "timm"]
     names = [content["name"] for content in contents if isinstance(content, dict) and "name" in content]
-    assert len(names) == 8
+    assert len(names) == 9
     for name in names:
         assert "." in name
         assert pretrained_cfg(name).hf_hub_id == f"timm/{name}"

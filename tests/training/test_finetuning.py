@@ -24,7 +24,12 @@ def test_only_the_head_moves(heritage: Command, tiny: tuple[str, ...], tmp_path:
     for epochs in (1, 3):
         folder = tmp_path / f"run{epochs}"
         done = heritage(
-            "train", *tiny, f"hydra.run.dir={folder}", "finetune=head", f"trainer.max_epochs={epochs}"
+            "train",
+            *tiny,
+            f"hydra.run.dir={folder}",
+            "finetune=head",
+            "model=resnet18",
+            f"trainer.max_epochs={epochs}",
         )
         assert done.code == 0, done.err
         assert "training the classifier and 0 of 40 layers" in done.out
@@ -39,7 +44,7 @@ def test_gradual_unfreezing_frees_a_block_an_epoch(
     folders = []
     for epochs in (1, 2):
         folder = tmp_path / f"run{epochs}"
-        words = ("finetune=gradual", "scheduler=constant", f"trainer.max_epochs={epochs}")
+        words = ("finetune=gradual", "model=resnet18", "scheduler=constant", f"trainer.max_epochs={epochs}")
         assert heritage("train", *tiny, f"hydra.run.dir={folder}", *words).code == 0
         folders.append(weights(folder))
     one, two = folders
@@ -56,7 +61,7 @@ def test_the_average_is_what_is_saved_and_tested(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    done = heritage("train", *tiny, f"hydra.run.dir={folder}", "callbacks=ema", "callbacks.progress=null",
+    done = heritage("train", *tiny, f"hydra.run.dir={folder}", "callbacks=ema", "model=resnet18",
                     "callbacks.ema.decay=0.9", "trainer.max_epochs=2")  # fmt: skip
     assert done.code == 0, done.err
     state = last(folder)
