@@ -14,7 +14,18 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "paths", "taxonomy", "manifest", "picture", "packed", "scores", "config"),
     ("demo", "collection", "curation", "data", "models"),
     ("training", "analysis"),
-    ("serving", "record", "resume", "preview", "run", "experiment", "commands", *COMMANDS, "__main__"),
+    (
+        "serving",
+        "trained",
+        "record",
+        "resume",
+        "preview",
+        "run",
+        "experiment",
+        "commands",
+        *COMMANDS,
+        "__main__",
+    ),
 )
 ALLOWED_BESIDE = {("collection", "demo"), ("data", "demo")}
 # The command line needs the faults of configurations before anything else is there.

@@ -1,0 +1,69 @@
+"""A checkpoint alone is enough to answer, and a foreign one is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from heritage.errors import CheckpointError
+from heritage.trained import load_trained
+from tests.conftest import Command
+
+
+@pytest.fixture
+def run_folder(heritage: Command, tiny: tuple[str, ...], tmp_path: Path) -> Path:
+    folder = tmp_path / "run"
+    done = heritage("train", *tiny, "callbacks=ema", "callbacks.ema.from_step=0", f"hydra.run.dir={folder}")
+    assert done.code == 0, done.err
+    return folder
+
+
+def test_a_run_folder_answers_as_its_own_report_says(run_folder: Path) -> None:
+    trained = load_trained(run_folder)
+    assert trained.folder == run_folder
+    assert trained.image_size == 32
+    said = pq.read_table(run_folder / "predictions.parquet").to_pylist()
+    from heritage.data.augment import evaluation
+    from heritage.picture import decode
+
+    resize = evaluation(trained.image_size, trained.crop_pct, trained.interpolation)
+    root = Path(trained.config["data"]["root"])
+    pictures = [decode((root / row["file"]).read_bytes(), at_least=trained.image_size) for row in said]
+    images = torch.stack([torch.from_numpy(resize(picture).copy()) for picture in pictures])
+    with torch.inference_mode():
+        probabilities = trained.model(images).softmax(dim=1)
+    for name, column in zip(trained.classes, probabilities.T, strict=True):
+        expected = torch.tensor([row[f"p_{name}"] for row in said], dtype=torch.float32)
+        torch.testing.assert_close(column, expected, atol=1e-5, rtol=0)
+
+
+def test_foreign_and_damaged_checkpoints_are_refused(run_folder: Path, tmp_path: Path) -> None:
+    best = run_folder / "checkpoints" / "best.ckpt"
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        load_trained(tmp_path / "nowhere.ckpt")
+    with pytest.raises(CheckpointError, match=r"no checkpoints/best\.ckpt"):
+        load_trained(tmp_path)
+    cut = tmp_path / "cut.ckpt"
+    cut.write_bytes(best.read_bytes()[:5000])
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_trained(cut)
+    text = tmp_path / "text.ckpt"
+    text.write_text("not a checkpoint")
+    with pytest.raises(CheckpointError, match="not a checkpoint"):
+        load_trained(text)
+    bare = tmp_path / "bare.ckpt"
+    torch.save({"state_dict": {}}, bare)
+    with pytest.raises(CheckpointError, match="lacks configuration"):
+        load_trained(bare)
+
+
+def test_a_checkpoint_cannot_name_code_to_run(run_folder: Path, tmp_path: Path) -> None:
+    state = torch.load(run_folder / "checkpoints" / "best.ckpt", weights_only=True)
+    state["heritage"]["config"]["model"] = {"_target_": "os.mkdir", "path": str(tmp_path / "harm")}
+    torch.save(state, hostile := tmp_path / "hostile.ckpt")
+    with pytest.raises(CheckpointError, match="not this package's"):
+        load_trained(hostile)
+    assert not (tmp_path / "harm").exists()
