@@ -80,6 +80,17 @@ def test_reduced_decoding_keeps_at_least_the_asked_size() -> None:
     assert decode(encode_jpeg(big)).shape == big.shape
 
 
+@pytest.mark.parametrize(
+    ("shape", "at_least", "expected"),
+    [((256, 256), 224, (256, 256)), ((512, 768), 256, (256, 384)), ((511, 768), 256, (256, 384)),
+     ((511, 768), 257, (511, 768)), ((3000, 2000), 250, (375, 250))],
+)  # fmt: skip
+def test_decoding_only_ever_halves(shape: tuple[int, int], at_least: int, expected: tuple[int, int]) -> None:
+    # 7/8 would be enough for the first, and takes twice as long as the whole picture
+    picture = np.zeros((*shape, 3), np.uint8)
+    assert decode(encode_jpeg(picture), at_least=at_least).shape[:2] == expected
+
+
 def bomb() -> bytes:
     """A PNG of a few bytes that claims to be enormous."""
     head = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
