@@ -1,0 +1,74 @@
+"""Every option of the data path and of balancing refuses a wrong value, by name and in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from heritage.config.faults import FaultyConfigError
+from heritage.config.validate import validate
+from tests.config.test_composition import FILES, NEEDED, ROOT, composed
+
+GROUPS = ("data", "data/split", "augment", "augment/ops", "augment/mix", "balance/sampling",
+          "balance/weighting", "balance/loss", "scheduler", "optimizer", "finetune", "model")  # fmt: skip
+PRESETS = [
+    path.relative_to(ROOT).with_suffix("").as_posix()
+    for path in FILES
+    if path.relative_to(ROOT).parent.as_posix() in GROUPS and not path.stem.startswith("_")
+]
+
+
+def leaves(node: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if not str(key).startswith("_"):
+                yield from leaves(value, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, node
+
+
+def chosen(preset: str) -> DictConfig:
+    group, option = preset.rsplit("/", 1)
+    if group == "augment/ops":
+        group, preset = "augment/ops@augment.train", preset
+    cfg = composed("train", [f"{group}={option}", *NEEDED.get(preset, [])])
+    del cfg["hydra"]
+    OmegaConf.set_struct(cfg, False)
+    return cfg
+
+
+def nonsense(value: Any) -> tuple[Any, ...]:
+    """Two values that no option which holds ``value`` can mean; none for names and paths."""
+    if isinstance(value, bool):
+        return "perhaps", 7
+    if isinstance(value, int | float):
+        return "rubbish", -(10**9)
+    if isinstance(value, list):
+        return {"rubbish": 1}, 5
+    if value is None:
+        return {"rubbish": 1}, {"rubbish": 2}
+    return ()
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("preset", PRESETS)
+def test_each_option_refuses_a_wrong_value(preset: str, which: int) -> None:
+    cfg = chosen(preset)
+    validate(cfg, "train")
+    top = preset.split("/")[0]
+    spoilt = []
+    for path, value in list(leaves(OmegaConf.to_container(cfg[top], resolve=True), top)):
+        if wrong := nonsense(value):
+            OmegaConf.update(cfg, path, wrong[which], merge=False)
+            spoilt.append(path)
+    if not spoilt:
+        return
+    with pytest.raises(FaultyConfigError) as caught:
+        validate(cfg, "train")
+    assert all("\n" not in fault for fault in caught.value.faults)
+    named = " ".join(caught.value.faults)
+    # a value inside a mapping is named by the mapping
+    assert [path for path in spoilt if path not in named and path.rsplit(".", 1)[0] + "={" not in named] == []
