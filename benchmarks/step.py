@@ -39,14 +39,22 @@ from heritage.training import Classifier
 from heritage.training.finite import FiniteLoss
 from heritage.training.losses import CrossEntropy
 from heritage.training.meter import Meter
-from heritage.training.optimizers import adamw
+from heritage.training.optimizers import adam
 from heritage.training.precision import choose_precision
 from heritage.training.safeguard import Safeguard
 from heritage.training.schedules import cosine
 from heritage.training.trainer import quiet_lightning
 
 _WARM_UP = 3
-OPTIMIZER = partial(adamw, lr=1e-3, weight_decay=0.05, betas=[0.9, 0.999], eps=1e-8, layer_decay=None)
+OPTIMIZER = partial(
+    adam,
+    lr=1e-3,
+    weight_decay=0.05,
+    decoupled_weight_decay=True,
+    betas=[0.9, 0.999],
+    eps=1e-8,
+    layer_decay=None,
+)
 SCHEDULER = partial(cosine, warmup=0.1, final=0.01)
 
 

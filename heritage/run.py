@@ -14,6 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import nn
 
+from heritage.config.recipe import require_recipe
 from heritage.config.validate import validate
 from heritage.data import ArtefactDataModule
 from heritage.manifest import SPLITS
@@ -65,6 +66,8 @@ def build(cfg: DictConfig) -> Run:
     Raises:
         HeritageError: Whatever is wrong with the configuration, the data or the weights.
     """
+    if HydraConfig.initialized():
+        require_recipe()
     validate(cfg, "train")
     quiet_lightning()
     pl.seed_everything(cfg.seed, workers=True, verbose=False)

@@ -36,6 +36,8 @@ from tests.conftest import COUNTS, TINY, Command, write_tree
         (["trainer.accelerator=gpuu"], ["trainer.accelerator=gpuu", "'gpu'"]),
         (["+trainer.extra.profilr=simple"], ["trainer.extra.profilr", "did you mean 'profiler'?"]),
         (["+experiment=nothing"], ["experiment"]),
+        (["model=vit", "recipe=adamw_vti"], ["recipe=adamw_vti", "did you mean 'adamw_vit'?"]),
+        (["callbacks=device_stats", "logger=none"], ["device statistics need a logger", "logger=csv"]),
         (["balance=oversample", "balance.sampling.classes=[byzantine]"], ["did you mean byzantium?"]),
         (["balance/weighting=by_hand", "balance.weighting.weights={egypt: 2}"], ["did you mean egyptian?"]),
         (["augment.train.flip=2"], ["augment.train.flip=2"]),
@@ -128,7 +130,10 @@ def test_a_loss_that_is_no_number_stops_the_run(
     assert all(name.split("/")[0] in COUNTS for name in record["images"])
 
 
-def test_ctrl_c_keeps_the_last_checkpoint(tree: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("blow", "why"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+def test_a_signal_keeps_the_last_checkpoint(
+    tree: Path, tmp_path: Path, blow: signal.Signals, why: str
+) -> None:
     folder = tmp_path / "run"
     words = [*TINY, f"data.root={tree}", "trainer.max_epochs=100000", f"hydra.run.dir={folder}"]
     process = subprocess.Popen(
@@ -140,13 +145,13 @@ def test_ctrl_c_keeps_the_last_checkpoint(tree: Path, tmp_path: Path) -> None:
     deadline = time.monotonic() + 120
     while not last.is_file() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(blow)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 2
     lines = [line for line in err.splitlines() if line.startswith("heritage train: ")]
     assert len(lines) == 1
     assert "Traceback" not in err
-    assert str(last) in lines[0]
+    assert lines[0] == f"heritage train: stopped by {why}; {last} holds the state, go on with resume={folder}"
     import torch
 
     torch.load(last, weights_only=True)

@@ -34,9 +34,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
-from heritage.models.network import InputSpec, centred_input
+from heritage.models.encoder import Encoder
+from heritage.models.network import centred_input
 
 Pool = Literal["avg", "token"]
 Positions = Literal["sincos", "learned"]
@@ -204,7 +204,7 @@ def sincos_positions(side: int, width: int) -> Tensor:
     return torch.cat([columns.sin(), columns.cos(), rows.sin(), rows.cos()], dim=1)
 
 
-class VisionTransformer(nn.Module):
+class VisionTransformer(Encoder):
     """A plain Vision Transformer.
 
     Args:
@@ -224,10 +224,8 @@ class VisionTransformer(nn.Module):
 
     Attributes:
         num_prefix_tokens: Tokens before the patches: 1 with a class token, else 0.
-        grad_checkpointing: Compute each block again on the way back instead of keeping what it computed.
     """
 
-    input_spec: InputSpec
     pos_embed: Tensor
 
     def __init__(
@@ -250,7 +248,6 @@ class VisionTransformer(nn.Module):
         super().__init__()
         self.pool = pool
         self.num_prefix_tokens = 1 if pool == "token" else 0
-        self.grad_checkpointing = False
         self.input_spec = centred_input(image_size)
 
         self.patch_embed = PatchEmbed(image_size, patch_size, width, stem)
@@ -277,9 +274,7 @@ class VisionTransformer(nn.Module):
         x = self.patch_embed(images)
         if self.cls_token is not None:
             x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)
-        x = self.pos_drop(x + self.pos_embed)
-        for block in self.blocks:
-            x = checkpoint(block, x, use_reentrant=False) if self.grad_checkpointing else block(x)
+        x = self.through_blocks(self.pos_drop(x + self.pos_embed))
         tokens: Tensor = self.norm(x)
         return tokens
 
@@ -294,10 +289,6 @@ class VisionTransformer(nn.Module):
         """Return the logits (B, K) of normalised images (B, 3, S, S)."""
         return self.forward_head(self.forward_features(images))
 
-    def get_classifier(self) -> nn.Module:
-        """Return the last linear layer."""
-        return self.head
-
     def no_weight_decay(self) -> set[str]:
         """Return the parameters that weight decay would pull towards nothing meaningful."""
         return {"pos_embed", "cls_token"}
@@ -306,7 +297,3 @@ class VisionTransformer(nn.Module):
         """Return the patterns by which timm orders parameters from input to output."""
         blocks = [(r"^blocks\.(\d+)", None), (r"^norm", (99999,))]
         return {"stem": r"^cls_token|pos_embed|patch_embed", "blocks": r"^blocks" if coarse else blocks}
-
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Trade about a third more computing for the memory of all blocks but one."""
-        self.grad_checkpointing = enable

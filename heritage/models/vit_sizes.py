@@ -7,16 +7,15 @@ from typing import Literal
 
 from heritage.config.types import Count, Positive
 from heritage.errors import ConfigError
-from heritage.models.network import NONE, Rate, refuse_imagenet
+from heritage.models.network import Rate, refuse_imagenet
 from heritage.models.vit import Pool, Positions, Stem, VisionTransformer
-from heritage.models.weights import load_weights
 
 SIZES: dict[str, tuple[int, int, int]] = {"tiny": (192, 12, 3), "small": (384, 12, 6), "base": (768, 12, 12)}
 """Width, depth and heads: base is Dosovitskiy et al.'s, tiny and small are DeiT's (Touvron et al. 2021)."""
 
 DEFAULT_IMAGE_SIZE = 224
-PATCH_SIZES = (4, 8, 16, 32)
-PATCHES_A_SIDE = 14
+PATCH_SIZES = (4, 8, 16)
+PATCHES_A_SIDE = 8
 
 
 def vit(
@@ -83,17 +82,15 @@ def vit(
         drop_path=drop_path,
         layer_scale=layer_scale,
     )
-    if weights != NONE:
-        load_weights(net, weights)
-    net.set_grad_checkpointing(grad_checkpointing)
+    net.prepare(weights, grad_checkpointing)
     return net
 
 
 def choose_patch_size(image_size: int) -> int:
-    """Return the patch size among 4, 8, 16 and 32 that leaves 12 to 16 patches a side.
+    """Return the largest patch size among 4, 8 and 16 that leaves 8 patches a side or more; else 4.
 
-    Where none does, the one nearest to 14 a side, by ratio, is taken. So 32 and 64 pixels give 4;
-    96 and 128 give 8; 192, 224 and 256 give 16; 384 gives 32.
+    So 32 pixels give 4; 64 and 96 give 8; 128, 224 and 384 give the papers' 16. An attention map grows
+    with the fourth power of the patches a side, and small images do not repay the finer ones.
 
     Raises:
         ConfigError: None of them divides the image size.
@@ -105,7 +102,7 @@ def choose_patch_size(image_size: int) -> int:
             where="model.patch_size",
             remedy=f"{_nearest_sizes(image_size, PATCH_SIZES[0])}, or set model.patch_size",
         )
-    return min(fitting, key=lambda patch: abs(math.log(image_size / patch / PATCHES_A_SIDE)))
+    return max((patch for patch in fitting if image_size >= patch * PATCHES_A_SIDE), default=min(fitting))
 
 
 def _require_fit(image_size: int, patch_size: int, width: int, heads: int, stem: Stem) -> None:

@@ -38,12 +38,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
 from heritage.config.types import Count
 from heritage.errors import ConfigError
-from heritage.models.network import NONE, InputSpec, Rate, centred_input, refuse_imagenet
-from heritage.models.weights import load_weights
+from heritage.models.encoder import Encoder
+from heritage.models.network import Rate, centred_input, refuse_imagenet
 
 DEFAULT_IMAGE_SIZE = 256
 
@@ -112,7 +111,7 @@ def dense(inputs: int, outputs: int, dropout: float) -> list[nn.Module]:
     return [nn.Linear(inputs, outputs), nn.GELU(), nn.Dropout(dropout)]
 
 
-class ThesisVisionTransformer(nn.Module):
+class ThesisVisionTransformer(Encoder):
     """The thesis's Vision Transformer.
 
     Args:
@@ -129,10 +128,8 @@ class ThesisVisionTransformer(nn.Module):
 
     Attributes:
         num_prefix_tokens: 0, there is no class token.
-        grad_checkpointing: Compute each block again on the way back instead of keeping what it computed.
     """
 
-    input_spec: InputSpec
     num_prefix_tokens = 0
 
     def __init__(
@@ -150,7 +147,6 @@ class ThesisVisionTransformer(nn.Module):
         num_classes: int,
     ) -> None:
         super().__init__()
-        self.grad_checkpointing = False
         self.input_spec = centred_input(image_size)
         self.patch_encoder = PatchEncoder(image_size, patch_size, width)
         self.blocks = nn.ModuleList(Block(width, heads, key_size, dropout) for _ in range(depth))
@@ -167,10 +163,7 @@ class ThesisVisionTransformer(nn.Module):
 
     def forward_features(self, images: Tensor) -> Tensor:
         """Return the tokens (B, N, D) of images (B, 3, S, S)."""
-        x: Tensor = self.patch_encoder(images)
-        for block in self.blocks:
-            x = checkpoint(block, x, use_reentrant=False) if self.grad_checkpointing else block(x)
-        return x
+        return self.through_blocks(self.patch_encoder(images))
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Return the logits (B, K) of tokens (B, N, D), or the last dense layer's output."""
@@ -185,10 +178,6 @@ class ThesisVisionTransformer(nn.Module):
         """Return the logits (B, K) of normalised images (B, 3, S, S)."""
         return self.forward_head(self.forward_features(images))
 
-    def get_classifier(self) -> nn.Module:
-        """Return the last linear layer."""
-        return self.head
-
     def no_weight_decay(self) -> set[str]:
         """Return the parameters that weight decay would pull towards nothing meaningful."""
         return {"patch_encoder.position"}
@@ -197,10 +186,6 @@ class ThesisVisionTransformer(nn.Module):
         """Return the patterns by which timm orders parameters from input to output."""
         blocks, dense = (r"^blocks", r"^dense") if coarse else (r"^blocks\.(\d+)", r"^dense\.(\d+)")
         return {"stem": r"^patch_encoder", "blocks": blocks, "dense": dense}
-
-    def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Trade about a third more computing in the blocks for the memory of all of them but one."""
-        self.grad_checkpointing = enable
 
 
 def vit_thesis(
@@ -258,7 +243,5 @@ def vit_thesis(
         dense_dropout=dense_dropout,
         num_classes=num_classes,
     )
-    if weights != NONE:
-        load_weights(net, weights)
-    net.set_grad_checkpointing(grad_checkpointing)
+    net.prepare(weights, grad_checkpointing)
     return net

@@ -1,4 +1,4 @@
-"""Training loss and throughput, measured without a synchronisation a step."""
+"""Training loss, throughput and memory, measured without a synchronisation a step."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from heritage.data.batch import Batch
 
 class Meter(Callback):
     """Logs each epoch's mean training loss, images/s, and the part of the time spent waiting for data.
+
+    On a CUDA device also the most memory that tensors have held during the epoch, in GiB.
 
     The loss is summed on the device; times are the host's, so on a GPU that runs ahead of the host
     they are right over an epoch, not for a single step.
@@ -33,6 +35,8 @@ class Meter(Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start counting; a resumed epoch goes on with what it had."""
         self._reset()
+        if pl_module.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(pl_module.device)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
@@ -61,6 +65,9 @@ class Meter(Callback):
         speed = (self._images - self._resumed_with) * trainer.world_size / seconds
         pl_module.log("train/images_per_second", speed, sync_dist=True)
         pl_module.log("train/data_wait_percent", 100 * self._waited / seconds, sync_dist=True)
+        if pl_module.device.type == "cuda":
+            peak = torch.cuda.max_memory_allocated(pl_module.device) / 2**30
+            pl_module.log("train/gpu_memory_gib", peak, sync_dist=True, reduce_fx="max")
 
     def state_dict(self) -> dict[str, Any]:
         """Return the images seen so far, and the sums of the epoch."""

@@ -26,27 +26,30 @@ def adam(
     *,
     lr: Positive,
     weight_decay: NonNegative,
+    decoupled_weight_decay: bool,
     betas: Betas,
     eps: Positive,
     layer_decay: LayerDecay | None,
 ) -> torch.optim.Optimizer:
-    """Adam (Kingma & Ba 2015), with L2 regularisation where ``weight_decay`` is not 0."""
-    groups = parameter_groups(net, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay)
-    return torch.optim.Adam(groups, lr=lr, betas=(betas[0], betas[1]), eps=eps, fused=_fused(net))
+    """Adam (Kingma & Ba 2015), or AdamW (Loshchilov & Hutter 2019) where the decay is decoupled.
 
-
-def adamw(
-    net: nn.Module,
-    *,
-    lr: Positive,
-    weight_decay: NonNegative,
-    betas: Betas,
-    eps: Positive,
-    layer_decay: LayerDecay | None,
-) -> torch.optim.Optimizer:
-    """AdamW: decoupled weight decay (Loshchilov & Hutter 2019)."""
-    groups = parameter_groups(net, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay)
-    return torch.optim.AdamW(groups, lr=lr, betas=(betas[0], betas[1]), eps=eps, fused=_fused(net))
+    Args:
+        net: The network.
+        lr: The learning rate.
+        weight_decay: How fast matrices and convolutions decay.
+        decoupled_weight_decay: Weights decay by themselves; else as an L2 penalty within the gradient.
+        betas: What the averages of the gradient and of its square keep of themselves at a step.
+        eps: Added to the root of the latter.
+        layer_decay: What a layer's rate is of that of the layer above; None is all.
+    """
+    return torch.optim.Adam(
+        parameter_groups(net, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay),
+        lr=lr,
+        betas=(betas[0], betas[1]),
+        eps=eps,
+        decoupled_weight_decay=decoupled_weight_decay,
+        fused=_fused(net),
+    )
 
 
 def sgd(

@@ -20,7 +20,6 @@ from heritage.config.types import Positive
 from heritage.data.batch import Batch
 from heritage.training.checkpoints import FOLDER, LAST
 
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """What asks a run to stop: Ctrl-C; and `timeout`, a batch system or a machine that shuts down."""
 
