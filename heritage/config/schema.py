@@ -105,6 +105,7 @@ class WeightsConfig:
 
     paths: PathsConfig = MISSING
     model: Any = MISSING
+    optimizer: Any = None  # what the model chooses for training
 
 
 SCHEMAS: dict[str, type] = {

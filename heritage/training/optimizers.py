@@ -11,10 +11,12 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
+from timm.optim.muon import Muon
 from torch import nn
 
 from heritage.config.types import NonNegative, Positive
 from heritage.models.finetune import parameter_groups
+from heritage.models.layers import classifier_names
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Betas = Annotated[list[Beta], Field(min_length=2, max_length=2)]
@@ -64,6 +66,46 @@ def sgd(
     """Stochastic gradient descent with plain or Nesterov momentum."""
     groups = parameter_groups(net, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay)
     return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=_fused(net))
+
+
+def muon(
+    net: nn.Module,
+    *,
+    lr: Positive,
+    momentum: Beta,
+    weight_decay: NonNegative,
+    betas: Betas,
+    layer_decay: LayerDecay | None,
+) -> torch.optim.Optimizer:
+    """Muon (Jordan et al. 2024): each matrix moves along the nearest orthogonal matrix to its momentum.
+
+    Updates are scaled to the size that AdamW's have (Liu et al. 2025, "Muon is scalable for LLM training"),
+    so ``lr`` and ``weight_decay`` are of AdamW's order. Convolutions are matrices of (out, in·k·k).
+    Vectors, positions and the classifier are AdamW's, with ``betas``.
+
+    Args:
+        net: The network.
+        lr: The learning rate.
+        momentum: What the average of the gradient keeps of itself at a step.
+        weight_decay: How fast matrices and convolutions decay.
+        betas: AdamW's.
+        layer_decay: What a layer's rate is of that of the layer above; None is all.
+    """
+    names = classifier_names(net)
+    classifier = {id(parameter) for name, parameter in net.named_parameters() if name in names}
+    groups = []
+    for group in parameter_groups(net, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay):
+        vectors = group["name"].endswith("no_decay")
+        for kind, fallback in (("muon", False), ("adamw", True)):
+            chosen = [p for p in group["params"] if (vectors or id(p) in classifier) == fallback]
+            if chosen:
+                name = f"{group['name']}_{kind}"
+                groups.append({**group, "name": name, "params": chosen, "use_fallback": fallback})
+    optimizer: torch.optim.Optimizer = Muon(
+        groups, lr=lr, momentum=momentum, nesterov=True, betas=(betas[0], betas[1]),
+        adjust_lr_fn="match_rms_adamw",
+    )  # fmt: skip
+    return optimizer
 
 
 def _fused(net: nn.Module) -> bool:

@@ -190,7 +190,7 @@ def test_gradient_checkpointing_changes_nothing() -> None:
         torch.testing.assert_close(before, after)
 
 
-@pytest.mark.parametrize(("size", "shape"), SIZES.items())
+@pytest.mark.parametrize(("size", "shape"), [item for item in SIZES.items() if item[0] != "mini"])
 def test_usual_sizes(size: str, shape: tuple[int, int, int]) -> None:
     with torch.device("meta"):
         net: Any = vit(

@@ -72,7 +72,7 @@ def test_the_average_is_what_is_saved_and_tested(
 
 
 @pytest.mark.parametrize("scheduler", ["cosine", "constant", "one_cycle", "plateau"])
-@pytest.mark.parametrize("optimizer", ["adam", "sgd", "adamw"])
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "adamw", "muon"])
 def test_every_optimizer_and_schedule(
     heritage: Command, tiny: tuple[str, ...], optimizer: str, scheduler: str
 ) -> None:

@@ -1,0 +1,72 @@
+"""Optimisers against torch's own, one step on a small Vision Transformer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from heritage.models.finetune import parameter_groups
+from heritage.models.layers import classifier_names, without_weight_decay
+from heritage.models.vit import VisionTransformer
+from heritage.training.optimizers import muon
+
+LR, DECAY, MOMENTUM, BETAS = 1e-2, 0.1, 0.9, [0.9, 0.95]
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    net = VisionTransformer(
+        image_size=16, patch_size=4, width=16, depth=1, heads=2, mlp_ratio=2.0, num_classes=3, pool="token",
+        positions="learned", stem="conv", dropout=0.0, drop_path=0.0, layer_scale=0.1,
+    )  # fmt: skip
+    for parameter in net.parameters():
+        nn.init.normal_(parameter, std=0.1)
+        parameter.grad = torch.randn_like(parameter)
+    return net
+
+
+def stepped(net: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    optimizer.step()
+    return {name: parameter.detach() for name, parameter in net.named_parameters()}
+
+
+def test_muon_is_torchs_for_matrices_and_adamw_for_the_rest() -> None:
+    net = network()
+    start = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
+    options: dict[str, Any] = {"momentum": MOMENTUM, "weight_decay": DECAY, "betas": BETAS}
+    found = stepped(net, muon(net, lr=LR, layer_decay=None, **options))
+
+    net = network()
+    rest = without_weight_decay(net) | classifier_names(net)
+    adamw = torch.optim.AdamW(
+        parameter_groups(net, lr=LR, weight_decay=DECAY, layer_decay=None), betas=(BETAS[0], BETAS[1])
+    )
+    expected = stepped(net, adamw)
+    assert {"pos_embed", "cls_token", "head.weight", "head.bias", "norm.weight"} <= rest
+    for name in rest:
+        torch.testing.assert_close(found[name], expected[name], msg=name)
+
+    net = network()
+    matrices = [p for name, p in net.named_parameters() if name not in rest and p.ndim == 2]
+    assert len(matrices) == 4
+    expected = stepped(net, torch.optim.Muon(matrices, lr=LR, weight_decay=DECAY, momentum=MOMENTUM,
+                                             nesterov=True, adjust_lr_fn="match_rms_adamw"))  # fmt: skip
+    for name, parameter in net.named_parameters():
+        if name in rest:
+            continue
+        moved = found[name] - start[name]
+        assert moved.abs().max() > 0
+        if parameter.ndim == 2:  # torch's takes no convolutions; both orthogonalise in bf16
+            torch.testing.assert_close(moved, expected[name] - start[name], atol=0.05 * LR, rtol=0.05)
+
+
+def test_muons_layers_keep_their_rates() -> None:
+    net = network()
+    optimizer = muon(net, lr=LR, momentum=MOMENTUM, weight_decay=DECAY, betas=BETAS, layer_decay=0.5)
+    rates = {group["name"]: group["lr"] for group in optimizer.param_groups}
+    held = [id(parameter) for group in optimizer.param_groups for parameter in group["params"]]
+    assert sorted(held) == sorted(map(id, net.parameters()))
+    assert max(rates.values()) == LR
+    assert min(rates.values()) == LR * 0.5 ** (len({name[:8] for name in rates}) - 1)
