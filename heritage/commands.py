@@ -7,6 +7,7 @@ that help and mistakes in a command line are answered at once.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
 import sys
@@ -35,6 +36,12 @@ COMMANDS: dict[str, str] = {
 """Each verb and what it turns into what, in the order in which the data flows."""
 
 EXIT_FAULT = 2
+_DISK_FAULTS = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EROFS: "the disk is read-only",
+    errno.EACCES: "no permission",
+}
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
@@ -57,7 +64,8 @@ def command(verb: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], 
             with _full_error(wish.get(_FULL_ERROR)):
                 try:
                     task(cfg)
-                except (HeritageError, KeyboardInterrupt) as fault:
+                except (HeritageError, OSError, KeyboardInterrupt) as fault:
+                    _raise_unexplained(fault)
                     # In a sweep the other jobs go on, and Hydra raises the fault at the end.
                     if wish.get(_FULL_ERROR) == "1" or HydraConfig.get().mode == RunMode.MULTIRUN:
                         raise
@@ -74,7 +82,10 @@ def command(verb: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], 
             with _full_error("1"):
                 try:
                     application()
-                except (HeritageError, HydraException, OmegaConfBaseException, KeyboardInterrupt) as fault:
+                except (
+                    HeritageError, HydraException, OmegaConfBaseException, OSError, KeyboardInterrupt
+                ) as fault:  # fmt: skip
+                    _raise_unexplained(fault)
                     if wish[_FULL_ERROR] == "1":
                         raise
                     _leave(verb, fault)
@@ -97,6 +108,11 @@ def _full_error(value: str | None) -> Iterator[None]:
             os.environ[_FULL_ERROR] = before
 
 
+def _raise_unexplained(fault: BaseException) -> None:
+    if isinstance(fault, OSError) and fault.errno not in _DISK_FAULTS:
+        raise fault
+
+
 def _leave(verb: str, fault: BaseException) -> NoReturn:
     for line in _lines(verb, fault):
         print(f"heritage {verb}: {line}", file=sys.stderr)
@@ -104,6 +120,9 @@ def _leave(verb: str, fault: BaseException) -> NoReturn:
 
 
 def _lines(verb: str, fault: BaseException) -> list[str]:
+    if isinstance(fault, OSError):
+        place = f"{fault.filename}: " if fault.filename else ""
+        return [f"{place}{_DISK_FAULTS[fault.errno or 0]}; what was finished is kept, start again to go on"]
     if isinstance(fault, KeyboardInterrupt):
         return [str(fault) or "stopped by Ctrl-C; what was finished is kept, start again to go on"]
     # Resolvers' own errors reach us wrapped by OmegaConf.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,14 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig
+from pytorch_lightning.callbacks import Callback
 from torch import nn
 
+from heritage.config.faults import did_you_mean
 from heritage.config.recipe import require_recipe
 from heritage.config.validate import validate
 from heritage.data import ArtefactDataModule
+from heritage.errors import ConfigError
 from heritage.manifest import SPLITS
 from heritage.models.finetune import TrainableReport
 from heritage.models.network import input_spec
@@ -24,6 +28,7 @@ from heritage.models.normalize import Normalize
 from heritage.record import resolved
 from heritage.resume import checkpoint_to_resume
 from heritage.training import Classifier
+from heritage.training.classifier import validation_figures
 from heritage.training.finetuning import FineTuning
 from heritage.training.precision import choose_precision
 from heritage.training.trainer import device_type, optimizer_steps, quiet_lightning
@@ -87,6 +92,7 @@ def build(cfg: DictConfig) -> Run:
         loggers=[_make(part) for part in cfg.logger.values() if part],
         run_folder=cfg.paths.run,
     )
+    _require_known_monitors(trainer.callbacks, data.classes)  # type: ignore[attr-defined]
     spec = input_spec(net)
     weights = _make(cfg.balance.weighting, counts=counts["shown"])
     classifier = Classifier(
@@ -105,6 +111,19 @@ def build(cfg: DictConfig) -> Run:
     return Run(
         Path(cfg.paths.run), config, data, classifier, trainer, precision, counts, choices, trains, checkpoint
     )
+
+
+def _require_known_monitors(callbacks: Sequence[Callback], classes: Sequence[str]) -> None:
+    """Refuse a callback that waits for a figure that no validation logs: Lightning would, an epoch later."""
+    known = validation_figures(classes)
+    for callback in callbacks:
+        monitor = getattr(callback, "monitor", None)
+        if monitor is not None and monitor not in known:
+            raise ConfigError(
+                f"validation logs no figure '{monitor}'",
+                where="callbacks",
+                remedy=did_you_mean(monitor, known),
+            )
 
 
 def build_data(cfg: DictConfig) -> ArtefactDataModule:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -36,6 +37,9 @@ from tests.conftest import COUNTS, TINY, Command, write_tree
         (["trainer.accelerator=gpuu"], ["trainer.accelerator=gpuu", "'gpu'"]),
         (["+trainer.extra.profilr=simple"], ["trainer.extra.profilr", "did you mean 'profiler'?"]),
         (["+experiment=nothing"], ["experiment"]),
+        (["callbacks.best.monitor=val/macro_f2"], ["val/macro_f2", "did you mean 'val/macro_f1'?"]),
+        (["trainer.strategy=nonsense"], ["trainer.strategy=nonsense"]),
+        (["trainer.precision=16-mixed"], ["trainer.precision=16-mixed", "bf16-mixed"]),
         (["model=vit", "recipe=adamw_vti"], ["recipe=adamw_vti", "did you mean 'adamw_vit'?"]),
         (["callbacks=device_stats", "logger=none"], ["device statistics need a logger", "logger=csv"]),
         (["balance=oversample", "balance.sampling.classes=[byzantine]"], ["did you mean byzantium?"]),
@@ -105,6 +109,19 @@ def test_a_missing_file_is_named_before_training(heritage: Command, tmp_path: Pa
     done = heritage("train", *words, "data=table", f"data.root={root}", "data.verify=true")
     assert done.code == 2
     assert "images/egyptian/gone.jpg is missing" in done.err
+
+
+def test_a_full_disk_is_said_in_one_line(
+    heritage: Command, tiny: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/run/config.yaml")
+
+    monkeypatch.setattr("heritage.experiment.write_record", full)
+    done = heritage("train", *tiny)
+    assert done.code == 2
+    assert done.err.startswith("heritage train: /run/config.yaml: the disk is full; ")
+    assert len(done.err.splitlines()) == 1
 
 
 def test_a_full_traceback_on_request(heritage: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ stay on the device and become numbers once an epoch.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -22,8 +22,16 @@ from heritage.models.normalize import Normalize
 from heritage.scores import scores
 from heritage.training.mixing import Mixing
 
+LOSS, ACCURACY, MACRO_F1, RECALL = "val/loss", "val/accuracy", "val/macro_f1", "val/recall"
+"""What a validation logs; the last once for each class, as ``val/recall/<class>``."""
+
 Optimizer = Callable[[nn.Module], torch.optim.Optimizer]
 Scheduler = Callable[[torch.optim.Optimizer, int], dict[str, Any]]
+
+
+def validation_figures(classes: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of all figures that a validation logs."""
+    return LOSS, ACCURACY, MACRO_F1, *(f"{RECALL}/{name}" for name in classes)
 
 
 class Classifier(pl.LightningModule):
@@ -111,12 +119,12 @@ class Classifier(pl.LightningModule):
         """Log loss, accuracy and macro-F1 of the whole validation split."""
         found = scores(self.confusion.compute().cpu().numpy().astype(np.int64))
         figures = {
-            "val/loss": float(self.val_loss.compute()),
-            "val/accuracy": found.accuracy,
-            "val/macro_f1": found.macro.f1,
+            LOSS: float(self.val_loss.compute()),
+            ACCURACY: found.accuracy,
+            MACRO_F1: found.macro.f1,
         }
         for name, recall in zip(self.classes, found.recall, strict=True):
-            figures[f"val/recall/{name}"] = float(recall)
+            figures[f"{RECALL}/{name}"] = float(recall)
         # The metrics are those of all ranks already; saying so again costs a mean of equal numbers.
         self.log_dict(figures, sync_dist=True)
         self.confusion.reset()

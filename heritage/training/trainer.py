@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 from pytorch_lightning.callbacks import Callback, ProgressBar
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.strategies import StrategyRegistry
 
 from heritage.config.types import Count, Positive, Probability
 from heritage.errors import ConfigError
@@ -74,9 +75,11 @@ def lightning_trainer(
         run_folder: Where Lightning may write.
 
     Raises:
-        ConfigError: No such accelerator here, or an argument that the Trainer does not have.
+        ConfigError: No such accelerator or strategy here, a number format that the device does not have, or
+            an argument that the Trainer does not have.
     """
     _refuse_unknown(extra)
+    _refuse_strategy(strategy)
     if accelerator == "gpu" and not torch.cuda.is_available():
         raise ConfigError(
             "no GPU can be used here",
@@ -87,7 +90,13 @@ def lightning_trainer(
         raise ConfigError(
             "the run would never end", where="trainer.max_epochs", remedy="give max_epochs or max_steps"
         )
-    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not torch.cuda.is_available())
+    on_cpu = device_type(accelerator) == "cpu"
+    if on_cpu and precision == "16-mixed":
+        raise ConfigError(
+            "half precision needs a GPU",
+            where=f"trainer.precision={precision}",
+            remedy="use bf16-mixed or auto",
+        )
     with warnings.catch_warnings():
         # It advises to install litmodels and to use srun; neither concerns a run that was started so.
         warnings.filterwarnings("ignore", message=".*srun.*")
@@ -164,6 +173,17 @@ def _refuse_unknown(extra: dict[str, Any]) -> None:
                 where=f"trainer.extra.{name}",
                 remedy=f"did you mean '{near}'?" if near else "see its documentation",
             )
+
+
+def _refuse_strategy(strategy: str) -> None:
+    known = {"auto", *StrategyRegistry.available_strategies()}
+    if strategy not in known:
+        near = nearest(strategy, known)
+        raise ConfigError(
+            "Lightning has no such strategy",
+            where=f"trainer.strategy={strategy}",
+            remedy=f"did you mean '{near}'?" if near else "use auto or ddp",
+        )
 
 
 def quiet_lightning() -> None:
