@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 
 from heritage.commands import COMMANDS, EXIT_FAULT, load, usage
 from heritage.taxonomy import nearest
@@ -27,6 +28,8 @@ def main() -> None:
         sys.exit(EXIT_FAULT)
     # Hydra reads sys.argv itself.
     sys.argv = [f"heritage {verb}", *arguments[1:]]
+    # What starts further processes (Lightning, on several GPUs) repeats `python -m <this module>`.
+    sys.modules["__main__"].__spec__ = find_spec(f"heritage.{verb}")
     load(verb)()
 
 

@@ -12,7 +12,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -41,6 +41,7 @@ _DISK_FAULTS = {
     errno.EDQUOT: "the disk quota is used up",
     errno.EROFS: "the disk is read-only",
     errno.EACCES: "no permission",
+    errno.ENOTDIR: "a part of the path is a file",
 }
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 
@@ -109,8 +110,13 @@ def _full_error(value: str | None) -> Iterator[None]:
 
 
 def _raise_unexplained(fault: BaseException) -> None:
-    if isinstance(fault, OSError) and fault.errno not in _DISK_FAULTS:
+    # some of Hydra's are OSErrors too
+    if isinstance(fault, OSError) and not isinstance(fault, HydraException) and not _of_disk(fault):
         raise fault
+
+
+def _of_disk(fault: BaseException) -> TypeGuard[OSError]:
+    return isinstance(fault, OSError) and fault.errno in _DISK_FAULTS
 
 
 def _leave(verb: str, fault: BaseException) -> NoReturn:
@@ -120,7 +126,7 @@ def _leave(verb: str, fault: BaseException) -> NoReturn:
 
 
 def _lines(verb: str, fault: BaseException) -> list[str]:
-    if isinstance(fault, OSError):
+    if _of_disk(fault):
         place = f"{fault.filename}: " if fault.filename else ""
         return [f"{place}{_DISK_FAULTS[fault.errno or 0]}; what was finished is kept, start again to go on"]
     if isinstance(fault, KeyboardInterrupt):

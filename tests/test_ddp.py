@@ -22,7 +22,7 @@ def test_two_processes_train_and_one_reports(tree: Path, tmp_path: Path) -> None
     words += [f"data.root={tree}", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2",
               "trainer.max_epochs=2", "balance=oversample", f"hydra.run.dir={folder}"]  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-m", "heritage.train", *words], cwd=tmp_path, capture_output=True, text=True,
+        [sys.executable, "-m", "heritage", "train", *words], cwd=tmp_path, capture_output=True, text=True,
         timeout=400, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

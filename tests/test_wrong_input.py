@@ -38,6 +38,8 @@ from tests.conftest import COUNTS, TINY, Command, write_tree
         (["+trainer.extra.profilr=simple"], ["trainer.extra.profilr", "did you mean 'profiler'?"]),
         (["+experiment=nothing"], ["experiment"]),
         (["callbacks.best.monitor=val/macro_f2"], ["val/macro_f2", "did you mean 'val/macro_f1'?"]),
+        (["trainer.devices=[0]"], ["trainer.devices=[0]", "give how many"]),
+        (["trainer.limit_train_batches=0"], ["trainer.limit_train_batches=0", "greater than"]),
         (["trainer.strategy=nonsense"], ["trainer.strategy=nonsense"]),
         (["trainer.precision=16-mixed"], ["trainer.precision=16-mixed", "bf16-mixed"]),
         (["model=vit", "recipe=adamw_vti"], ["recipe=adamw_vti", "did you mean 'adamw_vit'?"]),

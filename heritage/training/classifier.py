@@ -133,7 +133,10 @@ class Classifier(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """Return the optimiser and its schedule."""
         optimizer = self._optimizer(self.net)
-        return {"optimizer": optimizer, "lr_scheduler": self._scheduler(optimizer, self.total_steps)}
+        schedule = self._scheduler(optimizer, self.total_steps)
+        if "monitor" in schedule:  # it can move when there has been a validation
+            schedule["frequency"] = self.trainer.check_val_every_n_epoch
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def configure_gradient_clipping(
         self,

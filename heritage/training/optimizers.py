@@ -81,14 +81,15 @@ def muon(
 
     Updates are scaled to the size that AdamW's have (Liu et al. 2025, "Muon is scalable for LLM training"),
     so ``lr`` and ``weight_decay`` are of AdamW's order. Convolutions are matrices of (out, in·k·k).
-    Vectors, positions and the classifier are AdamW's, with ``betas``.
+    Vectors, positions and the classifier are NAdamW's (Dozat 2016: Adam with Nesterov's momentum), with
+    ``betas``.
 
     Args:
         net: The network.
         lr: The learning rate.
         momentum: What the average of the gradient keeps of itself at a step.
         weight_decay: How fast matrices and convolutions decay.
-        betas: AdamW's.
+        betas: NAdamW's.
         layer_decay: What a layer's rate is of that of the layer above; None is all.
     """
     names = classifier_names(net)
@@ -96,7 +97,7 @@ def muon(
     groups = []
     for group in parameter_groups(net, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay):
         vectors = group["name"].endswith("no_decay")
-        for kind, fallback in (("muon", False), ("adamw", True)):
+        for kind, fallback in (("muon", False), ("nadamw", True)):
             chosen = [p for p in group["params"] if (vectors or id(p) in classifier) == fallback]
             if chosen:
                 name = f"{group['name']}_{kind}"

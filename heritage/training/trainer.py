@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
 import os
 import warnings
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pydantic import Field
 from pytorch_lightning.callbacks import Callback, ProgressBar
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import StrategyRegistry
 
-from heritage.config.types import Count, Positive, Probability
+from heritage.config.types import Count, Positive
 from heritage.errors import ConfigError
 from heritage.taxonomy import nearest
 from heritage.training.checkpoints import AtomicCheckpointIO
 from heritage.training.precision import Precision
 
-Limit = Annotated[int, Field(ge=1)] | Probability
+Limit = Count | Annotated[float, Field(gt=0, le=1)]
 Accelerator = Literal["auto", "cpu", "gpu", "mps"]
 
 
@@ -37,10 +40,10 @@ def lightning_trainer(
     gradient_clip_val: Positive | None,
     check_val_every_n_epoch: Count,
     limit_train_batches: Limit | None,
-    limit_val_batches: Limit | None,
+    limit_val_batches: Limit | Literal[0] | None,
     log_every_n_steps: Count,
     deterministic: bool | Literal["warn"],
-    overfit_batches: Limit,
+    overfit_batches: Limit | Literal[0],
     fast_dev_run: bool,
     detect_anomaly: bool,
     extra: dict[str, Any],
@@ -63,7 +66,7 @@ def lightning_trainer(
         gradient_clip_val: Largest norm of the gradient; None does not clip.
         check_val_every_n_epoch: How often to validate.
         limit_train_batches: Only so many batches, or this part of them.
-        limit_val_batches: The same for validation.
+        limit_val_batches: The same for validation; 0 leaves it out.
         log_every_n_steps: How often a step is logged.
         deterministic: Refuse operations that do not repeat exactly.
         overfit_batches: Train on so many batches alone, or this part of them; 0 is off.
@@ -97,7 +100,11 @@ def lightning_trainer(
             where=f"trainer.precision={precision}",
             remedy="use bf16-mixed or auto",
         )
-    with warnings.catch_warnings():
+    if on_cpu and isinstance(devices, list):
+        raise ConfigError(
+            "processors are not chosen by number", where=f"trainer.devices={devices}", remedy="give how many"
+        )
+    with warnings.catch_warnings(), _in_one_line():
         # It advises to install litmodels and to use srun; neither concerns a run that was started so.
         warnings.filterwarnings("ignore", message=".*srun.*")
         return pl.Trainer(
@@ -128,6 +135,14 @@ def lightning_trainer(
             enable_model_summary=False,
             **extra,
         )
+
+
+@contextlib.contextmanager
+def _in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except MisconfigurationException as error:
+        raise ConfigError(str(error).partition("\n")[0], where="trainer") from error
 
 
 def optimizer_steps(trainer: pl.Trainer, batches: int) -> int:
@@ -199,6 +214,7 @@ def quiet_lightning() -> None:
         ".*is smaller than the logging interval.*",
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*Experiment logs directory .* exists and is not empty.*",
+        ".*could not find the monitored key.*",  # a run may end before its first validation
         ".*isinstance\\(treespec, LeafSpec\\).*",
         ".*`srun` command is available.*",
     ):

@@ -1,10 +1,12 @@
-"""Optimisers against torch's own, one step on a small Vision Transformer."""
+"""Optimisers against torch's and timm's own, one step on a small Vision Transformer."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
+from timm.optim import NAdamW
 from torch import nn
 
 from heritage.models.finetune import parameter_groups
@@ -32,7 +34,7 @@ def stepped(net: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch
     return {name: parameter.detach() for name, parameter in net.named_parameters()}
 
 
-def test_muon_is_torchs_for_matrices_and_adamw_for_the_rest() -> None:
+def test_muon_is_torchs_for_matrices_and_nadamw_for_the_rest() -> None:
     net = network()
     start = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
     options: dict[str, Any] = {"momentum": MOMENTUM, "weight_decay": DECAY, "betas": BETAS}
@@ -40,10 +42,8 @@ def test_muon_is_torchs_for_matrices_and_adamw_for_the_rest() -> None:
 
     net = network()
     rest = without_weight_decay(net) | classifier_names(net)
-    adamw = torch.optim.AdamW(
-        parameter_groups(net, lr=LR, weight_decay=DECAY, layer_decay=None), betas=(BETAS[0], BETAS[1])
-    )
-    expected = stepped(net, adamw)
+    groups = parameter_groups(net, lr=LR, weight_decay=DECAY, layer_decay=None)
+    expected = stepped(net, NAdamW(groups, betas=(BETAS[0], BETAS[1]), eps=1e-7))
     assert {"pos_embed", "cls_token", "head.weight", "head.bias", "norm.weight"} <= rest
     for name in rest:
         torch.testing.assert_close(found[name], expected[name], msg=name)
@@ -58,8 +58,11 @@ def test_muon_is_torchs_for_matrices_and_adamw_for_the_rest() -> None:
             continue
         moved = found[name] - start[name]
         assert moved.abs().max() > 0
-        if parameter.ndim == 2:  # torch's takes no convolutions; both orthogonalise in bf16
-            torch.testing.assert_close(moved, expected[name] - start[name], atol=0.05 * LR, rtol=0.05)
+        if parameter.ndim == 2:  # torch's takes no convolutions; both orthogonalise roughly, in bf16
+            wanted = expected[name] - start[name]
+            assert torch.cosine_similarity(moved.flatten(), wanted.flatten(), dim=0) > 0.97, name
+            # its five steps of Newton-Schulz have one set of coefficients, timm's have five and come closer
+            assert moved.norm().item() == pytest.approx(wanted.norm().item(), rel=0.15), name
 
 
 def test_muons_layers_keep_their_rates() -> None:
