@@ -1,7 +1,9 @@
 """Which number format a run computes in, chosen by rule so that the same machine chooses alike.
 
 Measured on CPUs with AVX-512 and bf16: plain convolutions run two to three times as fast in bf16,
-networks of depthwise convolutions gain nothing from it and lose accuracy of the sums.
+networks of depthwise convolutions gain nothing from it and lose accuracy of the sums. Transformers gain
+1.2 to 1.7 times: torch's fused attention alone takes 1.2 to 1.8 times as long in bf16 as in float32, the
+linear layers around it win more than that.
 """
 
 from __future__ import annotations
