@@ -24,7 +24,7 @@ COST = re.compile(r"Cost: ([\d,]+) parameters with 6 classes; ([\d.]+) GMACs an 
 
 def own(path: Path) -> Any:
     """What a preset says of the network; its defaults list may choose an optimiser."""
-    cfg = OmegaConf.load(path)
+    cfg: Any = OmegaConf.load(path)
     cfg.pop("defaults", None)
     return cfg
 
