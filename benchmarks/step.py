@@ -124,7 +124,7 @@ def with_lightning(net: nn.Module, data: list[Batch], precision: str, device: to
         trainer = pl.Trainer(
             max_epochs=1, accelerator=device.type, devices=1, precision=precision,  # type: ignore[arg-type]
             gradient_clip_val=1.0, logger=False, enable_progress_bar=False, enable_model_summary=False,
-            enable_checkpointing=False, num_sanity_val_steps=0, limit_val_batches=0,
+            num_sanity_val_steps=0, limit_val_batches=0, default_root_dir=folder,
             callbacks=[Meter(), FiniteLoss(20, folder=folder), Safeguard(15.0, folder=folder), clock],
         )  # fmt: skip
         classifier = Classifier(net, Normalize(spec.mean, spec.std), CrossEntropy(0.1, None), None, OPTIMIZER,
