@@ -81,6 +81,17 @@ def test_every_optimizer_and_schedule(
     assert done.code == 0, done.err
 
 
+@pytest.mark.parametrize(
+    "words", [("trainer.check_val_every_n_epoch=2", "trainer.max_epochs=3"),
+              ("trainer.max_epochs=null", "trainer.max_steps=2")]
+)  # fmt: skip
+def test_a_plateau_waits_for_the_next_validation(
+    heritage: Command, tiny: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    done = heritage("train", *tiny, "scheduler=plateau", *words)
+    assert done.code == 0, done.err
+
+
 def test_the_learning_rate_finder_suggests_and_stops(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:

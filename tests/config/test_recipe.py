@@ -1,0 +1,31 @@
+"""What a model brings along: its optimiser, and the rate of another one; the command line goes first."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.config.test_composition import composed
+
+
+@pytest.mark.parametrize(
+    ("words", "target", "rate"),
+    [
+        ([], "adam", 2e-3),
+        (["model=vit"], "muon", 1e-3),
+        (["model=vit", "optimizer.lr=0.5"], "muon", 0.5),
+        (["model=vit", "optimizer=adamw"], "adam", 3e-4),
+        (["model=vit", "optimizer=adamw", "optimizer.lr=0.5"], "adam", 0.5),
+        (["model=vit", "optimizer=adamw", "recipe=none"], "adam", 2e-3),
+        (["model=vit", "optimizer=sgd"], "sgd", 0.05),
+        (["recipe=adamw_vit"], "adam", 3e-4),
+    ],
+)
+def test_the_optimiser_follows_the_model_unless_told_otherwise(
+    words: list[str], target: str, rate: float
+) -> None:
+    optimizer = composed("train", words).optimizer
+    assert (optimizer["_target_"], optimizer.lr) == (f"heritage.training.optimizers.{target}", rate)
+
+
+def test_fetching_weights_does_not_mind_what_a_model_chooses() -> None:
+    assert composed("weights", ["model=vit"]).model.size == "mini"
