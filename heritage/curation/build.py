@@ -19,7 +19,6 @@ from heritage.curation.audit import Audit, audit
 from heritage.curation.card import card
 from heritage.curation.cleaning import Cleaning
 from heritage.curation.components import components
-from heritage.curation.dealing import NEW
 from heritage.curation.duplicates import Duplicates, Photographs
 from heritage.curation.groups import Grouping, bridges, link_all
 from heritage.curation.naming import class_list, image_ids, labels, museum_of
@@ -34,6 +33,7 @@ from heritage.curation.verdicts import Verdicts
 from heritage.errors import DataError, SplitError
 from heritage.manifest import SPLITS, Manifest
 from heritage.paths import write_text
+from heritage.splitting import NEW
 
 log = logging.getLogger(__name__)
 
