@@ -3,13 +3,14 @@
 
 PYTHON ?= python3
 ARGS ?=
+OUTPUTS ?= outputs
 VENV := .venv
 BIN := $(VENV)/bin
 UV := .bootstrap/bin/uv
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check lint types format wheel-check lock clean
+.PHONY: help setup train demo test check lint types format wheel-check lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +35,11 @@ $(STAMP): requirements.lock pyproject.toml
 
 train: $(STAMP) ## train on the demo set and print the report's path (ARGS="model=vit balance=oversample")
 	$(BIN)/python -m heritage.train $(ARGS)
+
+demo: $(STAMP) ## the whole chain on the built-in museum: collect, curate, train, report (some minutes)
+	$(BIN)/python -m heritage.collect source=demo paths.outputs=$(OUTPUTS)
+	$(BIN)/python -m heritage.curate raw.root=$(OUTPUTS)/collections/demo name=demo paths.outputs=$(OUTPUTS)
+	$(BIN)/python -m heritage.train data=folder data.root=$(OUTPUTS)/data/demo paths.outputs=$(OUTPUTS) $(ARGS)
 
 test: $(STAMP) ## run the fast tests
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)

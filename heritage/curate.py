@@ -17,7 +17,8 @@ def main(cfg: DictConfig) -> None:
     from omegaconf import OmegaConf
 
     from heritage.config.validate import validate
-    from heritage.curation.build import Plan, curate
+    from heritage.curation.build import curate
+    from heritage.curation.plan import Plan
     from heritage.curation.processes import available_cores
     from heritage.curation.summary import summary
 

@@ -11,7 +11,18 @@ from heritage.commands import COMMANDS
 from heritage.paths import PACKAGE
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "paths", "taxonomy", "manifest", "picture", "packed", "scores", "config"),
+    (
+        "errors",
+        "paths",
+        "taxonomy",
+        "manifest",
+        "picture",
+        "packed",
+        "scores",
+        "splitting",
+        "tables",
+        "config",
+    ),
     ("demo", "collection", "curation", "data", "models"),
     ("training", "analysis"),
     (

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +10,25 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from heritage import __version__
 from heritage.curation import dataset
-from heritage.curation.attribution import attribution
 from heritage.curation.audit import Audit, audit
-from heritage.curation.card import card
-from heritage.curation.cleaning import Cleaning
 from heritage.curation.components import components
-from heritage.curation.dealing import NEW
-from heritage.curation.duplicates import Duplicates, Photographs
-from heritage.curation.groups import Grouping, bridges, link_all
+from heritage.curation.curated import Curated, publish
+from heritage.curation.duplicates import Photographs
+from heritage.curation.groups import bridges, link_all
 from heritage.curation.naming import class_list, image_ids, labels, museum_of
-from heritage.curation.overrides import Override, read_overrides, stale
+from heritage.curation.overrides import read_overrides, stale
 from heritage.curation.packing import pack
+from heritage.curation.plan import Plan
 from heritage.curation.raw import RawImages
 from heritage.curation.report import report
-from heritage.curation.resizing import Resizing
 from heritage.curation.scan import Scanner, Sights
-from heritage.curation.splits import Dealt, Earlier, Splitting, assign, empty_parts, torn_by_museums
+from heritage.curation.splits import Dealt, Earlier, assign, empty_parts, torn_by_museums
 from heritage.curation.verdicts import Verdicts
 from heritage.errors import DataError, SplitError
 from heritage.manifest import SPLITS, Manifest
 from heritage.paths import write_text
+from heritage.splitting import NEW
 
 log = logging.getLogger(__name__)
 
@@ -48,62 +43,6 @@ _SEEN = (
 _LINKING = ("", "duplicate", "near-duplicate", "label conflict", "repeated")
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How to curate.
-
-    Attributes:
-        out: The data set's folder.
-        classes: The class list; None takes the classes that are found.
-        overrides: A curator's decisions.
-        cleaning: What a photograph must be.
-        duplicates: What becomes of the same photograph.
-        groups: What belongs together.
-        split: Who trains and who tests.
-        resize: How photographs become squares.
-        pack: Whether to write pre-decoded images too.
-        workers: Processes.
-        configuration: The whole configuration, for the record.
-    """
-
-    out: Path
-    classes: Sequence[str] | None
-    overrides: Path | None
-    cleaning: Cleaning
-    duplicates: Duplicates
-    groups: Grouping
-    split: Splitting
-    resize: Resizing
-    pack: bool
-    workers: int
-    configuration: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Curated:
-    """What came out.
-
-    Attributes:
-        table: All photographs of the source, kept and dropped.
-        kept: The manifest of those that are kept.
-        audit: What crosses the borders between splits.
-        photographs: Which rows of the table show the same photograph.
-        reasons: How many photographs were dropped, by reason.
-        overrides: The curator's decisions, by raw file.
-        stale: Those that no longer apply, with the reason.
-        remarks: What a curator should look at, a sentence each.
-    """
-
-    table: pa.Table
-    kept: Manifest
-    audit: Audit
-    photographs: Photographs
-    reasons: dict[str, int]
-    overrides: dict[str, Override]
-    stale: dict[str, str]
-    remarks: tuple[str, ...]
-
-
 def curate(raw: RawImages, plan: Plan) -> Curated:
     """Curate photographs into ``plan.out``.
 
@@ -115,9 +54,9 @@ def curate(raw: RawImages, plan: Plan) -> Curated:
     build = _Build(raw, plan)
     with dataset.claimed(plan.out, raw.root):
         curated = build.run()
-        write_text(
-            plan.out / "report.html", report(curated, raw, plan.out, str(plan.configuration.get("name", "")))
-        )
+        page = report(curated, raw, plan.out, str(plan.configuration.get("name", "")))
+        write_text(plan.out / "report.html", page)
+        publish(curated, plan, raw, build.decisions)
         if plan.pack:
             pack(curated.kept, plan.out, plan.resize.size, plan.workers)
     return curated
@@ -179,12 +118,10 @@ class _Build:
             kept.column("raw_sha256"),
             Dealt(dealt.split[rows], dealt.fold[rows]),
         )
-        curated = Curated(
+        return Curated(
             table, kept, audited, photographs, self.verdicts.counts(), self.overrides, self.stale,
             (*self.raw.notes, *remarks),
         )  # fmt: skip
-        self._publish(curated)
-        return curated
 
     def _objects(self) -> list[str]:
         known = self.raw.table.column_names
@@ -200,14 +137,29 @@ class _Build:
         self.stale = stale(self.overrides, checksums, dict(zip(self.files, self.raw_labels, strict=True)))
         for file, why in self.stale.items():
             log.warning("stale override of %s: %s", file, why)
+        self._take_back_labels()
         for row, file in enumerate(self.files):
             override = self.overrides.get(file)
-            if override is None or (file in self.stale and override.decision != "relabel"):
+            # A label that the source has by now is still the curator's: it protects the photograph.
+            confirmed = override is not None and override.to is not None and override.to == self.labels[row]
+            if override is None or (file in self.stale and not confirmed):
                 continue
             if override.decision == "drop":
                 self.verdicts.drop(row, "override", override.note)
             else:
                 self.verdicts.protect(row)
+
+    def _take_back_labels(self) -> None:
+        """Undo relabelling that turned out stale: files are named by class before they are read."""
+        undone = [
+            row
+            for row, file in enumerate(self.files)
+            if file in self.stale and self.labels[row] != self.raw_labels[row]
+        ]
+        for row in undone:
+            self.labels[row] = self.raw_labels[row]
+        if undone:
+            self.image_ids = image_ids(self.raw, self.labels, self.classes)
 
     def _clean(self, sights: Sights) -> None:
         known = self.raw.table.column_names
@@ -330,25 +282,3 @@ class _Build:
                 remedy="name the column of objects in groups.columns; the data set was not written",
             )
         return found
-
-    def _publish(self, curated: Curated) -> None:
-        plan, kept = self.plan, curated.kept
-        dataset.sweep(plan.out, kept)
-        write_text(plan.out / "ATTRIBUTION.md", attribution(kept))
-        if self.decisions is not None:
-            write_text(plan.out / "overrides.csv", self.decisions.read_text(encoding="utf-8"))
-        about = {
-            "name": plan.configuration.get("name"),
-            "image_size": plan.resize.size,
-            "splits": {name: kept.column("split").count(name) for name in SPLITS},
-            "groups": len(set(kept.column("group_id"))),
-            "photographs": curated.table.num_rows,
-            "dropped": curated.reasons,
-            "audit": curated.audit.record(),
-            "remarks": list(curated.remarks),
-            "raw": str(self.raw.root),
-            "heritage": __version__,
-            "configuration": dict(plan.configuration),
-        }
-        write_text(plan.out / "README.md", card(kept, about))
-        dataset.publish(plan.out, curated.table, kept, about)

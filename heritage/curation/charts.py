@@ -55,7 +55,8 @@ def histogram(
         Bar(count / top, f"{start:,.0f} to {end:,.0f}: {count:,} images")
         for count, start, end in zip(counts.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True)
     )
-    ends = (f"{low:,.0f}", f"{high:,.0f}{'' if limits else '+'}", f"{np.median(values):,.0f}")
+    above = "+" if values.max() > high else ""
+    ends = (f"{low:,.0f}", f"{high:,.0f}{above}", f"{np.median(values):,.0f}")
     return Histogram(title, unit, bars, *ends)
 
 

@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from heritage.curation.components import components, links
-from heritage.curation.dealing import NEW
 from heritage.errors import ConfigError
+from heritage.splitting import NEW
 from heritage.taxonomy import nearest
 
 Codes = npt.NDArray[np.int64]

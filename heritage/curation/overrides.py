@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from heritage.curation.tables import read_table
 from heritage.errors import DatasetNotFoundError, ManifestError
+from heritage.tables import read_table
 from heritage.taxonomy import nearest
 
 Decision = Literal["drop", "keep", "relabel"]

@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from heritage.curation.tables import read_table, renamed
 from heritage.errors import DatasetNotFoundError, ManifestError
 from heritage.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA
+from heritage.tables import read_table, renamed
 from heritage.taxonomy import IMAGE_SUFFIXES, nearest
 
 MuseumCode = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]*$")]
@@ -115,7 +115,7 @@ def table(
     path = base / table
     if not path.is_file():
         raise DatasetNotFoundError(f"no table {table}", where=base, remedy="name it in raw.table")
-    named = renamed(read_table(path), columns, path)
+    named = renamed(read_table(path), columns, path, "raw.columns")
     named["raw_file"] = _below(images, named.pop("file").cast(pa.string()))
     for inherited, original in {
         "expected_sha256": "sha256",

@@ -12,12 +12,13 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 import numpy as np
 
 from heritage.curation.charts import Histogram, by_period, histogram
+from heritage.curation.curated import Curated
 from heritage.curation.overrides import COLUMNS
 from heritage.curation.raw import RawImages
 from heritage.curation.resizing import Resizing
@@ -26,9 +27,6 @@ from heritage.errors import ImageError
 from heritage.manifest import SPLITS
 from heritage.picture import decode, encode_jpeg
 from heritage.taxonomy import MUSEUMS
-
-if TYPE_CHECKING:
-    from heritage.curation.build import Curated
 
 _SHEET = 24  # pictures of a class or reason
 _CLUSTERS, _MEMBERS = 24, 8

@@ -21,10 +21,10 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from heritage.config.types import Fraction, Natural
-from heritage.curation.dealing import NEW, deal
 from heritage.errors import ConfigError, ManifestError, SplitError
 from heritage.manifest import SPLITS
 from heritage.paths import atomic_path
+from heritage.splitting import NEW, deal, shares_of
 
 log = logging.getLogger(__name__)
 
@@ -167,21 +167,17 @@ def assign(
         SplitError: No photograph comes from a museum to test on.
     """
     none = np.full(len(targets), NEW, dtype=np.int64)
-    shares = (
-        (1 - splitting.test) * (1 - splitting.val),
-        (1 - splitting.test) * splitting.val,
-        splitting.test,
-    )
+    shares = shares_of(splitting.test, splitting.val)
     if splitting.by == "image":
         # Copies of one file go together even here: they are one image.
         images = np.unique(np.array(checksums, dtype=np.str_), return_inverse=True)[1]
-        return Dealt(deal(targets, images, checksums, shares, splitting.seed, before.split), none)
+        return Dealt(deal(targets, images, checksums, shares, splitting.seed, before=before.split), none)
     if splitting.by == "group" and splitting.folds is None:
-        return Dealt(deal(targets, groups, checksums, shares, splitting.seed, before.split), none)
+        return Dealt(deal(targets, groups, checksums, shares, splitting.seed, before=before.split), none)
     fold = none
     if splitting.by == "group":
         each = (1 / (splitting.folds or 1),) * (splitting.folds or 1)
-        fold = deal(targets, groups, checksums, each, splitting.seed, before.fold)
+        fold = deal(targets, groups, checksums, each, splitting.seed, before=before.fold)
         tested = fold == splitting.fold
     else:
         tested = np.isin(np.array(museums), splitting.museums)
@@ -200,7 +196,7 @@ def assign(
         [checksums[row] for row in rest.tolist()],
         (1 - splitting.val, splitting.val),
         splitting.seed,
-        earlier,
+        before=earlier,
     )
     split[rest] = np.where(inner == 1, VAL, TRAIN)
     return Dealt(split, fold)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from heritage.curation.build import Curated
+from heritage.curation.curated import Curated
 from heritage.manifest import SPLITS
 
 

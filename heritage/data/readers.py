@@ -11,16 +11,14 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
 from heritage.config.types import Count, Natural
-from heritage.errors import DatasetNotFoundError, ManifestError
-from heritage.manifest import MANIFEST_FILE, SCHEMA, Manifest
+from heritage.errors import DatasetNotFoundError
+from heritage.manifest import MANIFEST_FILE, Manifest
+from heritage.tables import read_table, renamed
 from heritage.taxonomy import (
     IMAGE_SUFFIXES,
     class_of_id,
-    nearest,
     parse_image_name,
     require_known_classes,
 )
@@ -95,14 +93,9 @@ def table(
     path = root / table
     if not path.is_file():
         raise DatasetNotFoundError(f"no table {table}", where=root, remedy="name it in data.reader.table")
-    found = _read_table(path)
-    named = _rename(found, columns, path)
-    if "file" not in named:
-        raise ManifestError(
-            f"no column '{columns.get('file', 'file')}' with the file names (there are: {_names(found)})",
-            where=path,
-            remedy="set data.reader.columns.file",
-        )
+    # A column that is mapped to its own name is a default, which a table may lack.
+    optional = {key for key, name in columns.items() if key == name != "file"}
+    named = renamed(read_table(path), columns, path, "data.reader.columns", optional=optional)
     stems = [Path(name or "").stem for name in named["file"].to_pylist()]
     if "class" not in named:
         ids = [parse_image_name(stem) for stem in stems]
@@ -179,49 +172,3 @@ def _sizes(folder: Path, prefix: str) -> Iterator[tuple[str, int]]:
     if folder.is_dir():
         for path, size in _pictures(folder):
             yield prefix + path.relative_to(folder).as_posix(), size
-
-
-def _read_table(path: Path) -> pa.Table:
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pq.read_table(path)
-        header = pa_csv.open_csv(path).schema.names
-        # Identifiers such as 00123 must stay text; years become numbers when the manifest is built.
-        text = pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=True, null_values=[""]
-        )
-        return pa_csv.read_csv(
-            path, parse_options=pa_csv.ParseOptions(newlines_in_values=True), convert_options=text
-        )
-    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, UnicodeDecodeError) as error:
-        raise ManifestError(
-            f"unreadable table: {error}", where=path, remedy="save it as CSV (UTF-8) or Parquet"
-        ) from error
-
-
-def _rename(found: pa.Table, columns: Mapping[str, str], path: Path) -> dict[str, pa.ChunkedArray]:
-    unknown = [name for name in columns if name not in SCHEMA.names]
-    if unknown:
-        near = nearest(unknown[0], SCHEMA.names)
-        raise ManifestError(
-            f"the manifest has no column '{unknown[0]}'",
-            where="data.reader.columns",
-            remedy=f"did you mean '{near}'?" if near else f"choose from {', '.join(SCHEMA.names)}",
-        )
-    absent = {key: name for key, name in columns.items() if name not in found.column_names and name != key}
-    if absent:
-        key, name = next(iter(absent.items()))
-        near = nearest(name, found.column_names)
-        raise ManifestError(
-            f"no column '{name}' for {key} (there are: {_names(found)})",
-            where=path,
-            remedy=f"did you mean data.reader.columns.{key}={near}?"
-            if near
-            else f"set data.reader.columns.{key}",
-        )
-    named = {name: found[name] for name in found.column_names}
-    return named | {key: found[name] for key, name in columns.items() if name in found.column_names}
-
-
-def _names(found: pa.Table) -> str:
-    return ", ".join(found.column_names)

@@ -7,7 +7,6 @@ not depend on the order of the rows.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -19,14 +18,13 @@ from pydantic import Field
 from heritage.config.types import Fraction, Natural
 from heritage.errors import SplitError
 from heritage.manifest import SPLITS, Manifest
+from heritage.splitting import deal, shares_of
 from heritage.taxonomy import nearest
 
 Folds = Annotated[int, Field(ge=2, strict=True)]
 Codes = npt.NDArray[np.int64]
 
 _TRAIN, _VAL, _TEST = range(3)
-# A group may overfill a part by this much of what the part is to hold of a class.
-_SLACK = 0.05
 # A group with more than this part of a class is dealt early, while there is room for it somewhere.
 _LARGE = 0.02
 
@@ -108,7 +106,7 @@ def by_column(
     rest = np.flatnonzero(~tested & ~torn)
     parts = np.full(len(manifest), _TEST, dtype=np.int64)
     if len(rest):
-        dealt = deal(manifest.targets[rest], groups[rest].tolist(), (1 - val, val), seed)
+        dealt = _deal(manifest.targets[rest], groups[rest].tolist(), (1 - val, val), seed)
         parts[rest] = np.where(dealt == 1, _VAL, _TRAIN)
     kept = np.flatnonzero(~torn)
     return _checked(_assigned(manifest.take(kept), parts[kept]), "groups", tested_classes=False)
@@ -132,69 +130,24 @@ def by_fold(manifest: Manifest, *, folds: Folds, fold: Natural, val: Fraction, s
             f"fold {fold} of {folds}", where="data.split.fold", remedy=f"choose from 0 to {folds - 1}"
         )
     groups = manifest.column("group_id")
-    dealt = deal(manifest.targets, groups, (1 / folds,) * folds, seed)
+    dealt = _deal(manifest.targets, groups, (1 / folds,) * folds, seed)
     rest = np.flatnonzero(dealt != fold)
     parts = np.full(len(manifest), _TEST, dtype=np.int64)
-    inner = deal(manifest.targets[rest], [groups[row] for row in rest], (1 - val, val), seed)
+    inner = _deal(manifest.targets[rest], [groups[row] for row in rest], (1 - val, val), seed)
     parts[rest] = np.where(inner == 1, _VAL, _TRAIN)
     return _checked(_assigned(manifest, parts), "groups")
 
 
-def deal(targets: Codes, groups: Sequence[str], shares: Sequence[float], seed: int) -> Codes:
-    """Deal groups to parts so that each part gets its share of every class.
-
-    Groups come in a random order, large ones first, and each goes where its classes are furthest behind
-    their share, as in drawing by quota, unless it would overfill that part; every part gets a group of
-    each class before any is filled up.
-
-    Args:
-        targets: The class of each image, shape (N,).
-        groups: The group of each image, length N.
-        shares: The share of each part; they add up to 1.
-        seed: Another seed gives another order.
-
-    Returns:
-        The part of each image, shape (N,).
-    """
-    names, codes = np.unique(np.array(groups, dtype=object).astype(str), return_inverse=True)
-    classes = int(targets.max(initial=0)) + 1
-    contents = np.zeros((len(names), classes))
-    np.add.at(contents, (codes, targets), 1)
-    goal = np.outer(np.asarray(shares), contents.sum(axis=0))
-    goals = np.maximum(goal, 1e-9).tolist()
-    held = [[0.0] * classes for _ in shares]
-    part_of = np.empty(len(names), dtype=np.int64)
-    small = (contents <= _LARGE * contents.sum(axis=0)).all(axis=1)
-    order = np.lexsort(([_rank(name, seed) for name in names], small))
-    # Plain lists: a quarter of a million groups are dealt in about a second, with arrays in ten.
-    for group in order.tolist():
-        inside = [(int(k), float(contents[group, k])) for k in np.flatnonzero(contents[group])]
-        best = max(range(len(held)), key=lambda part: _need(inside, held[part], goals[part]))
-        part_of[group] = best
-        for k, count in inside:
-            held[best][k] += count
-    return part_of[codes]
-
-
-def _need(
-    inside: list[tuple[int, float]], held: list[float], goals: list[float]
-) -> tuple[bool, float, float]:
-    """How much a part wants a group: fits, then relative need, then size (larger parts break ties)."""
-    fits = all(not held[k] or held[k] + count <= goals[k] * (1 + _SLACK) + 1 for k, count in inside)
-    need = sum(count * (1 - held[k] / goals[k]) for k, count in inside)
-    return fits, need, goals[inside[0][0]]
-
-
-def _rank(name: str, seed: int) -> int:
-    digest = hashlib.blake2b(name.encode(), digest_size=8, key=str(seed).encode()).digest()
-    return int.from_bytes(digest, "big") >> 1  # fits an int64
+def _deal(targets: Codes, groups: Sequence[str], shares: Sequence[float], seed: int) -> Codes:
+    codes = np.unique(np.array(groups, dtype=object).astype(str), return_inverse=True)[1]
+    return deal(targets, codes, groups, shares, seed, large=_LARGE)
 
 
 def _three_ways(
     manifest: Manifest, groups: list[str], test: float, val: float, seed: int, unit: str
 ) -> Manifest:
-    shares = ((1 - test) * (1 - val), (1 - test) * val, test)
-    return _checked(_assigned(manifest, deal(manifest.targets, groups, shares, seed)), unit)
+    dealt = _deal(manifest.targets, groups, shares_of(test, val), seed)
+    return _checked(_assigned(manifest, dealt), unit)
 
 
 def _assigned(manifest: Manifest, parts: Codes) -> Manifest:

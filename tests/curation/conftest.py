@@ -14,7 +14,9 @@ from omegaconf import OmegaConf
 
 from heritage.config.schema import register_schemas
 from heritage.config.validate import validate
-from heritage.curation.build import Curated, Plan, curate
+from heritage.curation.build import curate
+from heritage.curation.curated import Curated
+from heritage.curation.plan import Plan
 from heritage.paths import config_dir
 
 Curate = Callable[..., Curated]

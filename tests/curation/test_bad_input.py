@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from heritage.curation.build import Curated
+from heritage.curation.curated import Curated
 from heritage.errors import ConfigError, DataError, DatasetNotFoundError, ManifestError
 from heritage.manifest import Manifest
 from tests.curation.conftest import Curate

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from heritage.curation.build import Curated
+from heritage.curation.curated import Curated
 from heritage.errors import ManifestError
 from heritage.manifest import Manifest
 from heritage.picture import decode
@@ -119,6 +119,7 @@ def test_decisions_are_replayed_and_stale_ones_reported(tmp_path: Path, curate_f
         "islam/islam000.jpg,keep,,,",
         "islam/gone.jpg,drop,,,",
         "islam/islam006.jpg,drop,,0123456789ab,",
+        "islam/islam007.jpg,relabel,orient,0123456789ab,",
         "orient/orient000.jpg,relabel,orient,,",
     ]
     curate_folder(root, TREE)
@@ -128,8 +129,11 @@ def test_decisions_are_replayed_and_stale_ones_reported(tmp_path: Path, curate_f
     assert kept["islam/islam004.jpg"].startswith("3_LOCAL_")
     assert "islam/islam005.jpg" not in kept
     assert "islam/islam000.jpg" in kept
-    assert set(curated.stale) == {"islam/gone.jpg", "islam/islam006.jpg", "orient/orient000.jpg"}
+    photographs = {"islam/islam006.jpg", "islam/islam007.jpg", "orient/orient000.jpg"}
+    assert set(curated.stale) == {"islam/gone.jpg", *photographs}
     assert "islam/islam006.jpg" in kept
+    assert kept["islam/islam007.jpg"].startswith("4_LOCAL_")  # it was another photograph that was relabelled
+    assert (tmp_path / "out" / "images" / f"{kept['islam/islam007.jpg']}.jpg").is_file()
     page = (tmp_path / "out" / "report.html").read_text()
     assert "stale: there is no such file any more" in page
 

@@ -13,10 +13,10 @@ import pytest
 
 from heritage.curation.audit import audit
 from heritage.curation.components import components, links
-from heritage.curation.dealing import NEW, deal
 from heritage.curation.groups import bridges
 from heritage.curation.splits import TEST, TRAIN, VAL, Dealt, Earlier, Splitting, assign, empty_parts
 from heritage.errors import ConfigError, SplitError
+from heritage.splitting import NEW, deal
 
 SHARES = (0.72, 0.18, 0.1)
 SPLITTING = Splitting("group", 0.1, 0.2, None, 0, [], 0)
@@ -38,7 +38,7 @@ def fresh(rows: int) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(4))
 def test_groups_stay_whole_and_classes_get_their_share(seed: int) -> None:
     targets, groups, names = population(seed, 3000)
-    parts = deal(targets, groups, names, SHARES, seed, fresh(len(groups)))
+    parts = deal(targets, groups, names, SHARES, seed, before=fresh(len(groups)))
     assert all(len(found) == 1 for found in _parts_of(groups, parts).values())
     for target in range(3):
         own = parts[targets == target]
@@ -47,12 +47,12 @@ def test_groups_stay_whole_and_classes_get_their_share(seed: int) -> None:
 
 def test_the_order_and_names_of_rows_do_not_matter() -> None:
     targets, groups, names = population(1, 500)
-    parts = deal(targets, groups, names, SHARES, 0, fresh(len(groups)))
+    parts = deal(targets, groups, names, SHARES, 0, before=fresh(len(groups)))
     order = np.random.default_rng(0).permutation(len(groups))
     renamed = (groups[order] * 7919) % 100_003
-    again = deal(targets[order], renamed, [names[i] for i in order], SHARES, 0, fresh(len(groups)))
+    again = deal(targets[order], renamed, [names[i] for i in order], SHARES, 0, before=fresh(len(groups)))
     np.testing.assert_array_equal(again, parts[order])
-    assert (deal(targets, groups, names, SHARES, 1, fresh(len(groups))) != parts).any()
+    assert (deal(targets, groups, names, SHARES, 1, before=fresh(len(groups))) != parts).any()
 
 
 def test_adding_moves_nothing_and_keeps_shares() -> None:
@@ -64,11 +64,11 @@ def test_adding_moves_nothing_and_keeps_shares() -> None:
         [n for n, o in zip(names, old, strict=True) if o],
         SHARES,
         0,
-        fresh(old.sum()),
+        before=fresh(old.sum()),
     )
     before = fresh(len(groups))
     before[old] = first
-    parts = deal(targets, groups, names, SHARES, 0, before)
+    parts = deal(targets, groups, names, SHARES, 0, before=before)
     np.testing.assert_array_equal(parts[old], first)
     assert all(len(found) == 1 for found in _parts_of(groups, parts).values())
     np.testing.assert_allclose(np.bincount(parts) / len(parts), SHARES, atol=0.02)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -40,13 +40,22 @@ def read_table(path: Path) -> pa.Table:
     return table
 
 
-def renamed(found: pa.Table, columns: Mapping[str, str], path: Path) -> dict[str, pa.ChunkedArray]:
-    """Return a table's columns under the manifest's names.
+def renamed(
+    found: pa.Table,
+    columns: Mapping[str, str],
+    path: Path,
+    setting: str,
+    *,
+    optional: Collection[str] = (),
+) -> dict[str, pa.ChunkedArray]:
+    """Return a table's columns under the manifest's names, and all others under their own.
 
     Args:
         found: The table.
-        columns: The manifest's names, each with the table's name for it.
+        columns: The manifest's names, each with the table's name for it; ``file`` is always needed.
         path: The table's file, for messages.
+        setting: Where the user wrote ``columns``, for messages.
+        optional: The manifest's names that the table may lack.
 
     Raises:
         ManifestError: The manifest or the table has no such column, or there is no column of files.
@@ -55,21 +64,22 @@ def renamed(found: pa.Table, columns: Mapping[str, str], path: Path) -> dict[str
         near = nearest(unknown[0], SCHEMA.names)
         raise ManifestError(
             f"the manifest has no column '{unknown[0]}'",
-            where="raw.columns",
+            where=setting,
             remedy=f"did you mean '{near}'?" if near else f"choose from {', '.join(SCHEMA.names)}",
         )
+    named = {name: found[name] for name in found.column_names}
     for key, name in {"file": "file", **columns}.items():
-        if name not in found.column_names:
+        if name in found.column_names:
+            named[key] = found[name]
+        elif key not in optional:
             holding = [column for column in found.column_names if key in column.lower()]
             near = holding[0] if holding else nearest(name, found.column_names)
-            hint = f"did you mean raw.columns.{key}={near}?" if near else f"set raw.columns.{key}"
             raise ManifestError(
                 f"no column '{name}' for {key} (there are: {', '.join(found.column_names)})",
                 where=path,
-                remedy=hint,
+                remedy=f"did you mean {setting}.{key}={near}?" if near else f"set {setting}.{key}",
             )
-    own = {name: found[name] for name in found.column_names}
-    return own | {key: found[name] for key, name in {"file": "file", **columns}.items()}
+    return named
 
 
 _PARSING = pa_csv.ParseOptions(newlines_in_values=True)

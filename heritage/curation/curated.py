@@ -1,0 +1,76 @@
+"""What a build comes to, and how it is written so that the folder is a data set only when it is whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from heritage import __version__
+from heritage.curation import dataset
+from heritage.curation.attribution import attribution
+from heritage.curation.audit import Audit
+from heritage.curation.card import card
+from heritage.curation.duplicates import Photographs
+from heritage.curation.overrides import Override
+from heritage.curation.plan import Plan
+from heritage.curation.raw import RawImages
+from heritage.manifest import SPLITS, Manifest
+from heritage.paths import write_text
+
+
+@dataclass(frozen=True)
+class Curated:
+    """What came out.
+
+    Attributes:
+        table: All photographs of the source, kept and dropped.
+        kept: The manifest of those that are kept.
+        audit: What crosses the borders between splits.
+        photographs: Which rows of the table show the same photograph.
+        reasons: How many photographs were dropped, by reason.
+        overrides: The curator's decisions, by raw file.
+        stale: Those that no longer apply, with the reason.
+        remarks: What a curator should look at, a sentence each.
+    """
+
+    table: pa.Table
+    kept: Manifest
+    audit: Audit
+    photographs: Photographs
+    reasons: dict[str, int]
+    overrides: dict[str, Override]
+    stale: dict[str, str]
+    remarks: tuple[str, ...]
+
+
+def publish(curated: Curated, plan: Plan, raw: RawImages, decisions: Path | None) -> None:
+    """Write credits, card, manifest and, last, the description; remove images that are not kept.
+
+    Args:
+        curated: What came out.
+        plan: How it was made.
+        raw: What it was made from.
+        decisions: The curator's file, which is copied beside the data set.
+    """
+    kept = curated.kept
+    dataset.sweep(plan.out, kept)
+    write_text(plan.out / "ATTRIBUTION.md", attribution(kept))
+    if decisions is not None:
+        write_text(plan.out / "overrides.csv", decisions.read_text(encoding="utf-8"))
+    about = {
+        "name": plan.configuration.get("name"),
+        "image_size": plan.resize.size,
+        "splits": {name: kept.column("split").count(name) for name in SPLITS},
+        "groups": len(set(kept.column("group_id"))),
+        "photographs": curated.table.num_rows,
+        "dropped": curated.reasons,
+        "audit": curated.audit.record(),
+        "remarks": list(curated.remarks),
+        "raw": str(raw.root),
+        "heritage": __version__,
+        "configuration": dict(plan.configuration),
+    }
+    write_text(plan.out / "README.md", card(kept, about))
+    dataset.publish(plan.out, curated.table, kept, about)
