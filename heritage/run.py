@@ -89,7 +89,7 @@ def build(cfg: DictConfig) -> Run:
     classifier = Classifier(
         net,
         Normalize(spec.mean, spec.std),
-        _make(cfg.balance.loss, weights=weights),
+        _make(cfg.balance.loss, counts=counts["shown"], weights=weights),
         _make(cfg.augment.mix),
         _make(cfg.optimizer),
         _make(cfg.scheduler),
