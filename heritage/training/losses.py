@@ -36,6 +36,9 @@ class ClassLoss(nn.Module, ABC):
     Args:
         label_smoothing: The share of a target spread over all classes (Szegedy et al. 2016, section 7).
         weights: How much each class counts, shape (K,); None counts all alike.
+
+    Attributes:
+        weighted: Whether the weights act; `heritage.training.deferral` turns them on later.
     """
 
     weights: Tensor | None
@@ -43,6 +46,7 @@ class ClassLoss(nn.Module, ABC):
     def __init__(self, label_smoothing: float, weights: Weights | None) -> None:
         super().__init__()
         self.label_smoothing = label_smoothing
+        self.weighted = True
         tensor = None if weights is None else torch.tensor(weights, dtype=torch.float32)
         self.register_buffer("weights", tensor, persistent=False)
 
@@ -57,7 +61,7 @@ class ClassLoss(nn.Module, ABC):
         shares = functional.one_hot(targets, classes) if targets.ndim == 1 else targets
         shares = shares.to(costs.dtype)
         counted = torch.tensor(float(len(shares)), device=costs.device)
-        if self.weights is not None:
+        if self.weights is not None and self.weighted:
             costs = costs * self.weights
             counted = (shares @ self.weights).sum()
         smooth = self.label_smoothing
