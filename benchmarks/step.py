@@ -127,7 +127,8 @@ def with_lightning(net: nn.Module, data: list[Batch], precision: str, device: to
             num_sanity_val_steps=0, limit_val_batches=0, default_root_dir=folder,
             callbacks=[Meter(), FiniteLoss(20, folder=folder), Safeguard(15.0, folder=folder), clock],
         )  # fmt: skip
-        classifier = Classifier(net, Normalize(spec.mean, spec.std), CrossEntropy(0.1, None), None, OPTIMIZER,
+        loss = CrossEntropy(0.1, counts={}, weights=None)
+        classifier = Classifier(net, Normalize(spec.mean, spec.std), loss, None, OPTIMIZER,
                                 SCHEDULER, len(data), ("a", "b", "c", "d", "e", "f"), 0, {})  # fmt: skip
         loader: DataLoader[Any] = DataLoader(TensorDataset(torch.arange(len(data))), batch_size=None,
                                              collate_fn=lambda item: data[int(item[0])])  # fmt: skip

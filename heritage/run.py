@@ -31,7 +31,7 @@ from heritage.training import Classifier
 from heritage.training.classifier import validation_figures
 from heritage.training.finetuning import FineTuning
 from heritage.training.precision import choose_precision
-from heritage.training.trainer import device_type, optimizer_steps, quiet_lightning
+from heritage.training.trainer import device_type, optimizer_steps, quiet_lightning, stop_after
 
 log = logging.getLogger(__name__)
 
@@ -85,12 +85,14 @@ def build(cfg: DictConfig) -> Run:
     trains = finetuning.apply(net)
     counts = {split: data.counts(split) for split in SPLITS} | {"shown": data.shown()}
     precision = choose_precision(cfg.trainer.precision, net, device_type(cfg.trainer.accelerator))
+    schedule = [part for part in [_make(cfg.balance.schedule)] if part is not None]
     trainer: pl.Trainer = _make(
         cfg.trainer,
         precision=precision,
-        callbacks=[finetuning, *(_make(part) for part in cfg.callbacks.values() if part)],
+        callbacks=[finetuning, *schedule, *(_make(part) for part in cfg.callbacks.values() if part)],
         loggers=[_make(part) for part in cfg.logger.values() if part],
         run_folder=cfg.paths.run,
+        steady=data.plan(1).steady,
     )
     _require_known_monitors(trainer.callbacks, data.classes)  # type: ignore[attr-defined]
     spec = input_spec(net)
@@ -98,11 +100,11 @@ def build(cfg: DictConfig) -> Run:
     classifier = Classifier(
         net,
         Normalize(spec.mean, spec.std),
-        _make(cfg.balance.loss, weights=weights),
+        _make(cfg.balance.loss, counts=counts["shown"], weights=weights),
         _make(cfg.augment.mix),
         _make(cfg.optimizer),
         _make(cfg.scheduler),
-        optimizer_steps(trainer, data.batches("train", trainer.world_size)),
+        _plan_steps(trainer, data, cfg.trainer.max_samples),
         data.classes,
         cfg.seed,
         {"config": config, "classes": list(data.classes), "fingerprint": data.manifest.fingerprint},
@@ -124,6 +126,17 @@ def _require_known_monitors(callbacks: Sequence[Callback], classes: Sequence[str
                 where="callbacks",
                 remedy=did_you_mean(monitor, known),
             )
+
+
+def _plan_steps(trainer: pl.Trainer, data: ArtefactDataModule, max_samples: int | None) -> int:
+    """Return the optimiser steps of the run, and let the trainer stop after them if images are counted."""
+    plan = data.plan(trainer.world_size)
+    if max_samples is None:
+        epochs = trainer.max_epochs or 0
+        return optimizer_steps(trainer, plan.steps_by_epoch(epochs)) if epochs > 0 else trainer.max_steps
+    steps = optimizer_steps(trainer, plan.steps_to_show(max_samples))
+    stop_after(trainer, steps)
+    return steps
 
 
 def build_data(cfg: DictConfig) -> ArtefactDataModule:

@@ -30,6 +30,7 @@ class BalanceConfig:
     sampling: Any = MISSING  # which images an epoch shows, and how often
     weighting: Any = MISSING  # how much each class counts in the loss
     loss: Any = MISSING  # the loss function
+    schedule: Any = MISSING  # when they start to act
 
 
 @dataclass

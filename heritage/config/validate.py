@@ -30,7 +30,7 @@ _PLAIN = (bool, int, float, str, type(None))
 SUPPLIED: dict[str, frozenset[str]] = {
     "data": frozenset({"train", "copies", "sampling", "seed"}),
     "model": frozenset({"num_classes", "image_size"}),
-    "trainer": frozenset({"callbacks", "loggers", "run_folder"}),
+    "trainer": frozenset({"callbacks", "loggers", "run_folder", "steady"}),
     "balance": frozenset({"counts", "weights"}),
 }
 

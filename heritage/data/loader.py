@@ -101,7 +101,46 @@ class EpochPlan(Sampler[BatchPlan]):
         return np.bincount(self.targets[self.draw(epoch).rows], minlength=len(self.classes))
 
     def __len__(self) -> int:
-        return max(1, math.ceil(len(self.draw(self.epoch).rows) / (self.batch_size * self.rank.count)))
+        return self.steps(self.epoch)
+
+    @property
+    def steady(self) -> bool:
+        """Whether all epochs have as many steps as the first."""
+        return self.sampling is None or self.sampling.steady
+
+    def steps(self, epoch: int) -> int:
+        """Return how many steps an epoch has on each rank."""
+        return self._steps_of(len(self.draw(epoch).rows))
+
+    def steps_by_epoch(self, epochs: int) -> list[int]:
+        """Return the steps of each of the first epochs."""
+        if self.steady:
+            return [self.steps(0)] * epochs
+        return [self.steps(epoch) for epoch in range(epochs)]
+
+    def steps_to_show(self, images: int) -> list[int]:
+        """Return the steps of each epoch until all ranks together have shown so many images.
+
+        The last epoch ends with the step in which the number is reached.
+        """
+        steps: list[int] = []
+        while images > 0:
+            shown = len(self.draw(0 if self.steady else len(steps)).rows)
+            whole = self._steps_of(shown)
+            steps.append(whole if images >= shown else self._first_steps(shown, images))
+            images -= shown
+        return steps
+
+    def _steps_of(self, images: int) -> int:
+        return max(1, math.ceil(images / (self.batch_size * self.rank.count)))
+
+    def _first_steps(self, shown: int, images: int) -> int:
+        """Return after how many steps of an epoch that shows ``shown`` images ``images`` have been shown."""
+        parts = self._steps_of(shown) * self.rank.count
+        size, larger = divmod(shown, parts)  # as `numpy.array_split` cuts
+        sizes = np.where(np.arange(parts) < larger, size + 1, size)
+        by_step = sizes.reshape(-1, self.rank.count).sum(axis=1).cumsum()
+        return int(np.searchsorted(by_step, images)) + 1
 
     def __iter__(self) -> Iterator[BatchPlan]:
         start, self._resumed = self.start, (0, 0)

@@ -136,9 +136,9 @@ class ArtefactDataModule(pl.LightningDataModule):
         plan = self._plan("train", ALONE)
         return dict(zip(self.classes, plan.counts().tolist(), strict=True))
 
-    def batches(self, split: str, ranks: int) -> int:
-        """Return how many batches an epoch of a split has on each of so many ranks."""
-        return len(self._plan(split, Rank(0, ranks)))
+    def plan(self, ranks: int) -> EpochPlan:
+        """Return the plan of the training epochs on so many ranks, as the first of them has it."""
+        return self._plan("train", Rank(0, ranks))
 
     def unreadable(self, split: str) -> list[str]:
         """Return the files of a split that could not be read so far."""
@@ -149,8 +149,11 @@ class ArtefactDataModule(pl.LightningDataModule):
         return [files[int(self._rows[split][row])].as_py() for row in sorted(loader.unreadable)]
 
     def train_dataloader(self) -> ArtefactLoader:
-        """Return the training batches of this rank."""
-        return self.loader("train", self._rank())
+        """Return the training batches of this rank, from the trainer's epoch on."""
+        loader = self.loader("train", self._rank())
+        # Lightning asks for the length of a new loader before it tells it the epoch.
+        loader.plan.set_epoch(0 if self.trainer is None else self.trainer.current_epoch)
+        return loader
 
     def val_dataloader(self) -> ArtefactLoader:
         """Return the validation batches of this rank: every image once, none padded."""

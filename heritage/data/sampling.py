@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple, Protocol
+from typing import Annotated, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from heritage.config.types import Probability
+from heritage.config.types import Count, Probability
 from heritage.errors import ConfigError
 from heritage.taxonomy import nearest
 
@@ -36,7 +36,13 @@ class Draw(NamedTuple):
 
 
 class Sampling(Protocol):
-    """Draws the images of an epoch."""
+    """Draws the images of an epoch.
+
+    Attributes:
+        steady: Whether every epoch shows as many images as the first.
+    """
+
+    steady: ClassVar[bool] = True
 
     def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
         """Draw an epoch.
@@ -51,7 +57,7 @@ class Sampling(Protocol):
 
 
 @dataclass(frozen=True)
-class Natural:
+class Natural(Sampling):
     """Every image once, in a new order each epoch."""
 
     def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
@@ -61,7 +67,7 @@ class Natural:
 
 
 @dataclass(frozen=True)
-class Undersample:
+class Undersample(Sampling):
     """Larger classes are cut down.
 
     Attributes:
@@ -77,7 +83,7 @@ class Undersample:
     def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
         """Draw without replacement up to the limit from each class."""
         counts = np.bincount(targets, minlength=len(classes))
-        limit = math.floor(counts.min() * self.ratio)
+        limit = math.floor(counts.min() * self.ratio + 1e-6)  # 10 · 2.9999999999 are 30 images
         choice = _generator(seed, epoch if self.redraw else 0)
         kept = [choice.permutation(np.flatnonzero(targets == k))[:limit] for k in range(len(classes))]
         rows = _generator(seed, epoch, "order").permutation(np.concatenate(kept))
@@ -85,7 +91,7 @@ class Undersample:
 
 
 @dataclass(frozen=True)
-class Oversample:
+class Oversample(Sampling):
     """Smaller classes are brought up by augmented copies of their images.
 
     Attributes:
@@ -132,7 +138,7 @@ class Oversample:
 
 
 @dataclass(frozen=True)
-class Weighted:
+class Weighted(Sampling):
     """Images are drawn with replacement, classes with probability ∝ count^(1 − power).
 
     Attributes:
@@ -145,13 +151,65 @@ class Weighted:
     def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
         """Draw as many images as there are; those after an image's first showing are copies."""
         counts = np.bincount(targets, minlength=len(classes)).astype(np.float64)
-        share = np.where(counts > 0, counts, 1.0) ** -self.power
-        weights = share[targets]
-        random = _generator(seed, epoch)
-        rows = random.choice(len(targets), size=len(targets), p=weights / weights.sum())
-        copies = np.ones(len(rows), dtype=np.bool_)
-        copies[np.unique(rows, return_index=True)[1]] = False
-        return Draw(rows, copies)
+        chances = np.where(counts > 0, counts, 1.0) ** -self.power
+        return _with_replacement(targets, chances, _generator(seed, epoch))
+
+
+@dataclass(frozen=True)
+class ProgressivelyBalanced(Sampling):
+    """Images are drawn with replacement, at first as they are and at the end all classes alike.
+
+    In epoch t of T a class is drawn with probability (1 − t/T) · natural + (t/T) / K (Kang et al. 2020,
+    equation 3; t counts from 0 to T − 1 and T is taken one smaller, so that the last epoch is balanced).
+
+    Attributes:
+        epochs: T, the epochs over which it changes; later ones are balanced.
+    """
+
+    epochs: Count
+
+    def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
+        """Draw as many images as there are; those after an image's first showing are copies."""
+        counts = np.bincount(targets, minlength=len(classes)).astype(np.float64)
+        progress = 1.0 if self.epochs == 1 else min(1.0, epoch / (self.epochs - 1))
+        present = counts > 0
+        share = (1 - progress) * counts / counts.sum() + progress * present / present.sum()
+        return _with_replacement(targets, share / np.where(present, counts, 1.0), _generator(seed, epoch))
+
+
+@dataclass(frozen=True)
+class ProgressiveUndersample(Sampling):
+    """Larger classes are cut down more and more, or less and less, as the run goes on.
+
+    Attributes:
+        first: The largest class over the smallest in the first epoch, at most.
+        last: The same in the last one; between them the ratio changes by a constant factor an epoch.
+        epochs: Over how many epochs it changes; later ones are like the last.
+    """
+
+    steady: ClassVar[bool] = False
+
+    first: Ratio
+    last: Ratio
+    epochs: Count
+
+    def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
+        """Draw without replacement up to the epoch's limit from each class."""
+        return Undersample(self.ratio(epoch), redraw=True).draw(targets, classes, epoch, seed)
+
+    def ratio(self, epoch: int) -> float:
+        """Return the ratio of an epoch."""
+        progress = 1.0 if self.epochs == 1 else min(1.0, epoch / (self.epochs - 1))
+        return float(self.first * (self.last / self.first) ** progress)
+
+
+def _with_replacement(targets: Rows, chances: npt.NDArray[np.float64], random: np.random.Generator) -> Draw:
+    """Draw as many images as there are, each with its class's chance; repeats are copies."""
+    weights = chances[targets]
+    rows = random.choice(len(targets), size=len(targets), p=weights / weights.sum())
+    copies = np.ones(len(rows), dtype=np.bool_)
+    copies[np.unique(rows, return_index=True)[1]] = False
+    return Draw(rows, copies)
 
 
 def _repeated(members: Rows, wanted: int, random: np.random.Generator) -> Rows:

@@ -7,7 +7,7 @@ import inspect
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 import pytorch_lightning as pl
@@ -22,6 +22,7 @@ from heritage.config.types import Count, Positive
 from heritage.errors import ConfigError
 from heritage.taxonomy import nearest
 from heritage.training.checkpoints import AtomicCheckpointIO
+from heritage.training.last_validation import LastValidation
 from heritage.training.precision import Precision
 
 Limit = Count | Annotated[float, Field(gt=0, le=1)]
@@ -31,6 +32,7 @@ Accelerator = Literal["auto", "cpu", "gpu", "mps"]
 def lightning_trainer(
     max_epochs: Count | None,
     max_steps: Annotated[int, Field(ge=-1)],
+    max_samples: Count | None,
     accelerator: Accelerator,
     devices: Count | Literal["auto"] | list[int],
     num_nodes: Count,
@@ -51,12 +53,15 @@ def lightning_trainer(
     callbacks: list[Callback],
     loggers: list[Logger],
     run_folder: str,
+    steady: bool,
 ) -> pl.Trainer:
     """Build the Trainer.
 
     Args:
         max_epochs: Epochs to train; None trains until ``max_steps``.
         max_steps: Optimiser steps to train at most; -1 is no limit.
+        max_samples: Images to show in all, instead of epochs: runs whose balancing makes epochs longer or
+            shorter are compared fairly at the same number. `stop_after` is told the steps they take.
         accelerator: Where to compute; ``auto`` takes a GPU where there is one.
         devices: How many devices, which ones, or ``auto`` for all GPUs and one CPU process.
         num_nodes: Machines that train together.
@@ -76,6 +81,7 @@ def lightning_trainer(
         callbacks: What is called on the way.
         loggers: Where figures go.
         run_folder: Where Lightning may write.
+        steady: Whether all epochs have as many steps; else the loader is built anew for each.
 
     Raises:
         ConfigError: No such accelerator or strategy here, a number format that the device does not have, or
@@ -89,26 +95,15 @@ def lightning_trainer(
             where="trainer.accelerator=gpu",
             remedy="use trainer=cpu, or look at nvidia-smi",
         )
-    if max_epochs is None and max_steps == -1:
-        raise ConfigError(
-            "the run would never end", where="trainer.max_epochs", remedy="give max_epochs or max_steps"
-        )
+    _refuse_length(max_epochs, max_steps, max_samples)
     on_cpu = device_type(accelerator) == "cpu"
-    if on_cpu and precision == "16-mixed":
-        raise ConfigError(
-            "half precision needs a GPU",
-            where=f"trainer.precision={precision}",
-            remedy="use bf16-mixed or auto",
-        )
-    if on_cpu and isinstance(devices, list):
-        raise ConfigError(
-            "processors are not chosen by number", where=f"trainer.devices={devices}", remedy="give how many"
-        )
+    if on_cpu:
+        _refuse_on_cpu(precision, devices)
     with warnings.catch_warnings(), _in_one_line():
         # It advises to install litmodels and to use srun; neither concerns a run that was started so.
         warnings.filterwarnings("ignore", message=".*srun.*")
         return pl.Trainer(
-            max_epochs=max_epochs if max_epochs is not None else -1,
+            max_epochs=-1 if max_epochs is None or max_samples is not None else max_epochs,
             max_steps=max_steps,
             accelerator=accelerator,
             devices=1 if devices == "auto" and on_cpu else devices,
@@ -125,7 +120,8 @@ def lightning_trainer(
             overfit_batches=overfit_batches,
             fast_dev_run=fast_dev_run,
             detect_anomaly=detect_anomaly,
-            callbacks=callbacks,
+            callbacks=[*callbacks, LastValidation()],
+            reload_dataloaders_every_n_epochs=0 if steady else 1,
             logger=loggers or False,
             enable_progress_bar=any(isinstance(part, ProgressBar) for part in callbacks),
             default_root_dir=run_folder,
@@ -145,7 +141,7 @@ def _in_one_line() -> Iterator[None]:
         raise ConfigError(str(error).partition("\n")[0], where="trainer") from error
 
 
-def optimizer_steps(trainer: pl.Trainer, batches: int) -> int:
+def optimizer_steps(trainer: pl.Trainer, batches: Sequence[int]) -> int:
     """Return how many optimiser steps a run will take.
 
     Lightning's own estimate sets the loaders up before a checkpoint is read, and then forgets to put
@@ -153,17 +149,24 @@ def optimizer_steps(trainer: pl.Trainer, batches: int) -> int:
 
     Args:
         trainer: The trainer, not yet started.
-        batches: Batches of an epoch on each rank.
+        batches: Batches on each rank, for each epoch.
     """
+    steps = sum(math.ceil(_limited(trainer, epoch) / trainer.accumulate_grad_batches) for epoch in batches)
+    return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps
+
+
+def _limited(trainer: pl.Trainer, batches: int) -> int:
     for limit in (trainer.limit_train_batches, getattr(trainer, "overfit_batches", 0)):
         if isinstance(limit, float) and 0 < limit < 1:
             batches = max(1, int(batches * limit))
         elif isinstance(limit, int) and limit > 0:
             batches = min(batches, limit)
-    per_epoch = math.ceil(batches / trainer.accumulate_grad_batches)
-    epochs, steps = trainer.max_epochs or -1, trainer.max_steps
-    wanted = [count for count in (per_epoch * epochs, steps) if count > 0]
-    return min(wanted, default=1)
+    return batches
+
+
+def stop_after(trainer: pl.Trainer, steps: int) -> None:
+    """Let a trainer that counts neither epochs nor steps stop after so many optimiser steps."""
+    trainer.fit_loop.epoch_loop.max_steps = steps
 
 
 def device_type(accelerator: Accelerator) -> str:
@@ -173,6 +176,34 @@ def device_type(accelerator: Accelerator) -> str:
     if accelerator in ("auto", "mps") and torch.backends.mps.is_available():
         return "mps"
     return "cpu"
+
+
+def _refuse_length(max_epochs: int | None, max_steps: int, max_samples: int | None) -> None:
+    if max_epochs is None and max_steps == -1 and max_samples is None:
+        raise ConfigError(
+            "the run would never end",
+            where="trainer.max_epochs",
+            remedy="give max_epochs, max_steps or max_samples",
+        )
+    if max_samples is not None and max_steps != -1:
+        raise ConfigError(
+            "max_samples and max_steps both say where to stop",
+            where="trainer.max_samples",
+            remedy="give one of them",
+        )
+
+
+def _refuse_on_cpu(precision: Precision, devices: int | str | list[int]) -> None:
+    if precision == "16-mixed":
+        raise ConfigError(
+            "half precision needs a GPU",
+            where=f"trainer.precision={precision}",
+            remedy="use bf16-mixed or auto",
+        )
+    if isinstance(devices, list):
+        raise ConfigError(
+            "processors are not chosen by number", where=f"trainer.devices={devices}", remedy="give how many"
+        )
 
 
 def _refuse_unknown(extra: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from heritage.taxonomy import nearest
 Counts = Mapping[str, int]
 Weights = npt.NDArray[np.float64]
 Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 def none(counts: Counts) -> None:
@@ -30,11 +31,28 @@ def inverse(counts: Counts) -> Weights:
     Returns:
         Weights of shape (K,); their mean over images is 1.
     """
-    numbers = np.array(list(counts.values()), dtype=np.float64)
-    if (numbers == 0).any():
-        empty = [name for name, count in counts.items() if not count]
-        raise ConfigError(f"no image of {', '.join(empty)} to weigh", where="balance.weighting")
+    numbers = _numbers(counts)
     weights: Weights = numbers.sum() / (len(numbers) * numbers)
+    return weights
+
+
+def effective_number(counts: Counts, *, beta: Beta) -> Weights:
+    """Weight each class by 1 / E_n, E_n = (1 − β^n) / (1 − β): its effective number of images.
+
+    The more images a class has, the less another one adds (Cui et al. 2019, equation 2 and section 3.3).
+    β = 0 weighs all classes alike, β → 1 inversely to their counts.
+
+    Args:
+        counts: Images of each of the K classes that an epoch shows.
+        beta: β; the paper tries 0.9, 0.99, 0.999 and 0.9999.
+
+    Returns:
+        Weights of shape (K,) that sum to K.
+    """
+    numbers = _numbers(counts)
+    # 1 − β^n without cancellation where β^n is close to 1
+    effective = -np.expm1(numbers * np.log(beta)) / (1 - beta) if beta > 0 else np.ones_like(numbers)
+    weights: Weights = len(numbers) * (1 / effective) / (1 / effective).sum()
     return weights
 
 
@@ -46,6 +64,12 @@ def by_hand(counts: Counts, *, weights: dict[str, Weight]) -> Weights:
     """
     _require_known(weights, list(counts))
     return np.array([weights.get(name, 1.0) for name in counts], dtype=np.float64)
+
+
+def _numbers(counts: Counts) -> npt.NDArray[np.float64]:
+    if empty := [name for name, count in counts.items() if not count]:
+        raise ConfigError(f"no image of {', '.join(empty)} to weigh", where="balance.weighting")
+    return np.array(list(counts.values()), dtype=np.float64)
 
 
 def _require_known(weights: Mapping[str, float], classes: Sequence[str]) -> None:

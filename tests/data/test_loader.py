@@ -12,7 +12,15 @@ from heritage.data.augment import Augmentation
 from heritage.data.dataset import ArtefactDataset, ImageFiles
 from heritage.data.loader import ArtefactLoader, EpochPlan, Rank
 from heritage.data.readers import class_folders
-from heritage.data.sampling import Natural, Oversample, Sampling, Undersample, Weighted
+from heritage.data.sampling import (
+    Natural,
+    Oversample,
+    ProgressivelyBalanced,
+    ProgressiveUndersample,
+    Sampling,
+    Undersample,
+    Weighted,
+)
 from heritage.errors import DataError
 from heritage.manifest import Manifest
 from heritage.picture import encode_jpeg
@@ -22,7 +30,8 @@ BUSY = Augmentation(
     crop_scale=[0.3, 1.0], crop_ratio=[0.7, 1.4], flip=0.5, rotate=10, zoom=0.1, shear=3, distort=0.1,
     brightness=0.2, contrast=0.2, saturation=0.2, hue=0.02, grey=0.2, blur=0.2, rand_ops=1, rand_magnitude=5,
 )  # fmt: skip
-SAMPLINGS = [Natural(), Undersample(1.0, redraw=True), Oversample("largest", None), Weighted(1.0)]
+SAMPLINGS = [Natural(), Undersample(1.0, redraw=True), Oversample("largest", None), Weighted(1.0),
+             ProgressivelyBalanced(3), ProgressiveUndersample(3.0, 1.0, 3)]  # fmt: skip
 
 
 def loader(
@@ -70,6 +79,29 @@ def test_every_image_counts_once_on_any_number_of_ranks(
     assert max(sizes) <= batch_size
     seeds = [plan.seed for part in batches for plan in part]
     assert len(set(seeds)) == len(seeds), "no two batches may share an augmentation stream"
+
+
+@pytest.mark.parametrize("sampling", SAMPLINGS, ids=lambda s: type(s).__name__)
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("images", [1, 76, 77, 78, 200, 1000])
+def test_steps_to_show_a_number_of_images(sampling: Sampling, ranks: int, images: int) -> None:
+    targets = np.repeat([0, 1, 2], [40, 25, 12])
+    plans = [
+        EpochPlan(targets, ("a", "b", "c"), sampling, batch_size=9, seed=1, rank=Rank(k, ranks))
+        for k in range(ranks)
+    ]
+    steps: list[int] = []  # by walking through the epochs
+    shown = 0
+    while shown < images:
+        for plan in plans:
+            plan.set_epoch(len(steps))
+        steps.append(0)
+        for parts in zip(*plans, strict=True):
+            steps[-1] += 1
+            shown += sum(len(part.rows) for part in parts)
+            if shown >= images:
+                break
+    assert plans[0].steps_to_show(images) == steps
 
 
 def test_batches_are_uint8_and_belong_to_their_rows(manifest: Manifest) -> None:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from heritage.data.sampling import Natural, Oversample, Sampling, Undersample, Weighted
+from heritage.data.sampling import (
+    Natural,
+    Oversample,
+    ProgressivelyBalanced,
+    ProgressiveUndersample,
+    Sampling,
+    Undersample,
+    Weighted,
+)
 from heritage.errors import ConfigError
 
 CLASSES = ("a", "b", "c")
@@ -41,9 +49,34 @@ def test_weighted_draws_classes_by_the_power() -> None:
         assert total / total.sum() == pytest.approx(share / share.sum(), abs=0.012)
 
 
+def test_progressive_balancing_goes_from_natural_to_alike() -> None:
+    for epoch, progress in ((0, 0.0), (2, 0.5), (4, 1.0), (9, 1.0)):
+        draws = [counts(ProgressivelyBalanced(epochs=5), epoch, seed) for seed in range(200)]
+        total = np.sum(draws, axis=0)
+        share = (1 - progress) * np.array([80, 30, 10]) / 120 + progress / 3
+        assert total / total.sum() == pytest.approx(share, abs=0.012)
+
+
+def test_progressive_undersampling_tightens_and_loosens() -> None:
+    tighter = ProgressiveUndersample(first=4.0, last=1.0, epochs=3)
+    assert [counts(tighter, epoch) for epoch in (0, 1, 2, 7)] == [
+        [40, 30, 10], [20, 20, 10], [10, 10, 10], [10, 10, 10],
+    ]  # fmt: skip
+    looser = ProgressiveUndersample(first=1.0, last=8.0, epochs=4)
+    assert [sum(counts(looser, epoch)) for epoch in range(4)] == [30, 50, 80, 120]
+    assert not tighter.steady
+
+
 @pytest.mark.parametrize(
     "sampling",
-    [Natural(), Undersample(1.0, redraw=True), Oversample("largest", None), Weighted(1.0)],
+    [
+        Natural(),
+        Undersample(1.0, redraw=True),
+        Oversample("largest", None),
+        Weighted(1.0),
+        ProgressivelyBalanced(5),
+        ProgressiveUndersample(3.0, 1.0, 5),
+    ],
     ids=lambda s: type(s).__name__,
 )
 def test_epochs_differ_and_repeat_by_seed(sampling: Sampling) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
 from heritage.errors import ConfigError
 from heritage.taxonomy import CLASSES
-from heritage.training.weighting import by_hand, inverse
+from heritage.training.weighting import by_hand, effective_number, inverse
 
 THESIS_COUNTS = dict(zip(CLASSES, (31657, 37306, 48804, 13245, 5917, 23970), strict=True))
 THESIS_WEIGHTS = (
@@ -28,9 +31,26 @@ def test_inverse_is_scikit_learns_balanced() -> None:
     assert inverse(counts) == pytest.approx(expected, abs=1e-12)
 
 
-def test_a_class_without_images_cannot_be_weighed() -> None:
+def test_effective_number_is_its_equation() -> None:
+    # Cui et al. 2019: E_n = 1 + β + … + β^(n−1)
+    counts = {"a": 4, "b": 37, "c": 900}
+    for beta in (0.9, 0.999):
+        effective = np.array([sum(beta**k for k in range(n)) for n in counts.values()])
+        expected = 3 * (1 / effective) / (1 / effective).sum()
+        assert effective_number(counts, beta=beta) == pytest.approx(expected, rel=1e-9)
+
+
+def test_effective_number_lies_between_alike_and_inverse() -> None:
+    assert effective_number(THESIS_COUNTS, beta=0.0) == pytest.approx(np.ones(6))
+    extreme = effective_number(THESIS_COUNTS, beta=1 - 1e-9)
+    expected = inverse(THESIS_COUNTS)
+    assert extreme == pytest.approx(6 * expected / expected.sum(), rel=1e-3)
+
+
+@pytest.mark.parametrize("weigh", [inverse, partial(effective_number, beta=0.99)])
+def test_a_class_without_images_cannot_be_weighed(weigh: Callable[[dict[str, int]], object]) -> None:
     with pytest.raises(ConfigError, match="no image of b"):
-        inverse({"a": 3, "b": 0})
+        weigh({"a": 3, "b": 0})
 
 
 def test_weights_by_hand() -> None:

@@ -1,0 +1,78 @@
+"""How long a run is when epochs change their length, or images are counted instead of epochs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from heritage.training.history import read_history
+from tests.conftest import Command
+
+
+def images_seen(folder: Path) -> int:
+    return int((folder / "report.md").read_text().split(" images seen")[0].split()[-1].replace(",", ""))
+
+
+def shown(folder: Path) -> int:
+    counts: dict[str, int] = json.loads((folder / "data.json").read_text())["counts"]["shown"]
+    return sum(counts.values())
+
+
+@pytest.mark.parametrize("balance", ["none", "undersample", "oversample", "ldam_drw", "progressive"])
+def test_runs_stop_at_the_same_number_of_images(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path, balance: str
+) -> None:
+    folder = tmp_path / "run"
+    done = heritage("train", *tiny, f"balance={balance}", "trainer.max_samples=150", "data.batch_size=8",
+                    f"hydra.run.dir={folder}")  # fmt: skip
+    assert done.code == 0, done.err
+    assert 150 <= images_seen(folder) < 150 + 8
+    history = read_history(folder / "history.csv")
+    assert len(history) == -(-150 // shown(folder)), "the last epoch is validated though it is cut short"
+    assert all("val/macro_f1" in row for row in history)
+    assert history[-1]["lr"] < 0.2 * max(row["lr"] for row in history), "the schedule ends with the run"
+
+
+def test_epochs_may_change_their_length(heritage: Command, tiny: tuple[str, ...], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    words = ("balance/sampling=undersample_progressive", "balance.sampling.first=3", "trainer.max_epochs=3",
+             "data.batch_size=8", f"hydra.run.dir={folder}")  # fmt: skip
+    done = heritage("train", *tiny, *words)
+    assert done.code == 0, done.err
+    counts = json.loads((folder / "data.json").read_text())["counts"]["train"].values()
+    smallest = min(counts)
+    limits = [int(smallest * ratio + 1e-6) for ratio in (3, 3**0.5, 1)]
+    epochs = [sum(min(count, limit) for count in counts) for limit in limits]
+    assert len(set(epochs)) == 3
+    assert images_seen(folder) == sum(epochs)
+    steps = [row["step"] for row in read_history(folder / "history.csv")]
+    assert steps == [sum(-(-n // 8) for n in epochs[: k + 1]) for k in range(3)]
+
+
+def test_a_run_shorter_than_an_epoch_is_validated(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    done = heritage("train", *tiny, "trainer.max_steps=2", f"hydra.run.dir={folder}")
+    assert done.code == 0, done.err
+    assert (folder / "checkpoints" / "best.ckpt").is_file()
+    assert read_history(folder / "history.csv")[0]["step"] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("trainer.max_samples=0",), "trainer.max_samples=0"),
+        (("trainer.max_samples=100", "trainer.max_steps=5"), "both say where to stop"),
+        (("balance/schedule=deferred",), "no class weights to defer"),
+    ],
+)
+def test_budgets_that_make_no_sense(
+    heritage: Command, tiny: tuple[str, ...], words: tuple[str, ...], expected: str
+) -> None:
+    done = heritage("train", *tiny, *words)
+    assert done.code == 2
+    assert expected in done.err
+    assert len(done.err.strip().splitlines()) == 1

@@ -1,0 +1,78 @@
+"""When class weights act."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from torch.utils.data import DataLoader
+
+from heritage.errors import ConfigError
+from heritage.training.deferral import DeferredWeighting
+from heritage.training.losses import CrossEntropy
+
+COUNTS = {"a": 30, "b": 10}
+
+
+class Tiny(pl.LightningModule):
+    """A line through numbers, with a loss whose weights can be deferred."""
+
+    def __init__(self, weights: np.ndarray | None, total_steps: int) -> None:
+        super().__init__()
+        self.net = torch.nn.Linear(1, 2)
+        self.criterion = CrossEntropy(0.0, counts=COUNTS, weights=weights)
+        self.total_steps = total_steps
+
+    def training_step(self, batch: torch.Tensor, batch_idx: int) -> torch.Tensor:
+        loss: torch.Tensor = self.criterion(self.net(batch), torch.zeros(len(batch), dtype=torch.int64))
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.net.parameters(), lr=0.1)
+
+
+class Notes(Callback):
+    """Notes for each step whether weights act."""
+
+    def __init__(self) -> None:
+        self.weighted: list[bool] = []
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object) -> None:
+        assert isinstance(pl_module, Tiny)
+        self.weighted.append(pl_module.criterion.weighted)
+
+
+def fit(weights: np.ndarray | None, start: float, tmp_path: Path) -> list[bool]:
+    notes = Notes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Lightning advises more workers for four numbers, and srun
+        trainer = pl.Trainer(
+            max_epochs=5, accelerator="cpu", logger=False, enable_checkpointing=False,
+            enable_progress_bar=False, enable_model_summary=False, default_root_dir=tmp_path,
+            callbacks=[DeferredWeighting(start), notes],
+        )  # fmt: skip
+        trainer.fit(Tiny(weights, 10), DataLoader(torch.randn(4, 1), batch_size=2))  # type: ignore[arg-type]
+    return notes.weighted
+
+
+def test_weights_act_from_their_epoch_on(tmp_path: Path) -> None:
+    assert fit(np.array([1.0, 3.0]), 0.8, tmp_path) == [False] * 8 + [True] * 2
+    assert fit(np.array([1.0, 3.0]), 0.5, tmp_path) == [False] * 6 + [True] * 4
+
+
+def test_nothing_to_defer_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no class weights to defer"):
+        fit(None, 0.8, tmp_path)
+
+
+def test_switched_off_weights_change_nothing() -> None:
+    logits, targets = torch.randn(8, 2), torch.arange(8) % 2
+    loss = CrossEntropy(0.1, counts=COUNTS, weights=np.array([1.0, 3.0]))
+    loss.weighted = False
+    plain = CrossEntropy(0.1, counts=COUNTS, weights=None)
+    assert loss(logits, targets).item() == plain(logits, targets).item()
