@@ -87,7 +87,7 @@ def test_focal_is_its_equation() -> None:
 
 def test_focal_has_a_slope_where_an_image_is_certain() -> None:
     logits = torch.tensor([[80.0, 0.0, 0.0, 0.0, 0.0, 0.0]], requires_grad=True)
-    Focal(0.5, 0.0, counts=COUNTS, weights=None)(logits, torch.tensor([0])).backward()  # type: ignore[no-untyped-call]
+    Focal(0.5, 0.0, counts=COUNTS, weights=None)(logits, torch.tensor([0])).backward()
     assert logits.grad is not None
     assert torch.isfinite(logits.grad).all()
 
