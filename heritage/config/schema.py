@@ -100,6 +100,18 @@ class CurateConfig:
 
 
 @dataclass
+class EvaluateConfig:
+    """`heritage.evaluate`."""
+
+    paths: PathsConfig = MISSING
+    ckpt: str = MISSING
+    data: Any = MISSING
+    split: str = MISSING
+    device: str = MISSING
+    report: Any = MISSING
+
+
+@dataclass
 class WeightsConfig:
     """`heritage.weights`."""
 
@@ -111,6 +123,7 @@ SCHEMAS: dict[str, type] = {
     "collect": CollectConfig,
     "curate": CurateConfig,
     "train": TrainConfig,
+    "evaluate": EvaluateConfig,
     "weights": WeightsConfig,
 }
 
