@@ -133,6 +133,7 @@ def _map(
 def _again(
     model: nn.Module, what: str, trained: Trained, testbed: Testbed, split: str, device: torch.device
 ) -> Answers:
+    model.eval()  # `ask` leaves a model in the mode that it found, and this one holds the network
     loader = testbed.data.plain_loader(split)
     with Progress(what, len(testbed.data.rows(split))) as progress:
         return ask(model, loader, device, precision=trained.precision(device), progress=progress.advance)

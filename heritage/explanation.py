@@ -142,7 +142,7 @@ class _Gallery:
         """Write overlays, page and record."""
         pictures = Thumbnails(self._manifest)
         sections = [
-            {"name": name, "note": note,
+            {"name": name, "note": note, "mistake": name not in self._manifest.classes,
              "shown": [self._figure(row, methods, pictures, folder) for row in rows]}
             for name, note, rows in self._chosen()
         ]  # fmt: skip

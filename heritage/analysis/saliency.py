@@ -25,6 +25,7 @@ Method = Literal["auto", "gradcam", "attention", "rollout", "integrated_gradient
 
 _LEAST_CELLS = 7  # a side of the map that Grad-CAM is taken from
 _STEPS = 24  # of integrated gradients
+_NEIGHBOURHOOD = 32  # integrated gradients are smoothed over two 32nds of a side
 _WINDOWS = 8  # a side that occlusion hides one after the other
 _BATCH = 64  # images that occlusion asks about at once
 
@@ -127,7 +128,11 @@ def _integrated_gradients(net: nn.Module, inputs: Tensor, targets: Tensor) -> Te
         part = (inputs * ((step + 0.5) / _STEPS)).detach().requires_grad_(True)
         chosen = net(part).gather(1, targets[:, None]).sum()
         total += torch.autograd.grad(chosen, part)[0]
-    return (total * inputs / _STEPS).sum(dim=1).abs()
+    maps = (total * inputs / _STEPS).sum(dim=1).abs()
+    # single pixels are noise to the eye: each gets the mean of its neighbourhood
+    window = 2 * (maps.shape[-1] // _NEIGHBOURHOOD) + 1
+    padding = window // 2
+    return functional.avg_pool2d(maps[:, None], window, 1, padding, count_include_pad=False)[:, 0]
 
 
 def _occlusion(net: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:

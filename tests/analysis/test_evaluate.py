@@ -74,6 +74,8 @@ def test_files_for_people_and_for_other_commands(heritage: Command, run: Path, t
     out = tmp_path / "out"
     done = heritage("evaluate", f"ckpt={run}", f"hydra.run.dir={out}", "report.resamples=20")
     assert done.code == 0, done.err
+    assert {"museum", "background"} <= set(json.loads((out / "metrics.json").read_text())["audits"])
+    assert (out / "map.png").is_file()
     page, text = (out / "report.html").read_text(), (out / "report.md").read_text()
     assert 'src="http' not in page, "the page is not self-contained"
     assert "mistaken for" in text

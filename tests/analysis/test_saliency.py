@@ -93,7 +93,9 @@ def test_every_method_on_the_networks_it_is_for(name: str, method: Method) -> No
         maps = saliency(model, images, targets, method)
     assert maps.shape == (2, SIZE, SIZE)
     assert maps.min() >= 0
-    torch.testing.assert_close(maps.amax(dim=(1, 2)), torch.ones(2))
+    highest = maps.amax(dim=(1, 2))
+    assert ((highest == 0) | ((highest - 1).abs() < 1e-5)).all()  # nothing may speak for a class
+    assert highest.max() > 0
     one = saliency(model, images[1:], targets[1:], method)
     torch.testing.assert_close(maps[1:], one, atol=2e-3, rtol=0)  # a map is of its picture alone
     assert all(parameter.grad is None for parameter in model.parameters())
@@ -166,7 +168,7 @@ def test_shuffled_weights_are_the_same_numbers_in_another_order() -> None:
 def test_an_overlay_keeps_the_picture_where_nothing_speaks() -> None:
     picture = torch.full((8, 8, 3), 100, dtype=torch.uint8).numpy()
     seen = torch.zeros(8, 8).numpy()
-    seen[2, 2] = 1
+    seen[2, 2:6] = 1
     drawn = overlay(picture, seen).astype(int)
     assert abs(drawn[2, 2] - drawn[5, 5]).sum() > 100
     assert (drawn[5, 5] == drawn[7, 0]).all()
