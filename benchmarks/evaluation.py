@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 
@@ -42,8 +43,8 @@ def pictures(folder: Path, count: int, size: int) -> Manifest:
     (folder / "images").mkdir(parents=True)
     columns: dict[str, list[str]] = {"file": [], "class": [], "group_id": []}
     for number in range(count):
-        coarse = random.integers(0, 256, (size // 4, size // 4, 3), dtype=np.uint8)
-        soft = np.repeat(np.repeat(coarse, 4, axis=0), 4, axis=1)
+        coarse = random.integers(0, 256, (size // 6, size // 6, 3), dtype=np.uint8)
+        soft = np.asarray(cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC))
         name = f"images/{number:05d}.jpg"
         (folder / name).write_bytes(encode_jpeg(soft, quality=85))
         columns["file"].append(name)
@@ -98,7 +99,7 @@ def resampling() -> None:
 def page(folder: Path, count: int = 12_000) -> None:
     """Write a report with 5,000 thumbnails and print its size."""
     random = np.random.default_rng(0)
-    manifest = pictures(folder / "set", count, 104)
+    manifest = pictures(folder / "set", count, 96)
     logits = random.normal(size=(count, len(CLASSES))).astype(np.float32)
     settings = Settings(resamples=100, wished_precision=0.9, slices=[], each=500, pictures=5000, suspects=120,
                         seed=0)  # fmt: skip

@@ -170,7 +170,7 @@ class Comparison:
         for run in runs:
             ours = self.match(run)
             label = run.balance if table == "B.1" else run.optimizer
-            for name in (*run.rows, "accuracy"):
+            for name in (*(row for row in run.rows if row not in AVERAGES), "accuracy", *AVERAGES):
                 cells = [f"{label}: {name.replace('_avg', ' average')}"]
                 for measure in _MEASURES:
                     cells += self._beside(run, ours, name, measure)

@@ -129,6 +129,8 @@ def test_wrong_input_ends_in_one_line(heritage: Command, run: Path, tree: Path, 
     other = write_tree(tmp_path / "other", {name: count + 1 for name, count in COUNTS.items()})
     assert "fingerprint" in line(f"ckpt={run}", f"data.root={other}")
     assert "no such folder" in line(f"ckpt={run}", f"data.root={tmp_path / 'moved'}")
+    whole = ("data=class_folders", f"data.root={tree}", "data/split=whole")
+    assert "no image in the val split" in line(f"ckpt={run}", *whole, "split=val")
     assert "no device" in line(f"ckpt={run}", "device=tpux")
 
     state = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
