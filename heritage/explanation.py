@@ -83,12 +83,10 @@ def explain(cfg: DictConfig, console: Console) -> Path:
     answers = asked(trained, testbed, testbed.split, device)
     manifest = testbed.manifest(testbed.split).take(answers.rows)
     gallery = _Gallery(trained, testbed, answers, manifest, device, settings)
-    with Progress("maps", len(methods)) as progress:
-        found = []
-        for method in methods:
-            found.append(gallery.score(method))
-            progress.advance(1)
-            console.print(_verdict(found[-1]), highlight=False, soft_wrap=True)
+    found = []
+    for method in methods:
+        found.append(gallery.score(method))
+        console.print(_verdict(found[-1]), highlight=False, soft_wrap=True)
     page = gallery.write(folder, methods, found)
     console.print(f"explanation: {page}", highlight=False, soft_wrap=True)
     return page
@@ -141,11 +139,14 @@ class _Gallery:
     def write(self, folder: Path, methods: list[Method], found: list[Faithfulness]) -> Path:
         """Write overlays, page and record."""
         pictures = Thumbnails(self._manifest)
-        sections = [
-            {"name": name, "note": note, "mistake": name not in self._manifest.classes,
-             "shown": [self._figure(row, methods, pictures, folder) for row in rows]}
-            for name, note, rows in self._chosen()
-        ]  # fmt: skip
+        chosen = self._chosen()
+        sections = []
+        with Progress("pictures", sum(len(rows) for _, _, rows in chosen)) as progress:
+            for name, note, rows in chosen:
+                shown = [self._figure(row, methods, pictures, folder) for row in rows]
+                mistake = name not in self._manifest.classes
+                sections.append({"name": name, "note": note, "mistake": mistake, "shown": shown})
+                progress.advance(len(rows))
         labels = {one.method: one.label for one in found}
         record = {
             one.method: {key: value for key, value in asdict(one).items() if key != "gain"}
