@@ -14,6 +14,8 @@ import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -44,7 +46,7 @@ def pictures(folder: Path, count: int, size: int) -> Manifest:
     columns: dict[str, list[str]] = {"file": [], "class": [], "group_id": []}
     for number in range(count):
         coarse = random.integers(0, 256, (size // 6, size // 6, 3), dtype=np.uint8)
-        soft = np.asarray(cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC))
+        soft = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
         name = f"images/{number:05d}.jpg"
         (folder / name).write_bytes(encode_jpeg(soft, quality=85))
         columns["file"].append(name)
@@ -65,7 +67,10 @@ def loop(rounds: int, count: int = 1024, size: int = 96) -> None:
                                   interpolation="bilinear")  # fmt: skip
         plan = EpochPlan(manifest.targets, CLASSES, None, batch_size=64, seed=0)
         loader = ArtefactLoader(dataset, plan, num_workers=0)
-        ways = {"bare": lambda: bare(model, loader), "ask": lambda: ask(model, loader, torch.device("cpu"))}
+        ways: dict[str, Callable[[], object]] = {
+            "bare": partial(bare, model, loader),
+            "ask": partial(ask, model, loader, torch.device("cpu")),
+        }
         seconds: dict[str, list[float]] = {way: [] for way in ways}
         for number in range(rounds + 1):
             # in turns, and each first in every other round: what the machine does besides falls on both
