@@ -31,6 +31,9 @@ COMMANDS: dict[str, str] = {
     "collect": "museum → raw images with licences and a ledger",
     "curate": "raw photographs → clean, split data set with a report",
     "train": "data set → checkpoint and test report",
+    "evaluate": "checkpoint × data set → scores with intervals, calibration, mistakes, audits",
+    "compare": "many runs → tables, paired tests and figures, the thesis's beside ours",
+    "explain": "checkpoint × images → saliency maps, held against random ones",
     "weights": "model name → pretrained weights in the cache, for machines without network",
 }
 """Each verb and what it turns into what, in the order in which the data flows."""

@@ -28,6 +28,11 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "serving",
         "trained",
+        "testbed",
+        "auditing",
+        "evaluation",
+        "explanation",
+        "neighbours",
         "record",
         "resume",
         "preview",

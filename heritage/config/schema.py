@@ -101,6 +101,40 @@ class CurateConfig:
 
 
 @dataclass
+class EvaluateConfig:
+    """`heritage.evaluate`."""
+
+    paths: PathsConfig = MISSING
+    ckpt: str = MISSING
+    data: Any = MISSING
+    split: str = MISSING
+    device: str = MISSING
+    report: Any = MISSING
+    audits: Any = MISSING
+
+
+@dataclass
+class CompareConfig:
+    """`heritage.compare`."""
+
+    paths: PathsConfig = MISSING
+    runs: Any = MISSING
+    intervals: Any = MISSING
+
+
+@dataclass
+class ExplainConfig:
+    """`heritage.explain`."""
+
+    paths: PathsConfig = MISSING
+    ckpt: str = MISSING
+    data: Any = MISSING
+    split: str = MISSING
+    device: str = MISSING
+    explain: Any = MISSING
+
+
+@dataclass
 class WeightsConfig:
     """`heritage.weights`."""
 
@@ -113,6 +147,9 @@ SCHEMAS: dict[str, type] = {
     "collect": CollectConfig,
     "curate": CurateConfig,
     "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+    "compare": CompareConfig,
+    "explain": ExplainConfig,
     "weights": WeightsConfig,
 }
 
