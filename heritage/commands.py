@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "collect": "museum → raw images with licences and a ledger",
     "curate": "raw photographs → clean, split data set with a report",
     "train": "data set → checkpoint and test report",
+    "predict": "checkpoint × photographs → a table of answers",
     "weights": "model name → pretrained weights in the cache, for machines without network",
 }
 """Each verb and what it turns into what, in the order in which the data flows."""

@@ -100,6 +100,26 @@ class CurateConfig:
 
 
 @dataclass
+class PredictConfig:
+    """`heritage.predict`."""
+
+    paths: PathsConfig = MISSING
+    ckpt: str = MISSING
+    input: Any = MISSING
+    column: str = MISSING
+    out: Any = MISSING
+    folder: str = MISSING
+    overwrite: bool = MISSING
+    top_k: int = MISSING
+    threshold: Any = MISSING
+    embeddings: bool = MISSING
+    tta: str = MISSING
+    batch_size: int = MISSING
+    num_workers: Any = MISSING
+    device: str = MISSING
+
+
+@dataclass
 class WeightsConfig:
     """`heritage.weights`."""
 
@@ -111,6 +131,7 @@ SCHEMAS: dict[str, type] = {
     "collect": CollectConfig,
     "curate": CurateConfig,
     "train": TrainConfig,
+    "predict": PredictConfig,
     "weights": WeightsConfig,
 }
 

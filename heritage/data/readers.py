@@ -66,7 +66,7 @@ def class_folders(root: Path, classes: Sequence[str]) -> Manifest:
     labels: list[str] = []
     sizes: list[int] = []
     for name in folders:
-        for path, size in _pictures(root / name):
+        for path, size in pictures_below(root / name):
             files.append(path.relative_to(root).as_posix())
             labels.append(name)
             sizes.append(size)
@@ -95,7 +95,7 @@ def table(
     path = root / table
     if not path.is_file():
         raise DatasetNotFoundError(f"no table {table}", where=root, remedy="name it in data.reader.table")
-    found = _read_table(path)
+    found = read_table(path)
     named = _rename(found, columns, path)
     if "file" not in named:
         raise ManifestError(
@@ -146,7 +146,7 @@ def missing_files(data: Manifest) -> list[str]:
         path.relative_to(data.root).as_posix()
         for folder in {data.root / Path(name).parent for name in data.column("file")}
         if folder.is_dir()
-        for path, _ in _pictures(folder, deep=False)
+        for path, _ in pictures_below(folder, deep=False)
     }
     return [name for name in data.column("file") if name not in known]
 
@@ -164,24 +164,30 @@ def _likely_reader(root: Path) -> str:
     return "data=class_folders"
 
 
-def _pictures(folder: Path, *, deep: bool = True) -> Iterator[tuple[Path, int]]:
+def pictures_below(folder: Path, *, deep: bool = True) -> Iterator[tuple[Path, int]]:
+    """Yield the pictures of a folder with their sizes in bytes, sorted; hidden ones are passed over."""
     for entry in sorted(os.scandir(folder), key=lambda found: found.name):
         if entry.name[0] == ".":
             continue
         if entry.is_dir():
             if deep:
-                yield from _pictures(Path(entry.path))
+                yield from pictures_below(Path(entry.path))
         elif Path(entry.name).suffix.lower() in IMAGE_SUFFIXES:
             yield Path(entry.path), entry.stat().st_size
 
 
 def _sizes(folder: Path, prefix: str) -> Iterator[tuple[str, int]]:
     if folder.is_dir():
-        for path, size in _pictures(folder):
+        for path, size in pictures_below(folder):
             yield prefix + path.relative_to(folder).as_posix(), size
 
 
-def _read_table(path: Path) -> pa.Table:
+def read_table(path: Path) -> pa.Table:
+    """Read a CSV, all columns as text, or a Parquet file.
+
+    Raises:
+        ManifestError: It is no such table.
+    """
     try:
         if path.suffix.lower() == ".parquet":
             return pq.read_table(path)

@@ -32,6 +32,7 @@ NEEDED = {
     "raw/table": ["raw.root=/raw"],
     "raw/met_ceramics": ["raw.root=/raw"],
     "raw/rebuild": ["raw.root=/raw", "raw.dataset=/old"],
+    "predict": ["ckpt=/run", "input=/photographs"],
     "model/timm": ["model.name=resnet10t.c3_in1k"],
 }
 """What a user must add, since no default makes sense."""
@@ -55,7 +56,7 @@ def selection(path: Path) -> tuple[str, list[str]]:
     """Return the command and the overrides that choose a file."""
     name = path.relative_to(ROOT).with_suffix("").as_posix()
     if "/" not in name:
-        return name, []
+        return name, NEEDED.get(name, [])
     group, option = name.rsplit("/", 1)
     for verb in COMMANDS:
         for key in choices(verb):
@@ -72,7 +73,7 @@ def test_file_composes_and_validates(path: Path, monkeypatch: pytest.MonkeyPatch
         return
     verb, overrides = selection(path)
     cfg = composed(verb, overrides)
-    if overrides:
+    if path.parent != ROOT:
         key, option = overrides[0].lstrip("+").split("=")
         assert cfg.hydra.runtime.choices[key] == option
     monkeypatch.setattr(HydraConfig.instance(), "cfg", cfg)  # what ${hydra:…} is resolved from
