@@ -1,0 +1,98 @@
+"""Calibration against scikit-learn and torchmetrics, and the file that other commands read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import brier_score_loss
+from torchmetrics.functional.classification import multiclass_calibration_error
+
+from heritage.analysis.calibration import (
+    CALIBRATION_FILE,
+    brier_score,
+    calibrate,
+    calibration_error,
+    confidences,
+    fit_temperature,
+    read_calibration,
+    risk_coverage,
+    softmax,
+    threshold_for,
+    write_calibration,
+)
+from heritage.errors import CheckpointError
+
+TRUE_TEMPERATURE = 2.5
+
+
+@pytest.fixture(scope="module")
+def answers() -> tuple[np.ndarray, np.ndarray]:
+    """Logits that are 2.5 times too large for the targets drawn from them."""
+    random = np.random.default_rng(0)
+    honest = random.normal(0, 2, (20_000, 6))
+    shares = softmax(honest)
+    targets = (shares.cumsum(axis=1) > random.random((20_000, 1))).argmax(axis=1)
+    return (honest * TRUE_TEMPERATURE).astype(np.float32), targets
+
+
+def test_the_temperature_that_was_put_in_is_found(answers: tuple[np.ndarray, np.ndarray]) -> None:
+    logits, targets = answers
+    assert fit_temperature(logits, targets) == pytest.approx(TRUE_TEMPERATURE, rel=0.03)
+    found = calibrate(logits, targets, wished_precision=0.9, split="val", fingerprint="f")
+    assert found.ece_after < 0.01 < 0.1 < found.ece_before
+
+
+def test_figures_agree_with_independent_ones(answers: tuple[np.ndarray, np.ndarray]) -> None:
+    logits, targets = answers
+    probabilities = softmax(logits)
+    np.testing.assert_allclose(
+        probabilities, torch.from_numpy(logits).double().softmax(dim=1).numpy(), atol=1e-12
+    )
+    theirs = multiclass_calibration_error(
+        torch.from_numpy(probabilities), torch.from_numpy(targets), num_classes=6, n_bins=15, norm="l1"
+    )
+    assert calibration_error(probabilities, targets) == pytest.approx(float(theirs), abs=1e-6)
+    expected = brier_score_loss(targets, probabilities, labels=range(6), scale_by_half=False)
+    assert brier_score(probabilities, targets) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_threshold_keeps_its_promise_where_it_was_fitted(answers: tuple[np.ndarray, np.ndarray]) -> None:
+    logits, targets = answers
+    confidence, correct = confidences(softmax(logits, TRUE_TEMPERATURE), targets)
+    threshold = threshold_for(confidence, correct, 0.9)
+    assert threshold is not None
+    given = confidence >= threshold
+    assert correct[given].mean() >= 0.9
+    lower = confidence >= np.sort(confidence)[-(given.sum() + 200)]
+    assert correct[lower].mean() < 0.9
+    wrong_at_the_top = np.append(confidence, 1.0), np.append(correct, np.zeros(1, bool))
+    assert threshold_for(*wrong_at_the_top, 1.0) is None
+    assert threshold_for(np.ones(5), np.zeros(5, bool), 0.5) is None
+
+
+def test_answers_of_one_confidence_stand_or_fall_together() -> None:
+    curve = risk_coverage(np.array([0.9, 0.9, 0.5, 0.5]), np.array([True, False, True, True]))
+    assert curve.threshold.tolist() == [0.9, 0.5]
+    assert curve.coverage.tolist() == [0.5, 1.0]
+    assert curve.precision.tolist() == [0.5, 0.75]
+
+
+def test_the_file_comes_back_as_it_was_written(
+    answers: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    logits, targets = answers
+    assert read_calibration(tmp_path) is None
+    found = calibrate(logits, targets, wished_precision=0.95, split="val", fingerprint="abc")
+    write_calibration(found, tmp_path)
+    assert read_calibration(tmp_path) == found
+    stored = json.loads((tmp_path / CALIBRATION_FILE).read_text())
+    assert stored["fitted_on"] == {"split": "val", "images": 20_000, "fingerprint": "abc"}
+    np.testing.assert_allclose(found.apply(logits), softmax(logits, found.temperature))
+    for damaged in ("{", "{}", json.dumps(stored | {"temperature": 0})):
+        (tmp_path / CALIBRATION_FILE).write_text(damaged)
+        with pytest.raises(CheckpointError, match="heritage evaluate"):
+            read_calibration(tmp_path)
