@@ -31,6 +31,7 @@ COMMANDS: dict[str, str] = {
     "curate": "raw photographs → clean, split data set with a report",
     "train": "data set → checkpoint and test report",
     "predict": "checkpoint × photographs → a table of answers",
+    "export": "checkpoint → ONNX, torch.export or timm's layout, with a model card",
     "weights": "model name → pretrained weights in the cache, for machines without network",
 }
 """Each verb and what it turns into what, in the order in which the data flows."""

@@ -120,6 +120,20 @@ class PredictConfig:
 
 
 @dataclass
+class ExportConfig:
+    """`heritage.export`."""
+
+    paths: PathsConfig = MISSING
+    ckpt: str = MISSING
+    format: str = MISSING
+    out: Any = MISSING
+    folder: str = MISSING
+    overwrite: bool = MISSING
+    licence: Any = MISSING
+    pictures: Any = MISSING
+
+
+@dataclass
 class WeightsConfig:
     """`heritage.weights`."""
 
@@ -132,6 +146,7 @@ SCHEMAS: dict[str, type] = {
     "curate": CurateConfig,
     "train": TrainConfig,
     "predict": PredictConfig,
+    "export": ExportConfig,
     "weights": WeightsConfig,
 }
 

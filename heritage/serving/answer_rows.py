@@ -15,12 +15,11 @@ import pyarrow.parquet as pq
 
 from heritage.paths import atomic_path
 from heritage.serving.answerer import Answer
-from heritage.serving.calibration import Calibration
+from heritage.serving.certainty import UNSURE, Certainty
 from heritage.serving.inputs import Inputs
 from heritage.serving.pictures import PictureBatch
 
 Format = Literal["csv", "jsonl", "parquet"]
-UNSURE = "unsure"
 
 
 def answer_schema(top_k: int, width: int | None) -> pa.Schema:
@@ -52,7 +51,7 @@ def answer_rows(
     batch: PictureBatch,
     answer: Answer,
     classes: Sequence[str],
-    calibration: Calibration,
+    certainty: Certainty,
     schema: pa.Schema,
 ) -> pa.Table:
     """Make the rows of a batch, in its order.
@@ -62,7 +61,7 @@ def answer_rows(
         batch: What was asked about: B pictures that can be read and U that cannot.
         answer: For the B.
         classes: The class list.
-        calibration: Says what is unsure.
+        certainty: Says what is unsure.
         schema: From `answer_schema`.
     """
     readable = [place for place in range(len(batch.rows)) if place not in batch.faults]
@@ -74,7 +73,7 @@ def answer_rows(
         found: dict[str, Any] = {"file": inputs.name(row), "error": batch.faults.get(place)}
         if place not in batch.faults:
             k = int(position[place])
-            found |= _said(answer.probabilities[k], order[k], classes, calibration, schema)
+            found |= _said(answer.probabilities[k], order[k], classes, certainty, schema)
             if "embedding" in schema.names:
                 found["embedding"] = answer.embeddings[k]
         rows.append(found)
@@ -85,11 +84,11 @@ def _said(
     probabilities: npt.NDArray[np.float64],
     order: npt.NDArray[np.int64],
     classes: Sequence[str],
-    calibration: Calibration,
+    certainty: Certainty,
     schema: pa.Schema,
 ) -> dict[str, Any]:
     best = float(probabilities[order[0]])
-    unsure = calibration.unsure(best)
+    unsure = certainty.unsure(best)
     said: dict[str, Any] = {"answer": UNSURE if unsure else classes[order[0]], "unsure": unsure}
     for rank, k in enumerate(order.tolist(), start=1):
         if f"class_{rank}" in schema.names:

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from heritage.analysis.calibration import Floats
 from heritage.data.augment import evaluation, reduce
 from heritage.picture import Pixels
-from heritage.serving.calibration import Calibration, Floats
+from heritage.serving.certainty import Certainty
 from heritage.trained import Trained
 from heritage.training.inference import autocast
 from heritage.training.trainer import device_type
@@ -47,13 +48,13 @@ class Classifies(Protocol):
 
 
 class Answerer:
-    """A trained network on a device, with its calibration.
+    """A trained network on a device, with its certainty.
 
     Not to be called from two threads at once.
 
     Args:
         trained: The network.
-        calibration: Applied to its logits.
+        certainty: Applied to its logits.
         device: Where to compute.
         tta: Test-time augmentation: probabilities (embeddings) are averaged over these views.
     """
@@ -61,13 +62,13 @@ class Answerer:
     def __init__(
         self,
         trained: Trained,
-        calibration: Calibration,
+        certainty: Certainty,
         *,
         device: Device = "auto",
         tta: Views = "none",
     ) -> None:
         self.trained = trained
-        self.calibration = calibration
+        self.certainty = certainty
         self.device = torch.device(device_type(device))
         self.precision = trained.precision(self.device)
         self.tta = tta
@@ -94,7 +95,7 @@ class Answerer:
             for view in self._views(images.to(self.device, non_blocking=True)):
                 self._read.clear()
                 logits = self._model(view).float().cpu().numpy()
-                probabilities.append(self.calibration.probabilities(logits))
+                probabilities.append(self.certainty.probabilities(logits))
                 embeddings.append(self._read[0].flatten(1).float().cpu().numpy())
         self._read.clear()
         return Answer(

@@ -22,7 +22,7 @@ from heritage.data.module import available_cores
 from heritage.errors import ConfigError
 from heritage.serving.answer_rows import Format, answer_rows, answer_schema
 from heritage.serving.answerer import Answer, Answerer, Device, Views
-from heritage.serving.calibration import read_calibration
+from heritage.serving.certainty import read_certainty
 from heritage.serving.inputs import Inputs, find_inputs
 from heritage.serving.parts import Parts
 from heritage.serving.pictures import PictureBatch, PictureDataset, picture_batches
@@ -78,7 +78,7 @@ class Predicted:
         schema: Its columns.
         pictures: Rows in it.
         resumed: How many of them an earlier start had answered.
-        calibration: In words.
+        certainty: In words.
     """
 
     out: Path
@@ -86,7 +86,7 @@ class Predicted:
     schema: pa.Schema
     pictures: int
     resumed: int
-    calibration: str
+    certainty: str
 
 
 def predict(wanted: Prediction) -> Predicted:
@@ -98,14 +98,14 @@ def predict(wanted: Prediction) -> Predicted:
     """
     inputs = find_inputs(wanted.input, wanted.column)
     trained = load_trained(wanted.ckpt)
-    calibration = read_calibration(trained.folder).with_threshold(wanted.threshold)
-    answerer = Answerer(trained, calibration, device=wanted.device, tta=wanted.tta)
+    certainty = read_certainty(trained.folder).with_threshold(wanted.threshold)
+    answerer = Answerer(trained, certainty, device=wanted.device, tta=wanted.tta)
     width = _embedding_width(answerer) if wanted.embeddings else None
     schema = answer_schema(min(wanted.top_k, len(trained.classes)), width)
-    digest = _digest(wanted, trained.file, str(calibration), inputs)
+    digest = _digest(wanted, trained.file, str(certainty), inputs)
     out, form = _place(wanted, inputs, digest)
     if wanted.out is None and out.is_file() and not wanted.overwrite:
-        return Predicted(out, form, schema, len(inputs), len(inputs), str(calibration))
+        return Predicted(out, form, schema, len(inputs), len(inputs), str(certainty))
     parts = Parts.open(out, form, schema, digest)
     resumed = parts.done
     dataset = PictureDataset(
@@ -121,7 +121,7 @@ def predict(wanted: Prediction) -> Predicted:
     with PictureProgress(len(inputs), resumed) as progress:
         parts.write(_answers(answerer, batches, inputs, schema, progress))
     parts.join()
-    return Predicted(out, form, schema, len(inputs), resumed, str(calibration))
+    return Predicted(out, form, schema, len(inputs), resumed, str(certainty))
 
 
 def _answers(
@@ -133,7 +133,7 @@ def _answers(
 ) -> Iterator[pa.Table]:
     for batch in batches:
         answer = answerer.ask(batch.images) if len(batch.images) else _silence(answerer)
-        yield answer_rows(inputs, batch, answer, answerer.classes, answerer.calibration, schema)
+        yield answer_rows(inputs, batch, answer, answerer.classes, answerer.certainty, schema)
         progress.advance(len(batch.rows))
 
 
@@ -148,13 +148,13 @@ def _embedding_width(answerer: Answerer) -> int:
     return int(answerer.ask(blank).embeddings.shape[1])
 
 
-def _digest(wanted: Prediction, checkpoint: Path, calibration: str, inputs: Inputs) -> str:
+def _digest(wanted: Prediction, checkpoint: Path, certainty: str, inputs: Inputs) -> str:
     with checkpoint.open("rb") as file:
         weights = hashlib.file_digest(file, "sha256").hexdigest()
     options: dict[str, Any] = {
         name: getattr(wanted, name) for name in ("top_k", "threshold", "embeddings", "tta")
     }
-    said = json.dumps([weights, calibration, options, inputs.digest()])
+    said = json.dumps([weights, certainty, options, inputs.digest()])
     return hashlib.sha256(said.encode()).hexdigest()
 
 

@@ -29,7 +29,7 @@ def show(found: Predicted, console: Console) -> None:
     said = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
     resumed = f", {found.resumed:,} of them answered before" if found.resumed else ""
     console.print(f"{found.pictures:,} pictures{resumed}: {said}", highlight=False, soft_wrap=True)
-    console.print(f"probabilities: {found.calibration}", highlight=False, soft_wrap=True)
+    console.print(f"probabilities: {found.certainty}", highlight=False, soft_wrap=True)
     console.print(f"answers: {found.out}", highlight=False, soft_wrap=True, markup=False)
 
 

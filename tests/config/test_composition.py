@@ -33,6 +33,7 @@ NEEDED = {
     "raw/met_ceramics": ["raw.root=/raw"],
     "raw/rebuild": ["raw.root=/raw", "raw.dataset=/old"],
     "predict": ["ckpt=/run", "input=/photographs"],
+    "export": ["ckpt=/run"],
     "model/timm": ["model.name=resnet10t.c3_in1k"],
 }
 """What a user must add, since no default makes sense."""

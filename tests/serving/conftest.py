@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from rich.console import Console
 
+from heritage.analysis.calibration import Calibration, FittedOn, write_calibration
 from heritage.paths import config_dir
 from heritage.picture import encode_jpeg
 from tests.conftest import TINY, patch
@@ -33,12 +34,10 @@ def run_folder(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def calibrated(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with a calibration under which some answers are unsure."""
-    import shutil
-
     folder = tmp_path_factory.mktemp("runs") / "calibrated"
     shutil.copytree(run_folder, folder)
-    record = {"temperature": 2.0, "threshold": 0.5, "wished_precision": 0.9}
-    (folder / "calibration.json").write_text(json.dumps(record))
+    fitted = Calibration(2.0, 0.5, 0.9, FittedOn("val", 10, "x"), 0.2, 0.1)
+    write_calibration(fitted, folder)
     return folder
 
 

@@ -15,10 +15,9 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
-from heritage.errors import CheckpointError
 from heritage.picture import decode
 from heritage.serving.answerer import Answerer
-from heritage.serving.calibration import Calibration, read_calibration
+from heritage.serving.certainty import Certainty
 from heritage.trained import load_trained
 from tests.conftest import Command
 
@@ -64,7 +63,7 @@ def test_probabilities_are_those_of_the_network_itself(
     words = ("top_k=6", "embeddings=true", "batch_size=4", f"out={out}")
     assert heritage("predict", f"ckpt={calibrated}", f"input={photographs}", *words).code == 0
     trained = load_trained(calibrated)
-    answerer = Answerer(trained, Calibration())
+    answerer = Answerer(trained, Certainty())
     unsure = 0
     for row in rows_of(out):
         if row["file"] in BAD:
@@ -110,11 +109,11 @@ def test_lists_tables_patterns_and_single_pictures_name_pictures(
 def test_the_mirror_image_changes_nothing_of_a_flipped_answer(run_folder: Path, photographs: Path) -> None:
     import torch
 
-    answerer = Answerer(load_trained(run_folder), Calibration(), tta="flip")
+    answerer = Answerer(load_trained(run_folder), Certainty(), tta="flip")
     pixels = torch.from_numpy(answerer.prepare(decode((photographs / "1.jpg").read_bytes())).copy())[None]
     there, back = answerer.ask(pixels), answerer.ask(pixels.flip(2))
     np.testing.assert_allclose(there.probabilities, back.probabilities, atol=1e-5)
-    plain = Answerer(load_trained(run_folder), Calibration()).ask(pixels)
+    plain = Answerer(load_trained(run_folder), Certainty()).ask(pixels)
     assert np.abs(there.probabilities - plain.probabilities).max() > 1e-6
 
 
@@ -178,13 +177,6 @@ def test_wrong_input_ends_in_one_line(
     assert done.code == 2
     assert message in done.err
     assert "Traceback" not in done.err
-
-
-@pytest.mark.parametrize("text", ["", "{}", '{"temperature": 0, "threshold": null}', '{"temperature": "x"}'])
-def test_a_damaged_calibration_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "calibration.json").write_text(text)
-    with pytest.raises(CheckpointError, match="run `heritage evaluate` again"):
-        read_calibration(tmp_path)
 
 
 @pytest.mark.slow
