@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "train": "data set → checkpoint and test report",
     "predict": "checkpoint × photographs → a table of answers",
     "export": "checkpoint → ONNX, torch.export or timm's layout, with a model card",
+    "serve": "checkpoint → a web page and a JSON API",
     "weights": "model name → pretrained weights in the cache, for machines without network",
 }
 """Each verb and what it turns into what, in the order in which the data flows."""

@@ -134,6 +134,23 @@ class ExportConfig:
 
 
 @dataclass
+class ServeConfig:
+    """`heritage.serve`."""
+
+    paths: PathsConfig = MISSING
+    ckpt: str = MISSING
+    host: str = MISSING
+    port: int = MISSING
+    names: Any = MISSING
+    similar: Any = MISSING
+    cache: str = MISSING
+    threshold: Any = MISSING
+    batch_size: int = MISSING
+    device: str = MISSING
+    limits: Any = MISSING
+
+
+@dataclass
 class WeightsConfig:
     """`heritage.weights`."""
 
@@ -147,6 +164,7 @@ SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "predict": PredictConfig,
     "export": ExportConfig,
+    "serve": ServeConfig,
     "weights": WeightsConfig,
 }
 

@@ -82,6 +82,11 @@ class Answerer:
         """The class list, length K."""
         return self.trained.classes
 
+    @property
+    def image_size(self) -> int:
+        """Pixels a side that the network sees, S."""
+        return self.trained.image_size
+
     def prepare(self, pixels: Pixels) -> Pixels:
         """Resize a picture (H, W, 3) as evaluation does, to (S, S, 3)."""
         trained = self.trained

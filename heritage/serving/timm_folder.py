@@ -93,7 +93,7 @@ def _vit_of_timm(net: VisionTransformer) -> nn.Module | None:
         num_classes=net.head.out_features,
         global_pool=net.pool,
         class_token=net.pool == "token",
-        init_values=None if scale is None else float(scale[0]),
+        init_values=None if scale is None else float(scale.detach()[0]),
         fc_norm=False,
     )
     theirs.load_state_dict(net.state_dict() | {"pos_embed": net.pos_embed})

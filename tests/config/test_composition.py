@@ -34,6 +34,7 @@ NEEDED = {
     "raw/rebuild": ["raw.root=/raw", "raw.dataset=/old"],
     "predict": ["ckpt=/run", "input=/photographs"],
     "export": ["ckpt=/run"],
+    "serve": ["ckpt=/run"],
     "model/timm": ["model.name=resnet10t.c3_in1k"],
 }
 """What a user must add, since no default makes sense."""
