@@ -63,6 +63,7 @@ class About(BaseModel):
     """The network behind the server, for the page."""
 
     classes: list[str]
+    names: dict[str, str] = Field(description="what people call each class")
     calibration: str
     calibrated: bool
     threshold: float | None

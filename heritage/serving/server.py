@@ -24,6 +24,7 @@ from heritage.serving.certainty import read_certainty
 from heritage.serving.limits import Limits
 from heritage.serving.neighbours import Neighbours, build_neighbours
 from heritage.serving.run_data import run_manifest, run_manifest_if_there
+from heritage.taxonomy import CIVILISATIONS
 from heritage.trained import Trained, load_trained
 
 log = logging.getLogger(__name__)
@@ -203,6 +204,7 @@ def _about(answerer: Answerer, limits: Limits, similar: bool, examples: int) -> 
     mean = sum(train.values()) / max(len(train), 1)
     return About(
         classes=list(trained.classes),
+        names={name: CIVILISATIONS.get(name, name) for name in trained.classes},
         calibration=str(certainty),
         calibrated=certainty.fitted,
         crop=trained.crop_pct,

@@ -8,6 +8,8 @@ const percent = (value) => {
   return value < 0.001 ? "< 0.1 %" : `${(100 * value).toFixed(1)} %`;
 };
 
+const called = (label) => about?.names[label] ?? label;
+
 let about = null;
 let waiting = [];
 let busy = 0;
@@ -55,7 +57,7 @@ function showBars(list, reply) {
       bound.style.left = `${100 * about.threshold}%`;
       track.append(bound);
     }
-    row.append(make("span", "label", label), track, make("span", "value", percent(probability)));
+    row.append(make("span", "label", called(label)), track, make("span", "value", percent(probability)));
     list.append(row);
   }
 }
@@ -79,7 +81,7 @@ function showSimilar(box, similar) {
     }
     const rights = [object.museum, object.credit, object.licence].filter(Boolean);
     const credit = [...new Set(rights)].filter((one, k, all) => !all.some((other, j) => j !== k && other.includes(one)));
-    entry.append(picture, name, make("span", "", object.label), make("div", "credit", credit.join(" · ")));
+    entry.append(picture, name, make("span", "", called(object.label)), make("div", "credit", credit.join(" · ")));
     list.append(entry);
   }
   box.hidden = false;
@@ -105,20 +107,21 @@ function showHeat(card, address) {
 function words(reply) {
   const [first, second] = reply.ranking;
   if (reply.unsure) {
-    return `The likeliest is ${first.label}, with ${percent(first.probability)}. Below ${percent(about.threshold)} it `
+    return `The likeliest is ${called(first.label)}, with ${percent(first.probability)}. Below ${percent(about.threshold)} it `
       + "is wrong too often to be called an answer.";
   }
   return second && second.probability >= 0.1
-    ? `With ${percent(first.probability)}; ${second.label} comes next, with ${percent(second.probability)}.`
+    ? `With ${percent(first.probability)}; ${called(second.label)} comes next, with ${percent(second.probability)}.`
     : `With ${percent(first.probability)}; nothing else comes near.`;
 }
 
 function showReply(card, reply) {
   card.classList.remove("waiting");
   if (reply.unsure) card.classList.add("unsure");
-  card.querySelector("h3").textContent = reply.unsure ? "Unsure" : reply.answer;
+  card.querySelector("h3").textContent = reply.unsure ? "Unsure" : called(reply.answer);
   card.querySelector(".words").textContent = words(reply);
   showBars(card.querySelector(".bars"), reply);
+  card.querySelector(".bounded").hidden = about === null || about.threshold === null;
   showHeat(card, reply.saliency);
   showSimilar(card.querySelector(".similar"), reply.similar);
 }
@@ -129,6 +132,7 @@ function showFault(card, message) {
   card.querySelector("h3").textContent = "No answer";
   card.querySelector(".words").textContent = message;
   card.querySelector(".bars").remove();
+  card.querySelector(".bounded").remove();
 }
 
 async function ask(blob, name, card) {
@@ -202,7 +206,7 @@ function showExamples(addresses) {
 }
 
 function showAbout() {
-  place("classes").textContent = about.classes.join(", ");
+  place("classes").textContent = about.classes.map(called).join(", ");
   place("bounds").textContent = `One or several, up to ${about.megabytes} MB each. They stay in this server’s memory and `
     + "are forgotten at once.";
   const parts = [];
@@ -210,7 +214,7 @@ function showAbout() {
     parts.push(`On ${about.test_images.toLocaleString("en")} photographs kept aside for testing its mean F1 score was `
       + `${about.macro_f1.toFixed(2)} (1 is perfect).`);
   }
-  if (about.rare.length) parts.push(`It saw few photographs of ${about.rare.join(" and ")}: expect more mistakes there.`);
+  if (about.rare.length) parts.push(`It saw few photographs of ${about.rare.map(called).join(" and ")}: expect more mistakes there.`);
   parts.push(about.calibrated
     ? "Its percentages are calibrated: of answers given with 80 %, about four in five are right on photographs like "
       + "those it was tested on."
