@@ -77,7 +77,7 @@ def application(
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
-        exception_handlers={Refusal: _refusal, HTTPException: _http_refusal},
+        exception_handlers={Refusal: _refusal, HTTPException: _http_refusal, Exception: _internal},
     )
     paths = [route.path for route in routes]
     return Gate(app, hosts=hosts, rate=RateLimit(limits.per_minute), metrics=metrics, paths=paths)
@@ -176,6 +176,12 @@ async def _refusal(_: Request, error: Exception) -> Response:
         headers["connection"] = "close"  # what is left of the upload is not read
     body = Refused(error=Fault(code=error.code, message=error.message)).model_dump()
     return JSONResponse(body, status_code=error.status, headers=headers)
+
+
+async def _internal(_: Request, __: Exception) -> Response:
+    """Say nothing of a fault of ours; Starlette raises it again, and the gate logs it."""
+    body = Refused(error=Fault(code="internal", message="Something went wrong here.")).model_dump()
+    return JSONResponse(body, status_code=500)
 
 
 async def _http_refusal(_: Request, error: Exception) -> Response:

@@ -114,7 +114,7 @@ class Gate:
         except Refusal as refusal:
             await send_refusal(refusal, reply)
         except Exception:
-            log.exception("%s failed", scope["method"])
+            log.exception("a request failed")
             if not started:
                 await send_refusal(Refusal(500, "internal", "Something went wrong here."), reply)
         finally:

@@ -149,6 +149,7 @@ def listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
+        listener.listen()  # who comes while the network is loaded waits instead of being turned away
     except OSError as error:
         listener.close()
         raise ConfigError(

@@ -65,11 +65,11 @@ def send(address: str, data: bytes, name: str = "x.jpg", kind: str = "image/jpeg
         pytest.param(png(30_000, 30_000), 413, "too_many_pixels", id="bomb-announced"),
         pytest.param(png(200_000, 200_000), 413, "too_many_pixels", id="bomb-beyond-pillow"),
         pytest.param(png(6_000, 3_400, 3_400), 413, "too_many_pixels", id="bomb-real"),
-        pytest.param(png(3_000, 3_000, 10), 422, "damaged", id="png-cut"),
+        pytest.param(saved("PNG", (900, 900))[:-400], 422, "damaged", id="png-cut"),
         pytest.param(JPEG[: len(JPEG) // 2], 422, "damaged", id="jpeg-cut"),
-        pytest.param(JPEG[:20], 422, "damaged", id="jpeg-head-alone"),
+        pytest.param(JPEG[:20], 415, "not_a_picture", id="jpeg-head-alone"),
         pytest.param(saved("WEBP")[:40], 422, "damaged", id="webp-cut"),
-        pytest.param(b"\x89PNG\r\n\x1a\n" + bytes(100), 422, "damaged", id="png-without-chunks"),
+        pytest.param(b"\x89PNG\r\n\x1a\n" + bytes(100), 415, "not_a_picture", id="png-without-chunks"),
         pytest.param(SVG, 415, "not_a_picture", id="svg"),
         pytest.param(b"%PDF-1.7\n1 0 obj", 415, "not_a_picture", id="pdf"),
         pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n", 415, "not_a_picture", id="eps"),
@@ -119,12 +119,11 @@ def test_a_polyglot_is_a_picture_and_nothing_else(address: str, data: bytes) -> 
 def test_a_bad_request_gets_its_status(
     address: str, headers: dict[str, str], content: bytes, status: int
 ) -> None:
-    client = httpx.Client()
     if headers.get("content-length") == "5000000":
         assert raw(address, b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\n"
                             b"Content-Length: 5000000\r\n\r\n").startswith(b"HTTP/1.1 413")  # fmt: skip
         return
-    reply = client.post(f"{address}/predict", headers=headers, content=content)
+    reply = httpx.post(f"{address}/predict", headers=headers, content=content)
     assert reply.status_code == status
     assert_silent(reply)
 
