@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "collect": "museum → raw images with licences and a ledger",
     "curate": "raw photographs → clean, split data set with a report",
     "train": "data set → checkpoint and test report",
+    "evaluate": "checkpoint × data set → scores with intervals, calibration, mistakes, audits",
     "predict": "checkpoint × photographs → a table of answers",
     "export": "checkpoint → ONNX, torch.export or timm's layout, with a model card",
     "serve": "checkpoint → a web page and a JSON API",

@@ -178,6 +178,12 @@ class Manifest:
         """Return the manifest of these rows, in this order."""
         return Manifest(self.table.take(pa.array(rows)), self.root, self.classes)
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[Manifest]) -> Manifest:
+        """Return the rows of several manifests of one data set, one after the other."""
+        first = parts[0]
+        return cls(pa.concat_tables([part.table for part in parts]), first.root, first.classes)
+
     def with_column(self, name: str, values: Sequence[Any] | npt.NDArray[Any]) -> Manifest:
         """Return a manifest in which a column has these values."""
         kind = SCHEMA.field(name).type if name in SCHEMA.names else None

@@ -17,6 +17,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "serving",
         "trained",
+        "testbed",
+        "evaluation",
         "record",
         "resume",
         "preview",

@@ -100,6 +100,18 @@ class CurateConfig:
 
 
 @dataclass
+class EvaluateConfig:
+    """`heritage.evaluate`."""
+
+    paths: PathsConfig = MISSING
+    ckpt: str = MISSING
+    data: Any = MISSING
+    split: str = MISSING
+    device: str = MISSING
+    report: Any = MISSING
+
+
+@dataclass
 class PredictConfig:
     """`heritage.predict`."""
 
@@ -162,6 +174,7 @@ SCHEMAS: dict[str, type] = {
     "collect": CollectConfig,
     "curate": CurateConfig,
     "train": TrainConfig,
+    "evaluate": EvaluateConfig,
     "predict": PredictConfig,
     "export": ExportConfig,
     "serve": ServeConfig,

@@ -172,6 +172,17 @@ class ArtefactDataModule(pl.LightningDataModule):
         self._loaders[split] = loader
         return loader
 
+    def plain_loader(self, split: str) -> ArtefactLoader:
+        """Return a loader of a split as evaluation sees it, ``train`` too: in order, each image once."""
+        loader = ArtefactLoader(
+            self._dataset(split, augmented=False),
+            EpochPlan(self.targets(split), self.classes, None, batch_size=self.batch_size, seed=self._seed),
+            num_workers=self.num_workers,
+            pin_memory=torch.cuda.is_available(),
+        )
+        self._loaders[split] = loader
+        return loader
+
     def stored_pictures(self, split: str, rows: npt.NDArray[np.int64]) -> list[Pixels]:
         """Return images of a split as evaluation sees them: resized, nothing else."""
         dataset = self._dataset(split, augmented=False)

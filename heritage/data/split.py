@@ -74,6 +74,14 @@ def given(manifest: Manifest) -> Manifest:
     return _checked(manifest, "images")
 
 
+def whole(manifest: Manifest) -> Manifest:
+    """Put every image into the test split: to ask a trained network about a set it never saw.
+
+    Classes without an image are allowed.
+    """
+    return _assigned(manifest, np.full(len(manifest), _TEST, dtype=np.int64))
+
+
 def by_column(
     manifest: Manifest, *, column: str, test: Sequence[str | int], val: Fraction, seed: Natural
 ) -> Manifest:

@@ -10,12 +10,20 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from heritage.analysis.bootstrap import (
+    Floats,
+    confusion_scores,
+    confusion_terms,
+    draws,
+    group_codes,
+    group_sums,
+    interval,
+)
 from heritage.analysis.predictions import PREDICTIONS_FILE
 from heritage.errors import CheckpointError
 from heritage.scores import confusion_matrix, scores
 
 RESAMPLES = 1000
-_LEVEL = 0.95
 _NEEDED = {"class", "predicted"}
 
 
@@ -59,8 +67,7 @@ class Figures:
 def figures_of_test(run_folder: Path, classes: tuple[str, ...]) -> Figures | None:
     """Score a run folder's ``predictions.parquet``; None where there is none.
 
-    Photographs of one object stand or fall together, so resamples draw objects, not photographs (the
-    cluster bootstrap: Field and Welsh, JRSS B 2007).
+    Resamples draw objects, not photographs (`heritage.analysis.bootstrap`).
 
     Raises:
         CheckpointError: The file is damaged.
@@ -78,8 +85,7 @@ def figures_of_test(run_folder: Path, classes: tuple[str, ...]) -> Figures | Non
         )
     targets, predicted = (_positions(table[name].to_pylist(), classes) for name in ("class", "predicted"))
     names = table["group_id"].to_pylist() if "group_id" in table.column_names else range(len(targets))
-    _, groups = np.unique(np.array([str(name) for name in names]), return_inverse=True)
-    return _figures(targets, predicted, groups, classes)
+    return _figures(targets, predicted, group_codes([str(name) for name in names]), classes)
 
 
 def _figures(
@@ -89,30 +95,28 @@ def _figures(
     classes: tuple[str, ...],
 ) -> Figures:
     count = len(classes)
-    cells = np.zeros((groups.max() + 1, count * count))
-    np.add.at(cells, (groups, targets * count + predicted), 1)
-    random = np.random.default_rng(0)
-    drawn = random.multinomial(len(cells), np.full(len(cells), 1 / len(cells)), size=RESAMPLES)
-    values = np.array([_values((row @ cells).reshape(count, count).astype(np.int64)) for row in drawn])
-    low, high = np.quantile(values, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2], axis=0)
-    confusion = confusion_matrix(targets, predicted, count)
-    names = ("accuracy", "macro-F1", *classes)
-    found = [
-        Figure(name, *(float(number) for number in numbers))
-        for name, *numbers in zip(names, _values(confusion), low, high, strict=True)
-    ]
-    support = confusion.sum(axis=1)
-    return Figures(
-        len(targets),
-        len(cells),
-        tuple(found[:2]),
-        {figure.name: (figure, int(support[k])) for k, figure in enumerate(found[2:])},
+    sums = group_sums(confusion_terms(targets, predicted, count), groups)
+    single, by_class = confusion_scores(
+        np.concatenate([drawn @ sums for drawn in draws(len(sums), RESAMPLES, seed=0)]).reshape(
+            -1, count, count
+        )
     )
+    confusion = confusion_matrix(targets, predicted, count)
+    scored = scores(confusion)
+    whole = (
+        _figure("accuracy", scored.accuracy, single["accuracy"]),
+        _figure("macro-F1", scored.macro.f1, single["macro_f1"]),
+    )
+    each = {
+        name: (_figure(name, float(scored.f1[k]), by_class["f1"][:, k]), int(scored.support[k]))
+        for k, name in enumerate(classes)
+    }
+    return Figures(len(targets), len(sums), whole, each)
 
 
-def _values(confusion: npt.NDArray[np.int64]) -> list[float]:
-    found = scores(confusion)
-    return [found.accuracy, found.macro.f1, *found.f1.tolist()]
+def _figure(name: str, value: float, resampled: Floats) -> Figure:
+    middle = interval(resampled)
+    return Figure(name, value, middle.low, middle.high)
 
 
 def _positions(names: list[str], classes: tuple[str, ...]) -> npt.NDArray[np.int64]:

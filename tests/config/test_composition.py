@@ -22,6 +22,7 @@ ROOT = config_dir()
 FILES = sorted(ROOT.rglob("*.yaml"))
 
 NEEDED = {
+    "evaluate": ["ckpt=/run"],
     "data/met_ceramics": ["data.root=/data"],
     "data/folder": ["data.root=/data"],
     "data/table": ["data.root=/data"],

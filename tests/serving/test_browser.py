@@ -88,7 +88,7 @@ class Page:
         self.until("return document.querySelectorAll('#examples button').length == 6")
 
     def script(self, text: str, *arguments: Any) -> Any:
-        return self.browser.execute_script(text, *arguments)  # type: ignore[no-untyped-call]
+        return self.browser.execute_script(text, *arguments)
 
     def until(self, condition: str) -> None:
         from selenium.webdriver.support.ui import WebDriverWait

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import timm
 import torch
@@ -25,7 +26,7 @@ from tests.conftest import Command
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:onnxscript")
 
 
-def some_images(size: int = 32) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def some_images(size: int = 32) -> npt.NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (5, size, size, 3), dtype=np.uint8)
 
 
@@ -132,7 +133,7 @@ def test_a_network_that_disagrees_is_not_kept(run_folder: Path) -> None:
     trained = load_trained(run_folder)
     model = portable(trained, Certainty())
 
-    def wrong(images: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> np.ndarray:  # type: ignore[type-arg]
+    def wrong(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         with torch.inference_mode():
             return np.asarray(model(torch.from_numpy(images))[0].numpy()[:, ::-1])
 

@@ -1,0 +1,204 @@
+"""From a checkpoint and a data set to a report: what `heritage evaluate` does."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from heritage.analysis.assessment import NAMES, Assessment, Settings
+from heritage.analysis.calibration import (
+    Calibration,
+    calibrate,
+    read_calibration,
+    softmax,
+    write_calibration,
+)
+from heritage.analysis.evaluation_report import Unseen, write_evaluation
+from heritage.analysis.label_errors import suspects
+from heritage.analysis.page import score
+from heritage.analysis.recipe import Recipe, read_recipe
+from heritage.config.validate import validate
+from heritage.curation.progress import Progress
+from heritage.errors import ConfigError
+from heritage.manifest import Manifest
+from heritage.record import environment
+from heritage.testbed import Testbed, open_testbed
+from heritage.trained import Trained, load_trained
+from heritage.training.checkpoints import BEST
+from heritage.training.inference import Answers, ask
+
+log = logging.getLogger(__name__)
+
+Device = str
+
+
+def evaluate(cfg: DictConfig, console: Console) -> Path:
+    """Ask a trained network about a data set, measure its answers and write the report.
+
+    Returns:
+        The path of ``report.html``.
+
+    Raises:
+        HeritageError: Whatever keeps it from being done, in words.
+    """
+    validate(cfg, "evaluate")
+    settings: Settings = instantiate(cfg.report, _convert_="all")
+    folder = Path(cfg.paths.run)
+    device = choose_device(cfg.device)
+    trained = load_trained(cfg.ckpt)
+    testbed = open_testbed(trained, plain(cfg.data), cfg.split)
+    console.print(
+        f"{trained.file}: epoch {trained.epoch + 1}, {testbed.name}", highlight=False, soft_wrap=True
+    )
+    answers = asked(trained, testbed, testbed.split, device)
+    manifest = testbed.manifest(testbed.split).take(answers.rows)
+    calibration, validation, notes = _calibration(trained, testbed, answers, settings, device)
+    assessment = Assessment(
+        title=f"{recipe_of(trained).model} on {testbed.name}",
+        manifest=manifest,
+        targets=answers.targets,
+        logits=answers.logits,
+        calibration=calibration,
+        settings=settings,
+        facts=_facts(trained, testbed, device),
+        notes=[*testbed.notes, *notes, *_unreadable(testbed)],
+    )
+    unseen = _unseen(assessment, testbed, validation)
+    extra = {
+        "checkpoint": str(trained.file),
+        "fingerprint": testbed.data.manifest.fingerprint,
+        "split": testbed.split,
+        "recipe": asdict(recipe_of(trained)),
+        "environment": environment(),
+    }
+    page = write_evaluation(assessment, unseen, [], folder, extra=extra)
+    _print(assessment, console)
+    console.print(f"report: {page}", highlight=False, soft_wrap=True)
+    return page
+
+
+def asked(trained: Trained, testbed: Testbed, split: str, device: torch.device) -> Answers:
+    """Return the network's answers on a split, showing progress."""
+    loader = testbed.data.plain_loader(split)
+    with Progress(f"asking about {split}", len(testbed.data.rows(split))) as progress:
+        return ask(
+            trained.model, loader, device, precision=trained.precision(device), progress=progress.advance
+        )
+
+
+def recipe_of(trained: Trained) -> Recipe:
+    """Return how the network was made."""
+    return read_recipe(trained.folder, trained.config)
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of a name of torch's; ``auto`` takes a GPU where there is one.
+
+    Raises:
+        ConfigError: There is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"no device '{name}'", where="device", remedy="use auto, cpu or cuda") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("no GPU can be used here", where=f"device={name}", remedy="use device=cpu")
+    return device
+
+
+def plain(node: Any) -> dict[str, Any]:
+    """Return a part of the configuration as plain data."""
+    found = OmegaConf.to_container(node, resolve=True)
+    if not isinstance(found, dict):
+        raise TypeError("a configuration is a mapping")
+    return {str(key): value for key, value in found.items()}
+
+
+def _calibration(
+    trained: Trained, testbed: Testbed, answers: Answers, settings: Settings, device: torch.device
+) -> tuple[Calibration | None, Answers | None, list[str]]:
+    """Fit on the network's own validation split, or take what was fitted there before."""
+    if not testbed.own:
+        found = None if trained.folder is None else read_calibration(trained.folder)
+        note = (
+            "" if found else "No calibration: it is fitted when the network is evaluated on its own data set."
+        )
+        return found, None, [note] if note else []
+    validation = answers if testbed.split == "val" else asked(trained, testbed, "val", device)
+    found = calibrate(
+        validation.logits,
+        validation.targets,
+        wished_precision=settings.wished_precision,
+        split="val",
+        fingerprint=testbed.data.manifest.fingerprint,
+    )
+    notes = []
+    if testbed.split == "val":
+        notes.append(
+            "Temperature and threshold were fitted on these very images: calibrated figures flatter."
+        )
+    if trained.folder is not None and trained.file.name == BEST:
+        log.info("%s", write_calibration(found, trained.folder))
+    else:
+        notes.append("calibration.json was not written: it is kept for the best checkpoint of a run folder.")
+    return found, validation, notes
+
+
+def _unseen(assessment: Assessment, testbed: Testbed, validation: Answers | None) -> Unseen:
+    """Put validation and test together: the more images, the better the classes' averages."""
+    manifest, probabilities = assessment.manifest, assessment.believed
+    if validation is not None and testbed.split == "test":
+        more = testbed.manifest("val").take(validation.rows)
+        both = Manifest.concatenate([manifest, more])
+        temperature = assessment.calibration.temperature if assessment.calibration else 1.0
+        manifest, probabilities = (
+            both,
+            np.concatenate([probabilities, softmax(validation.logits, temperature)]),
+        )
+    return Unseen(manifest, probabilities, suspects(probabilities, manifest.targets))
+
+
+def _facts(trained: Trained, testbed: Testbed, device: torch.device) -> dict[str, str]:
+    recipe, data = recipe_of(trained), testbed.data
+    return {
+        "checkpoint": f"{trained.file}, epoch {trained.epoch + 1}",
+        "data": f"{data.manifest.root} ({len(data.manifest):,} images, fingerprint "
+        f"{data.manifest.fingerprint[:12]})",
+        "asked about": testbed.name,
+        "model": f"{recipe.model}, {trained.image_size} px",
+        "optimizer": recipe.optimizer,
+        "balance": recipe.balance,
+        "seed": str(recipe.seed),
+        "computed on": f"{device.type}, {trained.precision(device)}",
+    }
+
+
+def _unreadable(testbed: Testbed) -> list[str]:
+    files = testbed.data.unreadable(testbed.split)
+    if not files:
+        return []
+    named = ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
+    return [f"{len(files)} images could not be read and were left out: {named}"]
+
+
+def _print(assessment: Assessment, console: Console) -> None:
+    table = Table(title=assessment.title, title_justify="left")
+    for name in ("score", "value", "95 % interval"):
+        table.add_column(name, justify="left" if name == "score" else "right")
+    for name, words in NAMES.items():
+        bounds = assessment.interval(name)
+        table.add_row(words, score(assessment.values[name], 4), f"{score(bounds.low)} – {score(bounds.high)}")
+    console.print(table)
+    for note in assessment.notes:
+        console.print(f"Note: {note}", highlight=False, soft_wrap=True)

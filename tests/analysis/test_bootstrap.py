@@ -1,0 +1,70 @@
+"""Intervals against resampling by hand, and against chance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from heritage.analysis.bootstrap import bootstrap, confusion_scores, draws, group_codes, interval
+from heritage.analysis.calibration import softmax
+from heritage.analysis.ranking import auroc, in_top
+from heritage.scores import confusion_matrix, scores
+
+
+@pytest.fixture(scope="module")
+def answers() -> tuple[np.ndarray, np.ndarray, list[str]]:
+    random = np.random.default_rng(1)
+    targets = random.integers(0, 4, 300)
+    logits = random.normal(size=(300, 4)).round(1)  # rounded: there are ties
+    logits[np.arange(300), targets] += 1
+    return targets, softmax(logits), [str(group) for group in random.integers(0, 90, 300)]
+
+
+def test_a_resample_is_the_score_of_its_images(answers: tuple[np.ndarray, np.ndarray, list[str]]) -> None:
+    targets, shares, groups = answers
+    found = bootstrap(targets, shares, groups, resamples=70, seed=3)
+    codes = group_codes(groups)
+    counts = np.concatenate(list(draws(codes.max() + 1, 70, 3)))
+    assert (counts.sum(axis=1) == codes.max() + 1).all()
+    for number in (0, 69):
+        rows = np.repeat(np.arange(300), counts[number].astype(int)[codes])
+        by_hand = scores(confusion_matrix(targets[rows], shares[rows].argmax(axis=1), 4))
+        assert found.single["macro_f1"][number] == pytest.approx(by_hand.macro.f1)
+        assert found.single["accuracy"][number] == pytest.approx(by_hand.accuracy)
+        np.testing.assert_allclose(found.classes["precision"][number], by_hand.precision)
+        area = roc_auc_score(targets[rows], shares[rows], multi_class="ovr", average=None)
+        np.testing.assert_allclose(found.classes["auroc"][number], area, atol=1e-12)
+        top = in_top(shares, targets, 2)[rows].mean()
+        assert found.single["top2_accuracy"][number] == pytest.approx(top)
+
+
+def test_groups_widen_intervals() -> None:
+    # ten photographs of each object, all right or all wrong: a hundred objects tell no more than a hundred
+    random = np.random.default_rng(0)
+    right = np.repeat(random.random(100) < 0.7, 10)
+    targets = np.zeros(1000, dtype=np.int64)
+    shares = np.where(right[:, None], [[0.9, 0.1]], [[0.1, 0.9]])
+    grouped = bootstrap(targets, shares, [str(n // 10) for n in range(1000)], resamples=400)
+    alone = bootstrap(targets, shares, [str(n) for n in range(1000)], resamples=400)
+    width = [found.interval("accuracy").high - found.interval("accuracy").low for found in (grouped, alone)]
+    assert width[0] / width[1] == pytest.approx(10**0.5, rel=0.25)
+    # the binomial interval of a hundred
+    assert width[0] == pytest.approx(2 * 1.96 * (0.7 * 0.3 / 100) ** 0.5, rel=0.2)
+
+
+def test_classes_without_images() -> None:
+    cells = np.array([[[3.0, 1, 0], [0, 0, 0], [0, 0, 0]], [[2, 0, 0], [1, 1, 0], [0, 0, 0]]])
+    single, classes = confusion_scores(cells)
+    assert np.isnan(classes["recall"][0, 1]), "left out by chance"
+    assert classes["recall"][0, 2] == 0, "there is none at all: as in heritage.scores"
+    assert single["macro_recall"][1] == pytest.approx(scores(cells[1].astype(np.int64)).macro.recall)
+    assert interval(np.array([np.nan, 1.0])).low == 1
+    assert np.isnan(interval(np.array([np.nan])).low)
+
+
+def test_auroc_counts_ties_half(answers: tuple[np.ndarray, np.ndarray, list[str]]) -> None:
+    targets, shares, _ = answers
+    expected = roc_auc_score(targets, shares, multi_class="ovr", average=None)
+    np.testing.assert_allclose(auroc(shares, targets), expected, atol=1e-12)
+    assert auroc(np.full((4, 2), 0.5), np.array([0, 0, 1, 1])).tolist() == [0.5, 0.5]

@@ -1,0 +1,136 @@
+"""The report's figures against scikit-learn's, its files, and what a person may get wrong."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    brier_score_loss,
+    classification_report,
+    confusion_matrix,
+    roc_auc_score,
+    top_k_accuracy_score,
+)
+
+from heritage.analysis.calibration import read_calibration
+from heritage.curation.overrides import read_overrides
+from tests.conftest import COUNTS, Command, write_tree
+
+CLASSES = list(COUNTS)
+
+
+@pytest.fixture
+def run(runs: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(runs / "none", tmp_path / "run")
+
+
+def test_every_figure_agrees_with_scikit_learn(heritage: Command, run: Path, tmp_path: Path) -> None:
+    done = heritage("evaluate", f"ckpt={run}", f"hydra.run.dir={tmp_path / 'out'}", "report.resamples=50")
+    assert done.code == 0, done.err
+    out = tmp_path / "out"
+    assert f"report: {out / 'report.html'}" in done.out.replace("\n", "")
+    metrics = json.loads((out / "metrics.json").read_text())
+    table = pq.read_table(out / "predictions.parquet").to_pydict()
+    truth, called = table["class"], table["predicted"]
+    shares = np.array([table[f"p_{name}"] for name in CLASSES]).T
+
+    expected = classification_report(truth, called, labels=CLASSES, output_dict=True, zero_division=0)
+    for name in CLASSES:
+        for ours, theirs in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
+            assert metrics["classes"][name][ours] == pytest.approx(expected[name][theirs], abs=1e-12)
+            low, high = metrics["classes"][name][f"{ours}_interval"]
+            assert 0 <= low <= high <= 1
+        area = roc_auc_score(np.array(truth) == name, shares[:, CLASSES.index(name)])
+        assert metrics["classes"][name]["auroc"] == pytest.approx(area, abs=1e-12)
+    assert metrics["macro_f1"] == pytest.approx(expected["macro avg"]["f1-score"], abs=1e-12)
+    assert metrics["weighted_f1"] == pytest.approx(expected["weighted avg"]["f1-score"], abs=1e-12)
+    assert metrics["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(truth, called), abs=1e-12)
+    assert metrics["confusion"] == confusion_matrix(truth, called, labels=CLASSES).tolist()
+    by_row = confusion_matrix(truth, called, labels=CLASSES, normalize="true")
+    np.testing.assert_allclose(metrics["confusion_by_row"], by_row, atol=1e-12)
+    codes = np.array([CLASSES.index(name) for name in truth])
+    assert metrics["top2_accuracy"] == pytest.approx(top_k_accuracy_score(codes, shares, k=2), abs=1e-12)
+    areas = roc_auc_score(codes, shares, multi_class="ovr", average="macro")
+    assert metrics["macro_auroc"] == pytest.approx(areas, abs=1e-9)
+    brier = brier_score_loss(codes, shares, labels=range(6), scale_by_half=False)
+    assert metrics["brier"] == pytest.approx(brier, abs=1e-9)
+
+    trained = json.loads((run / "metrics.json").read_text())
+    assert metrics["accuracy"] == trained["accuracy"], "the run's own report says otherwise"
+    rows = list(csv.DictReader((out / "per_class.csv").read_text().splitlines()))
+    assert [row["class"] for row in rows] == CLASSES
+    assert float(rows[2]["recall"]) == pytest.approx(metrics["classes"]["orient"]["recall"], abs=1e-6)
+
+
+def test_files_for_people_and_for_other_commands(heritage: Command, run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = heritage("evaluate", f"ckpt={run}", f"hydra.run.dir={out}", "report.resamples=20")
+    assert done.code == 0, done.err
+    page, text = (out / "report.html").read_text(), (out / "report.md").read_text()
+    assert 'src="http' not in page, "the page is not self-contained"
+    assert "mistaken for" in text
+    calibration = read_calibration(run)
+    assert calibration is not None
+    fingerprint = json.loads((run / "data.json").read_text())["fingerprint"]
+    assert calibration.fitted_on.fingerprint == fingerprint
+    assert calibration.fitted_on.split == "val"
+    decisions = read_overrides(out / "label_errors.csv", CLASSES)
+    tree = Path(json.loads((run / "data.json").read_text())["root"])
+    for one in decisions.values():
+        assert one.decision == "relabel"
+        assert (tree / one.file).is_file()
+        assert one.to != one.file.split("/")[0]
+
+
+def test_other_splits_and_other_data(heritage: Command, run: Path, tmp_path: Path) -> None:
+    words = (f"ckpt={run / 'checkpoints' / 'last.ckpt'}", "report.resamples=20", "report.slices=[]")
+    done = heritage("evaluate", *words, "split=train", f"hydra.run.dir={tmp_path / 'train'}")
+    assert done.code == 0, done.err
+    assert "say nothing about new ones" in done.out
+    assert read_calibration(run) is None, "a calibration of another checkpoint than the best"
+    table = pq.read_table(tmp_path / "train" / "predictions.parquet")
+    assert len(set(table["file"].to_pylist())) == len(table), "an image is asked about twice"
+
+    few = write_tree(tmp_path / "few", {"islam": 3, "asian": 2})
+    done = heritage("evaluate", *words, "data=class_folders", f"data.root={few}", "data.num_workers=0",
+                    "split=all", f"hydra.run.dir={tmp_path / 'few_out'}")  # fmt: skip
+    assert done.code == 0, done.err
+    metrics = json.loads((tmp_path / "few_out" / "metrics.json").read_text())
+    assert metrics["images"] == 5
+    assert metrics["classes"]["egyptian"]["auroc"] is None
+    assert "not the data set" in done.out
+
+
+def test_wrong_input_ends_in_one_line(heritage: Command, run: Path, tree: Path, tmp_path: Path) -> None:
+    def line(*words: str) -> str:
+        done = heritage("evaluate", *words)
+        assert done.code == 2
+        lines = done.err.strip().splitlines()
+        assert len(lines) == 1, done.err
+        return lines[0]
+
+    assert "no such checkpoint" in line(f"ckpt={tmp_path / 'nowhere.ckpt'}")
+    assert "no checkpoints/best.ckpt" in line(f"ckpt={tmp_path}")
+    assert "ckpt has no value" in line()
+    assert "did you mean test?" in line(f"ckpt={run}", "split=tset")
+    assert "report.wished_precision" in line(f"ckpt={run}", "report.wished_precision=2")
+    classes = "data.classes=[islam,asian]"
+    assert "it knows egyptian" in line(f"ckpt={run}", "data=class_folders", f"data.root={tree}", classes)
+    other = write_tree(tmp_path / "other", {name: count + 1 for name, count in COUNTS.items()})
+    assert "fingerprint" in line(f"ckpt={run}", f"data.root={other}")
+    assert "no such folder" in line(f"ckpt={run}", f"data.root={tmp_path / 'moved'}")
+    assert "no device" in line(f"ckpt={run}", "device=tpux")
+
+    state = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
+    state["heritage"]["config"]["data"]["split"] = {"_target_": "os.mkdir", "path": str(tmp_path / "harm")}
+    torch.save(state, hostile := tmp_path / "hostile.ckpt")
+    assert "not this package's" in line(f"ckpt={hostile}")
+    assert not (tmp_path / "harm").exists()

@@ -1,0 +1,51 @@
+"""Confident learning against its definitions, and swapped labels that must be found."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from heritage.analysis.calibration import softmax
+from heritage.analysis.confusions import mistaken_for, pairs
+from heritage.analysis.label_errors import class_thresholds, suspects
+
+
+def test_the_joint_is_the_papers() -> None:
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 3, 200)
+    shares = softmax(random.normal(size=(200, 3)) + 1.5 * np.eye(3)[labels])
+    thresholds = [
+        np.mean([p[j] for p, label in zip(shares, labels, strict=True) if label == j]) for j in range(3)
+    ]
+    np.testing.assert_allclose(class_thresholds(shares, labels), thresholds)
+    joint = np.zeros((3, 3), dtype=int)
+    for p, label in zip(shares, labels, strict=True):
+        reached = [j for j in range(3) if p[j] >= thresholds[j]]
+        if reached:
+            joint[label, max(reached, key=lambda j: p[j])] += 1
+    assert suspects(shares, labels).joint.tolist() == joint.tolist()
+
+
+def test_swapped_labels_come_first() -> None:
+    random = np.random.default_rng(2)
+    truth = random.integers(0, 4, 500)
+    shares = softmax(0.1 * random.normal(size=(500, 4)) + 3 * np.eye(4)[truth])
+    swapped = random.choice(500, 25, replace=False)
+    labels = truth.copy()
+    labels[swapped] = (truth[swapped] + 1) % 4
+    found = suspects(shares, labels)
+    assert set(found.rows[:25]) <= set(swapped)
+    assert len(found.rows) >= 15, "a swapped label is found where the network is surer than on average"
+    assert (found.suggested == truth[found.rows]).all()
+    assert len(suspects(np.eye(4)[truth], truth).rows) == 0
+
+
+def test_kinds_of_mistakes() -> None:
+    targets = np.array([0, 0, 0, 1, 2])
+    shares = np.array([[0.2, 0.8, 0], [0.1, 0.9, 0], [0.4, 0, 0.6], [0.9, 0.1, 0], [0, 0, 1]])
+    found = pairs(targets, shares, each=5, most=100)
+    assert [(one.true, one.predicted, one.count, one.rows) for one in found] == [
+        (0, 1, 2, (1, 0)), (0, 2, 1, (2,)), (1, 0, 1, (3,)),
+    ]  # fmt: skip
+    assert sum(len(one.rows) for one in pairs(targets, shares, each=5, most=3)) == 3
+    table = mistaken_for(np.array([[0, 2, 1], [1, 0, 0], [0, 0, 1]]), ["a", "b", "c"])
+    assert table[0] == ("a", 3, [("b", 2), ("c", 1)])
