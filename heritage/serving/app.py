@@ -179,7 +179,7 @@ async def _refusal(_: Request, error: Exception) -> Response:
 
 
 async def _internal(_: Request, __: Exception) -> Response:
-    """Say nothing of a fault of ours; Starlette raises it again, and the gate logs it."""
+    """Say nothing of a fault of ours; Starlette raises it again, and uvicorn logs it."""
     body = Refused(error=Fault(code="internal", message="Something went wrong here.")).model_dump()
     return JSONResponse(body, status_code=500)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 import time
 from collections import OrderedDict
@@ -14,8 +13,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from heritage.serving.metrics import Metrics
 from heritage.serving.refusal import Refusal
 from heritage.serving.replies import Fault, Refused
-
-log = logging.getLogger(__name__)
 
 HEADERS: dict[str, str] = {
     # own files alone; pictures may also come from the page itself (a person's upload, a saliency map)
@@ -95,12 +92,12 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status, started = time.perf_counter(), 500, False
+        began, status = time.perf_counter(), 500
 
         async def reply(message: Message) -> None:
-            nonlocal status, started
+            nonlocal status
             if message["type"] == "http.response.start":
-                status, started = message["status"], True
+                status = message["status"]
                 given = {name.lower() for name, _ in message["headers"]}
                 message["headers"] = [
                     *message["headers"],
@@ -113,10 +110,6 @@ class Gate:
             await self._app(scope, receive, reply)
         except Refusal as refusal:
             await send_refusal(refusal, reply)
-        except Exception:
-            log.exception("a request failed")
-            if not started:
-                await send_refusal(Refusal(500, "internal", "Something went wrong here."), reply)
         finally:
             path = scope["path"] if scope["path"] in self._paths else "other"
             self._metrics.requests.labels(path, str(status)).inc()

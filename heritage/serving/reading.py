@@ -11,6 +11,12 @@ from heritage.picture import FORMATS, Pixels, decode
 from heritage.serving.refusal import Refusal
 
 
+_MOST_SCANS = 200
+"""Progressive JPEGs have about ten. Each scan of a few bytes makes the decoder go over all pixels again."""
+
+_SCAN = b"\xff\xda"
+
+
 def read_picture(data: bytes, *, at_least: int, megapixels: float) -> Pixels:
     """Decode a picture after a look at its header.
 
@@ -32,6 +38,8 @@ def read_picture(data: bytes, *, at_least: int, megapixels: float) -> Pixels:
             "too_many_pixels",
             f"The picture has more than {megapixels:g} million pixels. Make it smaller.",
         )
+    if data[:2] == b"\xff\xd8" and data.count(_SCAN) > _MOST_SCANS:
+        raise _damaged()
     try:
         return decode(data, at_least=at_least)
     except ImageError as error:

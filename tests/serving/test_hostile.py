@@ -49,6 +49,15 @@ def saved(kind: str, size: tuple[int, int] = (50, 40)) -> bytes:
     return file.getvalue()
 
 
+def many_scans(count: int) -> bytes:
+    """A JPEG whose last scan is repeated: each time, all pixels are gone over again."""
+    file = io.BytesIO()
+    Image.new("RGB", (400, 400), "red").save(file, "JPEG", progressive=True)
+    whole = file.getvalue()
+    last = whole.rindex(b"\xff\xda")
+    return whole[:last] + whole[last:-2] * count + whole[-2:]
+
+
 @pytest.fixture(scope="module")
 def address(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with serving(run_folder, tmp_path_factory.mktemp("cache")) as found:
@@ -70,6 +79,7 @@ def send(address: str, data: bytes, name: str = "x.jpg", kind: str = "image/jpeg
         pytest.param(JPEG[:20], 415, "not_a_picture", id="jpeg-head-alone"),
         pytest.param(saved("WEBP")[:40], 422, "damaged", id="webp-cut"),
         pytest.param(b"\x89PNG\r\n\x1a\n" + bytes(100), 415, "not_a_picture", id="png-without-chunks"),
+        pytest.param(many_scans(20_000), 422, "damaged", id="jpeg-of-many-scans"),
         pytest.param(SVG, 415, "not_a_picture", id="svg"),
         pytest.param(b"%PDF-1.7\n1 0 obj", 415, "not_a_picture", id="pdf"),
         pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n", 415, "not_a_picture", id="eps"),
