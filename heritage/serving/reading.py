@@ -10,7 +10,6 @@ from heritage.errors import ImageError
 from heritage.picture import FORMATS, Pixels, decode
 from heritage.serving.refusal import Refusal
 
-
 _MOST_SCANS = 200
 """Progressive JPEGs have about ten. Each scan of a few bytes makes the decoder go over all pixels again."""
 
