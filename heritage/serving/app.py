@@ -16,12 +16,12 @@ from starlette.types import ASGIApp
 
 from heritage.serving.desk import Desk
 from heritage.serving.exhibits import Exhibits
-from heritage.serving.gate import Gate, RateLimit
+from heritage.serving.gate import Gate, RateLimit, refusal_reply
 from heritage.serving.limits import MEGABYTE, Limits
 from heritage.serving.metrics import CONTENT_TYPE, Metrics
 from heritage.serving.openapi import openapi
 from heritage.serving.refusal import Refusal
-from heritage.serving.replies import About, Answers, Fault, Health, Refused
+from heritage.serving.replies import About, Answers, Health
 from heritage.serving.upload import Memory, uploads
 
 _PAGE = {
@@ -171,22 +171,18 @@ def _json(reply: BaseModel) -> Response:
 async def _refusal(_: Request, error: Exception) -> Response:
     if not isinstance(error, Refusal):
         raise error
-    headers = {"retry-after": str(error.retry_after)} if error.retry_after is not None else {}
-    if error.status in (408, 413, 503):
-        headers["connection"] = "close"  # what is left of the upload is not read
-    body = Refused(error=Fault(code=error.code, message=error.message)).model_dump()
-    return JSONResponse(body, status_code=error.status, headers=headers)
+    return refusal_reply(error)
 
 
 async def _internal(_: Request, __: Exception) -> Response:
     """Say nothing of a fault of ours; Starlette raises it again, and uvicorn logs it."""
-    body = Refused(error=Fault(code="internal", message="Something went wrong here.")).model_dump()
-    return JSONResponse(body, status_code=500)
+    return refusal_reply(Refusal(500, "internal", "Something went wrong here."))
 
 
 async def _http_refusal(_: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     code, message = _WORDS.get(error.status_code, ("refused", "This request cannot be answered."))
-    body = Refused(error=Fault(code=code, message=message)).model_dump()
-    return JSONResponse(body, status_code=error.status_code, headers=error.headers)
+    reply = refusal_reply(Refusal(error.status_code, code, message))
+    reply.headers.update(error.headers or {})
+    return reply

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections import OrderedDict
 from collections.abc import Collection
 
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from heritage.serving.metrics import Metrics
@@ -109,7 +109,7 @@ class Gate:
             self._admit(scope)
             await self._app(scope, receive, reply)
         except Refusal as refusal:
-            await send_refusal(refusal, reply)
+            await refusal_reply(refusal)(scope, receive, reply)
         finally:
             path = scope["path"] if scope["path"] in self._paths else "other"
             self._metrics.requests.labels(path, str(status)).inc()
@@ -128,15 +128,10 @@ class Gate:
             self._rate.take(client[0] if client else "", time.monotonic())
 
 
-async def send_refusal(refusal: Refusal, send: Send) -> None:
-    """Send a refusal as JSON."""
-    body = Refused(error=Fault(code=refusal.code, message=refusal.message)).model_dump()
-    headers = [(b"content-type", b"application/json")]
-    if refusal.retry_after is not None:
-        headers.append((b"retry-after", str(refusal.retry_after).encode()))
+def refusal_reply(refusal: Refusal) -> JSONResponse:
+    """Return a refusal as JSON."""
+    headers = {} if refusal.retry_after is None else {"retry-after": str(refusal.retry_after)}
     if refusal.status in (408, 413, 503):
-        headers.append((b"connection", b"close"))  # what is left of the upload is not read
-    content = json.dumps(body).encode()
-    headers.append((b"content-length", str(len(content)).encode()))
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": content})
+        headers["connection"] = "close"  # what is left of the upload is not read
+    body = Refused(error=Fault(code=refusal.code, message=refusal.message)).model_dump()
+    return JSONResponse(body, status_code=refusal.status, headers=headers)
