@@ -23,7 +23,7 @@ CIVILISATIONS: dict[str, str] = {
     "orient": "Ancient Near East",
     "islam": "Islamic world",
     "byzantium": "Byzantium",
-    "asian": "East and South Asia",
+    "asian": "Asia",
 }
 """The six classes as people call them; a class of another list keeps its own name."""
 

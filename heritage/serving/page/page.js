@@ -4,8 +4,8 @@ const AT_A_TIME = 3; // requests; the server puts them into one batch
 
 const place = (id) => document.getElementById(id);
 const percent = (value) => {
-  if (value >= 0.9995) return "> 99.9 %";
-  return value < 0.001 ? "< 0.1 %" : `${(100 * value).toFixed(1)} %`;
+  if (value >= 0.9995) return ">\u00a099.9\u00a0%";
+  return value < 0.001 ? "<\u00a00.1\u00a0%" : `${(100 * value).toFixed(1)}\u00a0%`;
 };
 
 const called = (label) => about?.names[label] ?? label;
