@@ -31,6 +31,8 @@ COMMANDS: dict[str, str] = {
     "curate": "raw photographs → clean, split data set with a report",
     "train": "data set → checkpoint and test report",
     "evaluate": "checkpoint × data set → scores with intervals, calibration, mistakes, audits",
+    "compare": "many runs → tables, paired tests and figures, the thesis's beside ours",
+    "explain": "checkpoint × images → saliency maps, held against random ones",
     "predict": "checkpoint × photographs → a table of answers",
     "export": "checkpoint → ONNX, torch.export or timm's layout, with a model card",
     "serve": "checkpoint → a web page and a JSON API",

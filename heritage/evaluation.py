@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from heritage.analysis.assessment import NAMES, Assessment, Settings
+from heritage.analysis.audit import Audit
 from heritage.analysis.calibration import (
     Calibration,
     calibrate,
@@ -26,6 +28,7 @@ from heritage.analysis.evaluation_report import Unseen, write_evaluation
 from heritage.analysis.label_errors import suspects
 from heritage.analysis.page import score
 from heritage.analysis.recipe import Recipe, read_recipe
+from heritage.auditing import Audits, audit
 from heritage.config.validate import validate
 from heritage.curation.progress import Progress
 from heritage.errors import ConfigError
@@ -37,8 +40,6 @@ from heritage.training.checkpoints import BEST
 from heritage.training.inference import Answers, ask
 
 log = logging.getLogger(__name__)
-
-Device = str
 
 
 def evaluate(cfg: DictConfig, console: Console) -> Path:
@@ -80,8 +81,10 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
         "recipe": asdict(recipe_of(trained)),
         "environment": environment(),
     }
-    page = write_evaluation(assessment, unseen, [], folder, extra=extra)
-    _print(assessment, console)
+    wished: Audits = instantiate(cfg.audits)
+    audits, drawn = audit(wished, trained, testbed, assessment, device, folder)
+    page = write_evaluation(assessment, unseen, audits, folder, extra=extra, picture_map=drawn)
+    _print(assessment, audits, console)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
     return page
 
@@ -192,7 +195,7 @@ def _unreadable(testbed: Testbed) -> list[str]:
     return [f"{len(files)} images could not be read and were left out: {named}"]
 
 
-def _print(assessment: Assessment, console: Console) -> None:
+def _print(assessment: Assessment, audits: Sequence[Audit], console: Console) -> None:
     table = Table(title=assessment.title, title_justify="left")
     for name in ("score", "value", "95 % interval"):
         table.add_column(name, justify="left" if name == "score" else "right")
@@ -200,5 +203,7 @@ def _print(assessment: Assessment, console: Console) -> None:
         bounds = assessment.interval(name)
         table.add_row(words, score(assessment.values[name], 4), f"{score(bounds.low)} – {score(bounds.high)}")
     console.print(table)
+    for one in audits:
+        console.print(f"{one.name}: {one.verdict}", highlight=False, soft_wrap=True)
     for note in assessment.notes:
         console.print(f"Note: {note}", highlight=False, soft_wrap=True)

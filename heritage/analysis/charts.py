@@ -16,7 +16,7 @@ PALETTE = (
 """Colours of classes, in the order of the class list, again from the start where there are more."""
 
 _WIDTH, _HEIGHT = 440, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 22, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 22, 40
 _MOST_POINTS = 400
 
 

@@ -22,13 +22,14 @@ from heritage.analysis.label_errors import SUSPECTS_FILE, Suspects, write_suspec
 from heritage.analysis.page import embedded_png, percent, score, write_page
 from heritage.analysis.predictions import predictions_table, write_predictions
 from heritage.analysis.report import METRICS_FILE, REPORT_FILE
-from heritage.analysis.thumbnails import Thumbnails
+from heritage.analysis.thumbnails import PAGE_BYTES, Thumbnails
 from heritage.curation.overrides import COLUMNS
 from heritage.manifest import Manifest
 from heritage.paths import write_text
 
 PAGE_FILE = "report.html"
 PER_CLASS_FILE = "per_class.csv"
+_FOR_SUSPECTS = 1_000_000  # bytes of pictures that are left to them in a full page
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ def _write_page(
         for kind in pairs(a.targets, a.believed, each=a.settings.each, most=a.settings.pictures)
     ]
     spent = sum(map(len, pictures.sources))
-    others = Thumbnails(unseen.manifest, max(0, 27_000_000 - spent))
+    others = Thumbnails(unseen.manifest, max(0, PAGE_BYTES + _FOR_SUSPECTS - spent))
     suspects = _suspects(a, unseen, lines, others, offset=len(pictures.sources))
     bounds = {name: a.resampled.class_intervals(name) for name in ("precision", "recall", "f1", "auroc")}
     before, after = a.reliability

@@ -17,9 +17,9 @@ from heritage.manifest import Manifest
 from heritage.picture import Pixels, decode, encode_jpeg
 from heritage.taxonomy import MUSEUMS
 
-SIDE = 104  # pixels of a small picture
-PAGE_BYTES = 26_000_000  # of pictures in a page; it stays below 30 MB with everything else
-_QUALITY = 70
+SIDE = 96  # pixels of a small picture
+PAGE_BYTES = 22_000_000  # of pictures in a page; with 5,000 captions it stays below 30 MB
+_QUALITY = 58
 _SMALL = Resizing(SIDE, "pad", _QUALITY)
 # Where a record of a museum is found by the id in a file's name, if the manifest knows no permalink.
 _RECORDS = {"MET": "https://www.metmuseum.org/art/collection/search/{}"}
@@ -67,7 +67,7 @@ class Thumbnails:
 
     def add(self, pixels: Pixels) -> int | None:
         """Take in pixels (height, width, 3) as they are; None where the page is full."""
-        return self._keep(encode_jpeg(pixels, quality=_QUALITY + 10))
+        return self._keep(encode_jpeg(pixels, quality=_QUALITY + 20))
 
     def about(self, row: int) -> About:
         """Return what is known of a row."""

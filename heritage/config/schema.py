@@ -109,6 +109,28 @@ class EvaluateConfig:
     split: str = MISSING
     device: str = MISSING
     report: Any = MISSING
+    audits: Any = MISSING
+
+
+@dataclass
+class CompareConfig:
+    """`heritage.compare`."""
+
+    paths: PathsConfig = MISSING
+    runs: Any = MISSING
+    intervals: Any = MISSING
+
+
+@dataclass
+class ExplainConfig:
+    """`heritage.explain`."""
+
+    paths: PathsConfig = MISSING
+    ckpt: str = MISSING
+    data: Any = MISSING
+    split: str = MISSING
+    device: str = MISSING
+    explain: Any = MISSING
 
 
 @dataclass
@@ -175,6 +197,8 @@ SCHEMAS: dict[str, type] = {
     "curate": CurateConfig,
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
+    "compare": CompareConfig,
+    "explain": ExplainConfig,
     "predict": PredictConfig,
     "export": ExportConfig,
     "serve": ServeConfig,

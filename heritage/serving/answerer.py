@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from heritage.analysis.calibration import Floats
+from heritage.analysis.saliency import saliency
 from heritage.data.augment import evaluation, reduce
 from heritage.picture import Pixels
 from heritage.serving.certainty import Certainty
@@ -106,6 +107,22 @@ class Answerer:
         return Answer(
             cast("Floats", np.mean(probabilities, axis=0)), np.mean(embeddings, axis=0, dtype=np.float32)
         )
+
+    def saliency(self, pixels: Pixels, label: int) -> npt.NDArray[np.float32]:
+        """Return where the network looks for a class: which parts, if hidden, lower its probability.
+
+        Args:
+            pixels: A picture as the network sees it, (S, S, 3).
+            label: The class.
+
+        Returns:
+            Shape (S, S), from 0 to 1.
+        """
+        images = torch.from_numpy(pixels.copy())[None].to(self.device)
+        found = saliency(self._model, images, torch.tensor([label], device=self.device), "occlusion")
+        self._read.clear()
+        strength: npt.NDArray[np.float32] = found[0].float().cpu().numpy()
+        return strength
 
     def _keep(self, _: object, inputs: tuple[Tensor, ...]) -> None:
         self._read.append(inputs[0])

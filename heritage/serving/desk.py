@@ -9,6 +9,7 @@ from functools import partial
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from heritage.picture import Pixels
 from heritage.serving.answerer import Classifies
@@ -17,7 +18,7 @@ from heritage.serving.certainty import UNSURE, Certainty
 from heritage.serving.limits import Limits
 from heritage.serving.metrics import Metrics
 from heritage.serving.neighbours import Neighbours
-from heritage.serving.occlusion import as_data_url, occlusion_map
+from heritage.serving.overlay import as_data_url
 from heritage.serving.reading import read_picture
 from heritage.serving.refusal import Refusal, busy
 from heritage.serving.replies import Answered, Fault, MuseumObject, Ranked
@@ -38,6 +39,10 @@ class Network(Classifies, Protocol):
 
     def prepare(self, pixels: Pixels) -> Pixels:
         """Resize a picture (H, W, 3) to (S, S, 3)."""
+        ...
+
+    def saliency(self, pixels: Pixels, label: int) -> npt.NDArray[np.float32]:
+        """Return where it looks for a class, (S, S), from 0 to 1."""
         ...
 
 
@@ -147,7 +152,7 @@ class Desk:
 
     def _saliency(self, pixels: Pixels, said: Said) -> str:
         label = int(said.probabilities.argmax())
-        return as_data_url(occlusion_map(self.network, pixels, label, float(said.probabilities[label])))
+        return as_data_url(self.network.saliency(pixels, label))
 
     def _similar(self, said: Said) -> list[MuseumObject]:
         return [] if self.neighbours is None else self.neighbours.nearest(said.embedding, _SIMILAR)

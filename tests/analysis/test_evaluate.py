@@ -74,6 +74,8 @@ def test_files_for_people_and_for_other_commands(heritage: Command, run: Path, t
     out = tmp_path / "out"
     done = heritage("evaluate", f"ckpt={run}", f"hydra.run.dir={out}", "report.resamples=20")
     assert done.code == 0, done.err
+    assert {"museum", "background"} <= set(json.loads((out / "metrics.json").read_text())["audits"])
+    assert (out / "map.png").is_file()
     page, text = (out / "report.html").read_text(), (out / "report.md").read_text()
     assert 'src="http' not in page, "the page is not self-contained"
     assert "mistaken for" in text
@@ -127,6 +129,8 @@ def test_wrong_input_ends_in_one_line(heritage: Command, run: Path, tree: Path, 
     other = write_tree(tmp_path / "other", {name: count + 1 for name, count in COUNTS.items()})
     assert "fingerprint" in line(f"ckpt={run}", f"data.root={other}")
     assert "no such folder" in line(f"ckpt={run}", f"data.root={tmp_path / 'moved'}")
+    whole = ("data=class_folders", f"data.root={tree}", "data/split=whole")
+    assert "no image in the val split" in line(f"ckpt={run}", *whole, "split=val")
     assert "no device" in line(f"ckpt={run}", "device=tpux")
 
     state = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)

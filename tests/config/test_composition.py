@@ -23,6 +23,8 @@ FILES = sorted(ROOT.rglob("*.yaml"))
 
 NEEDED = {
     "evaluate": ["ckpt=/run"],
+    "compare": ["runs=/runs"],
+    "explain": ["ckpt=/run"],
     "data/met_ceramics": ["data.root=/data"],
     "data/folder": ["data.root=/data"],
     "data/table": ["data.root=/data"],

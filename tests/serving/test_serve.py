@@ -19,7 +19,7 @@ from heritage.picture import decode, encode_jpeg
 from heritage.serving.answerer import Answerer
 from heritage.serving.certainty import Certainty, read_certainty
 from heritage.serving.limits import Limits
-from heritage.serving.occlusion import occlusion_map
+from heritage.serving.overlay import as_data_url
 from heritage.serving.replies import About, Answers
 from heritage.serving.server import allowed_hosts, listen
 from heritage.trained import load_trained
@@ -87,26 +87,15 @@ def test_similar_objects_and_saliency_come_on_request(address: str, tree: Path) 
     assert picture[..., 3].max() > 100
 
 
-def test_the_map_finds_the_part_that_decides() -> None:
-    """A network that looks at one corner."""
-    import torch
-
-    from heritage.serving.answerer import Answer
-
-    class Corner:
-        classes = ("dark", "bright")
-
-        def ask(self, images: torch.Tensor) -> Answer:
-            bright = images[:, 24:, 24:].float().mean(dim=(1, 2, 3)).numpy() / 255
-            return Answer(np.stack([1 - bright, bright], axis=1), np.zeros((len(bright), 1), np.float32))
-
-    pixels = np.zeros((32, 32, 3), np.uint8)
-    pixels[24:, 24:] = 255
-    found = occlusion_map(Corner(), pixels, 1, 1.0)
-    assert found.shape == (8, 8)
-    assert found.max() == 1
-    assert np.unravel_index(found.argmax(), found.shape)[0] >= 6
-    assert found[:5].max() == found[:, :5].max() == 0
+def test_the_overlay_is_strong_where_the_map_is() -> None:
+    strength = np.zeros((32, 32), np.float32)
+    strength[24:, 24:] = 1
+    png = base64.b64decode(as_data_url(strength, side=64).partition(",")[2])
+    picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert picture is not None
+    opaque = picture[..., 3]
+    assert opaque[56:, 56:].min() > 150
+    assert opaque[:40, :40].max() == 0
 
 
 def test_the_document_describes_the_replies(address: str) -> None:

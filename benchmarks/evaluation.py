@@ -1,0 +1,131 @@
+"""How fast evaluation is, over a bare forward loop, and what its page weighs.
+
+    python -m benchmarks.evaluation                 all three
+    python -m benchmarks.evaluation --part page     one of: loop, bootstrap, page
+
+`loop` runs the same network over the same loader, once by hand and once by `heritage.training.inference.ask`,
+alternating. `bootstrap` resamples 22,363 answers in 14,000 groups a thousand times. `page` writes a report of
+noise pictures with 5,000 thumbnails; its size is printed, and where to find it, to be opened in a browser.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from heritage.analysis.assessment import Assessment, Settings
+from heritage.analysis.bootstrap import bootstrap
+from heritage.analysis.calibration import softmax
+from heritage.analysis.evaluation_report import Unseen, write_evaluation
+from heritage.analysis.label_errors import suspects
+from heritage.data.dataset import ArtefactDataset, ImageFiles
+from heritage.data.loader import ArtefactLoader, EpochPlan
+from heritage.manifest import Manifest
+from heritage.models.backbone import timm_network
+from heritage.picture import encode_jpeg
+from heritage.taxonomy import CLASSES
+from heritage.trained import Answering
+from heritage.training.inference import ask
+
+_IMAGES, _GROUPS = 22_363, 14_000
+
+
+def pictures(folder: Path, count: int, size: int) -> Manifest:
+    """Write pictures of soft noise, which compress as photographs do."""
+    random = np.random.default_rng(0)
+    (folder / "images").mkdir(parents=True)
+    columns: dict[str, list[str]] = {"file": [], "class": [], "group_id": []}
+    for number in range(count):
+        coarse = random.integers(0, 256, (size // 6, size // 6, 3), dtype=np.uint8)
+        soft = np.asarray(cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC))
+        name = f"images/{number:05d}.jpg"
+        (folder / name).write_bytes(encode_jpeg(soft, quality=85))
+        columns["file"].append(name)
+        columns["class"].append(CLASSES[number % len(CLASSES)])
+        columns["group_id"].append(str(number // 2))
+    return Manifest.build(columns, folder, CLASSES)
+
+
+def loop(rounds: int, count: int = 1024, size: int = 96) -> None:
+    """Print the ratio of `ask` to a bare loop."""
+    torch.set_num_threads(1)
+    net = timm_network(name="resnet10t", weights="none", drop_rate=None, drop_path_rate=None,
+                       grad_checkpointing=False, num_classes=len(CLASSES), image_size=size)  # fmt: skip
+    model = Answering(net.to(memory_format=torch.channels_last)).eval()
+    with tempfile.TemporaryDirectory() as folder:
+        manifest = pictures(Path(folder) / "set", count, size)
+        dataset = ArtefactDataset(ImageFiles(manifest, size), manifest.targets, size=size,
+                                  interpolation="bilinear")  # fmt: skip
+        plan = EpochPlan(manifest.targets, CLASSES, None, batch_size=64, seed=0)
+        loader = ArtefactLoader(dataset, plan, num_workers=0)
+        ratios = []
+        for _ in range(rounds + 1):
+            start = time.perf_counter()
+            with torch.inference_mode():
+                for batch in loader:
+                    model(batch.images)
+            middle = time.perf_counter()
+            ask(model, loader, torch.device("cpu"))
+            ratios.append((time.perf_counter() - middle) / (middle - start))
+    print(f"loop: {count} images of {size} px take {statistics.median(ratios[1:]):.3f} times as long as bare")
+
+
+def answers() -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return targets, logits and groups of a test set of the thesis's size."""
+    random = np.random.default_rng(0)
+    targets = random.integers(0, len(CLASSES), _IMAGES)
+    logits = random.normal(size=(_IMAGES, len(CLASSES))).astype(np.float32)
+    logits[np.arange(_IMAGES), targets] += 2
+    return targets, logits, [str(n) for n in random.integers(0, _GROUPS, _IMAGES)]
+
+
+def resampling() -> None:
+    """Print how long a thousand resamples take."""
+    targets, logits, groups = answers()
+    shares = softmax(logits)
+    start = time.perf_counter()
+    bootstrap(targets, shares, groups, resamples=1000)
+    ours = time.perf_counter() - start
+    print(f"bootstrap: 1,000 resamples of {_IMAGES:,} answers in {ours:.2f} s")
+
+
+def page(folder: Path, count: int = 12_000) -> None:
+    """Write a report with 5,000 thumbnails and print its size."""
+    random = np.random.default_rng(0)
+    manifest = pictures(folder / "set", count, 96)
+    logits = random.normal(size=(count, len(CLASSES))).astype(np.float32)
+    settings = Settings(resamples=100, wished_precision=0.9, slices=[], each=500, pictures=5000, suspects=120,
+                        seed=0)  # fmt: skip
+    found = Assessment("5,000 thumbnails", manifest, manifest.targets, logits, None, settings, {})
+    unseen = Unseen(manifest, found.probabilities, suspects(found.probabilities, manifest.targets))
+    path = write_evaluation(found, unseen, [], folder / "report", extra={})
+    shown = path.read_text(encoding="utf-8").count("<img data-p=")
+    print(f"page: {shown:,} thumbnails, {path.stat().st_size / 1e6:.1f} MB: {path}")
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--part", choices=("loop", "bootstrap", "page"))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--folder", type=Path, help="where to leave the page")
+    options = parser.parse_args()
+    if options.part in (None, "loop"):
+        loop(options.rounds)
+    if options.part in (None, "bootstrap"):
+        resampling()
+    if options.part in (None, "page"):
+        page(options.folder or Path(tempfile.mkdtemp()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""What attention passes on: rollout, and attention weighted by its gradient, for any transformer of tokens.
+
+Networks compute attention by torch's fused kernel, which never shows its weights. `WatchAttention` takes the
+call's place while a map is made, so our ViT, the thesis's and timm's need no change.
+
+Papers
+    [1] Abnar, Zuidema, "Quantifying Attention Flow in Transformers", ACL 2020: rollout.
+    [2] Chefer, Gur, Wolf, "Generic Attention-model Explainability", ICCV 2021: gradient-weighted, equations
+        5 and 6.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from heritage.errors import ConfigError
+
+
+class WatchAttention(TorchFunctionMode):
+    """Computes attention step by step and keeps its weights, each (B, H, N, N)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights: list[Tensor] = []
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Sequence[Any],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Take the place of torch's fused attention; let everything else pass."""
+        if func is not functional.scaled_dot_product_attention:
+            return func(*args, **(kwargs or {}))
+        query, key, value = args[:3]
+        scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+        weights = scores.softmax(dim=-1)
+        self.weights.append(weights)
+        return weights @ value
+
+
+def attention_map(net: nn.Module, images: Tensor, targets: Tensor, *, weighted: bool) -> Tensor:
+    """Return how much of each patch reaches the answer, (B, side, side).
+
+    Args:
+        net: A transformer with ``forward_features``, ``forward_head`` and ``num_prefix_tokens``.
+        images: Normalised, (B, 3, S, S).
+        targets: The class to explain for each, (B,).
+        weighted: Weight attention by the gradient of the class [2]; otherwise rollout [1].
+
+    Raises:
+        ConfigError: The network has no attention over all of its tokens.
+    """
+    with WatchAttention() as watch:
+        features: Tensor = net.forward_features(images)  # type: ignore[operator]
+    prefix = int(getattr(net, "num_prefix_tokens", 0) or 0)
+    tokens = features.shape[1] if features.ndim == 3 else 0
+    side = math.isqrt(max(tokens - prefix, 0))
+    layers = [weights for weights in watch.weights if weights.shape[-1] == weights.shape[-2] == tokens]
+    if features.ndim != 3 or not layers or side**2 + prefix != tokens:
+        raise ConfigError(
+            f"{type(net).__name__} has no attention from every patch to every other",
+            where="method",
+            remedy="use gradcam, integrated_gradients or occlusion",
+        )
+    logits: Tensor = net.forward_head(features)  # type: ignore[operator]
+    chosen = logits.gather(1, targets[:, None]).sum()
+    *gradients, slope = torch.autograd.grad(chosen, [*layers, features])
+    flow = torch.eye(tokens, device=images.device).expand(len(images), -1, -1)
+    for weights, gradient in zip(layers, gradients, strict=True):
+        if weighted:
+            step = (weights * gradient).clamp(min=0).mean(dim=1)
+            flow = flow + step @ flow
+        else:
+            step = weights.mean(dim=1) / 2 + torch.eye(tokens, device=images.device) / 2
+            flow = step @ flow
+    if weighted:
+        flow = flow - torch.eye(tokens, device=images.device)
+    reach = (_read_tokens(net, features, slope)[:, None] @ flow)[:, 0, prefix:]
+    return reach.reshape(len(images), side, side).detach()
+
+
+def _read_tokens(net: nn.Module, features: Tensor, slope: Tensor) -> Tensor:
+    """Return how much the head reads from each token, (B, N).
+
+    A class token is read alone; other heads read all tokens, each as far as it speaks for the class.
+    """
+    pool = getattr(net, "pool", None) or getattr(net, "global_pool", None)
+    if pool == "token":
+        return functional.one_hot(
+            torch.zeros(len(features), dtype=torch.int64, device=features.device), features.shape[1]
+        ).to(features.dtype)
+    said = (features * slope).sum(dim=-1).clamp(min=0)
+    some = said.sum(dim=1, keepdim=True) > 0
+    return torch.where(some, said, torch.ones_like(said)).detach()

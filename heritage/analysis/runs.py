@@ -1,0 +1,157 @@
+"""Finished runs, read back from their folders to be compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
+
+from heritage.analysis.predictions import PREDICTIONS_FILE
+from heritage.analysis.recipe import Recipe, read_recipe
+from heritage.analysis.report import METRICS_FILE
+from heritage.errors import CheckpointError, DataError
+from heritage.scores import confusion_matrix
+
+_CONFIG = "config.yaml"  # as heritage.record writes it
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's answers on its test set; images in the order of their ids.
+
+    Attributes:
+        folder: The run folder, or the folder of an evaluation.
+        recipe: How the network was made.
+        classes: The class list, K.
+        images: Ids of the images, length N.
+        groups: Their groups, length N.
+        targets: Shape (N,).
+        probabilities: Shape (N, K).
+    """
+
+    folder: Path
+    recipe: Recipe
+    classes: tuple[str, ...]
+    images: tuple[str, ...]
+    groups: tuple[str, ...]
+    targets: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float64]
+
+    @property
+    def predicted(self) -> npt.NDArray[np.int64]:
+        """The likeliest class, (N,)."""
+        found: npt.NDArray[np.int64] = self.probabilities.argmax(axis=1)
+        return found
+
+    @property
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """Whether each answer is right, (N,)."""
+        found: npt.NDArray[np.bool_] = self.predicted == self.targets
+        return found
+
+    @property
+    def confusion(self) -> npt.NDArray[np.int64]:
+        """Targets (rows) by predictions (columns), (K, K)."""
+        return confusion_matrix(self.targets, self.predicted, len(self.classes))
+
+
+def find_runs(folders: Sequence[str]) -> list[Run]:
+    """Read runs.
+
+    Args:
+        folders: Run folders, folders of evaluations, or folders with such below them (a multirun).
+
+    Raises:
+        CheckpointError: There is no such folder, or no finished run in one.
+        DataError: The runs were tested on different sets.
+    """
+    found: dict[Path, None] = {}
+    for name in folders:
+        folder = Path(name).expanduser()
+        if not folder.is_dir():
+            raise CheckpointError("no such folder", where=folder, remedy="give run folders in runs=[…]")
+        if (folder / METRICS_FILE).is_file() or (folder / _CONFIG).is_file():
+            found[folder] = None
+            continue
+        inside = sorted(path.parent for path in folder.rglob(METRICS_FILE))
+        if not inside:
+            raise CheckpointError(
+                "no run with a report in it", where=folder, remedy="a run writes it when it has ended"
+            )
+        found |= dict.fromkeys(inside)
+    runs = [read_run(folder) for folder in found]
+    _require_one_test_set(runs)
+    return runs
+
+
+def read_run(folder: Path) -> Run:
+    """Read one run.
+
+    Raises:
+        CheckpointError: It has no report, or one that is damaged.
+    """
+    for name in (METRICS_FILE, PREDICTIONS_FILE):
+        if not (folder / name).is_file():
+            raise CheckpointError(
+                f"a run without a report (no {name})", where=folder, remedy="finish it with resume=<folder>"
+            )
+    path = folder / PREDICTIONS_FILE
+    try:
+        metrics = json.loads((folder / METRICS_FILE).read_text(encoding="utf-8"))
+        classes = tuple(metrics["classes"])
+        table = pq.read_table(path).sort_by("image_id")
+        shares = np.column_stack([table[f"p_{name}"].to_numpy() for name in classes])
+        place = {name: k for k, name in enumerate(classes)}
+        targets = np.array([place[name] for name in table["class"].to_pylist()], dtype=np.int64)
+        images = tuple(table["image_id"].to_pylist())
+        groups = table["group_id"] if "group_id" in table.column_names else table["image_id"]
+    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"unreadable ({' '.join(str(error).split())[:120]})",
+            where=path,
+            remedy="make it again with `heritage evaluate`",
+        ) from error
+    names = tuple(map(str, groups.to_pylist()))
+    return Run(folder, _recipe(folder, metrics), classes, images, names, targets, shares)
+
+
+def _recipe(folder: Path, metrics: dict[str, Any]) -> Recipe:
+    if "recipe" in metrics:  # an evaluation says how its network was made
+        said = dict(metrics["recipe"])
+        return Recipe(**said | {"others": tuple(said.get("others", ()))})
+    try:
+        config = OmegaConf.to_container(OmegaConf.load(folder / _CONFIG))
+        return read_recipe(folder, cast("dict[str, Any]", config))
+    except (OSError, YAMLError, OmegaConfBaseException, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"unreadable configuration ({error!r})", where=folder / _CONFIG, remedy="restore the file"
+        ) from error
+
+
+def _require_one_test_set(runs: Sequence[Run]) -> None:
+    first = runs[0]
+    for run in runs[1:]:
+        if run.classes != first.classes:
+            raise DataError(
+                f"knows {', '.join(run.classes)}, but {first.folder} knows {', '.join(first.classes)}",
+                where=run.folder,
+                remedy="compare runs of one class list",
+            )
+        if run.images != first.images or (run.targets != first.targets).any():
+            shared = len(set(run.images) & set(first.images))
+            raise DataError(
+                f"was tested on another set ({len(run.images):,} images) than {first.folder} "
+                f"({len(first.images):,}); they share {shared:,}",
+                where=run.folder,
+                remedy="evaluate both on one set (heritage evaluate) and compare these",
+            )

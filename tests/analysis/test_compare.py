@@ -1,0 +1,147 @@
+"""Comparisons: the thesis's tables re-derived, paired tests against their definitions, wrong input."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from scipy.stats import binom  # type: ignore[import-untyped]
+
+from heritage.analysis.comparison import Resampling, compare
+from heritage.analysis.paired import bootstrap_p, holm, mcnemar
+from heritage.analysis.runs import find_runs
+from heritage.analysis.tables import Table
+from heritage.analysis.thesis import AVERAGES, SUPPORT, published
+from heritage.scores import from_rows
+from heritage.taxonomy import CLASSES
+from tests.conftest import Command
+
+RESAMPLING = Resampling(40, 0)
+
+
+def test_the_published_tables_rederive() -> None:
+    runs = published()
+    assert len(runs) == 15
+    support = np.array([SUPPORT[name] for name in CLASSES])
+    assert support.sum() == 22_363
+    for run in runs:
+        precision, recall, f1 = (np.array([run.rows[name][k] for name in CLASSES]) for k in range(3))
+        found = from_rows(precision, recall, support)
+        np.testing.assert_allclose(found.f1, f1, atol=2e-6)
+        assert found.accuracy == pytest.approx(run.accuracy, abs=2e-6)
+        for name, average in zip(AVERAGES, (found.macro, found.weighted), strict=True):
+            said = (average.precision, average.recall, average.f1)
+            assert said == pytest.approx(run.rows[name], abs=2e-6)
+
+
+def test_paired_tests_by_their_definitions() -> None:
+    first = np.array([1] * 30 + [1] * 9 + [0] * 2 + [0] * 5, dtype=bool)
+    second = np.array([1] * 30 + [0] * 9 + [1] * 2 + [0] * 5, dtype=bool)
+    only_first, only_second, p = mcnemar(first, second)
+    assert (only_first, only_second) == (9, 2)
+    assert p == pytest.approx(2 * binom.cdf(2, 11, 0.5))
+    assert mcnemar(first, first) == (0, 0, 1.0)
+    # Holm 1979: 0.01·4, 0.013·3 raised to the one before, 0.02·2 likewise, 0.6·1
+    assert holm([0.013, 0.6, 0.01, 0.02]) == pytest.approx([0.04, 0.6, 0.04, 0.04])
+    assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
+    assert bootstrap_p(np.linspace(-1, 1, 999)) == pytest.approx(1, abs=0.01)
+    assert bootstrap_p(np.full(999, 0.1)) == pytest.approx(2 / 1000)
+
+
+def test_a_better_network_is_found_and_an_equal_one_is_not(runs: Path) -> None:
+    base = find_runs([str(runs / "none")])[0]
+    truth = np.eye(len(base.classes))[base.targets]
+    perfect = replace(base, probabilities=truth, recipe=replace(base.recipe, balance="perfect"))
+    poor = replace(base, probabilities=np.roll(truth, 1, axis=0), recipe=replace(base.recipe, balance="poor"))
+    same = replace(base, probabilities=np.roll(truth, 1, axis=0), recipe=replace(base.recipe, balance="same"))
+    found = compare([poor, perfect, same], Resampling(200, 0))
+    assert found.settings[0].name == "perfect"
+    verdicts = {(found.settings[one.first].name, found.settings[one.second].name): one.significant
+                for one in found.differences}  # fmt: skip
+    assert verdicts == {("perfect", "poor"): True, ("perfect", "same"): True, ("poor", "same"): False}
+
+
+def test_seeds_become_a_mean_with_an_interval(runs: Path) -> None:
+    base = find_runs([str(runs / "none")])[0]
+    truth = np.eye(len(base.classes))[base.targets]
+    seeds = []
+    for seed, wrong in enumerate((2, 3, 7)):
+        shares = truth.copy()
+        shares[:wrong] = np.roll(shares[:wrong], 1, axis=1)
+        seeds.append(replace(base, probabilities=shares, recipe=replace(base.recipe, seed=seed)))
+    found = compare(seeds, RESAMPLING)
+    assert len(found.settings) == 1
+    values = [1 - wrong / len(base.images) for wrong in (2, 3, 7)]
+    assert found.settings[0].mean("accuracy") == pytest.approx(np.mean(values))
+    half = 4.302653 * np.std(values, ddof=1) / 3**0.5  # Student's t, 2 degrees of freedom
+    assert found.settings[0].over_seeds("accuracy") == pytest.approx(half, rel=1e-5)
+    again = compare([*seeds, seeds[0]], RESAMPLING)
+    assert [len(one.runs) for one in again.settings] in ([3, 1], [1, 3]), "one seed twice is no second sample"
+
+
+def test_the_command_writes_every_form(heritage: Command, runs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = heritage("compare", f"runs={runs}", f"hydra.run.dir={out}", "intervals.resamples=40")
+    assert done.code == 0, done.err
+    assert "2 runs, 2 settings" in done.out
+    for name in ("comparison.html", "comparison.md", "settings.png", "tables/thesis-B.1.tex"):
+        assert (out / name).stat().st_size > 0
+    rows = list(csv.DictReader((out / "tables" / "overview.csv").read_text().splitlines()))
+    assert {row["setting"] for row in rows} == {"none", "weights"}
+    for row in rows:
+        metrics = json.loads((runs / row["setting"] / "metrics.json").read_text())
+        assert row["accuracy"].startswith(f"{metrics['accuracy']:.4f} (")
+    published_rows = list(csv.DictReader((out / "tables" / "thesis-A.2.csv").read_text().splitlines()))
+    accuracy = next(row for row in published_rows if row[""] == "adam: accuracy")
+    assert accuracy["F1"] == "0.8568"
+
+
+def test_our_figures_stand_beside_published_ones(runs: Path) -> None:
+    base = find_runs([str(runs / "none")])[0]
+    ours = replace(base, recipe=replace(base.recipe, model="efficientnet_b0", optimizer="adam"))
+    table = next(one for one in compare([ours], RESAMPLING).thesis_tables() if one.key == "thesis-A.2")
+    row = next(row for row in table.rows if row[0] == "adam: byzantium")
+    recall = ours.correct[ours.targets == CLASSES.index("byzantium")].mean()
+    assert row[4] == "0.5695"
+    assert row[5].startswith(f"{recall:.4f} (")
+    assert float(row[6]) == pytest.approx(recall - 0.569496, abs=1e-4)
+    assert "1 of 3 published settings" in table.note
+
+
+def test_latex_keeps_special_characters() -> None:
+    text = Table("x", "50 % of a_b", ("a", "b"), [("x & y", "±1 {2}")]).latex()
+    assert r"50 \% of a\_b" in text
+    assert r"x \& y & $\pm$1 \{2\} \\" in text
+
+
+def test_wrong_input_ends_in_one_line(heritage: Command, runs: Path, tmp_path: Path) -> None:
+    def line(*words: str) -> str:
+        done = heritage("compare", *words)
+        assert done.code == 2
+        lines = done.err.strip().splitlines()
+        assert len(lines) == 1, done.err
+        return lines[0]
+
+    assert "no such folder" in line(f"runs={tmp_path / 'nowhere'}")
+    (tmp_path / "empty").mkdir()
+    assert "no run with a report" in line(f"runs={tmp_path / 'empty'}")
+    unfinished = shutil.copytree(runs / "none", tmp_path / "unfinished")
+    (unfinished / "metrics.json").unlink()
+    assert "without a report" in line(f"runs={unfinished}")
+    corrupt = shutil.copytree(runs / "none", tmp_path / "corrupt")
+    (corrupt / "predictions.parquet").write_bytes(b"PAR1 not really")
+    assert "predictions.parquet: unreadable" in line(f"runs={corrupt}")
+
+    other = shutil.copytree(runs / "none", tmp_path / "other")
+    table = pq.read_table(other / "predictions.parquet")
+    pq.write_table(table.slice(3), other / "predictions.parquet")
+    said = line(f"runs=[{runs / 'none'},{other}]")
+    assert str(other) in said
+    assert str(runs / "none") in said
+    assert "another set" in said
