@@ -151,7 +151,7 @@ def runtimes(trained: Trained, rounds: int, scratch: Path) -> None:
 
         eager()
         other()
-        pairs = [(rate(batch * repeats, eager), rate(batch * repeats, other)) for _ in range(rounds * 3)]
+        pairs = [(rate(batch * repeats, eager), rate(batch * repeats, other)) for _ in range(rounds)]
         one, two = (statistics.median(values) for values in zip(*pairs, strict=True))
         rows.append((str(batch), f"{one:,.0f}", f"{two:,.0f}", f"{two / one:.2f}"))
     table("ONNX Runtime on the CPU", rows)
