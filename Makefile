@@ -10,7 +10,7 @@ UV := .bootstrap/bin/uv
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train demo test check lint types format wheel-check lock clean
+.PHONY: help setup train demo serve test check lint types format wheel-check lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,11 @@ demo: $(STAMP) ## the whole chain on the built-in museum: collect, curate, train
 	$(BIN)/python -m heritage.collect source=demo paths.outputs=$(OUTPUTS)
 	$(BIN)/python -m heritage.curate raw.root=$(OUTPUTS)/collections/demo name=demo paths.outputs=$(OUTPUTS)
 	$(BIN)/python -m heritage.train data=folder data.root=$(OUTPUTS)/data/demo paths.outputs=$(OUTPUTS) $(ARGS)
+
+serve: $(STAMP) ## open the newest run as a web page at http://127.0.0.1:8000 (ARGS="port=8001")
+	@run=$$(ls -td outputs/train/*/*/checkpoints/best.ckpt 2>/dev/null | head -n 1); \
+	test -n "$$run" || { echo "no trained network below outputs/train; make train" >&2; exit 2; }; \
+	$(BIN)/python -m heritage.serve ckpt=$$(dirname $$(dirname "$$run")) $(ARGS)
 
 test: $(STAMP) ## run the fast tests
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)

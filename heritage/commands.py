@@ -34,6 +34,9 @@ COMMANDS: dict[str, str] = {
     "evaluate": "checkpoint × data set → scores with intervals, calibration, mistakes, audits",
     "compare": "many runs → tables, paired tests and figures, the thesis's beside ours",
     "explain": "checkpoint × images → saliency maps, held against random ones",
+    "predict": "checkpoint × photographs → a table of answers",
+    "export": "checkpoint → ONNX, torch.export or timm's layout, with a model card",
+    "serve": "checkpoint → a web page and a JSON API",
     "weights": "model name → pretrained weights in the cache, for machines without network",
 }
 """Each verb and what it turns into what, in the order in which the data flows."""

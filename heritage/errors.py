@@ -12,6 +12,7 @@ HeritageError
 ├── CheckpointError         a checkpoint or run folder that is missing, foreign or damaged
 ├── TrainingError           a run that cannot go on
 │   └── NonFiniteLossError      the loss became NaN or infinite
+├── ExportError             an exported network that cannot be made or does not agree
 ├── CollectionError         a museum, ledger or licence that stops the collector
 └── MissingDependencyError  a package only this feature needs is not installed
 
@@ -93,6 +94,10 @@ class TrainingError(HeritageError):
 
 class NonFiniteLossError(TrainingError):
     """The loss became NaN or infinite."""
+
+
+class ExportError(HeritageError):
+    """An exported network that cannot be made, or does not agree with the one it was made of."""
 
 
 class CollectionError(HeritageError):

@@ -17,6 +17,16 @@ from heritage.errors import ManifestError
 CLASSES: tuple[str, ...] = ("egyptian", "grecoroman", "orient", "islam", "byzantium", "asian")
 """The thesis's six civilisations; the class id of each is its position, counted from 1."""
 
+CIVILISATIONS: dict[str, str] = {
+    "egyptian": "Egypt",
+    "grecoroman": "Greece and Rome",
+    "orient": "Ancient Near East",
+    "islam": "Islamic world",
+    "byzantium": "Byzantium",
+    "asian": "Asia",
+}
+"""The six classes as people call them; a class of another list keeps its own name."""
+
 MUSEUMS: dict[str, str] = {
     "LOUVRE": "Musée du Louvre, Paris",
     "MET": "The Metropolitan Museum of Art, New York",

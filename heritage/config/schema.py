@@ -135,6 +135,57 @@ class ExplainConfig:
 
 
 @dataclass
+class PredictConfig:
+    """`heritage.predict`."""
+
+    paths: PathsConfig = MISSING
+    ckpt: str = MISSING
+    input: Any = MISSING
+    column: str = MISSING
+    out: Any = MISSING
+    folder: str = MISSING
+    overwrite: bool = MISSING
+    top_k: int = MISSING
+    threshold: Any = MISSING
+    embeddings: bool = MISSING
+    tta: str = MISSING
+    batch_size: int = MISSING
+    num_workers: Any = MISSING
+    device: str = MISSING
+
+
+@dataclass
+class ExportConfig:
+    """`heritage.export`."""
+
+    paths: PathsConfig = MISSING
+    ckpt: str = MISSING
+    format: str = MISSING
+    out: Any = MISSING
+    folder: str = MISSING
+    overwrite: bool = MISSING
+    licence: Any = MISSING
+    pictures: Any = MISSING
+
+
+@dataclass
+class ServeConfig:
+    """`heritage.serve`."""
+
+    paths: PathsConfig = MISSING
+    ckpt: str = MISSING
+    host: str = MISSING
+    port: int = MISSING
+    names: Any = MISSING
+    similar: Any = MISSING
+    cache: str = MISSING
+    threshold: Any = MISSING
+    batch_size: int = MISSING
+    device: str = MISSING
+    limits: Any = MISSING
+
+
+@dataclass
 class WeightsConfig:
     """`heritage.weights`."""
 
@@ -150,6 +201,9 @@ SCHEMAS: dict[str, type] = {
     "evaluate": EvaluateConfig,
     "compare": CompareConfig,
     "explain": ExplainConfig,
+    "predict": PredictConfig,
+    "export": ExportConfig,
+    "serve": ServeConfig,
     "weights": WeightsConfig,
 }
 

@@ -58,6 +58,23 @@ def validate(cfg: DictConfig, verb: str) -> None:
         raise FaultyConfigError(faults)
 
 
+def validate_options(target: str, options: Mapping[str, Any]) -> None:
+    """Hold options of a command's top level against the signature that will take them.
+
+    Args:
+        target: The full name of a class or function.
+        options: Its arguments, as plain data.
+
+    Raises:
+        FaultyConfigError: One line for each fault.
+    """
+    faults = [
+        fault.removeprefix(".") for fault in _call_faults("", {"_target_": target, **options}, frozenset())
+    ]
+    if faults:
+        raise FaultyConfigError(faults)
+
+
 def _faults(path: str, node: Any, supplied: frozenset[str]) -> Iterator[str]:
     if isinstance(node, Mapping):
         if "_target_" in node:

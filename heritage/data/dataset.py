@@ -107,7 +107,7 @@ class ArtefactDataset(Dataset[Batch]):
         for pipeline in (self._pipeline, self._copies):
             if pipeline is not None:
                 pipeline.seed(plan.seed)
-        images = _buffer(len(plan.rows), self.size)
+        images = shared_buffer(len(plan.rows), self.size)
         pixels = images.numpy()
         read: list[int] = []
         unreadable: list[int] = []
@@ -142,7 +142,8 @@ def start_worker(_: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _buffer(count: int, size: int) -> torch.Tensor:
+def shared_buffer(count: int, size: int) -> torch.Tensor:
+    """Return room for images (count, size, size, 3), uint8: in a worker, where the main process reads it."""
     shape = (count, size, size, 3)
     if get_worker_info() is None:
         return torch.empty(shape, dtype=torch.uint8)

@@ -64,7 +64,7 @@ def class_folders(root: Path, classes: Sequence[str]) -> Manifest:
     labels: list[str] = []
     sizes: list[int] = []
     for name in folders:
-        for path, size in _pictures(root / name):
+        for path, size in pictures_below(root / name):
             files.append(path.relative_to(root).as_posix())
             labels.append(name)
             sizes.append(size)
@@ -139,7 +139,7 @@ def missing_files(data: Manifest) -> list[str]:
         path.relative_to(data.root).as_posix()
         for folder in {data.root / Path(name).parent for name in data.column("file")}
         if folder.is_dir()
-        for path, _ in _pictures(folder, deep=False)
+        for path, _ in pictures_below(folder, deep=False)
     }
     return [name for name in data.column("file") if name not in known]
 
@@ -157,18 +157,19 @@ def _likely_reader(root: Path) -> str:
     return "data=class_folders"
 
 
-def _pictures(folder: Path, *, deep: bool = True) -> Iterator[tuple[Path, int]]:
+def pictures_below(folder: Path, *, deep: bool = True) -> Iterator[tuple[Path, int]]:
+    """Yield the pictures of a folder with their sizes in bytes, sorted; hidden ones are passed over."""
     for entry in sorted(os.scandir(folder), key=lambda found: found.name):
         if entry.name[0] == ".":
             continue
         if entry.is_dir():
             if deep:
-                yield from _pictures(Path(entry.path))
+                yield from pictures_below(Path(entry.path))
         elif Path(entry.name).suffix.lower() in IMAGE_SUFFIXES:
             yield Path(entry.path), entry.stat().st_size
 
 
 def _sizes(folder: Path, prefix: str) -> Iterator[tuple[str, int]]:
     if folder.is_dir():
-        for path, size in _pictures(folder):
+        for path, size in pictures_below(folder):
             yield prefix + path.relative_to(folder).as_posix(), size

@@ -55,7 +55,7 @@ def ask(
     rows, targets, logits = [], [], []
     was_training = model.training
     model.to(device).eval()
-    with torch.inference_mode(), _autocast(device, precision):
+    with torch.inference_mode(), autocast(device, precision):
         for batch in loader:
             logits.append(model(batch.images.to(device, non_blocking=True)).float())
             rows.append(batch.rows)
@@ -68,7 +68,8 @@ def ask(
     )
 
 
-def _autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:
+    """Return what makes a block compute in a number format of Lightning's."""
     if precision in _AUTOCAST:
         return torch.autocast(device.type, dtype=_AUTOCAST[precision])
     return contextlib.nullcontext()

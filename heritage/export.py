@@ -1,0 +1,39 @@
+"""`python -m heritage.export`: a trained network as a folder that others load."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from heritage.commands import command
+
+
+@command("export")
+def main(cfg: DictConfig) -> None:
+    """Export, compare, and say where it is."""
+    from typing import Any, cast
+
+    from omegaconf import OmegaConf
+
+    from heritage.config.validate import validate, validate_options
+    from heritage.serving.exporting import Export, export
+
+    validate(cfg, "export")
+    options = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
+    del options["paths"]
+    validate_options("heritage.serving.exporting.Export", options)
+    found = export(Export(**options))
+    print(f"compared with PyTorch on {found.parity}")
+    print(f"probabilities: {found.certainty}")
+    if options["format"] == "safetensors":
+        print(
+            f'timm loads it: timm.create_model("local-dir:{found.folder}", pretrained=True)'
+            if found.timm
+            else "timm has no such network: the weights load into heritage.models alone"
+        )
+    for name, size in found.files.items():
+        print(f"  {name}  {size / 1e6:,.2f} MB")
+    print(f"exported: {found.folder}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""`python -m heritage.predict`: a trained network's answers for photographs."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from heritage.commands import command
+
+
+@command("predict")
+def main(cfg: DictConfig) -> None:
+    """Answer, and say where the answers are."""
+    from typing import Any, cast
+
+    from omegaconf import OmegaConf
+    from rich.console import Console
+
+    from heritage.config.validate import validate, validate_options
+    from heritage.serving.predicting import Prediction, predict
+    from heritage.serving.showing import show
+
+    validate(cfg, "predict")
+    options = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
+    del options["paths"]
+    validate_options("heritage.serving.predicting.Prediction", options)
+    show(predict(Prediction(**options)), Console())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Concurrent requests share batches: while the network works on one, the next gathers.
+
+No time is spent waiting for a batch to fill: a lone picture goes at once, and under load the batch is
+whatever has come in the meantime.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from heritage.picture import Pixels
+from heritage.serving.answerer import Answer, Classifies
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class Said:
+    """The network's answer for one picture."""
+
+    probabilities: npt.NDArray[np.float64]
+    """Shape (K,)."""
+    embedding: npt.NDArray[np.float32]
+    """Shape (D,)."""
+
+
+@dataclass
+class _Waiting:
+    pixels: Pixels
+    answer: asyncio.Future[Said]
+
+
+class Batcher:
+    """Asks a network from one thread, in batches.
+
+    Args:
+        network: The network.
+        batch_size: Pictures at a time, at most.
+        observe: Called with the size of each batch.
+    """
+
+    def __init__(self, network: Classifies, *, batch_size: int, observe: Callable[[int], None]) -> None:
+        self._network = network
+        self._batch_size = batch_size
+        self._observe = observe
+        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="network")
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to work, in the running event loop."""
+        self._task = asyncio.create_task(self._work())
+
+    async def stop(self) -> None:
+        """End."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    async def ask(self, pixels: Pixels) -> Said:
+        """Answer for a picture as the network sees it, (S, S, 3)."""
+        answer: asyncio.Future[Said] = asyncio.get_running_loop().create_future()
+        self._queue.put_nowait(_Waiting(pixels, answer))
+        return await answer
+
+    async def run(self, task: Callable[[], _Result]) -> _Result:
+        """Run something else that needs the network, between two batches."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, task)
+
+    async def _work(self) -> None:
+        while True:
+            batch = [await self._queue.get()]
+            while len(batch) < self._batch_size and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            batch = [one for one in batch if not one.answer.done()]  # who gave up needs no answer
+            if batch:
+                await self._answer(batch)
+
+    async def _answer(self, batch: list[_Waiting]) -> None:
+        images = torch.from_numpy(np.stack([one.pixels for one in batch]))
+        self._observe(len(batch))
+        try:
+            found: Answer = await self.run(lambda: self._network.ask(images))
+        except (RuntimeError, MemoryError) as error:  # torch's, such as a full device
+            for one in batch:
+                if not one.answer.done():
+                    one.answer.set_exception(error)
+            return
+        for k, one in enumerate(batch):
+            if not one.answer.done():
+                one.answer.set_result(Said(found.probabilities[k], found.embeddings[k]))

@@ -1,0 +1,117 @@
+"""Does an exported network say the same? Asked about real pictures, after each export."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from heritage.data.augment import evaluation, reduce
+from heritage.demo import draw_artefact
+from heritage.errors import ExportError, ImageError
+from heritage.manifest import Manifest
+from heritage.picture import Pixels, decode
+from heritage.serving.inputs import find_inputs
+from heritage.serving.onnx_file import Asks
+from heritage.serving.portable import Portable
+from heritage.taxonomy import CLASSES
+from heritage.trained import Trained
+
+TOLERANCE = 1e-3
+"""Largest difference of a probability that passes: exporters reorder sums, they do not change answers."""
+
+_PICTURES = 32
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far an exported network is from PyTorch's.
+
+    Attributes:
+        source: Where the pictures came from.
+        pictures: How many, N.
+        logits: Largest difference of a logit.
+        probabilities: Largest difference of a probability.
+        same_answers: Pictures whose first class is the same.
+    """
+
+    source: str
+    pictures: int
+    logits: float
+    probabilities: float
+    same_answers: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.pictures} pictures ({self.source}): largest difference {self.probabilities:.1e} of a "
+            f"probability, {self.logits:.1e} of a logit; {self.same_answers} of {self.pictures} same answers"
+        )
+
+
+def pictures_for_parity(
+    trained: Trained, manifest: Manifest | None, chosen: str | None
+) -> tuple[str, npt.NDArray[np.uint8]]:
+    """Return real pictures as the network sees them, (N, S, S, 3), and where they came from.
+
+    They are those that a person names, else the test split's, else drawn artefacts.
+
+    Raises:
+        DataError: None of the named pictures can be read.
+    """
+    if chosen is not None:
+        inputs = find_inputs(chosen, "file")
+        source, paths = chosen, [inputs.path(row) for row in range(min(len(inputs), _PICTURES))]
+    elif manifest is not None:
+        rows = np.flatnonzero(np.array(manifest.column("split")) == "test")
+        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _PICTURES)).astype(int)]
+        files = manifest.take(rows).column("file")
+        source, paths = f"test split of {manifest.root.name}", [manifest.root / name for name in files]
+    else:
+        drawn = [
+            draw_artefact(CLASSES[k % len(CLASSES)], k, 0, size=trained.image_size, seed=1)
+            for k in range(_PICTURES // 2)
+        ]
+        return "drawn artefacts", _as_seen(trained, drawn)
+    read = [pixels for path in paths if (pixels := _read(path, trained.image_size)) is not None]
+    if not read:
+        raise ImageError("not one picture can be read", where=source, remedy="name others: pictures=…")
+    return source, _as_seen(trained, read)
+
+
+def check_parity(model: Portable, other: Asks, source: str, images: npt.NDArray[np.uint8]) -> Parity:
+    """Ask both networks about the same pictures.
+
+    Raises:
+        ExportError: They differ by more than `TOLERANCE`.
+    """
+    theirs = torch.from_numpy(np.array(other(images)))
+    with torch.inference_mode():
+        logits, probabilities = model(torch.from_numpy(images))
+    found = Parity(
+        source,
+        len(images),
+        float((logits - theirs).abs().max()),
+        float((probabilities - (theirs / model.temperature).softmax(dim=1)).abs().max()),
+        int((logits.argmax(dim=1) == theirs.argmax(dim=1)).sum()),
+    )
+    if not found.probabilities <= TOLERANCE:  # NaN does not pass
+        raise ExportError(
+            f"the exported network says something else: {found}",
+            remedy="nothing was kept; try another format",
+        )
+    return found
+
+
+def _read(path: Path, at_least: int) -> Pixels | None:
+    try:
+        return decode(path.read_bytes(), name=path, at_least=at_least)
+    except (ImageError, OSError):
+        return None
+
+
+def _as_seen(trained: Trained, pictures: list[Pixels]) -> npt.NDArray[np.uint8]:
+    resize = evaluation(trained.image_size, trained.crop_pct, trained.interpolation)
+    return np.stack([resize(reduce(pixels, trained.image_size)) for pixels in pictures])

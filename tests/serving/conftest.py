@@ -1,0 +1,56 @@
+"""A tiny network, trained once, and pictures good and bad."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from rich.console import Console
+
+from heritage.analysis.calibration import Calibration, FittedOn, write_calibration
+from heritage.paths import config_dir
+from heritage.picture import encode_jpeg
+from tests.conftest import TINY, patch
+
+
+@pytest.fixture(scope="session")
+def run_folder(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run folder of a network that has seen `tree` for some epochs; read only."""
+    from heritage.config.schema import register_schemas
+    from heritage.experiment import train
+
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    words = [*TINY, "trainer.max_epochs=4", f"data.root={tree}", f"paths.run={folder}"]
+    register_schemas()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(config_dir()), version_base="1.3"):
+        train(compose("train", overrides=words), Console(quiet=True))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def calibrated(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a calibration under which some answers are unsure."""
+    folder = tmp_path_factory.mktemp("runs") / "calibrated"
+    shutil.copytree(run_folder, folder)
+    fitted = Calibration(2.0, 0.5, 0.9, FittedOn("val", 10, "x"), 0.2, 0.1)
+    write_calibration(fitted, folder)
+    return folder
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """A folder with six pictures, one of them in a folder of its own, and three that are none."""
+    folder = tmp_path / "photographs"
+    (folder / "more").mkdir(parents=True)
+    for number in range(5):
+        (folder / f"{number}.jpg").write_bytes(encode_jpeg(patch(number, 99)))
+    (folder / "more" / "5, with comma.jpg").write_bytes(encode_jpeg(patch(5, 99)))
+    (folder / "cut.jpg").write_bytes(encode_jpeg(patch(0, 99))[:200])
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "text.jpg").write_text("not a picture")
+    (folder / "notes.md").write_text("not even called one")
+    return folder

@@ -1,0 +1,195 @@
+"""Exported networks, loaded by others and asked about the same pictures."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import timm
+import torch
+from torch import nn
+
+from heritage.errors import ExportError
+from heritage.models.vit import VisionTransformer
+from heritage.serving.certainty import Certainty
+from heritage.serving.parity import check_parity
+from heritage.serving.portable import portable
+from heritage.serving.timm_folder import as_timm, open_timm, write_timm
+from heritage.trained import Answering, Trained, load_trained
+from tests.conftest import Command
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:onnxscript")
+
+
+def some_images(size: int = 32) -> npt.NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (5, size, size, 3), dtype=np.uint8)
+
+
+def test_onnx_runs_without_this_package_and_agrees(
+    heritage: Command, calibrated: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "exported"
+    done = heritage("export", f"ckpt={calibrated}", "format=onnx", f"out={out}", "licence=CC-BY-4.0")
+    assert done.code == 0, done.err
+    assert "largest difference" in done.out
+    images = some_images()
+    np.save(tmp_path / "images.npy", images)
+    script = (
+        "import json, sys, numpy as np, onnxruntime\n"
+        "session = onnxruntime.InferenceSession(sys.argv[1])\n"
+        "about = session.get_modelmeta().custom_metadata_map\n"
+        "_, probabilities = session.run(None, {'images': np.load(sys.argv[2])})\n"
+        "assert 'torch' not in sys.modules\n"
+        "print(json.dumps([about, probabilities.tolist()]))\n"
+    )
+    words = [sys.executable, "-c", script, str(out / "model.onnx"), str(tmp_path / "images.npy")]
+    about, probabilities = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
+    trained = load_trained(calibrated)
+    with torch.inference_mode():
+        expected = (trained.model(torch.from_numpy(images)) / 2.0).softmax(dim=1)
+    torch.testing.assert_close(torch.tensor(probabilities), expected, atol=1e-5, rtol=0)
+    assert json.loads(about["classes"]) == list(trained.classes)
+    assert about["licence"] == "CC-BY-4.0"
+    assert json.loads(about["calibration"])["temperature"] == 2.0
+
+
+def test_a_program_of_torch_export_agrees(heritage: Command, calibrated: Path, tmp_path: Path) -> None:
+    out = tmp_path / "exported"
+    done = heritage("export", f"ckpt={calibrated}", "format=torch_export", f"out={out}")
+    assert done.code == 0, done.err
+    images = torch.from_numpy(some_images())
+    found = torch.export.load(out / "model.pt2").module()(images)[1]
+    with torch.inference_mode():
+        expected = (load_trained(calibrated).model(images) / 2.0).softmax(dim=1)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+
+
+def test_timm_itself_loads_the_folder_and_agrees(heritage: Command, calibrated: Path, tmp_path: Path) -> None:
+    out = tmp_path / "exported"
+    words = ("export", f"ckpt={calibrated}", "format=safetensors", f"out={out}")
+    done = heritage(*words)
+    assert done.code == 0, done.err
+    assert "timm.create_model" in done.out
+    net = timm.create_model(f"local-dir:{out}", pretrained=True).eval()
+    trained = load_trained(calibrated)
+    config = timm.data.resolve_model_data_config(net)
+    assert config["input_size"] == (3, 32, 32)
+    assert config["crop_mode"] == "squash"
+    images = torch.from_numpy(some_images())
+    mean, std = (torch.tensor(config[name]).view(1, 3, 1, 1) for name in ("mean", "std"))
+    with torch.inference_mode():
+        found = net((images.permute(0, 3, 1, 2) / 255 - mean) / std)
+        torch.testing.assert_close(found, trained.model(images), atol=1e-4, rtol=0)
+    assert net.pretrained_cfg["label_names"] == list(trained.classes)
+    again = heritage(*words)
+    assert again.code == 2
+    assert "already exists" in again.err
+    assert heritage(*words, "overwrite=true").code == 0
+
+
+def test_the_card_says_what_the_run_measured(heritage: Command, calibrated: Path, tmp_path: Path) -> None:
+    out = tmp_path / "exported"
+    words = ("format=safetensors", f"out={out}", "licence=CC-BY-4.0")
+    assert heritage("export", f"ckpt={calibrated}", *words).code == 0
+    card = (out / "README.md").read_text()
+    metrics = json.loads((calibrated / "metrics.json").read_text())
+    assert "license: cc-by-4.0" in card
+    assert f"| macro-F1 | {metrics['macro_avg']['f1']:.3f} (" in card
+    assert f"| accuracy | {metrics['accuracy']:.3f} (" in card
+    for name, scores in metrics["classes"].items():
+        assert f"| F1 of {name} | {scores['f1']:.3f} (" in card
+    assert "temperature 2" in card
+    assert load_trained(calibrated).fingerprint[:12] in card
+    assert "records no licences" in card
+    assert str(tmp_path) not in card
+
+
+@pytest.mark.parametrize(
+    ("pool", "positions", "layer_scale"), [("avg", "sincos", None), ("token", "learned", 0.1)]
+)
+def test_our_vision_transformer_becomes_timms(
+    run_folder: Path, tmp_path: Path, pool: str, positions: str, layer_scale: float | None
+) -> None:
+    trained = with_network(load_trained(run_folder), vit(pool, positions, layer_scale, "linear"))
+    assert write_timm(trained, None, tmp_path)
+    found = check_parity(portable(trained, Certainty()), open_timm(tmp_path), "noise", some_images())
+    assert found.same_answers == 5
+    assert found.logits < 1e-4
+
+
+def test_what_timm_lacks_is_written_as_weights_alone(run_folder: Path, tmp_path: Path) -> None:
+    trained = with_network(load_trained(run_folder), vit("avg", "sincos", None, "conv"))
+    assert as_timm(trained.model.net) is None
+    assert not write_timm(trained, None, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_a_network_that_disagrees_is_not_kept(run_folder: Path) -> None:
+    trained = load_trained(run_folder)
+    model = portable(trained, Certainty())
+
+    def wrong(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            return np.asarray(model(torch.from_numpy(images))[0].numpy()[:, ::-1])
+
+    with pytest.raises(ExportError, match="says something else"):
+        check_parity(model, wrong, "noise", some_images())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["format=tflite"], "format=tflite"),
+        (["licence='free for all'"], "licence=free for all"),
+        (["out={folder}"], "it is no export: choose another folder"),
+        (["pictures=nowhere"], "no such picture"),
+        (["ckpt=nowhere"], "no such checkpoint"),
+    ],
+)
+def test_wrong_input_ends_in_one_line(
+    heritage: Command, run_folder: Path, tmp_path: Path, words: list[str], message: str
+) -> None:
+    given = [word.format(folder=run_folder) for word in words]
+    ckpt = [] if any(word.startswith("ckpt") for word in given) else [f"ckpt={run_folder}"]
+    done = heritage("export", *ckpt, "format=safetensors", *given)
+    assert done.code == 2
+    assert message in done.err
+    assert "Traceback" not in done.err
+    assert not (tmp_path / "outputs" / "export").exists() or not any((tmp_path / "outputs/export").iterdir())
+
+
+def test_a_missing_extra_is_named(
+    heritage: Command, run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    done = heritage("export", f"ckpt={run_folder}", "format=onnx")
+    assert done.code == 2
+    assert "pip install 'heritage[export]'" in done.err
+
+
+def with_network(trained: Trained, net: nn.Module) -> Trained:
+    return Trained(
+        trained.file,
+        trained.folder,
+        Answering(net).eval(),
+        trained.classes,
+        trained.fingerprint,
+        trained.config,
+        0,
+    )
+
+
+def vit(pool: str, positions: str, layer_scale: float | None, stem: str) -> VisionTransformer:
+    torch.manual_seed(0)
+    net = VisionTransformer(
+        image_size=32, patch_size=8, width=24, depth=2, heads=3, mlp_ratio=2.0, num_classes=6,
+        pool=pool, positions=positions, stem=stem,  # type: ignore[arg-type]
+        dropout=0.0, drop_path=0.0, layer_scale=layer_scale,
+    )  # fmt: skip
+    nn.init.normal_(net.head.weight)
+    return net

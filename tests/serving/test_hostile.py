@@ -1,0 +1,368 @@
+"""The server asked by strangers who mean no good: the right status, no insides told, no memory kept."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+import resource
+import socket
+import struct
+import tempfile
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from heritage.picture import encode_jpeg
+from heritage.serving.gate import RateLimit
+from heritage.serving.refusal import Refusal
+from heritage.serving.upload import shown_name
+from tests.conftest import patch
+from tests.serving.server import running, serving
+
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+JPEG = encode_jpeg(patch(0, 0))
+NAMELESS = b"--a\r\nContent-Disposition: form-data\r\n\r\nx"
+
+
+def png(width: int, height: int, rows: int = 0) -> bytes:
+    """A PNG that claims a size and holds so many of its rows, all black: a bomb is small."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    pixels = zlib.compress(bytes((3 * width + 1) * rows), 9)
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def saved(kind: str, size: tuple[int, int] = (50, 40)) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", size, "red").save(file, kind)
+    return file.getvalue()
+
+
+def many_scans(count: int) -> bytes:
+    """A JPEG whose last scan is repeated: each time, all pixels are gone over again."""
+    file = io.BytesIO()
+    Image.new("RGB", (400, 400), "red").save(file, "JPEG", progressive=True)
+    whole = file.getvalue()
+    last = whole.rindex(b"\xff\xda")
+    return whole[:last] + whole[last:-2] * count + whole[-2:]
+
+
+@pytest.fixture(scope="module")
+def address(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(run_folder, tmp_path_factory.mktemp("cache")) as found:
+        yield found
+
+
+def send(address: str, data: bytes, name: str = "x.jpg", kind: str = "image/jpeg") -> httpx.Response:
+    return httpx.post(f"{address}/predict", files={"picture": (name, data, kind)}, timeout=30)
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "code"),
+    [
+        pytest.param(png(30_000, 30_000), 413, "too_many_pixels", id="bomb-announced"),
+        pytest.param(png(200_000, 200_000), 413, "too_many_pixels", id="bomb-beyond-pillow"),
+        pytest.param(png(6_000, 3_400, 3_400), 413, "too_many_pixels", id="bomb-real"),
+        pytest.param(saved("PNG", (900, 900))[:-400], 422, "damaged", id="png-cut"),
+        pytest.param(JPEG[: len(JPEG) // 2], 422, "damaged", id="jpeg-cut"),
+        pytest.param(JPEG[:20], 415, "not_a_picture", id="jpeg-head-alone"),
+        pytest.param(saved("WEBP")[:40], 422, "damaged", id="webp-cut"),
+        pytest.param(b"\x89PNG\r\n\x1a\n" + bytes(100), 415, "not_a_picture", id="png-without-chunks"),
+        pytest.param(many_scans(20_000), 422, "damaged", id="jpeg-of-many-scans"),
+        pytest.param(SVG, 415, "not_a_picture", id="svg"),
+        pytest.param(b"%PDF-1.7\n1 0 obj", 415, "not_a_picture", id="pdf"),
+        pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n", 415, "not_a_picture", id="eps"),
+        pytest.param(saved("ICO"), 415, "not_a_picture", id="format-not-wanted"),
+        pytest.param(b"\x00" * 1000, 415, "not_a_picture", id="zeros"),
+        pytest.param(b"PK\x03\x04" + JPEG, 415, "not_a_picture", id="zip-then-jpeg"),
+        pytest.param(b"", 400, "no_picture", id="empty"),
+    ],
+)
+def test_a_bad_picture_gets_its_status(address: str, data: bytes, status: int, code: str) -> None:
+    reply = send(address, data)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (status, code)
+    assert_silent(reply)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(JPEG + b"<script>alert(1)</script>", id="jpeg-then-script"),
+        pytest.param(JPEG + b"PK\x03\x04" + bytes(50), id="jpeg-then-zip"),
+        pytest.param(saved("GIF") + b"/*';alert(1)//", id="gif-then-script"),
+        pytest.param(saved("PNG", (1, 1)), id="one-pixel"),
+        pytest.param(saved("JPEG", (4_000, 1)), id="a-line"),
+    ],
+)
+def test_a_polyglot_is_a_picture_and_nothing_else(address: str, data: bytes) -> None:
+    """It is decoded to pixels; no byte of it is ever sent back."""
+    reply = send(address, data, "x.html", "text/html")
+    assert reply.status_code == 200
+    assert reply.headers["content-type"] == "application/json"
+    assert b"alert" not in reply.content
+
+
+@pytest.mark.parametrize(
+    ("headers", "content", "status"),
+    [
+        ({"content-type": "application/json"}, b"{}", 415),
+        ({}, b"x", 415),
+        ({"content-type": "multipart/form-data"}, b"x", 400),
+        ({"content-type": "multipart/form-data; boundary=a"}, b"no form", 400),
+        ({"content-type": "multipart/form-data; boundary=a"}, NAMELESS, 400),
+        ({"content-type": "multipart/form-data; boundary=a; charset=nonsense"}, b"--a--\r\n", 400),
+        ({"content-type": "image/jpeg", "content-length": "5000000"}, b"", 413),
+        ({"content-type": "image/jpeg"}, bytes(5_000_000), 413),
+    ],
+)  # fmt: skip
+def test_a_bad_request_gets_its_status(
+    address: str, headers: dict[str, str], content: bytes, status: int
+) -> None:
+    if headers.get("content-length") == "5000000":
+        assert raw(address, b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\n"
+                            b"Content-Length: 5000000\r\n\r\n").startswith(b"HTTP/1.1 413")  # fmt: skip
+        return
+    reply = httpx.post(f"{address}/predict", headers=headers, content=content)
+    assert reply.status_code == status
+    assert_silent(reply)
+
+
+def test_an_endless_upload_is_cut_off(address: str) -> None:
+    def endless() -> Iterator[bytes]:
+        for _ in range(1000):
+            yield bytes(100_000)
+
+    headers = {"content-type": "image/jpeg"}
+    try:
+        status = httpx.post(f"{address}/predict", content=endless(), headers=headers).status_code
+    except httpx.TransportError:
+        return  # the connection was closed while we were still sending
+    assert status == 413
+
+
+def test_too_many_pictures(address: str) -> None:
+    files = [("picture", ("x.jpg", JPEG, "image/jpeg"))] * 6
+    reply = httpx.post(f"{address}/predict", files=files)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (413, "too_many")
+    hundreds = [("picture", ("x.jpg", b"x", "image/jpeg"))] * 500
+    assert httpx.post(f"{address}/predict", files=hundreds).status_code == 413
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("..\\..\\windows\\win.ini", "win.ini"),
+        ("/", "picture"),
+        ("a\x00b\r\nc.jpg", "abc.jpg"),
+        ("gpj.\u202eexe", "gpj.exe"),
+        ("x" * 5000, "x" * 120),
+        ("<img src=x onerror=alert(1)>", "<img src=x onerror=alert(1)>"),
+        (None, "picture"),
+    ],
+)
+def test_names_lose_their_folders_and_tricks(name: str | None, shown: str) -> None:
+    assert shown_name(name) == shown
+
+
+def test_nothing_is_written(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))  # writing there fails
+    noise = np.random.default_rng(0).integers(0, 255, (1200, 800, 3), dtype=np.uint8)
+    large = encode_jpeg(noise, quality=98)
+    assert len(large) > 1_000_000
+    reply = send(address, large, "../../../tmp/evil.jpg")
+    assert reply.status_code == 200
+    assert reply.json()["pictures"][0]["name"] == "evil.jpg"
+
+
+@pytest.mark.parametrize("path", ["/../../etc/passwd", "/objects/..%2f..%2fx.jpg", "/objects/-1.jpg",
+    "/objects/999999999999999999999.jpg", "/examples/99.jpg", "/page/../server.py", "/%00"])  # fmt: skip
+def test_there_is_nothing_else_to_get(address: str, path: str) -> None:
+    reply = raw(address, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+    assert reply.startswith((b"HTTP/1.1 404", b"HTTP/1.1 400"))
+    assert b"Traceback" not in reply
+
+
+def test_other_sites_and_names_are_turned_away(address: str) -> None:
+    crossing = httpx.post(
+        f"{address}/predict", files={"picture": JPEG}, headers={"sec-fetch-site": "cross-site"}
+    )
+    assert crossing.status_code == 403
+    assert httpx.get(f"{address}/health", headers={"host": "evil.example:80"}).status_code == 403
+    assert httpx.get(f"{address}/health", headers={"host": "LOCALHOST:1"}).status_code == 200
+    assert httpx.get(f"{address}/predict").status_code == 405
+
+
+def test_a_huge_head_is_refused(address: str) -> None:
+    for head in (b"X: " + b"a" * 200_000, b"".join(b"X%d: a\r\n" % k for k in range(20_000))):
+        reply = raw(address, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + head + b"\r\n\r\n")
+        assert reply[:12] in (b"HTTP/1.1 400", b"HTTP/1.1 431", b"")
+    assert httpx.get(f"{address}/health").status_code == 200
+
+
+def test_a_slow_upload_is_given_up_and_a_silent_connection_closed(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("heritage.serving.protocol.HEAD_SECONDS", 1.0)
+    head = (
+        b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\nContent-Length: 9\r\n\r\n"
+    )
+    began = time.monotonic()
+    assert raw(address, head + b"12").startswith(b"HTTP/1.1 408")
+    assert 1.5 < time.monotonic() - began < 6
+    began = time.monotonic()
+    assert raw(address, b"GET / HT") == b""
+    assert time.monotonic() - began < 5
+
+
+def test_two_hundred_clients_with_slow_ones_among_them(address: str) -> None:
+    slow = []
+    for _ in range(60):
+        connection = connect(address)
+        connection.sendall(b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\n"
+                           b"Content-Length: 1000000\r\n\r\n" + bytes(1000))  # fmt: skip
+        slow.append(connection)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    async def ask_all() -> list[int]:
+        limits = httpx.Limits(max_connections=200)
+        async with httpx.AsyncClient(timeout=60, limits=limits) as client:
+            replies = await asyncio.gather(
+                *(client.post(f"{address}/predict", files={"picture": JPEG}) for _ in range(200))
+            )
+        return [reply.status_code for reply in replies]
+
+    statuses = asyncio.run(ask_all())
+    assert set(statuses) <= {200, 503}
+    assert statuses.count(200) >= 150
+    for connection in slow:
+        connection.close()
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert grown < 400, f"{grown} MiB"
+    deadline = time.monotonic() + 10
+    while not re.search(r"^heritage_upload_bytes_held 0\.0$", metrics(address), re.MULTILINE):
+        assert time.monotonic() < deadline, "uploads are kept"
+        time.sleep(0.1)
+
+
+def test_memory_and_queue_run_full_with_503(run_folder: Path, tmp_path: Path) -> None:
+    with serving(run_folder, tmp_path, held_megabytes=4, waiting=2, upload_seconds=5) as address:
+        hog = connect(address)
+        hog.sendall(b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\n"
+                    b"Content-Length: 3999999\r\n\r\n" + bytes(3_999_000))  # fmt: skip
+        deadline = time.monotonic() + 5
+        while "heritage_upload_bytes_held 3.999" not in metrics(address):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        reply = send(address, JPEG)
+        assert (reply.status_code, reply.json()["error"]["code"]) == (503, "busy")
+        assert int(reply.headers["retry-after"]) > 0
+        hog.close()
+        while "heritage_upload_bytes_held 0.0" not in metrics(address):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert send(address, JPEG).status_code == 200
+        files = [("picture", ("x.jpg", JPEG, "image/jpeg"))] * 3
+        assert httpx.post(f"{address}/predict", files=files).status_code == 503
+
+
+def test_no_answer_in_time_is_503(run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from heritage.serving.answerer import Answer, Answerer
+
+    with serving(run_folder, tmp_path, answer_seconds=0.3) as address:
+
+        def sleeps(self: Answerer, images: object) -> Answer:
+            time.sleep(1)
+            raise AssertionError("nobody waits for it")
+
+        monkeypatch.setattr(Answerer, "ask", sleeps)
+        reply = send(address, JPEG)
+        assert (reply.status_code, reply.json()["error"]["code"]) == (503, "too_slow")
+
+
+def test_a_fault_of_ours_says_nothing(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from heritage.serving.answerer import Answerer
+
+    with serving(run_folder, tmp_path) as address:
+
+        def breaks(self: Answerer, images: object) -> object:
+            raise RuntimeError(f"secret of {tmp_path}")
+
+        monkeypatch.setattr(Answerer, "ask", breaks)
+        reply = send(address, JPEG)
+        assert (reply.status_code, reply.json()["error"]["code"]) == (500, "internal")
+        assert_silent(reply)
+        monkeypatch.undo()
+        assert send(address, JPEG).status_code == 200
+
+
+def test_an_address_that_asks_too_often_waits() -> None:
+    rate = RateLimit(3)
+    for _ in range(3):
+        rate.take("a", 0.0)
+    with pytest.raises(Refusal) as caught:
+        rate.take("a", 0.0)
+    assert (caught.value.status, caught.value.retry_after) == (429, 21)
+    rate.take("b", 0.0)
+    rate.take("a", 21.0)
+    for k in range(30_000):
+        rate.take(str(k), 22.0)
+    assert len(rate._buckets) <= 10_000
+
+
+def test_the_rate_limit_stands_before_the_api(run_folder: Path, tmp_path: Path) -> None:
+    with serving(run_folder, tmp_path, per_minute=2) as address:
+        statuses = [send(address, JPEG).status_code for _ in range(4)]
+        assert statuses == [200, 200, 429, 429]
+        assert httpx.get(f"{address}/health").status_code == 200
+
+
+def test_connections_are_counted() -> None:
+    async def app(scope: object, receive: object, send: object) -> None:
+        raise AssertionError("never asked")
+
+    with running(app, connections=5) as address:
+        held = [connect(address) for _ in range(6)]
+        time.sleep(0.3)
+        assert raw(address, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").startswith(b"HTTP/1.1 503")
+        for connection in held:
+            connection.close()
+
+
+def assert_silent(reply: httpx.Response) -> None:
+    for told in (tempfile.gettempdir(), "Traceback", "/work", ".py", "0x", "PIL", "secret"):
+        assert told not in reply.text
+
+
+def metrics(address: str) -> str:
+    return httpx.get(f"{address}/metrics").text
+
+
+def connect(address: str) -> socket.socket:
+    place = urlsplit(address)
+    connection = socket.create_connection((place.hostname, place.port), timeout=20)
+    connection.settimeout(20)
+    return connection
+
+
+def raw(address: str, data: bytes) -> bytes:
+    """Send bytes as they are and return what comes back until the server closes or has said something."""
+    with connect(address) as connection:
+        try:
+            connection.sendall(data)
+            return connection.recv(65_536)
+        except ConnectionError:
+            return b""

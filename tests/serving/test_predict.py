@@ -1,0 +1,207 @@
+"""Answers for pictures: what they say, what happens to bad ones, and going on after a stop."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+
+from heritage.picture import decode
+from heritage.serving.answerer import Answerer
+from heritage.serving.certainty import Certainty
+from heritage.trained import load_trained
+from tests.conftest import Command
+
+BAD = {"cut.jpg", "empty.png", "text.jpg"}
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    if path.suffix == ".parquet":
+        return list(pq.read_table(path).to_pylist())
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in path.read_text().splitlines()]
+    return list(pa_csv.read_csv(path).to_pylist())
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_a_folder_becomes_a_table_in_which_bad_files_have_their_own_rows(
+    heritage: Command, run_folder: Path, photographs: Path, tmp_path: Path, suffix: str
+) -> None:
+    out = tmp_path / f"answers.{suffix}"
+    done = heritage("predict", f"ckpt={run_folder}", f"input={photographs}", f"out={out}")
+    assert done.code == 0, done.err
+    rows = {row["file"]: row for row in rows_of(out)}
+    assert len(rows) == 9
+    for name, row in rows.items():
+        if name in BAD:
+            assert row["error"]
+            assert not row.get("answer")
+        else:
+            assert row["answer"] == row["class_1"]
+            assert row["probability_1"] >= row["probability_2"] >= row["probability_3"] >= 0
+            assert not row.get("error")
+    assert not out.with_name(f"{out.name}.parts").exists()
+    assert "unreadable 3" in done.out
+    assert "not calibrated: run heritage evaluate" in done.out
+
+
+def test_probabilities_are_those_of_the_network_itself(
+    heritage: Command, calibrated: Path, photographs: Path, tmp_path: Path
+) -> None:
+    import torch
+
+    out = tmp_path / "answers.parquet"
+    words = ("top_k=6", "embeddings=true", "batch_size=4", f"out={out}")
+    assert heritage("predict", f"ckpt={calibrated}", f"input={photographs}", *words).code == 0
+    trained = load_trained(calibrated)
+    answerer = Answerer(trained, Certainty())
+    unsure = 0
+    for row in rows_of(out):
+        if row["file"] in BAD:
+            continue
+        pixels = answerer.prepare(decode((photographs / row["file"]).read_bytes(), at_least=32))
+        with torch.inference_mode():
+            logits = trained.model(torch.from_numpy(pixels.copy())[None])
+            expected = (logits / 2.0).softmax(dim=1)[0]
+            head = trained.model.net.get_classifier()  # type: ignore[operator]
+            again = (head(torch.tensor(row["embedding"])[None]) / 2.0).softmax(dim=1)[0]
+        said = {row[f"class_{k}"]: row[f"probability_{k}"] for k in range(1, 7)}
+        for name, probability, from_embedding in zip(trained.classes, expected, again, strict=True):
+            assert said[name] == pytest.approx(float(probability), abs=1e-4)
+            assert said[name] == pytest.approx(float(from_embedding), abs=1e-4)
+        assert row["unsure"] == (row["probability_1"] < 0.5)
+        assert row["answer"] == ("unsure" if row["unsure"] else row["class_1"])
+        unsure += row["unsure"]
+    assert unsure, "the fixture's threshold should leave something unsure"
+
+
+def test_lists_tables_patterns_and_single_pictures_name_pictures(
+    heritage: Command, run_folder: Path, photographs: Path, tmp_path: Path
+) -> None:
+    (photographs / "list.txt").write_text("1.jpg\n\nmore/5, with comma.jpg\ngone.jpg\n")
+    (photographs / "table.csv").write_text('name,note\n3.jpg,x\n"more/5, with comma.jpg",y\n')
+    files = [f"{photographs}/{k}.jpg" for k in range(5)]
+    cases = [
+        (("input={0}/list.txt",), ["1.jpg", "more/5, with comma.jpg", "gone.jpg"]),
+        (("input={0}/table.csv", "column=name"), ["3.jpg", "more/5, with comma.jpg"]),
+        (("input={0}/?.jpg",), files),
+        (("input={0}/2.jpg",), [files[2]]),
+        (("input=[{0}/2.jpg,{0}/0.jpg]",), [files[2], files[0]]),
+    ]
+    for number, (words, expected) in enumerate(cases):
+        out = tmp_path / f"{number}.jsonl"
+        given = [word.format(photographs) for word in words]
+        done = heritage("predict", f"ckpt={run_folder}", *given, f"out={out}", "tta=flip_zoom")
+        assert done.code == 0, done.err
+        assert [row["file"] for row in rows_of(out)] == expected
+    assert rows_of(tmp_path / "0.jsonl")[2]["error"] == "no such file or directory"
+
+
+def test_the_mirror_image_changes_nothing_of_a_flipped_answer(run_folder: Path, photographs: Path) -> None:
+    import torch
+
+    answerer = Answerer(load_trained(run_folder), Certainty(), tta="flip")
+    pixels = torch.from_numpy(answerer.prepare(decode((photographs / "1.jpg").read_bytes())).copy())[None]
+    there, back = answerer.ask(pixels), answerer.ask(pixels.flip(2))
+    np.testing.assert_allclose(there.probabilities, back.probabilities, atol=1e-5)
+    plain = Answerer(load_trained(run_folder), Certainty()).ask(pixels)
+    assert np.abs(there.probabilities - plain.probabilities).max() > 1e-6
+
+
+def test_a_repeated_command_finds_its_answers_and_an_interrupted_one_goes_on(
+    heritage: Command, run_folder: Path, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("predict", f"ckpt={run_folder}", f"input={photographs}", "batch_size=2", f"folder={tmp_path}")
+    monkeypatch.setattr("heritage.serving.parts.PART_ROWS", 2)
+    calls = 0
+    ask = Answerer.ask
+
+    def stops(self: Answerer, images: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise KeyboardInterrupt
+        return ask(self, images)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Answerer, "ask", stops)
+        done = heritage(*words)
+    assert done.code == 2
+    assert "start again to go on" in done.err
+    done = heritage(*words)
+    assert done.code == 0, done.err
+    assert "4 of them answered before" in done.out
+    (out,) = tmp_path.glob("photographs-*.csv")
+    before = out.read_bytes()
+    whole = tmp_path / "whole.csv"
+    assert heritage(*words, f"out={whole}").code == 0
+    assert whole.read_bytes() == before
+    assert "9 of them answered before" in heritage(*words).out
+    (photographs / "0.jpg").unlink()
+    assert heritage(*words).code == 0
+    assert len(list(tmp_path.glob("photographs-*.csv"))) == 2, "other pictures are another job"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["input=nowhere"], "no such picture, folder or list"),
+        (["input={photographs}/*.bmp"], "not one picture"),
+        (["input={photographs}", "out=answers.xlsx"], "end it in .csv"),
+        (["input={photographs}", "out=answers.csv", "embeddings=true"], "give out=….parquet"),
+        (["input={photographs}", "out={photographs}/0.jpg"], "no format for '.jpg'"),
+        (["input={photographs}/notes.csv", "column=x"], "no column 'x' (there are: a, b)"),
+        (["input={photographs}/notes.csv", "out={photographs}/notes.csv", "column=a"], "already exists"),
+        (["input={photographs}", "top_k=0"], "top_k=0"),
+        (["input={photographs}", "tta=often"], "tta=often"),
+        (["input={photographs}", "threshold=2"], "threshold=2"),
+        (["inputt={photographs}"], "did you mean 'input'?"),
+        ([], "input has no value; give it on the command line: input=…"),
+    ],
+)
+def test_wrong_input_ends_in_one_line(
+    heritage: Command, run_folder: Path, photographs: Path, words: list[str], message: str
+) -> None:
+    (photographs / "notes.csv").write_text("a,b\n0.jpg,2\n")
+    given = [word.format(photographs=photographs) for word in words]
+    done = heritage("predict", f"ckpt={run_folder}", *given)
+    assert done.code == 2
+    assert message in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.slow
+def test_kill_loses_no_more_than_a_part(run_folder: Path, photographs: Path, tmp_path: Path) -> None:
+    """The same bytes come out as without the kill."""
+    names = photographs / "list.txt"
+    names.write_text("0.jpg\n1.jpg\ncut.jpg\n2.jpg\n" * 1_000)
+    command = [
+        sys.executable,
+        "-m",
+        "heritage.predict",
+        f"ckpt={run_folder}",
+        f"input={names}",
+        "num_workers=1",
+    ]
+    killed, whole = tmp_path / "killed.csv", tmp_path / "whole.csv"
+    with subprocess.Popen([*command, f"out={killed}"]) as process:
+        deadline = time.monotonic() + 120
+        while len(list(tmp_path.glob("killed.csv.parts/0*.csv"))) < 3:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert not killed.exists()
+    done = subprocess.run([*command, f"out={killed}"], capture_output=True, text=True, check=True)
+    assert "of them answered before" in done.stdout
+    subprocess.run([*command, f"out={whole}"], check=True, capture_output=True)
+    assert killed.read_bytes() == whole.read_bytes()
