@@ -30,7 +30,7 @@ def train(cfg: DictConfig, console: Console) -> None:
 
     Raises:
         HeritageError: Whatever stops the run, in words.
-        KeyboardInterrupt: Ctrl-C; the message says how to go on.
+        KeyboardInterrupt: Ctrl-C or SIGTERM; the message says how to go on.
     """
     run = build(cfg)
     if run.trainer.is_global_zero:
@@ -64,14 +64,14 @@ def _fit(run: Run) -> None:
             raise
         # Lightning ends the process on Ctrl-C and ignores further ones; we still have a word to say.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        raise KeyboardInterrupt(_interrupted(run)) from stop
+        raise KeyboardInterrupt(_interrupted(run, stop.__context__)) from stop
 
 
-def _interrupted(run: Run) -> str:
-    last = run.folder / FOLDER / LAST
+def _interrupted(run: Run, stop: KeyboardInterrupt) -> str:
+    last, why = run.folder / FOLDER / LAST, str(stop) or "stopped by Ctrl-C"
     if not last.is_file():
-        return f"stopped by Ctrl-C before the first checkpoint; {run.folder} holds what was written"
-    return f"stopped by Ctrl-C; {last} holds the state, go on with resume={run.folder}"
+        return f"{why} before the first checkpoint; {run.folder} holds what was written"
+    return f"{why}; {last} holds the state, go on with resume={run.folder}"
 
 
 def _ask_best(run: Run) -> Answers:

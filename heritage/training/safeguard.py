@@ -1,4 +1,4 @@
-"""Keeps a run's state safe: after each epoch, every so many minutes, and on Ctrl-C.
+"""Keeps a run's state safe: after each epoch, every so many minutes, and when a signal asks it to stop.
 
 A checkpoint is taken between two optimiser steps and never inside one, so a run that goes on from it
 ends with the same weights as one that was never interrupted.
@@ -21,11 +21,34 @@ from heritage.data.batch import Batch
 from heritage.training.checkpoints import FOLDER, LAST
 
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""What asks a run to stop: Ctrl-C; and `timeout`, a batch system or a machine that shuts down."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal stopped the run between two steps, after its state was saved.
+
+    Lightning ends on it as on Ctrl-C, without a traceback.
+
+    Args:
+        number: The signal; None on a rank that another one told.
+    """
+
+    def __init__(self, number: int | None) -> None:
+        super().__init__(number)
+        self.number = number
+
+    def __str__(self) -> str:
+        if self.number is None:
+            return "stopped with the other processes"
+        return f"stopped by {'Ctrl-C' if self.number == signal.SIGINT else signal.Signals(self.number).name}"
+
+
 class Safeguard(Checkpoint):
     """Writes ``checkpoints/last.ckpt``.
 
     As a kind of checkpoint callback Lightning calls it after all others, whose state it saves. The first
-    Ctrl-C lets the step finish; a second one stops at once.
+    signal lets the step finish (a validation too); a second one stops at once.
 
     Args:
         every_minutes: Time between checkpoints within an epoch; None leaves it to the epochs' ends.
@@ -36,14 +59,14 @@ class Safeguard(Checkpoint):
         self._seconds = None if every_minutes is None else 60 * every_minutes
         self._path = Path(folder) / FOLDER / LAST
         self._saved = time.monotonic()
-        self._interrupted = False
-        self._before: Any = None
+        self._heard: int | None = None
+        self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen for Ctrl-C."""
+        """Listen for signals."""
         self._saved = time.monotonic()
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._remember)
+            self._before = {number: signal.signal(number, self._remember) for number in SIGNALS}
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -53,16 +76,18 @@ class Safeguard(Checkpoint):
             batch_idx + 1
         ) % trainer.accumulate_grad_batches and batch_idx + 1 != trainer.num_training_batches:
             return  # the gradients of half a step would be lost
-        interrupted = self._agreed(trainer, self._interrupted)
+        stop = self._agreed(trainer, self._heard is not None)
         due = self._seconds is not None and time.monotonic() - self._saved >= self._seconds
-        if interrupted or self._agreed(trainer, due):
+        if stop or self._agreed(trainer, due):
             self._save(trainer)
-        if interrupted:
-            raise KeyboardInterrupt
+        if stop:
+            raise Stopped(self._heard)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save after each epoch."""
+        """Save after each epoch; a signal may have come while it was validated."""
         self._save(trainer)
+        if self._agreed(trainer, self._heard is not None):
+            raise Stopped(self._heard)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Listen no more."""
@@ -80,14 +105,14 @@ class Safeguard(Checkpoint):
         self._saved = time.monotonic()
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
-        if self._interrupted:
-            raise KeyboardInterrupt
-        self._interrupted = True
+        if self._heard is not None:
+            raise Stopped(number)
+        self._heard = number
 
     def _restore(self) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-            self._before = None
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
 
     @staticmethod
     def _agreed(trainer: pl.Trainer, wish: bool) -> bool:
