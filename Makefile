@@ -9,7 +9,7 @@ UV := .bootstrap/bin/uv
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check lint types format wheel-check lock clean
+.PHONY: help setup train test test-slurm check lint types format wheel-check lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ train: $(STAMP) ## train on the demo set and print the report's path (ARGS="mode
 
 test: $(STAMP) ## run the fast tests
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-slurm: $(STAMP) ## start a real Slurm of one node (root, Debian) and run the cluster's tests on it
+	PYTHON=$(BIN)/python tests/cluster/slurm/run $(ARGS)
 
 check: lint types $(STAMP) ## run what CI runs: lint, types, all tests
 	$(BIN)/python -m pytest $(ARGS)

@@ -11,7 +11,7 @@ from heritage.commands import COMMANDS
 from heritage.paths import PACKAGE
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "paths", "taxonomy", "manifest", "picture", "packed", "scores", "config"),
+    ("errors", "paths", "lock", "taxonomy", "manifest", "picture", "packed", "scores", "config"),
     ("demo", "collection", "curation", "data", "models"),
     ("training", "analysis"),
     (
@@ -22,6 +22,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "preview",
         "run",
         "experiment",
+        "cluster",
+        "sweep",
         "commands",
         *COMMANDS,
         "__main__",

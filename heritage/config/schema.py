@@ -52,6 +52,9 @@ class TrainConfig:
     lr_find: bool = MISSING
     contact_sheet: bool = MISSING
     resume: Any = MISSING
+    cluster: Any = MISSING
+    plan: bool = MISSING
+    retry_failed: bool = MISSING
 
 
 @dataclass

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from pydantic import Field
 from pytorch_lightning.callbacks import Callback, ProgressBar
 from pytorch_lightning.loggers import Logger
@@ -113,12 +115,17 @@ def lightning_trainer(
             logger=loggers or False,
             enable_progress_bar=any(isinstance(part, ProgressBar) for part in callbacks),
             default_root_dir=run_folder,
-            plugins=[AtomicCheckpointIO()],
+            plugins=[AtomicCheckpointIO(), *_cluster_environment()],
             use_distributed_sampler=False,  # the loader's plan deals images to ranks itself
             num_sanity_val_steps=0,
             enable_model_summary=False,
             **extra,
         )
+
+
+def _cluster_environment() -> list[ClusterEnvironment]:
+    """Return who tells the ranks apart in a Slurm job; queueing it again is submitit's part alone."""
+    return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
 
 
 def optimizer_steps(trainer: pl.Trainer, batches: int) -> int:
