@@ -145,7 +145,7 @@ def _totals(costs: Sequence[Cost], jobs: Sequence[Job], cluster: Cluster) -> lis
     device = costs[0].speed.device
     free = _size(shutil.disk_usage(folder).free)
     lines = [f"{len(costs)} of {len(jobs)} jobs to run: {_hours(total)} h on one {device}"]
-    lines.append(f"{_size(disk)} of disk; {free} are free in {folder}")
+    lines.append(f"{_size(disk)} of disk; {free} are free there")
     if not isinstance(cluster, Here):
         waves = max(total / cluster.parallel, max(cost.hours for cost in costs))
         lines.append(f"{cluster.parallel} at once: {_hours(waves)} h, if its devices are as fast as this one")

@@ -42,7 +42,7 @@ def start(*given: str, cwd: Path, own_session: bool = False) -> subprocess.Popen
     )  # fmt: skip
 
 
-def finish(process: subprocess.Popen[str], seconds: float = 400) -> str:
+def finish(process: subprocess.Popen[str], seconds: float = 560) -> str:
     """Wait for the command, and refuse a failure."""
     out, _ = process.communicate(timeout=seconds)
     assert process.returncode == 0, out
@@ -55,7 +55,7 @@ def run(*given: str, cwd: Path) -> str:
 
 
 def await_that(
-    what: str, true: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 120
+    what: str, true: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 240
 ) -> None:
     """Wait until something is true, while the command runs."""
     end = time.monotonic() + seconds

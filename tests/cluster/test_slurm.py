@@ -29,6 +29,7 @@ from tests.conftest import Command
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(1200),
     pytest.mark.skipif(
         os.environ.get("HERITAGE_TEST_SLURM") != "1", reason="no Slurm for tests: run make test-slurm"
     ),
