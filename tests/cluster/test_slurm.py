@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
@@ -54,6 +55,15 @@ def slurm(*command: str) -> str:
     return done.stdout
 
 
+def warn(ticket: str) -> None:
+    """Send what Slurm sends before a time limit, once.
+
+    scancel tries again while a job is queued anew, and would then meet a Python that is still starting.
+    """
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(["scancel", "--signal=USR2", ticket], check=False, capture_output=True, timeout=3)
+
+
 def state(ticket: str) -> str:
     return slurm("squeue", "-h", "-r", "-j", ticket, "-o", "%T").strip()
 
@@ -78,7 +88,7 @@ def test_thesis_balance_survives_signals_requeueing_and_preemption(pictures: Pat
 
     # what a time limit sends
     await_that("a first checkpoint", last(baseline).is_file, process)
-    slurm("scancel", "--signal=USR2", numbers[baseline.name])
+    warn(numbers[baseline.name])
     await_that("a job that is queued again", lambda: state(numbers[baseline.name]) == "PENDING", process)
     saved = step(baseline)
 
@@ -125,7 +135,7 @@ def test_a_job_runs_what_was_submitted_and_two_processes_go_on_alike(pictures: P
     slurm("scontrol", "update", "PartitionName=main", "State=UP")
     await_that("a first checkpoint", last(job).is_file, process)
     ticket = slurm("squeue", "-h", "-o", "%i").split()[0]
-    slurm("scancel", "--signal=USR2", ticket)
+    warn(ticket)
     await_that("a job that is queued again", lambda: state(ticket) == "PENDING", process)
     finish(process)
     mine.write_text("# @package _global_\ntrainer:\n  max_epochs: 3\n")
