@@ -10,7 +10,7 @@ UV := .bootstrap/bin/uv
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train demo serve test check lint types format wheel-check lock clean
+.PHONY: help setup train demo serve test test-slurm check lint types format wheel-check lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ serve: $(STAMP) ## open the newest run as a web page at http://127.0.0.1:8000 (A
 
 test: $(STAMP) ## run the fast tests
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-slurm: $(STAMP) ## start a real Slurm of one node (root, Debian) and run the cluster's tests on it
+	PYTHON=$(BIN)/python tests/cluster/slurm/run $(ARGS)
 
 check: lint types $(STAMP) ## run what CI runs: lint, types, all tests
 	$(BIN)/python -m pytest $(ARGS)

@@ -2,7 +2,8 @@
 
 HeritageError
 ├── ConfigError             a key, value or combination of options that cannot run
-│   └── CommandError        a command that does not exist or may not be used this way
+│   ├── CommandError        a command that does not exist or may not be used this way
+│   └── BusyError           a folder that another process is at work in
 ├── DataError               what is on disk, or missing from it
 │   ├── DatasetNotFoundError    no data set at that path
 │   ├── ManifestError           a table that lacks columns, rows or sense
@@ -13,6 +14,8 @@ HeritageError
 ├── TrainingError           a run that cannot go on
 │   └── NonFiniteLossError      the loss became NaN or infinite
 ├── ExportError             an exported network that cannot be made or does not agree
+├── ClusterError            a batch system that refuses a job, or is not there
+├── SweepError              a sweep whose jobs did not all finish
 ├── CollectionError         a museum, ledger or licence that stops the collector
 └── MissingDependencyError  a package only this feature needs is not installed
 
@@ -60,6 +63,10 @@ class CommandError(ConfigError):
     """A command that does not exist or may not be used this way."""
 
 
+class BusyError(ConfigError):
+    """A folder that another process is at work in."""
+
+
 class DataError(HeritageError):
     """What is on disk, or missing from it."""
 
@@ -98,6 +105,14 @@ class NonFiniteLossError(TrainingError):
 
 class ExportError(HeritageError):
     """An exported network that cannot be made, or does not agree with the one it was made of."""
+
+
+class ClusterError(HeritageError):
+    """A batch system that refuses a job, or is not there."""
+
+
+class SweepError(HeritageError):
+    """A sweep whose jobs did not all finish."""
 
 
 class CollectionError(HeritageError):

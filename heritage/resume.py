@@ -8,21 +8,11 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from heritage.config.experiment import is_harmless
 from heritage.errors import CheckpointError
 from heritage.record import CONFIG_FILE, DATA_FILE
 from heritage.training.checkpoints import FOLDER, LAST
 
-# What may differ without changing a single weight.
-_HARMLESS = (
-    "resume",
-    "contact_sheet",
-    "paths",
-    "logger",
-    "callbacks.progress",
-    "data.num_workers",
-    "data.root",
-    "data.verify",
-)
 _NAMED = 6
 
 
@@ -50,6 +40,21 @@ def checkpoint_to_resume(folder: Path, resume: Any, config: dict[str, Any], fing
                 remedy="go on with resume=true, or choose another",
             )
         return None
+    refuse_another_run(folder, config, fingerprint)
+    return last if last.is_file() else None
+
+
+def refuse_another_run(folder: Path, config: dict[str, Any], fingerprint: str) -> None:
+    """Refuse a folder that holds a run of another configuration or data set.
+
+    Args:
+        folder: The run folder; one without a run will do.
+        config: This run's resolved configuration.
+        fingerprint: This run's data fingerprint.
+
+    Raises:
+        CheckpointError: It holds another run; the message says what differs.
+    """
     before = folder / CONFIG_FILE
     if before.is_file():
         _refuse_other_config(OmegaConf.to_container(OmegaConf.load(before)), config, folder)
@@ -57,7 +62,6 @@ def checkpoint_to_resume(folder: Path, resume: Any, config: dict[str, Any], fing
     if data.is_file() and json.loads(data.read_text(encoding="utf-8"))["fingerprint"] != fingerprint:
         raise CheckpointError("the run saw other data (its fingerprint differs)", where=folder,
                               remedy="restore the data set, or start a new run")  # fmt: skip
-    return last if last.is_file() else None
 
 
 def differences(before: Any, now: Any, path: str = "") -> list[str]:
@@ -68,7 +72,7 @@ def differences(before: Any, now: Any, path: str = "") -> list[str]:
             differences(before.get(key), now.get(key), f"{path}.{key}" if path else str(key)) for key in keys
         ]
         return [line for lines in found for line in lines]
-    if before == now or any(path == name or path.startswith(f"{name}.") for name in _HARMLESS):
+    if before == now or is_harmless(path):
         return []
     return [f"{path}: {before} → {now}"]
 

@@ -10,11 +10,9 @@ from heritage.commands import command
 @command("train")
 def main(cfg: DictConfig) -> None:
     """Train, test, report."""
-    from rich.console import Console
+    from heritage.sweep.single import start
 
-    from heritage.experiment import train
-
-    train(cfg, Console())
+    start(cfg)
 
 
 if __name__ == "__main__":

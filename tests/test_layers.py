@@ -14,6 +14,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "errors",
         "paths",
+        "lock",
         "taxonomy",
         "manifest",
         "picture",
@@ -38,6 +39,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "preview",
         "run",
         "experiment",
+        "cluster",
+        "sweep",
         "commands",
         *COMMANDS,
         "__main__",

@@ -41,6 +41,7 @@ def test_the_wheel_works_in_a_clean_environment(tmp_path: Path) -> None:
     }
     assert not [name for name in names if name.startswith(("tests/", "conf/", "outputs/"))]
     assert "heritage/py.typed" in names
+    assert "hydra_plugins/heritage_sweep.py" in names
 
     # A clean environment with the locked packages of this one: the wheel itself is all that is installed.
     clean = tmp_path / "clean"
@@ -51,7 +52,9 @@ def test_the_wheel_works_in_a_clean_environment(tmp_path: Path) -> None:
     site = clean / "lib" / version / "site-packages"
     locked = Path(sys.prefix) / "lib" / version / "site-packages"
     for entry in locked.iterdir():
-        if not entry.name.startswith(("heritage", "_heritage", "_editable_impl_heritage", "__editable__")):
+        if not entry.name.startswith(
+            ("heritage", "hydra_plugins", "_heritage", "_editable_impl_heritage", "__editable__")
+        ):
             (site / entry.name).symlink_to(entry)
     _install(wheel, site, clean)
 
@@ -67,9 +70,9 @@ def test_the_wheel_works_in_a_clean_environment(tmp_path: Path) -> None:
     done = call(python, "-m", "heritage.train", *words, cwd=elsewhere)
     assert done.returncode == 0, done.stderr
     assert len(list(elsewhere.glob("outputs/train/*/*/report.md"))) == 1
-    done = call(python, clean / "bin" / "heritage", "train", *words, "seed=1", cwd=elsewhere)
+    done = call(python, clean / "bin" / "heritage", "train", "-m", *words, "seed=1", cwd=elsewhere)
     assert done.returncode == 0, done.stderr
-    assert len(list(elsewhere.glob("outputs/train/*/*/report.md"))) == 2
+    assert len(list(elsewhere.glob("outputs/sweeps/*/*/report.md"))) == 1, "the launcher is found"
     assert {path.name for path in elsewhere.iterdir()} == {"outputs"}
     shutil.rmtree(elsewhere)
 

@@ -15,7 +15,9 @@ from heritage.paths import config_dir
 from heritage.taxonomy import nearest
 
 _UNKNOWN_KEY = re.compile(r"Could not override '(?P<key>[^']+)'")
-_UNKNOWN_IN_FILE = re.compile(r"Key '(?P<key>[^']+)' not in '(?P<schema>\w+)'")
+_UNKNOWN_IN_FILE = re.compile(
+    r"(?:In '(?P<file>[^']+)': .*\n)?Key '(?P<key>[^']+)' not in '\w+'(?:\s+full_key: (?P<path>\S+))?"
+)
 _UNKNOWN_GROUP = re.compile(r"Could not override '(?P<group>[^']+)'\.\s*No match in the defaults list")
 _VALUE = re.compile(r"Error merging override (?P<override>\S+)")
 
@@ -59,14 +61,12 @@ def explain_composition_error(fault: BaseException, verb: str, overrides: Sequen
         return [_missing_file(fault, text)]
     if isinstance(fault, OverrideParseException):
         return [f"cannot read '{fault.override}' ({_first_line(text)}); write key=value"]
-    if _UNKNOWN_KEY.search(text):
-        return _unknown_overrides(verb, overrides) or [
-            f"{_first_line(text)} {_first_line(str(fault.__cause__))}"
-        ]
+    if found := _UNKNOWN_KEY.search(text):
+        return _unknown_overrides(verb, overrides) or [_unknown_in_sweep(verb, found["key"])]
     if found := _UNKNOWN_IN_FILE.search(text):
-        known = [str(key) for key in _compose(verb, [])]
-        hint = did_you_mean(found["key"], known)
-        return [f"a configuration file sets '{found['key']}', which {verb} does not have; {hint}"]
+        path = found["path"] or found["key"]
+        file = f"{found['file']}.yaml" if found["file"] else "a configuration file"
+        return [f"{path}: {file} sets it, but {_explain_unknown(_compose(verb, []), path, groups())}"]
     if found := _VALUE.search(text):
         return [f"{found['override']}: {_first_line(str(fault.__cause__ or text))}"]
     cause = f" ({_first_line(str(fault.__cause__))})" if fault.__cause__ else ""
@@ -102,7 +102,7 @@ def _unknown_overrides(verb: str, overrides: Sequence[str]) -> list[str]:
     faults = []
     for word in overrides:
         key = _key(word)
-        if word[0] in "+~" or key in known_groups or key.startswith("hydra") or _has(cfg, key):
+        if word[0] in "+~" or key in known_groups or key.startswith("hydra/") or _has(cfg, key):
             continue
         faults.append(f"{word}: {_explain_unknown(cfg, key, known_groups)}")
     return faults + [
@@ -112,6 +112,11 @@ def _unknown_overrides(verb: str, overrides: Sequence[str]) -> list[str]:
     ]
 
 
+def _unknown_in_sweep(verb: str, key: str) -> str:
+    # The command line has no such word, so a sweep's parameters must have set it.
+    return f"{key}: a sweep file sets it, but {_explain_unknown(_compose(verb, []), key, groups())}"
+
+
 def _explain_unknown(cfg: DictConfig, key: str, known_groups: Sequence[str]) -> str:
     parent, _, leaf = key.rpartition(".")
     while parent and not _has(cfg, parent):
@@ -119,7 +124,7 @@ def _explain_unknown(cfg: DictConfig, key: str, known_groups: Sequence[str]) -> 
     node: Any = OmegaConf.select(cfg, parent) if parent else cfg
     if not isinstance(node, DictConfig):
         return f"'{parent}' is a value, not a group of keys"
-    names = [str(name) for name in node if name != "_target_"]
+    names = [str(name) for name in node if name not in ("_target_", "hydra")]
     if not parent:
         names += known_groups
     place = f"'{parent}'" if parent else "the configuration"
@@ -132,7 +137,8 @@ def _compose(verb: str, overrides: Sequence[str]) -> DictConfig:
 
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(Path(config_dir()).absolute()), version_base="1.3"):
-        return compose(verb, overrides=list(overrides))
+        # Hydra's own keys can be misspelt, too.
+        return compose(verb, overrides=list(overrides), return_hydra_config=True)
 
 
 def _has(cfg: DictConfig, key: str) -> bool:

@@ -1,4 +1,4 @@
-"""Which folder a run writes to: a new one, or that of the run it goes on with."""
+"""Which folder a run or a sweep writes to: a new one, or that of what it goes on with."""
 
 from __future__ import annotations
 
@@ -7,14 +7,27 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from heritage.config.experiment import experiment_of
 from heritage.errors import CheckpointError
 
-_FINISHED = "report.md"
+FINISHED = "report.md"
+"""The file that a run writes last."""
 
 
 def register_resolvers() -> None:
-    """Make ``${run_folder:…}`` known to OmegaConf."""
+    """Make ``${run_folder:…}`` and ``${sweep_folder:…}`` known to OmegaConf."""
     OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
+    OmegaConf.register_new_resolver("sweep_folder", sweep_folder, replace=True)
+
+
+def sweep_folder(above: str, *, _root_: DictConfig) -> str:
+    """Return the folder of a sweep: the same for the same command, so that it is found again.
+
+    Args:
+        above: Where sweeps lie.
+        _root_: The whole configuration, which knows the words of the command line.
+    """
+    return f"{above}/{experiment_of(_root_.hydra).folder}"
 
 
 def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
@@ -42,7 +55,7 @@ def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
     started = sorted(above.glob("*/*/.hydra/overrides.yaml"), reverse=True)
     for record in started:
         folder = record.parent.parent
-        if (folder / _FINISHED).is_file():
+        if (folder / FINISHED).is_file():
             continue
         if _without_resume(OmegaConf.load(record)) == words:
             return str(folder)

@@ -53,6 +53,9 @@ class TrainConfig:
     lr_find: bool = MISSING
     contact_sheet: bool = MISSING
     resume: Any = MISSING
+    cluster: Any = MISSING
+    plan: bool = MISSING
+    retry_failed: bool = MISSING
 
 
 @dataclass

@@ -65,6 +65,7 @@ class ArtefactDataModule(pl.LightningDataModule):
         num_workers: Processes that decode and augment; None is one for each core, 16 at most.
         verify: Read every image first, and refuse to start if one cannot be read.
         packed: Whether to read pre-decoded images: ``auto`` where there are some of this data set.
+        stage: A folder on a disk of this machine, to copy packed images to and read them from.
         train: Augmentation of training images.
         copies: Augmentation of copies made by balancing.
         sampling: Which images an epoch shows, and how often.
@@ -86,6 +87,7 @@ class ArtefactDataModule(pl.LightningDataModule):
         num_workers: Natural | None,
         verify: bool,
         packed: Packed,
+        stage: str | None,
         *,
         train: Augmentation,
         copies: Augmentation,
@@ -110,7 +112,7 @@ class ArtefactDataModule(pl.LightningDataModule):
             split: np.flatnonzero(parts == split) for split in SPLITS
         }
         self._loaders: dict[str, ArtefactLoader] = {}
-        self._packed = open_packed(self.manifest, packed)
+        self._packed = open_packed(self.manifest, packed, stage)
         if verify:
             self._verify()
 

@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from heritage.errors import DataError, DatasetNotFoundError
+from heritage.data.staging import stage
+from heritage.errors import ConfigError, DataError, DatasetNotFoundError
 from heritage.manifest import DATASET_FILE, Manifest
 from heritage.packed import INDEX_FILE, PackedImages
 from heritage.picture import Pixels
@@ -38,18 +39,26 @@ class PackedRows:
         return self._images.read(int(self._rows[row]))
 
 
-def open_packed(manifest: Manifest, wanted: Packed) -> PackedRows | None:
+def open_packed(manifest: Manifest, wanted: Packed, staged: str | None = None) -> PackedRows | None:
     """Return a data set's packed images in the manifest's order, or None where files are to be read.
 
     Args:
         manifest: Images of a data-set folder, all of them or some.
         wanted: ``auto`` takes packed images that were made from this very data set.
+        staged: A folder on a disk of this machine, to copy them to and read them from.
 
     Raises:
         DatasetNotFoundError: They are wanted and there are none.
-        DataError: They are damaged, or wanted and made from another data set.
+        DataError: They are damaged, or wanted and made from another data set; the disk they are to be
+            copied to is too small.
     """
     folder = manifest.root / FOLDER
+    if staged is not None:
+        if wanted is False:
+            raise ConfigError(
+                "only packed images are copied", where="data.stage", remedy="leave data.packed=auto"
+            )
+        wanted = True
     if wanted is False or (wanted == "auto" and not (folder / INDEX_FILE).is_file()):
         return None
     images = PackedImages.open(folder)
@@ -59,6 +68,8 @@ def open_packed(manifest: Manifest, wanted: Packed) -> PackedRows | None:
         raise DataError(
             "made from another data set", where=folder, remedy="run `heritage curate pack=true` again"
         )
+    if staged is not None:
+        images = PackedImages.open(stage(folder, Path(staged)))
     return PackedRows(images, images.rows_of(manifest.column("image_id")))
 
 

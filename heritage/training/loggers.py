@@ -74,11 +74,13 @@ def _rows_until(path: Path, checkpoint: Path) -> list[dict[str, Any]]:
         return [row for row in DictReader(file) if int(row["step"]) < step]
 
 
-def _run_id(path: Path) -> str:
+def _run_id(path: Path) -> str | None:
     from wandb.sdk.lib.runid import generate_id
 
     from heritage.paths import write_text
 
+    if getattr(rank_zero_only, "rank", 0):
+        return None  # the first rank alone logs
     if not path.is_file():
         write_text(path, generate_id())
     return path.read_text(encoding="utf-8").strip()

@@ -22,6 +22,8 @@ from heritage.training.checkpoints import FOLDER, LAST
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """What asks a run to stop: Ctrl-C; and `timeout`, a batch system or a machine that shuts down."""
+BATCH_SIGNAL = signal.SIGUSR2
+"""What a batch system sends before it takes the machine away; heard only where somebody else listens, too."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -47,7 +49,8 @@ class Safeguard(Checkpoint):
     """Writes ``checkpoints/last.ckpt``.
 
     As a kind of checkpoint callback Lightning calls it after all others, whose state it saves. The first
-    signal lets the step finish (a validation too); a second one stops at once.
+    signal lets the step finish (a validation too); a second one stops at once, but for batch systems, which
+    send several.
 
     Args:
         every_minutes: Time between checkpoints within an epoch; None leaves it to the epochs' ends.
@@ -59,13 +62,16 @@ class Safeguard(Checkpoint):
         self._path = Path(folder) / FOLDER / LAST
         self._saved = time.monotonic()
         self._heard: int | None = None
+        self._batch = False
         self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Listen for signals."""
         self._saved = time.monotonic()
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._remember) for number in SIGNALS}
+            self._batch = callable(signal.getsignal(BATCH_SIGNAL))
+            signals = (*SIGNALS, BATCH_SIGNAL) if self._batch else SIGNALS
+            self._before = {number: signal.signal(number, self._remember) for number in signals}
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -104,9 +110,10 @@ class Safeguard(Checkpoint):
         self._saved = time.monotonic()
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
-        if self._heard is not None:
+        if self._heard is None:
+            self._heard = number
+        elif not self._batch:
             raise Stopped(number)
-        self._heard = number
 
     def _restore(self) -> None:
         for number, handler in self._before.items():

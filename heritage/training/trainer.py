@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pydantic import Field
 from pytorch_lightning.callbacks import Callback, ProgressBar
@@ -125,7 +127,7 @@ def lightning_trainer(
             logger=loggers or False,
             enable_progress_bar=any(isinstance(part, ProgressBar) for part in callbacks),
             default_root_dir=run_folder,
-            plugins=[AtomicCheckpointIO()],
+            plugins=[AtomicCheckpointIO(), *_cluster_environment()],
             use_distributed_sampler=False,  # the loader's plan deals images to ranks itself
             num_sanity_val_steps=0,
             enable_model_summary=False,
@@ -139,6 +141,11 @@ def _in_one_line() -> Iterator[None]:
         yield
     except MisconfigurationException as error:
         raise ConfigError(str(error).partition("\n")[0], where="trainer") from error
+
+
+def _cluster_environment() -> list[ClusterEnvironment]:
+    """Return who tells the ranks apart in a Slurm job; queueing it again is submitit's part alone."""
+    return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
 
 
 def optimizer_steps(trainer: pl.Trainer, batches: Sequence[int]) -> int:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from heritage.commands import COMMANDS
@@ -17,6 +19,7 @@ from heritage.config.faults import FaultyConfigError
 from heritage.config.schema import register_schemas
 from heritage.config.validate import validate
 from heritage.paths import config_dir
+from tests.conftest import Command
 
 ROOT = config_dir()
 FILES = sorted(ROOT.rglob("*.yaml"))
@@ -136,3 +139,73 @@ def test_a_misspelt_key_in_an_experiment_file_is_refused(tmp_path: Path) -> None
     assert [fault.split(":")[0] for fault in caught.value.faults] == ["model.droprate", "trainer.max_epoch"]
     assert "did you mean 'drop_rate'?" in caught.value.faults[0]
     assert "did you mean 'max_epochs'?" in caught.value.faults[1]
+
+
+SWEEPS = {
+    "thesis_models": 12,
+    "thesis_balance": 4,
+    "vit_scratch": 2,
+    "pretrained_vs_scratch": 6,
+    "finetune_depth": 4,
+    "balance_lab": 8,
+    "seeds": 5,
+}
+"""How many jobs each sweep has."""
+
+
+def jobs_of(sweep: str) -> list[list[str]]:
+    params = composed("train", [f"+sweep={sweep}"]).hydra.sweeper.params
+    words = OverridesParser.create().parse_overrides([f"{key}={value}" for key, value in params.items()])
+    jobs = BasicSweeper.split_arguments(words, max_batch_size=None)[0]
+    return [[f"+sweep={sweep}", *job] for job in jobs]
+
+
+def test_sweeps_are_those_that_are_counted_here() -> None:
+    assert {path.stem for path in (ROOT / "sweep").glob("*.yaml")} == set(SWEEPS)
+    assert {sweep: len(jobs_of(sweep)) for sweep in SWEEPS} == SWEEPS
+
+
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_every_job_of_a_sweep_validates(sweep: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for job in jobs_of(sweep):
+        cfg = composed("train", job)
+        monkeypatch.setattr(HydraConfig.instance(), "cfg", cfg)
+        plain = cfg.copy()
+        del plain["hydra"]
+        validate(plain, "train")
+
+
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_a_sweep_takes_the_real_data_set_unless_told_otherwise(
+    sweep: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HERITAGE_DATA", raising=False)
+    job = jobs_of(sweep)[0]
+    roots = {"curated": "outputs/data/collected", "demo": "outputs/data/demo", "met_ceramics": "/data"}
+    for data, root in roots.items():
+        chosen = [] if data == "curated" else [f"data={data}"]
+        cfg = composed("train", [*job, *chosen, *NEEDED.get(f"data/{data}", [])])
+        assert (cfg.hydra.runtime.choices.data, cfg.data.root) == (data, root)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("hydra:\n  sweeper:\n    params:\n      optimizer.lrr: 1,2\n", "did you mean 'lr'?"),
+        ("hydra:\n  sweeper:\n    params:\n      modle: vit\n", "did you mean 'model'?"),
+        ("hydra:\n  sweeper:\n    params:\n      model: vti,vit\n", "did you mean 'vit'?"),
+        ("hydra:\n  sweeper:\n    parms:\n      seed: 1,2\n", "did you mean 'params'?"),
+        ("balance:\n  samplin: 3\n", "did you mean 'sampling'?"),
+        ("trainr:\n  max_epochs: 3\n", "did you mean 'trainer'?"),
+    ],
+)
+def test_a_misspelt_key_in_a_sweep_file_is_refused(
+    heritage: Command, tmp_path: Path, text: str, expected: str
+) -> None:
+    folder = tmp_path / "mine" / "sweep"
+    folder.mkdir(parents=True)
+    (folder / "wrong.yaml").write_text(f"# @package _global_\n{text}")
+    done = heritage("train", "-m", f"hydra.searchpath=[file://{folder.parent}]", "+sweep=wrong")
+    assert done.code == 2
+    assert len(done.err.splitlines()) == 1, done.err
+    assert expected in done.err

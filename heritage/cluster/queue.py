@@ -1,0 +1,113 @@
+"""What Slurm says: its partitions, and which jobs it still has.
+
+`squeue` answers without an accounting database, which many clusters lack.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import subprocess
+from collections.abc import Sequence
+
+from heritage.errors import ClusterError, ConfigError
+from heritage.taxonomy import nearest
+
+_ACTIVE = {
+    "PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "RESIZING", "REQUEUED", "REQUEUE_HOLD",
+    "REQUEUE_FED", "SIGNALING", "STAGE_OUT", "STOPPED", "SPECIAL_EXIT", "PREEMPTED",
+}  # fmt: skip
+_PATIENCE = 60.0
+
+
+class Queue:
+    """Slurm's queue."""
+
+    def states(self, tickets: Sequence[str]) -> dict[str, str]:
+        """Return the states of those jobs that are waiting or running.
+
+        Args:
+            tickets: Slurm's numbers, ``1234`` or ``1234_5``.
+
+        Raises:
+            ClusterError: Slurm does not answer.
+        """
+        if not tickets:
+            return {}
+        # By user, not by number: squeue fails on a number that Slurm has forgotten.
+        lines = _ask("squeue", "--me", "-h", "-r", "-o", "%i|%T").splitlines()
+        found = dict(line.strip().split("|", 1) for line in lines if "|" in line)
+        return {ticket: found[ticket] for ticket in tickets if ticket in found and found[ticket] in _ACTIVE}
+
+
+def require_slurm() -> None:
+    """Refuse to go on without Slurm's commands.
+
+    Raises:
+        ClusterError: They are not here.
+    """
+    missing = [name for name in ("sbatch", "squeue", "srun") if shutil.which(name) is None]
+    if missing:
+        raise ClusterError(
+            f"no Slurm on this machine ({missing[0]} is not on PATH)",
+            where="cluster=slurm",
+            remedy="start it on a login node of the cluster, or use cluster=local or cluster=none",
+        )
+
+
+def refuse_wrong_partition(partition: str | None, minutes: int) -> None:
+    """Refuse a partition that does not exist, or that lets no job run as long.
+
+    Args:
+        partition: Its name; None is the cluster's default.
+        minutes: How long a job runs at most.
+
+    Raises:
+        ConfigError: No such partition, or too long a time.
+        ClusterError: Slurm does not answer.
+    """
+    limits = {}
+    for line in _ask("sinfo", "-h", "-o", "%R|%P|%l").splitlines():
+        name, marked, limit = line.strip().split("|")
+        limits[name] = limit
+        if partition is None and marked.endswith("*"):
+            partition = name
+    if partition is None:
+        return
+    if partition not in limits:
+        near = nearest(partition, limits)
+        raise ConfigError(
+            "this cluster has no such partition",
+            where=f"cluster.partition={partition}",
+            remedy=f"did you mean '{near}'?" if near else f"choose from {', '.join(sorted(limits))}",
+        )
+    if minutes > _minutes(limits[partition]):
+        raise ConfigError(
+            f"partition {partition} lets jobs run for {_minutes(limits[partition]):.0f} min",
+            where=f"cluster.time={minutes}",
+            remedy="give less: a job that needs longer is queued again and goes on",
+        )
+
+
+def _minutes(limit: str) -> float:
+    """Return Slurm's ``days-hours:minutes:seconds`` in minutes."""
+    if not limit[:1].isdigit():
+        return math.inf  # infinite, or not set
+    days, _, clock = limit.rpartition("-")
+    parts = [float(part) for part in clock.split(":")]
+    while len(parts) < 3:
+        parts.insert(0, 0.0)
+    return float(days or 0) * 1440 + parts[-3] * 60 + parts[-2] + parts[-1] / 60
+
+
+def _ask(*words: str) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603  Slurm's own commands, fixed words
+            words, capture_output=True, text=True, check=True, timeout=_PATIENCE
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        said = (getattr(error, "stderr", None) or str(error)).strip().partition("\n")[0]
+        raise ClusterError(
+            f"Slurm does not answer ({said})", where=words[0], remedy="try again, or ask who runs the cluster"
+        ) from error
+    return done.stdout

@@ -1,0 +1,71 @@
+"""What a submitted process does: it runs its job, and when it must stop, asks to be queued again.
+
+The order is that of `docs/cluster.md`: a signal comes, `heritage.training.safeguard` finishes the step and
+saves, and only then does submitit's handler queue the job again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any
+
+from heritage.sweep.job import Job
+from heritage.sweep.state import FAILURE_FILE, State
+from heritage.training.safeguard import BATCH_SIGNAL, Stopped
+
+_LAST_MOMENTS = 60.0
+
+
+class Task:
+    """A job, as submitit pickles and calls it.
+
+    Args:
+        job: The job.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+
+    def __call__(self) -> None:
+        """Run the job, unless it is finished: a job may be queued again just after its end."""
+        if self.job.state is State.FINISHED:
+            return
+        (self.job.folder / FAILURE_FILE).unlink(missing_ok=True)
+        _tell_torch()
+        try:
+            self.job.run()
+        except KeyboardInterrupt as stop:
+            cause: BaseException | None = stop
+            while cause is not None and not isinstance(cause, Stopped):
+                cause = cause.__cause__ or cause.__context__
+            if cause is None or cause.number == signal.SIGINT:
+                raise
+            _queue_again()
+        if self.job.state is State.FAILED:
+            raise SystemExit(1)
+
+    def checkpoint(self) -> Any:
+        """Return what to run when the job comes around again: the same."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+
+def _tell_torch() -> None:
+    """Say who the ranks are, where no Slurm does."""
+    if os.environ.get("SUBMITIT_EXECUTOR") == "local" and int(os.environ["SUBMITIT_LOCAL_NTASKS"]) > 1:
+        from submitit.helpers import TorchDistributedEnvironment
+
+        TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
+
+
+def _queue_again() -> None:
+    """Let submitit's handler do what it would have done when the signal came."""
+    handler = signal.getsignal(BATCH_SIGNAL)
+    if callable(handler):
+        handler(BATCH_SIGNAL, None)
+    # Only the first process queues the job again; the others end with it.
+    time.sleep(_LAST_MOMENTS)
+    raise SystemExit(1)

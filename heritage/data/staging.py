@@ -1,0 +1,92 @@
+"""Packed images copied to a node's own disk, once for all processes that run there."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import shutil
+from pathlib import Path
+
+from heritage.errors import BusyError, ConfigError, DataError
+from heritage.lock import locked
+from heritage.packed import INDEX_FILE, PackedImages, checksum_of
+from heritage.paths import atomic_path
+
+log = logging.getLogger(__name__)
+
+_MIB = 2**20
+
+
+def stage(source: Path, above: Path) -> Path:
+    """Return a copy of a packed folder on another disk, made where there is none yet.
+
+    Processes that ask at once wait for the first one. Each shard is compared with its checksum after it
+    was copied; one that an earlier copy left whole is kept. The index is copied last.
+
+    Args:
+        source: The packed folder.
+        above: Where copies lie: each in a folder of its own, named after the data set's fingerprint.
+
+    Raises:
+        ConfigError: The folder cannot be written.
+        DataError: The disk is too small, or a copy is not what was read.
+    """
+    images = PackedImages.open(source)
+    target = above.expanduser() / f"heritage-{images.fingerprint[:16]}-{images.side}"
+    try:
+        with locked(target.with_name(f"{target.name}.lock"), wait=True):
+            if not _whole(target, images):
+                _copy(source, target, images)
+    except BusyError as error:
+        raise ConfigError(error.what, where=f"data.stage={above}", remedy=error.remedy) from error
+    return target
+
+
+def _whole(target: Path, images: PackedImages) -> bool:
+    if not (target / INDEX_FILE).is_file():
+        return False
+    try:
+        there = PackedImages.open(target)
+    except DataError:
+        return False  # cut off by a full disk or a clean-up: copy what is missing
+    return there.fingerprint == images.fingerprint and there.shards == images.shards
+
+
+def _copy(source: Path, target: Path, images: PackedImages) -> None:
+    missing = [shard for shard in images.shards if not _same(target / shard.file, shard.sha256)]
+    needed = sum((source / shard.file).stat().st_size for shard in missing)
+    target.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(target).free
+    if needed > free:
+        raise _too_small(target, needed, free)
+    log.info("staging %s MiB from %s to %s", f"{needed / _MIB:,.0f}", source, target)
+    for shard in missing:
+        try:
+            with atomic_path(target / shard.file) as temporary:
+                shutil.copyfile(source / shard.file, temporary)
+                if checksum_of(temporary) != shard.sha256:
+                    raise DataError(
+                        "its checksum is wrong after copying",
+                        where=target / shard.file,
+                        remedy="try again; if it stays so, pack the data set again or use another disk",
+                    )
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise _too_small(target, needed, shutil.disk_usage(target).free) from error
+            raise DataError(
+                f"cannot be written ({error.strerror})", where=target, remedy="set data.stage to another disk"
+            ) from error
+    with atomic_path(target / INDEX_FILE) as temporary:
+        shutil.copyfile(source / INDEX_FILE, temporary)
+
+
+def _same(file: Path, sha256: str) -> bool:
+    return file.is_file() and checksum_of(file) == sha256
+
+
+def _too_small(target: Path, needed: int, free: int) -> DataError:
+    return DataError(
+        f"staging needs {needed / _MIB:,.0f} MiB and {free / _MIB:,.0f} MiB are free",
+        where=target,
+        remedy="remove older copies there, set data.stage to another disk, or leave it out",
+    )

@@ -1,0 +1,161 @@
+"""What runs would cost on this machine: measured speed, hours, memory and disk, before anything starts."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import OmegaConf, open_dict
+from rich.console import Console
+from rich.table import Table
+
+from heritage.cluster.resources import Cluster, Here
+from heritage.run import Run, build
+from heritage.sweep.job import Job
+from heritage.sweep.state import State
+from heritage.sweep.stopwatch import Speed, measure
+
+_GB = 1e9
+# What differs from run to run and costs nothing, or is left out of the measurement.
+_FREE = ("seed", "paths", "cluster", "callbacks", "logger")
+# Evaluation has no backward pass: about a third of a training step.
+_EVALUATION = 1 / 3
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a run would cost.
+
+    Attributes:
+        parameters: Of the network.
+        speed: As measured.
+        shown: Images shown in an epoch.
+        evaluated: Images evaluated in an epoch.
+        epochs: At most.
+        tested: Images tested in the end.
+    """
+
+    parameters: int
+    speed: Speed
+    shown: int
+    evaluated: int
+    epochs: float
+    tested: int
+
+    @property
+    def hours(self) -> float:
+        """Time for all epochs and the test, on one such device."""
+        images = self.epochs * (self.shown + _EVALUATION * self.evaluated) + _EVALUATION * self.tested
+        return images / self.speed.images_per_second / 3600
+
+    @property
+    def disk(self) -> int:
+        """Bytes of the run folder: the best and the last checkpoint."""
+        return 2 * self.speed.checkpoint
+
+
+def print_plan(jobs: Sequence[Job], cluster: Cluster, console: Console) -> None:
+    """Measure and print what jobs would cost here; nothing is started or written.
+
+    Jobs that differ only in their seed are measured once.
+
+    Args:
+        jobs: The jobs.
+        cluster: Where they would run.
+        console: Where to print.
+
+    Raises:
+        HeritageError: A job could not start: its data or weights are missing.
+    """
+    measured: dict[str, Cost] = {}
+    costs = []
+    for job in jobs:
+        config = {key: value for key, value in job.task.items() if key not in _FREE}
+        key = json.dumps(config, sort_keys=True)
+        if key not in measured:
+            console.print(f"measuring {job.name} …", style="dim", highlight=False, soft_wrap=True)
+            measured[key] = _cost(job)
+        costs.append(measured[key])
+    console.print(_table(jobs, costs))
+    left = [cost for job, cost in zip(jobs, costs, strict=True) if job.state is not State.FINISHED]
+    for line in _totals(left, jobs, cluster):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _cost(job: Job) -> Cost:
+    with tempfile.TemporaryDirectory(prefix="heritage-plan-") as folder:
+        config = OmegaConf.create(job.task)
+        with open_dict(config):
+            config.paths.run = folder
+            config.resume = False
+            config.logger = {}
+            config.callbacks = {}
+            # The other ranks are not here: one device is measured.
+            config.trainer.devices = 1
+            config.trainer.num_nodes = 1
+            config.trainer.strategy = "auto"
+        run = build(config)
+        speed = measure(run)
+    return Cost(
+        sum(parameter.numel() for parameter in run.classifier.net.parameters()),
+        speed,
+        sum(run.counts["shown"].values()),
+        sum(run.counts["val"].values()),
+        _epochs(run, job.task["trainer"]),
+        sum(run.counts["test"].values()),
+    )
+
+
+def _epochs(run: Run, trainer: dict[str, Any]) -> float:
+    epochs, steps = trainer["max_epochs"], trainer["max_steps"]
+    by_steps = steps / max(1, run.data.batches("train", 1)) if steps > 0 else None
+    known = [float(count) for count in (epochs, by_steps) if count is not None]
+    return min(known)
+
+
+def _table(jobs: Sequence[Job], costs: Sequence[Cost]) -> Table:
+    table = Table(title="What it would cost on this machine", title_justify="left")
+    table.add_column("job", overflow="fold")
+    for name in ("params", "images/s", "an epoch", "epochs", "hours", "memory", "disk"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for job, cost in zip(jobs, costs, strict=True):
+        table.add_row(
+            job.name,
+            f"{cost.parameters / 1e6:,.1f} M",
+            f"{cost.speed.images_per_second:,.0f}",
+            f"{cost.shown:,}",
+            f"{cost.epochs:g}",
+            _hours(cost.hours),
+            _size(cost.speed.memory),
+            _size(cost.disk),
+        )
+    return table
+
+
+def _totals(costs: Sequence[Cost], jobs: Sequence[Job], cluster: Cluster) -> list[str]:
+    if not costs:
+        return ["all jobs are finished"]
+    total = sum(cost.hours for cost in costs)
+    disk = sum(cost.disk for cost in costs)
+    folder = next(path for path in (jobs[0].folder, *jobs[0].folder.parents) if path.exists())
+    device = costs[0].speed.device
+    free = _size(shutil.disk_usage(folder).free)
+    lines = [f"{len(costs)} of {len(jobs)} jobs to run: {_hours(total)} h on one {device}"]
+    lines.append(f"{_size(disk)} of disk; {free} are free there")
+    if not isinstance(cluster, Here):
+        waves = max(total / cluster.parallel, max(cost.hours for cost in costs))
+        lines.append(f"{cluster.parallel} at once: {_hours(waves)} h, if its devices are as fast as this one")
+    lines.append("early stopping may end runs sooner; nothing was started")
+    return lines
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:,.1f}" if hours >= 1 else f"{hours:.2f}" if hours >= 0.01 else f"{hours:.4f}"
+
+
+def _size(size: float) -> str:
+    return f"{size / _GB:,.2f} GB" if size >= 0.1 * _GB else f"{size / 1e6:,.1f} MB"

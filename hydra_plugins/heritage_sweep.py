@@ -1,0 +1,48 @@
+"""Hydra's side of a sweep: it expands the words of the command line, `heritage.sweep` runs the jobs.
+
+Hydra takes launchers from the namespace `hydra_plugins` alone, and imports all it finds there at every
+start: nothing heavy is imported before jobs are launched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class SweepLauncher(Launcher):
+    """Hands the jobs of a multirun to `heritage.sweep.driver`."""
+
+    def __init__(self) -> None:
+        self._context: HydraContext | None = None
+        self._config: DictConfig | None = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what Hydra knows; the task is always a training run."""
+        self._context, self._config = hydra_context, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Bring all jobs to their ends.
+
+        Raises:
+            HeritageError: Whatever keeps the sweep from starting, or the jobs that failed.
+        """
+        from heritage.sweep.driver import sweep
+        from heritage.sweep.expansion import expand
+
+        if self._context is None or self._config is None:
+            raise RuntimeError("Hydra calls setup first")
+        plan = expand(self._config, job_overrides, initial_job_idx, self._context)
+        sweep(plan)
+        return [_done() for _ in plan.jobs]
+
+
+def _done() -> JobReturn:
+    done = JobReturn()
+    done.status = JobStatus.COMPLETED
+    done.return_value = None
+    return done

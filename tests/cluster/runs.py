@@ -1,0 +1,101 @@
+"""Runs that are long enough to be interrupted, and how two of them are compared."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from tests.conftest import TINY, write_tree
+
+COUNTS = {"egyptian": 40, "grecoroman": 40, "orient": 40, "islam": 24, "byzantium": 12, "asian": 30}
+
+
+def words(root: Path, outputs: Path) -> list[str]:
+    """Overrides of a run of some hundred steps that saves twice a second."""
+    small = [word for word in TINY if "max_epochs" not in word and "batch_size" not in word]
+    return [
+        *small, f"data.root={root}", "data.batch_size=4", "trainer.max_epochs=4",
+        "trainer.deterministic=true", "model=vit", "model.depth=2", "model.dropout=0.1",
+        "callbacks.safeguard.every_minutes=0.01", "trainer.log_every_n_steps=5", f"paths.outputs={outputs}",
+    ]  # fmt: skip
+
+
+def write_set(folder: Path) -> Path:
+    """Write the pictures that all runs see."""
+    return write_tree(folder / "set", COUNTS)
+
+
+def start(*given: str, cwd: Path, own_session: bool = False) -> subprocess.Popen[str]:
+    """Start the command; its output can be read when it has ended."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "heritage.train", *given],
+        cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=own_session,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+
+
+def finish(process: subprocess.Popen[str], seconds: float = 560) -> str:
+    """Wait for the command, and refuse a failure."""
+    out, _ = process.communicate(timeout=seconds)
+    assert process.returncode == 0, out
+    return out
+
+
+def run(*given: str, cwd: Path) -> str:
+    """Run the command to its end."""
+    return finish(start(*given, cwd=cwd))
+
+
+def await_that(
+    what: str, true: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 240
+) -> None:
+    """Wait until something is true, while the command runs."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < end, f"{what} did not come about"
+        time.sleep(0.1)
+
+
+def sweep_folder(outputs: Path) -> Path:
+    """Return the only sweep's folder."""
+    (folder,) = (outputs / "sweeps").iterdir()
+    return folder
+
+
+def tickets(outputs: Path) -> dict[str, str]:
+    """Return Slurm's number of each job that was submitted."""
+    found = list((outputs / "sweeps").glob("*/sweep.json")) if (outputs / "sweeps").is_dir() else []
+    rows = json.loads(found[0].read_text())["jobs"] if found else []
+    return {row["name"]: row["ticket"] for row in rows if row["ticket"]}
+
+
+def last(folder: Path) -> Path:
+    """Return the last checkpoint of a run."""
+    return folder / "checkpoints" / "last.ckpt"
+
+
+def assert_same(one: Path, other: Path) -> None:
+    """Refuse two runs whose weights or logged steps differ."""
+    states = [torch.load(last(folder), weights_only=True)["state_dict"] for folder in (one, other)]
+    assert states[0].keys() == states[1].keys()
+    assert [name for name in states[0] if not torch.equal(states[0][name], states[1][name])] == []
+    assert _logged(one) == _logged(other)
+
+
+def step(folder: Path) -> int:
+    """Return the step that a run's last checkpoint holds."""
+    return int(torch.load(last(folder), weights_only=True)["global_step"])
+
+
+def _logged(folder: Path) -> list[str]:
+    with (folder / "logs" / "metrics.csv").open() as file:
+        return [row["step"] for row in csv.DictReader(file)]

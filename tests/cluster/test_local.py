@@ -1,0 +1,63 @@
+"""Jobs in processes of their own: an array, and two processes that train together."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.cluster.runs import (
+    assert_same,
+    await_that,
+    finish,
+    last,
+    run,
+    start,
+    sweep_folder,
+    words,
+    write_set,
+)
+
+
+@pytest.mark.slow
+def test_two_processes_of_a_local_job_train_as_those_of_a_plain_command(tmp_path: Path) -> None:
+    root = write_set(tmp_path)
+    two = ["trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", "balance=oversample",
+           "trainer.max_epochs=1", "callbacks.safeguard.every_minutes=15"]  # fmt: skip
+    plain = tmp_path / "plain"
+    run(*words(root, tmp_path), *two, f"hydra.run.dir={plain}", cwd=tmp_path)
+    run("-m", *words(root, tmp_path / "local"), *two, "seed=0", "cluster=local", cwd=tmp_path)
+    local = sweep_folder(tmp_path / "local") / "job"
+    assert_same(plain, local)
+    data = json.loads((local / "data.json").read_text())
+    seen = int((local / "report.md").read_text().split(" images seen")[0].split()[-1].replace(",", ""))
+    assert seen == sum(data["counts"]["shown"].values()), "each image as often as the sampling says"
+    assert pq.read_table(local / "predictions.parquet").num_rows == sum(data["counts"]["test"].values())
+
+
+@pytest.mark.slow
+def test_a_stopped_driver_stops_its_jobs_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    root, outputs = write_set(tmp_path), tmp_path / "local"
+    command = ["-m", *words(root, outputs), "seed=0,1", "cluster=local", "cluster.parallel=2"]
+    process = start(*command, cwd=tmp_path, own_session=True)
+    await_that(
+        "a first checkpoint",
+        lambda: any(outputs.glob("sweeps/*/seed=*/checkpoints/last.ckpt")),
+        process,
+    )
+    os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C on a terminal does
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 2, out
+    out = run(*command, cwd=tmp_path)
+    assert "2 finished" not in out.partition("Jobs of")[0]
+    folder = sweep_folder(outputs)
+    for seed in (0, 1):
+        assert (folder / f"seed={seed}" / "report.md").is_file()
+        assert last(folder / f"seed={seed}").is_file()
+    whole = tmp_path / "whole"
+    finish(start(*words(root, tmp_path), "seed=1", f"hydra.run.dir={whole}", cwd=tmp_path))
+    assert_same(whole, folder / "seed=1")

@@ -1,0 +1,70 @@
+"""What a job asks of a machine must be what its Trainer expects."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from heritage.cluster.queue import _minutes
+from heritage.cluster.resources import LocalJobs, Shape, SlurmJobs, shape
+from heritage.errors import ConfigError
+
+SLURM: dict[str, Any] = {
+    "nodes": 1, "tasks_per_node": "auto", "gpus": None, "cpus": 1, "memory": None, "partition": None,
+    "account": None, "qos": None, "constraint": None, "time": 60, "notice": 60, "max_timeouts": 3,
+    "parallel": 4, "setup": [], "extra": {}, "wait": True,
+}  # fmt: skip
+TRAINER = {"devices": "auto", "num_nodes": 1, "accelerator": "auto"}
+
+
+@pytest.mark.parametrize(
+    ("cluster", "trainer", "expected"),
+    [
+        ({}, {}, Shape(1, 1, 0)),
+        ({"tasks_per_node": 2}, {"devices": 2}, Shape(1, 2, 0)),
+        ({"tasks_per_node": 2}, {"devices": 2, "accelerator": "gpu"}, Shape(1, 2, 2)),
+        ({"gpus": 4}, {}, Shape(1, 4, 4)),
+        ({"nodes": 3, "tasks_per_node": 2}, {"devices": 2, "num_nodes": 3}, Shape(3, 2, 0)),
+        ({"tasks_per_node": [0, 2]}, {"devices": [0, 2], "accelerator": "gpu"}, Shape(1, 2, 2)),
+        ({}, {"accelerator": "gpu"}, Shape(1, 1, 1)),
+    ],
+)
+def test_shapes_that_fit(cluster: dict[str, Any], trainer: dict[str, Any], expected: Shape) -> None:
+    assert shape(SlurmJobs(**SLURM | cluster), TRAINER | trainer) == expected
+
+
+@pytest.mark.parametrize(
+    ("cluster", "trainer", "expected"),
+    [
+        ({"tasks_per_node": 1}, {"devices": 2}, "set trainer.devices alone"),
+        ({"tasks_per_node": 2}, {"devices": 1}, "set trainer.devices alone"),
+        ({"nodes": 2}, {}, "set trainer.num_nodes=2"),
+        ({}, {"num_nodes": 2}, "set trainer.num_nodes=1"),
+        ({"gpus": 4, "tasks_per_node": 2}, {"devices": 2}, "set trainer.devices=4"),
+    ],
+)
+def test_shapes_that_would_hang_are_refused(
+    cluster: dict[str, Any], trainer: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(ConfigError, match=expected):
+        shape(SlurmJobs(**SLURM | cluster), TRAINER | trainer)
+
+
+def test_one_machine_is_one_machine() -> None:
+    with pytest.raises(ConfigError, match="cluster=local"):
+        shape(LocalJobs(1, None, 1, 60), TRAINER | {"devices": 1, "num_nodes": 2})
+
+
+def test_a_time_limit_leaves_time_to_train() -> None:
+    with pytest.raises(ConfigError, match="give 3 min or more"):
+        SlurmJobs(**SLURM | {"time": 1})
+
+
+@pytest.mark.parametrize(
+    ("limit", "minutes"),
+    [("1:00:00", 60), ("2-00:00:00", 2880), ("10:00", 10), ("30", 0.5), ("infinite", math.inf)],
+)
+def test_slurm_times_are_read(limit: str, minutes: float) -> None:
+    assert _minutes(limit) == minutes

@@ -1,0 +1,151 @@
+"""A sweep is started, stopped, started again: each run comes to its end once, and one that fails alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from heritage.lock import locked
+from heritage.sweep.driver import LOCK_FILE
+from tests.conftest import Command
+
+
+def index(folder: Path) -> dict[str, dict[str, Any]]:
+    record = json.loads((folder / "sweep.json").read_text())
+    return {row["name"]: row for row in record["jobs"]}
+
+
+def only_sweep(tmp_path: Path) -> Path:
+    (folder,) = (tmp_path / "outputs" / "sweeps").iterdir()
+    return folder
+
+
+def test_finished_jobs_are_skipped_and_interrupted_ones_go_on(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    words = (*tiny, "logger=none")
+    done = heritage("train", "-m", *words, "seed=0,1")
+    assert done.code == 0, done.err
+    folder = only_sweep(tmp_path)
+    assert {name: row["state"] for name, row in index(folder).items()} == {
+        "seed=0": "finished", "seed=1": "finished"}  # fmt: skip
+    assert index(folder)["seed=1"]["parameters"] == {"seed": "1"}
+    first, second = (folder / name / "report.md" for name in ("seed=0", "seed=1"))
+    before = first.stat().st_mtime_ns
+
+    # a run that was killed while it tested
+    second.unlink()
+    done = heritage("train", "-m", *words, "seed=0,1,2", "data.num_workers=0")
+    assert done.code == 0, done.err
+    assert only_sweep(tmp_path) == folder, "one more seed is the same experiment"
+    assert "1 waiting, 1 interrupted, 1 finished" in done.out
+    assert first.stat().st_mtime_ns == before, "a finished job is not run again"
+    assert second.is_file()
+    assert len(index(folder)) == 3
+    assert "seed=0 " not in done.out.partition("Jobs of")[0]
+
+    # the same command, but what it means has changed since
+    config = folder / "seed=0" / "config.yaml"
+    changed = OmegaConf.load(config)
+    changed.optimizer.lr = 0.5
+    OmegaConf.save(changed, config)
+    done = heritage("train", "-m", *words, "seed=0,1,2")
+    assert done.code == 2
+    assert "optimizer.lr: 0.5 → 0.002" in done.err
+
+    done = heritage("train", "-m", *words, "model=vit", "seed=0,1", f"hydra.sweep.dir={folder}")
+    assert done.code == 2
+    assert "the folder holds another experiment" in done.err
+    assert "model=vit" in done.err
+
+
+def test_a_failed_job_takes_no_other_with_it(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    words = (*tiny, "optimizer=sgd", "scheduler=constant", "trainer.gradient_clip_val=null",
+             "trainer.max_epochs=4", "logger=none", "optimizer.lr=1e30,0.01")  # fmt: skip
+    done = heritage("train", "-m", *words)
+    assert done.code == 2
+    assert "1 of 2 jobs did not finish (1 failed, 1 finished)" in done.err
+    assert "retry_failed=true" in done.err
+    folder = only_sweep(tmp_path)
+    rows = index(folder)
+    assert [row["state"] for row in rows.values()] == ["failed", "finished"]
+    assert "loss" in rows["lr=1e+30"]["error"] if "lr=1e+30" in rows else "loss" in rows["lr=1e30"]["error"]
+    failure = next(folder.glob("lr=1e*/failure.txt"))
+    assert "Traceback" in failure.read_text()
+    written = failure.stat().st_mtime_ns
+
+    assert heritage("train", "-m", *words).code == 2
+    assert failure.stat().st_mtime_ns == written, "not run again unasked"
+    assert heritage("train", "-m", *words, "retry_failed=true").code == 2
+    assert failure.stat().st_mtime_ns > written
+
+
+def test_two_drivers_on_one_sweep_are_refused(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    with locked(tmp_path / "mine" / LOCK_FILE):
+        done = heritage("train", "-m", *tiny, "seed=0,1", f"hydra.sweep.dir={tmp_path / 'mine'}")
+    assert done.code == 2
+    assert "another process is at work here" in done.err
+    assert not list((tmp_path / "mine").glob("seed=*"))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["-m", "seed=0,1", "trainer.devices=2"], ["trainer.devices=2", "cluster=local", "leave -m out"]),
+        (["-m", "seed=0,1", "resume=true"], ["resume", "a sweep goes on by itself"]),
+        (["-m", "seed=1,1"], ["two jobs are the same"]),
+        (["-m", "seed=0,1", "model.dpeth=3,4"], ["model.dpeth"]),
+        (["+sweep=seeds"], ["a sweep is many runs", "add -m"]),
+        (["-m", "seed=0,1", "optimizer.lr=-1"], ["optimizer.lr=-1"]),
+        (["-m", "seed=0,1", "cluster=slurm"], ["no Slurm on this machine", "cluster=local"]),
+        (["cluster=slurm"], ["no Slurm on this machine", "cluster=local"]),
+        (["cluster=slurm", "cluster.time=2"], ["cluster.time=2", "give 4 min or more"]),
+        (["cluster=slrum"], ["did you mean 'slurm'?"]),
+        (["cluster=slurm", "cluster.partiton=gpu"], ["did you mean 'partition'?"]),
+        (["-m", "seed=0,1", "cluster=local,none"], ["run in one place"]),
+        (["-m", "seed=0,1", "model=resnet50", "model.weights=/no/such.pt"], ["/no/such.pt"]),
+        (["-m", "seed=0,1", "data.root=/nowhere"], ["/nowhere", "no such folder"]),
+        (["-m", "seed=0,1", "cluster=local", "cluster.gpus=1", "cluster.parallel=99"], ["99 jobs at once"]),
+    ],
+)  # fmt: skip
+def test_what_cannot_run_is_refused_before_anything_starts(
+    heritage: Command,
+    tiny: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    expected: list[str],
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # no Slurm, whatever this machine has
+    many = [word for word in words if word == "-m"]  # argparse wants it before all others
+    given = [word for word in words if word != "-m"]
+    base = [word for word in tiny if word.split("=")[0] not in [other.split("=")[0] for other in given]]
+    done = heritage("train", *many, *base, *given)
+    assert done.code == 2
+    assert len(done.err.strip().splitlines()) == 1, done.err
+    for part in expected:
+        assert part in done.err
+    assert not list(tmp_path.rglob("checkpoints"))
+
+
+def test_a_plan_measures_and_starts_nothing(heritage: Command, tiny: tuple[str, ...], tmp_path: Path) -> None:
+    done = heritage("train", "-m", *tiny, "seed=0,1", "balance=none,oversample", "plan=true")
+    assert done.code == 0, done.err
+    assert done.out.count("measuring") == 2, "a seed changes no cost"
+    assert "4 of 4 jobs to run" in done.out
+    assert "nothing was started" in done.out
+    assert not list(tmp_path.rglob("checkpoints"))
+    assert not list(tmp_path.rglob("config.yaml")), "no run folder"
+
+    done = heritage("train", *tiny, "plan=true")
+    assert done.code == 0, done.err
+    assert "1 of 1 jobs to run" in done.out
+    assert not list(tmp_path.rglob("checkpoints"))
