@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from heritage.data import staging
 from heritage.data.staging import stage
 from heritage.errors import DataError
 from heritage.packed import PackedImages, plan, write_index, write_shard
@@ -91,7 +90,7 @@ def test_a_disk_that_fills_up_meanwhile_leaves_no_half_copy(
         Path(target).write_bytes(Path(source).read_bytes()[:20])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(staging.shutil, "copyfile", full)
+    monkeypatch.setattr(shutil, "copyfile", full)
     with pytest.raises(DataError, match="staging needs"):
         stage(packed, tmp_path / "scratch")
     assert not [path for path in (tmp_path / "scratch").rglob("*") if path.suffix in (".npy", ".json")]
@@ -105,6 +104,6 @@ def test_what_was_damaged_on_the_way_is_refused(
         data[-1] ^= 1
         Path(target).write_bytes(data)
 
-    monkeypatch.setattr(staging.shutil, "copyfile", garbled)
+    monkeypatch.setattr(shutil, "copyfile", garbled)
     with pytest.raises(DataError, match="checksum is wrong after copying"):
         stage(packed, tmp_path / "scratch")
