@@ -7,7 +7,6 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from omegaconf import OmegaConf, open_dict
 from rich.console import Console
@@ -105,16 +104,15 @@ def _cost(job: Job) -> Cost:
         speed,
         sum(run.counts["shown"].values()),
         sum(run.counts["val"].values()),
-        _epochs(run, job.task["trainer"]),
+        _epochs(run),
         sum(run.counts["test"].values()),
     )
 
 
-def _epochs(run: Run, trainer: dict[str, Any]) -> float:
-    epochs, steps = trainer["max_epochs"], trainer["max_steps"]
-    by_steps = steps / max(1, run.data.batches("train", 1)) if steps > 0 else None
-    known = [float(count) for count in (epochs, by_steps) if count is not None]
-    return min(known)
+def _epochs(run: Run) -> float:
+    """Return how many times the run shows its first epoch's images."""
+    batches = run.classifier.total_steps * run.trainer.accumulate_grad_batches
+    return batches / run.data.plan(1).steps(0)
 
 
 def _table(jobs: Sequence[Job], costs: Sequence[Cost]) -> Table:
