@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from heritage.analysis.assessment import NAMES, Assessment, Settings
+from heritage.analysis.assessment import NAMES, Assessment, Settings, few_groups_note
 from heritage.analysis.audit import Audit
 from heritage.analysis.calibration import (
     Calibration,
@@ -71,7 +71,7 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
         calibration=calibration,
         settings=settings,
         facts=_facts(trained, testbed, device),
-        notes=[*testbed.notes, *notes, *_unreadable(testbed)],
+        notes=[*testbed.notes, *notes, *_unreadable(testbed), *few_groups_note(manifest)],
     )
     unseen = _unseen(assessment, testbed, validation)
     extra = {

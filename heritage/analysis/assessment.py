@@ -42,6 +42,10 @@ NAMES = {
 """Scores of the whole set, in the order of tables, and what people call them."""
 
 
+FEW_GROUPS = 5
+"""A class of fewer groups gets no interval: resampling so few would feign certainty."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """What a report is to contain.
@@ -130,6 +134,13 @@ class Assessment:
             seed=self.settings.seed,
         )
 
+    def class_intervals(self, name: str) -> list[Interval]:
+        """Return the interval of each class's score; NaN for a class of too few groups to tell."""
+        nothing = Interval(float("nan"), float("nan"))
+        few = groups_of_classes(self.manifest) < FEW_GROUPS
+        found = self.resampled.class_intervals(name)
+        return [nothing if lacks else bounds for bounds, lacks in zip(found, few, strict=True)]
+
     @cached_property
     def auroc(self) -> Floats:
         """Each class against the rest, (K,)."""
@@ -216,7 +227,7 @@ class Assessment:
         for k, name in enumerate(self.classes):
             found["classes"][name]["auroc"] = float(self.auroc[k])
         for score in ("precision", "recall", "f1", "auroc"):
-            for name, bounds in zip(self.classes, self.resampled.class_intervals(score), strict=True):
+            for name, bounds in zip(self.classes, self.class_intervals(score), strict=True):
                 found["classes"][name][f"{score}_interval"] = _pair(bounds)
         cleaned: dict[str, Any] = _without_nan(found)
         return cleaned
@@ -236,6 +247,23 @@ class Assessment:
         if self.abstention is not None:
             found |= {"coverage": self.abstention[0], "precision": self.abstention[1]}
         return found
+
+
+def groups_of_classes(manifest: Manifest) -> npt.NDArray[np.int64]:
+    """Return how many groups each class has, (K,)."""
+    found = {(int(k), group) for k, group in zip(manifest.targets, manifest.column("group_id"), strict=True)}
+    return np.bincount([k for k, _ in found], minlength=len(manifest.classes))
+
+
+def few_groups_note(manifest: Manifest) -> list[str]:
+    """Return a warning of classes whose images come from so few groups that no interval can be had."""
+    counts, images = groups_of_classes(manifest), manifest.counts()
+    said = [f"{name} ({images[name]:,} images of {count})" for name, count in
+            zip(manifest.classes, counts.tolist(), strict=True) if 0 < count < FEW_GROUPS]  # fmt: skip
+    if not said:
+        return []
+    note = f"Too few groups for an interval: {', '.join(said)}. Averages over classes are less sure than "
+    return [note + "their intervals say, because these classes hardly vary in them."]
 
 
 def _pair(bounds: Interval) -> list[float]:

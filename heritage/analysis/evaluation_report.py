@@ -92,11 +92,12 @@ def per_class_csv(assessment: Assessment) -> str:
         assessment.scores.f1,
         assessment.auroc,
     )
-    bounds = [assessment.resampled.class_intervals(name) for name in names]
+    bounds = [assessment.class_intervals(name) for name in names]
     for k, name in enumerate(assessment.classes):
         cells: list[object] = [name]
         for value, interval in zip(values, bounds, strict=True):
-            cells += [f"{number:.6f}" for number in (value[k], interval[k].low, interval[k].high)]
+            numbers = (value[k], interval[k].low, interval[k].high)
+            cells += ["" if np.isnan(number) else f"{number:.6f}" for number in numbers]
         writer.writerow([*cells, int(assessment.scores.support[k])])
     return text.getvalue()
 
@@ -110,7 +111,7 @@ def markdown(assessment: Assessment, audits: Sequence[Audit], suspects: int) -> 
         bounds = a.interval(name)
         lines.append(f"| {words} | {score(a.values[name], 4)} | {score(bounds.low)} – {score(bounds.high)} |")
     lines += ["", "| class | precision | recall | F1 | AUROC | support |", "|---|---:|---:|---:|---:|---:|"]
-    recalls = a.resampled.class_intervals("recall")
+    recalls = a.class_intervals("recall")
     for k, name in enumerate(a.classes):
         lines.append(
             f"| {name} | {a.scores.precision[k]:.4f} | {a.scores.recall[k]:.4f} "
@@ -181,7 +182,7 @@ def _write_page(
     spent = sum(map(len, pictures.sources))
     others = Thumbnails(unseen.manifest, max(0, PAGE_BYTES + _FOR_SUSPECTS - spent))
     suspects = _suspects(a, unseen, lines, others, offset=len(pictures.sources))
-    bounds = {name: a.resampled.class_intervals(name) for name in ("precision", "recall", "f1", "auroc")}
+    bounds = {name: a.class_intervals(name) for name in ("precision", "recall", "f1", "auroc")}
     before, after = a.reliability
     wished = None if a.calibration is None else a.calibration.wished_precision
     write_page(

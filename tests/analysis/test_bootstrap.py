@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from heritage.analysis.assessment import Assessment, Settings, few_groups_note
 from heritage.analysis.bootstrap import bootstrap, confusion_scores, draws, group_codes, interval
 from heritage.analysis.calibration import softmax
 from heritage.analysis.ranking import auroc, in_top
+from heritage.manifest import Manifest
 from heritage.scores import confusion_matrix, scores
 
 
@@ -68,3 +72,16 @@ def test_auroc_counts_ties_half(answers: tuple[np.ndarray, np.ndarray, list[str]
     expected = roc_auc_score(targets, shares, multi_class="ovr", average=None)
     np.testing.assert_allclose(auroc(shares, targets), expected, atol=1e-12)
     assert auroc(np.full((4, 2), 0.5), np.array([0, 0, 1, 1])).tolist() == [0.5, 0.5]
+
+
+def test_a_class_of_few_groups_gets_no_interval(tmp_path: Path) -> None:
+    columns = {"file": [f"{n}.jpg" for n in range(20)], "class": ["a", "b"] * 10,
+               "group_id": ["one" if n % 2 else str(n) for n in range(20)]}  # fmt: skip
+    manifest = Manifest.build(columns, tmp_path, ("a", "b"))
+    settings = Settings(resamples=20, wished_precision=0.9, slices=[], each=1, pictures=1, suspects=1, seed=0)
+    logits = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
+    found = Assessment("", manifest, manifest.targets, logits, None, settings, {})
+    first, second = found.class_intervals("recall")
+    assert first.low <= first.high
+    assert np.isnan(second.low)
+    assert "b (10 images of 1)" in few_groups_note(manifest)[0]
