@@ -36,6 +36,7 @@ from heritage.models.network import input_spec
 from heritage.models.normalize import Normalize
 from heritage.paths import config_dir
 from heritage.training import Classifier
+from heritage.training.checkpoints import AtomicCheckpointIO
 from heritage.training.finite import FiniteLoss
 from heritage.training.losses import CrossEntropy
 from heritage.training.meter import Meter
@@ -125,6 +126,7 @@ def with_lightning(net: nn.Module, data: list[Batch], precision: str, device: to
             max_epochs=1, accelerator=device.type, devices=1, precision=precision,  # type: ignore[arg-type]
             gradient_clip_val=1.0, logger=False, enable_progress_bar=False, enable_model_summary=False,
             num_sanity_val_steps=0, limit_val_batches=0, default_root_dir=folder,
+            plugins=[AtomicCheckpointIO()],
             callbacks=[Meter(), FiniteLoss(20, folder=folder), Safeguard(15.0, folder=folder), clock],
         )  # fmt: skip
         loss = CrossEntropy(0.1, counts={}, weights=None)
@@ -136,8 +138,34 @@ def with_lightning(net: nn.Module, data: list[Batch], precision: str, device: to
     return clock.ends
 
 
+def import_all() -> None:
+    """Let Lightning take one step with a line, so that what it imports on the way is in both peaks."""
+    quiet_lightning()
+    trainer = pl.Trainer(
+        max_steps=1, accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
+        enable_checkpointing=False,
+    )  # fmt: skip
+    trainer.fit(_Line(), DataLoader(TensorDataset(torch.zeros(1, 1))))
+
+
+class _Line(pl.LightningModule):
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = nn.Linear(1, 1)
+
+    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+        """Return some loss."""
+        loss: torch.Tensor = self.line(batch[0]).sum()
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return some optimiser."""
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
 def measure(way: str, model: str, size: int, batch: int, steps: int) -> dict[str, float]:
     """Train one way in this process."""
+    import_all()
     torch.manual_seed(0)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     net = build(model, size)
