@@ -147,7 +147,7 @@ SWEEPS = {
     "vit_scratch": 2,
     "pretrained_vs_scratch": 6,
     "finetune_depth": 4,
-    "balance_lab": 8,
+    "balance_lab": 10,
     "seeds": 5,
 }
 """How many jobs each sweep has."""
