@@ -174,6 +174,8 @@ class ArtefactDataModule(pl.LightningDataModule):
             num_workers=self.num_workers,
             pin_memory=torch.cuda.is_available(),
         )
+        if split in self._loaders:  # epochs of different lengths have a loader each
+            loader.unreadable = self._loaders[split].unreadable
         self._loaders[split] = loader
         return loader
 

@@ -16,14 +16,14 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from heritage.config.types import Count, Probability
+from heritage.config.types import Count, Positive, Probability
 from heritage.errors import ConfigError
 from heritage.taxonomy import nearest
 
 Rows = npt.NDArray[np.int64]
 
 Ratio = Annotated[float, Field(ge=1, allow_inf_nan=False)]
-Target = Literal["largest"] | Annotated[float, Field(gt=0)]
+Target = Literal["largest"] | Positive
 
 
 class Draw(NamedTuple):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytorch_lightning as pl
 from pydantic import Field
@@ -26,6 +25,7 @@ class DeferredWeighting(Callback):
 
     def __init__(self, start: Share) -> None:
         self.start = start
+        self._acts = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Look whether there is anything to defer.
@@ -41,21 +41,26 @@ class DeferredWeighting(Callback):
             )
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Choose; a run that goes on in mid-epoch has no start of an epoch."""
-        self._choose(trainer, pl_module)
+        """Go on as the checkpoint says; a run that goes on in mid-epoch has no start of an epoch."""
+        _loss(pl_module).weighted = self._acts
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Turn the weights on, if it is time."""
-        self._choose(trainer, pl_module)
+        # steps that were taken, not epochs times steps: balancing can make epochs of different lengths
+        self._acts = trainer.global_step >= self.start * int(pl_module.total_steps)  # type: ignore[arg-type]
+        _loss(pl_module).weighted = self._acts
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave the loss as it was built."""
         _loss(pl_module).weighted = True
 
-    def _choose(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        steps = int(pl_module.total_steps)  # type: ignore[arg-type]  # a number of our Classifier
-        per_epoch = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
-        _loss(pl_module).weighted = trainer.current_epoch * per_epoch >= self.start * steps
+    def state_dict(self) -> dict[str, Any]:
+        """Return whether the weights act in this epoch."""
+        return {"acts": self._acts}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over from `state_dict`."""
+        self._acts = bool(state_dict["acts"])
 
 
 def none() -> None:

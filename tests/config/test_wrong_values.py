@@ -13,7 +13,8 @@ from heritage.config.validate import validate
 from tests.config.test_composition import FILES, NEEDED, ROOT, composed
 
 GROUPS = ("data", "data/split", "augment", "augment/ops", "augment/mix", "balance/sampling",
-          "balance/weighting", "balance/loss", "scheduler", "optimizer", "finetune", "model")  # fmt: skip
+          "balance/weighting", "balance/loss", "balance/schedule", "scheduler", "optimizer", "finetune",
+          "model")  # fmt: skip
 PRESETS = [
     path.relative_to(ROOT).with_suffix("").as_posix()
     for path in FILES
@@ -72,3 +73,11 @@ def test_each_option_refuses_a_wrong_value(preset: str, which: int) -> None:
     named = " ".join(caught.value.faults)
     # a value inside a mapping is named by the mapping
     assert [path for path in spoilt if path not in named and path.rsplit(".", 1)[0] + "={" not in named] == []
+
+
+@pytest.mark.parametrize("target", ["all", 0, float("inf"), float("nan")])
+def test_a_target_is_a_finite_number_or_the_largest_class(target: Any) -> None:
+    cfg = chosen("balance/sampling/oversample")
+    OmegaConf.update(cfg, "balance.sampling.target", target)
+    with pytest.raises(FaultyConfigError, match=r"balance\.sampling\.target"):
+        validate(cfg, "train")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from heritage.data.augment import Augmentation
 from heritage.data.dataset import ArtefactDataset, ImageFiles
 from heritage.data.loader import ArtefactLoader, EpochPlan, Rank
+from heritage.data.module import ArtefactDataModule
 from heritage.data.readers import class_folders
 from heritage.data.sampling import (
     Natural,
@@ -231,3 +233,22 @@ def test_a_batch_without_one_readable_image_stops(tree: Path) -> None:
     gone = manifest.with_column("file", [f"gone/{name}" for name in manifest.column("file")])
     with pytest.raises(DataError, match="not one of 16 images"):
         list(loader(gone, augment=False))
+
+
+def test_unreadable_images_of_earlier_epochs_are_not_forgotten(tree: Path) -> None:
+    def gone(root: Path, classes: Sequence[str]) -> Manifest:
+        found = class_folders(root, classes)
+        return found.with_column("file", ["egyptian/gone.jpg", *found.column("file")[1:]])
+
+    def all_train(found: Manifest) -> Manifest:
+        return found.with_column("split", ["train"] * len(found))
+
+    module = ArtefactDataModule(
+        str(tree), gone, list(CLASSES), all_train, 32, 1.0, 16, 0, False, False, None,
+        train=BUSY, copies=BUSY, sampling=ProgressiveUndersample(3.0, 1.0, 3), seed=0,
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("heritage.data.dataset.log.warning", lambda *_: None)
+        list(module.loader("train"))
+    module.loader("train")  # the next epoch's: its length differs, so Lightning asks for a new one
+    assert module.unreadable("train") == ["egyptian/gone.jpg"]

@@ -36,6 +36,28 @@ class Tiny(pl.LightningModule):
         return torch.optim.SGD(self.net.parameters(), lr=0.1)
 
 
+class Shrinking(Tiny):
+    """Epochs of 6, 3 and 1 steps."""
+
+    def train_dataloader(self) -> DataLoader[torch.Tensor]:
+        steps = (6, 3, 1)[self.current_epoch]
+        return DataLoader(torch.randn(steps, 1))  # type: ignore[arg-type]
+
+
+class Saving(Callback):
+    """Writes a checkpoint after so many steps, and after each epoch."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        self.folder, self.step = folder, step
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        if trainer.global_step == self.step:
+            trainer.save_checkpoint(self.folder / "step.ckpt")
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        trainer.save_checkpoint(self.folder / f"epoch{trainer.current_epoch}.ckpt")
+
+
 class Notes(Callback):
     """Notes for each step whether weights act."""
 
@@ -63,6 +85,26 @@ def fit(weights: np.ndarray | None, start: float, tmp_path: Path) -> list[bool]:
 def test_weights_act_from_their_epoch_on(tmp_path: Path) -> None:
     assert fit(np.array([1.0, 3.0]), 0.8, tmp_path) == [False] * 8 + [True] * 2
     assert fit(np.array([1.0, 3.0]), 0.5, tmp_path) == [False] * 6 + [True] * 4
+
+
+def test_steps_count_and_not_epochs_and_a_resumed_run_decides_alike(tmp_path: Path) -> None:
+    def run(checkpoint: Path | None) -> list[bool]:
+        notes = Notes()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            trainer = pl.Trainer(
+                max_epochs=3, accelerator="cpu", logger=False, enable_checkpointing=False,
+                enable_progress_bar=False, enable_model_summary=False, default_root_dir=tmp_path,
+                reload_dataloaders_every_n_epochs=1,
+                callbacks=[DeferredWeighting(0.7), notes, Saving(tmp_path, 8)],
+            )  # fmt: skip
+            trainer.fit(Shrinking(np.array([1.0, 3.0]), 10), ckpt_path=checkpoint, weights_only=True)
+        return notes.weighted
+
+    whole = run(None)
+    assert whole == [False] * 9 + [True], "7 of 10 steps are taken in mid-epoch: from the next epoch on"
+    assert run(tmp_path / "epoch1.ckpt") == [True]
+    assert run(tmp_path / "step.ckpt") == whole[8:]
 
 
 def test_nothing_to_defer_is_refused(tmp_path: Path) -> None:
