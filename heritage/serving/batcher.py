@@ -88,15 +88,18 @@ class Batcher:
                 await self._answer(batch)
 
     async def _answer(self, batch: list[_Waiting]) -> None:
-        images = torch.from_numpy(np.stack([one.pixels for one in batch]))
         self._observe(len(batch))
-        try:
-            found: Answer = await self.run(lambda: self._network.ask(images))
-        except (RuntimeError, MemoryError) as error:  # torch's, such as a full device
+        # Whatever goes wrong is the batch's: an error that left this task would end it, and all later
+        # pictures would wait for nobody.
+        (found,) = await asyncio.gather(self.run(lambda: self._asked(batch)), return_exceptions=True)
+        if isinstance(found, BaseException):
             for one in batch:
                 if not one.answer.done():
-                    one.answer.set_exception(error)
+                    one.answer.set_exception(found)
             return
         for k, one in enumerate(batch):
             if not one.answer.done():
                 one.answer.set_result(Said(found.probabilities[k], found.embeddings[k]))
+
+    def _asked(self, batch: list[_Waiting]) -> Answer:
+        return self._network.ask(torch.from_numpy(np.stack([one.pixels for one in batch])))

@@ -1,0 +1,40 @@
+"""The batcher: an error is the batch's own, and the next batch is answered."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+import pytest
+from torch import Tensor
+
+from heritage.serving.answerer import Answer
+from heritage.serving.batcher import Batcher
+
+
+class _FailsOnce:
+    classes = ("egyptian", "asian")
+
+    def __init__(self, error: Exception) -> None:
+        self._errors = [error]
+
+    def ask(self, images: Tensor) -> Answer:
+        if self._errors:
+            raise self._errors.pop()
+        count = len(images)
+        return Answer(np.full((count, 2), 0.5), np.zeros((count, 3), dtype=np.float32))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("out of memory"), IndexError("a fault of ours")])
+def test_an_error_does_not_end_the_batcher(error: Exception) -> None:
+    async def ask_twice() -> None:
+        batcher = Batcher(_FailsOnce(error), batch_size=4, observe=lambda _: None)
+        batcher.start()
+        picture = np.zeros((4, 4, 3), dtype=np.uint8)
+        with pytest.raises(type(error)):
+            await asyncio.wait_for(batcher.ask(picture), 10)
+        said = await asyncio.wait_for(batcher.ask(picture), 10)
+        assert said.probabilities.tolist() == [0.5, 0.5]
+        await batcher.stop()
+
+    asyncio.run(ask_twice())
