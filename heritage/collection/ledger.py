@@ -54,6 +54,7 @@ CREATE INDEX views_of_image ON views (image);
 _KEPT = tuple(field.name for field in fields(Record) if field.name != "photographs")
 _STORED = tuple(field.name for field in fields(StoredFile))
 
+_TAKEN = "DO UPDATE SET listing = excluded.listing WHERE state IN ('listed', 'spare')"
 _ANEW = """
 DO UPDATE SET state = 'listed', attempts = 0, error = NULL, class = NULL, updated = excluded.updated,
     raw = excluded.raw
@@ -120,12 +121,23 @@ class Ledger:
         """Remember a value."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
+    def forget(self, beginning: str) -> None:
+        """Forget all values whose keys begin so."""
+        self._db.execute("DELETE FROM meta WHERE substr(key, 1, length(?1)) = ?1", (beginning,))
+
     def query(self, sql: str, parameters: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         """Run a question of a report's own."""
         yield from self._db.execute(sql, parameters)
 
     def list_objects(
-        self, museum: str, listing: str, items: Iterable[Listed], *, seed: int, again: bool = False
+        self,
+        museum: str,
+        listing: str,
+        items: Iterable[Listed],
+        *,
+        seed: int,
+        again: bool = False,
+        taking: bool = False,
     ) -> int:
         """Add objects that a museum lists.
 
@@ -135,15 +147,17 @@ class Ledger:
             items: The objects; known ones stay as they are.
             seed: Orders the objects: the first of a shuffled list stand for all of it.
             again: Known objects are to be fetched again (they changed).
+            taking: Known objects of which no photograph is wanted yet move here from the listing they
+                were in.
 
         Returns:
-            How many are new or to be fetched again.
+            How many are new, moved or to be fetched again.
         """
         now = time.time()
         sql = (
             "INSERT INTO objects (museum, object_id, listing, rank, state, listed, updated, raw) "
             "VALUES (?, ?, ?, ?, 'listed', ?, ?, ?) ON CONFLICT "
-        ) + (_ANEW if again else "DO NOTHING")
+        ) + (_ANEW if again else _TAKEN if taking else "DO NOTHING")
         rows = (
             (
                 museum,

@@ -19,6 +19,8 @@ from heritage.errors import CollectionError, ConfigError
 
 _BATCH = 10_000
 IDS = "ids"
+_DUMP = "csv"
+_MUSEUM = "museum"
 
 
 async def list_all(
@@ -26,7 +28,9 @@ async def list_all(
 ) -> list[Listing]:
     """List what is not listed yet, and return the listings to collect from.
 
-    A listing is asked for once a folder; ``since`` asks again for what changed.
+    A listing is asked for once a folder; ``since`` asks again for what changed. An object stands in one
+    listing: where a folder's objects are now chosen in another way (the museum's lists, a dump, a file of
+    ids), it is listed anew and takes the waiting objects over.
 
     Raises:
         CollectionError: The museum cannot be listed.
@@ -34,21 +38,33 @@ async def list_all(
         StoppingError: The collector is stopping.
     """
     classes = order.chosen(rules)
+    dump = Path(source.csv) if isinstance(source, MetSource) and source.csv is not None else None
     if order.ids is not None:
-        ledger.list_objects(source.code, IDS, _ids_of(source, order.ids), seed=order.seed)
-        return [Listing(IDS, frozenset(classes))]
+        ids = _ids_of(source, order.ids)
+        _choose(ledger, source, IDS)
+        ledger.list_objects(source.code, IDS, ids, seed=order.seed, taking=True)
+        return [Listing(IDS, frozenset(classes), "chosen")]
     listings = source.listings(rules, classes)
     if not listings:
         raise ConfigError(
             f"no rule of collection={rules.name} gives {' or '.join(classes)} from {source.rules_museum}",
             remedy="choose another source, collection or classes",
         )
-    if isinstance(source, MetSource) and source.csv is not None:
-        _list_dump(source, Path(source.csv), ledger, rules, classes, order.seed)
+    _choose(ledger, source, _MUSEUM if dump is None else _DUMP)
+    if isinstance(source, MetSource) and dump is not None:
+        _list_dump(source, dump, ledger, rules, classes, order.seed)
         return listings
     for listing in listings:
         await _list_one(source, client, ledger, listing, order)
     return listings
+
+
+def _choose(ledger: Ledger, source: Source, way: str) -> None:
+    """Remember how objects are chosen, and forget what was listed in another way: it lost its objects."""
+    key = f"chosen:{source.code}"
+    if (ledger.get(key) or _MUSEUM) != way:
+        ledger.forget(f"listed:{source.code}:")
+    ledger.put(key, way)
 
 
 async def _list_one(source: Source, client: Client, ledger: Ledger, listing: Listing, order: Order) -> None:
@@ -60,7 +76,9 @@ async def _list_one(source: Source, client: Client, ledger: Ledger, listing: Lis
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     try:
         async for page in source.enumerate(client, listing, since):
-            ledger.list_objects(source.code, listing.key, page, seed=order.seed, again=since is not None)
+            ledger.list_objects(
+                source.code, listing.key, page, seed=order.seed, again=since is not None, taking=True
+            )
     except FetchError as error:
         raise CollectionError(
             f"cannot be listed: {error}", where=f"{source.code} {listing.key}", remedy="try again later"
@@ -72,7 +90,7 @@ def _list_dump(
     source: MetSource, path: Path, ledger: Ledger, rules: ClassRules, classes: tuple[str, ...], seed: int
 ) -> None:
     changed = path.stat().st_mtime if path.exists() else 0
-    key = f"listed:{source.code}:{path.resolve()}:{changed}:{rules.fingerprint}"
+    key = f"listed:{source.code}:{path.resolve()}:{changed}:{rules.fingerprint}:{','.join(classes)}"
     if ledger.get(key) is not None:
         return
     found = (
@@ -84,7 +102,7 @@ def _list_dump(
     for batch in _batches(found):
         for name in classes:
             items = [item for class_name, item in batch if class_name == name]
-            ledger.list_objects(source.code, f"csv:{name}", items, seed=seed)
+            ledger.list_objects(source.code, f"csv:{name}", items, seed=seed, taking=True)
     ledger.put(key, "done")
 
 

@@ -392,6 +392,25 @@ def test_the_dump_chooses_ids_without_a_request(tmp_path: Path) -> None:
     assert "not in the public domain" in text
 
 
+def test_a_dump_takes_over_what_the_museum_listed_and_the_other_way_round(tmp_path: Path) -> None:
+    dump = str(FIXTURES / "met" / "MetObjects.csv")
+
+    def listed(kind: str) -> set[str]:
+        return {i for (i,) in rows(tmp_path, "SELECT object_id FROM objects WHERE listing LIKE ?", kind)}
+
+    with serve(recorded({})) as base:
+        museum, from_dump = source("met", base), source("met", base, csv=dump)
+        session(from_dump, tmp_path, dry_run=True).collect()
+        of_dump = listed("csv:%")
+        session(museum, tmp_path, dry_run=True).collect()
+        of_museum = listed("department:%")
+        both = of_museum & of_dump
+        assert both
+        session(from_dump, tmp_path, dry_run=True).collect()
+    assert listed("csv:%") == of_dump
+    assert listed("department:%") == of_museum - both
+
+
 def test_what_is_no_dump_is_said(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("a,b\n1,2\n")
     for path, reason in (

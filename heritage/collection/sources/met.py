@@ -54,7 +54,7 @@ class MetSource(Source):
     def listings(self, rules: ClassRules, classes: tuple[str, ...]) -> list[Listing]:
         """Return the departments that the rules of these classes name; with a dump, one part a class."""
         if self.csv is not None:
-            return [Listing(f"csv:{name}", frozenset({name})) for name in classes]
+            return [Listing(f"csv:{name}", frozenset({name}), "labelled") for name in classes]
         found: dict[str, set[str]] = {}
         for rule in rules.of(self.rules_museum, classes):
             if rule.department is None:

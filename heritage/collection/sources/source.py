@@ -7,7 +7,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from heritage.collection.client import Client
 from heritage.collection.manners import Endpoint
@@ -26,12 +26,15 @@ class Listing:
     """A part of a museum that is listed as one, and the classes that its objects may have.
 
     Attributes:
-        key: Its name in the ledger.
+        key: Its name in the ledger; what stands before a colon says which kind of listing it is.
         classes: Once all of these are full, nothing more of it is fetched.
+        objects: What is known of its objects, for the plan: ``any`` are whatever the museum has there,
+            ``chosen`` were picked by a person, ``labelled`` have their class by the rules and may be used.
     """
 
     key: str
     classes: frozenset[str]
+    objects: Literal["any", "chosen", "labelled"] = "any"
 
 
 @dataclass(frozen=True, slots=True)
