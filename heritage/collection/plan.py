@@ -46,6 +46,8 @@ class Plan:
     """A run before it starts.
 
     Attributes:
+        records: Requests for records.
+        photographs: Photographs to be fetched.
         hours: At the polite rates; None where nothing limits them.
         bytes: Still to be written.
     """
@@ -85,13 +87,14 @@ def make_plan(
     chosen = order.chosen(rules)
     state = _State(source, ledger, rules)
     classes = tuple(_class_plan(name, state, listings, order) for name in chosen)
-    # A listing that several classes share is read once for all of them.
+    # A listing that several classes share is read once for all of them, and what it brought is there.
     records = 0
     for group in {frozenset(listing.key for listing in listings if n in listing.classes) for n in chosen}:
         sharing = [
             p for p in classes if frozenset(li.key for li in listings if p.name in li.classes) == group
         ]
-        records += max((p.records for p in sharing), default=0)
+        most = max((p.records for p in sharing), default=0)
+        records += min(most, sum(state.unasked.get(key, 0) for key in group))
     photographs = sum(p.to_come for p in classes)
     size = state.mean_bytes or TYPICAL_BYTES[order.size]
     return Plan(classes, records, photographs, _hours(source, records, photographs), photographs * size)
@@ -100,6 +103,7 @@ def make_plan(
 class _State:
     def __init__(self, source: Source, ledger: Ledger, rules: ClassRules) -> None:
         self.listed = census.objects_to_read(ledger, source.code)
+        self.unasked = census.records_to_ask(ledger, source.code)
         self.read = census.objects_read(ledger, source.code)
         self.stored = census.images_by_class(ledger, source.code, ImageState.STORED)
         self.wanted = census.images_by_class(ledger, source.code, ImageState.WANTED)

@@ -81,6 +81,17 @@ def test_an_object_of_ids_of_ones_own_is_of_one_class_alone(tmp_path: Path) -> N
     assert {row.to_come for row in plan.classes} == {50}
 
 
+def test_records_that_the_list_brought_cost_no_request(tmp_path: Path) -> None:
+    source = met("https://x", hosts=hosts(1.0, 2.0), expected_yield=0.5)
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.list_objects("MET", "department:6", [Listed(str(i), b"{}") for i in range(100)], seed=0)
+    order = session(source, tmp_path, classes=["asian"]).order
+    plan = make_plan(source, ledger, rules(), source.listings(rules(), ("asian",)), order)
+    ledger.close()
+    assert (plan.records, plan.photographs, plan.classes[0].records) == (0, 50, 100)
+    assert plan.hours == pytest.approx(25 / 3600)
+
+
 def test_no_rate_is_no_estimate(tmp_path: Path) -> None:
     source = met("https://x", hosts=hosts(None, None))
     ledger = Ledger(tmp_path / "ledger.sqlite")
