@@ -265,14 +265,14 @@ class Ledger:
         return bool(self._db.execute(question, (row.museum, row.object_id)).fetchone()[0])
 
     def images(
-        self, museum: str, state: ImageState, classes: tuple[str, ...], after: int, most: int
+        self, museum: str, state: ImageState, classes: tuple[str, ...] | None, after: int, most: int
     ) -> list[ImageRow]:
-        """Return the next photographs in a state, by id."""
+        """Return the next photographs in a state, by id; of some classes, or of all with None."""
         rows = self._db.execute(
             "SELECT id, url, class, stem, attempts, file, sha256, etag, last_modified FROM images "
-            "WHERE museum = ? AND state = ? AND class IN (SELECT value FROM json_each(?)) AND id > ? "
-            "ORDER BY id LIMIT ?",
-            (museum, state, json.dumps(classes), after, most),
+            "WHERE museum = ?1 AND state = ?2 AND id > ?4 "
+            "AND (?3 IS NULL OR class IN (SELECT value FROM json_each(?3))) ORDER BY id LIMIT ?5",
+            (museum, state, classes and json.dumps(classes), after, most),
         )
         return [ImageRow(*row) for row in rows]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from heritage.collection.lock import locked
 from heritage.demo.museum import DemoCollection, Reply, answering, json_reply, serve
@@ -231,17 +233,19 @@ def test_the_same_bytes_from_many_addresses_are_a_placeholder(
     assert kept == set(objects_of("orient")) - set(victims)
 
 
+@functools.cache
+def png() -> bytes:
+    """A noisy PNG."""
+    written = io.BytesIO()
+    Image.effect_noise((80, 80), 60).save(written, "PNG")
+    return written.getvalue()
+
+
 def test_a_png_behind_a_jpg_address_gets_its_own_suffix(
     museum: FaultyMuseum, base: str, tmp_path: Path
 ) -> None:
-    import io
-
-    from PIL import Image
-
     victim = objects_of("islam")[0]
-    written = io.BytesIO()
-    Image.effect_noise((80, 80), 60).save(written, "PNG")
-    museum.always(picture_path(victim), faults.body(written.getvalue(), "image/jpeg"))
+    museum.always(picture_path(victim), faults.body(png(), "image/jpeg"))
     session(met(base), tmp_path, classes=["islam"]).collect()
     assert f"4_MET_{victim}.png" in names(tmp_path)
 
@@ -506,6 +510,48 @@ def test_a_crash_between_writing_and_renaming_is_finished(
         session(met(base), folder, classes=["islam"]).collect()
         assert names(folder) == {f"4_MET_{i}.jpg" for i in objects_of("islam")}
         assert not any(museum.asked[u.removeprefix("http://museum.demo")] for u in written)
+
+
+def test_a_deleted_photograph_is_fetched_again(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
+    session(met(base), tmp_path, classes=["islam", "asian"]).collect()
+    before, asked = names(tmp_path), museum.asked.copy()
+    (file, path), *_ = rows(tmp_path, "SELECT file, url FROM images WHERE class = 'islam'")
+    (tmp_path / file).unlink()
+    run = session(met(base), tmp_path, classes=["islam", "asian"])
+    run.collect()
+    assert "1 stored photographs are no longer there" in printed(run)
+    assert museum.asked - asked == {path.removeprefix("http://museum.demo"): 1}
+    assert names(tmp_path) == before
+    # One of a class that is not collected now is not promised by the manifest either.
+    (tmp_path / file).unlink()
+    session(met(base), tmp_path, classes=["asian"]).collect()
+    assert file not in Manifest.read(tmp_path).column("file")
+
+
+def test_a_crash_in_a_refresh_leaves_no_predecessor(
+    museum: FaultyMuseum, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from heritage.collection.shelf import Shelf
+
+    session(met(base), tmp_path, classes=["islam"]).collect()
+    victim = objects_of("islam")[0]
+    museum.always(picture_path(victim), faults.body(png(), "image/png"))
+
+    class Crash(BaseException):
+        pass
+
+    def crash(*_: Any) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Shelf, "_remove_predecessor", crash)
+        with pytest.raises(BaseExceptionGroup):
+            session(met(base), tmp_path, classes=["islam"], refresh=True).collect()
+    both = {f"4_MET_{victim}.jpg", f"4_MET_{victim}.png"}
+    assert both < {path.name for path in (tmp_path / "images").iterdir()}
+    session(met(base), tmp_path, classes=["islam"]).collect()
+    assert names(tmp_path) & both == {f"4_MET_{victim}.png"}
+    assert (tmp_path / "images" / f"4_MET_{victim}.png").read_bytes() == png()
 
 
 def test_a_full_disk_is_said(
