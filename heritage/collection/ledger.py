@@ -301,14 +301,18 @@ class Ledger:
         )
 
     def try_failed_again(self, museum: str) -> int:
-        """Forget all failures of a museum; returns how many there were."""
+        """Forget all failures of a museum; returns how many there were.
+
+        An object that its own record rules out stays refused: to ask for the same record again changes
+        nothing, and what the museum changed comes with ``since``. One whose record was refused is asked for.
+        """
         objects = self._db.execute(
-            "UPDATE objects SET state = 'listed', attempts = 0, raw = NULL "
-            "WHERE museum = ? AND state IN ('failed', 'gone')",
+            "UPDATE objects SET state = 'listed', attempts = 0, error = NULL, raw = NULL "
+            "WHERE museum = ? AND (state IN ('failed', 'gone') OR state = 'refused' AND raw IS NULL)",
             (museum,),
         ).rowcount
         images = self._db.execute(
-            "UPDATE images SET state = 'wanted', attempts = 0 "
+            "UPDATE images SET state = 'wanted', attempts = 0, error = NULL "
             "WHERE museum = ? AND state IN ('failed', 'gone', 'refused')",
             (museum,),
         ).rowcount

@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import itertools
-from collections.abc import Iterable
 from pathlib import Path
 
 from heritage.collection.client import Client
 from heritage.collection.fetching import FetchError
 from heritage.collection.ledger import Ledger
 from heritage.collection.order import Order
+from heritage.collection.progress import ListingView
 from heritage.collection.record import RecordError
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.met import MetSource
 from heritage.collection.sources.source import Listed, Listing, Source
 from heritage.errors import CollectionError, ConfigError
 
-_BATCH = 10_000
+_ROWS = 2_000
+"""Rows of a dump that are labelled at a stretch."""
+
 IDS = "ids"
 _DUMP = "csv"
 _MUSEUM = "museum"
 
 
 async def list_all(
-    source: Source, client: Client, ledger: Ledger, rules: ClassRules, order: Order
+    source: Source, client: Client, ledger: Ledger, rules: ClassRules, order: Order, view: ListingView
 ) -> list[Listing]:
     """List what is not listed yet, and return the listings to collect from.
 
     A listing is asked for once a folder; ``since`` asks again for what changed. An object stands in one
     listing: where a folder's objects are now chosen in another way (the museum's lists, a dump, a file of
-    ids), it is listed anew and takes the waiting objects over.
+    ids), it is listed anew and takes the waiting objects over. The view is told how far it is.
 
     Raises:
         CollectionError: The museum cannot be listed.
@@ -52,10 +55,12 @@ async def list_all(
         )
     _choose(ledger, source, _MUSEUM if dump is None else _DUMP)
     if isinstance(source, MetSource) and dump is not None:
-        _list_dump(source, dump, ledger, rules, classes, order.seed)
+        view.begin(dump.name, 1, 1)
+        await _list_dump(source, dump, ledger, rules, classes, order.seed, view)
         return listings
-    for listing in listings:
-        await _list_one(source, client, ledger, listing, order)
+    for number, listing in enumerate(listings, 1):
+        view.begin(listing.key, number, len(listings))
+        await _list_one(source, client, ledger, listing, order, view)
     return listings
 
 
@@ -67,7 +72,9 @@ def _choose(ledger: Ledger, source: Source, way: str) -> None:
     ledger.put(key, way)
 
 
-async def _list_one(source: Source, client: Client, ledger: Ledger, listing: Listing, order: Order) -> None:
+async def _list_one(
+    source: Source, client: Client, ledger: Ledger, listing: Listing, order: Order, view: ListingView
+) -> None:
     key = f"listed:{source.code}:{listing.key}"
     last = ledger.get(key)
     since = last if order.since == "last" else order.since.isoformat() if order.since else None
@@ -79,6 +86,7 @@ async def _list_one(source: Source, client: Client, ledger: Ledger, listing: Lis
             ledger.list_objects(
                 source.code, listing.key, page, seed=order.seed, again=since is not None, taking=True
             )
+            view.add(len(page))
     except FetchError as error:
         raise CollectionError(
             f"cannot be listed: {error}", where=f"{source.code} {listing.key}", remedy="try again later"
@@ -86,30 +94,32 @@ async def _list_one(source: Source, client: Client, ledger: Ledger, listing: Lis
     ledger.put(key, today)
 
 
-def _list_dump(
-    source: MetSource, path: Path, ledger: Ledger, rules: ClassRules, classes: tuple[str, ...], seed: int
+async def _list_dump(
+    source: MetSource,
+    path: Path,
+    ledger: Ledger,
+    rules: ClassRules,
+    classes: tuple[str, ...],
+    seed: int,
+    view: ListingView,
 ) -> None:
     changed = path.stat().st_mtime if path.exists() else 0
     key = f"listed:{source.code}:{path.resolve()}:{changed}:{rules.fingerprint}:{','.join(classes)}"
     if ledger.get(key) is not None:
         return
-    found = (
-        (verdict.class_name, Listed(object_id))
-        for object_id, record in source.dump(path)
-        if not isinstance(record, RecordError)
-        and (verdict := rules.label(source.rules_museum, record)).class_name in classes
-    )
-    for batch in _batches(found):
-        for name in classes:
-            items = [item for class_name, item in batch if class_name == name]
+    rows = source.dump(path)
+    while batch := list(itertools.islice(rows, _ROWS)):
+        found: dict[str, list[Listed]] = {}
+        for object_id, record in batch:
+            if not isinstance(record, RecordError):
+                name = rules.label(source.rules_museum, record).class_name
+                if name in classes:
+                    found.setdefault(name, []).append(Listed(object_id))
+        for name, items in found.items():
             ledger.list_objects(source.code, f"csv:{name}", items, seed=seed, taking=True)
+        view.add(len(batch))
+        await asyncio.sleep(0)  # the view and Ctrl-C have their turn
     ledger.put(key, "done")
-
-
-def _batches(items: Iterable[tuple[str | None, Listed]]) -> Iterable[list[tuple[str | None, Listed]]]:
-    remaining = iter(items)
-    while batch := list(itertools.islice(remaining, _BATCH)):
-        yield batch
 
 
 def _ids_of(source: Source, path: Path) -> list[Listed]:

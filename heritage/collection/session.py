@@ -25,7 +25,7 @@ from heritage.collection.lock import locked
 from heritage.collection.manners import Patience
 from heritage.collection.order import Order
 from heritage.collection.plan import make_plan
-from heritage.collection.progress import View, shown
+from heritage.collection.progress import CollectingView, ListingView, shown
 from heritage.collection.refresh import refresh
 from heritage.collection.relabel import relabel
 from heritage.collection.report import report_on
@@ -133,7 +133,9 @@ class Session:
 
     async def _steps(self, ledger: Ledger, shelf: Shelf, client: Client, stop: asyncio.Event) -> None:
         order, classes = self.order, self.order.chosen(self.rules)
-        listings = await list_all(self.source, client, ledger, self.rules, order)
+        listing = ListingView(client.hosts)
+        async with shown(listing, self.console):
+            listings = await list_all(self.source, client, ledger, self.rules, order, listing)
         plan = make_plan(self.source, ledger, self.rules, listings, order)
         plan.show(self.console, self.source, order, self.rules)
         if order.dry_run:
@@ -150,7 +152,7 @@ class Session:
             stop=stop,
         )
         expected = collector.stored + plan.photographs
-        view = View(client.hosts, lambda: (collector.stored, max(expected, collector.stored)))
+        view = CollectingView(client.hosts, lambda: (collector.stored, max(expected, collector.stored)))
         async with shown(view, self.console):
             await collector.run()
             if order.refresh:
@@ -201,10 +203,12 @@ def _stopping(stop: asyncio.Event, console: Console) -> Iterator[None]:
     task = asyncio.current_task()
 
     def ask() -> None:
-        if stop.is_set() and task is not None:
+        if not stop.is_set():
+            stop.set()
+            console.print("Finishing what is in flight; Ctrl-C again stops at once.")
+        elif task is not None and not task.cancelling():
+            console.print("Stopping at once.")
             task.cancel()
-        stop.set()
-        console.print("Finishing what is in flight; Ctrl-C again stops at once.")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ask)

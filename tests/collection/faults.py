@@ -94,6 +94,20 @@ def drip(reply: Reply) -> Reply:
     return Reply(200, b"", raw=write)
 
 
+def late(seconds: float) -> Fault:
+    """Answer rightly, but not soon."""
+
+    def fault(reply: Reply) -> Reply:
+        async def write(writer: asyncio.StreamWriter) -> None:
+            await asyncio.sleep(seconds)
+            writer.write(_head(reply, len(reply.body)) + reply.body)
+            await writer.drain()
+
+        return Reply(reply.status, b"", raw=write)
+
+    return fault
+
+
 def endless(reply: Reply) -> Reply:
     """Send a picture's beginning, then more and more, without a length."""
 

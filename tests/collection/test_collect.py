@@ -9,6 +9,8 @@ import json
 import os
 import re
 import signal
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,8 @@ import pytest
 from PIL import Image
 
 from heritage.collection.lock import locked
+from heritage.collection.shelf import Shelf
+from heritage.collection.states import StoredFile
 from heritage.demo.museum import DemoCollection, Reply, answering, json_reply, serve
 from heritage.errors import CollectionError, ConfigError
 from heritage.manifest import Manifest
@@ -269,7 +273,8 @@ def test_faults_that_pass_cost_nothing_but_requests(museum: FaultyMuseum, base: 
 def test_what_vanished_is_remembered_and_tried_again_on_demand(
     museum: FaultyMuseum, base: str, tmp_path: Path
 ) -> None:
-    record, picture, broken = objects_of("islam")[:3]
+    record, picture, broken, refused = objects_of("islam")[:4]
+    museum.once(f"{API}/{refused}", faults.status(302, Location="https://elsewhere.example/"))
     museum.once(f"{API}/{record}", faults.status(404, b'{"message":"Not a valid object"}'))
     museum.once(picture_path(picture), faults.status(404, b"", **HTML))
     museum.once(picture_path(broken), *[faults.status(500)] * 3)
@@ -278,14 +283,25 @@ def test_what_vanished_is_remembered_and_tried_again_on_demand(
     assert rows(tmp_path, "SELECT state, error FROM objects WHERE object_id = ?", record) == [
         ("gone", "status 404 (Not a valid object)")
     ]
+    assert rows(tmp_path, "SELECT state FROM objects WHERE object_id = ?", refused) == [("refused",)]
     states = dict(rows(tmp_path, "SELECT object_id, state FROM images"))
     assert (states[picture], states[broken]) == ("gone", "failed")
     assert "retry=failed" in printed(run)
     before = museum.asked.copy()
     session(met(base), tmp_path, classes=["islam"]).collect()
     assert museum.asked == before
+    session(met(base), tmp_path, classes=["islam"], retry="failed", dry_run=True).collect()
+    again = (
+        "SELECT state, error FROM objects WHERE state = 'listed' "
+        "UNION ALL SELECT state, error FROM images WHERE state = 'wanted'"
+    )
+    assert sorted(rows(tmp_path, again)) == [("listed", None)] * 2 + [("wanted", None)] * 2
     session(met(base), tmp_path, classes=["islam"], retry="failed").collect()
     assert names(tmp_path) == {f"4_MET_{i}.jpg" for i in objects_of("islam")}
+    # What its own record rules out is not asked for again.
+    closed = [i for i in HELD.ids if HELD.class_of(i) == "islam" and not HELD.is_public(i)]
+    assert closed
+    assert all(museum.asked[f"{API}/{i}"] == 1 for i in closed)
 
 
 def test_a_photograph_that_cannot_be_had_makes_room_for_another(
@@ -356,7 +372,7 @@ def test_walls_end_a_refresh_in_one_line_too(museum: FaultyMuseum, base: str, tm
 
 
 def test_changed_content_is_fetched_on_refresh_and_only_that(
-    museum: FaultyMuseum, base: str, tmp_path: Path
+    museum: FaultyMuseum, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session(met(base), tmp_path, classes=["islam"]).collect()
     victim, damaged = objects_of("islam")[:2]
@@ -365,8 +381,17 @@ def test_changed_content_is_fetched_on_refresh_and_only_that(
     museum.always(picture_path(damaged), faults.body(b"\xff\xd8\xff" + bytes(100)))
     before = (tmp_path / "images" / f"4_MET_{damaged}.jpg").read_bytes()
     museum.requests.clear()
+    threads: set[str] = set()
+
+    def write(self: Shelf, *given: Any) -> StoredFile:
+        threads.add(threading.current_thread().name.partition("_")[0])
+        return written(self, *given)
+
+    written = Shelf.write
+    monkeypatch.setattr(Shelf, "write", write)
     run = session(met(base), tmp_path, classes=["islam"], refresh=True)
     run.collect()
+    assert threads == {"verify"}, "a photograph was decoded on the event loop"
     assert "1 photographs had changed" in printed(run)
     assert (tmp_path / "images" / f"4_MET_{victim}.jpg").read_bytes() == new
     assert (tmp_path / "images" / f"4_MET_{damaged}.jpg").read_bytes() == before
@@ -447,6 +472,17 @@ def test_conflicts_and_unmapped_objects_are_reported_not_guessed(base: str, tmp_
     assert "contrary" in printed(report)
 
 
+def test_a_slow_listing_says_where_it_is(
+    museum: FaultyMuseum, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("heritage.collection.progress.LOG_EVERY", 0.05)
+    museum.once(API, lambda reply: reply, faults.late(0.4))
+    run = session(met(base), tmp_path, dry_run=True)
+    run.collect()
+    number = sum(HELD.department(i) == 3 for i in HELD.ids)
+    assert f"Listing department:6 (2 of 7): {number:,} objects" in printed(run)
+
+
 def test_a_dry_run_stops_after_the_plan(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
     run = session(met(base), tmp_path, dry_run=True)
     run.collect()
@@ -482,11 +518,26 @@ def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(
     assert_nothing_twice(museum)
 
 
+def test_a_second_ctrl_c_stops_at_once(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
+    def interrupt(reply: Reply) -> Reply:
+        for after in (0.1, 0.4):
+            threading.Timer(after, os.kill, (os.getpid(), signal.SIGINT)).start()
+        return faults.drip(reply)
+
+    museum.always(picture_path(objects_of("orient")[2]), interrupt)
+    waiting = patience(total_timeout=60.0, read_timeout=60.0)
+    run = session(met(base), tmp_path, patience=waiting)
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt, match="start the same command to go on"):
+        run.collect()
+    assert time.monotonic() - started < 20
+    assert printed(run).count("Ctrl-C again stops at once") == 1
+    assert printed(run).count("Stopping at once") == 1
+
+
 def test_a_crash_between_writing_and_renaming_is_finished(
     museum: FaultyMuseum, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from heritage.collection.shelf import Shelf
-
     class Crash(BaseException):
         pass
 
@@ -531,8 +582,6 @@ def test_a_deleted_photograph_is_fetched_again(museum: FaultyMuseum, base: str, 
 def test_a_crash_in_a_refresh_leaves_no_predecessor(
     museum: FaultyMuseum, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from heritage.collection.shelf import Shelf
-
     session(met(base), tmp_path, classes=["islam"]).collect()
     victim = objects_of("islam")[0]
     museum.always(picture_path(victim), faults.body(png(), "image/png"))

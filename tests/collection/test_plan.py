@@ -15,7 +15,7 @@ from heritage.collection.ledger import Ledger
 from heritage.collection.limiter import HostLimiter
 from heritage.collection.manners import Endpoint
 from heritage.collection.plan import Plan, make_plan
-from heritage.collection.progress import View
+from heritage.collection.progress import CollectingView, ListingView
 from heritage.collection.sources import Listed, Listing, MetSource
 from heritage.manifest import Manifest
 from tests.collection.runs import met, rules, session
@@ -108,7 +108,7 @@ def test_the_view_shows_each_host() -> None:
         "museum.example", rate=1.0, concurrency=1, wall_pause=60.0, most_walls=3, stop=asyncio.Event()
     )
     stored = 10
-    view = View({"museum.example": host}, lambda: (stored, 100))
+    view = CollectingView({"museum.example": host}, lambda: (stored, 100))
     assert view.line() == "10 of about 100 photographs, 0 s"
     stored = 20
     host.good(2_500_000)
@@ -119,6 +119,14 @@ def test_the_view_shows_each_host() -> None:
     console.file.close()
     for shown in ("museum.example", "2.5", "60 s", "20 of about 100", "left", "1 walls"):
         assert shown in text
+
+
+def test_listing_says_how_far_it_is() -> None:
+    view = ListingView({})
+    view.begin("department:10", 2, 7)
+    view.add(1_000)
+    view.add(234)
+    assert view.line() == "Listing department:10 (2 of 7): 1,234 objects, 0 s"
 
 
 def test_attributions_are_plain_text_whatever_a_museum_writes(tmp_path: Path) -> None:
