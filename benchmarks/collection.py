@@ -28,7 +28,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from heritage.demo.museum import PUBLISHED, DemoCollection, serve  # noqa: E402
+from heritage.demo.holdings import PUBLISHED, DemoCollection  # noqa: E402
+from heritage.demo.museum import answering  # noqa: E402
+from heritage.demo.server import serve  # noqa: E402
 
 CONCURRENCY = 8
 SIDE = 600
@@ -227,7 +229,7 @@ def main() -> None:
         contestant(name, base, Path(urls), Path(folder))
         return
     if given.serve:
-        with serve(collection(given.images)) as base:
+        with serve(answering(collection(given.images))) as base:
             print(base, flush=True)
             time.sleep(1e6)
     names = ["heritage", "httpx", "aiohttp", *([*DOES][3:] if given.img2dataset else [])]

@@ -54,7 +54,7 @@ CREATE INDEX views_of_image ON views (image);
 _KEPT = tuple(field.name for field in fields(Record) if field.name != "photographs")
 _STORED = tuple(field.name for field in fields(StoredFile))
 
-_TAKEN = "DO UPDATE SET listing = excluded.listing WHERE state IN ('listed', 'spare')"
+_KNOWN = "DO UPDATE SET listing = excluded.listing WHERE listing = ''"
 _ANEW = """
 DO UPDATE SET state = 'listed', attempts = 0, error = NULL, class = NULL, updated = excluded.updated,
     raw = excluded.raw
@@ -130,34 +130,25 @@ class Ledger:
         yield from self._db.execute(sql, parameters)
 
     def list_objects(
-        self,
-        museum: str,
-        listing: str,
-        items: Iterable[Listed],
-        *,
-        seed: int,
-        again: bool = False,
-        taking: bool = False,
+        self, museum: str, listing: str, items: Iterable[Listed], *, seed: int, again: bool = False
     ) -> int:
         """Add objects that a museum lists.
 
         Args:
             museum: Its code.
             listing: The part of it that was listed.
-            items: The objects; known ones stay as they are.
+            items: The objects; known ones stay as they are, in the listing that named them first.
             seed: Orders the objects: the first of a shuffled list stand for all of it.
             again: Known objects are to be fetched again (they changed).
-            taking: Known objects of which no photograph is wanted yet move here from the listing they
-                were in.
 
         Returns:
-            How many are new, moved or to be fetched again.
+            How many are new to the listing or to be fetched again.
         """
         now = time.time()
         sql = (
             "INSERT INTO objects (museum, object_id, listing, rank, state, listed, updated, raw) "
             "VALUES (?, ?, ?, ?, 'listed', ?, ?, ?) ON CONFLICT "
-        ) + (_ANEW if again else _TAKEN if taking else "DO NOTHING")
+        ) + (_ANEW if again else _KNOWN)
         rows = (
             (
                 museum,
@@ -172,6 +163,12 @@ class Ledger:
         )
         with self._transaction():
             return self._db.executemany(sql, rows).rowcount
+
+    def unlist(self, museum: str) -> None:
+        """Take the objects of which no photograph is wanted yet out of their listings, for others to name."""
+        self._db.execute(
+            "UPDATE objects SET listing = '' WHERE museum = ? AND state IN ('listed', 'spare')", (museum,)
+        )
 
     def to_read(
         self, museum: str, listing: str, state: ObjectState, class_name: str | None, after: int, most: int

@@ -44,8 +44,9 @@ async def list_all(
     dump = Path(source.csv) if isinstance(source, MetSource) and source.csv is not None else None
     if order.ids is not None:
         ids = _ids_of(source, order.ids)
-        _choose(ledger, source, IDS)
-        ledger.list_objects(source.code, IDS, ids, seed=order.seed, taking=True)
+        ledger.put(f"chosen:{source.code}", IDS)
+        _list_anew(ledger, source)
+        ledger.list_objects(source.code, IDS, ids, seed=order.seed)
         return [Listing(IDS, frozenset(classes), "chosen")]
     listings = source.listings(rules, classes)
     if not listings:
@@ -65,33 +66,45 @@ async def list_all(
 
 
 def _choose(ledger: Ledger, source: Source, way: str) -> None:
-    """Remember how objects are chosen, and forget what was listed in another way: it lost its objects."""
+    """Remember how objects are chosen; another way than the last time lists them anew."""
     key = f"chosen:{source.code}"
     if (ledger.get(key) or _MUSEUM) != way:
-        ledger.forget(f"listed:{source.code}:")
+        _list_anew(ledger, source)
     ledger.put(key, way)
+
+
+def _list_anew(ledger: Ledger, source: Source) -> None:
+    # In this order: killed in between, everything is listed again.
+    ledger.forget(f"listed:{source.code}:")
+    ledger.unlist(source.code)
 
 
 async def _list_one(
     source: Source, client: Client, ledger: Ledger, listing: Listing, order: Order, view: ListingView
 ) -> None:
-    key = f"listed:{source.code}:{listing.key}"
-    last = ledger.get(key)
+    listed_key, asked_key = (f"{what}:{source.code}:{listing.key}" for what in ("listed", "asked"))
+    listed = ledger.get(listed_key)
+    last = ledger.get(asked_key) or listed
     since = last if order.since == "last" else order.since.isoformat() if order.since else None
-    if last is not None and since is None:
+    # A list that lost its objects to a dump is asked for whole, and then for what changed since it was asked.
+    whole = [None] if listed is None and (last is not None or since is None) else []
+    passes = whole + ([since] if since is not None else [])
+    if not passes:
         return
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     try:
-        async for page in source.enumerate(client, listing, since):
-            ledger.list_objects(
-                source.code, listing.key, page, seed=order.seed, again=since is not None, taking=True
-            )
-            view.add(len(page))
+        for changed in passes:
+            async for page in source.enumerate(client, listing, changed):
+                again = changed is not None
+                ledger.list_objects(source.code, listing.key, page, seed=order.seed, again=again)
+                view.add(len(page))
     except FetchError as error:
         raise CollectionError(
             f"cannot be listed: {error}", where=f"{source.code} {listing.key}", remedy="try again later"
         ) from error
-    ledger.put(key, today)
+    if last is None or since is not None:
+        ledger.put(asked_key, today)
+    ledger.put(listed_key, today)
 
 
 async def _list_dump(
@@ -107,6 +120,8 @@ async def _list_dump(
     key = f"listed:{source.code}:{path.resolve()}:{changed}:{rules.fingerprint}:{','.join(classes)}"
     if ledger.get(key) is not None:
         return
+    # Other rules, classes or rows put objects into other classes' parts.
+    _list_anew(ledger, source)
     rows = source.dump(path)
     while batch := list(itertools.islice(rows, _ROWS)):
         found: dict[str, list[Listed]] = {}
@@ -116,7 +131,7 @@ async def _list_dump(
                 if name in classes:
                     found.setdefault(name, []).append(Listed(object_id))
         for name, items in found.items():
-            ledger.list_objects(source.code, f"csv:{name}", items, seed=seed, taking=True)
+            ledger.list_objects(source.code, f"csv:{name}", items, seed=seed)
         view.add(len(batch))
         await asyncio.sleep(0)  # the view and Ctrl-C have their turn
     ledger.put(key, "done")
