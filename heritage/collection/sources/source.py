@@ -91,6 +91,12 @@ class Source(abc.ABC):
             client: Makes the requests.
             listing: Which.
             since: Only what changed since that date (YYYY-MM-DD), where the museum can tell.
+
+        Raises:
+            FetchError: A page of it cannot be had.
+            StoppingError: The collector is stopping.
+            CollectionError: The host ends the run, or its list is not what it should be.
+            ConfigError: The museum has no such part.
         """
 
     @abc.abstractmethod
@@ -154,7 +160,10 @@ class Source(abc.ABC):
             )
 
     def fetch_url(self, url: str) -> str:
-        """Return where to fetch a published URL: the same, save where a stand-in is configured."""
+        """Return where to fetch a published URL: the same, save where a stand-in is configured.
+
+        Whether it may be asked at all is for the client to say: it refuses hosts that are not the source's.
+        """
         for endpoint in self.hosts.values():
             if url.startswith(endpoint.public + "/"):
                 return endpoint.base + url.removeprefix(endpoint.public)
