@@ -29,7 +29,9 @@ from heritage.record import resolved
 from heritage.resume import checkpoint_to_resume
 from heritage.training import Classifier
 from heritage.training.classifier import validation_figures
+from heritage.training.deferral import DeferredWeighting, require_lasting_counts, require_weights
 from heritage.training.finetuning import FineTuning
+from heritage.training.losses import ClassLoss
 from heritage.training.precision import choose_precision
 from heritage.training.trainer import device_type, optimizer_steps, quiet_lightning, stop_after
 
@@ -85,22 +87,29 @@ def build(cfg: DictConfig) -> Run:
     trains = finetuning.apply(net)
     counts = {split: data.counts(split) for split in SPLITS} | {"shown": data.shown()}
     precision = choose_precision(cfg.trainer.precision, net, device_type(cfg.trainer.accelerator))
-    schedule = [part for part in [_make(cfg.balance.schedule)] if part is not None]
+    weights = _make(cfg.balance.weighting, counts=counts["shown"])
+    loss: ClassLoss = _make(cfg.balance.loss, counts=counts["shown"], weights=weights)
+    schedule: DeferredWeighting | None = _make(cfg.balance.schedule)
+    require_weights(schedule, loss)
+    require_lasting_counts(data.plan(1).proportionate, loss)
     trainer: pl.Trainer = _make(
         cfg.trainer,
         precision=precision,
-        callbacks=[finetuning, *schedule, *(_make(part) for part in cfg.callbacks.values() if part)],
+        callbacks=[
+            finetuning,
+            *([schedule] if schedule else []),
+            *(_make(part) for part in cfg.callbacks.values() if part),
+        ],
         loggers=[_make(part) for part in cfg.logger.values() if part],
         run_folder=cfg.paths.run,
         steady=data.plan(1).steady,
     )
     _require_known_monitors(trainer.callbacks, data.classes)  # type: ignore[attr-defined]
     spec = input_spec(net)
-    weights = _make(cfg.balance.weighting, counts=counts["shown"])
     classifier = Classifier(
         net,
         Normalize(spec.mean, spec.std),
-        _make(cfg.balance.loss, counts=counts["shown"], weights=weights),
+        loss,
         _make(cfg.augment.mix),
         _make(cfg.optimizer),
         _make(cfg.scheduler),

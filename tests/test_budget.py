@@ -67,12 +67,15 @@ def test_a_run_shorter_than_an_epoch_is_validated(
         (("trainer.max_samples=0",), "trainer.max_samples=0"),
         (("trainer.max_samples=100", "trainer.max_steps=5"), "both say where to stop"),
         (("balance/schedule=deferred",), "no class weights to defer"),
+        (("balance=progressive", "balance/weighting=inverse"), "know the first epoch alone"),
+        (("balance=progressive", "balance/loss=balanced_softmax"), "know the first epoch alone"),
     ],
 )
 def test_budgets_that_make_no_sense(
-    heritage: Command, tiny: tuple[str, ...], words: tuple[str, ...], expected: str
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path, words: tuple[str, ...], expected: str
 ) -> None:
     done = heritage("train", *tiny, *words)
     assert done.code == 2
     assert expected in done.err
     assert len(done.err.strip().splitlines()) == 1
+    assert not list(tmp_path.glob("outputs/train/*/*/checkpoints")), "refused before anything is trained"

@@ -38,6 +38,16 @@ def objects_to_read(ledger: Ledger, museum: str) -> dict[str, int]:
     )
 
 
+def records_to_ask(ledger: Ledger, museum: str) -> dict[str, int]:
+    """Count objects whose record costs a request, by listing: some lists bring the records along."""
+    return _counts(
+        ledger,
+        "SELECT listing, count(*) FROM objects WHERE museum = ? AND state = 'listed' AND raw IS NULL "
+        "GROUP BY listing",
+        museum,
+    )
+
+
 def spare_objects(ledger: Ledger, museum: str) -> dict[str, int]:
     """Count objects that wait for room, by class."""
     return _counts(

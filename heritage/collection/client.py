@@ -96,7 +96,13 @@ class Client:
         return answer.body, answer.parsed
 
     async def xml(self, url: str) -> bytes:
-        """Fetch an XML document; raises as `json` does."""
+        """Fetch an XML document; a cached answer will do.
+
+        Raises:
+            FetchError: It cannot be had.
+            StoppingError: The collector is stopping.
+            CollectionError: The host ends the run.
+        """
         kept = self._cache.get(url) if self._cache else None
         if kept is not None:
             return kept

@@ -100,21 +100,12 @@ class Collector:
         Raises:
             ExceptionGroup: A host ended the run, or the disk did.
         """
-        self._finish_interrupted()
         readers = max(e.concurrency for e in self._source.hosts.values())
         with ThreadPoolExecutor(max_workers=2, thread_name_prefix="verify") as threads:
             async with asyncio.TaskGroup() as group:
                 for _ in range(readers):
                     group.create_task(self._work(self._next_object, self._read))
                     group.create_task(self._work(self._next_image, lambda i: self._fetch(i, threads)))
-
-    def _finish_interrupted(self) -> None:
-        """Finish the renames that a killed collector had begun."""
-        queue = ImageQueue(self._ledger, self._source.code, self._rules.classes, ImageState.WRITING)
-        while (image := queue.next()) is not None:
-            whole = self._shelf.finish(image)
-            self.stored += whole
-            self._backlog += not whole and image.class_name in self._wishes.classes
 
     async def _work(
         self, take: Callable[[], Awaitable[T | None]], do: Callable[[T], Awaitable[None]]

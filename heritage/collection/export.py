@@ -41,8 +41,8 @@ def export(ledger: Ledger, folder: Path, rules: ClassRules) -> Manifest | None:
     """Write the manifest of all photographs that are stored and labelled.
 
     A photograph that several objects share is one row, that of the object it is named after, and its objects
-    are one group. Where they are of
-    different classes, or the same bytes came from many URLs, the row is kept as dropped, with the reason.
+    are one group. Where they are of different classes, or the same bytes came from many URLs, the row is kept
+    as dropped, with the reason.
 
     Returns:
         The manifest, or None where there is not one photograph yet.

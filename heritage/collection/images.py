@@ -25,6 +25,7 @@ _SIGNATURES: tuple[tuple[bytes, int, str], ...] = (
     (b"GIF8", 0, ".gif"),
     (b"BM", 0, ".bmp"),
 )
+SUFFIXES = frozenset(suffix for _, _, suffix in _SIGNATURES)
 _LOOKED_AT = 64
 """Pixels a side that are enough to see whether there is anything: all of a JPEG's data is read for them."""
 

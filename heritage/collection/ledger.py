@@ -54,6 +54,7 @@ CREATE INDEX views_of_image ON views (image);
 _KEPT = tuple(field.name for field in fields(Record) if field.name != "photographs")
 _STORED = tuple(field.name for field in fields(StoredFile))
 
+_KNOWN = "DO UPDATE SET listing = excluded.listing WHERE listing = ''"
 _ANEW = """
 DO UPDATE SET state = 'listed', attempts = 0, error = NULL, class = NULL, updated = excluded.updated,
     raw = excluded.raw
@@ -120,6 +121,10 @@ class Ledger:
         """Remember a value."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
+    def forget(self, beginning: str) -> None:
+        """Forget all values whose keys begin so."""
+        self._db.execute("DELETE FROM meta WHERE substr(key, 1, length(?1)) = ?1", (beginning,))
+
     def query(self, sql: str, parameters: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         """Run a question of a report's own."""
         yield from self._db.execute(sql, parameters)
@@ -132,18 +137,18 @@ class Ledger:
         Args:
             museum: Its code.
             listing: The part of it that was listed.
-            items: The objects; known ones stay as they are.
+            items: The objects; known ones stay as they are, in the listing that named them first.
             seed: Orders the objects: the first of a shuffled list stand for all of it.
             again: Known objects are to be fetched again (they changed).
 
         Returns:
-            How many are new or to be fetched again.
+            How many are new to the listing or to be fetched again.
         """
         now = time.time()
         sql = (
             "INSERT INTO objects (museum, object_id, listing, rank, state, listed, updated, raw) "
             "VALUES (?, ?, ?, ?, 'listed', ?, ?, ?) ON CONFLICT "
-        ) + (_ANEW if again else "DO NOTHING")
+        ) + (_ANEW if again else _KNOWN)
         rows = (
             (
                 museum,
@@ -158,6 +163,12 @@ class Ledger:
         )
         with self._transaction():
             return self._db.executemany(sql, rows).rowcount
+
+    def unlist(self, museum: str) -> None:
+        """Take the objects of which no photograph is wanted yet out of their listings, for others to name."""
+        self._db.execute(
+            "UPDATE objects SET listing = '' WHERE museum = ? AND state IN ('listed', 'spare')", (museum,)
+        )
 
     def to_read(
         self, museum: str, listing: str, state: ObjectState, class_name: str | None, after: int, most: int
@@ -251,14 +262,14 @@ class Ledger:
         return bool(self._db.execute(question, (row.museum, row.object_id)).fetchone()[0])
 
     def images(
-        self, museum: str, state: ImageState, classes: tuple[str, ...], after: int, most: int
+        self, museum: str, state: ImageState, classes: tuple[str, ...] | None, after: int, most: int
     ) -> list[ImageRow]:
-        """Return the next photographs in a state, by id."""
+        """Return the next photographs in a state, by id; of some classes, or of all with None."""
         rows = self._db.execute(
             "SELECT id, url, class, stem, attempts, file, sha256, etag, last_modified FROM images "
-            "WHERE museum = ? AND state = ? AND class IN (SELECT value FROM json_each(?)) AND id > ? "
-            "ORDER BY id LIMIT ?",
-            (museum, state, json.dumps(classes), after, most),
+            "WHERE museum = ?1 AND state = ?2 AND id > ?4 "
+            "AND (?3 IS NULL OR class IN (SELECT value FROM json_each(?3))) ORDER BY id LIMIT ?5",
+            (museum, state, classes and json.dumps(classes), after, most),
         )
         return [ImageRow(*row) for row in rows]
 
@@ -287,14 +298,18 @@ class Ledger:
         )
 
     def try_failed_again(self, museum: str) -> int:
-        """Forget all failures of a museum; returns how many there were."""
+        """Forget all failures of a museum; returns how many there were.
+
+        An object that its own record rules out stays refused: to ask for the same record again changes
+        nothing, and what the museum changed comes with ``since``. One whose record was refused is asked for.
+        """
         objects = self._db.execute(
-            "UPDATE objects SET state = 'listed', attempts = 0, raw = NULL "
-            "WHERE museum = ? AND state IN ('failed', 'gone')",
+            "UPDATE objects SET state = 'listed', attempts = 0, error = NULL, raw = NULL "
+            "WHERE museum = ? AND (state IN ('failed', 'gone') OR state = 'refused' AND raw IS NULL)",
             (museum,),
         ).rowcount
         images = self._db.execute(
-            "UPDATE images SET state = 'wanted', attempts = 0 "
+            "UPDATE images SET state = 'wanted', attempts = 0, error = NULL "
             "WHERE museum = ? AND state IN ('failed', 'gone', 'refused')",
             (museum,),
         ).rowcount

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import itertools
-from collections.abc import Iterable
 from pathlib import Path
 
 from heritage.collection.client import Client
 from heritage.collection.fetching import FetchError
 from heritage.collection.ledger import Ledger
 from heritage.collection.order import Order
+from heritage.collection.progress import ListingView
 from heritage.collection.record import RecordError
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.met import MetSource
 from heritage.collection.sources.source import Listed, Listing, Source
 from heritage.errors import CollectionError, ConfigError
 
-_BATCH = 10_000
+_ROWS = 2_000
+"""Rows of a dump that are labelled at a stretch."""
+
 IDS = "ids"
+_DUMP = "csv"
+_MUSEUM = "museum"
 
 
 async def list_all(
-    source: Source, client: Client, ledger: Ledger, rules: ClassRules, order: Order
+    source: Source, client: Client, ledger: Ledger, rules: ClassRules, order: Order, view: ListingView
 ) -> list[Listing]:
     """List what is not listed yet, and return the listings to collect from.
 
-    A listing is asked for once a folder; ``since`` asks again for what changed.
+    A listing is asked for once a folder; ``since`` asks again for what changed. An object stands in one
+    listing: where a folder's objects are now chosen in another way (the museum's lists, a dump, a file of
+    ids), it is listed anew and takes the waiting objects over. The view is told how far it is.
 
     Raises:
         CollectionError: The museum cannot be listed.
@@ -34,64 +41,100 @@ async def list_all(
         StoppingError: The collector is stopping.
     """
     classes = order.chosen(rules)
+    dump = Path(source.csv) if isinstance(source, MetSource) and source.csv is not None else None
     if order.ids is not None:
-        ledger.list_objects(source.code, IDS, _ids_of(source, order.ids), seed=order.seed)
-        return [Listing(IDS, frozenset(classes))]
+        ids = _ids_of(source, order.ids)
+        ledger.put(f"chosen:{source.code}", IDS)
+        _list_anew(ledger, source)
+        ledger.list_objects(source.code, IDS, ids, seed=order.seed)
+        return [Listing(IDS, frozenset(classes), "chosen")]
     listings = source.listings(rules, classes)
     if not listings:
         raise ConfigError(
             f"no rule of collection={rules.name} gives {' or '.join(classes)} from {source.rules_museum}",
             remedy="choose another source, collection or classes",
         )
-    if isinstance(source, MetSource) and source.csv is not None:
-        _list_dump(source, Path(source.csv), ledger, rules, classes, order.seed)
+    _choose(ledger, source, _MUSEUM if dump is None else _DUMP)
+    if isinstance(source, MetSource) and dump is not None:
+        view.begin(dump.name, 1, 1)
+        await _list_dump(source, dump, ledger, rules, classes, order.seed, view)
         return listings
-    for listing in listings:
-        await _list_one(source, client, ledger, listing, order)
+    for number, listing in enumerate(listings, 1):
+        view.begin(listing.key, number, len(listings))
+        await _list_one(source, client, ledger, listing, order, view)
     return listings
 
 
-async def _list_one(source: Source, client: Client, ledger: Ledger, listing: Listing, order: Order) -> None:
-    key = f"listed:{source.code}:{listing.key}"
-    last = ledger.get(key)
+def _choose(ledger: Ledger, source: Source, way: str) -> None:
+    """Remember how objects are chosen; another way than the last time lists them anew."""
+    key = f"chosen:{source.code}"
+    if (ledger.get(key) or _MUSEUM) != way:
+        _list_anew(ledger, source)
+    ledger.put(key, way)
+
+
+def _list_anew(ledger: Ledger, source: Source) -> None:
+    # In this order: killed in between, everything is listed again.
+    ledger.forget(f"listed:{source.code}:")
+    ledger.unlist(source.code)
+
+
+async def _list_one(
+    source: Source, client: Client, ledger: Ledger, listing: Listing, order: Order, view: ListingView
+) -> None:
+    listed_key, asked_key = (f"{what}:{source.code}:{listing.key}" for what in ("listed", "asked"))
+    listed = ledger.get(listed_key)
+    last = ledger.get(asked_key) or listed
     since = last if order.since == "last" else order.since.isoformat() if order.since else None
-    if last is not None and since is None:
+    # A list that lost its objects to a dump is asked for whole, and then for what changed since it was asked.
+    whole = [None] if listed is None and (last is not None or since is None) else []
+    passes = whole + ([since] if since is not None else [])
+    if not passes:
         return
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     try:
-        async for page in source.enumerate(client, listing, since):
-            ledger.list_objects(source.code, listing.key, page, seed=order.seed, again=since is not None)
+        for changed in passes:
+            async for page in source.enumerate(client, listing, changed):
+                again = changed is not None
+                ledger.list_objects(source.code, listing.key, page, seed=order.seed, again=again)
+                view.add(len(page))
     except FetchError as error:
         raise CollectionError(
             f"cannot be listed: {error}", where=f"{source.code} {listing.key}", remedy="try again later"
         ) from error
-    ledger.put(key, today)
+    if last is None or since is not None:
+        ledger.put(asked_key, today)
+    ledger.put(listed_key, today)
 
 
-def _list_dump(
-    source: MetSource, path: Path, ledger: Ledger, rules: ClassRules, classes: tuple[str, ...], seed: int
+async def _list_dump(
+    source: MetSource,
+    path: Path,
+    ledger: Ledger,
+    rules: ClassRules,
+    classes: tuple[str, ...],
+    seed: int,
+    view: ListingView,
 ) -> None:
     changed = path.stat().st_mtime if path.exists() else 0
-    key = f"listed:{source.code}:{path.resolve()}:{changed}:{rules.fingerprint}"
+    key = f"listed:{source.code}:{path.resolve()}:{changed}:{rules.fingerprint}:{','.join(classes)}"
     if ledger.get(key) is not None:
         return
-    found = (
-        (verdict.class_name, Listed(object_id))
-        for object_id, record in source.dump(path)
-        if not isinstance(record, RecordError)
-        and (verdict := rules.label(source.rules_museum, record)).class_name in classes
-    )
-    for batch in _batches(found):
-        for name in classes:
-            items = [item for class_name, item in batch if class_name == name]
+    # Other rules, classes or rows put objects into other classes' parts.
+    _list_anew(ledger, source)
+    rows = source.dump(path)
+    while batch := list(itertools.islice(rows, _ROWS)):
+        found: dict[str, list[Listed]] = {}
+        for object_id, record in batch:
+            if not isinstance(record, RecordError):
+                name = rules.label(source.rules_museum, record).class_name
+                if name in classes:
+                    found.setdefault(name, []).append(Listed(object_id))
+        for name, items in found.items():
             ledger.list_objects(source.code, f"csv:{name}", items, seed=seed)
+        view.add(len(batch))
+        await asyncio.sleep(0)  # the view and Ctrl-C have their turn
     ledger.put(key, "done")
-
-
-def _batches(items: Iterable[tuple[str | None, Listed]]) -> Iterable[list[tuple[str | None, Listed]]]:
-    remaining = iter(items)
-    while batch := list(itertools.islice(remaining, _BATCH)):
-        yield batch
 
 
 def _ids_of(source: Source, path: Path) -> list[Listed]:

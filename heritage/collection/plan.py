@@ -46,6 +46,8 @@ class Plan:
     """A run before it starts.
 
     Attributes:
+        records: Requests for records.
+        photographs: Photographs to be fetched.
         hours: At the polite rates; None where nothing limits them.
         bytes: Still to be written.
     """
@@ -85,13 +87,14 @@ def make_plan(
     chosen = order.chosen(rules)
     state = _State(source, ledger, rules)
     classes = tuple(_class_plan(name, state, listings, order) for name in chosen)
-    # A listing that several classes share is read once for all of them.
+    # A listing that several classes share is read once for all of them, and what it brought is there.
     records = 0
     for group in {frozenset(listing.key for listing in listings if n in listing.classes) for n in chosen}:
         sharing = [
             p for p in classes if frozenset(li.key for li in listings if p.name in li.classes) == group
         ]
-        records += max((p.records for p in sharing), default=0)
+        most = max((p.records for p in sharing), default=0)
+        records += min(most, sum(state.unasked.get(key, 0) for key in group))
     photographs = sum(p.to_come for p in classes)
     size = state.mean_bytes or TYPICAL_BYTES[order.size]
     return Plan(classes, records, photographs, _hours(source, records, photographs), photographs * size)
@@ -100,6 +103,7 @@ def make_plan(
 class _State:
     def __init__(self, source: Source, ledger: Ledger, rules: ClassRules) -> None:
         self.listed = census.objects_to_read(ledger, source.code)
+        self.unasked = census.records_to_ask(ledger, source.code)
         self.read = census.objects_read(ledger, source.code)
         self.stored = census.images_by_class(ledger, source.code, ImageState.STORED)
         self.wanted = census.images_by_class(ledger, source.code, ImageState.WANTED)
@@ -113,24 +117,31 @@ class _State:
             if rule.share is not None
         }
 
-    def expected_yield(self, name: str, keys: list[str]) -> tuple[float, bool]:
+    def expected_yield(self, name: str, listings: list[Listing]) -> tuple[float, bool]:
+        """Return which share of these objects gives the class a photograph, and whether it is measured."""
+        keys = {listing.key for listing in listings}
         looked_at = sum(n for (key, _), n in self.read.items() if key in keys)
         if looked_at >= _ENOUGH_TO_MEASURE:
             found = sum(n for (key, class_name), n in self.read.items() if key in keys and class_name == name)
             return max(found, 1) / looked_at, True
-        return self.shares.get(name, self.expected), False
+        if any(listing.objects == "labelled" for listing in listings):
+            return 1.0, False
+        if name in self.shares and not any(listing.objects == "chosen" for listing in listings):
+            return self.shares[name], False
+        # Nobody knows how the classes share a listing that names them all; an object is of one of them.
+        return self.expected / max((len(listing.classes) for listing in listings), default=1), False
 
 
 def _class_plan(name: str, state: _State, listings: list[Listing], order: Order) -> ClassPlan:
-    keys = [listing.key for listing in listings if name in listing.classes]
-    listed = sum(state.listed.get(key, 0) for key in keys)
+    naming = [listing for listing in listings if name in listing.classes]
+    listed = sum(state.listed.get(listing.key, 0) for listing in naming)
     stored, wanted = state.stored.get(name, 0), state.wanted.get(name, 0)
-    share, measured = state.expected_yield(name, keys)
+    share, measured = state.expected_yield(name, naming)
     findable = state.spare.get(name, 0) + int(listed * share)
     missing = findable if order.limit is None else min(findable, max(0, order.limit - stored - wanted))
     records = min(listed, round(max(0, missing - state.spare.get(name, 0)) / share))
-    if order.limit is not None and stored + wanted + findable < order.limit:
-        records = listed  # the class cannot be filled: everything will be looked at
+    if order.limit is None or stored + wanted + findable < order.limit:
+        records = listed  # the class is not filled: everything will be looked at
     return ClassPlan(name, stored, wanted + missing, listed, records, measured)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import contextlib
 import time
@@ -17,26 +18,23 @@ REFRESH = 0.5
 LOG_EVERY = 30.0
 
 
-class View:
+class View(abc.ABC):
     """The state of a run as a table.
 
     Args:
         hosts: The museum's hosts.
-        progress: Returns how many photographs are stored, and how many are expected in all.
     """
 
-    def __init__(self, hosts: Mapping[str, HostLimiter], progress: Callable[[], tuple[int, int]]) -> None:
+    def __init__(self, hosts: Mapping[str, HostLimiter]) -> None:
         self._hosts = hosts
-        self._progress = progress
         self._started = time.monotonic()
-        self._stored_at_start = progress()[0]
 
     def table(self) -> Table:
         """Return one row a host and a line for the whole."""
         table = Table(caption=self.line(), caption_justify="left")
         for name in ("host", "done", "a second", "MB", "under way", "waiting", "retries", "walls", "pause"):
             table.add_column(name, justify="left" if name == "host" else "right")
-        elapsed = max(time.monotonic() - self._started, 1e-6)
+        elapsed = max(self.elapsed, 1e-6)
         for name, host in self._hosts.items():
             t = host.tally
             pause = f"{host.paused_for:.0f} s" if host.paused_for else ""
@@ -48,14 +46,60 @@ class View:
 
     def line(self) -> str:
         """Return the whole in one line."""
+        walls = sum(host.tally.walls for host in self._hosts.values())
+        return self.standing() + (f", {walls} walls" if walls else "")
+
+    @abc.abstractmethod
+    def standing(self) -> str:
+        """Return how far the work is."""
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the view was made."""
+        return time.monotonic() - self._started
+
+
+class ListingView(View):
+    """Progress of listing: how far is known by the parts alone, for no museum says how long its lists are."""
+
+    def __init__(self, hosts: Mapping[str, HostLimiter]) -> None:
+        super().__init__(hosts)
+        self._part, self._number, self._parts, self._objects = "", 0, 0, 0
+
+    def begin(self, part: str, number: int, parts: int) -> None:
+        """Say that a part is being listed: its name, its number from 1, and how many there are."""
+        self._part, self._number, self._parts = part, number, parts
+
+    def add(self, objects: int) -> None:
+        """Count objects that were named."""
+        self._objects += objects
+
+    def standing(self) -> str:
+        """Return which part is being listed, and how many objects all parts named."""
+        part = f" {self._part} ({self._number} of {self._parts})" if self._parts else ""
+        return f"Listing{part}: {self._objects:,} objects, {_span(self.elapsed)}"
+
+
+class CollectingView(View):
+    """Progress of collecting.
+
+    Args:
+        hosts: The museum's hosts.
+        progress: Returns how many photographs are stored, and how many are expected in all.
+    """
+
+    def __init__(self, hosts: Mapping[str, HostLimiter], progress: Callable[[], tuple[int, int]]) -> None:
+        super().__init__(hosts)
+        self._progress = progress
+        self._stored_at_start = progress()[0]
+
+    def standing(self) -> str:
+        """Return how many photographs are stored, and the time left at the rate so far."""
         stored, expected = self._progress()
-        elapsed = time.monotonic() - self._started
+        elapsed = self.elapsed
         fetched = stored - self._stored_at_start
         left = "" if not fetched else f", about {_span((expected - stored) * elapsed / fetched)} left"
-        walls = sum(host.tally.walls for host in self._hosts.values())
-        return f"{stored:,} of about {expected:,} photographs, {_span(elapsed)}{left}" + (
-            f", {walls} walls" if walls else ""
-        )
+        return f"{stored:,} of about {expected:,} photographs, {_span(elapsed)}{left}"
 
 
 @contextlib.asynccontextmanager

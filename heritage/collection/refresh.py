@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 
 from heritage.collection.client import Client
@@ -20,8 +21,13 @@ async def refresh(
 ) -> int:
     """Fetch again what changed on the image host; what is there stays until its successor is verified.
 
+    What cannot be had now, or is no photograph worth having, leaves the stored one.
+
     Returns:
         How many photographs were replaced.
+
+    Raises:
+        ExceptionGroup: A host ended the run (CollectionError), or the disk did (OSError).
     """
     queue = ImageQueue(ledger, source.code, classes, ImageState.STORED)
     replaced = 0
@@ -31,27 +37,30 @@ async def refresh(
         while (image := queue.next()) is not None:
             try:
                 # In two steps: `+=` around an await would add to a number that others have changed since.
-                changed = await _refresh_one(source, client, shelf, image)
+                changed = await _refresh_one(source, client, shelf, image, threads)
                 replaced += changed
             except StoppingError:
                 return
             except (FetchError, ImageError):
                 continue  # the stored one is still good
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(max(e.concurrency for e in source.hosts.values())):
-            group.create_task(work())
+    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="verify") as threads:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(max(e.concurrency for e in source.hosts.values())):
+                group.create_task(work())
     return replaced
 
 
-async def _refresh_one(source: Source, client: Client, shelf: Shelf, image: ImageRow) -> bool:
+async def _refresh_one(
+    source: Source, client: Client, shelf: Shelf, image: ImageRow, threads: ThreadPoolExecutor
+) -> bool:
     known = {"If-None-Match": image.etag, "If-Modified-Since": image.last_modified}
     body = shelf.body(image, {name: value for name, value in known.items() if value})
     try:
         answer = await client.fetch(source.fetch_url(image.url), "image", body)
         if answer.status == HTTPStatus.NOT_MODIFIED:
             return False
-        stored = shelf.write(image, body)
+        stored = await asyncio.get_running_loop().run_in_executor(threads, shelf.write, image, body)
     except ImageError:
         body.discard()
         raise

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from heritage.collection.ledger import Ledger
 from heritage.collection.record import Record, RecordError
+from heritage.collection.relabel import kept_records
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.met import MetSource
 from heritage.collection.sources.source import Source
@@ -106,8 +107,6 @@ def _records(source: Source, what: str, ledger: Ledger | None) -> Iterable[Recor
 
 def records_of(source: Source, ledger: Ledger) -> Iterable[Record | RecordError]:
     """Yield the records that the ledger keeps of a museum, read anew; what was refused, as its reason."""
-    from heritage.collection.relabel import kept_records
-
     for row, raw in kept_records(ledger, source.code):
         try:
             yield source.read(json.loads(raw), row.object_id, row.listing, "web")

@@ -116,16 +116,25 @@ class _Pages:
 
 
 class ImageQueue:
-    """Photographs to fetch, in the order in which they were wanted."""
+    """Photographs in a state, in the order in which they were wanted.
 
-    def __init__(self, ledger: Ledger, museum: str, classes: tuple[str, ...], state: ImageState) -> None:
+    Args:
+        ledger: Holds them.
+        museum: Its code.
+        classes: Of these classes; None is all.
+        state: In which state.
+    """
+
+    def __init__(
+        self, ledger: Ledger, museum: str, classes: tuple[str, ...] | None, state: ImageState
+    ) -> None:
         self._ledger = ledger
         self._where = (museum, state, classes)
         self._rows: Iterator[ImageRow] = iter(())
         self._after = 0
 
     def next(self) -> ImageRow | None:
-        """Return a photograph, or None where none is wanted now."""
+        """Return a photograph, or None where there is none now."""
         row = next(self._rows, None)
         if row is None:
             self._rows = iter(self._ledger.images(*self._where, after=self._after, most=PAGE))

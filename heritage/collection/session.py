@@ -25,7 +25,7 @@ from heritage.collection.lock import locked
 from heritage.collection.manners import Patience
 from heritage.collection.order import Order
 from heritage.collection.plan import make_plan
-from heritage.collection.progress import View, shown
+from heritage.collection.progress import CollectingView, ListingView, shown
 from heritage.collection.refresh import refresh
 from heritage.collection.relabel import relabel
 from heritage.collection.report import report_on
@@ -34,6 +34,7 @@ from heritage.collection.rules import ClassRules
 from heritage.collection.shelf import Shelf
 from heritage.collection.sources import DemoSource
 from heritage.collection.sources.source import Source
+from heritage.collection.stocktaking import finish_interrupted, want_missing_again
 from heritage.collection.summary import show_summary
 
 _HOME = "https://github.com/heritage-ml/heritage"
@@ -80,9 +81,10 @@ class Session:
         if terms:
             self.console.print(terms, markup=False, highlight=False)
         with one_error(), locked(self.order.folder), _ledger(self.order.folder / LEDGER_FILE) as ledger:
-            self._prepare(ledger)
+            shelf = self._shelf(ledger)
+            self._prepare(ledger, shelf)
             try:
-                stopped = asyncio.run(self._run(ledger))
+                stopped = asyncio.run(self._run(ledger, shelf))
             except asyncio.CancelledError:
                 stopped = True
             if not self.order.dry_run:
@@ -92,15 +94,26 @@ class Session:
                 f"stopped; what is finished is kept in {self.order.folder}: start the same command to go on"
             )
 
-    def _prepare(self, ledger: Ledger) -> None:
+    def _shelf(self, ledger: Ledger) -> Shelf:
+        order = self.order
+        return Shelf(
+            order.folder, ledger, min_side=order.min_side, placeholders=frozenset(order.placeholders)
+        )
+
+    def _prepare(self, ledger: Ledger, shelf: Shelf) -> None:
+        # Before new rules rename what is stored, everything is either stored or not.
+        finish_interrupted(ledger, self.source.code, shelf)
         changed = relabel(self.source, ledger, self.rules, self.order.folder)
         if changed:
             self.console.print(f"The rules changed: {changed:,} objects have another label now.")
+        missing = want_missing_again(ledger, self.source.code, shelf)
+        if missing:
+            self.console.print(f"{missing:,} stored photographs are no longer there and are fetched again.")
         if self.order.retry == "failed":
             again = ledger.try_failed_again(self.source.code)
             self.console.print(f"{again:,} failures are tried again.")
 
-    async def _run(self, ledger: Ledger) -> bool:
+    async def _run(self, ledger: Ledger, shelf: Shelf) -> bool:
         stop = asyncio.Event()
         cache = opened_cache(self.order.cache.path, max_age_days=self.order.cache.max_age_days)
         with _stopping(stop, self.console), cache as records:
@@ -115,19 +128,19 @@ class Session:
             )
             async with _closing(client):
                 with contextlib.suppress(StoppingError):
-                    await self._steps(ledger, client, stop)
+                    await self._steps(ledger, shelf, client, stop)
         return stop.is_set()
 
-    async def _steps(self, ledger: Ledger, client: Client, stop: asyncio.Event) -> None:
+    async def _steps(self, ledger: Ledger, shelf: Shelf, client: Client, stop: asyncio.Event) -> None:
         order, classes = self.order, self.order.chosen(self.rules)
-        listings = await list_all(self.source, client, ledger, self.rules, order)
+        listing = ListingView(client.hosts)
+        async with shown(listing, self.console):
+            listings = await list_all(self.source, client, ledger, self.rules, order, listing)
         plan = make_plan(self.source, ledger, self.rules, listings, order)
         plan.show(self.console, self.source, order, self.rules)
         if order.dry_run:
             return
-        shelf = Shelf(
-            order.folder, ledger, min_side=order.min_side, placeholders=frozenset(order.placeholders)
-        )
+        shelf.make_folders()
         collector = Collector(
             source=self.source,
             client=client,
@@ -139,7 +152,7 @@ class Session:
             stop=stop,
         )
         expected = collector.stored + plan.photographs
-        view = View(client.hosts, lambda: (collector.stored, max(expected, collector.stored)))
+        view = CollectingView(client.hosts, lambda: (collector.stored, max(expected, collector.stored)))
         async with shown(view, self.console):
             await collector.run()
             if order.refresh:
@@ -190,10 +203,12 @@ def _stopping(stop: asyncio.Event, console: Console) -> Iterator[None]:
     task = asyncio.current_task()
 
     def ask() -> None:
-        if stop.is_set() and task is not None:
+        if not stop.is_set():
+            stop.set()
+            console.print("Finishing what is in flight; Ctrl-C again stops at once.")
+        elif task is not None and not task.cancelling():
+            console.print("Stopping at once.")
             task.cancel()
-        stop.set()
-        console.print("Finishing what is in flight; Ctrl-C again stops at once.")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ask)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from heritage.collection.body import PartBody
-from heritage.collection.images import IMAGES, verify
+from heritage.collection.images import IMAGES, SUFFIXES, verify
 from heritage.collection.ledger import Ledger
 from heritage.collection.states import ImageRow, ImageState, StoredFile
 
@@ -35,8 +35,19 @@ class Shelf:
         self._ledger = ledger
         self._min_side = min_side
         self._placeholders = placeholders
+
+    def make_folders(self) -> None:
+        """Make the folders that photographs are written to.
+
+        Raises:
+            OSError: They cannot be made.
+        """
         for name in (IMAGES, _PARTS):
-            (folder / name).mkdir(exist_ok=True)
+            (self._folder / name).mkdir(exist_ok=True)
+
+    def holds(self, image: ImageRow) -> bool:
+        """Tell whether a stored photograph's file is there."""
+        return image.file is not None and (self._folder / image.file).is_file()
 
     def body(self, image: ImageRow, condition: Mapping[str, str] | None = None) -> PartBody:
         """Return a receiver for a photograph's bytes, which goes on where an earlier one stopped."""
@@ -60,23 +71,36 @@ class Shelf:
         return stored
 
     def put(self, image: ImageRow, stored: StoredFile, headers: Mapping[str, str]) -> None:
-        """Put a written photograph in its place."""
+        """Put a written photograph in its place.
+
+        Raises:
+            OSError: It cannot be renamed.
+        """
         dated = replace(stored, etag=headers.get("etag"), last_modified=headers.get("last-modified"))
         self._ledger.writing(image, dated)
         self._rename(image, stored.file)
-        if image.file is not None and image.file != stored.file:
-            (self._folder / image.file).unlink(missing_ok=True)
+        self._remove_predecessor(stored.file)
         self._ledger.end_image(image, ImageState.STORED)
 
-    def finish(self, image: ImageRow) -> bool:
-        """Finish what a crash interrupted; False where the photograph must be fetched again."""
-        whole = image.file is not None and (
-            self._is(self._folder / image.file, image) or self._is(self._part(image), image)
-        )
-        if whole and image.file is not None and not self._is(self._folder / image.file, image):
-            self._rename(image, image.file)
+    def finish(self, image: ImageRow) -> None:
+        """Finish what a crash interrupted; what is not whole is wanted again.
+
+        Raises:
+            OSError: A file cannot be read or renamed.
+        """
+        in_place = image.file is not None and self._is(self._folder / image.file, image)
+        whole = in_place or self._is(self._part(image), image)
+        if image.file is not None and whole:
+            if not in_place:
+                self._rename(image, image.file)
+            self._remove_predecessor(image.file)
         self._ledger.end_image(image, ImageState.STORED if whole else ImageState.WANTED, attempts=0)
-        return whole
+
+    def _remove_predecessor(self, file: str) -> None:
+        """Remove a photograph that had the same name and another format: the ledger knows it no more."""
+        place = self._folder / file
+        for suffix in SUFFIXES - {place.suffix}:
+            place.with_suffix(suffix).unlink(missing_ok=True)
 
     def _rename(self, image: ImageRow, file: str) -> None:
         self._part(image).replace(self._folder / file)

@@ -108,6 +108,11 @@ class EpochPlan(Sampler[BatchPlan]):
         """Whether all epochs have as many steps as the first."""
         return self.sampling is None or self.sampling.steady
 
+    @property
+    def proportionate(self) -> bool:
+        """Whether all epochs show the classes in the first one's proportions."""
+        return self.sampling is None or self.sampling.proportionate
+
     def steps(self, epoch: int) -> int:
         """Return how many steps an epoch has on each rank."""
         return self._steps_of(len(self.draw(epoch).rows))

@@ -40,9 +40,11 @@ class Sampling(Protocol):
 
     Attributes:
         steady: Whether every epoch shows as many images as the first.
+        proportionate: Whether every epoch shows the classes in the first one's proportions.
     """
 
     steady: ClassVar[bool] = True
+    proportionate: ClassVar[bool] = True
 
     def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
         """Draw an epoch.
@@ -166,6 +168,7 @@ class ProgressivelyBalanced(Sampling):
         epochs: T, the epochs over which it changes; later ones are balanced.
     """
 
+    proportionate: ClassVar[bool] = False
     epochs: Count
 
     def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
@@ -188,6 +191,7 @@ class ProgressiveUndersample(Sampling):
     """
 
     steady: ClassVar[bool] = False
+    proportionate: ClassVar[bool] = False
 
     first: Ratio
     last: Ratio

@@ -27,19 +27,6 @@ class DeferredWeighting(Callback):
         self.start = start
         self._acts = False
 
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Look whether there is anything to defer.
-
-        Raises:
-            ConfigError: There are no class weights.
-        """
-        if _loss(pl_module).weights is None:
-            raise ConfigError(
-                "there are no class weights to defer",
-                where="balance.schedule",
-                remedy="add balance/weighting=inverse, or balance/schedule=none",
-            )
-
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Go on as the checkpoint says; a run that goes on in mid-epoch has no start of an epoch."""
         _loss(pl_module).weighted = self._acts
@@ -61,6 +48,39 @@ class DeferredWeighting(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over from `state_dict`."""
         self._acts = bool(state_dict["acts"])
+
+
+def require_weights(schedule: DeferredWeighting | None, loss: ClassLoss) -> None:
+    """Refuse a schedule that has nothing to defer.
+
+    Raises:
+        ConfigError: There are no class weights.
+    """
+    if schedule is not None and loss.weights is None:
+        raise ConfigError(
+            "there are no class weights to defer",
+            where="balance.schedule",
+            remedy="add balance/weighting=inverse, or balance/schedule=none",
+        )
+
+
+def require_lasting_counts(proportionate: bool, loss: ClassLoss) -> None:
+    """Refuse a loss that goes by the first epoch's class counts where sampling changes them on the way.
+
+    Args:
+        proportionate: Whether all epochs show the classes in the first one's proportions.
+        loss: The run's loss.
+
+    Raises:
+        ConfigError: Both are chosen: what the sampling has balanced would be corrected twice.
+    """
+    if proportionate or (loss.weights is None and not loss.counts_classes):
+        return
+    raise ConfigError(
+        "class weights and losses by class counts know the first epoch alone, and this sampling changes",
+        where="balance",
+        remedy="use balance/weighting=none with balance/loss=cross_entropy or focal, or another sampling",
+    )
 
 
 def none() -> None:

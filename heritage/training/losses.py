@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -38,9 +38,11 @@ class ClassLoss(nn.Module, ABC):
         weights: How much each class counts, shape (K,); None counts all alike.
 
     Attributes:
+        counts_classes: Whether the loss itself goes by how often classes are shown.
         weighted: Whether the weights act; `heritage.training.deferral` turns them on later.
     """
 
+    counts_classes: ClassVar[bool] = False
     weights: Tensor | None
 
     def __init__(self, label_smoothing: float, weights: Weights | None) -> None:
@@ -129,6 +131,7 @@ class LogitAdjusted(ClassLoss):
         ConfigError: A class without images has no frequency.
     """
 
+    counts_classes = True
     shift: Tensor
 
     def __init__(
@@ -159,6 +162,7 @@ class LabelDistributionAwareMargin(ClassLoss):
         ConfigError: A class without images has no margin.
     """
 
+    counts_classes = True
     margins: Tensor
 
     def __init__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import io
 import struct
 import zlib
 from collections import Counter, defaultdict
@@ -11,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+from PIL import Image
 
-from heritage.demo.museum import Answering, Reply, Request
+from heritage.demo.server import Answering, Reply, Request
 from heritage.picture import encode_jpeg
 
 Fault = Callable[[Reply], Reply]
@@ -30,6 +32,14 @@ def jpeg(seed: int, side: int = 72) -> bytes:
     random = np.random.default_rng(seed)
     coarse = random.integers(0, 255, (9, 9, 3), dtype=np.uint8)
     return encode_jpeg(np.kron(coarse, np.ones((side // 9, side // 9, 1), dtype=np.uint8)))
+
+
+@functools.cache
+def png() -> bytes:
+    """A noisy PNG."""
+    written = io.BytesIO()
+    Image.effect_noise((80, 80), 60).save(written, "PNG")
+    return written.getvalue()
 
 
 def tiny_painter(class_name: str, index: int, view: int, size: int, seed: int) -> bytes:
@@ -92,6 +102,20 @@ def drip(reply: Reply) -> Reply:
             await asyncio.sleep(0.1)
 
     return Reply(200, b"", raw=write)
+
+
+def late(seconds: float) -> Fault:
+    """Answer rightly, but not soon."""
+
+    def fault(reply: Reply) -> Reply:
+        async def write(writer: asyncio.StreamWriter) -> None:
+            await asyncio.sleep(seconds)
+            writer.write(_head(reply, len(reply.body)) + reply.body)
+            await writer.drain()
+
+        return Reply(reply.status, b"", raw=write)
+
+    return fault
 
 
 def endless(reply: Reply) -> Reply:

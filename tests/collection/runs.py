@@ -14,7 +14,7 @@ from heritage.collection import ClassRules, Session, order_of
 from heritage.collection.manners import Endpoint, Patience
 from heritage.collection.sources.met import MetSource
 from heritage.collection.sources.source import Source
-from heritage.demo.museum import PUBLISHED
+from heritage.demo.holdings import PUBLISHED
 from heritage.paths import config_dir
 
 

@@ -17,7 +17,7 @@ from heritage.collection.client import Client
 from heritage.collection.fetching import FetchError, StoppingError
 from heritage.collection.guard import is_public
 from heritage.collection.manners import Endpoint
-from heritage.demo.museum import Reply, Request, file_reply, json_reply, serve
+from heritage.demo.server import Reply, Request, file_reply, json_reply, serve
 from heritage.errors import CollectionError
 from tests.collection import faults
 from tests.collection.faults import HTML, WALL, FaultyMuseum, jpeg

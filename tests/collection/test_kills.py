@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from heritage.demo.museum import DemoCollection, answering, serve
+from heritage.demo.holdings import DemoCollection
+from heritage.demo.museum import answering
+from heritage.demo.server import serve
 from heritage.manifest import Manifest
 from tests.collection.faults import FaultyMuseum, jpeg
 from tests.collection.runs import rows

@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import Callback
 from torch.utils.data import DataLoader
 
 from heritage.errors import ConfigError
-from heritage.training.deferral import DeferredWeighting
+from heritage.training.deferral import DeferredWeighting, require_weights
 from heritage.training.losses import CrossEntropy
 
 COUNTS = {"a": 30, "b": 10}
@@ -107,9 +107,9 @@ def test_steps_count_and_not_epochs_and_a_resumed_run_decides_alike(tmp_path: Pa
     assert run(tmp_path / "step.ckpt") == whole[8:]
 
 
-def test_nothing_to_defer_is_refused(tmp_path: Path) -> None:
+def test_nothing_to_defer_is_refused() -> None:
     with pytest.raises(ConfigError, match="no class weights to defer"):
-        fit(None, 0.8, tmp_path)
+        require_weights(DeferredWeighting(0.8), CrossEntropy(0.0, counts=COUNTS, weights=None))
 
 
 def test_switched_off_weights_change_nothing() -> None:

@@ -44,7 +44,11 @@ class ClevelandSource(Source):
     rules_museum: ClassVar[str] = "CLEVELAND"
 
     def listings(self, rules: ClassRules, classes: tuple[str, ...]) -> list[Listing]:
-        """Return the departments that the rules of these classes name."""
+        """Return the departments that the rules of these classes name.
+
+        Raises:
+            ConfigError: A rule names no department.
+        """
         found: dict[str, set[str]] = {}
         for rule in rules.of(self.rules_museum, classes):
             if rule.department is None:
@@ -59,7 +63,13 @@ class ClevelandSource(Source):
     async def enumerate(
         self, client: Client, listing: Listing, since: str | None
     ) -> AsyncIterator[list[Listed]]:
-        """Yield pages of a department's CC0 records that have photographs."""
+        """Yield pages of a department's CC0 records that have photographs.
+
+        Raises:
+            FetchError: A page cannot be had.
+            StoppingError: The collector is stopping.
+            CollectionError: The host ends the run, or a page is no list of artworks.
+        """
         department = quote(listing.key.removeprefix("department:"))
         query = f"cc0=1&has_image=1&department={department}&limit={self.page}"
         query += f"&updated_after={since}" if since else ""
@@ -86,13 +96,21 @@ class ClevelandSource(Source):
         return self.hosts["api"].base
 
     def record_url(self, object_id: str) -> str:
-        """Return a record's URL."""
+        """Return a record's URL.
+
+        Raises:
+            RecordError: The id is not one of this museum's.
+        """
         if not (object_id.isascii() and object_id.isdigit()):
             raise RecordError(f"'{object_id}' is not an artwork id of Cleveland's")
         return f"{self._api}/artworks/{object_id}"
 
     def read(self, raw: Any, object_id: str, listing: str, size: Size) -> Record:
-        """Read a record, as the list or the artwork's own page gives it."""
+        """Read a record, as the list or the artwork's own page gives it.
+
+        Raises:
+            RecordError: It must not or cannot be used.
+        """
         if isinstance(raw, dict) and isinstance(raw.get("data"), dict):
             raw = raw["data"]
         if not isinstance(raw, dict) or str(raw.get("id")) != object_id:

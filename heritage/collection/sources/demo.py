@@ -43,14 +43,16 @@ class DemoSource:
     @contextlib.contextmanager
     def opened(self) -> Iterator[Source]:
         """Start the server and yield the adapter that talks to it."""
-        from heritage.demo.museum import DemoCollection, serve
+        from heritage.demo.holdings import DemoCollection
+        from heritage.demo.museum import answering
+        from heritage.demo.server import serve
 
         collection = DemoCollection(images=self.images, picture_size=self.picture_size, seed=self.seed)
-        with serve(collection, port=self.port) as base:
+        with serve(answering(collection), port=self.port) as base:
             yield self._adapter(base)
 
     def _adapter(self, base: str) -> Source:
-        from heritage.demo.museum import PUBLISHED
+        from heritage.demo.holdings import PUBLISHED
 
         def endpoint(path: str) -> Endpoint:
             return Endpoint(

@@ -58,7 +58,11 @@ class LouvreSource(Source):
     rules_museum: ClassVar[str] = "LOUVRE"
 
     def terms(self) -> str | None:
-        """Return what the terms allow, once they are accepted."""
+        """Return what the terms allow, once they are accepted.
+
+        Raises:
+            ConfigError: They are not accepted.
+        """
         if not self.accept_terms:
             raise ConfigError(f"{TERMS} To go on within these terms", remedy="source.accept_terms=true")
         return TERMS
@@ -71,7 +75,13 @@ class LouvreSource(Source):
     async def enumerate(
         self, client: Client, listing: Listing, since: str | None
     ) -> AsyncIterator[list[Listed]]:
-        """Yield the ark ids of each part of the sitemap, once each; the parts have no dates."""
+        """Yield the ark ids of each part of the sitemap, once each; the parts have no dates.
+
+        Raises:
+            FetchError: A part of the sitemap cannot be had.
+            StoppingError: The collector is stopping.
+            CollectionError: The host ends the run, or the sitemap names no records.
+        """
         index = (await client.xml(f"{self._site}/sitemap.xml")).decode("utf-8", "replace")
         parts = [html.unescape(part) for part in _PART.findall(index)]
         if not parts and not _ARK.search(index):
@@ -87,13 +97,21 @@ class LouvreSource(Source):
         return self.hosts["site"].base
 
     def record_url(self, object_id: str) -> str:
-        """Return a record's URL."""
+        """Return a record's URL.
+
+        Raises:
+            RecordError: The id is not one of this museum's.
+        """
         if not re.fullmatch(r"cl[0-9]{6,12}", object_id):
             raise RecordError(f"'{object_id}' is not an ark id of the Louvre")
         return f"{self._site}/ark:/53355/{object_id}.json"
 
     def read(self, raw: Any, object_id: str, listing: str, size: Size) -> Record:
-        """Read a record; the site has one size of photographs."""
+        """Read a record; the site has one size of photographs.
+
+        Raises:
+            RecordError: It must not or cannot be used.
+        """
         if not isinstance(raw, dict):
             raise RecordError("the record is not an object")
         # Keys drift by a trailing blank: "modified " is documented as "modified".

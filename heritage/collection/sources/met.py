@@ -52,9 +52,13 @@ class MetSource(Source):
     rules_museum: ClassVar[str] = "MET"
 
     def listings(self, rules: ClassRules, classes: tuple[str, ...]) -> list[Listing]:
-        """Return the departments that the rules of these classes name; with a dump, one part a class."""
+        """Return the departments that the rules of these classes name; with a dump, one part a class.
+
+        Raises:
+            ConfigError: A rule names no department.
+        """
         if self.csv is not None:
-            return [Listing(f"csv:{name}", frozenset({name})) for name in classes]
+            return [Listing(f"csv:{name}", frozenset({name}), "labelled") for name in classes]
         found: dict[str, set[str]] = {}
         for rule in rules.of(self.rules_museum, classes):
             if rule.department is None:
@@ -70,7 +74,14 @@ class MetSource(Source):
     async def enumerate(
         self, client: Client, listing: Listing, since: str | None
     ) -> AsyncIterator[list[Listed]]:
-        """Yield the ids of a department: one request, one unordered answer."""
+        """Yield the ids of a department: one request, one unordered answer.
+
+        Raises:
+            FetchError: The list cannot be had.
+            StoppingError: The collector is stopping.
+            CollectionError: The host ends the run, or the answer is no list of ids.
+            ConfigError: The museum has no such department.
+        """
         department = listing.key.removeprefix("department:")
         query = f"departmentIds={department}" + (f"&metadataDate={since}" if since else "")
         _, said = await client.json(f"{self._api}/v1/objects?{query}", fresh=since is not None)
@@ -86,7 +97,11 @@ class MetSource(Source):
             yield [Listed(str(i)) for i in ids[start : start + _PAGE] if isinstance(i, int)]
 
     def record_url(self, object_id: str) -> str:
-        """Return an object's URL."""
+        """Return an object's URL.
+
+        Raises:
+            RecordError: The id is not one of this museum's.
+        """
         if not (object_id.isascii() and object_id.isdigit()):
             raise RecordError(f"'{object_id}' is not an object id of The Met")
         return f"{self._api}/v1/objects/{object_id}"
@@ -96,7 +111,11 @@ class MetSource(Source):
         return self.hosts["api"].base
 
     def read(self, raw: Any, object_id: str, listing: str, size: Size) -> Record:
-        """Read a record; 2019's schema of 49 keys and today's of 57 alike."""
+        """Read a record; 2019's schema of 49 keys and today's of 57 alike.
+
+        Raises:
+            RecordError: It must not or cannot be used.
+        """
         if not isinstance(raw, dict):
             raise RecordError("the record is not an object")
         if str(raw.get("objectID")) != object_id:

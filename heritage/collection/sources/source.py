@@ -7,7 +7,7 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from heritage.collection.client import Client
 from heritage.collection.manners import Endpoint
@@ -26,12 +26,15 @@ class Listing:
     """A part of a museum that is listed as one, and the classes that its objects may have.
 
     Attributes:
-        key: Its name in the ledger.
+        key: Its name in the ledger; what stands before a colon says which kind of listing it is.
         classes: Once all of these are full, nothing more of it is fetched.
+        objects: What is known of its objects, for the plan: ``any`` are whatever the museum has there,
+            ``chosen`` were picked by a person, ``labelled`` have their class by the rules and may be used.
     """
 
     key: str
     classes: frozenset[str]
+    objects: Literal["any", "chosen", "labelled"] = "any"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,12 @@ class Source(abc.ABC):
             client: Makes the requests.
             listing: Which.
             since: Only what changed since that date (YYYY-MM-DD), where the museum can tell.
+
+        Raises:
+            FetchError: A page of it cannot be had.
+            StoppingError: The collector is stopping.
+            CollectionError: The host ends the run, or its list is not what it should be.
+            ConfigError: The museum has no such part.
         """
 
     @abc.abstractmethod
@@ -151,7 +160,10 @@ class Source(abc.ABC):
             )
 
     def fetch_url(self, url: str) -> str:
-        """Return where to fetch a published URL: the same, save where a stand-in is configured."""
+        """Return where to fetch a published URL: the same, save where a stand-in is configured.
+
+        Whether it may be asked at all is for the client to say: it refuses hosts that are not the source's.
+        """
         for endpoint in self.hosts.values():
             if url.startswith(endpoint.public + "/"):
                 return endpoint.base + url.removeprefix(endpoint.public)

@@ -1,0 +1,51 @@
+"""What the demo museum of most tests holds, and what a run over it must leave."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from heritage.demo.holdings import DemoCollection
+from tests.collection.faults import FaultyMuseum, tiny_painter
+
+HELD = DemoCollection(images=480, picture_size=64, seed=3, painter=tiny_painter)
+API = "/public/collection/v1/objects"
+
+
+def expected() -> dict[str, str]:
+    """Object id → class, of all objects that must end with a photograph of their own."""
+    return {
+        str(i): HELD.class_of(i)
+        for i in HELD.ids
+        if HELD.photographs(i) and HELD.photographs(i)[0][0] == i and not HELD.is_foreign(i)
+    }
+
+
+def owner_of(object_id: str) -> str:
+    """Return the object whose photograph an object shows."""
+    return str(HELD.photographs(int(object_id))[0][0])
+
+
+def picture_path(object_id: int | str) -> str:
+    (url,) = [HELD.met_record(int(object_id))["primaryImageSmall"]]
+    return str(url).removeprefix("http://museum.demo")
+
+
+def objects_of(name: str) -> list[str]:
+    """The objects of a class with photographs of their own; those that others share stand last."""
+    shared = {owner_of(str(i)) for i in HELD.ids if HELD.photographs(i) and owner_of(str(i)) != str(i)}
+    return sorted((i for i, c in expected().items() if c == name), key=lambda i: (i in shared, i))
+
+
+def names(folder: Path) -> set[str]:
+    """The files' names, each after the object that was photographed: sharers may have been first."""
+    found = set()
+    for path in (folder / "images").iterdir():
+        class_id, museum, unique = path.name.split("_")
+        object_id = re.split(r"[-.]", unique)[0]
+        found.add(f"{class_id}_{museum}_{unique.replace(object_id, owner_of(object_id))}")
+    return found
+
+
+def assert_nothing_twice(museum: FaultyMuseum) -> None:
+    assert {path: n for path, n in museum.asked.items() if n > 1 and path != API} == {}

@@ -1,0 +1,145 @@
+"""Whole runs against the demo museum, with faults in its lists, records and answers."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+
+import pytest
+
+from heritage.demo.server import Reply, json_reply
+from heritage.errors import CollectionError
+from tests.collection import faults
+from tests.collection.faults import HTML, WALL, FaultyMuseum
+from tests.collection.held import (
+    API,
+    HELD,
+    expected,
+    names,
+    objects_of,
+    owner_of,
+    picture_path,
+)
+from tests.collection.runs import met, patience, printed, rows, session
+
+
+def test_faults_that_pass_cost_nothing_but_requests(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
+    kinds = [
+        faults.status(429, Retry_After="0"), faults.status(500), faults.reset, faults.truncated(300),
+        faults.status(403, WALL, **HTML), faults.status(503, b"<html>", **HTML),
+    ]  # fmt: skip
+    for number, object_id in enumerate(expected()):
+        museum.once(f"{API}/{object_id}", kinds[number % 4])
+        museum.once(picture_path(object_id), kinds[(number + 1) % 4])
+    victim = objects_of("asian")[0]
+    museum.once(f"{API}/{victim}", kinds[4])
+    museum.once(picture_path(victim), kinds[5])
+    session(met(base), tmp_path, patience=patience(attempts=5)).collect()
+    stored = rows(tmp_path, "SELECT object_id FROM images WHERE state = 'stored'")
+    assert {owner_of(object_id) for (object_id,) in stored} == set(expected())
+
+
+def test_what_vanished_is_remembered_and_tried_again_on_demand(
+    museum: FaultyMuseum, base: str, tmp_path: Path
+) -> None:
+    record, picture, broken, refused = objects_of("islam")[:4]
+    museum.once(f"{API}/{refused}", faults.status(302, Location="https://elsewhere.example/"))
+    museum.once(f"{API}/{record}", faults.status(404, b'{"message":"Not a valid object"}'))
+    museum.once(picture_path(picture), faults.status(404, b"", **HTML))
+    museum.once(picture_path(broken), *[faults.status(500)] * 3)
+    run = session(met(base), tmp_path, classes=["islam"])
+    run.collect()
+    assert rows(tmp_path, "SELECT state, error FROM objects WHERE object_id = ?", record) == [
+        ("gone", "status 404 (Not a valid object)")
+    ]
+    assert rows(tmp_path, "SELECT state FROM objects WHERE object_id = ?", refused) == [("refused",)]
+    states = dict(rows(tmp_path, "SELECT object_id, state FROM images"))
+    assert (states[picture], states[broken]) == ("gone", "failed")
+    assert "retry=failed" in printed(run)
+    before = museum.asked.copy()
+    session(met(base), tmp_path, classes=["islam"]).collect()
+    assert museum.asked == before
+    session(met(base), tmp_path, classes=["islam"], retry="failed", dry_run=True).collect()
+    again = (
+        "SELECT state, error FROM objects WHERE state = 'listed' "
+        "UNION ALL SELECT state, error FROM images WHERE state = 'wanted'"
+    )
+    assert sorted(rows(tmp_path, again)) == [("listed", None)] * 2 + [("wanted", None)] * 2
+    session(met(base), tmp_path, classes=["islam"], retry="failed").collect()
+    assert names(tmp_path) == {f"4_MET_{i}.jpg" for i in objects_of("islam")}
+    # What its own record rules out is not asked for again.
+    closed = [i for i in HELD.ids if HELD.class_of(i) == "islam" and not HELD.is_public(i)]
+    assert closed
+    assert all(museum.asked[f"{API}/{i}"] == 1 for i in closed)
+
+
+def test_a_photograph_that_cannot_be_had_makes_room_for_another(
+    museum: FaultyMuseum, base: str, tmp_path: Path
+) -> None:
+    for object_id in objects_of("orient")[:6]:
+        museum.always(picture_path(object_id), faults.status(404))
+    number = len(objects_of("orient")) - 6
+    session(met(base), tmp_path, classes=["orient"], limit=number).collect()
+    assert len(names(tmp_path)) == number
+
+
+def instead(other: Reply, _: Reply) -> Reply:
+    return other
+
+
+def test_ids_and_addresses_cannot_leave_the_folder_or_the_museum(
+    museum: FaultyMuseum, base: str, tmp_path: Path
+) -> None:
+    victims = objects_of("islam")[:3]
+    urls = [
+        "http://169.254.169.254/latest/meta-data",
+        "file:///etc/passwd",
+        "http://museum.demo/images/../../secret",
+    ]
+    for victim, url in zip(victims, urls, strict=True):
+        reply = json_reply(HELD.met_record(int(victim)) | {"primaryImageSmall": url})
+        museum.always(f"{API}/{victim}", functools.partial(instead, reply))
+
+    def listed(reply: Reply) -> Reply:
+        said = json.loads(reply.body)
+        return json_reply(
+            {"total": 1, "objectIDs": [*said["objectIDs"], "../../etc/passwd", None, 1.5, -3, True]}
+        )
+
+    museum.once(API, *[listed] * 20)
+    session(met(base), tmp_path / "in", classes=["islam"]).collect()
+    assert {path.name for path in tmp_path.iterdir()} == {"in"}
+    found = dict(rows(tmp_path / "in", "SELECT object_id, state FROM images"))
+    assert [found[victim] for victim in victims] == ["refused", "refused", "gone"]
+    assert not [path for path in museum.asked if "passwd" in path or "meta-data" in path]
+
+
+def test_a_record_of_another_object_is_not_believed(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
+    victim, other = objects_of("islam")[:2]
+    museum.always(f"{API}/{victim}", lambda _: json_reply(HELD.met_record(int(other))))
+    session(met(base), tmp_path, classes=["islam"]).collect()
+    assert rows(tmp_path, "SELECT state FROM objects WHERE object_id = ?", victim) == [("failed",)]
+
+
+def test_three_walls_end_the_run_and_keep_what_there_is(
+    museum: FaultyMuseum, base: str, tmp_path: Path
+) -> None:
+    session(met(base), tmp_path, limit=1).collect()
+    museum.always("/images/", faults.status(403, WALL, **HTML))
+    with pytest.raises(CollectionError, match="start the same command again"):
+        session(met(base), tmp_path, limit=3).collect()
+    museum._always.clear()
+    session(met(base), tmp_path, limit=3).collect()
+    assert len(names(tmp_path)) == 18
+
+
+def test_a_full_disk_is_said(
+    museum: FaultyMuseum, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device", "images")
+
+    monkeypatch.setattr("heritage.collection.shelf.os.fsync", full)
+    with pytest.raises(CollectionError, match="No space left on device"):
+        session(met(base), tmp_path).collect()

@@ -1,0 +1,140 @@
+"""Runs that a person or a crash ends, and the run after."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from heritage.collection.lock import locked
+from heritage.collection.shelf import Shelf
+from heritage.demo.server import Reply
+from heritage.errors import CollectionError
+from heritage.manifest import Manifest
+from tests.collection import faults
+from tests.collection.faults import FaultyMuseum, png
+from tests.collection.held import (
+    assert_nothing_twice,
+    expected,
+    names,
+    objects_of,
+    picture_path,
+)
+from tests.collection.runs import met, patience, printed, rows, rules, session
+
+
+def test_a_second_collector_is_refused(base: str, tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(CollectionError, match=f"process {os.getpid()}.*name="):
+        session(met(base), tmp_path).collect()
+
+
+def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(
+    museum: FaultyMuseum, base: str, tmp_path: Path
+) -> None:
+    third = objects_of("orient")[2]
+
+    def interrupt(reply: Reply) -> Reply:
+        os.kill(os.getpid(), signal.SIGINT)
+        return reply
+
+    museum.once(picture_path(third), interrupt)
+    with pytest.raises(KeyboardInterrupt, match="start the same command to go on"):
+        session(met(base), tmp_path).collect()
+    stored = {f for (f,) in rows(tmp_path, "SELECT file FROM images WHERE state = 'stored'")}
+    assert {Path(f).name for f in stored} == {path.name for path in (tmp_path / "images").iterdir()}
+    assert f"3_MET_{third}.jpg" in names(tmp_path)
+    assert 0 < len(stored) < len(expected())
+    assert len(Manifest.read(tmp_path)) == len(stored)
+    session(met(base), tmp_path).collect()
+    assert names(tmp_path) == {f"{rules().classes.index(c) + 1}_MET_{i}.jpg" for i, c in expected().items()}
+    assert_nothing_twice(museum)
+
+
+def test_a_second_ctrl_c_stops_at_once(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
+    def interrupt(reply: Reply) -> Reply:
+        for after in (0.1, 0.4):
+            threading.Timer(after, os.kill, (os.getpid(), signal.SIGINT)).start()
+        return faults.drip(reply)
+
+    museum.always(picture_path(objects_of("orient")[2]), interrupt)
+    waiting = patience(total_timeout=60.0, read_timeout=60.0)
+    run = session(met(base), tmp_path, patience=waiting)
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt, match="start the same command to go on"):
+        run.collect()
+    assert time.monotonic() - started < 20
+    assert printed(run).count("Ctrl-C again stops at once") == 1
+    assert printed(run).count("Stopping at once") == 1
+
+
+def test_a_crash_between_writing_and_renaming_is_finished(
+    museum: FaultyMuseum, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Crash(BaseException):
+        pass
+
+    stages = {"before the rename": "_rename", "after the rename": "end"}
+    for number, stage in enumerate(stages):
+        folder = tmp_path / str(number)
+        rename = Shelf._rename
+
+        def crash(self: Any, image: Any, file: str, stage: str = stage, rename: Any = rename) -> None:
+            if stage == "after the rename":
+                rename(self, image, file)
+            raise Crash
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Shelf, "_rename", crash)
+            with pytest.raises(BaseExceptionGroup):
+                session(met(base), folder, classes=["islam"]).collect()
+        assert rows(folder, "SELECT count(*) FROM images WHERE state = 'writing'")[0][0] > 0
+        museum.asked.clear()
+        written = {u for (u,) in rows(folder, "SELECT url FROM images WHERE state = 'writing'")}
+        session(met(base), folder, classes=["islam"]).collect()
+        assert names(folder) == {f"4_MET_{i}.jpg" for i in objects_of("islam")}
+        assert not any(museum.asked[u.removeprefix("http://museum.demo")] for u in written)
+
+
+def test_a_crash_in_a_refresh_leaves_no_predecessor(
+    museum: FaultyMuseum, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session(met(base), tmp_path, classes=["islam"]).collect()
+    victim = objects_of("islam")[0]
+    museum.always(picture_path(victim), faults.body(png(), "image/png"))
+
+    class Crash(BaseException):
+        pass
+
+    def crash(*_: Any) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Shelf, "_remove_predecessor", crash)
+        with pytest.raises(BaseExceptionGroup):
+            session(met(base), tmp_path, classes=["islam"], refresh=True).collect()
+    both = {f"4_MET_{victim}.jpg", f"4_MET_{victim}.png"}
+    assert both < {path.name for path in (tmp_path / "images").iterdir()}
+    session(met(base), tmp_path, classes=["islam"]).collect()
+    assert names(tmp_path) & both == {f"4_MET_{victim}.png"}
+    assert (tmp_path / "images" / f"4_MET_{victim}.png").read_bytes() == png()
+
+
+def test_a_deleted_photograph_is_fetched_again(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
+    session(met(base), tmp_path, classes=["islam", "asian"]).collect()
+    before, asked = names(tmp_path), museum.asked.copy()
+    (file, path), *_ = rows(tmp_path, "SELECT file, url FROM images WHERE class = 'islam'")
+    (tmp_path / file).unlink()
+    run = session(met(base), tmp_path, classes=["islam", "asian"])
+    run.collect()
+    assert "1 stored photographs are no longer there" in printed(run)
+    assert museum.asked - asked == {path.removeprefix("http://museum.demo"): 1}
+    assert names(tmp_path) == before
+    # One of a class that is not collected now is not promised by the manifest either.
+    (tmp_path / file).unlink()
+    session(met(base), tmp_path, classes=["asian"]).collect()
+    assert file not in Manifest.read(tmp_path).column("file")

@@ -1,0 +1,116 @@
+"""What changed since the first run: photographs, records, rules."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from heritage.collection.shelf import Shelf
+from heritage.collection.states import StoredFile
+from heritage.demo.server import Reply, json_reply
+from heritage.errors import CollectionError
+from heritage.manifest import Manifest
+from tests.collection import faults
+from tests.collection.faults import HTML, WALL, FaultyMuseum, jpeg
+from tests.collection.held import (
+    API,
+    HELD,
+    expected,
+    names,
+    objects_of,
+    picture_path,
+)
+from tests.collection.runs import met, printed, rules, session
+
+
+def test_changed_content_is_fetched_on_refresh_and_only_that(
+    museum: FaultyMuseum, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session(met(base), tmp_path, classes=["islam"]).collect()
+    victim, damaged = objects_of("islam")[:2]
+    new = jpeg(1234)
+    museum.always(picture_path(victim), faults.body(new))
+    museum.always(picture_path(damaged), faults.body(b"\xff\xd8\xff" + bytes(100)))
+    before = (tmp_path / "images" / f"4_MET_{damaged}.jpg").read_bytes()
+    museum.requests.clear()
+    threads: set[str] = set()
+
+    def write(self: Shelf, *given: Any) -> StoredFile:
+        threads.add(threading.current_thread().name.partition("_")[0])
+        return written(self, *given)
+
+    written = Shelf.write
+    monkeypatch.setattr(Shelf, "write", write)
+    run = session(met(base), tmp_path, classes=["islam"], refresh=True)
+    run.collect()
+    assert threads == {"verify"}, "a photograph was decoded on the event loop"
+    assert "1 photographs had changed" in printed(run)
+    assert (tmp_path / "images" / f"4_MET_{victim}.jpg").read_bytes() == new
+    assert (tmp_path / "images" / f"4_MET_{damaged}.jpg").read_bytes() == before
+    manifest = Manifest.read(tmp_path)
+    digests = dict(zip(manifest.column("object_id"), manifest.column("sha256"), strict=True))
+    assert digests[victim] == hashlib.sha256(new).hexdigest()
+    pictures = [request for request in museum.requests if request.path.endswith(".jpg")]
+    assert len(pictures) == len(objects_of("islam"))
+    assert all("if-none-match" in request.headers for request in pictures)
+
+
+def test_walls_end_a_refresh_in_one_line_too(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
+    session(met(base), tmp_path, limit=3).collect()
+    museum.always("/images/", faults.status(403, WALL, **HTML))
+    with pytest.raises(CollectionError, match="start the same command again"):
+        session(met(base), tmp_path, limit=3, refresh=True).collect()
+
+
+def test_an_incremental_run_asks_for_changed_records_alone(
+    museum: FaultyMuseum, base: str, tmp_path: Path
+) -> None:
+    session(met(base), tmp_path).collect()
+    moved = objects_of("islam")[0]
+    asian = HELD.met_record(int(moved)) | {"isPublicDomain": False}
+    museum.always(f"{API}/{moved}", lambda _: json_reply(asian))
+
+    def changed(_: Reply) -> Reply:
+        return json_reply({"total": 1, "objectIDs": [int(moved)]})
+
+    before = museum.asked.copy()
+    museum.requests.clear()
+    museum.always(
+        API,
+        lambda reply: changed(reply) if _asked(museum) == "14" else json_reply({"total": 0, "objectIDs": []}),
+    )
+    session(met(base), tmp_path, since="last").collect()
+    assert museum.asked - before == {API: 7, f"{API}/{moved}": 1}
+    assert all("metadataDate" in r.query for r in museum.requests if r.path == API)
+    assert moved not in Manifest.read(tmp_path).column("object_id")
+
+
+def _asked(museum: FaultyMuseum) -> str:
+    return museum.requests[-1].query["departmentIds"] if museum.requests else ""
+
+
+def test_new_rules_relabel_without_a_request(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
+    session(met(base), tmp_path).collect()
+    before = museum.asked.copy()
+    plain = rules()
+    swapped = [
+        rule.model_copy(
+            update={
+                "class_name": {"islam": "asian", "asian": "islam"}.get(str(rule.class_name), rule.class_name)
+            }
+        )
+        for rule in plain._rules
+    ]
+    other = type(plain)(name="swapped", classes=list(plain.classes), rules=swapped)
+    session(met(base), tmp_path, rules=other).collect()
+    assert museum.asked == before
+    turn = {"islam": "asian", "asian": "islam"}
+    ids = plain.classes
+    wanted = {f"{ids.index(turn.get(c, c)) + 1}_MET_{i}.jpg" for i, c in expected().items()}
+    assert names(tmp_path) == wanted
+    session(met(base), tmp_path).collect()
+    assert names(tmp_path) == {f"{ids.index(c) + 1}_MET_{i}.jpg" for i, c in expected().items()}
