@@ -102,7 +102,7 @@ def lightning_trainer(
     if on_cpu:
         _refuse_on_cpu(precision, devices)
     # Under `deterministic` torch would fill every new tensor, to show who reads it unwritten: a few per cent.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     with warnings.catch_warnings(), _in_one_line():
         # It advises to install litmodels and to use srun; neither concerns a run that was started so.
         warnings.filterwarnings("ignore", message=".*srun.*")
