@@ -16,6 +16,7 @@ from heritage.sweep.state import FAILURE_FILE, State
 from heritage.training.safeguard import BATCH_SIGNAL, Stopped
 
 _LAST_MOMENTS = 60.0
+_FIRST_PORT, _PORTS = 10_000, 10_000
 
 
 class Task:
@@ -59,6 +60,13 @@ def _tell_torch() -> None:
         from submitit.helpers import TorchDistributedEnvironment
 
         TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
+        # submitit draws from the range in which the system hands out ports of its own accord
+        os.environ["MASTER_PORT"] = str(_meeting_port(int(os.environ["SUBMITIT_LOCAL_JOB_ID"])))
+
+
+def _meeting_port(job: int) -> int:
+    """Return the port at which the ranks of a local job meet: the same for all, another for each job."""
+    return _FIRST_PORT + job % _PORTS
 
 
 def _queue_again() -> None:
