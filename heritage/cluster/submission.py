@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -99,7 +101,8 @@ def run_slurm(
         form = _common_shape(new, cluster)
         executor = _slurm_executor(cluster, form, folder, new)
         try:
-            with executor.batch():
+            # submitit prints what sbatch says, and raises it: once is enough
+            with contextlib.redirect_stderr(io.StringIO()), executor.batch():
                 sent = [executor.submit(_prepared(job, form)) for job in new]
         except _submitit().core.utils.FailedJobError as error:
             raise ClusterError(
