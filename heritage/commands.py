@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from heritage.config.faults import FaultyConfigError, explain_composition_error
 from heritage.config.folders import register_resolvers
+from heritage.config.help import asks_for_help, help_text
 from heritage.config.schema import register_schemas
 from heritage.errors import HeritageError
 from heritage.paths import config_dir
@@ -88,7 +89,10 @@ def command(verb: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], 
             # Hydra prints and exits by itself unless full errors are on: have them, and print our line.
             with _full_error("1"):
                 try:
-                    application()
+                    if asks_for_help(sys.argv[1:]):
+                        print(help_text(verb, overrides_of(sys.argv[1:])))
+                    else:
+                        application()
                 except (
                     HeritageError, HydraException, OmegaConfBaseException, OSError, KeyboardInterrupt
                 ) as fault:  # fmt: skip

@@ -51,7 +51,8 @@ def train(cfg: DictConfig, console: Console) -> None:
     if not run.trainer.is_global_zero:
         return
     seconds = time.perf_counter() - began
-    report = _report(run, _ask_best(run), seconds)
+    tested = _load_best(run)
+    report = _report(run, _ask(run), _facts(run, tested, seconds))
     report.print(console)
     console.print(f"report: {report.write(run.folder)}", highlight=False, soft_wrap=True)
 
@@ -74,30 +75,35 @@ def _interrupted(run: Run, stop: KeyboardInterrupt) -> str:
     return f"{why}; {last} holds the state, go on with resume={run.folder}"
 
 
-def _ask_best(run: Run) -> Answers:
+def _load_best(run: Run) -> str:
     best = run.folder / FOLDER / BEST
-    if best.is_file():  # none is written in a fast_dev_run
-        state = torch.load(best, map_location="cpu", weights_only=True)
-        run.classifier.load_state_dict(state["state_dict"])
+    if not best.is_file():
+        return "the network as it is"  # a fast_dev_run writes no checkpoint
+    state = torch.load(best, map_location="cpu", weights_only=True)
+    run.classifier.load_state_dict(state["state_dict"])
+    return f"{BEST}, after {state['epoch'] + 1} of {run.trainer.current_epoch} epochs"
+
+
+def _ask(run: Run) -> Answers:
     device = run.trainer.strategy.root_device
     return ask(run.classifier, run.data.loader("test"), device, precision=run.precision)
 
 
-def _report(run: Run, answers: Answers, seconds: float) -> Report:
+def _report(run: Run, answers: Answers, facts: dict[str, str]) -> Report:
     manifest = run.data.manifest.take(run.data.rows("test")[answers.rows])
     history = run.folder / HISTORY_FILE
     return Report(
-        title=f"{_choice(run, 'model')} on the test split of {run.data.manifest.root.name}",
+        title=f"{_choice(run, 'model')} on the test split of {_choice(run, 'data')}",
         manifest=manifest,
         targets=answers.targets,
         probabilities=answers.probabilities,
-        facts=_facts(run, seconds),
+        facts=facts,
         notes=_notes(run),
         history=read_history(history) if history.is_file() else (),
     )
 
 
-def _facts(run: Run, seconds: float) -> dict[str, str]:
+def _facts(run: Run, tested: str, seconds: float) -> dict[str, str]:
     data, trainer = run.data, run.trainer
     meter = next((part for part in trainer.callbacks if isinstance(part, Meter)), None)  # type: ignore[attr-defined]
     seen = meter.images_seen if meter else 0
@@ -113,6 +119,7 @@ def _facts(run: Run, seconds: float) -> dict[str, str]:
         f"{_choice(run, 'scheduler')}",
         "training": f"{trainer.current_epoch} epochs, {trainer.global_step:,} steps, {seen:,} images seen, "
         f"{seconds:,.0f} s",
+        "tested": tested,
         "precision": run.precision,
         "seed": str(run.config["seed"]),
     }

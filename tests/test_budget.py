@@ -55,10 +55,23 @@ def test_a_run_shorter_than_an_epoch_is_validated(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    done = heritage("train", *tiny, "trainer.max_steps=2", f"hydra.run.dir={folder}")
+    rare = "trainer.check_val_every_n_epoch=4"
+    done = heritage("train", *tiny, "trainer.max_steps=2", rare, f"hydra.run.dir={folder}")
     assert done.code == 0, done.err
     assert (folder / "checkpoints" / "best.ckpt").is_file()
     assert read_history(folder / "history.csv")[0]["step"] == 2
+
+
+def test_the_last_epoch_is_validated_where_none_is_due(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    rare = ("trainer.max_epochs=3", "trainer.check_val_every_n_epoch=2")
+    done = heritage("train", *tiny, *rare, f"hydra.run.dir={folder}")
+    assert done.code == 0, done.err
+    rows = read_history(folder / "history.csv")
+    assert [row["epoch"] for row in rows if "val/macro_f1" in row] == [1, 2]
+    assert "epochs" in json.loads((folder / "metrics.json").read_text())["facts"]["tested"]
 
 
 @pytest.mark.parametrize(

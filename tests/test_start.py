@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from heritage.commands import COMMANDS
 from heritage.paths import config_dir
+from tests.conftest import Command
 
 
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
@@ -24,5 +28,29 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     assert done.stdout.strip().splitlines()[-1] == "[]"
     balances = sorted(path.stem for path in (config_dir() / "balance").glob("*.yaml"))
     assert {"none", "weights", "undersample", "oversample", "sampler"} <= set(balances)
-    assert f"balance: {', '.join(balances)}" in done.stdout
+    assert f"balance: {', '.join(balances)}".replace("none", "[none]") in done.stdout
     assert not list(tmp_path.iterdir()), "help writes nothing"
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_every_commands_help_shows_what_it_takes(heritage: Command, verb: str) -> None:
+    shown = heritage(verb, "--help")
+    head = (config_dir() / f"{verb}.yaml").read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+    assert shown.code == 0
+    assert shown.out.startswith(head)
+    assert "paths:\n  outputs: outputs\n" in shown.out
+
+
+def test_help_shows_the_options_chosen(heritage: Command) -> None:
+    shown = heritage("train", "--help", "model=vit", "data.batch_size=7").out
+    assert "[vit], vit_pretrained" in shown
+    assert "batch_size: 7\n" in shown
+    assert "+experiment: thesis/baseline, thesis/oversample" in shown
+    assert "\nsource:" not in shown, "training takes no museum"
+    assert "_common" not in shown, "a part of other files is no option"
+
+
+def test_help_explains_a_misspelt_group(heritage: Command) -> None:
+    refused = heritage("train", "--help", "modle=vit")
+    assert refused.code == 2
+    assert "did you mean 'model'?" in refused.err

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 
+from heritage.config.composition import compose_command, groups
 from heritage.errors import ConfigError
-from heritage.paths import config_dir
 from heritage.taxonomy import nearest
 
 _UNKNOWN_KEY = re.compile(r"Could not override '(?P<key>[^']+)'")
@@ -66,22 +65,11 @@ def explain_composition_error(fault: BaseException, verb: str, overrides: Sequen
     if found := _UNKNOWN_IN_FILE.search(text):
         path = found["path"] or found["key"]
         file = f"{found['file']}.yaml" if found["file"] else "a configuration file"
-        return [f"{path}: {file} sets it, but {_explain_unknown(_compose(verb, []), path, groups())}"]
+        return [f"{path}: {file} sets it, but {_explain_unknown(compose_command(verb, []), path, groups())}"]
     if found := _VALUE.search(text):
         return [f"{found['override']}: {_first_line(str(fault.__cause__ or text))}"]
     cause = f" ({_first_line(str(fault.__cause__))})" if fault.__cause__ else ""
     return [_first_line(text) + cause]
-
-
-def options(group: str) -> list[str]:
-    """Return the names of a group's configuration files."""
-    return sorted(path.stem for path in (config_dir() / group).glob("*.yaml"))
-
-
-def groups() -> list[str]:
-    """Return the names of all groups, nested ones as ``balance/weighting``."""
-    root = config_dir()
-    return sorted({path.parent.relative_to(root).as_posix() for path in root.rglob("*.yaml")} - {"."})
 
 
 def _missing_file(fault: MissingConfigException, text: str) -> str:
@@ -96,9 +84,9 @@ def _unknown_overrides(verb: str, overrides: Sequence[str]) -> list[str]:
     known_groups = groups()
     choices = [word for word in overrides if _key(word) in known_groups]
     try:
-        cfg = _compose(verb, choices)
+        cfg = compose_command(verb, choices)
     except HydraException:
-        cfg = _compose(verb, [])
+        cfg = compose_command(verb, [])
     faults = []
     for word in overrides:
         key = _key(word)
@@ -114,7 +102,7 @@ def _unknown_overrides(verb: str, overrides: Sequence[str]) -> list[str]:
 
 def _unknown_in_sweep(verb: str, key: str) -> str:
     # The command line has no such word, so a sweep's parameters must have set it.
-    return f"{key}: a sweep file sets it, but {_explain_unknown(_compose(verb, []), key, groups())}"
+    return f"{key}: a sweep file sets it, but {_explain_unknown(compose_command(verb, []), key, groups())}"
 
 
 def _explain_unknown(cfg: DictConfig, key: str, known_groups: Sequence[str]) -> str:
@@ -129,16 +117,6 @@ def _explain_unknown(cfg: DictConfig, key: str, known_groups: Sequence[str]) -> 
         names += known_groups
     place = f"'{parent}'" if parent else "the configuration"
     return f"{place} has no key '{leaf}'; {did_you_mean(leaf, names)}"
-
-
-def _compose(verb: str, overrides: Sequence[str]) -> DictConfig:
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(Path(config_dir()).absolute()), version_base="1.3"):
-        # Hydra's own keys can be misspelt, too.
-        return compose(verb, overrides=list(overrides), return_hydra_config=True)
 
 
 def _has(cfg: DictConfig, key: str) -> bool:

@@ -55,5 +55,6 @@ def _table(rows: list[dict[str, float]]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    # Counts are written as such: `epoch` 3, not 3.0.
+    writer.writerows({name: f"{value:.12g}" for name, value in row.items()} for row in rows)
     return text.getvalue()

@@ -1,4 +1,4 @@
-"""A run that stops after a number of steps validates what it has become."""
+"""A run validates what it has become, however it ends."""
 
 from __future__ import annotations
 
@@ -9,15 +9,22 @@ from pytorch_lightning.callbacks import Callback
 
 
 class LastValidation(Callback):
-    """Lets the epoch in which a run reaches ``max_steps`` end like any other.
+    """Validates in the epoch in which a run ends, also where none is due or ``max_steps`` cuts it short.
 
-    Lightning leaves in mid-epoch without validating: the last steps would be in no checkpoint and, in a run
-    shorter than an epoch, no step at all.
+    Lightning leaves in mid-epoch without validating, and validates only every
+    ``check_val_every_n_epoch`` epochs: the last steps would be in no checkpoint and, in a run shorter than
+    that, no step at all.
     """
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Have the last epoch validated."""
+        if trainer.current_epoch + 1 == trainer.max_epochs:
+            trainer.check_val_every_n_epoch = 1
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Ask for a stop, which validates, where Lightning would leave."""
         if 0 < trainer.max_steps <= trainer.global_step:
+            trainer.check_val_every_n_epoch = 1
             trainer.should_stop = True

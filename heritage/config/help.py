@@ -1,0 +1,80 @@
+"""What ``heritage <verb> --help`` says.
+
+Hydra's own help lists the groups of every command and reads every configuration file for it; this one
+shows what the command itself takes, and which options are chosen now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from heritage.config.composition import compose_command, options
+from heritage.paths import config_dir
+
+ADDITIONS = {"train": ("experiment", "sweep")}
+"""Groups that a command takes as ``+group=option``: sets of choices, on top of the others."""
+
+_FLAGS = frozenset({"--help", "-h"})
+_FOOTER = """\
+Choose an option:      group=option         any value:  key=value or section.key=value
+Look before you run:   --cfg job            Hydra's own flags:  --hydra-help"""
+
+
+def asks_for_help(arguments: Sequence[str]) -> bool:
+    """Say whether a command line asks for help and for nothing else of Hydra's."""
+    flags = {word for word in arguments if word.startswith("-")}
+    return bool(flags) and flags <= _FLAGS
+
+
+def help_text(verb: str, overrides: Sequence[str]) -> str:
+    """Return a command's help: what it does, its groups, its configuration.
+
+    Args:
+        verb: The command.
+        overrides: The overrides of its command line; the configuration is shown with them.
+
+    Raises:
+        HydraException: An override names what there is not.
+    """
+    cfg = compose_command(verb, overrides)
+    parts = [_header(verb)]
+    if rows := _group_rows(_chosen(cfg)):
+        parts += [_section("Groups and their options (the chosen one in brackets)", rows)]
+    if additions := ADDITIONS.get(verb):
+        rows = [f"+{group}: {', '.join(options(group))}" for group in additions]
+        parts += [_section("Sets of choices, added with a plus", rows)]
+    with open_dict(cfg):
+        del cfg["hydra"]
+    parts += [_section("Configuration", [OmegaConf.to_yaml(cfg).rstrip()]), _FOOTER]
+    return "\n\n".join(parts)
+
+
+def _header(verb: str) -> str:
+    # The head of conf/<verb>.yaml is where a command is described; nothing is written twice.
+    lines = []
+    for line in (config_dir() / f"{verb}.yaml").read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.removeprefix("#").removeprefix(" "))
+    return "\n".join(lines)
+
+
+def _section(title: str, rows: Sequence[str]) -> str:
+    return "\n".join([f"== {title} ==", *rows])
+
+
+def _chosen(cfg: DictConfig) -> dict[str, str]:
+    choices = cfg.hydra.runtime.choices
+    names = {str(group): str(choice) for group, choice in choices.items()}
+    return {group: names[group] for group in sorted(names) if group.partition("/")[0] != "hydra"}
+
+
+def _group_rows(chosen: dict[str, str]) -> list[str]:
+    rows = []
+    for key, choice in chosen.items():
+        names = options(key.partition("@")[0])
+        if names and names != [choice]:
+            rows.append(f"{key}: {', '.join(f'[{name}]' if name == choice else name for name in names)}")
+    return rows
