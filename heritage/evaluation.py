@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
+from heritage.adjustment import adjusted, adjusted_already
 from heritage.analysis.assessment import NAMES, Assessment, Settings, few_groups_note
 from heritage.analysis.audit import Audit
 from heritage.analysis.calibration import (
@@ -56,6 +57,8 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
     folder = Path(cfg.paths.run)
     device = choose_device(cfg.device)
     trained = load_trained(cfg.ckpt)
+    if cfg.logit_adjustment:
+        trained = adjusted(trained, cfg.logit_adjustment)
     testbed = open_testbed(trained, plain(cfg.data), cfg.split)
     console.print(
         f"{trained.file}: epoch {trained.epoch + 1}, {testbed.name}", highlight=False, soft_wrap=True
@@ -63,6 +66,7 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
     answers = asked(trained, testbed, testbed.split, device)
     manifest = testbed.manifest(testbed.split).take(answers.rows)
     calibration, validation, notes = _calibration(trained, testbed, answers, settings, device)
+    notes += _adjustment_notes(trained)
     assessment = Assessment(
         title=f"{recipe_of(trained).model} on {testbed.name}",
         manifest=manifest,
@@ -151,11 +155,25 @@ def _calibration(
         notes.append(
             "Temperature and threshold were fitted on these very images: calibrated figures flatter."
         )
-    if trained.folder is not None and trained.file.name == BEST:
+    if trained.model.shift is not None:
+        notes.append("calibration.json was not written: it is kept for the network as it is.")
+    elif trained.folder is not None and trained.file.name == BEST:
         log.info("%s", write_calibration(found, trained.folder))
     else:
         notes.append("calibration.json was not written: it is kept for the best checkpoint of a run folder.")
     return found, validation, notes
+
+
+def _adjustment_notes(trained: Trained) -> list[str]:
+    if trained.model.shift is None:
+        return []
+    pairs = zip(trained.classes, trained.model.shift.tolist(), strict=True)
+    notes = ["Logits were adjusted: " + ", ".join(f"{name} {shift:+.2f}" for name, shift in pairs) + "."]
+    if already := adjusted_already(trained):
+        notes.append(
+            f"The network had gone by the classes' frequencies before, by {already}: twice is too much."
+        )
+    return notes
 
 
 def _unseen(assessment: Assessment, testbed: Testbed, validation: Answers | None) -> Unseen:

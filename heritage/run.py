@@ -84,7 +84,7 @@ def build(cfg: DictConfig) -> Run:
     checkpoint = checkpoint_to_resume(Path(cfg.paths.run), cfg.resume, config, data.manifest.fingerprint)
     net = build_network(cfg, data)
     finetuning: FineTuning = _make(cfg.finetune)
-    trains = finetuning.apply(net)
+    trains = finetuning.prepare(net)
     counts = {split: data.counts(split) for split in SPLITS} | {"shown": data.shown()}
     precision = choose_precision(cfg.trainer.precision, net, device_type(cfg.trainer.accelerator))
     weights = _make(cfg.balance.weighting, counts=counts["shown"])

@@ -26,17 +26,25 @@ class Answering(nn.Module):
     """A network behind its normalisation: uint8 images (B, S, S, 3) to logits (B, K).
 
     Its state dict is that of the training module, so names in a checkpoint fit as they are.
+
+    Args:
+        net: The network.
+        shift: What is added to the logits, (K,); None is nothing.
     """
 
-    def __init__(self, net: nn.Module) -> None:
+    shift: Tensor | None
+
+    def __init__(self, net: nn.Module, shift: Tensor | None = None) -> None:
         super().__init__()
         spec = input_spec(net)
         self.net = net
         self.normalize = Normalize(spec.mean, spec.std)
+        self.register_buffer("shift", shift, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, K) of uint8 images (B, S, S, 3)."""
-        return cast("Tensor", self.net(self.normalize(images)))
+        logits = cast("Tensor", self.net(self.normalize(images)))
+        return logits if self.shift is None else logits + self.shift
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from heritage.analysis.comparison import Comparison
 from heritage.analysis.figures import save
 from heritage.analysis.recipe import Recipe
+from heritage.analysis.remedies import Remedies
 from heritage.analysis.thesis import Published, published
 
-_THESIS, _OURS, _INK = "#cdbfa7", "#1f5a7a", "#22201c"
+_THESIS, _OURS, _RARE, _INK = "#cdbfa7", "#1f5a7a", "#b5651d", "#22201c"
 _WIDE = 10  # bars from which their names no longer fit side by side
 
 
@@ -29,6 +30,11 @@ def write_figures(comparison: Comparison, folder: Path) -> list[tuple[Path, str]
             _settings,
             "settings.png",
             "All settings: macro-F1 and 95 % of resamples of groups; dots are seeds.",
+        ),
+        (
+            _remedies,
+            "remedies.png",
+            "What each remedy for imbalance changes: macro-F1, and the recall of the rarest class.",
         ),
         (
             _by(lambda one: (one.model, one.optimizer), "none"),
@@ -64,6 +70,34 @@ def _settings(axes: Axes, comparison: Comparison) -> bool:
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.set_xlabel("macro-F1")
+    _tidy(axes, "x")
+    return True
+
+
+def _remedies(axes: Axes, comparison: Comparison) -> bool:
+    seen = Remedies.of(comparison)
+    pairs = [(place, plain) for place in range(len(comparison.settings))
+             if (plain := seen.plain(place)) is not None]  # fmt: skip
+    if not pairs:
+        return False
+    axes.figure.set_size_inches(8.6, 1.3 + 0.46 * len(pairs))  # type: ignore[union-attr]
+    scores = {
+        "macro_f1": ("macro-F1", _OURS, -0.13),
+        f"recall/{seen.rarest}": (f"{seen.rarest} recall", _RARE, 0.13),
+    }
+    for name, (label, colour, offset) in scores.items():
+        for row, (place, plain) in enumerate(pairs):
+            effect = seen.effect(place, plain, name)
+            ends = [effect.bounds.low, effect.bounds.high]
+            axes.plot(ends, [row + offset] * 2, color=colour, linewidth=2.5, solid_capstyle="butt",
+                      label=label if row == 0 else None)  # fmt: skip
+            face = colour if effect.real else "white"
+            axes.plot(effect.change, row + offset, "o", color=colour, markerfacecolor=face, markersize=5.5)
+    axes.axvline(0, color=_INK, linewidth=1)
+    axes.set_yticks(range(len(pairs)), [comparison.settings[place].name for place, _ in pairs])
+    axes.invert_yaxis()
+    axes.set_xlabel("difference to training without a remedy (filled: its interval leaves out zero)")
+    axes.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     _tidy(axes, "x")
     return True
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from heritage.analysis.comparison import Comparison
 from heritage.analysis.comparison_figures import write_figures
 from heritage.analysis.page import embedded_png, write_page
+from heritage.analysis.remedies import Remedies
 from heritage.analysis.thesis import published
 from heritage.paths import write_text
 
@@ -16,13 +17,15 @@ PAGE_FILE, MARKDOWN_FILE, TABLES_FOLDER = "comparison.html", "comparison.md", "t
 def write_comparison(comparison: Comparison, folder: Path) -> Path:
     """Write all files and return the path of ``comparison.html``."""
     overview, classes, tests = comparison.overview(), comparison.classes(), comparison.tests()
+    remedies = Remedies.of(comparison).table()
+    tables = [overview, classes, *([remedies] if remedies else []), tests]
     thesis = comparison.thesis_tables()
-    for table in (overview, classes, tests, *thesis):
+    for table in (*tables, *thesis):
         write_text(folder / TABLES_FOLDER / f"{table.key}.csv", table.csv())
         write_text(folder / TABLES_FOLDER / f"{table.key}.tex", table.latex())
     figures = write_figures(comparison, folder)
     said = verdict(comparison)
-    lines = ["# Comparison", "", said, "", *(table.markdown() for table in (overview, classes, tests))]
+    lines = ["# Comparison", "", said, "", *(table.markdown() for table in tables)]
     for path, caption in figures:
         lines += [f"![{caption}]({path.name})", "", caption, ""]
     lines += ["## Beside the thesis", "", *(table.markdown() for table in thesis)]
@@ -33,6 +36,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
         folder / PAGE_FILE,
         overview=overview,
         classes=classes,
+        remedies=remedies,
         tests=tests,
         thesis=[{"table": one, "matched": one.key.removeprefix("thesis-") in matched} for one in thesis],
         figures=[(embedded_png(path), caption) for path, caption in figures],

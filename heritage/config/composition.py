@@ -30,13 +30,14 @@ def groups() -> list[str]:
     return sorted({path.parent.relative_to(root).as_posix() for path in root.rglob("*.yaml")} - {"."})
 
 
-def options(group: str) -> list[str]:
+def options(group: str, *, nested: bool = False) -> list[str]:
     """Return what a group offers, without the parts (``_name.yaml``) that its files share.
 
-    Where a group has no file of its own, the options are those of its folders: ``thesis/baseline``.
+    Args:
+        group: Its name.
+        nested: Whether folders below it hold more of its options, such as ``thesis/baseline``; most hold
+            groups of their own.
     """
     folder = config_dir() / group
-    names = [path.relative_to(folder) for path in folder.glob("*.yaml")] or [
-        path.relative_to(folder) for path in folder.rglob("*.yaml")
-    ]
+    names = [path.relative_to(folder) for path in (folder.rglob if nested else folder.glob)("*.yaml")]
     return sorted(name.with_suffix("").as_posix() for name in names if not name.name.startswith("_"))

@@ -43,7 +43,7 @@ def help_text(verb: str, overrides: Sequence[str]) -> str:
     if rows := _group_rows(_chosen(cfg)):
         parts += [_section("Groups and their options (the chosen one in brackets)", rows)]
     if additions := ADDITIONS.get(verb):
-        rows = [f"+{group}: {', '.join(options(group))}" for group in additions]
+        rows = [f"+{group}: {', '.join(options(group, nested=True))}" for group in additions]
         parts += [_section("Sets of choices, added with a plus", rows)]
     with open_dict(cfg):
         del cfg["hydra"]

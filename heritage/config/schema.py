@@ -111,6 +111,7 @@ class EvaluateConfig:
     ckpt: str = MISSING
     data: Any = MISSING
     split: str = MISSING
+    logit_adjustment: float = MISSING
     device: str = MISSING
     report: Any = MISSING
     audits: Any = MISSING

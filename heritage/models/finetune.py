@@ -12,7 +12,7 @@ from typing import Any, Literal
 from torch import nn
 
 from heritage.errors import ConfigError
-from heritage.models.layers import blocks, layers, without_weight_decay
+from heritage.models.layers import blocks, classifier_names, layers, without_weight_decay
 
 Depth = Literal["full", "head", "last_n"]
 Unit = Literal["layers", "blocks"]
@@ -74,6 +74,17 @@ def set_trainable(net: nn.Module, depth: Depth, n: int, unit: Unit) -> Trainable
         total_units=len(body),
         unit=unit,
     )
+
+
+def reset_classifier(net: nn.Module) -> None:
+    """Give a network's classifier the random weights of its layers' own kind.
+
+    Args:
+        net: A network of `heritage.models`.
+    """
+    for name in sorted({name.rpartition(".")[0] for name in classifier_names(net)}):
+        layer: Any = net.get_submodule(name)
+        layer.reset_parameters()
 
 
 def unfreeze_gradually(net: nn.Module, epoch: int, every: int) -> TrainableReport:

@@ -13,6 +13,7 @@ from heritage.models.finetune import (
     TrainableReport,
     Unit,
     freeze_norm_statistics,
+    reset_classifier,
     set_trainable,
     unfreeze_gradually,
 )
@@ -27,9 +28,13 @@ class FineTuning(Callback):
         unit: ``layers`` or ``blocks``.
         unfreeze_every: Epochs after which one block more trains, from the last on (Howard & Ruder 2018);
             None keeps the depth.
+        fresh_classifier: Start the classifier anew, whatever the weights brought: the second stage of cRT
+            (Kang et al. 2020, section 4.1).
     """
 
-    def __init__(self, depth: Depth, n: Natural, unit: Unit, unfreeze_every: Count | None) -> None:
+    def __init__(
+        self, depth: Depth, n: Natural, unit: Unit, unfreeze_every: Count | None, fresh_classifier: bool
+    ) -> None:
         if unfreeze_every is not None and depth != "head":
             raise ConfigError(
                 f"gradual unfreezing starts from the classifier alone, not from depth={depth}",
@@ -40,6 +45,17 @@ class FineTuning(Callback):
         self._n = n
         self._unit: Unit = unit
         self._unfreeze_every = unfreeze_every
+        self._fresh_classifier = fresh_classifier
+
+    def prepare(self, net: nn.Module) -> TrainableReport:
+        """Make a network ready for its first epoch.
+
+        Raises:
+            ConfigError: The network has fewer units than should train.
+        """
+        if self._fresh_classifier:
+            reset_classifier(net)
+        return self.apply(net)
 
     def apply(self, net: nn.Module, epoch: int = 0) -> TrainableReport:
         """Freeze what does not train in an epoch.

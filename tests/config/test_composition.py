@@ -27,6 +27,7 @@ FILES = sorted(ROOT.rglob("*.yaml"))
 NEEDED = {
     "evaluate": ["ckpt=/run"],
     "compare": ["runs=/runs"],
+    "experiment/crt": ["model.weights=/run/checkpoints/best.ckpt"],
     "explain": ["ckpt=/run"],
     "data/met_ceramics": ["data.root=/data"],
     "data/folder": ["data.root=/data"],
@@ -76,7 +77,9 @@ def selection(path: Path) -> tuple[str, list[str]]:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_file_composes_and_validates(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if path.stem.startswith("_"):
-        users = [other for other in path.parent.glob("*.yaml") if f"- {path.stem}\n" in other.read_text()]
+        shared = path.relative_to(ROOT).with_suffix("").as_posix()
+        names = (f"- {path.stem}\n", f"- /{shared}\n")
+        users = [other for other in FILES if any(name in other.read_text() for name in names)]
         assert len(users) >= 2, "a shared file must be used by at least two others"
         return
     verb, overrides = selection(path)

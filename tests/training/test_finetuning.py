@@ -38,6 +38,23 @@ def test_only_the_head_moves(heritage: Command, tiny: tuple[str, ...], tmp_path:
     assert moved == {"net.fc.weight", "net.fc.bias"}, "frozen norms keep their running statistics"
 
 
+@pytest.mark.parametrize("model", ["resnet18", "vit"])
+def test_the_classifier_alone_is_learnt_anew(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path, model: str
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    done = heritage("train", *tiny, f"model={model}", f"hydra.run.dir={first}")
+    assert done.code == 0, done.err
+    ckpt = first / "checkpoints" / "last.ckpt"
+    still = ("optimizer.lr=1e-12", "scheduler=constant", "trainer.max_epochs=1")  # the start is what is seen
+    done = heritage("train", *tiny, f"model={model}", "+experiment=crt", f"model.weights={ckpt}", *still,
+                    f"hydra.run.dir={second}")  # fmt: skip
+    assert done.code == 0, done.err
+    before, after = weights(first), weights(second)
+    head = {"net.fc.weight", "net.fc.bias"} if model == "resnet18" else {"net.head.weight", "net.head.bias"}
+    assert {name for name in before if not torch.allclose(before[name], after[name], atol=1e-6)} == head
+
+
 def test_gradual_unfreezing_frees_a_block_an_epoch(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:

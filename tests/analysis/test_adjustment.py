@@ -1,0 +1,79 @@
+"""Post-hoc logit adjustment against probabilities divided by frequencies."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+import pytest
+
+from tests.conftest import COUNTS, Command
+
+CLASSES = list(COUNTS)
+QUICK = ("report.resamples=20", "audits.museum=false", "audits.background=false", "audits.map=0")
+
+
+@pytest.fixture
+def run(runs: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(runs / "none", tmp_path / "run")
+
+
+def probabilities(folder: Path) -> npt.NDArray[np.float64]:
+    table = pq.read_table(folder / "predictions.parquet").sort_by("image_id").to_pydict()
+    return np.array([table[f"p_{name}"] for name in CLASSES]).T
+
+
+@pytest.mark.parametrize("tau", [0.5, 1.0])
+def test_answers_are_probabilities_over_frequencies(
+    heritage: Command, run: Path, tmp_path: Path, tau: float
+) -> None:
+    for name, words in (("plain", ()), ("adjusted", (f"logit_adjustment={tau}",))):
+        done = heritage("evaluate", f"ckpt={run}", f"hydra.run.dir={tmp_path / name}", *QUICK, *words)
+        assert done.code == 0, done.err
+    shown = json.loads((run / "data.json").read_text())["counts"]["shown"]
+    counts = np.array([shown[name] for name in CLASSES], dtype=float)
+    assert len(set(counts)) > 1, "equal counts would change nothing"
+    expected = probabilities(tmp_path / "plain") / (counts / counts.sum()) ** tau
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(probabilities(tmp_path / "adjusted"), expected, atol=2e-6)
+    assert "Logits were adjusted" in (tmp_path / "adjusted" / "report.md").read_text()
+
+
+def test_the_calibration_stays_that_of_the_network_as_it_is(
+    heritage: Command, run: Path, tmp_path: Path
+) -> None:
+    (run / "calibration.json").unlink(missing_ok=True)
+    done = heritage(
+        "evaluate", f"ckpt={run}", f"hydra.run.dir={tmp_path / 'out'}", *QUICK, "logit_adjustment=1"
+    )
+    assert done.code == 0, done.err
+    assert not (run / "calibration.json").exists()
+    assert "calibration.json was not written" in done.out.replace("\n", " ")
+
+
+def test_adjusting_twice_is_said(heritage: Command, runs: Path, tmp_path: Path) -> None:
+    done = heritage("evaluate", f"ckpt={shutil.copytree(runs / 'weights', tmp_path / 'weights')}", *QUICK,
+                    "logit_adjustment=1")  # fmt: skip
+    assert done.code == 0, done.err
+    assert "twice is too much" in done.out.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"), [("-1", "not a number from 0 on"), ("much", "logit_adjustment")]
+)
+def test_strengths_that_make_no_sense(heritage: Command, run: Path, word: str, expected: str) -> None:
+    done = heritage("evaluate", f"ckpt={run}", f"logit_adjustment={word}")
+    assert done.code == 2
+    assert expected in done.err
+    assert len(done.err.strip().splitlines()) == 1
+
+
+def test_a_run_that_does_not_say_what_it_showed_is_refused(heritage: Command, run: Path) -> None:
+    (run / "data.json").unlink()
+    done = heritage("evaluate", f"ckpt={run}", "logit_adjustment=1")
+    assert done.code == 2
+    assert "how often each class was shown" in done.err
