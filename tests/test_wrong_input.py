@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import os
 import shutil
 import signal
 import subprocess
