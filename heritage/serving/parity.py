@@ -82,19 +82,21 @@ def pictures_for_parity(
 
 
 def check_parity(model: Portable, other: Asks, source: str, images: npt.NDArray[np.uint8]) -> Parity:
-    """Ask both networks about the same pictures.
+    """Ask both networks about the same pictures; probabilities are the file's own where it gives them.
 
     Raises:
         ExportError: They differ by more than `TOLERANCE`.
     """
-    theirs = torch.from_numpy(np.array(other(images)))
+    said, given = other(images)
+    theirs = torch.from_numpy(np.array(said))
+    calibrated = (theirs / model.temperature).softmax(dim=1) if given is None else torch.from_numpy(given)
     with torch.inference_mode():
         logits, probabilities = model(torch.from_numpy(images))
     found = Parity(
         source,
         len(images),
         float((logits - theirs).abs().max()),
-        float((probabilities - (theirs / model.temperature).softmax(dim=1)).abs().max()),
+        float((probabilities - calibrated).abs().max()),
         int((logits.argmax(dim=1) == theirs.argmax(dim=1)).sum()),
     )
     if not found.probabilities <= TOLERANCE:  # NaN does not pass

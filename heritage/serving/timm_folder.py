@@ -120,11 +120,11 @@ def open_timm(folder: Path) -> Asks:
     cfg = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["pretrained_cfg"]
     mean, std = (torch.tensor(cfg[name]).view(1, 3, 1, 1) for name in ("mean", "std"))
 
-    def ask(images: npt.NDArray[np.uint8]) -> Logits:
+    def ask(images: npt.NDArray[np.uint8]) -> tuple[Logits, None]:
         pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float().div(255)
         with torch.inference_mode():
             found: Logits = net((pixels - mean) / std).float().numpy()
-        return found
+        return found, None
 
     return ask
 
@@ -134,9 +134,9 @@ def open_weights(trained: Trained, folder: Path) -> Asks:
     model = copy.deepcopy(trained.model)
     model.net.load_state_dict(load_file(folder / WEIGHTS))
 
-    def ask(images: npt.NDArray[np.uint8]) -> Logits:
+    def ask(images: npt.NDArray[np.uint8]) -> tuple[Logits, None]:
         with torch.inference_mode():
             found: Logits = model(torch.from_numpy(images)).numpy()
-        return found
+        return found, None
 
     return ask

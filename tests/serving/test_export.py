@@ -129,16 +129,22 @@ def test_what_timm_lacks_is_written_as_weights_alone(run_folder: Path, tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
 
 
-def test_a_network_that_disagrees_is_not_kept(run_folder: Path) -> None:
+@pytest.mark.parametrize("wrong", ["logits", "probabilities"])
+def test_a_network_that_disagrees_is_not_kept(run_folder: Path, wrong: str) -> None:
     trained = load_trained(run_folder)
-    model = portable(trained, Certainty())
+    model = portable(trained, Certainty(temperature=2.0))
 
-    def wrong(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def other(
+        images: npt.NDArray[np.uint8],
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
         with torch.inference_mode():
-            return np.asarray(model(torch.from_numpy(images))[0].numpy()[:, ::-1])
+            logits, probabilities = (found.numpy() for found in model(torch.from_numpy(images)))
+        if wrong == "logits":
+            return logits[:, ::-1], None
+        return logits, np.roll(probabilities, 1, axis=1)
 
     with pytest.raises(ExportError, match="says something else"):
-        check_parity(model, wrong, "noise", some_images())
+        check_parity(model, other, "noise", some_images())
 
 
 @pytest.mark.parametrize(
