@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 
 from heritage import __version__
+from heritage.analysis.audit import read_audits
 from heritage.analysis.calibration import read_calibration
 from heritage.errors import CheckpointError
 from heritage.manifest import Manifest
@@ -97,7 +98,7 @@ def model_card(
         certainty=str(certainty),
         threshold=certainty.threshold,
         data=_data(trained, manifest, counts),
-        audits=_audits(folder),
+        audits=[] if folder is None else read_audits(folder),
         rare=_rare(counts),
         usage=_USAGE[usage].format(size=trained.image_size),
         command=_command(environment.get("command", [])),
@@ -148,14 +149,6 @@ def _tally(manifest: Manifest | None, column: str) -> dict[str, int]:
         return {}
     known = Counter(value for value in manifest.column(column) if value)
     return dict(known.most_common())
-
-
-def _audits(folder: Path | None) -> list[str]:
-    """Name what `heritage evaluate` wrote below the run folder."""
-    if folder is None:
-        return []
-    found = sorted(path.parent for path in folder.glob("*/report.md"))
-    return [f"`{path.name}/report.md` in the run folder" for path in found]
 
 
 def _command(words: list[str]) -> str:

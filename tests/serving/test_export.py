@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import timm
 import torch
 from torch import nn
 
+from heritage.analysis.audit import AUDITS_FILE, Audit, write_audits
 from heritage.errors import ExportError
 from heritage.models.vit import VisionTransformer
 from heritage.serving.certainty import Certainty
@@ -93,9 +95,11 @@ def test_timm_itself_loads_the_folder_and_agrees(heritage: Command, calibrated: 
 
 
 def test_the_card_says_what_the_run_measured(heritage: Command, calibrated: Path, tmp_path: Path) -> None:
-    out = tmp_path / "exported"
+    out, run = tmp_path / "exported", shutil.copytree(calibrated, tmp_path / "run")
+    verdict = "It reads the centre; the border alone says hardly anything."
+    write_audits([Audit("background", "Background", verdict, "Hidden parts say so.", good=True)], run)
     words = ("format=safetensors", f"out={out}", "licence=CC-BY-4.0")
-    assert heritage("export", f"ckpt={calibrated}", *words).code == 0
+    assert heritage("export", f"ckpt={run}", *words).code == 0
     card = (out / "README.md").read_text()
     metrics = json.loads((calibrated / "metrics.json").read_text())
     assert "license: cc-by-4.0" in card
@@ -106,7 +110,12 @@ def test_the_card_says_what_the_run_measured(heritage: Command, calibrated: Path
     assert "temperature 2" in card
     assert load_trained(calibrated).fingerprint[:12] in card
     assert "records no licences" in card
+    assert f"- **Background.** {verdict} Hidden parts say so." in card
     assert str(tmp_path) not in card
+    (run / AUDITS_FILE).write_text("[{}]")
+    done = heritage("export", f"ckpt={run}", *words, "overwrite=true")
+    assert done.code == 2
+    assert "unreadable audits" in done.err
 
 
 @pytest.mark.parametrize(
