@@ -239,7 +239,7 @@ function showAbout() {
   parts.push(about.calibrated
     ? "Its percentages are calibrated: of answers given with 80 %, about four in five are right on photographs like "
       + "those it was tested on."
-    : "Its percentages are not calibrated yet and may be too high.");
+    : "Its percentages are not calibrated yet and may be too high or too low.");
   place("quality").textContent = parts.join(" ");
 }
 
