@@ -139,6 +139,17 @@ def test_a_bad_request_gets_its_status(
     assert_silent(reply)
 
 
+def test_who_is_still_sending_is_told_why_it_is_too_much(address: str) -> None:
+    """Closing at once would reset the connection, and a browser would say that the server is gone."""
+    head = b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\n"
+    for announced in (b"Content-Length: 20000000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n1312d00\r\n"):
+        with connect(address) as connection:
+            connection.sendall(head + announced)
+            for _ in range(200):
+                connection.sendall(bytes(100_000))
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 413")
+
+
 def test_an_endless_upload_is_cut_off(address: str) -> None:
     def endless() -> Iterator[bytes]:
         for _ in range(1000):
