@@ -100,6 +100,8 @@ def export(wanted: Export) -> Exported:
             parity=parity,
         )
         (folder / CARD).write_text(card, encoding="utf-8")
+        for path in folder.iterdir():
+            path.chmod(0o666 & folder.stat().st_mode)  # some writers make files that only their owner reads
         if out.exists():
             shutil.rmtree(out)
         folder.replace(out)

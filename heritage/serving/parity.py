@@ -63,7 +63,8 @@ def pictures_for_parity(
     """
     if chosen is not None:
         inputs = find_inputs(chosen, "file")
-        source, paths = chosen, [inputs.path(row) for row in range(min(len(inputs), _PICTURES))]
+        # the card goes to strangers: no folders of this machine
+        source, paths = Path(chosen).name, [inputs.path(row) for row in range(min(len(inputs), _PICTURES))]
     elif manifest is not None:
         rows = np.flatnonzero(np.array(manifest.column("split")) == "test")
         rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _PICTURES)).astype(int)]
