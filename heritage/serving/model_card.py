@@ -63,6 +63,7 @@ def model_card(
     timm: bool,
     licence: str | None,
     parity: Parity,
+    resizing: str | None,
 ) -> str:
     """Write a model card in Markdown, with the front matter of the Hugging Face hub.
 
@@ -74,6 +75,7 @@ def model_card(
         timm: Whether timm loads it.
         licence: Of the weights.
         parity: How the exported network compared.
+        resizing: What changes where timm resizes the pictures; None where that is not known.
     """
     folder = trained.folder
     environment = _record(folder, ENVIRONMENT_FILE)
@@ -107,6 +109,7 @@ def model_card(
         started=environment.get("started", _UNKNOWN),
         form=form,
         parity=parity,
+        resizing=resizing,
     )
 
 
