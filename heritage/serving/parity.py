@@ -74,7 +74,10 @@ def pictures_for_parity(trained: Trained, manifest: Manifest | None, chosen: str
     if chosen is not None:
         inputs = find_inputs(chosen, "file")
         # the card goes to strangers: no folders of this machine
-        source, paths = Path(chosen).name, [inputs.path(row) for row in range(min(len(inputs), _PICTURES))]
+        source, paths = (
+            Path(chosen).resolve().name,
+            [inputs.path(row) for row in range(min(len(inputs), _PICTURES))],
+        )
     elif manifest is not None:
         rows = np.flatnonzero(np.array(manifest.column("split")) == "test")
         rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _PICTURES)).astype(int)]
