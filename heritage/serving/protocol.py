@@ -29,7 +29,7 @@ class PatientProtocol(H11Protocol):
         before = self.cycle
         super().data_received(data)
         if self.cycle is not before:
-            self._head = _stopped(self._head)
+            self._stop_head()
         elif self._idle() and self._head is None:
             self._head = self.loop.call_later(HEAD_SECONDS, self._end)
 
@@ -42,11 +42,12 @@ class PatientProtocol(H11Protocol):
     def resume_writing(self) -> None:
         """Stop that."""
         super().resume_writing()
-        self._taken = _stopped(self._taken)
+        self._stop_taken()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
-        self._head, self._taken = _stopped(self._head), _stopped(self._taken)
+        self._stop_head()
+        self._stop_taken()
         super().connection_lost(exc)
 
     def _idle(self) -> bool:
@@ -57,7 +58,12 @@ class PatientProtocol(H11Protocol):
         if self._idle():
             self.transport.abort()
 
+    def _stop_head(self) -> None:
+        if self._head is not None:
+            self._head.cancel()
+        self._head = None
 
-def _stopped(timer: asyncio.TimerHandle | None) -> None:
-    if timer is not None:
-        timer.cancel()
+    def _stop_taken(self) -> None:
+        if self._taken is not None:
+            self._taken.cancel()
+        self._taken = None

@@ -44,9 +44,9 @@ def test_an_error_does_not_end_the_batcher(error: Exception) -> None:
 def test_it_knows_whether_it_works_and_for_how_long_the_network_has_been_busy() -> None:
     async def watch() -> None:
         batcher = Batcher(_FailsOnce(RuntimeError()), batch_size=4, observe=lambda _: None)
-        assert not batcher.works
+        works = [batcher.works]
         batcher.start()
-        assert batcher.works
+        works.append(batcher.works)
         assert batcher.busy_seconds == 0
         release = threading.Event()
         task = asyncio.create_task(batcher.run(release.wait))
@@ -56,6 +56,6 @@ def test_it_knows_whether_it_works_and_for_how_long_the_network_has_been_busy() 
         await task
         assert batcher.busy_seconds == 0
         await batcher.stop()
-        assert not batcher.works
+        assert [*works, batcher.works] == [False, True, False]
 
     asyncio.run(asyncio.wait_for(watch(), 20))
