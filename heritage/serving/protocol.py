@@ -55,6 +55,7 @@ class PatientProtocol(H11Protocol):
         return asked is None or self.cycle.response_complete
 
     def _end(self) -> None:
+        self._head = None
         if self._idle():
             self.transport.abort()
 
