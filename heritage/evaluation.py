@@ -17,7 +17,7 @@ from rich.table import Table
 
 from heritage.adjustment import adjusted, adjusted_already
 from heritage.analysis.assessment import NAMES, Assessment, Settings, few_groups_note
-from heritage.analysis.audit import Audit
+from heritage.analysis.audit import Audit, write_audits
 from heritage.analysis.calibration import (
     Calibration,
     calibrate,
@@ -87,6 +87,8 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
     }
     wished: Audits = instantiate(cfg.audits)
     audits, drawn = audit(wished, trained, testbed, assessment, device, folder)
+    if testbed.own and testbed.split == "test" and trained.folder is not None and trained.file.name == BEST:
+        log.info("%s", write_audits(audits, trained.folder))
     page = write_evaluation(assessment, unseen, audits, folder, extra=extra, picture_map=drawn)
     _print(assessment, audits, console)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)

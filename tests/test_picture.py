@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -119,3 +120,24 @@ def test_hostile_files_end_in_an_image_error(data: bytes, message: str) -> None:
     with pytest.raises(ImageError, match=message) as caught:
         decode(data, name="upload.jpg")
     assert str(caught.value).startswith("upload.jpg: ")
+
+
+def test_a_picture_of_several_bands_is_one_picture() -> None:
+    """White is what is white in the whole picture, not in a band of it."""
+    levels = np.full((700, 5), 1000, np.uint16)
+    levels[600:] = 65_535
+    found = decode(saved(Image.fromarray(levels), "PNG"))
+    assert found.shape == (700, 5, 3)
+    assert set(found[:600].ravel()) == {round(1000 / 257)}
+    assert set(found[600:].ravel()) == {255}
+
+
+def test_a_large_picture_takes_no_several_copies() -> None:
+    data = saved(Image.new("RGBA", (2000, 2000)), "PNG")
+    tracemalloc.start()  # counts NumPy's memory, not Pillow's
+    try:
+        pixels = decode(data)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 1.5 * pixels.nbytes
