@@ -10,7 +10,7 @@ from heritage.curation.processes import in_processes
 from heritage.curation.progress import Progress
 from heritage.errors import DataError, ImageError
 from heritage.manifest import Manifest
-from heritage.packed import INDEX_FILE, Piece, Shard, plan, require_space, write_index, write_shard
+from heritage.packed import Piece, Shard, clear, plan, require_space, write_index, write_shard
 from heritage.picture import Pixels, decode
 
 log = logging.getLogger(__name__)
@@ -32,12 +32,10 @@ def pack(kept: Manifest, out: Path, side: int, workers: int) -> None:
     """
     folder = out / FOLDER
     folder.mkdir(exist_ok=True)
-    for left in folder.glob(".shard-*"):
-        left.unlink()
     pieces = plan(folder, [out / file for file in kept.column("file")], kept.column("sha256"), side)
+    clear(folder, pieces)
     needed = require_space(folder, pieces)
     log.info("packing %s images: %.2f GiB to write", f"{len(kept):,}", needed / 2**30)
-    (folder / INDEX_FILE).unlink(missing_ok=True)
     shards: dict[str, Shard] = {}
     try:
         with Progress("packing", len(kept)) as progress:
