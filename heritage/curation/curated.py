@@ -58,7 +58,7 @@ def publish(curated: Curated, plan: Plan, raw: RawImages, decisions: Path | None
     dataset.sweep(plan.out, kept)
     write_text(plan.out / "ATTRIBUTION.md", attribution(kept))
     if decisions is not None:
-        write_text(plan.out / "overrides.csv", decisions.read_text(encoding="utf-8"))
+        dataset.write_decisions(plan.out, decisions.read_text(encoding="utf-8"))
     about = {
         "name": plan.configuration.get("name"),
         "image_size": plan.resize.size,

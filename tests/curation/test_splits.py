@@ -150,18 +150,18 @@ def test_senseless_combinations_are_refused(change: dict[str, object], message: 
 def test_earlier_parts_are_kept_only_for_the_same_settings(tmp_path: Path) -> None:
     path = tmp_path / "split.parquet"
     dealt = Dealt(np.array([TRAIN, VAL]), fresh(2))
-    Earlier(path, SPLITTING, ["a", "b"]).write(["x", "y"], dealt)
-    Earlier(path, SPLITTING, ["a", "b"]).write(["z"], Dealt(np.array([TEST]), fresh(1)))
-    known = Earlier(path, SPLITTING, ["a", "b"]).of(["y", "new", "z", "x"])
+    Earlier(path, SPLITTING).write(["x", "y"], dealt)
+    Earlier(path, SPLITTING).write(["z"], Dealt(np.array([TEST]), fresh(1)))
+    known = Earlier(path, SPLITTING).of(["y", "new", "z", "x"])
     assert known.split.tolist() == [VAL, NEW, TEST, TRAIN]
-    other = Earlier(path, dataclasses.replace(SPLITTING, seed=1), ["a", "b"]).of(["x"])
+    other = Earlier(path, dataclasses.replace(SPLITTING, seed=1)).of(["x"])
     assert other.split.tolist() == [NEW]
 
 
 def test_missing_classes_are_said_once() -> None:
     dealt = Dealt(np.array([TRAIN, TRAIN, VAL, TEST]), fresh(4))
     assert empty_parts(dealt, np.array([0, 1, 0, 0]), ["a", "b", "c"]) == [
-        "There is no image of c.",
+        "There is no image of c: train with 'data.classes=[a,b]'.",
         "No image of b is in the val split.",
         "No image of b is in the test split.",
     ]
