@@ -101,6 +101,34 @@ def test_a_new_row_that_joins_two_parts_is_a_bridge() -> None:
     assert bridges(objects, linking, pairs, np.full(7, NEW)) == []
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_without_its_bridges_no_group_reaches_into_two_parts(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = 1500
+    objects = [f"{number}" for number in rng.integers(0, 900, rows).tolist()]
+    pairs = rng.integers(0, rows, (400, 2))
+    old = np.arange(rows) < 700
+    # The old rows as an earlier build dealt them: whole groups.
+    inner = pairs[(pairs < 700).all(axis=1)]
+    groups = components(rows, [links([o if k else None for o, k in zip(objects, old, strict=True)]), inner])
+    parts = np.where(old, groups % 3, NEW)
+    found = bridges([objects], np.ones(rows, dtype=bool), pairs, parts)
+    assert found
+    assert all(not old[row] for row in found)
+    kept = np.setdiff1d(np.arange(rows), found)
+    few = pairs[np.isin(pairs, kept).all(axis=1)]
+    keys = [one if row not in set(found) else None for row, one in enumerate(objects)]
+    whole = components(rows, [links(keys), few])
+    reached = _parts_of(whole[old], parts[old])
+    assert all(len(one) == 1 for one in reached.values())
+    # None was refused without need: admitted after all, each would join groups of several parts.
+    for row in found[:20]:
+        again = [one if number == row or keys[number] else None for number, one in enumerate(objects)]
+        near = pairs[np.isin(pairs, np.append(kept, row)).all(axis=1)]
+        joined = components(rows, [links(again), near])
+        assert len(set(parts[(joined == joined[row]) & old].tolist())) > 1
+
+
 def test_folds_are_equal_and_each_is_the_test_split_once() -> None:
     targets, groups, names = population(3, 2000)
     before = Dealt(fresh(len(groups)), fresh(len(groups)))
