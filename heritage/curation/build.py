@@ -13,12 +13,12 @@ import pyarrow as pa
 from heritage.curation import dataset
 from heritage.curation.audit import Audit, audit
 from heritage.curation.components import components
-from heritage.curation.curated import Curated, publish
+from heritage.curation.curated import Curated, compare, publish
 from heritage.curation.duplicates import Photographs
 from heritage.curation.groups import bridges, link_all
 from heritage.curation.naming import class_list, image_ids, labels, museum_of
 from heritage.curation.overrides import read_overrides, stale
-from heritage.curation.packing import pack
+from heritage.curation.packing import foretell, pack, say_stale
 from heritage.curation.plan import Plan
 from heritage.curation.raw import RawImages
 from heritage.curation.report import report
@@ -53,12 +53,18 @@ def curate(raw: RawImages, plan: Plan) -> Curated:
     plan.split.check()
     build = _Build(raw, plan)
     with dataset.claimed(plan.out, raw.root):
+        if plan.pack:
+            foretell(plan.out, len(build.files), plan.resize.size)
         curated = build.run()
         page = report(curated, raw, plan.out, str(plan.configuration.get("name", "")))
         write_text(plan.out / "report.html", page)
         publish(curated, plan, raw, build.decisions)
+        if raw.made is not None:
+            compare(raw.made, curated, plan)
         if plan.pack:
             pack(curated.kept, plan.out, plan.resize.size, plan.workers)
+        else:
+            say_stale(curated.kept, plan.out)
     return curated
 
 

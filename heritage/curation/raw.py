@@ -85,7 +85,7 @@ def class_folders(root: str, *, museum: MuseumCode, values: Mapping[str, str]) -
             files.append(_as_text(file))
             labels.append(_as_text(name))
             problems.append(None if files[-1] == file else "its name is not UTF-8: rename the file")
-    columns = {"raw_file": files, "class": labels, "museum": [museum] * len(files)}
+    columns: dict[str, Any] = {"raw_file": files, "class": labels, "museum": [museum] * len(files)}
     if any(problems):
         columns["raw_problem"] = problems
     return RawImages(base, _typed(pa.table(columns | _constant(values, len(files))), base))

@@ -14,6 +14,7 @@ import pytest
 from heritage.curation.curated import Curated
 from heritage.errors import ManifestError
 from heritage.manifest import Manifest
+from heritage.packed import PackedImages
 from heritage.picture import decode
 from tests.curation.conftest import Curate
 from tests.curation.pictures import class_tree, jpeg, photograph, write
@@ -120,6 +121,41 @@ def test_a_set_that_has_grown_is_rebuilt_with_its_splits(tmp_path: Path, curate_
     assert again.kept.fingerprint == grown.kept.fingerprint
     at_once = curate_folder(root, TREE, out=tmp_path / "at_once")
     assert at_once.kept.fingerprint != grown.kept.fingerprint
+
+
+def test_what_differs_from_the_set_that_is_made_again_is_said(
+    tmp_path: Path, curate_folder: Curate, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = class_tree(tmp_path / "raw")
+    curate_folder(root, TREE)
+    rebuild = ("raw=rebuild", f"raw.dataset={tmp_path / 'out'}")
+    caplog.set_level("INFO")
+    curate_folder(root, *rebuild, out=tmp_path / "same")
+    assert "the fingerprints are the same" in caplog.text
+    curate_folder(root, *rebuild, "resize.size=48", out=tmp_path / "other")
+    assert (
+        "another data set than the one it was made again from (resize.size=48 instead of 64)" in caplog.text
+    )
+
+
+def test_packing_says_its_need_first_and_what_is_stale_later(
+    tmp_path: Path, curate_folder: Curate, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = class_tree(tmp_path / "raw")
+    caplog.set_level("INFO")
+    curate_folder(root, TREE, "pack=true")
+    said = caplog.text
+    assert "packing will take up to" in said[: said.index("inspecting")]
+    packed = PackedImages.open(tmp_path / "out" / "packed")
+    packed.verify()
+    caplog.clear()
+    curate_folder(root, TREE)
+    assert "pack again" not in caplog.text
+    write(root / "islam" / "new.jpg", photograph(400))
+    curate_folder(root, TREE)
+    assert "is not read: pack again (pack=true) or remove it" in caplog.text
+    curated = curate_folder(root, TREE, "pack=true")
+    assert PackedImages.open(tmp_path / "out" / "packed").fingerprint == curated.kept.fingerprint
 
 
 def test_a_new_class_moves_no_old_photograph(tmp_path: Path, curate_folder: Curate) -> None:
