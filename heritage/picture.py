@@ -75,6 +75,8 @@ def _decode_jpeg(data: bytes, name: object, at_least: int | None) -> Pixels | No
         _refuse_bomb(width, height, name)
         if space in ("CMYK", "YCCK"):
             return None  # Pillow knows the inverted inks of Adobe's files, and applies their profiles
+        if space == "Gray" and _jpeg_profile(data):
+            return None  # its profile is for one channel, and here it would be decoded to three
         scale = _reduction(height, width, at_least)
         pixels: Pixels = simplejpeg.decode_jpeg(
             data, colorspace="RGB", min_height=height // scale, min_width=width // scale
