@@ -67,6 +67,14 @@ def objects_read(ledger: Ledger, museum: str) -> dict[tuple[str, str], int]:
     return {(str(listing), str(name)): int(number) for listing, name, number in rows}
 
 
+def objects_to_read_again(ledger: Ledger, museum: str) -> int:
+    """Count objects of the collection whose records changed at the museum."""
+    ((number,),) = ledger.query(
+        "SELECT count(*) FROM objects WHERE museum = ? AND state = 'changed'", (museum,)
+    )
+    return int(number)
+
+
 def mean_bytes(ledger: Ledger, museum: str) -> int | None:
     """Return the mean size of a stored photograph's file."""
     ((mean,),) = ledger.query(

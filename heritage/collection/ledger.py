@@ -56,8 +56,9 @@ _STORED = tuple(field.name for field in fields(StoredFile))
 
 _KNOWN = "DO UPDATE SET listing = excluded.listing WHERE listing = ''"
 _ANEW = """
-DO UPDATE SET state = 'listed', attempts = 0, error = NULL, class = NULL, updated = excluded.updated,
-    raw = excluded.raw
+DO UPDATE SET state = CASE WHEN state IN ('labelled', 'changed') THEN 'changed' ELSE 'listed' END,
+    class = CASE WHEN state IN ('labelled', 'changed') THEN class END,
+    attempts = 0, error = NULL, updated = excluded.updated, raw = excluded.raw
 """
 
 
@@ -182,6 +183,15 @@ class Ledger:
         )
         return [ObjectRow(m, i, where, rank, raw and zlib.decompress(raw)) for m, i, where, rank, raw in rows]
 
+    def to_read_again(self, museum: str, after: int, most: int) -> list[ObjectRow]:
+        """Return the next objects whose photographs are in the collection and whose records changed."""
+        rows = self._db.execute(
+            "SELECT museum, object_id, listing, rank, raw FROM objects "
+            "WHERE museum = ? AND state = 'changed' AND rank > ? ORDER BY rank LIMIT ?",
+            (museum, after, most),
+        )
+        return [ObjectRow(m, i, where, rank, raw and zlib.decompress(raw)) for m, i, where, rank, raw in rows]
+
     def keep_raw(self, row: ObjectRow, raw: bytes) -> None:
         """Keep a record as it came, before anything is read out of it."""
         self._db.execute(
@@ -190,11 +200,24 @@ class Ledger:
         )
 
     def end_object(self, row: ObjectRow, state: ObjectState, error: str, attempts: int = 0) -> None:
-        """Record that nothing will come of an object, and why."""
+        """Record that nothing will come of an object, and why.
+
+        One that was labelled before keeps its class and its photographs where its record merely could not be
+        had this time.
+        """
         self._db.execute(
-            "UPDATE objects SET state = ?, error = ?, attempts = attempts + ?, updated = ?, class = NULL "
-            "WHERE museum = ? AND object_id = ?",
+            "UPDATE objects SET state = ?1, error = ?2, attempts = attempts + ?3, updated = ?4, "
+            "class = CASE WHEN ?1 = 'failed' AND state = 'changed' THEN class END "
+            "WHERE museum = ?5 AND object_id = ?6",
             (state, error, attempts, time.time(), row.museum, row.object_id),
+        )
+
+    def unlabel_unread(self, museum: str, classes: tuple[str, ...]) -> None:
+        """Take classes that are no more from objects whose record is still to be fetched again."""
+        self._db.execute(
+            "UPDATE objects SET class = NULL WHERE museum = ? AND state IN ('changed', 'failed') "
+            "AND class NOT IN (SELECT value FROM json_each(?))",
+            (museum, json.dumps(classes)),
         )
 
     def judge(
@@ -304,7 +327,8 @@ class Ledger:
         nothing, and what the museum changed comes with ``since``. One whose record was refused is asked for.
         """
         objects = self._db.execute(
-            "UPDATE objects SET state = 'listed', attempts = 0, error = NULL, raw = NULL "
+            "UPDATE objects SET state = CASE WHEN class IS NULL THEN 'listed' ELSE 'changed' END, "
+            "attempts = 0, error = NULL, raw = NULL "
             "WHERE museum = ? AND (state IN ('failed', 'gone') OR state = 'refused' AND raw IS NULL)",
             (museum,),
         ).rowcount

@@ -52,6 +52,7 @@ def relabel(source: Source, ledger: Ledger, rules: ClassRules, folder: Path) -> 
     if before is not None:
         for row, raw in kept_records(ledger, source.code):
             changed += _judge_again(source, ledger, rules, row, raw)
+        ledger.unlabel_unread(source.code, rules.classes)
         _rename(ledger, source.code, rules, folder)
     ledger.put(key, rules.fingerprint)
     return changed

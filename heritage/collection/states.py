@@ -12,6 +12,7 @@ class ObjectState(StrEnum):
     LISTED = "listed"  # its record is to be fetched
     SPARE = "spare"  # labelled when its class was full: no photograph of it is wanted yet
     LABELLED = "labelled"
+    CHANGED = "changed"  # labelled, and its record is to be fetched again: the museum changed it
     UNMAPPED = "unmapped"  # no rule holds
     CONFLICT = "conflict"  # rules disagree
     REFUSED = "refused"  # must not be used: not in the public domain, no photograph, set aside

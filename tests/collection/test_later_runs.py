@@ -24,7 +24,7 @@ from tests.collection.held import (
     objects_of,
     picture_path,
 )
-from tests.collection.runs import met, printed, rules, session
+from tests.collection.runs import met, printed, rows, rules, session
 
 
 def test_changed_content_is_fetched_on_refresh_and_only_that(
@@ -87,6 +87,30 @@ def test_an_incremental_run_asks_for_changed_records_alone(
     assert museum.asked - before == {API: 7, f"{API}/{moved}": 1}
     assert all("metadataDate" in r.query for r in museum.requests if r.path == API)
     assert moved not in Manifest.read(tmp_path).column("object_id")
+
+
+def test_changed_records_of_full_classes_are_read_and_their_photographs_stay(
+    museum: FaultyMuseum, base: str, tmp_path: Path
+) -> None:
+    session(met(base), tmp_path, limit=5).collect()
+    before = set(Manifest.read(tmp_path).column("object_id"))
+    withdrawn, unreachable = sorted(before)[:2]
+    withheld = HELD.met_record(int(withdrawn)) | {"isPublicDomain": False}
+    museum.always(f"{API}/{withdrawn}", lambda _: json_reply(withheld))
+    museum.always(f"{API}/{unreachable}", faults.status(500))
+    museum.asked.clear()
+    # Killed after the listing, nothing is lost either.
+    session(met(base), tmp_path, limit=5, since="2020-01-01", dry_run=True).collect()
+    assert dict(rows(tmp_path, "SELECT state, count(*) FROM objects GROUP BY state"))["changed"] == len(before)
+    session(met(base), tmp_path, limit=5).collect()
+    asked = {object_id for object_id in before if museum.asked[f"{API}/{object_id}"]}
+    assert asked == before, "a changed record was not read because its class is full"
+    after = set(Manifest.read(tmp_path).column("object_id"))
+    assert before - after == {withdrawn}
+    museum._always.clear()
+    session(met(base), tmp_path, limit=5, retry="failed").collect()
+    assert set(Manifest.read(tmp_path).column("object_id")) >= before - {withdrawn}
+    assert not rows(tmp_path, "SELECT * FROM objects WHERE state IN ('failed', 'changed')")
 
 
 def _asked(museum: FaultyMuseum) -> str:
