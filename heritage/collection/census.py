@@ -83,6 +83,12 @@ def mean_bytes(ledger: Ledger, museum: str) -> int | None:
     return None if mean is None else round(mean)
 
 
+def holds_photographs(ledger: Ledger) -> bool:
+    """Tell whether one photograph of any museum is stored."""
+    ((found,),) = ledger.query("SELECT EXISTS (SELECT 1 FROM images WHERE state = 'stored')")
+    return bool(found)
+
+
 def reasons(ledger: Ledger, museum: str) -> list[tuple[str, str, str, int]]:
     """Return (objects or images, state, reason, how many) of what ended otherwise than well."""
     rows = ledger.query(

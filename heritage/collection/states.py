@@ -26,6 +26,7 @@ class ImageState(StrEnum):
     WANTED = "wanted"
     WRITING = "writing"  # verified; its file is being renamed into place
     STORED = "stored"
+    SUPERSEDED = "superseded"  # was stored, but no record shows it any more
     REFUSED = "refused"  # not a photograph worth having, or the museum refuses it
     GONE = "gone"
     FAILED = "failed"
