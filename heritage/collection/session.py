@@ -22,7 +22,6 @@ from heritage.collection.export import export
 from heritage.collection.fetching import StoppingError
 from heritage.collection.ledger import LEDGER_FILE, Ledger
 from heritage.collection.listing import list_all
-from heritage.collection.lock import locked
 from heritage.collection.manners import Patience
 from heritage.collection.order import Order
 from heritage.collection.plan import make_plan
@@ -38,7 +37,9 @@ from heritage.collection.sources.source import Source
 from heritage.collection.stocktaking import finish_interrupted, remove_superseded, want_missing_again
 from heritage.collection.summary import show_summary
 from heritage.errors import CollectionError
+from heritage.lock import locked
 
+LOCK_FILE = ".collect.lock"
 _HOME = "https://github.com/heritage-ml/heritage"
 
 
@@ -74,15 +75,20 @@ class Session:
         """Collect, and write the manifest and the attributions.
 
         Raises:
-            CollectionError: The museum, the folder or another collector stands in the way.
-            ConfigError: The terms are not accepted, or the order does not fit the museum.
+            CollectionError: The museum or the disk stands in the way.
+            ConfigError: The terms are not accepted, the order does not fit the museum, the folder cannot be
+                written, or another collector is at work in it (BusyError).
             KeyboardInterrupt: A person stopped it; everything finished is kept.
         """
         terms = self.source.terms()
         self.source.require_manners(self.patience.wall_pause)
         if terms:
             self.console.print(terms, markup=False, highlight=False)
-        with one_error(), locked(self.order.folder), _ledger(self.order.folder / LEDGER_FILE) as ledger:
+        with (
+            one_error(),
+            locked(self.order.folder / LOCK_FILE),
+            _ledger(self.order.folder / LEDGER_FILE) as ledger,
+        ):
             shelf = self._shelf(ledger)
             self._prepare(ledger, shelf)
             try:

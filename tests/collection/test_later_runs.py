@@ -160,8 +160,8 @@ def test_a_new_first_photograph_takes_no_other_ones_name(
         museum.always(f"{API}/{object_id}", functools.partial(instead, said))
     session(met(base), tmp_path, classes=["islam"], views=2, since="2020-01-01").collect()
     # New rules of the same classes rename nothing.
-    others = rules()
-    fewer = type(others)(name="fewer", classes=list(others.classes), rules=list(others._rules[:-1]))
+    plain = rules()
+    fewer = type(plain)(name="fewer", classes=list(plain.classes), rules=list(plain._rules[:-1]))
     session(met(base), tmp_path, classes=["islam"], rules=fewer).collect()
     manifest = Manifest.read(tmp_path)
     found: dict[str, set[bytes]] = {}
@@ -179,7 +179,7 @@ def test_a_new_first_photograph_takes_no_other_ones_name(
 
 def path_of(folder: Path, object_id: str) -> Path:
     ((file,),) = rows(folder, "SELECT file FROM images WHERE object_id = ?", object_id)
-    return folder / file
+    return folder / str(file)
 
 
 def instead(other: Reply, _: Reply) -> Reply:
