@@ -1,4 +1,4 @@
-"""The museum objects that a network finds most similar: its training set, by embedding."""
+"""The museum objects that a network finds most similar: its data set, by embedding."""
 
 from __future__ import annotations
 
