@@ -40,7 +40,7 @@ from heritage.errors import CollectionError
 from heritage.lock import locked
 
 LOCK_FILE = ".collect.lock"
-_HOME = "https://github.com/heritage-ml/heritage"
+_PROJECT = "heritage, a research project that recognises civilisations in photographs of artefacts"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,5 +246,5 @@ def _stopping(stop: asyncio.Event, console: Console) -> Iterator[None]:
 
 
 def _user_agent(contact: str | None) -> str:
-    about = f"+{_HOME}" + (f"; contact: {contact}" if contact else "")
+    about = _PROJECT + (f"; contact: {contact}" if contact else "")
     return f"{AGENT}/{heritage.__version__} ({about})"
