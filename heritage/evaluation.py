@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +82,7 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
         "checkpoint": str(trained.file),
         "fingerprint": testbed.data.manifest.fingerprint,
         "split": testbed.split,
-        "recipe": asdict(recipe_of(trained)),
+        "recipe": asdict(_compared_as(recipe_of(trained), cfg.logit_adjustment)),
         "environment": environment(),
     }
     wished: Audits = instantiate(cfg.audits)
@@ -107,6 +107,13 @@ def asked(trained: Trained, testbed: Testbed, split: str, device: torch.device) 
 def recipe_of(trained: Trained) -> Recipe:
     """Return how the network was made."""
     return read_recipe(trained.folder, trained.config)
+
+
+def _compared_as(recipe: Recipe, logit_adjustment: float) -> Recipe:
+    """Return how `heritage compare` is to know these answers: an adjustment is one more way of balancing."""
+    if not logit_adjustment:
+        return recipe
+    return replace(recipe, balance=f"{recipe.balance} logit_adjustment={logit_adjustment:g}")
 
 
 def choose_device(name: str) -> torch.device:

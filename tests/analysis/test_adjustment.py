@@ -41,6 +41,12 @@ def test_answers_are_probabilities_over_frequencies(
     expected /= expected.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(probabilities(tmp_path / "adjusted"), expected, atol=2e-6)
     assert "Logits were adjusted" in (tmp_path / "adjusted" / "report.md").read_text()
+    done = heritage(
+        "compare", f"runs=[{tmp_path / 'plain'},{tmp_path / 'adjusted'}]", "intervals.resamples=20"
+    )
+    assert done.code == 0, done.err
+    table = next(tmp_path.rglob("remedies.csv")).read_text()
+    assert f"\nnone logit_adjustment={tau:g}," in table, "a remedy beside plain training"
 
 
 def test_the_calibration_stays_that_of_the_network_as_it_is(
