@@ -16,11 +16,14 @@ def main(cfg: DictConfig) -> None:
 
     from heritage.analysis.comparison import compare
     from heritage.analysis.comparison_report import verdict, write_comparison
-    from heritage.analysis.runs import find_runs
+    from heritage.analysis.runs import find_runs, unfinished
     from heritage.config.validate import validate
 
     validate(cfg, "compare")
-    runs = find_runs([cfg.runs] if isinstance(cfg.runs, str) else list(cfg.runs))
+    folders = [cfg.runs] if isinstance(cfg.runs, str) else list(cfg.runs)
+    runs = find_runs(folders)
+    if begun := unfinished(folders):
+        print(f"Left out, not finished: {', '.join(map(str, begun))}")
     comparison = compare(runs, instantiate(cfg.intervals))
     page = write_comparison(comparison, Path(cfg.paths.run))
     print(f"{len(runs)} runs, {len(comparison.settings)} settings. {verdict(comparison)}\ncomparison: {page}")

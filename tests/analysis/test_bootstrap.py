@@ -63,6 +63,7 @@ def test_classes_without_images() -> None:
     assert np.isnan(classes["recall"][0, 1]), "left out by chance"
     assert classes["recall"][0, 2] == 0, "there is none at all: as in heritage.scores"
     assert single["macro_recall"][1] == pytest.approx(scores(cells[1].astype(np.int64)).macro.recall)
+    assert single["balanced_accuracy"].tolist() == pytest.approx([0.75, 0.75]), "of classes that have images"
     assert interval(np.array([np.nan, 1.0])).low == 1
     assert np.isnan(interval(np.array([np.nan])).low)
 
