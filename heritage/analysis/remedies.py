@@ -114,8 +114,8 @@ class Remedies:
             f"{self.rarest} recall against none",
         )
         note = (
-            f"{self.rarest} is the class of fewest test images. In brackets 95 % of resamples of groups; a "
-            "difference is real where they leave out zero."
+            f"{self.rarest} is the class of fewest test images. In brackets 95 % of resamples of groups, "
+            "each difference taken by itself; the table of all pairs corrects for their number."
         )
         return Table("remedies", "What the remedies for imbalance do to the rare classes", head, rows, note)
 

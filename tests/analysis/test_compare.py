@@ -176,6 +176,8 @@ def test_wrong_input_ends_in_one_line(heritage: Command, runs: Path, tmp_path: P
         return lines[0]
 
     assert "no such folder" in line(f"runs={tmp_path / 'nowhere'}")
+    assert "no run is named" in line("runs=[]")
+    assert "no run is named" in line("runs=")
     (tmp_path / "empty").mkdir()
     assert "no run with a report" in line(f"runs={tmp_path / 'empty'}")
     unfinished = shutil.copytree(runs / "none", tmp_path / "sweep" / "unfinished")
