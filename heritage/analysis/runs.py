@@ -82,6 +82,17 @@ def find_runs(folders: Sequence[str]) -> list[Run]:
         CheckpointError: There is no such folder, or no finished run in one.
         DataError: The runs were tested on different sets.
     """
+    runs = [read_run(folder) for folder in run_folders(folders)]
+    _require_one_test_set(runs)
+    return runs
+
+
+def run_folders(folders: Sequence[str]) -> list[Path]:
+    """Return the folders of runs among these and below them, each once.
+
+    Raises:
+        CheckpointError: There is no such folder, or no finished run in one.
+    """
     found: dict[Path, None] = {}
     for name in folders:
         folder = Path(name).expanduser()
@@ -96,9 +107,9 @@ def find_runs(folders: Sequence[str]) -> list[Run]:
                 "no run with a report in it", where=folder, remedy="a run writes it when it has ended"
             )
         found |= dict.fromkeys(inside)
-    runs = [read_run(folder) for folder in found]
-    _require_one_test_set(runs)
-    return runs
+    if not found:
+        raise CheckpointError("no run is named", where="runs", remedy="give run folders in runs=[…]")
+    return list(found)
 
 
 def read_run(folder: Path) -> Run:
@@ -107,6 +118,8 @@ def read_run(folder: Path) -> Run:
     Raises:
         CheckpointError: It has no report, or one that is damaged.
     """
+    if not folder.is_dir():
+        raise CheckpointError("no such folder", where=folder, remedy="give a run folder")
     for name in (METRICS_FILE, PREDICTIONS_FILE):
         if not (folder / name).is_file():
             raise CheckpointError(
