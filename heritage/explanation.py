@@ -36,6 +36,7 @@ from heritage.trained import Trained, load_trained
 from heritage.training.inference import Answers
 
 PAGE_FILE, RECORD_FILE, OVERLAYS = "explanation.html", "explanation.json", "overlays"
+_PARTICULAR = ("gradcam", "attention", "rollout")  # methods that some networks have no maps for
 _SHOWN_SIDE = 160  # pixels of a picture in the page
 
 
@@ -77,8 +78,8 @@ def explain(cfg: DictConfig, console: Console) -> Path:
         raise ConfigError("no method", where="explain.methods", remedy="use explain.methods=[auto]")
     device, folder = choose_device(cfg.device), Path(cfg.paths.run)
     trained = load_trained(cfg.ckpt)
-    testbed = open_testbed(trained, plain(cfg.data), cfg.split)
     methods = chosen_methods(trained, settings.methods)
+    testbed = open_testbed(trained, plain(cfg.data), cfg.split)
     answers = asked(trained, testbed, testbed.split, device)
     manifest = testbed.manifest(testbed.split).take(answers.rows)
     gallery = _Gallery(trained, testbed, answers, manifest, device, settings)
@@ -92,9 +93,18 @@ def explain(cfg: DictConfig, console: Console) -> Path:
 
 
 def chosen_methods(trained: Trained, wished: list[Method]) -> list[Method]:
-    """Replace ``auto`` by the method for the network's kind, each method once."""
-    auto = method_for(trained.model.net, trained.image_size)
-    return list(dict.fromkeys(auto if method == "auto" else method for method in wished))
+    """Replace ``auto`` by the method for the network's kind, each method once.
+
+    Raises:
+        ConfigError: A method does not fit the network: said now, not after passes over the data.
+    """
+    auto, size = method_for(trained.model.net, trained.image_size), trained.image_size
+    methods = list(dict.fromkeys(auto if method == "auto" else method for method in wished))
+    for method in methods:
+        if method in _PARTICULAR:
+            grey = torch.full((1, size, size, 3), 128, dtype=torch.uint8)
+            saliency(trained.model, grey, torch.zeros(1, dtype=torch.int64), method)
+    return methods
 
 
 class _Gallery:
