@@ -123,7 +123,7 @@ def audit(
         whole = assessment.logits.argmax(axis=1)
         resamples = assessment.settings.resamples
         found.append(
-            background(assessment.targets, whole, *hidden, assessment.groups,
+            background(assessment.targets, whole, hidden[0], hidden[1], assessment.groups,
                        classes=len(assessment.classes), resamples=resamples)
         )  # fmt: skip
     if torn is not None:

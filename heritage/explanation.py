@@ -99,7 +99,7 @@ def chosen_methods(trained: Trained, wished: list[Method]) -> list[Method]:
         ConfigError: A method does not fit the network: said now, not after passes over the data.
     """
     auto, size = method_for(trained.model.net, trained.image_size), trained.image_size
-    methods = list(dict.fromkeys(auto if method == "auto" else method for method in wished))
+    methods: list[Method] = list(dict.fromkeys(auto if method == "auto" else method for method in wished))
     for method in methods:
         if method in _PARTICULAR:
             grey = torch.full((1, size, size, 3), 128, dtype=torch.uint8)
