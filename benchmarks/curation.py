@@ -311,7 +311,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("what", choices=["resize", "scale", "near", "packed"])
-    parser.add_argument("--images", type=int, help="how many (48, 160, 250000 and 50000)")
+    parser.add_argument("--images", type=int, help="how many (48, 1200, 250000 and 50000)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--radius", type=int, default=8)
     parser.add_argument("--batches", type=int, default=120)
@@ -322,7 +322,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if chosen.what == "resize":
             resize(Path(name), chosen.images or 48, chosen.rounds)
         elif chosen.what == "scale":
-            scale(Path(name), chosen.images or 160, chosen.rounds)
+            scale(Path(name), chosen.images or 1200, chosen.rounds)
         elif chosen.what == "near":
             near(chosen.images or 250_000, chosen.radius)
         else:

@@ -49,6 +49,8 @@ _DISK_FAULTS = {
     errno.EROFS: "the disk is read-only",
     errno.EACCES: "no permission",
     errno.ENOTDIR: "a part of the path is a file",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.ENOENT: "no such file or folder, and none can be made",
 }
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 

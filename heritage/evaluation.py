@@ -18,7 +18,7 @@ from rich.table import Table
 
 from heritage.adjustment import adjusted, adjusted_already
 from heritage.analysis.assessment import NAMES, Assessment, Settings, few_groups_note
-from heritage.analysis.audit import Audit
+from heritage.analysis.audit import Audit, write_audits
 from heritage.analysis.calibration import (
     Calibration,
     calibrate,
@@ -94,6 +94,8 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
         "environment": environment(),
     }
     audits, drawn = audit(wished, trained, testbed, assessment, device, folder, torn)
+    if testbed.own and testbed.split == "test" and (run := _run_folder(trained)):
+        log.info("%s", write_audits(audits, run))
     page = write_evaluation(assessment, unseen, audits, folder, extra=extra, picture_map=drawn)
     _print(assessment, audits, console)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
@@ -168,13 +170,19 @@ def _calibration(
         notes.append(
             "Temperature and threshold were fitted on these very images: calibrated figures flatter."
         )
-    if trained.model.shift is not None:
-        notes.append("calibration.json was not written: it is kept for the network as it is.")
-    elif trained.folder is not None and trained.file.name == BEST:
-        log.info("%s", write_calibration(found, trained.folder))
+    if run := _run_folder(trained):
+        log.info("%s", write_calibration(found, run))
     else:
-        notes.append("calibration.json was not written: it is kept for the best checkpoint of a run folder.")
+        notes.append(
+            "calibration.json was not written: it is kept for the best checkpoint of a run folder, as it is."
+        )
     return found, validation, notes
+
+
+def _run_folder(trained: Trained) -> Path | None:
+    """Return the folder that keeps what is found of a network: of its best checkpoint, not adjusted."""
+    kept = trained.file.name == BEST and trained.model.shift is None
+    return trained.folder if kept else None
 
 
 def _adjustment_notes(trained: Trained) -> list[str]:

@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from heritage.analysis.calibration import calibrate, write_calibration
 from heritage.analysis.report import Report
+from heritage.errors import ConfigError
 from heritage.manifest import SPLITS
 from heritage.preview import write_preview
 from heritage.record import write_record
@@ -32,6 +34,12 @@ def train(cfg: DictConfig, console: Console) -> None:
         HeritageError: Whatever stops the run, in words.
         KeyboardInterrupt: Ctrl-C or SIGTERM; the message says how to go on.
     """
+    if cfg.wished_precision is not None and not 0 < cfg.wished_precision < 1:
+        raise ConfigError(
+            "the part of answers that is to be right lies between 0 and 1",
+            where=f"wished_precision={cfg.wished_precision}",
+            remedy="0.95 is the usual, null calibrates nothing",
+        )
     run = build(cfg)
     if run.trainer.is_global_zero:
         write_record(run.folder, run.config, run.data.manifest, {"counts": run.counts})
@@ -51,8 +59,10 @@ def train(cfg: DictConfig, console: Console) -> None:
     if not run.trainer.is_global_zero:
         return
     seconds = time.perf_counter() - began
-    tested = _load_best(run)
-    report = _report(run, _ask(run), _facts(run, tested, seconds))
+    facts = _facts(run, seconds) | _load_best(run)
+    if cfg.wished_precision is not None and not cfg.trainer.fast_dev_run:
+        facts |= _calibrate(run, cfg.wished_precision)
+    report = _report(run, _ask(run, "test"), facts)
     report.print(console)
     console.print(f"report: {report.write(run.folder)}", highlight=False, soft_wrap=True)
 
@@ -75,18 +85,33 @@ def _interrupted(run: Run, stop: KeyboardInterrupt) -> str:
     return f"{why}; {last} holds the state, go on with resume={run.folder}"
 
 
-def _load_best(run: Run) -> str:
+def _load_best(run: Run) -> dict[str, str]:
     best = run.folder / FOLDER / BEST
     if not best.is_file():
-        return "the network as it is"  # a fast_dev_run writes no checkpoint
+        return {"tested": "the network as it is"}  # a fast_dev_run writes no checkpoint
     state = torch.load(best, map_location="cpu", weights_only=True)
     run.classifier.load_state_dict(state["state_dict"])
-    return f"{BEST}, after {state['epoch'] + 1} of {run.trainer.current_epoch} epochs"
+    return {"tested": f"{BEST}, after {state['epoch'] + 1} of {run.trainer.current_epoch} epochs"}
 
 
-def _ask(run: Run) -> Answers:
+def _calibrate(run: Run, wished_precision: float) -> dict[str, str]:
+    answers = _ask(run, "val")
+    found = calibrate(
+        answers.logits,
+        answers.targets,
+        wished_precision=wished_precision,
+        split="val",
+        fingerprint=run.data.manifest.fingerprint,
+    )
+    write_calibration(found, run.folder)
+    unsure = "never unsure" if found.threshold is None else f"unsure below {found.threshold:.2f}"
+    error = f"calibration error {found.ece_before:.3f} before, {found.ece_after:.3f} after"
+    return {"calibration": f"temperature {found.temperature:.2f}, {unsure} (on validation: {error})"}
+
+
+def _ask(run: Run, split: str) -> Answers:
     device = run.trainer.strategy.root_device
-    return ask(run.classifier, run.data.loader("test"), device, precision=run.precision)
+    return ask(run.classifier, run.data.plain_loader(split), device, precision=run.precision)
 
 
 def _report(run: Run, answers: Answers, facts: dict[str, str]) -> Report:
@@ -103,7 +128,7 @@ def _report(run: Run, answers: Answers, facts: dict[str, str]) -> Report:
     )
 
 
-def _facts(run: Run, tested: str, seconds: float) -> dict[str, str]:
+def _facts(run: Run, seconds: float) -> dict[str, str]:
     data, trainer = run.data, run.trainer
     meter = next((part for part in trainer.callbacks if isinstance(part, Meter)), None)  # type: ignore[attr-defined]
     seen = meter.images_seen if meter else 0
@@ -119,7 +144,6 @@ def _facts(run: Run, tested: str, seconds: float) -> dict[str, str]:
         f"{_choice(run, 'scheduler')}",
         "training": f"{trainer.current_epoch} epochs, {trainer.global_step:,} steps, {seen:,} images seen, "
         f"{seconds:,.0f} s",
-        "tested": tested,
         "precision": run.precision,
         "seed": str(run.config["seed"]),
     }

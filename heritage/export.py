@@ -30,8 +30,10 @@ def main(cfg: DictConfig) -> None:
             if found.timm
             else "timm has no such network: the weights load into heritage.models alone"
         )
+    if found.resizing:
+        print(f"where timm's transform resizes the pictures: {found.resizing}")
     for name, size in found.files.items():
-        print(f"  {name}  {size / 1e6:,.2f} MB")
+        print(f"  {name}  {size / 1e6:,.1f} MB" if size >= 1e6 else f"  {name}  {size / 1e3:,.1f} kB")
     print(f"exported: {found.folder}")
 
 

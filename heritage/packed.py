@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -22,6 +23,8 @@ import numpy.typing as npt
 
 from heritage.errors import DataError, DatasetNotFoundError, ImageError
 from heritage.paths import atomic_path, write_text
+
+log = logging.getLogger(__name__)
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -86,9 +89,8 @@ class PackedImages:
             raise DataError("damaged, or of another version", where=path, remedy="pack it again")
         images = cls(folder, index)
         for shard in images.shards:
-            expected = _HEADER + shard.rows * images.side**2 * 3
             there = folder / shard.file
-            if not there.is_file() or there.stat().st_size != expected:
+            if not there.is_file() or there.stat().st_size != _size(shard.rows, images.side):
                 raise DataError("missing or cut off", where=there, remedy="pack it again")
         return images
 
@@ -149,11 +151,22 @@ class PackedImages:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A shard to be written: where, and from which images."""
+    """A shard to be written: where, from which images, and its checksum where an earlier index has it."""
 
     path: Path
     sources: tuple[Path, ...]
     side: int
+    sha256: str = ""
+
+    @property
+    def bytes(self) -> int:
+        """How large its file is."""
+        return _size(len(self.sources), self.side)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether a file of its name and size is there."""
+        return self.path.is_file() and self.path.stat().st_size == self.bytes
 
 
 def plan(
@@ -168,17 +181,31 @@ def plan(
     Args:
         folder: Where the shards will lie.
         sources: The images' files, in order.
-        checksums: The sha256 of each, by which an earlier shard is known again.
+        checksums: The sha256 of each, by which an earlier shard is known again. What an earlier index
+            in the folder says of its content is checked when it is written.
         side: Pixels a side.
         shard_bytes: About how large a shard may be.
     """
     each = max(1, shard_bytes // (side * side * 3))
+    known = _checksums(folder)
     pieces = []
     for number, start in enumerate(range(0, len(sources), each)):
         content = hashlib.sha256("\n".join(checksums[start : start + each]).encode()).hexdigest()[:12]
         path = folder / f"shard-{number:05d}-{content}.npy"
-        pieces.append(Piece(path, tuple(sources[start : start + each]), side))
+        pieces.append(Piece(path, tuple(sources[start : start + each]), side, known.get(path.name, "")))
     return pieces
+
+
+def clear(folder: Path, pieces: Sequence[Piece]) -> None:
+    """Remove what an interrupted packing left and shards of other images, so that they cost no space.
+
+    Without its index the folder is no packed set until `write_index`.
+    """
+    (folder / INDEX_FILE).unlink(missing_ok=True)
+    wanted = {piece.path.name for piece in pieces}
+    for path in folder.glob("*.npy"):
+        if path.name not in wanted:
+            path.unlink()
 
 
 def require_space(folder: Path, pieces: Sequence[Piece]) -> int:
@@ -187,9 +214,7 @@ def require_space(folder: Path, pieces: Sequence[Piece]) -> int:
     Raises:
         DataError: The disk is too small.
     """
-    needed = sum(
-        _HEADER + len(piece.sources) * piece.side**2 * 3 for piece in pieces if not piece.path.is_file()
-    )
+    needed = sum(piece.bytes for piece in pieces if not piece.is_there)
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise DataError(
@@ -201,7 +226,7 @@ def require_space(folder: Path, pieces: Sequence[Piece]) -> int:
 
 
 def write_shard(piece: Piece, images: Iterable[Pixels]) -> Shard:
-    """Write a shard, or find it whole from before, and return its checksum.
+    """Write a shard, or find it whole and unchanged from before, and return its checksum.
 
     Args:
         piece: The shard.
@@ -210,14 +235,16 @@ def write_shard(piece: Piece, images: Iterable[Pixels]) -> Shard:
     Raises:
         OSError: It cannot be written; nothing half-written is left.
     """
-    if not piece.path.is_file():
-        shape = (len(piece.sources), piece.side, piece.side, 3)
-        with atomic_path(piece.path) as temporary, temporary.open("wb") as file:
-            np.lib.format.write_array_header_1_0(
-                file, {"descr": "|u1", "fortran_order": False, "shape": shape}
-            )
-            for image in images:
-                file.write(np.ascontiguousarray(image).data)
+    if piece.is_there:
+        found = checksum_of(piece.path)
+        if piece.sha256 in ("", found):
+            return Shard(piece.path.name, len(piece.sources), found)
+        log.warning("%s is damaged: it is written again", piece.path)
+    shape = (len(piece.sources), piece.side, piece.side, 3)
+    with atomic_path(piece.path) as temporary, temporary.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        for image in images:
+            file.write(np.ascontiguousarray(image).data)
     return Shard(piece.path.name, len(piece.sources), checksum_of(piece.path))
 
 
@@ -243,6 +270,21 @@ def checksum_of(path: Path) -> str:
     """Return the sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _size(rows: int, side: int) -> int:
+    return _HEADER + rows * side**2 * 3
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    """Return the checksums of an earlier packing's shards, by file; none where its index is damaged."""
+    try:
+        whole = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8"))
+        index = whole["index"]
+        sound = whole["sha256"] == _digest_of(index)
+        return {shard["file"]: shard["sha256"] for shard in index["shards"]} if sound else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _digest_of(index: dict[str, Any]) -> str:

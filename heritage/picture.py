@@ -30,6 +30,9 @@ _HEAD = 65_536  # an APP1 segment is at most this long, and stands first
 _APP2, _START_OF_SCAN, _END_OF_IMAGE = 0xE2, 0xDA, 0xD9
 _PROFILE = b"ICC_PROFILE\x00"
 
+_LARGEST_PROFILE = 4_000_000  # bytes: printers' largest have half; more is no colour profile but ballast
+_BAND = 256  # rows converted at a time
+
 # Modes whose pixels a profile can be applied to; palettes are left as they are.
 _PROFILED = ("RGB", "RGBA", "CMYK", "L")
 
@@ -72,6 +75,8 @@ def _decode_jpeg(data: bytes, name: object, at_least: int | None) -> Pixels | No
         _refuse_bomb(width, height, name)
         if space in ("CMYK", "YCCK"):
             return None  # Pillow knows the inverted inks of Adobe's files, and applies their profiles
+        if space == "Gray" and _jpeg_profile(data):
+            return None  # its profile is for one channel, and here it would be decoded to three
         scale = _reduction(height, width, at_least)
         pixels: Pixels = simplejpeg.decode_jpeg(
             data, colorspace="RGB", min_height=height // scale, min_width=width // scale
@@ -103,7 +108,8 @@ def _decode_other(data: bytes, name: object) -> Pixels:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _refuse_bomb(image.width, image.height, name)
-                return _rgb(ImageOps.exif_transpose(image))
+                ImageOps.exif_transpose(image, in_place=True)
+                return _rgb(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(f"more than {MAX_PIXELS:,} pixels", where=name, remedy="make it smaller") from error
     except UnidentifiedImageError as error:
@@ -116,8 +122,20 @@ def _decode_other(data: bytes, name: object) -> Pixels:
 
 
 def _rgb(image: Image.Image) -> Pixels:
-    if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
-        return _grey_of_many_levels(image)
+    """Return RGB pixels (H, W, 3), converted in bands: copies of a large picture would take a gigabyte."""
+    width, height = image.size
+    image.load()
+    bands = [(top, min(top + _BAND, height)) for top in range(0, height, _BAND)]
+    grey = image.mode in ("I;16", "I;16B", "I;16L", "I", "F")
+    most = _most(image, bands) if grey else 255.0
+    pixels = np.empty((height, width, 3), np.uint8)
+    for top, bottom in bands:
+        band = image.crop((0, top, width, bottom))
+        pixels[top:bottom] = _grey_of_many_levels(band, most) if grey else _rgb_of_band(band)
+    return pixels
+
+
+def _rgb_of_band(image: Image.Image) -> Pixels:
     profile = image.info.get("icc_profile")
     if profile and image.mode in _PROFILED:
         image = _to_srgb(image, profile)
@@ -131,11 +149,13 @@ def _rgb(image: Image.Image) -> Pixels:
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     """Convert from an embedded profile; sRGB, and one that cannot be used, leave the picture as it is."""
+    if len(profile) > _LARGEST_PROFILE:
+        return image
     transform = _transform(bytes(profile), image.mode)
     return image if transform is None else (ImageCms.applyTransform(image, transform) or image)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=16)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -166,10 +186,15 @@ def _jpeg_profile(data: bytes) -> bytes | None:
     return b"".join(parts[number] for number in sorted(parts)) or None
 
 
-def _grey_of_many_levels(image: Image.Image) -> Pixels:
+def _most(image: Image.Image, bands: list[tuple[int, int]]) -> float:
+    """Return which grey is white: 16 bits where there is more than 8 bits hold."""
+    crops = (image.crop((0, top, image.width, bottom)) for top, bottom in bands)
+    return 65535.0 if max(np.asarray(crop).max(initial=0) for crop in crops) > 255 else 255.0
+
+
+def _grey_of_many_levels(image: Image.Image, most: float) -> Pixels:
     levels = np.asarray(image).astype(np.float64)
-    top = 65535.0 if levels.max(initial=0.0) > 255.0 else 255.0
-    grey = np.clip(levels * (255.0 / top), 0, 255).round().astype(np.uint8)
+    grey = np.clip(levels * (255.0 / most), 0, 255).round().astype(np.uint8)
     return np.repeat(grey[:, :, None], 3, axis=2)
 
 

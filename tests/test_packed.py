@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from heritage.errors import DataError, DatasetNotFoundError, ImageError
-from heritage.packed import PackedImages, Piece, plan, require_space, write_index, write_shard
+from heritage.packed import PackedImages, Piece, clear, plan, require_space, write_index, write_shard
 
 
 def images(count: int, side: int = 16) -> np.ndarray:
@@ -101,6 +101,27 @@ def test_an_interrupted_shard_leaves_nothing_and_finished_ones_are_kept(tmp_path
     assert [path.name for path in tmp_path.iterdir()] == [first.path.name]
     write_shard(first, iter(()))  # found whole: no image is drawn
     assert require_space(tmp_path, [first, second]) == 128 + 4 * 768
+
+
+@pytest.mark.parametrize("damage", ["cut off", "changed"])
+def test_packing_again_mends_a_damaged_shard(tmp_path: Path, damage: str) -> None:
+    content = images(10)
+    pack(tmp_path, content)
+    shard = sorted(tmp_path.glob("*.npy"))[1]
+    sound = shard.read_bytes()
+    shard.write_bytes(sound[:-1] if damage == "cut off" else sound[:-1] + bytes([sound[-1] ^ 1]))
+    pack(tmp_path, content)
+    assert shard.read_bytes() == sound
+    PackedImages.open(tmp_path).verify()
+
+
+def test_shards_of_other_images_make_room_first(tmp_path: Path) -> None:
+    pack(tmp_path, images(10))
+    names = [f"other{row}" for row in range(10)]
+    pieces = plan(tmp_path, [Path(name) for name in names], names, 16, shard_bytes=4 * 768)
+    (tmp_path / ".shard-00000-left.npy").touch()
+    clear(tmp_path, pieces)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_too_small_a_disk_is_said_before_starting(tmp_path: Path) -> None:

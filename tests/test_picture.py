@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -119,3 +120,49 @@ def test_hostile_files_end_in_an_image_error(data: bytes, message: str) -> None:
     with pytest.raises(ImageError, match=message) as caught:
         decode(data, name="upload.jpg")
     assert str(caught.value).startswith("upload.jpg: ")
+
+
+def test_a_picture_of_several_bands_is_one_picture() -> None:
+    """White is what is white in the whole picture, not in a band of it."""
+    levels = np.full((700, 5), 1000, np.uint16)
+    levels[600:] = 65_535
+    found = decode(saved(Image.fromarray(levels), "PNG"))
+    assert found.shape == (700, 5, 3)
+    assert set(found[:600].ravel()) == {round(1000 / 257)}
+    assert set(found[600:].ravel()) == {255}
+
+
+def test_a_large_picture_takes_no_several_copies() -> None:
+    data = saved(Image.new("RGBA", (2000, 2000)), "PNG")
+    tracemalloc.start()  # counts NumPy's memory, not Pillow's
+    try:
+        pixels = decode(data)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 1.5 * pixels.nbytes
+
+
+def grey_profile(gamma: float) -> bytes:
+    """Return an ICC profile (ICC.1:2001-04) of one grey channel with a power curve."""
+    white = struct.pack(">3i", round(0.9642 * 65536), 65536, round(0.8249 * 65536))
+    tags = {
+        b"desc": b"desc\0\0\0\0" + struct.pack(">I", 5) + b"grey\0" + bytes(4 + 4 + 2 + 1 + 67),
+        b"wtpt": b"XYZ \0\0\0\0" + white,
+        b"kTRC": b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0",
+    }
+    place = 128 + 4 + 12 * len(tags)
+    table, body = struct.pack(">I", len(tags)), b""
+    for name, content in tags.items():
+        table += name + struct.pack(">II", place + len(body), len(content))
+        body += content + bytes(-len(content) % 4)
+    head = struct.pack(">I4sI4s4s4s", place + len(body), bytes(4), 0x02100000, b"mntr", b"GRAY", b"XYZ ")
+    head += bytes(12) + b"acsp" + bytes(28) + white + bytes(48)
+    return head + table + body
+
+
+def test_the_profile_of_a_grey_jpeg_is_honoured() -> None:
+    stream = io.BytesIO()
+    Image.new("L", (32, 32), 64).save(stream, "JPEG", quality=95, icc_profile=grey_profile(1.0))
+    # Linear light of 64/255 in sRGB's curve: 1.055 · 0.251^(1/2.4) - 0.055 = 0.538.
+    assert np.abs(decode(stream.getvalue()).astype(int) - 137).max() <= 2

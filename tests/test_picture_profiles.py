@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from heritage.picture import decode
+from heritage.picture import _transform, decode
 
 # Adobe RGB (1998): primaries as colorants adapted to the D50 white of profiles, and a gamma of 563/256.
 COLORANTS = {
@@ -112,3 +112,12 @@ def test_cmyk_is_read_with_its_profile_or_without() -> None:
     np.testing.assert_array_equal(
         decode(encoded(image, "JPEG", icc_profile=adobe_profile())), decode(encoded(image, "JPEG"))
     )
+
+
+def test_ballast_in_place_of_a_profile_is_not_kept() -> None:
+    """Profiles are remembered: a stranger's, of any length, would fill the memory of a server."""
+    before = _transform.cache_info()
+    image = Image.fromarray(patches())
+    ballast = adobe_profile() + bytes(5_000_000)
+    assert len(decode(encoded(image, "WEBP", icc_profile=ballast)))
+    assert _transform.cache_info() == before

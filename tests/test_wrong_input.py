@@ -113,16 +113,24 @@ def test_a_missing_file_is_named_before_training(heritage: Command, tmp_path: Pa
     assert "images/egyptian/gone.jpg is missing" in done.err
 
 
-def test_a_full_disk_is_said_in_one_line(
-    heritage: Command, tiny: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.ENOENT, "no such file or folder, and none can be made"),
+        (errno.ENAMETOOLONG, "the name is too long"),
+    ],
+)
+def test_what_the_disk_refuses_is_said_in_one_line(
+    heritage: Command, tiny: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, number: int, expected: str
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", "/run/config.yaml")
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number), "/run/config.yaml")
 
-    monkeypatch.setattr("heritage.experiment.write_record", full)
+    monkeypatch.setattr("heritage.experiment.write_record", refuse)
     done = heritage("train", *tiny)
     assert done.code == 2
-    assert done.err.startswith("heritage train: /run/config.yaml: the disk is full; ")
+    assert done.err.startswith(f"heritage train: /run/config.yaml: {expected}; ")
     assert len(done.err.splitlines()) == 1
 
 

@@ -1,10 +1,20 @@
-"""What an audit says: a verdict in words that a curator understands, and the numbers behind it."""
+"""What an audit says: a verdict in words that a curator understands, and the numbers behind it.
+
+``audits.json`` in a run folder holds what was found on the run's own test split, for the model card.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
+
+from heritage.errors import CheckpointError
+from heritage.paths import write_text
+
+AUDITS_FILE = "audits.json"
 
 
 @dataclass(frozen=True)
@@ -30,3 +40,28 @@ class Audit:
     head: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
     record: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write_audits(audits: Sequence[Audit], folder: Path) -> Path:
+    """Write ``audits.json`` into a run folder, atomically."""
+    path = folder / AUDITS_FILE
+    content = [asdict(one) for one in audits]
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    return path
+
+
+def read_audits(folder: Path) -> list[Audit]:
+    """Return the audits of a run folder; none where there are none.
+
+    Raises:
+        CheckpointError: The file is damaged.
+    """
+    path = folder / AUDITS_FILE
+    if not path.is_file():
+        return []
+    try:
+        return [Audit(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(
+            f"unreadable audits ({error})", where=path, remedy="make them again with `heritage evaluate`"
+        ) from error

@@ -27,10 +27,12 @@ ACCEPT: dict[Expected, str] = {
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAY_PASS = frozenset({408, 425, 429, 500, 502, 503, 504})
+_OVERLOADED = frozenset({429, 503})
 _WALL_STATUSES = frozenset({200, 202, 203, 206, 401, 403, 405})
 _HTML_HEAD = re.compile(
     rb"^(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*)?<(?:!doctype html|html|head|body|script)", re.I | re.S
 )
+_MARKUP = re.compile(rb"^(?:\xef\xbb\xbf)?\s*<")
 _SNIFFED = 512
 
 
@@ -98,19 +100,20 @@ async def receive(
         _refuse_wall(response, head, expected, host, asked_at)
         raise _excuse(response, head, host, asked_at, body)
     declared = response.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
+    if declared.isdecimal() and int(declared) > limit:
         raise FetchError("refused", f"its body of {int(declared):,} bytes is over the limit of {limit:,}")
-    first = True
+    head = b""
     body.begin(status, response.headers)
     async for chunk in response.aiter_bytes():
-        if first:
-            _refuse_wall(response, chunk, expected, host, asked_at)
-            first = False
+        # A page may come in small pieces: the first of them may hold nothing but its blank lines.
+        if len(head) < _SNIFFED:
+            head += chunk[:_SNIFFED]
+            _refuse_wall(response, head, expected, host, asked_at)
         body.write(chunk)
         if body.size > limit:
             body.discard()
             raise FetchError("refused", f"its body is over the limit of {limit:,} bytes")
-    if first and expected != "text":
+    if not head and expected != "text":
         raise RetryError("an empty body")
     parsed = _json(body.in_memory()) if expected == "json" else None
     host.good(body.size)
@@ -132,7 +135,10 @@ def _refuse_wall(
 ) -> None:
     if expected == "text" or response.status_code not in _WALL_STATUSES:
         return
-    if _HTML_HEAD.match(head[:_SNIFFED]):
+    said_to_be = response.headers.get("content-type", "").lower()
+    # Pages that begin as none should; neither JSON nor a photograph begins so.
+    markup = "html" in said_to_be and expected != "xml" and _MARKUP.match(head)
+    if markup or _HTML_HEAD.match(head[:_SNIFFED]):
         wanted = "a photograph" if expected == "image" else expected.upper()
         raise WallError(f"a page (status {response.status_code}) in place of {wanted}", host, asked_at)
 
@@ -142,7 +148,8 @@ def _excuse(
 ) -> Exception:
     status = response.status_code
     if status in _MAY_PASS:
-        return RetryError(f"status {status}", after=retry_after(response.headers.get("retry-after")))
+        after = retry_after(response.headers.get("retry-after"))
+        return RetryError(f"status {status}", after=after, overloaded=status in _OVERLOADED)
     if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         body.discard()  # what was kept of it is not a beginning of what is there now
         return RetryError(f"status {status}")
@@ -158,7 +165,7 @@ def retry_after(value: str | None) -> float | None:
     """Read a Retry-After header: seconds or a date (RFC 9110, 10.2.3); None where it says neither."""
     if value is None:
         return None
-    if value.strip().isdigit():
+    if value.strip().isdecimal():
         return float(value)
     try:
         moment = email.utils.parsedate_to_datetime(value)
@@ -170,7 +177,7 @@ def retry_after(value: str | None) -> float | None:
 def _message(head: bytes) -> str:
     try:
         said = json.loads(head)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     text = said.get("message") if isinstance(said, dict) else said
     return f" ({text})" if isinstance(text, str) else ""
@@ -179,5 +186,5 @@ def _message(head: bytes) -> str:
 def _json(body: bytes) -> Any:
     try:
         return json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RetryError(f"not JSON ({error})") from error

@@ -10,7 +10,7 @@ import contextlib
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from heritage.errors import CollectionError
@@ -55,6 +55,12 @@ class RecordCache:
         self._db.execute(
             "INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", (url, time.time(), zlib.compress(body, 3))
         )
+
+    def forget(self, urls: Iterable[str]) -> None:
+        """Forget the bodies of these URLs."""
+        self._db.execute("BEGIN")
+        self._db.executemany("DELETE FROM answers WHERE url = ?", ((url,) for url in urls))
+        self._db.execute("COMMIT")
 
     def close(self) -> None:
         """Close the file."""

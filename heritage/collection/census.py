@@ -67,12 +67,26 @@ def objects_read(ledger: Ledger, museum: str) -> dict[tuple[str, str], int]:
     return {(str(listing), str(name)): int(number) for listing, name, number in rows}
 
 
+def objects_to_read_again(ledger: Ledger, museum: str) -> int:
+    """Count objects of the collection whose records changed at the museum."""
+    ((number,),) = ledger.query(
+        "SELECT count(*) FROM objects WHERE museum = ? AND state = 'changed'", (museum,)
+    )
+    return int(number)
+
+
 def mean_bytes(ledger: Ledger, museum: str) -> int | None:
     """Return the mean size of a stored photograph's file."""
     ((mean,),) = ledger.query(
         "SELECT avg(bytes) FROM images WHERE museum = ? AND state = 'stored'", (museum,)
     )
     return None if mean is None else round(mean)
+
+
+def holds_photographs(ledger: Ledger) -> bool:
+    """Tell whether one photograph of any museum is stored."""
+    ((found,),) = ledger.query("SELECT EXISTS (SELECT 1 FROM images WHERE state = 'stored')")
+    return bool(found)
 
 
 def reasons(ledger: Ledger, museum: str) -> list[tuple[str, str, str, int]]:

@@ -111,6 +111,20 @@ class Client:
             self._cache.put(url, answer.body)
         return answer.body
 
+    def forget(self, urls: Iterable[str]) -> None:
+        """Let no cached answer do for these any more: they changed, or were not what they should be."""
+        if self._cache:
+            self._cache.forget(urls)
+
+    def heed_stop(self) -> None:
+        """Raise where the collector is stopping; for work between requests.
+
+        Raises:
+            StoppingError: It is.
+        """
+        if self._stop.is_set():
+            raise StoppingError
+
     async def fetch(self, url: str, expected: Expected, body: Body | None = None) -> Answer:
         """Fetch a URL, trying again what may pass.
 
@@ -140,19 +154,22 @@ class Client:
                 wall.host.wall(wall.asked_at)
             except RetryError as fault:
                 reason = str(fault)
-                wait = self._after(httpx.URL(url), fault, attempt)
+                wait = self._after(_parsed(fault.asked or url), fault, attempt)
             except FetchError as fault:
                 fault.attempts = max(attempt, fault.attempts)
                 raise
             if attempt < self._patience.attempts:
-                self._host(httpx.URL(url)).tally.retries += 1
+                self._host(_parsed(url)).tally.retries += 1
                 await self._sleep(wait)
         raise FetchError("failed", reason, self._patience.attempts)
 
     def _after(self, url: httpx.URL, fault: RetryError, attempt: int) -> float:
         if fault.after is None:
             cap = min(self._patience.backoff_cap, self._patience.backoff * 2.0 ** (attempt - 1))
-            return cap * random.uniform(0.5, 1.0)
+            wait = cap * random.uniform(0.5, 1.0)
+            if fault.overloaded:
+                self._host(url).pause(wait)
+            return wait
         if fault.after > self._patience.max_retry_after:
             raise CollectionError(
                 f"asks to be left alone for {fault.after / 3600:.1f} hours",
@@ -163,7 +180,7 @@ class Client:
         return 0.0
 
     async def _follow(self, start: str, expected: Expected, body: Body, limit: int) -> Answer:
-        url = httpx.URL(start)
+        url = _parsed(start)
         for _ in range(_MOST_REDIRECTS + 1):
             host = self._host(url)
             if expected != "text":
@@ -179,7 +196,10 @@ class Client:
                             return await answers.receive(response, expected, body, limit, host, asked_at)
                 except _NETWORK_ERRORS as error:
                     raise RetryError(_say(error)) from error
-            url = url.join(target)
+                except RetryError as fault:
+                    fault.asked = str(url)
+                    raise
+            url = _parsed(target, url)
         raise FetchError("refused", f"more than {_MOST_REDIRECTS} redirects")
 
     @contextlib.asynccontextmanager
@@ -210,8 +230,7 @@ class Client:
         if seconds > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), seconds)
-        if self._stop.is_set():
-            raise StoppingError
+        self.heed_stop()
 
 
 def _limiters(
@@ -238,6 +257,13 @@ def _limiters(
         )
         for host, (rate, concurrency) in places.items()
     }
+
+
+def _parsed(url: str, base: httpx.URL | None = None) -> httpx.URL:
+    try:
+        return base.join(url) if base else httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise FetchError("refused", f"no URL that can be asked ({error})") from error
 
 
 def _netloc(url: httpx.URL) -> str:

@@ -157,6 +157,8 @@ class Collector:
         except RecordError as error:
             # A record that is of another object may be the right one the next time.
             state = ObjectState.REFUSED if error.final else ObjectState.FAILED
+            if not error.final:
+                self._client.forget([self._source.record_url(row.object_id)])
             self._ledger.end_object(row, state, str(error), attempts=1)
         except FetchError as error:
             self._ledger.end_object(row, ObjectState(error.state), str(error), error.attempts)

@@ -22,6 +22,11 @@ def one_error() -> Iterator[None]:
         raise _told(_first(faults)) from None
 
 
+def is_the_museums(fault: BaseException) -> bool:
+    """Tell whether a museum ended the run, and not the disk or the ledger: what was collected is whole."""
+    return isinstance(_first(fault), CollectionError)
+
+
 def _first(fault: BaseException) -> BaseException:
     while isinstance(fault, BaseExceptionGroup):
         fault = fault.exceptions[0]

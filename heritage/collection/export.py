@@ -32,7 +32,8 @@ SELECT i.id, i.file, i.url, i.sha256, i.width, i.height, i.bytes, i.credit,
 FROM images i
 JOIN views v ON v.image = i.id
 JOIN objects o ON o.museum = v.museum AND o.object_id = v.object_id
-WHERE i.state = 'stored' AND o.state = 'labelled'
+WHERE i.state = 'stored' AND o.class IS NOT NULL
+  AND o.state IN ('labelled', 'changed', 'failed') -- the latter two: still in the collection
 ORDER BY i.id, (o.museum, o.object_id) != (i.museum, i.object_id), o.museum, o.object_id
 """
 

@@ -27,11 +27,16 @@ class RetryError(Exception):
 
     Attributes:
         after: Seconds the server asked to wait, if it did.
+        overloaded: The server says that it is asked too much, so all of it is left alone and not this
+            URL only.
+        asked: The URL whose answer it was: after redirects, another than the one that was wanted.
     """
 
-    def __init__(self, reason: str, *, after: float | None = None) -> None:
+    def __init__(self, reason: str, *, after: float | None = None, overloaded: bool = False) -> None:
         super().__init__(reason)
         self.after = after
+        self.overloaded = overloaded
+        self.asked: str | None = None
 
 
 class StoppingError(Exception):

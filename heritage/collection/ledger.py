@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import sqlite3
 import time
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from heritage.collection.record import Photograph, Record
+from heritage.collection.record import Photograph, Record, storable
 from heritage.collection.rules import Verdict
 from heritage.collection.sources.source import Listed
 from heritage.collection.states import ImageRow, ImageState, ObjectRow, ObjectState, StoredFile
 from heritage.errors import CollectionError
+from heritage.taxonomy import parse_image_name
 
 LEDGER_FILE = "ledger.sqlite"
 SCHEMA_VERSION = 1
@@ -51,13 +53,16 @@ CREATE TABLE views (
 CREATE INDEX views_of_image ON views (image);
 """
 
+_LONGEST_REASON = 500
+
 _KEPT = tuple(field.name for field in fields(Record) if field.name != "photographs")
 _STORED = tuple(field.name for field in fields(StoredFile))
 
 _KNOWN = "DO UPDATE SET listing = excluded.listing WHERE listing = ''"
 _ANEW = """
-DO UPDATE SET state = 'listed', attempts = 0, error = NULL, class = NULL, updated = excluded.updated,
-    raw = excluded.raw
+DO UPDATE SET state = CASE WHEN state IN ('labelled', 'changed') THEN 'changed' ELSE 'listed' END,
+    class = CASE WHEN state IN ('labelled', 'changed') THEN class END,
+    attempts = 0, error = NULL, updated = excluded.updated, raw = excluded.raw
 """
 
 
@@ -97,6 +102,7 @@ class Ledger:
                 where=self.path,
                 remedy="use the version of heritage that made it, or another folder",
             )
+        self._db.execute("CREATE INDEX IF NOT EXISTS images_of_object ON images (museum, object_id)")
 
     def close(self) -> None:
         """Close the file."""
@@ -182,6 +188,15 @@ class Ledger:
         )
         return [ObjectRow(m, i, where, rank, raw and zlib.decompress(raw)) for m, i, where, rank, raw in rows]
 
+    def to_read_again(self, museum: str, after: int, most: int) -> list[ObjectRow]:
+        """Return the next objects whose photographs are in the collection and whose records changed."""
+        rows = self._db.execute(
+            "SELECT museum, object_id, listing, rank, raw FROM objects "
+            "WHERE museum = ? AND state = 'changed' AND rank > ? ORDER BY rank LIMIT ?",
+            (museum, after, most),
+        )
+        return [ObjectRow(m, i, where, rank, raw and zlib.decompress(raw)) for m, i, where, rank, raw in rows]
+
     def keep_raw(self, row: ObjectRow, raw: bytes) -> None:
         """Keep a record as it came, before anything is read out of it."""
         self._db.execute(
@@ -190,11 +205,24 @@ class Ledger:
         )
 
     def end_object(self, row: ObjectRow, state: ObjectState, error: str, attempts: int = 0) -> None:
-        """Record that nothing will come of an object, and why."""
+        """Record that nothing will come of an object, and why.
+
+        One that was labelled before keeps its class and its photographs where its record merely could not be
+        had this time.
+        """
         self._db.execute(
-            "UPDATE objects SET state = ?, error = ?, attempts = attempts + ?, updated = ?, class = NULL "
-            "WHERE museum = ? AND object_id = ?",
-            (state, error, attempts, time.time(), row.museum, row.object_id),
+            "UPDATE objects SET state = ?1, error = ?2, attempts = attempts + ?3, updated = ?4, "
+            "class = CASE WHEN ?1 = 'failed' AND state = 'changed' THEN class END "
+            "WHERE museum = ?5 AND object_id = ?6",
+            (state, _reason(error), attempts, time.time(), row.museum, row.object_id),
+        )
+
+    def unlabel_unread(self, museum: str, classes: tuple[str, ...]) -> None:
+        """Take classes that are no more from objects whose record is still to be fetched again."""
+        self._db.execute(
+            "UPDATE objects SET class = NULL WHERE museum = ? AND state IN ('changed', 'failed') "
+            "AND class NOT IN (SELECT value FROM json_each(?))",
+            (museum, json.dumps(classes)),
         )
 
     def judge(
@@ -237,24 +265,49 @@ class Ledger:
             )
             if photographs is None:
                 return 0
+            before = self._db.execute(
+                "SELECT image FROM views WHERE museum = ? AND object_id = ?", key
+            ).fetchall()
             self._db.execute("DELETE FROM views WHERE museum = ? AND object_id = ?", key)
-            return sum(
+            new = sum(
                 self._link(key, str(verdict.class_name), position, stem, photo)
                 for position, (stem, photo) in enumerate(photographs)
             )
+            self._db.executemany(
+                "UPDATE images SET state = 'superseded' WHERE id = ?1 AND state = 'stored' "
+                "AND NOT EXISTS (SELECT 1 FROM views WHERE image = ?1)",
+                before,
+            )
+            return new
 
     def _link(
         self, key: tuple[str, str], class_name: str, position: int, stem: str, photo: Photograph
     ) -> int:
         new = self._db.execute(
             "INSERT INTO images (url, museum, object_id, class, stem, credit, state, updated) "
-            "VALUES (?, ?, ?, ?, ?, ?, 'wanted', ?) ON CONFLICT DO NOTHING",
-            (photo.url, *key, class_name, stem, photo.credit, time.time()),
+            "VALUES (?, ?, ?, ?, ?, ?, 'wanted', ?) ON CONFLICT DO UPDATE SET museum = excluded.museum, "
+            "object_id = excluded.object_id, class = excluded.class, stem = excluded.stem, file = NULL, "
+            "state = 'wanted', attempts = 0 WHERE state = 'superseded'",
+            (photo.url, *key, class_name, self.free_stem(*key, stem), photo.credit, time.time()),
         ).rowcount
         self._db.execute(
             "INSERT INTO views SELECT ?, ?, ?, id FROM images WHERE url = ?", (*key, position, photo.url)
         )
         return new
+
+    def free_stem(self, museum: str, object_id: str, stem: str) -> str:
+        """Return a file stem for a photograph of an object that none of its others has, in any class.
+
+        A record may put a new photograph before one that is stored under the first number already.
+        """
+        rows = self._db.execute(
+            "SELECT stem FROM images WHERE museum = ? AND object_id = ?", (museum, object_id)
+        )
+        taken = {parse_image_name(str(row[0])).unique_id for row in rows}
+        name = parse_image_name(stem)
+        further = (f"{object_id}-{number}" for number in itertools.count(2))
+        free = next(unique for unique in itertools.chain([name.unique_id], further) if unique not in taken)
+        return str(replace(name, unique_id=free))
 
     def is_linked(self, row: ObjectRow) -> bool:
         """Tell whether an object has photographs already."""
@@ -287,7 +340,7 @@ class Ledger:
         """Record how a photograph ended."""
         self._db.execute(
             "UPDATE images SET state = ?, error = ?, attempts = attempts + ?, updated = ? WHERE id = ?",
-            (state, error, attempts, time.time(), image.id),
+            (state, error and _reason(error), attempts, time.time(), image.id),
         )
 
     def name_image(self, image: ImageRow, object_id: str, file: str | None) -> None:
@@ -304,7 +357,8 @@ class Ledger:
         nothing, and what the museum changed comes with ``since``. One whose record was refused is asked for.
         """
         objects = self._db.execute(
-            "UPDATE objects SET state = 'listed', attempts = 0, error = NULL, raw = NULL "
+            "UPDATE objects SET state = CASE WHEN class IS NULL THEN 'listed' ELSE 'changed' END, "
+            "attempts = 0, error = NULL, raw = NULL "
             "WHERE museum = ? AND (state IN ('failed', 'gone') OR state = 'refused' AND raw IS NULL)",
             (museum,),
         ).rowcount
@@ -314,6 +368,11 @@ class Ledger:
             (museum,),
         ).rowcount
         return objects + images
+
+
+def _reason(error: str) -> str:
+    """Return a reason as it can be kept: servers write into it what they like."""
+    return storable(error)[:_LONGEST_REASON]
 
 
 def _rank(seed: int, object_id: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import itertools
 from pathlib import Path
@@ -18,7 +19,7 @@ from heritage.collection.sources.met import MetSource
 from heritage.collection.sources.source import Listed, Listing, Source
 from heritage.errors import CollectionError, ConfigError
 
-_ROWS = 2_000
+_ROWS = 500
 """Rows of a dump that are labelled at a stretch."""
 
 IDS = "ids"
@@ -41,6 +42,7 @@ async def list_all(
         StoppingError: The collector is stopping.
     """
     classes = order.chosen(rules)
+    _require_dates(source, order)
     dump = Path(source.csv) if isinstance(source, MetSource) and source.csv is not None else None
     if order.ids is not None:
         ids = _ids_of(source, order.ids)
@@ -57,12 +59,28 @@ async def list_all(
     _choose(ledger, source, _MUSEUM if dump is None else _DUMP)
     if isinstance(source, MetSource) and dump is not None:
         view.begin(dump.name, 1, 1)
-        await _list_dump(source, dump, ledger, rules, classes, order.seed, view)
+        await _list_dump(source, dump, client, ledger, rules, classes, order.seed, view)
         return listings
     for number, listing in enumerate(listings, 1):
         view.begin(listing.key, number, len(listings))
         await _list_one(source, client, ledger, listing, order, view)
     return listings
+
+
+def _require_dates(source: Source, order: Order) -> None:
+    """Refuse ``since`` where nobody says what changed: all would be asked for again."""
+    if order.since is None:
+        return
+    if not source.tells_changes:
+        raise ConfigError(
+            f"{source.rules_museum} does not say what changed", where=f"since={order.since}",
+            remedy="leave it out; retry=failed and refresh=true work here too",
+        )  # fmt: skip
+    if order.ids is not None or (isinstance(source, MetSource) and source.csv is not None):
+        raise ConfigError(
+            "ids of a file are not asked for by date", where=f"since={order.since}",
+            remedy="leave out ids and source.csv: the museum's own lists say what changed",
+        )  # fmt: skip
 
 
 def _choose(ledger: Ledger, source: Source, way: str) -> None:
@@ -96,6 +114,8 @@ async def _list_one(
         for changed in passes:
             async for page in source.enumerate(client, listing, changed):
                 again = changed is not None
+                if again:
+                    client.forget(_record_urls(source, page))
                 ledger.list_objects(source.code, listing.key, page, seed=order.seed, again=again)
                 view.add(len(page))
     except FetchError as error:
@@ -110,6 +130,7 @@ async def _list_one(
 async def _list_dump(
     source: MetSource,
     path: Path,
+    client: Client,
     ledger: Ledger,
     rules: ClassRules,
     classes: tuple[str, ...],
@@ -134,7 +155,16 @@ async def _list_dump(
             ledger.list_objects(source.code, f"csv:{name}", items, seed=seed)
         view.add(len(batch))
         await asyncio.sleep(0)  # the view and Ctrl-C have their turn
+        client.heed_stop()
     ledger.put(key, "done")
+
+
+def _record_urls(source: Source, items: list[Listed]) -> list[str]:
+    urls = []
+    for item in items:
+        with contextlib.suppress(RecordError):  # it is refused when its turn comes
+            urls.append(source.record_url(item.object_id))
+    return urls
 
 
 def _ids_of(source: Source, path: Path) -> list[Listed]:

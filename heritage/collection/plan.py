@@ -88,7 +88,7 @@ def make_plan(
     state = _State(source, ledger, rules)
     classes = tuple(_class_plan(name, state, listings, order) for name in chosen)
     # A listing that several classes share is read once for all of them, and what it brought is there.
-    records = 0
+    records = census.objects_to_read_again(ledger, source.code)
     for group in {frozenset(listing.key for listing in listings if n in listing.classes) for n in chosen}:
         sharing = [
             p for p in classes if frozenset(li.key for li in listings if p.name in li.classes) == group

@@ -13,6 +13,7 @@ from urllib.parse import quote
 Size = Literal["web", "original"]
 
 _SAFE = "/%,;:@!$&'()*+=-._~"
+_FARTHEST = 10_000_000  # years: older than mankind, and well within the manifest's column
 _TAG = re.compile(r"</?[a-zA-Z][^>]*>")
 
 
@@ -79,7 +80,12 @@ def fold(text: str) -> str:
 
 def plain_text(text: str) -> str:
     """Return a museum's text without HTML markup and entities, on one line."""
-    return " ".join(_TAG.sub("", html.unescape(text)).split())
+    return " ".join(_TAG.sub("", html.unescape(storable(text))).split())
+
+
+def storable(text: str) -> str:
+    """Replace surrogates without their other half, which neither SQLite nor Parquet can hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def years(begin: int | None, end: int | None) -> tuple[int | None, int | None]:
@@ -117,11 +123,12 @@ def year_of(value: object) -> int | None:
     """
     if value is None or value == "":
         return None
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, str) and re.fullmatch(r"\s*-?\d+\s*", value):
-        return int(value)
-    raise RecordError(f"{value!r} is not a year")
+    year = value
+    if isinstance(value, str) and re.fullmatch(r"\s*-?\d{1,8}\s*", value):
+        year = int(value)
+    if isinstance(year, int) and not isinstance(year, bool) and abs(year) <= _FARTHEST:
+        return year
+    raise RecordError(f"{str(value)[:40]!r} is not a year")
 
 
 def percent_encode(url: str) -> str:
@@ -129,7 +136,7 @@ def percent_encode(url: str) -> str:
 
     Museums publish paths with blanks, brackets, dashes of all lengths and, rarely, ``#`` or a bare ``%``.
     """
-    scheme, separator, rest = url.strip().partition("://")
+    scheme, separator, rest = storable(url).strip().partition("://")
     host, slash, path = rest.partition("/")
     path = re.sub(r"%(?![0-9A-Fa-f]{2})", "%25", path)
     return f"{scheme}{separator}{host}{slash}{quote(path, safe=_SAFE)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from heritage.collection.images import IMAGES, stem_of
@@ -13,6 +14,7 @@ from heritage.collection.record import RecordError
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.source import Source
 from heritage.collection.states import ImageRow, ImageState, ObjectRow, ObjectState
+from heritage.taxonomy import parse_image_name
 
 _RULES = "rules"
 _PAGE = 500
@@ -52,7 +54,8 @@ def relabel(source: Source, ledger: Ledger, rules: ClassRules, folder: Path) -> 
     if before is not None:
         for row, raw in kept_records(ledger, source.code):
             changed += _judge_again(source, ledger, rules, row, raw)
-        _rename(ledger, source.code, rules, folder)
+        ledger.unlabel_unread(source.code, rules.classes)
+        rename(ledger, source.code, rules, folder)
     ledger.put(key, rules.fingerprint)
     return changed
 
@@ -71,28 +74,38 @@ def _judge_again(source: Source, ledger: Ledger, rules: ClassRules, row: ObjectR
     return (state, class_name) != (verdict.outcome, verdict.class_name) and state != ObjectState.SPARE
 
 
-def _rename(ledger: Ledger, museum: str, rules: ClassRules, folder: Path) -> None:
+def rename(ledger: Ledger, museum: str, rules: ClassRules, folder: Path) -> None:
     """Give photographs the class of the object they are named after, or of another that shows them.
 
-    A crash in between is harmless: the rules' fingerprint is stored last, so all of this is done again,
-    and a file that has its new name already stays.
+    Rules change classes, and so do records that the museum changed. A crash in between is harmless: it is
+    looked at again at the end of each run, and a file that has its new name already stays.
     """
-    rows = list(
-        ledger.query(
-            "SELECT i.id, i.url, o.class, i.stem, i.attempts, i.file, i.state, o.object_id, v.position, "
-            "min(CASE o.object_id WHEN i.object_id THEN '' ELSE o.object_id END) "
-            "FROM images i JOIN views v ON v.image = i.id "
-            "JOIN objects o ON o.museum = v.museum AND o.object_id = v.object_id "
-            "WHERE i.museum = ? AND o.state = 'labelled' GROUP BY i.id",
-            (museum,),
-        )
+    rows = ledger.query(
+        "SELECT i.id, i.url, o.class, i.class, i.stem, i.attempts, i.file, i.state, o.object_id, "
+        "i.object_id, v.position, min(CASE o.object_id WHEN i.object_id THEN '' ELSE o.object_id END) "
+        "FROM images i JOIN views v ON v.image = i.id "
+        "JOIN objects o ON o.museum = v.museum AND o.object_id = v.object_id "
+        "WHERE i.museum = ? AND o.state = 'labelled' GROUP BY i.id",
+        (museum,),
     )
-    for number, url, class_name, stem, attempts, file, state, object_id, position, _ in rows:
-        wanted = stem_of(rules.class_id(class_name), museum, object_id, position)
+    # Only what changes is held: of a whole collection that is little or nothing.
+    changing = []
+    for row in rows:
+        class_name, stem, owner, named_after, position = row[2], row[4], row[8], row[9], row[10]
+        wanted = stem_of(rules.class_id(class_name), museum, owner, position)
+        if owner == named_after:
+            # Its number stays: the museum may have put its photographs into another order since.
+            wanted = str(replace(parse_image_name(stem), class_id=rules.class_id(class_name)))
+        if wanted != stem or class_name != row[3]:
+            changing.append((row, wanted))
+    for row, wanted in changing:
+        number, url, class_name, _, stem, attempts, file, state, owner, named_after, *_ = row
+        if owner != named_after:
+            wanted = ledger.free_stem(museum, owner, wanted)
         image = ImageRow(number, url, class_name, wanted, attempts, file)
         name = file
         if state == ImageState.STORED and wanted != stem:
             name = f"{IMAGES}/{wanted}{Path(file).suffix}"
             if (folder / file).exists():
                 (folder / file).replace(folder / name)
-        ledger.name_image(image, object_id, name)
+        ledger.name_image(image, owner, name)

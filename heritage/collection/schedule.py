@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from heritage.collection.ledger import Ledger
 from heritage.collection.sources.source import Listing
@@ -50,20 +51,26 @@ class Quota:
 class ObjectQueue:
     """Objects to read, from each listing in turn, so that the classes fill side by side.
 
-    Objects that an earlier run labelled and had no room for come first: they cost no request.
+    Objects that are in the collection and changed at the museum come first, whether their class has room or
+    not; then those that an earlier run labelled and had no room for: they cost no request.
     """
 
     def __init__(self, ledger: Ledger, museum: str, listings: list[Listing], quota: Quota) -> None:
         self._quota = quota
+
+        def pages(
+            listing: Listing, state: ObjectState, class_name: str | None, classes: frozenset[str]
+        ) -> _Pages:
+            return _Pages(functools.partial(ledger.to_read, museum, listing.key, state, class_name), classes)
+
+        changed = [_Pages(functools.partial(ledger.to_read_again, museum), None)]
         spare = [
-            _Pages(ledger, museum, listing.key, ObjectState.SPARE, name)
+            pages(listing, ObjectState.SPARE, name, frozenset({name}))
             for listing in listings
             for name in sorted(listing.classes)
         ]
-        fresh = [_Pages(ledger, museum, listing.key, ObjectState.LISTED, None) for listing in listings]
-        for pages, listing in zip(fresh, listings, strict=True):
-            pages.classes = listing.classes
-        self._tiers = (deque(spare), deque(fresh))
+        fresh = [pages(listing, ObjectState.LISTED, None, listing.classes) for listing in listings]
+        self._tiers = (deque(changed), deque(spare), deque(fresh))
         self._in_hand: set[str] = set()
         self._exhausted_at = -1
 
@@ -76,7 +83,7 @@ class ObjectQueue:
             for _ in range(len(tier)):
                 pages = tier[0]
                 tier.rotate(-1)
-                if any(self._quota.room(name) for name in pages.classes):
+                if pages.classes is None or any(self._quota.room(name) for name in pages.classes):
                     row = pages.next(self._in_hand)
                     if row is not None:
                         self._in_hand.add(row.object_id)
@@ -90,20 +97,19 @@ class ObjectQueue:
 
 
 class _Pages:
-    def __init__(
-        self, ledger: Ledger, museum: str, listing: str, state: ObjectState, class_name: str | None
-    ) -> None:
-        self._ledger = ledger
-        self._where = (museum, listing, state, class_name)
+    """Rows of a question to the ledger; ``classes`` are those that they may fill, None does not matter."""
+
+    def __init__(self, read: Callable[..., list[ObjectRow]], classes: frozenset[str] | None) -> None:
+        self._read = read
         self._rows: Iterator[ObjectRow] = iter(())
         self._after = -1
-        self.classes = frozenset(() if class_name is None else (class_name,))
+        self.classes = classes
 
     def next(self, in_hand: set[str]) -> ObjectRow | None:
         while True:
             row = next(self._rows, None)
             if row is None:
-                rows = self._ledger.to_read(*self._where, after=self._after, most=PAGE)
+                rows = self._read(after=self._after, most=PAGE)
                 if not rows:
                     # Behind the last one the first are looked at again: some may have come back.
                     self._after = -1

@@ -14,30 +14,33 @@ from rich.console import Console
 import heritage
 from heritage.collection.attribution import write_attribution
 from heritage.collection.cache import opened_cache
+from heritage.collection.census import holds_photographs
 from heritage.collection.client import Client
 from heritage.collection.collector import Collector, Wishes
-from heritage.collection.ending import one_error
+from heritage.collection.ending import is_the_museums, one_error
 from heritage.collection.export import export
 from heritage.collection.fetching import StoppingError
 from heritage.collection.ledger import LEDGER_FILE, Ledger
 from heritage.collection.listing import list_all
-from heritage.collection.lock import locked
 from heritage.collection.manners import Patience
 from heritage.collection.order import Order
 from heritage.collection.plan import make_plan
 from heritage.collection.progress import CollectingView, ListingView, shown
 from heritage.collection.refresh import refresh
-from heritage.collection.relabel import relabel
+from heritage.collection.relabel import relabel, rename
 from heritage.collection.report import report_on
 from heritage.collection.robots import AGENT
 from heritage.collection.rules import ClassRules
 from heritage.collection.shelf import Shelf
 from heritage.collection.sources import DemoSource
 from heritage.collection.sources.source import Source
-from heritage.collection.stocktaking import finish_interrupted, want_missing_again
+from heritage.collection.stocktaking import finish_interrupted, remove_superseded, want_missing_again
 from heritage.collection.summary import show_summary
+from heritage.errors import CollectionError
+from heritage.lock import locked
 
-_HOME = "https://github.com/heritage-ml/heritage"
+LOCK_FILE = ".collect.lock"
+_PROJECT = "heritage, a research project that recognises civilisations in photographs of artefacts"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,21 +75,30 @@ class Session:
         """Collect, and write the manifest and the attributions.
 
         Raises:
-            CollectionError: The museum, the folder or another collector stands in the way.
-            ConfigError: The terms are not accepted, or the order does not fit the museum.
+            CollectionError: The museum or the disk stands in the way.
+            ConfigError: The terms are not accepted, the order does not fit the museum, the folder cannot be
+                written, or another collector is at work in it (BusyError).
             KeyboardInterrupt: A person stopped it; everything finished is kept.
         """
         terms = self.source.terms()
         self.source.require_manners(self.patience.wall_pause)
         if terms:
             self.console.print(terms, markup=False, highlight=False)
-        with one_error(), locked(self.order.folder), _ledger(self.order.folder / LEDGER_FILE) as ledger:
+        with (
+            one_error(),
+            locked(self.order.folder / LOCK_FILE),
+            _ledger(self.order.folder / LEDGER_FILE) as ledger,
+        ):
             shelf = self._shelf(ledger)
             self._prepare(ledger, shelf)
             try:
                 stopped = asyncio.run(self._run(ledger, shelf))
             except asyncio.CancelledError:
                 stopped = True
+            except (CollectionError, ExceptionGroup) as fault:
+                if not self.order.dry_run and is_the_museums(fault) and holds_photographs(ledger):
+                    self._finish(ledger)
+                raise
             if not self.order.dry_run:
                 self._finish(ledger)
         if stopped:
@@ -106,12 +118,24 @@ class Session:
         changed = relabel(self.source, ledger, self.rules, self.order.folder)
         if changed:
             self.console.print(f"The rules changed: {changed:,} objects have another label now.")
+        self._tell_size(ledger)
         missing = want_missing_again(ledger, self.source.code, shelf)
         if missing:
             self.console.print(f"{missing:,} stored photographs are no longer there and are fetched again.")
         if self.order.retry == "failed":
             again = ledger.try_failed_again(self.source.code)
             self.console.print(f"{again:,} failures are tried again.")
+
+    def _tell_size(self, ledger: Ledger) -> None:
+        key, size = f"size:{self.source.code}", self.order.size
+        before = ledger.get(key) or size
+        if before != size and holds_photographs(ledger):
+            self.console.print(
+                f"The photographs here were taken at size={before} and stay; only further ones come at "
+                f"size={size}. For all of them, collect into another folder (name=…)."
+            )
+        elif not self.order.dry_run:
+            ledger.put(key, size)
 
     async def _run(self, ledger: Ledger, shelf: Shelf) -> bool:
         stop = asyncio.Event()
@@ -160,6 +184,8 @@ class Session:
                 self.console.print(f"{replaced:,} photographs had changed and were replaced.")
 
     def _finish(self, ledger: Ledger) -> None:
+        rename(ledger, self.source.code, self.rules, self.order.folder)
+        remove_superseded(ledger, self.source.code, self._shelf(ledger))
         manifest = export(ledger, self.order.folder, self.rules)
         if manifest is not None:
             write_attribution(manifest, self.order.folder)
@@ -220,5 +246,5 @@ def _stopping(stop: asyncio.Event, console: Console) -> Iterator[None]:
 
 
 def _user_agent(contact: str | None) -> str:
-    about = f"+{_HOME}" + (f"; contact: {contact}" if contact else "")
+    about = _PROJECT + (f"; contact: {contact}" if contact else "")
     return f"{AGENT}/{heritage.__version__} ({about})"

@@ -96,6 +96,15 @@ class Shelf:
             self._remove_predecessor(image.file)
         self._ledger.end_image(image, ImageState.STORED if whole else ImageState.WANTED, attempts=0)
 
+    def remove(self, image: ImageRow) -> None:
+        """Remove the file of a photograph that does not belong here any more.
+
+        Raises:
+            OSError: It cannot be removed.
+        """
+        if image.file is not None:
+            (self._folder / image.file).unlink(missing_ok=True)
+
     def _remove_predecessor(self, file: str) -> None:
         """Remove a photograph that had the same name and another format: the ledger knows it no more."""
         place = self._folder / file

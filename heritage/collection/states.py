@@ -12,6 +12,7 @@ class ObjectState(StrEnum):
     LISTED = "listed"  # its record is to be fetched
     SPARE = "spare"  # labelled when its class was full: no photograph of it is wanted yet
     LABELLED = "labelled"
+    CHANGED = "changed"  # labelled, and its record is to be fetched again: the museum changed it
     UNMAPPED = "unmapped"  # no rule holds
     CONFLICT = "conflict"  # rules disagree
     REFUSED = "refused"  # must not be used: not in the public domain, no photograph, set aside
@@ -25,6 +26,7 @@ class ImageState(StrEnum):
     WANTED = "wanted"
     WRITING = "writing"  # verified; its file is being renamed into place
     STORED = "stored"
+    SUPERSEDED = "superseded"  # was stored, but no record shows it any more
     REFUSED = "refused"  # not a photograph worth having, or the museum refuses it
     GONE = "gone"
     FAILED = "failed"

@@ -19,6 +19,17 @@ def finish_interrupted(ledger: Ledger, museum: str, shelf: Shelf) -> None:
         shelf.finish(image)
 
 
+def remove_superseded(ledger: Ledger, museum: str, shelf: Shelf) -> None:
+    """Remove the files of photographs that no record shows any more; nothing else has their names.
+
+    Raises:
+        OSError: A file cannot be removed.
+    """
+    queue = ImageQueue(ledger, museum, None, ImageState.SUPERSEDED)
+    while (image := queue.next()) is not None:
+        shelf.remove(image)
+
+
 def want_missing_again(ledger: Ledger, museum: str, shelf: Shelf) -> int:
     """Queue stored photographs again whose file is no longer there; each costs one look at the folder.
 

@@ -13,17 +13,17 @@ import pyarrow as pa
 from heritage.curation import dataset
 from heritage.curation.audit import Audit, audit
 from heritage.curation.components import components
-from heritage.curation.curated import Curated, publish
+from heritage.curation.curated import Curated, compare, publish
 from heritage.curation.duplicates import Photographs
 from heritage.curation.groups import bridges, link_all
 from heritage.curation.naming import class_list, image_ids, labels, museum_of
 from heritage.curation.overrides import read_overrides, stale
-from heritage.curation.packing import pack
+from heritage.curation.packing import foretell, pack, say_stale
 from heritage.curation.plan import Plan
 from heritage.curation.raw import RawImages
 from heritage.curation.report import report
 from heritage.curation.scan import Scanner, Sights
-from heritage.curation.splits import Dealt, Earlier, assign, empty_parts, torn_by_museums
+from heritage.curation.splits import Dealt, Earlier, assign, empty_parts, require_museums, torn_by_museums
 from heritage.curation.verdicts import Verdicts
 from heritage.errors import DataError, SplitError
 from heritage.manifest import SPLITS, Manifest
@@ -53,19 +53,25 @@ def curate(raw: RawImages, plan: Plan) -> Curated:
     plan.split.check()
     build = _Build(raw, plan)
     with dataset.claimed(plan.out, raw.root):
+        if plan.pack:
+            foretell(plan.out, len(build.files), plan.resize.size)
         curated = build.run()
         page = report(curated, raw, plan.out, str(plan.configuration.get("name", "")))
         write_text(plan.out / "report.html", page)
         publish(curated, plan, raw, build.decisions)
+        if raw.made is not None:
+            compare(raw.made, curated, plan)
         if plan.pack:
             pack(curated.kept, plan.out, plan.resize.size, plan.workers)
+        else:
+            say_stale(curated.kept, plan.out)
     return curated
 
 
 def _decisions(raw: RawImages, plan: Plan) -> Path | None:
-    """Return the file of decisions: the one given, the source's, or the one in the data set's folder."""
+    """Return the file of decisions: the one given, the one in the data set's folder, or the source's."""
     left = plan.out / "overrides.csv"
-    return plan.overrides or raw.overrides or (left if left.is_file() else None)
+    return plan.overrides or (left if left.is_file() else raw.overrides)
 
 
 class _Build:
@@ -85,6 +91,7 @@ class _Build:
         self.image_ids = image_ids(raw, self.labels, self.classes)
         self.museums = [museum_of(name) for name in self.image_ids]
         self.objects = self._objects()
+        require_museums(plan.split, self.museums)
         self.verdicts = Verdicts(len(self.files))
         self.keys = plan.groups.keys(raw.table, self.museums)
         self.stale: dict[str, str] = {}
@@ -96,7 +103,7 @@ class _Build:
         dataset.unpublish(plan.out)
         scanner.begin()
         sights = scanner.scan(self.files, self.image_ids)
-        earlier = Earlier(plan.out / dataset.STATE / "split.parquet", plan.split, self.classes)
+        earlier = Earlier(plan.out / dataset.STATE / "split.parquet", plan.split, self.raw.dealt)
         before = earlier.of(sights.texts("raw_sha256"))
         self._replay(sights)
         self._clean(sights)
@@ -173,13 +180,23 @@ class _Build:
             for row, (status, reason) in enumerate(said):
                 if status == "dropped":
                     self.verdicts.drop(row, "collector", reason or "")
+        if "raw_problem" in known:
+            for row, problem in enumerate(self.raw.table["raw_problem"].to_pylist()):
+                if problem:
+                    self.verdicts.drop(row, "unreadable", problem)
         self.plan.cleaning.apply(self.verdicts, sights, self.labels, expected or [None] * len(self.files))
 
     def _deduplicate(self, sights: Sights, before: Dealt) -> Photographs:
         rows = np.flatnonzero(self.verdicts.kept)
         found = self.plan.duplicates.find(sights, rows, self.objects, self.labels)
         self.plan.duplicates.apply(
-            self.verdicts, sights, found, self.files, self.objects, self.labels, before.split != NEW
+            self.verdicts,
+            sights,
+            found,
+            self.files,
+            self.objects,
+            self.labels,
+            (before.split != NEW) | (before.fold != NEW),
         )
         return found
 
@@ -279,6 +296,11 @@ class _Build:
             raise SplitError(
                 f"the audit found a leak: {found.examples[0]}",
                 where=self.plan.out,
-                remedy="name the column of objects in groups.columns; the data set was not written",
+                remedy=(
+                    "lower duplicates.similarity, so that they come into one group"
+                    if found.examples[0].startswith("near_duplicates")
+                    else "name the column of objects in groups.columns"
+                )
+                + "; the data set was not written",
             )
         return found

@@ -59,7 +59,7 @@ class Cleaning:
         for row in np.flatnonzero(contrast < self.blank_contrast).tolist():
             verdicts.drop(row, "blank", f"contrast {contrast[row]:.0f} of 255")
         if self.drop_greyscale:
-            verdicts.drop_all(np.flatnonzero(sights.array("greyscale")), "blank", "no colours")
+            verdicts.drop_all(np.flatnonzero(sights.array("greyscale")), "greyscale")
 
     @staticmethod
     def _refuse_strangers(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -18,6 +21,8 @@ from heritage.curation.plan import Plan
 from heritage.curation.raw import RawImages
 from heritage.manifest import SPLITS, Manifest
 from heritage.paths import write_text
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ def publish(curated: Curated, plan: Plan, raw: RawImages, decisions: Path | None
     dataset.sweep(plan.out, kept)
     write_text(plan.out / "ATTRIBUTION.md", attribution(kept))
     if decisions is not None:
-        write_text(plan.out / "overrides.csv", decisions.read_text(encoding="utf-8"))
+        dataset.write_decisions(plan.out, decisions.read_text(encoding="utf-8"))
     about = {
         "name": plan.configuration.get("name"),
         "image_size": plan.resize.size,
@@ -74,3 +79,19 @@ def publish(curated: Curated, plan: Plan, raw: RawImages, decisions: Path | None
     }
     write_text(plan.out / "README.md", card(kept, about))
     dataset.publish(plan.out, curated.table, kept, about)
+
+
+def compare(made: Mapping[str, Any], curated: Curated, plan: Plan) -> None:
+    """Say whether a data set that was made again is the same, and which settings differ."""
+    if made.get("fingerprint") == curated.kept.fingerprint:
+        log.info("it is the data set that it was made again from: the fingerprints are the same")
+        return
+    theirs, ours = made.get("configuration", {}), plan.configuration
+    differ = [
+        f"{part}.{name}={value} instead of {(theirs.get(part) or {}).get(name)}"
+        for part in ("cleaning", "duplicates", "groups", "split", "resize")
+        for name, value in (ours.get(part) or {}).items()
+        if value != (theirs.get(part) or {}).get(name)
+    ]
+    log.warning("it is another data set than the one it was made again from (%s)",
+                ", ".join(differ) or "photographs or decisions have changed")  # fmt: skip

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,12 @@ from heritage.errors import ConfigError, DataError
 from heritage.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA, Manifest
 from heritage.paths import atomic_path, write_text
 
+log = logging.getLogger(__name__)
+
 STATE = ".curation"
 """The folder of what a next build needs: what was seen, and who was dealt where."""
+
+_NOT_KEPT = ("expected_sha256", "raw_problem")  # columns of the source that the manifest says otherwise
 
 _OURS = frozenset(
     {STATE, "images", "packed", MANIFEST_FILE, DATASET_FILE, "README.md", "ATTRIBUTION.md", "report.html",
@@ -68,7 +74,7 @@ def unpublish(out: Path) -> None:
 
 def tabulate(raw: RawImages, found: Mapping[str, pa.Array | Sequence[Any]]) -> pa.Table:
     """Put what was found beside what the source says: one row a photograph, the manifest's columns first."""
-    columns = {name: raw.table[name] for name in raw.table.column_names if name != "expected_sha256"}
+    columns = {name: raw.table[name] for name in raw.table.column_names if name not in _NOT_KEPT}
     for name, values in found.items():
         kind = SCHEMA.field(name).type if name in SCHEMA.names else None
         columns[name] = values if isinstance(values, pa.Array) else pa.array(values, kind)
@@ -87,6 +93,16 @@ def sweep(out: Path, kept: Manifest) -> None:
     for path in (out / "images").iterdir():
         if path.name not in named:
             path.unlink()
+
+
+def write_decisions(out: Path, text: str) -> None:
+    """Put the decisions beside the data set; others that lie there are a curator's work and are kept."""
+    path = out / "overrides.csv"
+    if path.is_file() and (before := path.read_bytes()) != text.encode():
+        saved = out / STATE / f"overrides-{hashlib.sha256(before).hexdigest()[:8]}.csv"
+        path.replace(saved)
+        log.warning("the decisions that were in %s are kept in %s", path, saved)
+    write_text(path, text)
 
 
 def publish(out: Path, table: pa.Table, kept: Manifest, about: Mapping[str, Any]) -> None:

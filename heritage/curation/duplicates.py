@@ -87,7 +87,8 @@ class Duplicates:
         """
         pairs = same_photograph(sights, rows, self.radius, self.similarity)
         checksums = sights.texts("raw_sha256")
-        copies = links([checksums[row] for row in rows.tolist()])
+        images = sights.texts("sha256")
+        copies = np.concatenate([links([one[row] for row in rows.tolist()]) for one in (checksums, images)])
         cluster = np.full(len(sights), -1, dtype=np.int64)
         cluster[rows] = components(len(sights), [pairs, rows[copies]])[rows]
         found = Photographs(cluster, pairs, (), ())

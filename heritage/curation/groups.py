@@ -7,6 +7,7 @@ components of all these links.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -85,24 +86,58 @@ def bridges(
     rows = np.flatnonzero(linking & _torn(components(len(linking), link_all(keys, linking, pairs)), parts))
     if not len(rows):
         return []
-    place = np.full(len(linking), -1)
-    place[rows] = np.arange(len(rows))
-    inner = place[pairs]
-    inner = inner[(inner >= 0).all(axis=1)]
-    few = [[column[row] for row in rows.tolist()] for column in keys]
-    own = parts[rows]
-    admitted = own != NEW
+    forest = _Forest(parts[rows])
+    place = {row: position for position, row in enumerate(rows.tolist())}
+    near: dict[int, list[int]] = defaultdict(list)
+    for one, other in pairs[np.isin(pairs, rows).all(axis=1)].tolist():
+        near[place[one]].append(place[other])
+        near[place[other]].append(place[one])
     found = []
-    for row in np.flatnonzero(own == NEW).tolist():
-        apart = components(len(rows), link_all(few, admitted, inner))
-        admitted[row] = True
-        joined = components(len(rows), link_all(few, admitted, inner))
-        around = joined == joined[row]
-        most = max(len(set(own[apart == one]) - {NEW}) for one in set(apart[around].tolist()))
-        if len(set(own[around]) - {NEW}) > max(1, most):
-            admitted[row] = False
-            found.append(int(rows[row]))
+    new = parts[rows] == NEW
+    # A stable sort: old rows first, each kind in the order of the source.
+    for position in np.argsort(new, kind="stable").tolist():
+        row = int(rows[position])
+        own = [(kind, column[row]) for kind, column in enumerate(keys) if column[row] is not None]
+        if not forest.admit(position, own, near[position], always=not new[position]):
+            found.append(row)
     return found
+
+
+class _Forest:
+    """Groups that grow row by row, and the parts that each reaches into.
+
+    Args:
+        parts: The part of each row in an earlier build, or `NEW`; shape (N,).
+    """
+
+    def __init__(self, parts: Codes) -> None:
+        self._parent = list(range(len(parts)))
+        self._parts = [{part} - {NEW} for part in parts.tolist()]
+        self._holder: dict[tuple[int, str | None], int] = {}  # a row of each key
+        self._admitted: set[int] = set()
+
+    def admit(
+        self, row: int, keys: Sequence[tuple[int, str | None]], near: Sequence[int], *, always: bool
+    ) -> bool:
+        """Let a row join what it touches, and tell whether it may: not if that reaches into one more part."""
+        touched = {self._root(self._holder[key]) for key in keys if key in self._holder}
+        touched |= {self._root(other) for other in near if other in self._admitted}
+        most = max((len(self._parts[root]) for root in touched), default=0)
+        together = self._parts[row].union(*(self._parts[root] for root in touched))
+        if not always and len(together) > max(1, most):
+            return False
+        for root in touched:
+            self._parent[root] = row
+        self._parts[row] = together
+        self._holder.update(dict.fromkeys(keys, row))
+        self._admitted.add(row)
+        return True
+
+    def _root(self, row: int) -> int:
+        while self._parent[row] != row:
+            self._parent[row] = self._parent[self._parent[row]]
+            row = self._parent[row]
+        return row
 
 
 def _torn(group: Codes, parts: Codes) -> npt.NDArray[np.bool_]:

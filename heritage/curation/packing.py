@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,17 @@ from heritage.curation.processes import in_processes
 from heritage.curation.progress import Progress
 from heritage.errors import DataError, ImageError
 from heritage.manifest import Manifest
-from heritage.packed import INDEX_FILE, Piece, Shard, plan, require_space, write_index, write_shard
+from heritage.packed import (
+    INDEX_FILE,
+    PackedImages,
+    Piece,
+    Shard,
+    clear,
+    plan,
+    require_space,
+    write_index,
+    write_shard,
+)
 from heritage.picture import Pixels, decode
 
 log = logging.getLogger(__name__)
@@ -32,12 +43,10 @@ def pack(kept: Manifest, out: Path, side: int, workers: int) -> None:
     """
     folder = out / FOLDER
     folder.mkdir(exist_ok=True)
-    for left in folder.glob(".shard-*"):
-        left.unlink()
     pieces = plan(folder, [out / file for file in kept.column("file")], kept.column("sha256"), side)
+    clear(folder, pieces)
     needed = require_space(folder, pieces)
     log.info("packing %s images: %.2f GiB to write", f"{len(kept):,}", needed / 2**30)
-    (folder / INDEX_FILE).unlink(missing_ok=True)
     shards: dict[str, Shard] = {}
     try:
         with Progress("packing", len(kept)) as progress:
@@ -52,6 +61,31 @@ def pack(kept: Manifest, out: Path, side: int, workers: int) -> None:
             where=folder,
             remedy="free some space and start again: finished shards are kept",
         ) from error
+
+
+def foretell(out: Path, photographs: int, side: int) -> None:
+    """Say before the long work how much disk packing may take: all photographs, should none be dropped."""
+    needed = photographs * side**2 * 3
+    folder = out / FOLDER
+    there = sum(path.stat().st_size for path in folder.glob("*.npy")) if folder.is_dir() else 0
+    free = shutil.disk_usage(out).free + there
+    tell = log.warning if needed > free else log.info
+    tell("packing will take up to %.2f GiB, and %.2f GiB are free for it", needed / 2**30, free / 2**30)
+
+
+def say_stale(kept: Manifest, out: Path) -> None:
+    """Warn where packed images of another state of the data set take up space and are not read."""
+    folder = out / FOLDER
+    if not (folder / INDEX_FILE).is_file():
+        return
+    try:
+        stale = PackedImages.open(folder).fingerprint != kept.fingerprint
+    except DataError:
+        stale = True
+    if stale:
+        log.warning(
+            "%s was made before this build and is not read: pack again (pack=true) or remove it", folder
+        )
 
 
 def _pack_piece(piece: Piece) -> Shard:

@@ -18,8 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
+from heritage.curation.splits import Deal
 from heritage.errors import DatasetNotFoundError, ManifestError
-from heritage.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA
+from heritage.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA, SPLITS
+from heritage.splitting import NEW
 from heritage.tables import read_table, renamed
 from heritage.taxonomy import IMAGE_SUFFIXES, nearest
 
@@ -43,6 +45,8 @@ class RawImages:
         notes: What a curator should know about the source, a sentence each.
         overrides: Decisions that came with the source.
         classes: The class list that came with the source.
+        dealt: The splits that came with the source.
+        made: The description of the data set that is made again.
     """
 
     root: Path
@@ -50,6 +54,8 @@ class RawImages:
     notes: tuple[str, ...] = ()
     overrides: Path | None = None
     classes: tuple[str, ...] | None = None
+    dealt: Deal | None = None
+    made: Mapping[str, Any] | None = None
 
 
 def class_folders(root: str, *, museum: MuseumCode, values: Mapping[str, str]) -> RawImages:
@@ -72,18 +78,17 @@ def class_folders(root: str, *, museum: MuseumCode, values: Mapping[str, str]) -
         )
     files: list[str] = []
     labels: list[str] = []
-    strange: list[str] = []
+    problems: list[str | None] = []
     for name in folders:
         for path in _pictures(base / name):
             file = path.relative_to(base).as_posix()
-            if file.isprintable():
-                files.append(file)
-                labels.append(name)
-            else:
-                strange.append(ascii(file))
-    notes = (f"{len(strange)} files have unusable names: {', '.join(strange[:3])}.",) if strange else ()
-    columns = {"raw_file": files, "class": labels, "museum": [museum] * len(files)}
-    return RawImages(base, _typed(pa.table(columns | _constant(values, len(files))), base), notes)
+            files.append(_as_text(file))
+            labels.append(_as_text(name))
+            problems.append(None if files[-1] == file else "its name is not UTF-8: rename the file")
+    columns: dict[str, Any] = {"raw_file": files, "class": labels, "museum": [museum] * len(files)}
+    if any(problems):
+        columns["raw_problem"] = problems
+    return RawImages(base, _typed(pa.table(columns | _constant(values, len(files))), base))
 
 
 def table(
@@ -196,9 +201,32 @@ def rebuild(root: str, *, dataset: str) -> RawImages:
     ):
         columns.pop(name, None)
     overrides = home / "overrides.csv"
-    found = _typed(pa.table(columns), path)
+    made = _description(home)
     return RawImages(
-        base, found, overrides=overrides if overrides.is_file() else None, classes=_classes_of(home)
+        base,
+        _typed(pa.table(columns), path),
+        overrides=overrides if overrides.is_file() else None,
+        classes=_classes_of(home),
+        dealt=_deal_of(known, made),
+        made=made,
+    )
+
+
+def _deal_of(known: pa.Table, made: Mapping[str, Any] | None) -> Deal | None:
+    """Return who was dealt where: a data set that has grown was not dealt at one go."""
+    settings = (made or {}).get("configuration", {}).get("split")
+    if settings is None or "split" not in known.column_names:
+        return None
+    count = known.num_rows
+    folds = known["fold"].to_pylist() if "fold" in known.column_names else [None] * count
+    facts = zip(known["raw_sha256"].to_pylist(), known["split"].to_pylist(), folds, strict=True)
+    return Deal(
+        settings,
+        {
+            name: (SPLITS.index(split), NEW if fold is None else fold)
+            for name, split, fold in facts
+            if split in SPLITS
+        },
     )
 
 
@@ -222,6 +250,11 @@ def _folder(root: str) -> Path:
     return path
 
 
+def _as_text(name: str) -> str:
+    """Return a file's name as text that can be written; bytes that are none as escapes."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def _pictures(folder: Path) -> Iterator[Path]:
     """Yield what is named like a picture, in order; a folder of such a name too, so that it is reported."""
     for entry in sorted(os.scandir(folder), key=lambda found: found.name):
@@ -242,16 +275,22 @@ def _below(images: str, files: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _classes_of(folder: Path) -> tuple[str, ...] | None:
+    about = _description(folder)
+    return None if about is None else tuple(about["classes"])
+
+
+def _description(folder: Path) -> dict[str, Any] | None:
     path = folder / DATASET_FILE
     if not path.is_file():
         return None
     try:
         about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return tuple(str(name) for name in about["classes"])
+        about["classes"] = [str(name) for name in about["classes"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ManifestError(
             f"unreadable: {error!r}", where=path, remedy="remove it, or make it again"
         ) from error
+    return about
 
 
 def _typed(found: pa.Table, where: Path) -> pa.Table:
@@ -288,4 +327,4 @@ def _left_out(base: Path, images: str, found: pa.Table) -> tuple[str, ...]:
     extra = [p for p in _pictures(folder) if p.relative_to(base).as_posix() not in known]
     if not extra:
         return ()
-    return (f"{len(extra):,} files in {images} are not in the table, for example {extra[0].name}.",)
+    return (f"{len(extra):,} files in {images} are not in the table, for example {_as_text(extra[0].name)}.",)

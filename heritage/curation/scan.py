@@ -34,7 +34,7 @@ from heritage.paths import atomic_path
 
 log = logging.getLogger(__name__)
 
-_VERSION = 1  # of what `inspect` does: another one makes old records useless
+_VERSION = 2  # of what `inspect` does: another one makes old records useless
 _CHUNK = 16  # photographs handed to a process at once
 _ROWS, _SECONDS = 2048, 20.0  # a record is written after so many photographs or seconds
 

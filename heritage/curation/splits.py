@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -91,35 +91,54 @@ class Dealt:
     fold: Codes
 
 
+@dataclass(frozen=True)
+class Deal:
+    """What was dealt, and how.
+
+    Attributes:
+        settings: Those of `Splitting`, by name.
+        parts: Split and fold by checksum of the raw photograph.
+    """
+
+    settings: Mapping[str, Any]
+    parts: Mapping[str, tuple[int, int]]
+
+
 class Earlier:
     """The parts that an earlier build gave, by checksum of the raw photograph.
 
     Args:
         path: Where they are kept.
         splitting: What they must have been made with to be used.
-        classes: The classes, which they depend on too.
+        came: A deal that came with the source; used where none is kept.
     """
 
-    def __init__(self, path: Path, splitting: Splitting, classes: Sequence[str]) -> None:
+    def __init__(self, path: Path, splitting: Splitting, came: Deal | None = None) -> None:
         self._path = path
-        settings = dataclasses.asdict(splitting) | {"classes": list(classes)}
-        self._settings = json.dumps(settings, sort_keys=True).encode()
-        self._parts: dict[str, tuple[int, int]] = {}
-        if path.is_file():
-            self._read()
+        self._settings = dataclasses.asdict(splitting)
+        known = self._read() if path.is_file() else came
+        self._parts = {} if known is None else self._usable(known)
 
-    def _read(self) -> None:
+    def _read(self) -> Deal:
         try:
             table = pq.read_table(self._path)
-        except (pa.ArrowInvalid, OSError) as error:
+            settings = json.loads((table.schema.metadata or {})[_SETTINGS])
+        except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
             raise ManifestError(
                 f"unreadable: {error}", where=self._path, remedy="remove it to deal all photographs anew"
             ) from error
-        if (table.schema.metadata or {}).get(_SETTINGS) != self._settings:
-            log.warning("the settings of the split have changed: all photographs are dealt anew")
-            return
         facts = zip(table["split"].to_pylist(), table["fold"].to_pylist(), strict=True)
-        self._parts = dict(zip(table["raw_sha256"].to_pylist(), facts, strict=True))
+        return Deal(settings, dict(zip(table["raw_sha256"].to_pylist(), facts, strict=True)))
+
+    def _usable(self, known: Deal) -> dict[str, tuple[int, int]]:
+        """Return what still holds: folds stay when another of them becomes the test split."""
+        theirs = {name: known.settings.get(name) for name in self._settings}
+        if theirs | {"fold": None} != self._settings | {"fold": None}:
+            log.warning("the settings of the split have changed: all photographs are dealt anew")
+            return {}
+        if theirs["fold"] == self._settings["fold"]:
+            return dict(known.parts)
+        return {name: (NEW, fold) for name, (_, fold) in known.parts.items()}
 
     def of(self, checksums: Sequence[str]) -> Dealt:
         """Return the earlier parts of these photographs, `NEW` where there are none."""
@@ -140,7 +159,7 @@ class Earlier:
                 "split": pa.array([parts[name][0] for name in names], pa.int64()),
                 "fold": pa.array([parts[name][1] for name in names], pa.int64()),
             }
-        ).replace_schema_metadata({_SETTINGS: self._settings})
+        ).replace_schema_metadata({_SETTINGS: json.dumps(self._settings, sort_keys=True).encode()})
         with atomic_path(self._path) as temporary:
             pq.write_table(table, temporary, compression="zstd")
 
@@ -181,12 +200,7 @@ def assign(
         tested = fold == splitting.fold
     else:
         tested = np.isin(np.array(museums), splitting.museums)
-        if absent := sorted(set(splitting.museums) - set(museums)):
-            raise SplitError(
-                f"no photograph is from {', '.join(absent)}",
-                where="split.museums",
-                remedy=f"there are {', '.join(sorted(set(museums)))}",
-            )
+        require_museums(splitting, museums)
     split = np.full(len(targets), TEST, dtype=np.int64)
     rest = np.flatnonzero(~tested)
     earlier = np.where(before.split[rest] == VAL, 1, np.where(before.split[rest] == TRAIN, 0, NEW))
@@ -202,6 +216,21 @@ def assign(
     return Dealt(split, fold)
 
 
+def require_museums(splitting: Splitting, museums: Sequence[str]) -> None:
+    """Refuse to test on museums that there are no photographs of.
+
+    Raises:
+        SplitError: No photograph comes from a museum to test on.
+    """
+    absent = sorted(set(splitting.museums) - set(museums))
+    if splitting.by == "museum" and absent:
+        raise SplitError(
+            f"no photograph is from {', '.join(absent)}",
+            where="split.museums",
+            remedy=f"there are {', '.join(sorted(set(museums)))}",
+        )
+
+
 def torn_by_museums(splitting: Splitting, groups: Codes, museums: Sequence[str]) -> Codes:
     """Return the rows outside the museums tested on whose group reaches into them."""
     if splitting.by != "museum":
@@ -215,7 +244,10 @@ def empty_parts(dealt: Dealt, targets: Codes, classes: Sequence[str]) -> list[st
     present = [set(targets[dealt.split == part].tolist()) for part in range(len(SPLITS))]
     anywhere = set().union(*present)
     absent = [name for target, name in enumerate(classes) if target not in anywhere]
-    said = [f"There is no image of {', '.join(absent)}."] if absent else []
+    said = []
+    if absent:
+        there = ",".join(name for name in classes if name not in absent)
+        said.append(f"There is no image of {', '.join(absent)}: train with 'data.classes=[{there}]'.")
     for found, split in zip(present, SPLITS, strict=True):
         lacking = [classes[target] for target in sorted(anywhere - found)]
         if lacking:

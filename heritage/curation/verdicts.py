@@ -17,6 +17,7 @@ REASONS: dict[str, str] = {
     "override": "A curator decided to drop it.",
     "too small": "A side has fewer pixels than cleaning.min_side.",
     "blank": "Nearly one colour everywhere.",
+    "greyscale": "It has no colours, and cleaning.drop_greyscale is set.",
     "placeholder": "The same picture stands for many objects: a museum's “no photograph” card.",
     "label conflict": "The same photograph has several classes.",
     "repeated": "The same file stands in the source twice.",

@@ -228,6 +228,9 @@ class ArtefactDataModule(pl.LightningDataModule):
 
     def _verify(self) -> None:
         """Read every image and name the unreadable ones."""
+        if self._packed:
+            self._packed.verify()
+            return
         files = self.manifest.column("file")
         faults = [f"{name} is missing" for name in missing_files(self.manifest)]
         if not faults:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,8 @@ from heritage.errors import ConfigError, DataError, DatasetNotFoundError
 from heritage.manifest import DATASET_FILE, Manifest
 from heritage.packed import INDEX_FILE, PackedImages
 from heritage.picture import Pixels
+
+log = logging.getLogger(__name__)
 
 FOLDER = "packed"
 Packed = Literal["auto"] | bool
@@ -33,6 +36,14 @@ class PackedRows:
     def take(self, rows: npt.NDArray[np.int64]) -> PackedRows:
         """Return the images of these rows, in this order."""
         return PackedRows(self._images, self._rows[rows])
+
+    def verify(self) -> None:
+        """Compare the checksums of all packed files.
+
+        Raises:
+            ImageError: One is not what was written.
+        """
+        self._images.verify()
 
     def read(self, row: int) -> Pixels:
         """Return the image of a row: a read-only view, nothing is decoded or copied."""
@@ -64,6 +75,7 @@ def open_packed(manifest: Manifest, wanted: Packed, staged: str | None = None) -
     images = PackedImages.open(folder)
     if images.fingerprint != _fingerprint(manifest.root):
         if wanted == "auto":
+            log.warning("%s was made from another state of the data set: images are decoded instead", folder)
             return None
         raise DataError(
             "made from another data set", where=folder, remedy="run `heritage curate pack=true` again"

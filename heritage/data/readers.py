@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from heritage.config.types import Count, Natural
-from heritage.errors import DatasetNotFoundError
+from heritage.errors import DataError, DatasetNotFoundError
 from heritage.manifest import MANIFEST_FILE, Manifest
 from heritage.tables import read_table, renamed
 from heritage.taxonomy import (
@@ -157,16 +157,39 @@ def _likely_reader(root: Path) -> str:
     return "data=class_folders"
 
 
-def pictures_below(folder: Path, *, deep: bool = True) -> Iterator[tuple[Path, int]]:
-    """Yield the pictures of a folder with their sizes in bytes, sorted; hidden ones are passed over."""
-    for entry in sorted(os.scandir(folder), key=lambda found: found.name):
+def pictures_below(
+    folder: Path, *, deep: bool = True, _above: frozenset[Path] = frozenset()
+) -> Iterator[tuple[Path, int]]:
+    """Yield the pictures of a folder with their sizes in bytes, sorted; hidden ones are passed over.
+
+    A link that leads nowhere is a picture of no bytes, to be reported where pictures are read; one that leads
+    to a folder above itself is passed over.
+
+    Raises:
+        DataError: A folder that may not be read.
+    """
+    try:
+        entries = sorted(os.scandir(folder), key=lambda found: found.name)
+    except OSError as error:
+        raise DataError(
+            f"the folder cannot be read ({error.strerror})", where=folder, remedy="change its permissions"
+        ) from error
+    above = _above | {folder.resolve()}
+    for entry in entries:
         if entry.name[0] == ".":
             continue
         if entry.is_dir():
-            if deep:
-                yield from pictures_below(Path(entry.path))
+            if deep and not (entry.is_symlink() and Path(entry.path).resolve() in above):
+                yield from pictures_below(Path(entry.path), _above=above)
         elif Path(entry.name).suffix.lower() in IMAGE_SUFFIXES:
-            yield Path(entry.path), entry.stat().st_size
+            yield Path(entry.path), _size(entry)
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat().st_size
+    except OSError:
+        return 0
 
 
 def _sizes(folder: Path, prefix: str) -> Iterator[tuple[str, int]]:

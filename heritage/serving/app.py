@@ -122,7 +122,9 @@ class Site:
         return _json(self._about)
 
     async def health(self, _: Request) -> Response:
-        """Say that the server is up."""
+        """Say that the server is up, and that its network still answers."""
+        if not self._desk.answers:
+            raise Refusal(503, "stuck", "The network does not answer. Start the server again.")
         return _json(Health(status="ok"))
 
     async def figures(self, _: Request) -> Response:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import numpy.typing as npt
 import torch
 
 from heritage.picture import Pixels
-from heritage.serving.answerer import Answer, Classifies
+from heritage.serving.answerer import Classifies
 
 _Result = TypeVar("_Result")
 
@@ -55,6 +56,18 @@ class Batcher:
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="network")
         self._task: asyncio.Task[None] | None = None
+        self._since: float | None = None  # when the network's thread began what it is doing
+
+    @property
+    def works(self) -> bool:
+        """Whether pictures that are waiting will get their turn."""
+        return self._task is not None and not self._task.done()
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long the network has been at what it is doing; 0 where it does nothing."""
+        since = self._since
+        return 0.0 if since is None else time.monotonic() - since
 
     def start(self) -> None:
         """Begin to work, in the running event loop."""
@@ -76,7 +89,15 @@ class Batcher:
 
     async def run(self, task: Callable[[], _Result]) -> _Result:
         """Run something else that needs the network, between two batches."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, task)
+
+        def timed() -> _Result:
+            self._since = time.monotonic()
+            try:
+                return task()
+            finally:
+                self._since = None
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, timed)
 
     async def _work(self) -> None:
         while True:
@@ -97,9 +118,10 @@ class Batcher:
                 if not one.answer.done():
                     one.answer.set_exception(found)
             return
-        for k, one in enumerate(batch):
+        for one, said in zip(batch, found, strict=True):
             if not one.answer.done():
-                one.answer.set_result(Said(found.probabilities[k], found.embeddings[k]))
+                one.answer.set_result(said)
 
-    def _asked(self, batch: list[_Waiting]) -> Answer:
-        return self._network.ask(torch.from_numpy(np.stack([one.pixels for one in batch])))
+    def _asked(self, batch: list[_Waiting]) -> list[Said]:
+        found = self._network.ask(torch.from_numpy(np.stack([one.pixels for one in batch])))
+        return [Said(found.probabilities[k], found.embeddings[k]) for k in range(len(batch))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from heritage.analysis.assessment import FEW_GROUPS
 from heritage.analysis.bootstrap import (
     Floats,
     confusion_scores,
@@ -34,7 +36,7 @@ class Figure:
     Attributes:
         name: What people call it.
         value: The score.
-        low: Lower end.
+        low: Lower end; NaN where there are too few objects to tell.
         high: Upper end.
     """
 
@@ -44,6 +46,8 @@ class Figure:
     high: float
 
     def __str__(self) -> str:
+        if math.isnan(self.low):
+            return f"{self.value:.3f} (too few objects to tell)"
         return f"{self.value:.3f} ({self.low:.3f}–{self.high:.3f})"
 
 
@@ -107,8 +111,12 @@ def _figures(
         _figure("accuracy", scored.accuracy, single["accuracy"]),
         _figure("macro-F1", scored.macro.f1, single["macro_f1"]),
     )
+    f1 = by_class["f1"].copy()
+    for k in range(count):
+        if len(np.unique(groups[targets == k])) < FEW_GROUPS:
+            f1[:, k] = np.nan  # as `heritage evaluate` has it: they hardly vary, and would look sure
     each = {
-        name: (_figure(name, float(scored.f1[k]), by_class["f1"][:, k]), int(scored.support[k]))
+        name: (_figure(name, float(scored.f1[k]), f1[:, k]), int(scored.support[k]))
         for k, name in enumerate(classes)
     }
     return Figures(len(targets), len(sums), whole, each)

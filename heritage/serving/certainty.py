@@ -22,7 +22,7 @@ class Certainty:
     Attributes:
         temperature: What logits are divided by before the softmax; 1 leaves them as they are.
         threshold: The highest probability must reach this, or the answer is "unsure"; None: it always does.
-        fitted: Whether `heritage.evaluate` fitted them on a validation split.
+        fitted: Whether they were fitted on a validation split.
     """
 
     temperature: float = 1.0

@@ -76,6 +76,11 @@ class Desk:
         self.batcher = Batcher(network, batch_size=batch_size, observe=metrics.batches.observe)
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="reader")
 
+    @property
+    def answers(self) -> bool:
+        """Whether a picture given now can hope for an answer in time."""
+        return self.batcher.works and self.batcher.busy_seconds < self.limits.answer_seconds
+
     def start(self) -> None:
         """Open, in the running event loop."""
         self.batcher.start()

@@ -1,4 +1,4 @@
-"""Pictures that the server shows by itself: examples to click, and the museum objects of its training set."""
+"""Pictures that the server shows by itself: examples to click, and the museum objects of its data set."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Exhibits:
     """Pictures by number: no name that a stranger gives ever becomes a path.
 
     Attributes:
-        manifest: Of the training set, where it is there.
+        manifest: Of the data set (all splits), where it is there.
         examples: JPEGs.
     """
 

@@ -15,11 +15,11 @@ from heritage.errors import ConfigError
 from heritage.serving.certainty import read_certainty
 from heritage.serving.model_card import CARD, model_card
 from heritage.serving.onnx_file import Asks, open_onnx, write_onnx
-from heritage.serving.parity import Parity, check_parity, pictures_for_parity
+from heritage.serving.parity import Parity, check_parity, pictures_for_parity, resizing_parity
 from heritage.serving.portable import Portable, description, portable
 from heritage.serving.program_file import open_program, write_program
 from heritage.serving.run_data import run_manifest_if_there
-from heritage.serving.timm_folder import open_timm, open_weights, write_timm
+from heritage.serving.timm_folder import ask_with_own_transform, open_timm, open_weights, write_timm
 from heritage.trained import Trained, load_trained
 
 ExportFormat = Literal["onnx", "torch_export", "safetensors"]
@@ -61,6 +61,7 @@ class Exported:
         parity: How it compared.
         timm: Whether timm loads it.
         certainty: Its calibration, in words.
+        resizing: What changes where timm resizes the pictures; None where that was not asked.
     """
 
     folder: Path
@@ -68,6 +69,7 @@ class Exported:
     parity: Parity
     timm: bool
     certainty: str
+    resizing: str | None
 
 
 def export(wanted: Export) -> Exported:
@@ -80,7 +82,7 @@ def export(wanted: Export) -> Exported:
     certainty = read_certainty(trained.folder)
     out = _place(wanted, trained)
     manifest = run_manifest_if_there(trained)
-    source, images = pictures_for_parity(trained, manifest, wanted.pictures)
+    sample = pictures_for_parity(trained, manifest, wanted.pictures)
     about = description(trained, certainty, wanted.licence)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
@@ -88,7 +90,10 @@ def export(wanted: Export) -> Exported:
         folder.mkdir()
         model = portable(trained, certainty)
         asks, timm = _write(wanted, trained, model, about, folder)
-        parity = check_parity(model, asks, source, images)
+        parity = check_parity(model, asks, sample.source, sample.images)
+        resizing = None
+        if timm and sample.files:
+            resizing = resizing_parity(model, sample, ask_with_own_transform(folder, sample.files))
         (folder / ABOUT).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         card = model_card(
             trained,
@@ -98,13 +103,16 @@ def export(wanted: Export) -> Exported:
             timm=timm,
             licence=wanted.licence,
             parity=parity,
+            resizing=resizing,
         )
         (folder / CARD).write_text(card, encoding="utf-8")
+        for path in folder.iterdir():
+            path.chmod(0o666 & folder.stat().st_mode)  # some writers make files that only their owner reads
         if out.exists():
             shutil.rmtree(out)
         folder.replace(out)
     files = {path.name: path.stat().st_size for path in sorted(out.iterdir())}
-    return Exported(out, files, parity, timm, str(certainty))
+    return Exported(out, files, parity, timm, str(certainty), resizing)
 
 
 def _write(

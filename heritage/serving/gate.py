@@ -129,9 +129,11 @@ class Gate:
 
 
 def refusal_reply(refusal: Refusal) -> JSONResponse:
-    """Return a refusal as JSON."""
+    """Return a refusal as JSON.
+
+    The connection stays open: who is still sending would find it reset and never read why. What is left of an
+    upload is thrown away as it comes, for some seconds (`heritage.serving.protocol`).
+    """
     headers = {} if refusal.retry_after is None else {"retry-after": str(refusal.retry_after)}
-    if refusal.status in (408, 413, 503):
-        headers["connection"] = "close"  # what is left of the upload is not read
     body = Refused(error=Fault(code=refusal.code, message=refusal.message)).model_dump()
     return JSONResponse(body, status_code=refusal.status, headers=headers)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import glob
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,27 +28,35 @@ class Inputs:
 
     Attributes:
         root: The folder that names are relative to.
-        names: As they appear in the answers.
+        names: In the system's own bytes: a name need not be text.
     """
 
     root: Path
-    names: pa.StringArray
+    names: pa.BinaryArray
 
     def __len__(self) -> int:
         return len(self.names)
 
+    @classmethod
+    def of(cls, root: Path, names: Iterable[str]) -> Inputs:
+        """Take names as Python has them."""
+        return cls(root, pa.array((os.fsencode(name) for name in names), pa.binary()))
+
     def name(self, row: int) -> str:
-        """Return a picture's name."""
-        found: str = self.names[row].as_py()
-        return found
+        """Return a picture's name for people; bytes that are no text are written out."""
+        return self._bytes(row).decode("utf-8", "backslashreplace")
 
     def path(self, row: int) -> Path:
         """Return a picture's file."""
-        return self.root / self.name(row)
+        return self.root / os.fsdecode(self._bytes(row))
+
+    def _bytes(self, row: int) -> bytes:
+        found: bytes = self.names[row].as_py()
+        return found
 
     def digest(self) -> str:
         """Return a digest of names, sizes and times of change: other pictures give another one."""
-        digest = hashlib.sha256(str(self.root.resolve()).encode())
+        digest = hashlib.sha256(os.fsencode(self.root.resolve()))
         for row in range(len(self)):
             path = self.path(row)
             try:
@@ -55,7 +64,7 @@ class Inputs:
                 state = f"{about.st_size} {about.st_mtime_ns}"
             except (OSError, ValueError):  # ValueError: a name with a null character
                 state = "missing"
-            digest.update(f"\n{self.name(row)}\0{state}".encode(errors="surrogateescape"))
+            digest.update(b"\n%s\0%s" % (self._bytes(row), state.encode()))
         return digest.hexdigest()
 
 
@@ -100,12 +109,7 @@ def _named(root: Path, names: list[str], wanted: str) -> Inputs:
         raise DatasetNotFoundError(
             "not one picture", where=f"input={wanted}", remedy="look for a misspelt name or suffix"
         )
-    try:
-        return Inputs(root, pa.array(names, pa.string()))
-    except UnicodeEncodeError as error:
-        raise DataError(
-            f"a name is not UTF-8: {error.object!r}", where=f"input={wanted}", remedy="rename it"
-        ) from error
+    return Inputs.of(root, names)
 
 
 def _column(path: Path, column: str) -> list[str]:

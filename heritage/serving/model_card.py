@@ -11,6 +11,7 @@ from typing import Any
 import jinja2
 
 from heritage import __version__
+from heritage.analysis.audit import read_audits
 from heritage.analysis.calibration import read_calibration
 from heritage.errors import CheckpointError
 from heritage.manifest import Manifest
@@ -62,6 +63,7 @@ def model_card(
     timm: bool,
     licence: str | None,
     parity: Parity,
+    resizing: str | None,
 ) -> str:
     """Write a model card in Markdown, with the front matter of the Hugging Face hub.
 
@@ -73,6 +75,7 @@ def model_card(
         timm: Whether timm loads it.
         licence: Of the weights.
         parity: How the exported network compared.
+        resizing: What changes where timm resizes the pictures; None where that is not known.
     """
     folder = trained.folder
     environment = _record(folder, ENVIRONMENT_FILE)
@@ -97,7 +100,7 @@ def model_card(
         certainty=str(certainty),
         threshold=certainty.threshold,
         data=_data(trained, manifest, counts),
-        audits=_audits(folder),
+        audits=[] if folder is None else read_audits(folder),
         rare=_rare(counts),
         usage=_USAGE[usage].format(size=trained.image_size),
         command=_command(environment.get("command", [])),
@@ -106,6 +109,7 @@ def model_card(
         started=environment.get("started", _UNKNOWN),
         form=form,
         parity=parity,
+        resizing=resizing,
     )
 
 
@@ -148,14 +152,6 @@ def _tally(manifest: Manifest | None, column: str) -> dict[str, int]:
         return {}
     known = Counter(value for value in manifest.column(column) if value)
     return dict(known.most_common())
-
-
-def _audits(folder: Path | None) -> list[str]:
-    """Name what `heritage evaluate` wrote below the run folder."""
-    if folder is None:
-        return []
-    found = sorted(path.parent for path in folder.glob("*/report.md"))
-    return [f"`{path.name}/report.md` in the run folder" for path in found]
 
 
 def _command(words: list[str]) -> str:

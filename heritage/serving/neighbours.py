@@ -1,4 +1,4 @@
-"""The museum objects that a network finds most similar: its training set, by embedding."""
+"""The museum objects that a network finds most similar: its data set, by embedding."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def build_neighbours(answerer: Answerer, manifest: Manifest, cache: Path) -> Nei
 
 def _ask_all(answerer: Answerer, manifest: Manifest) -> Neighbours:
     trained = answerer.trained
-    inputs = Inputs(manifest.root, manifest.table["file"].combine_chunks())
+    inputs = Inputs.of(manifest.root, manifest.column("file"))
     dataset = PictureDataset(
         inputs, size=trained.image_size, crop_pct=trained.crop_pct, interpolation=trained.interpolation
     )

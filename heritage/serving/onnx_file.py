@@ -21,8 +21,8 @@ from heritage.serving.portable import INPUT, OUTPUTS, Portable
 FILE = "model.onnx"
 
 Logits = npt.NDArray[np.float32]
-Asks = Callable[[npt.NDArray[np.uint8]], Logits]
-"""uint8 images (B, S, S, 3) to logits (B, K)."""
+Asks = Callable[[npt.NDArray[np.uint8]], tuple[Logits, Logits | None]]
+"""uint8 images (B, S, S, 3) to logits and probabilities, both (B, K); None where it gives logits alone."""
 
 
 def write_onnx(model: Portable, size: int, about: dict[str, Any], folder: Path) -> Path:
@@ -84,9 +84,9 @@ def open_onnx(folder: Path, threads: int = 0) -> Asks:
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(folder / FILE), options, providers=["CPUExecutionProvider"])
 
-    def ask(images: npt.NDArray[np.uint8]) -> Logits:
-        found: Logits = session.run([OUTPUTS[0]], {INPUT: images})[0]
-        return found
+    def ask(images: npt.NDArray[np.uint8]) -> tuple[Logits, Logits]:
+        logits, probabilities = session.run(list(OUTPUTS), {INPUT: images})
+        return logits, probabilities
 
     return ask
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel
@@ -66,7 +68,9 @@ def openapi(limits: Limits) -> dict[str, Any]:
                 }
             },
             "/about": {"get": _get("the network and the limits", About)},
-            "/health": {"get": _get("that the server is up", Health)},
+            "/health": {
+                "get": _get("that the server is up and its network answers", Health, {"503": "it does not"})
+            },
             "/metrics": {
                 "get": {
                     "summary": "figures for Prometheus",
@@ -78,8 +82,11 @@ def openapi(limits: Limits) -> dict[str, Any]:
     }
 
 
-def _get(what: str, kind: type[BaseModel]) -> dict[str, Any]:
-    return {"summary": what, "responses": {"200": _reply(what, kind)}}
+def _get(
+    what: str, kind: type[BaseModel], refusals: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
+    replies = {status: _reply(why, Refused) for status, why in refusals.items()}
+    return {"summary": what, "responses": {"200": _reply(what, kind)} | replies}
 
 
 def _reply(what: str, kind: type[BaseModel]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -51,10 +52,19 @@ class Parity:
         )
 
 
-def pictures_for_parity(
-    trained: Trained, manifest: Manifest | None, chosen: str | None
-) -> tuple[str, npt.NDArray[np.uint8]]:
-    """Return real pictures as the network sees them, (N, S, S, 3), and where they came from.
+class Sample(NamedTuple):
+    """Pictures on which networks are compared."""
+
+    source: str
+    """Where they came from."""
+    images: npt.NDArray[np.uint8]
+    """As the network sees them, (N, S, S, 3)."""
+    files: list[Path]
+    """The N files; none where they were drawn."""
+
+
+def pictures_for_parity(trained: Trained, manifest: Manifest | None, chosen: str | None) -> Sample:
+    """Return real pictures.
 
     They are those that a person names, else the test split's, else drawn artefacts.
 
@@ -63,7 +73,11 @@ def pictures_for_parity(
     """
     if chosen is not None:
         inputs = find_inputs(chosen, "file")
-        source, paths = chosen, [inputs.path(row) for row in range(min(len(inputs), _PICTURES))]
+        # the card goes to strangers: no folders of this machine
+        source, paths = (
+            Path(chosen).resolve().name,
+            [inputs.path(row) for row in range(min(len(inputs), _PICTURES))],
+        )
     elif manifest is not None:
         rows = np.flatnonzero(np.array(manifest.column("split")) == "test")
         rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _PICTURES)).astype(int)]
@@ -74,27 +88,29 @@ def pictures_for_parity(
             draw_artefact(CLASSES[k % len(CLASSES)], k, 0, size=trained.image_size, seed=1)
             for k in range(_PICTURES // 2)
         ]
-        return "drawn artefacts", _as_seen(trained, drawn)
-    read = [pixels for path in paths if (pixels := _read(path, trained.image_size)) is not None]
+        return Sample("drawn artefacts", _as_seen(trained, drawn), [])
+    read = {path: pixels for path in paths if (pixels := _read(path, trained.image_size)) is not None}
     if not read:
         raise ImageError("not one picture can be read", where=source, remedy="name others: pictures=…")
-    return source, _as_seen(trained, read)
+    return Sample(source, _as_seen(trained, list(read.values())), list(read))
 
 
 def check_parity(model: Portable, other: Asks, source: str, images: npt.NDArray[np.uint8]) -> Parity:
-    """Ask both networks about the same pictures.
+    """Ask both networks about the same pictures; probabilities are the file's own where it gives them.
 
     Raises:
         ExportError: They differ by more than `TOLERANCE`.
     """
-    theirs = torch.from_numpy(np.array(other(images)))
+    said, given = other(images)
+    theirs = torch.from_numpy(np.array(said))
+    calibrated = (theirs / model.temperature).softmax(dim=1) if given is None else torch.from_numpy(given)
     with torch.inference_mode():
         logits, probabilities = model(torch.from_numpy(images))
     found = Parity(
         source,
         len(images),
         float((logits - theirs).abs().max()),
-        float((probabilities - (theirs / model.temperature).softmax(dim=1)).abs().max()),
+        float((probabilities - calibrated).abs().max()),
         int((logits.argmax(dim=1) == theirs.argmax(dim=1)).sum()),
     )
     if not found.probabilities <= TOLERANCE:  # NaN does not pass
@@ -103,6 +119,22 @@ def check_parity(model: Portable, other: Asks, source: str, images: npt.NDArray[
             remedy="nothing was kept; try another format",
         )
     return found
+
+
+def resizing_parity(model: Portable, sample: Sample, logits: npt.NDArray[np.float32]) -> str:
+    """Say how much it matters that somebody else resizes the pictures.
+
+    Args:
+        model: Asked about the sample as training would resize it.
+        sample: The pictures.
+        logits: Of the same pictures resized otherwise, (N, K).
+    """
+    with torch.inference_mode():
+        ours = model(torch.from_numpy(sample.images))[1]
+        theirs = (torch.from_numpy(logits) / model.temperature).softmax(dim=1)
+    differ = float((ours - theirs).abs().max())
+    same = int((ours.argmax(dim=1) == theirs.argmax(dim=1)).sum())
+    return f"largest difference {differ:.3f} of a probability, {same} of {len(ours)} same answers"
 
 
 def _read(path: Path, at_least: int) -> Pixels | None:

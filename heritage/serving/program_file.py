@@ -49,9 +49,9 @@ def open_program(folder: Path) -> Asks:
     """Load ``model.pt2``."""
     model = torch.export.load(folder / FILE).module()
 
-    def ask(images: npt.NDArray[np.uint8]) -> Logits:
+    def ask(images: npt.NDArray[np.uint8]) -> tuple[Logits, Logits]:
         with torch.inference_mode():
-            found: Logits = model(torch.from_numpy(images))[0].numpy()
-        return found
+            logits, probabilities = model(torch.from_numpy(images))
+        return logits.numpy(), probabilities.numpy()
 
     return ask

@@ -26,7 +26,7 @@ class Ranked(BaseModel):
 
 
 class MuseumObject(BaseModel):
-    """A photograph of the training set that the network finds similar."""
+    """A photograph of its data set that the network finds similar."""
 
     label: str = Field(description="the civilisation that its museum assigns it to")
     title: str | None

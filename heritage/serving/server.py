@@ -44,7 +44,7 @@ class Serving:
         host: The address to listen at; 127.0.0.1 is this machine alone.
         port: 0 takes a free one.
         names: Names under which others may ask, where ``host`` is not this machine alone; None allows all.
-        similar: Whether to show the most similar objects of the training set: ``auto`` where it is there.
+        similar: Whether to show the most similar objects of its data set: ``auto`` where it is there.
         cache: The folder where its embeddings are kept.
         threshold: Answers below it are "unsure"; None is the calibration's.
         batch_size: Pictures at a time that the network is asked about.
@@ -183,7 +183,7 @@ def _data(answerer: Answerer, wanted: Serving) -> tuple[Manifest | None, Neighbo
         return run_manifest_if_there(trained), None
     manifest = run_manifest(trained) if wanted.similar is True else run_manifest_if_there(trained)
     if manifest is None:
-        log.warning("the training set is not where it was: no similar objects are shown")
+        log.warning("the data set is not where it was: no similar objects are shown")
         return None, None
     return manifest, build_neighbours(answerer, manifest, Path(wanted.cache))
 

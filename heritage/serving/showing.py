@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections import Counter
 from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
-import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
@@ -15,6 +16,7 @@ from rich.table import Table
 from heritage.serving.predicting import Predicted
 
 _FEW = 20
+_LINES = 1024  # of JSON at a time: embeddings make them long
 _COLUMNS = ["file", "answer", "error"]
 
 
@@ -64,5 +66,6 @@ def _batches(found: Predicted) -> Iterator[pa.RecordBatch]:
         ) as reader:
             yield from reader
     else:
-        options = pa_json.ParseOptions(explicit_schema=found.schema)
-        yield from pa_json.read_json(found.out, parse_options=options).to_batches()
+        with found.out.open(encoding="utf-8") as lines:
+            while some := [json.loads(line) for line in itertools.islice(lines, _LINES)]:
+                yield pa.RecordBatch.from_pylist(some, schema=found.schema)

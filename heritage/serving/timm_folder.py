@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ import numpy as np
 import numpy.typing as npt
 import timm
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from timm.models import save_for_hf
 from torch import nn
 
 from heritage.errors import ExportError
 from heritage.models.vit import VisionTransformer
+from heritage.picture import decode
 from heritage.serving.onnx_file import Asks, Logits
 from heritage.trained import Trained
 
@@ -106,27 +109,42 @@ def open_timm(folder: Path) -> Asks:
     Raises:
         ExportError: timm does not load it.
     """
+    net = _load(folder)
+    cfg = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["pretrained_cfg"]
+    mean, std = (torch.tensor(cfg[name]).view(1, 3, 1, 1) for name in ("mean", "std"))
+
+    def ask(images: npt.NDArray[np.uint8]) -> tuple[Logits, None]:
+        pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float().div(255)
+        with torch.inference_mode():
+            found: Logits = net((pixels - mean) / std).float().numpy()
+        return found, None
+
+    return ask
+
+
+def ask_with_own_transform(folder: Path, files: Sequence[Path]) -> Logits:
+    """Return logits (N, K) of pictures that are resized by timm's transform, as a stranger would."""
+    net = _load(folder)
+    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(net))
+    with torch.inference_mode():
+        found = [net(transform(Image.fromarray(decode(file.read_bytes())))[None]) for file in files]
+    logits: Logits = torch.cat(found).float().numpy()
+    return logits
+
+
+def _load(folder: Path) -> nn.Module:
     talk = logging.getLogger("timm")
     level = talk.level
     talk.setLevel(logging.WARNING)  # it names every file it opens
     try:
-        net = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+        net: nn.Module = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
     except (RuntimeError, KeyError, TypeError) as error:
         raise ExportError(
             f"timm does not load it ({error})", where=folder, remedy="try format=torch_export"
         ) from error
     finally:
         talk.setLevel(level)
-    cfg = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["pretrained_cfg"]
-    mean, std = (torch.tensor(cfg[name]).view(1, 3, 1, 1) for name in ("mean", "std"))
-
-    def ask(images: npt.NDArray[np.uint8]) -> Logits:
-        pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float().div(255)
-        with torch.inference_mode():
-            found: Logits = net((pixels - mean) / std).float().numpy()
-        return found
-
-    return ask
+    return net
 
 
 def open_weights(trained: Trained, folder: Path) -> Asks:
@@ -134,9 +152,9 @@ def open_weights(trained: Trained, folder: Path) -> Asks:
     model = copy.deepcopy(trained.model)
     model.net.load_state_dict(load_file(folder / WEIGHTS))
 
-    def ask(images: npt.NDArray[np.uint8]) -> Logits:
+    def ask(images: npt.NDArray[np.uint8]) -> tuple[Logits, None]:
         with torch.inference_mode():
             found: Logits = model(torch.from_numpy(images)).numpy()
-        return found
+        return found, None
 
     return ask

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from python_multipart.exceptions import MultipartParseError
-from starlette.datastructures import Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.datastructures import Headers
 from starlette.requests import Request
 
+from heritage.serving.form import Form
 from heritage.serving.limits import MEGABYTE, Limits
 from heritage.serving.refusal import Refusal, busy
 
@@ -54,10 +54,33 @@ class Memory:
         self.held -= size
 
 
-class _InMemoryParser(MultiPartParser):
-    """Starlette's parser of forms, which would write files of more than a megabyte to disk."""
+class _Intake:
+    """The body of a request, counted as it comes.
 
-    spool_max_size = 2**40
+    Args:
+        request: Whose.
+        limit: Bytes it may have.
+        memory: Where they are counted.
+    """
+
+    def __init__(self, request: Request, limit: int, memory: Memory) -> None:
+        self._request = request
+        self._limit = limit
+        self._memory = memory
+        self.taken = 0
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield what arrives.
+
+        Raises:
+            Refusal: 413 too large, 503 too many bytes are held already.
+        """
+        async for chunk in self._request.stream():
+            self._memory.take(len(chunk))
+            self.taken += len(chunk)
+            if self.taken > self._limit:
+                raise _too_large(self._limit)
+            yield chunk
 
 
 @contextlib.asynccontextmanager
@@ -80,28 +103,21 @@ async def uploads(request: Request, limits: Limits, memory: Memory) -> AsyncIter
         )
     limit = int(limits.megabytes * MEGABYTE)
     _refuse_announced(request.headers, limit)
-    body = bytearray()
+    intake = _Intake(request, limit, memory)
+    read = _files if kind == "multipart/form-data" else _picture
     try:
         try:
             async with asyncio.timeout(limits.upload_seconds):
-                async for chunk in request.stream():
-                    memory.take(len(chunk))
-                    body += chunk
-                    if len(body) > limit:
-                        raise _too_large(limit)
+                found = await read(request.headers, intake, limits)
         except TimeoutError as error:
             raise Refusal(
                 408, "too_slow", f"The upload took longer than {limits.upload_seconds:g} seconds."
             ) from error
-        if kind != "multipart/form-data":
-            found = [Upload("picture", bytes(body))]
-        else:
-            found = await _parts(request.headers, bytes(body), limits)
-        if not found or not any(upload.data for upload in found):
+        if not any(upload.data for upload in found):
             raise Refusal(400, "no_picture", "The request holds no picture.")
         yield found
     finally:
-        memory.give_back(len(body))
+        memory.give_back(intake.taken)
 
 
 def _refuse_announced(headers: Headers, limit: int) -> None:
@@ -114,32 +130,18 @@ def _too_large(limit: int) -> Refusal:
     return Refusal(413, "too_large", f"A request may have {limit / MEGABYTE:g} MB.")
 
 
-async def _parts(headers: Headers, body: bytes, limits: Limits) -> list[Upload]:
-    async def once() -> AsyncIterator[bytes]:
-        yield body
-        yield b""
-
-    # one more than is accepted, so that we say ourselves that they are too many
-    parser = _InMemoryParser(headers, once(), max_files=limits.pictures + 1, max_fields=10)  # type: ignore[arg-type]
-    try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        if "files" in error.message.lower():
-            raise _too_many(limits) from error
-        raise Refusal(400, "bad_form", "The form cannot be read.") from error
-    except (MultipartParseError, ValueError, KeyError) as error:  # what odd headers of parts lead to
-        raise Refusal(400, "bad_form", "The form cannot be read.") from error
-    async with contextlib.AsyncExitStack() as stack:
-        files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
-        for file in files:
-            stack.push_async_callback(file.close)
-        if len(files) > limits.pictures:
-            raise _too_many(limits)
-        return [Upload(shown_name(file.filename), await file.read()) for file in files]
+async def _picture(_: Headers, intake: _Intake, __: Limits) -> list[Upload]:
+    body = io.BytesIO()
+    async for chunk in intake.chunks():
+        body.write(chunk)
+    return [Upload("picture", body.getvalue())]
 
 
-def _too_many(limits: Limits) -> Refusal:
-    return Refusal(413, "too_many", f"A request may have {limits.pictures} pictures.")
+async def _files(headers: Headers, intake: _Intake, limits: Limits) -> list[Upload]:
+    form = Form(headers["content-type"], pictures=limits.pictures)
+    async for chunk in intake.chunks():
+        form.write(chunk)
+    return [Upload(shown_name(name), data) for name, data in form.files()]
 
 
 def shown_name(name: str | None) -> str:

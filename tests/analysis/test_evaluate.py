@@ -20,6 +20,7 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
+from heritage.analysis.audit import read_audits
 from heritage.analysis.calibration import read_calibration
 from heritage.curation.overrides import read_overrides
 from tests.conftest import COUNTS, Command, write_tree
@@ -63,6 +64,7 @@ def test_every_figure_agrees_with_scikit_learn(heritage: Command, run: Path, tmp
     brier = brier_score_loss(codes, shares, labels=range(6), scale_by_half=False)
     assert metrics["brier"] == pytest.approx(brier, abs=1e-9)
 
+    assert {one.key: one.record for one in read_audits(run)} == metrics["audits"]
     trained = json.loads((run / "metrics.json").read_text())
     assert metrics["accuracy"] == trained["accuracy"], "the run's own report says otherwise"
     rows = list(csv.DictReader((out / "per_class.csv").read_text().splitlines()))

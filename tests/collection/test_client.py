@@ -208,7 +208,9 @@ def test_a_long_retry_after_ends_the_run(museum: FaultyMuseum, base: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"), [("12", 12.0), (None, None), ("soon", None), ("-1", None)], ids=str
+    ("value", "seconds"),
+    [("12", 12.0), (None, None), ("soon", None), ("-1", None), ("\u00b2", None)],
+    ids=str,
 )
 def test_retry_after_is_read(value: str | None, seconds: float | None) -> None:
     assert retry_after(value) == seconds
@@ -381,3 +383,82 @@ def test_the_cache_answers_without_a_request(museum: FaultyMuseum, base: str, tm
     assert old.get(f"{base}/b") is None
     for opened in (cache, old):
         opened.close()
+
+
+def in_pieces(reply: Reply) -> Reply:
+    """A wall whose first piece is blank."""
+
+    async def write(writer: asyncio.StreamWriter) -> None:
+        writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(WALL) + 2}\r\n\r\n\n\n".encode())
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.write(WALL)
+        await writer.drain()
+
+    return Reply(200, b"", raw=write)
+
+
+FRAME = b'<div><iframe src="/_Incapsula_Resource?CWUDNSAI=20"></iframe></div>'
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [in_pieces, faults.body(FRAME, "text/html; charset=utf-8"), faults.status(403, FRAME, **HTML)],
+    ids=["in pieces", "without a head", "without a head, 403"],
+)
+@pytest.mark.parametrize("path", ["/a", "/a.jpg"])
+def test_walls_are_known_in_other_clothes(
+    museum: FaultyMuseum, base: str, path: str, fault: faults.Fault
+) -> None:
+    museum.once(path, fault)
+
+    async def do(client: Client) -> int:
+        await client.fetch(base + path, "image" if path.endswith("jpg") else "json")
+        (host,) = client.hosts.values()
+        return host.tally.walls
+
+    assert run(base, do) == 1
+
+
+def test_a_photograph_said_to_be_a_page_is_a_photograph(museum: FaultyMuseum, base: str) -> None:
+    museum.always("/a.jpg", faults.body(jpeg(1), "text/html"))
+    assert fetch_image(base, "/a.jpg") == jpeg(1)
+
+
+@pytest.mark.parametrize("code", [429, 503])
+def test_an_overloaded_host_is_left_alone_as_a_whole(museum: FaultyMuseum, base: str, code: int) -> None:
+    museum.once("/a", faults.status(code))
+
+    async def do(client: Client) -> float:
+        task = asyncio.create_task(client.json(f"{base}/a"))
+        while not museum.asked["/a"]:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        started = time.monotonic()
+        await client.json(f"{base}/b")
+        took = time.monotonic() - started
+        await task
+        return took
+
+    waits = {"backoff": 1.0, "backoff_cap": 1.0}
+    assert run(base, do, patience=waits) > 0.3
+
+
+def test_a_wait_asked_for_behind_a_redirect_is_the_other_hosts(museum: FaultyMuseum, base: str) -> None:
+    behind = FaultyMuseum(answer)
+    behind.once("/b", faults.status(429, Retry_After="1"))
+    with serve(behind) as other:
+        museum.always("/a", faults.status(302, Location=f"{other}/b"))
+        paused: dict[str, float] = {}
+
+        async def do(client: Client) -> Any:
+            task = asyncio.create_task(client.json(f"{base}/a"))
+            while not behind.asked["/b"]:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            paused.update({name: host.paused_for for name, host in client.hosts.items()})
+            return (await task)[1]
+
+        assert run(base, do, allowed_hosts=[other.removeprefix("http://")]) == {"path": "/b"}
+        assert paused[base.removeprefix("http://")] == 0
+        assert paused[other.removeprefix("http://")] > 0.5

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
 
+from heritage.collection.record import Record, RecordError
+from heritage.collection.sources.met import MetSource
 from heritage.demo.server import Reply, Request, serve
 from heritage.errors import ConfigError
 from tests.collection.recorded import FIXTURES, recorded, source
-from tests.collection.runs import printed, rows, session
+from tests.collection.runs import printed, rows, rules, session
 
 
 def test_the_dump_chooses_ids_without_a_request(tmp_path: Path) -> None:
@@ -87,3 +91,39 @@ def test_what_is_no_dump_is_said(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=reason):
             session(source("met"), tmp_path, report=str(path)).report()
+
+
+def test_ctrl_c_while_a_dump_is_read_acts_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dump = tmp_path / "MetObjects.csv"
+    line = "{},True,Islamic Art,,,,\n"
+    head = "Object ID,Is Public Domain,Department,Culture,Period,Object Begin Date,Object End Date\n"
+    dump.write_text(head + "".join(line.format(number) for number in range(5_000)))
+    read = 0
+
+    def counted(self: MetSource, row: dict[str, str]) -> Record | RecordError:
+        nonlocal read
+        read += 1
+        if read == 700:
+            os.kill(os.getpid(), signal.SIGINT)
+        return one(self, row)
+
+    one = MetSource._row
+    monkeypatch.setattr(MetSource, "_row", counted)
+    with serve(lambda _: Reply(404, b"")) as base, pytest.raises(KeyboardInterrupt, match="the same command"):
+        session(source("met", base, csv=str(dump)), tmp_path / "in").collect()
+    assert read <= 2_000, "some stretches of rows, not all"
+    monkeypatch.setattr(MetSource, "_row", one)
+    with serve(lambda _: Reply(404, b"")) as base:
+        session(source("met", base, csv=str(dump)), tmp_path / "in", dry_run=True).collect()
+    assert rows(tmp_path / "in", "SELECT count(*) FROM objects") == [(5_000,)]
+
+
+def test_since_is_refused_where_nobody_says_what_changed(tmp_path: Path) -> None:
+    dump = str(FIXTURES / "met" / "MetObjects.csv")
+    with serve(lambda _: Reply(404, b"")) as base:
+        with pytest.raises(ConfigError, match="ids of a file are not asked for by date"):
+            session(source("met", base, csv=dump), tmp_path, since="last").collect()
+        with pytest.raises(ConfigError, match="LOUVRE does not say what changed"):
+            session(
+                source("louvre", base, accept_terms=True), tmp_path, rules=rules("thesis"), since="last"
+            ).collect()

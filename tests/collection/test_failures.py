@@ -10,6 +10,7 @@ import pytest
 
 from heritage.demo.server import Reply, json_reply
 from heritage.errors import CollectionError
+from heritage.manifest import Manifest
 from tests.collection import faults
 from tests.collection.faults import HTML, WALL, FaultyMuseum
 from tests.collection.held import (
@@ -143,3 +144,44 @@ def test_a_full_disk_is_said(
     monkeypatch.setattr("heritage.collection.shelf.os.fsync", full)
     with pytest.raises(CollectionError, match="No space left on device"):
         session(met(base), tmp_path).collect()
+
+
+URL = b'"primaryImageSmall": "http://museum.demo/images/'
+POISON: dict[str, tuple[bytes, str, str]] = {
+    "URL too long": (URL + b"a" * 80_000 + b'"', "images", "no URL"),
+    "half a character in a URL": (URL + rb'\ud800.jpg"', "images", "404"),
+    "half a character in a text": (rb'"title": "a \ud800 b"', "", ""),
+    "a year beyond all years": (b'"objectBeginDate": 1000000000000', "objects", "not a year"),
+    "a year of 5,000 digits": (b'"objectBeginDate": "' + b"9" * 5_000 + b'"', "objects", "not a year"),
+    "brackets without an end": (b'"tags": ' + b"[" * 200_000 + b"]" * 200_000, "objects", "not JSON"),
+}  # fmt: skip
+
+
+def test_no_record_can_end_the_run(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
+    victims = dict(zip(POISON, objects_of("asian"), strict=False))
+    for name, victim in victims.items():
+        raw = json.dumps(HELD.met_record(int(victim))).encode()
+        # The last of two keys of one name counts.
+        other = Reply(200, raw[:-1] + b", " + POISON[name][0] + b"}", {"Content-Type": "application/json"})
+        museum.always(f"{API}/{victim}", functools.partial(instead, other))
+    session(met(base), tmp_path, classes=["asian"]).collect()
+    for name, (_, table, reason) in POISON.items():
+        if table:
+            question = f"SELECT error FROM {table} WHERE object_id = ?"  # noqa: S608
+            ((error,),) = rows(tmp_path, question, victims[name])
+            assert reason in error, name
+    unharmed = set(objects_of("asian")) - {v for name, v in victims.items() if POISON[name][1]}
+    assert names(tmp_path) == {f"6_MET_{i}.jpg" for i in unharmed}
+
+
+def test_photographs_are_described_also_where_walls_end_the_run(
+    museum: FaultyMuseum, base: str, tmp_path: Path
+) -> None:
+    session(met(base), tmp_path, classes=["islam"], limit=2).collect()
+    (tmp_path / "manifest.parquet").unlink()
+    (tmp_path / "ATTRIBUTION.md").unlink()
+    museum.always("/images/", faults.status(403, WALL, **HTML))
+    with pytest.raises(CollectionError, match="start the same command again"):
+        session(met(base), tmp_path, limit=3).collect()
+    assert len(Manifest.read(tmp_path).column("file")) == 2
+    assert "4_MET_" in (tmp_path / "ATTRIBUTION.md").read_text()

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from heritage.collection.lock import locked
+from heritage.collection.session import LOCK_FILE
 from heritage.collection.shelf import Shelf
 from heritage.demo.server import Reply
-from heritage.errors import CollectionError
+from heritage.errors import BusyError
+from heritage.lock import locked
 from heritage.manifest import Manifest
 from tests.collection import faults
 from tests.collection.faults import FaultyMuseum, png
@@ -29,7 +30,7 @@ from tests.collection.runs import met, patience, printed, rows, rules, session
 
 
 def test_a_second_collector_is_refused(base: str, tmp_path: Path) -> None:
-    with locked(tmp_path), pytest.raises(CollectionError, match=f"process {os.getpid()}.*name="):
+    with locked(tmp_path / LOCK_FILE), pytest.raises(BusyError, match=f"process {os.getpid()}.*wait for it"):
         session(met(base), tmp_path).collect()
 
 

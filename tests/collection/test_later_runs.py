@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import threading
 from pathlib import Path
@@ -24,7 +25,7 @@ from tests.collection.held import (
     objects_of,
     picture_path,
 )
-from tests.collection.runs import met, printed, rules, session
+from tests.collection.runs import met, printed, rows, rules, session
 
 
 def test_changed_content_is_fetched_on_refresh_and_only_that(
@@ -89,6 +90,32 @@ def test_an_incremental_run_asks_for_changed_records_alone(
     assert moved not in Manifest.read(tmp_path).column("object_id")
 
 
+def test_changed_records_of_full_classes_are_read_and_their_photographs_stay(
+    museum: FaultyMuseum, base: str, tmp_path: Path
+) -> None:
+    session(met(base), tmp_path, limit=5).collect()
+    before = set(Manifest.read(tmp_path).column("object_id"))
+    withdrawn, unreachable = sorted(before)[:2]
+    withheld = HELD.met_record(int(withdrawn)) | {"isPublicDomain": False}
+    museum.always(f"{API}/{withdrawn}", lambda _: json_reply(withheld))
+    museum.always(f"{API}/{unreachable}", faults.status(500))
+    museum.asked.clear()
+    # Killed after the listing, nothing is lost either.
+    session(met(base), tmp_path, limit=5, since="2020-01-01", dry_run=True).collect()
+    assert dict(rows(tmp_path, "SELECT state, count(*) FROM objects GROUP BY state"))["changed"] == len(
+        before
+    )
+    session(met(base), tmp_path, limit=5).collect()
+    asked = {object_id for object_id in before if museum.asked[f"{API}/{object_id}"]}
+    assert asked == before, "a changed record was not read because its class is full"
+    after = set(Manifest.read(tmp_path).column("object_id"))
+    assert before - after == {withdrawn}
+    museum._always.clear()
+    session(met(base), tmp_path, limit=5, retry="failed").collect()
+    assert set(Manifest.read(tmp_path).column("object_id")) >= before - {withdrawn}
+    assert not rows(tmp_path, "SELECT * FROM objects WHERE state IN ('failed', 'changed')")
+
+
 def _asked(museum: FaultyMuseum) -> str:
     return museum.requests[-1].query["departmentIds"] if museum.requests else ""
 
@@ -114,3 +141,88 @@ def test_new_rules_relabel_without_a_request(museum: FaultyMuseum, base: str, tm
     assert names(tmp_path) == wanted
     session(met(base), tmp_path).collect()
     assert names(tmp_path) == {f"{ids.index(c) + 1}_MET_{i}.jpg" for i, c in expected().items()}
+
+
+def test_a_new_first_photograph_takes_no_other_ones_name(
+    museum: FaultyMuseum, base: str, tmp_path: Path
+) -> None:
+    """Whether the old one is still shown or not, each row keeps its own bytes."""
+    kept, replaced = [i for i in objects_of("islam") if len(HELD.photographs(int(i))) > 1][:2]
+    session(met(base), tmp_path, classes=["islam"]).collect()
+    before = {object_id: path_of(tmp_path, object_id).read_bytes() for object_id in (kept, replaced)}
+    new = {kept: jpeg(501), replaced: jpeg(502)}
+    for object_id, photograph in new.items():
+        record = HELD.met_record(int(object_id))
+        url = f"http://museum.demo/images/CRDImages/is/web-large/new-{object_id}.jpg"
+        others = [record["primaryImageSmall"]] if object_id == kept else []
+        museum.always(url.removeprefix("http://museum.demo"), faults.body(photograph))
+        said = json_reply(record | {"primaryImageSmall": url, "additionalImages": others})
+        museum.always(f"{API}/{object_id}", functools.partial(instead, said))
+    session(met(base), tmp_path, classes=["islam"], views=2, since="2020-01-01").collect()
+    # New rules of the same classes rename nothing.
+    plain = rules()
+    fewer = type(plain)(name="fewer", classes=list(plain.classes), rules=list(plain._rules[:-1]))
+    session(met(base), tmp_path, classes=["islam"], rules=fewer).collect()
+    manifest = Manifest.read(tmp_path)
+    found: dict[str, set[bytes]] = {}
+    columns = zip(*map(manifest.column, ("object_id", "file", "sha256")), strict=True)
+    for object_id, file, digest in columns:
+        data = (tmp_path / file).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == digest
+        found.setdefault(object_id, set()).add(data)
+    assert found[kept] == {before[kept], new[kept]}
+    assert found[replaced] == {new[replaced]}
+    assert {path.name for path in (tmp_path / "images").iterdir()} == {
+        file.removeprefix("images/") for file in manifest.column("file")
+    }
+
+
+def path_of(folder: Path, object_id: str) -> Path:
+    ((file,),) = rows(folder, "SELECT file FROM images WHERE object_id = ?", object_id)
+    return folder / str(file)
+
+
+def instead(other: Reply, _: Reply) -> Reply:
+    return other
+
+
+def test_a_record_that_moved_to_another_class_takes_its_photograph_along(
+    museum: FaultyMuseum, base: str, tmp_path: Path
+) -> None:
+    session(met(base), tmp_path).collect()
+    moved = objects_of("egyptian")[0]
+    coptic = json_reply(HELD.met_record(int(moved)) | {"period": "Coptic Period"})
+    museum.always(f"{API}/{moved}", lambda _: coptic)
+    session(met(base), tmp_path, since="2020-01-01").collect()
+    manifest = Manifest.read(tmp_path)
+    place = manifest.column("object_id").index(moved)
+    assert manifest.column("class")[place] == "byzantium"
+    assert manifest.column("file")[place] == f"images/5_MET_{moved}.jpg"
+    assert (tmp_path / "images" / f"5_MET_{moved}.jpg").is_file()
+    assert rows(tmp_path, "SELECT class FROM images WHERE object_id = ?", moved) == [("byzantium",)]
+
+
+def test_the_cache_holds_back_no_change_and_no_damage(
+    museum: FaultyMuseum, base: str, tmp_path: Path
+) -> None:
+    cache = {"path": tmp_path / "records.sqlite", "max_age_days": 30.0}
+    withdrawn, damaged = objects_of("islam")[:2]
+    of_another = json_reply(HELD.met_record(int(withdrawn)))
+    museum.once(f"{API}/{damaged}", lambda _: of_another)
+    session(met(base), tmp_path / "in", classes=["islam"], cache=cache).collect()
+    withheld = json_reply(HELD.met_record(int(withdrawn)) | {"isPublicDomain": False})
+    museum.always(f"{API}/{withdrawn}", lambda _: withheld)
+    session(met(base), tmp_path / "in", classes=["islam"], cache=cache, retry="failed").collect()
+    assert damaged in Manifest.read(tmp_path / "in").column("object_id")
+    session(met(base), tmp_path / "in", classes=["islam"], cache=cache, since="2020-01-01").collect()
+    assert withdrawn not in Manifest.read(tmp_path / "in").column("object_id")
+
+
+def test_another_size_is_said_to_change_nothing_that_is_there(base: str, tmp_path: Path) -> None:
+    session(met(base), tmp_path, classes=["islam"], limit=3).collect()
+    again = session(met(base), tmp_path, classes=["islam"], limit=3)
+    again.collect()
+    assert "size=" not in printed(again)
+    larger = session(met(base), tmp_path, classes=["islam"], limit=3, size="original")
+    larger.collect()
+    assert "taken at size=web and stay" in printed(larger)

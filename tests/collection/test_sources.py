@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from heritage.collection import ClassRules
+from heritage.collection.manners import Endpoint
 from heritage.collection.record import Record, RecordError
 from heritage.errors import ConfigError
 from tests.collection.recorded import LOUVRE, MET, load, source
-from tests.collection.runs import session
+from tests.collection.runs import met, session
 
 
 @pytest.mark.parametrize("wrong", ["../1", "1/../2", "", "١", "1 2", "x"])
@@ -53,3 +56,30 @@ def test_the_defaults_are_polite() -> None:
 def test_the_recorded_objects_are_all_there() -> None:
     public = [load(path)["isPublicDomain"] for path in MET]
     assert (len(MET), public.count(True), len(LOUVRE)) == (142, 138, 39)
+
+
+@pytest.mark.parametrize(
+    ("url", "own"),
+    [("http://127.0.0.1:8000/x", True), ("http://localhost/x", True), ("https://[::1]/x", True),
+     ("https://10.1.2.3/x", True), ("https://collectionapi.metmuseum.org/x", False),
+     ("https://8.8.8.8", False)],
+)  # fmt: skip
+def test_allowing_private_addresses_makes_no_museum_ones_own(url: str, own: bool) -> None:
+    endpoint = Endpoint(url=url, rate=None, concurrency=1)
+    source = met("http://127.0.0.1", hosts={"api": endpoint, "images": endpoint})
+    with contextlib.nullcontext() if own else pytest.raises(ConfigError, match=r"source\.contact"):
+        source.require_manners(0.1)
+
+
+@pytest.mark.parametrize("url", ["foo", "https://[::", "ftp://a.example/b"])
+def test_a_server_needs_a_web_address(url: str) -> None:
+    source = met("http://127.0.0.1", hosts={"api": Endpoint(url=url, rate=None, concurrency=1)})
+    with pytest.raises(ConfigError, match=r"source\.hosts\.api\.url"):
+        source.require_manners(0.1)
+
+
+def test_the_mets_departments_are_given_by_id() -> None:
+    rule: Any = {"name": "a", "museum": "MET", "department": ["Egyptian Art"], "class": "egyptian"}
+    named = ClassRules(name="x", classes=["egyptian"], rules=[rule])
+    with pytest.raises(ConfigError, match=r"rule a names the department 'Egyptian Art'"):
+        met("http://127.0.0.1").listings(named, ("egyptian",))

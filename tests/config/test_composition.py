@@ -93,6 +93,12 @@ def test_file_composes_and_validates(path: Path, monkeypatch: pytest.MonkeyPatch
     validate(plain, verb)
 
 
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_each_command_writes_below_its_own_name(verb: str) -> None:
+    """Where ``_self_`` stands before ``hydra: default``, training's name wins, and its folder."""
+    assert composed(verb, NEEDED.get(verb, [])).hydra.job.name == verb
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_file_opens_with_purpose_command_and_cost(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()

@@ -8,11 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from heritage.curation.curated import Curated
-from heritage.errors import ConfigError, DataError, DatasetNotFoundError, ManifestError
+from heritage.errors import ConfigError, DataError, DatasetNotFoundError, ManifestError, SplitError
 from heritage.manifest import Manifest
 from tests.curation.conftest import Curate
 from tests.curation.pictures import add_faults, class_tree, jpeg, photograph, write
@@ -93,12 +94,52 @@ def test_a_folder_that_links_to_its_parent_ends(tmp_path: Path, curate_folder: C
     assert curate_folder(root, TREE).table.num_rows == 24
 
 
-def test_a_name_that_is_no_text_is_noted(tmp_path: Path, curate_folder: Curate) -> None:
+def test_a_name_that_is_no_text_keeps_its_row(tmp_path: Path, curate_folder: Curate) -> None:
     root = class_tree(tmp_path / "raw")
     Path(os.fsdecode(os.fsencode(root / "islam") + b"/\xff.jpg")).write_bytes(jpeg(photograph(1)))
     curated = curate_folder(root, TREE)
-    assert curated.table.num_rows == 24
-    assert any("unusable names" in remark for remark in curated.remarks)
+    assert curated.table.num_rows == 25
+    assert reasons(curated) == {"islam/\\udcff.jpg": "unreadable"}
+    assert "its name is not UTF-8" in curated.table["reason"].drop_null()[0].as_py()
+
+
+@pytest.mark.parametrize("name", ["天目\u3000茶碗.jpg", "vase\u00a0à figures.jpg", "two\nlines.jpg"])
+def test_any_name_that_is_text_is_kept(tmp_path: Path, curate_folder: Curate, name: str) -> None:
+    root = class_tree(tmp_path / "raw")
+    write(root / "islam" / name, photograph(301))
+    curated = curate_folder(root, TREE)
+    assert f"islam/{name}" in curated.kept.column("raw_file")
+
+
+def test_a_museum_that_is_not_there_is_said_before_anything_is_changed(
+    tmp_path: Path, curate_folder: Curate
+) -> None:
+    root = class_tree(tmp_path / "raw")
+    before = curate_folder(root, TREE).kept.fingerprint
+    with pytest.raises(SplitError, match="no photograph is from LOUVR; there are LOCAL"):
+        curate_folder(root, TREE, "split.by=museum", "split.museums=[LOUVR]")
+    assert Manifest.read(tmp_path / "out").fingerprint == before
+
+
+def test_a_stray_file_of_any_name_is_noted(tmp_path: Path, curate_folder: Curate) -> None:
+    root = write_table(tmp_path / "raw", table_rows())
+    for index in range(24):
+        write(root / "images" / f"{index}.jpg", photograph(index))
+    Path(os.fsdecode(os.fsencode(root / "images") + b"/\xff.jpg")).write_bytes(b"")
+    curated = curate_folder(root, *COLUMNS)
+    assert any("\\udcff.jpg" in remark for remark in curated.remarks)
+
+
+def test_photographs_without_colours_are_dropped_where_that_is_wanted(
+    tmp_path: Path, curate_folder: Curate
+) -> None:
+    root = class_tree(tmp_path / "raw")
+    grey = np.repeat(photograph(3)[:, :, :1], 3, axis=2)
+    write(root / "islam" / "islam003.jpg", grey)
+    assert reasons(curate_folder(root, TREE)) == {}
+    assert reasons(curate_folder(root, TREE, "cleaning.drop_greyscale=true")) == {
+        "islam/islam003.jpg": "greyscale"
+    }
 
 
 def table_rows() -> list[dict[str, str]]:

@@ -14,6 +14,7 @@ import pytest
 from heritage.curation.curated import Curated
 from heritage.errors import ManifestError
 from heritage.manifest import Manifest
+from heritage.packed import PackedImages
 from heritage.picture import decode
 from tests.curation.conftest import Curate
 from tests.curation.pictures import class_tree, jpeg, photograph, write
@@ -107,6 +108,94 @@ def test_it_is_rebuilt_from_its_manifest(tmp_path: Path, curate_folder: Curate) 
         root, "raw=rebuild", f"raw.dataset={tmp_path / 'out'}", "split.seed=3", out=tmp_path / "third"
     )
     assert reasons(changed)["islam/islam007.jpg"] == "changed"
+
+
+def test_a_set_that_has_grown_is_rebuilt_with_its_splits(tmp_path: Path, curate_folder: Curate) -> None:
+    root = class_tree(tmp_path / "raw", each=30)
+    curate_folder(root, TREE)
+    for index in range(30):
+        write(root / "islam" / f"a{index}.jpg", photograph(5000 + index))
+    grown = curate_folder(root, TREE)
+    rebuild = ("raw=rebuild", f"raw.dataset={tmp_path / 'out'}")
+    again = curate_folder(root, *rebuild, out=tmp_path / "again")
+    assert again.kept.fingerprint == grown.kept.fingerprint
+    at_once = curate_folder(root, TREE, out=tmp_path / "at_once")
+    assert at_once.kept.fingerprint != grown.kept.fingerprint
+
+
+def test_what_differs_from_the_set_that_is_made_again_is_said(
+    tmp_path: Path, curate_folder: Curate, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = class_tree(tmp_path / "raw")
+    curate_folder(root, TREE)
+    rebuild = ("raw=rebuild", f"raw.dataset={tmp_path / 'out'}")
+    caplog.set_level("INFO")
+    curate_folder(root, *rebuild, out=tmp_path / "same")
+    assert "the fingerprints are the same" in caplog.text
+    curate_folder(root, *rebuild, "resize.size=48", out=tmp_path / "other")
+    assert (
+        "another data set than the one it was made again from (resize.size=48 instead of 64)" in caplog.text
+    )
+
+
+def test_packing_says_its_need_first_and_what_is_stale_later(
+    tmp_path: Path, curate_folder: Curate, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = class_tree(tmp_path / "raw")
+    caplog.set_level("INFO")
+    curate_folder(root, TREE, "pack=true")
+    said = caplog.text
+    assert "packing will take up to" in said[: said.index("inspecting")]
+    packed = PackedImages.open(tmp_path / "out" / "packed")
+    packed.verify()
+    caplog.clear()
+    curate_folder(root, TREE)
+    assert "pack again" not in caplog.text
+    write(root / "islam" / "new.jpg", photograph(400))
+    curate_folder(root, TREE)
+    assert "is not read: pack again (pack=true) or remove it" in caplog.text
+    curated = curate_folder(root, TREE, "pack=true")
+    assert PackedImages.open(tmp_path / "out" / "packed").fingerprint == curated.kept.fingerprint
+
+
+def test_a_new_class_moves_no_old_photograph(tmp_path: Path, curate_folder: Curate) -> None:
+    root = class_tree(tmp_path / "raw", ("china", "korea"), each=30)
+    before = split_of(curate_folder(root, TREE))
+    for index in range(10):
+        write(root / "asia" / f"{index}.jpg", photograph(7000 + index))
+        write(root / "china" / f"a{index}.jpg", photograph(8000 + index))
+    after = split_of(curate_folder(root, TREE))
+    assert {file: after[file] for file in before} == before
+
+
+def test_folds_are_the_same_for_each_that_is_tested_on(tmp_path: Path, curate_folder: Curate) -> None:
+    root = class_tree(tmp_path / "raw", each=30)
+    curate_folder(root, TREE, "split.folds=3", "split.fold=0")
+    for index in range(20):
+        write(root / "islam" / f"a{index}.jpg", photograph(5000 + index))
+    folds = []
+    for fold in range(3):
+        curated = curate_folder(root, TREE, "split.folds=3", f"split.fold={fold}")
+        folds.append(curated.kept.column("fold"))
+        tested = [part == "test" for part in curated.kept.column("split")]
+        assert tested == [one == fold for one in folds[-1]]
+    assert folds[0] == folds[1] == folds[2]
+
+
+def test_decisions_beside_the_data_set_are_never_lost(tmp_path: Path, curate_folder: Curate) -> None:
+    root = class_tree(tmp_path / "raw")
+    (tmp_path / "o.csv").write_text("file,decision\nislam/islam005.jpg,drop\n")
+    curate_folder(root, TREE, f"overrides={tmp_path / 'o.csv'}")
+    rebuild = ("raw=rebuild", f"raw.dataset={tmp_path / 'out'}")
+    again = tmp_path / "again"
+    curate_folder(root, *rebuild, out=again)
+    more = (again / "overrides.csv").read_text() + "islam/islam006.jpg,drop\n"
+    (again / "overrides.csv").write_text(more)
+    curated = curate_folder(root, *rebuild, out=again)  # those in the folder go before the source's
+    assert set(reasons(curated)) == {"islam/islam005.jpg", "islam/islam006.jpg"}
+    curate_folder(root, *rebuild, f"overrides={tmp_path / 'o.csv'}", out=again)
+    saved = list((again / ".curation").glob("overrides-*.csv"))
+    assert [path.read_text() for path in saved] == [more]
 
 
 def test_decisions_are_replayed_and_stale_ones_reported(tmp_path: Path, curate_folder: Curate) -> None:

@@ -101,6 +101,34 @@ def test_a_new_row_that_joins_two_parts_is_a_bridge() -> None:
     assert bridges(objects, linking, pairs, np.full(7, NEW)) == []
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_without_its_bridges_no_group_reaches_into_two_parts(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = 1500
+    objects = [f"{number}" for number in rng.integers(0, 900, rows).tolist()]
+    pairs = rng.integers(0, rows, (400, 2))
+    old = np.arange(rows) < 700
+    # The old rows as an earlier build dealt them: whole groups.
+    inner = pairs[(pairs < 700).all(axis=1)]
+    groups = components(rows, [links([o if k else None for o, k in zip(objects, old, strict=True)]), inner])
+    parts = np.where(old, groups % 3, NEW)
+    found = bridges([objects], np.ones(rows, dtype=bool), pairs, parts)
+    assert found
+    assert all(not old[row] for row in found)
+    kept = np.setdiff1d(np.arange(rows), found)
+    few = pairs[np.isin(pairs, kept).all(axis=1)]
+    keys = [one if row not in set(found) else None for row, one in enumerate(objects)]
+    whole = components(rows, [links(keys), few])
+    reached = _parts_of(whole[old], parts[old])
+    assert all(len(one) == 1 for one in reached.values())
+    # None was refused without need: admitted after all, each would join groups of several parts.
+    for row in found[:20]:
+        again = [one if number == row or keys[number] else None for number, one in enumerate(objects)]
+        near = pairs[np.isin(pairs, np.append(kept, row)).all(axis=1)]
+        joined = components(rows, [links(again), near])
+        assert len(set(parts[(joined == joined[row]) & old].tolist())) > 1
+
+
 def test_folds_are_equal_and_each_is_the_test_split_once() -> None:
     targets, groups, names = population(3, 2000)
     before = Dealt(fresh(len(groups)), fresh(len(groups)))
@@ -150,18 +178,18 @@ def test_senseless_combinations_are_refused(change: dict[str, object], message: 
 def test_earlier_parts_are_kept_only_for_the_same_settings(tmp_path: Path) -> None:
     path = tmp_path / "split.parquet"
     dealt = Dealt(np.array([TRAIN, VAL]), fresh(2))
-    Earlier(path, SPLITTING, ["a", "b"]).write(["x", "y"], dealt)
-    Earlier(path, SPLITTING, ["a", "b"]).write(["z"], Dealt(np.array([TEST]), fresh(1)))
-    known = Earlier(path, SPLITTING, ["a", "b"]).of(["y", "new", "z", "x"])
+    Earlier(path, SPLITTING).write(["x", "y"], dealt)
+    Earlier(path, SPLITTING).write(["z"], Dealt(np.array([TEST]), fresh(1)))
+    known = Earlier(path, SPLITTING).of(["y", "new", "z", "x"])
     assert known.split.tolist() == [VAL, NEW, TEST, TRAIN]
-    other = Earlier(path, dataclasses.replace(SPLITTING, seed=1), ["a", "b"]).of(["x"])
+    other = Earlier(path, dataclasses.replace(SPLITTING, seed=1)).of(["x"])
     assert other.split.tolist() == [NEW]
 
 
 def test_missing_classes_are_said_once() -> None:
     dealt = Dealt(np.array([TRAIN, TRAIN, VAL, TEST]), fresh(4))
     assert empty_parts(dealt, np.array([0, 1, 0, 0]), ["a", "b", "c"]) == [
-        "There is no image of c.",
+        "There is no image of c: train with 'data.classes=[a,b]'.",
         "No image of b is in the val split.",
         "No image of b is in the test split.",
     ]

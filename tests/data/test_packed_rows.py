@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from heritage.data.packed_rows import open_packed
-from heritage.errors import DataError, DatasetNotFoundError
+from heritage.errors import DataError, DatasetNotFoundError, ImageError
 from heritage.manifest import Manifest
 from heritage.packed import plan, write_index, write_shard
 from heritage.picture import decode, encode_jpeg
@@ -47,6 +47,18 @@ def test_packed_images_follow_the_manifest(tmp_path: Path) -> None:
     for place, file in enumerate(few.column("file")):
         np.testing.assert_array_equal(images.read(place), decode((tmp_path / file).read_bytes()))
     np.testing.assert_array_equal(images.take(np.array([2])).read(0), images.read(2))
+
+
+def test_verifying_a_packed_set_compares_its_checksums(tmp_path: Path) -> None:
+    manifest = dataset(tmp_path)
+    pack(manifest)
+    shard = next((tmp_path / "packed").glob("*.npy"))
+    content = shard.read_bytes()
+    shard.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    images = open_packed(manifest, "auto")
+    assert images is not None
+    with pytest.raises(ImageError, match="checksum is wrong"):
+        images.verify()
 
 
 def test_files_are_read_where_nothing_fits(tmp_path: Path) -> None:

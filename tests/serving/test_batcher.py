@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import numpy as np
 import pytest
@@ -38,3 +39,23 @@ def test_an_error_does_not_end_the_batcher(error: Exception) -> None:
         await batcher.stop()
 
     asyncio.run(ask_twice())
+
+
+def test_it_knows_whether_it_works_and_for_how_long_the_network_has_been_busy() -> None:
+    async def watch() -> None:
+        batcher = Batcher(_FailsOnce(RuntimeError()), batch_size=4, observe=lambda _: None)
+        works = [batcher.works]
+        batcher.start()
+        works.append(batcher.works)
+        assert batcher.busy_seconds == 0
+        release = threading.Event()
+        task = asyncio.create_task(batcher.run(release.wait))
+        while not batcher.busy_seconds > 0.01:
+            await asyncio.sleep(0.005)
+        release.set()
+        await task
+        assert batcher.busy_seconds == 0
+        await batcher.stop()
+        assert [*works, batcher.works] == [False, True, False]
+
+    asyncio.run(asyncio.wait_for(watch(), 20))

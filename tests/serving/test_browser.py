@@ -192,6 +192,23 @@ def test_screen_readers_find_names_and_structure(page: Page, pictures: list[Path
     assert len(statuses) == 1
 
 
+def test_a_busy_server_is_asked_again_and_one_that_is_gone_is_named(page: Page, pictures: list[Path]) -> None:
+    page.script(
+        "const real = window.fetch; window.refused = 0;"
+        "window.fetch = (address, ...more) => String(address).startsWith('predict') && window.refused < 1"
+        " ? (window.refused += 1, Promise.resolve("
+        "new Response('{}', {status: 503, headers: {'retry-after': '1'}}))) : real(address, ...more);"
+    )
+    page.give(pictures[0])
+    assert page.script("return window.refused") == 1
+    assert len(page.texts(".bars li")) == 6
+    page.script("window.fetch = () => Promise.reject(new TypeError('no network'))")
+    page.script("document.querySelector('#examples button').click()")
+    page.until("return document.getElementById('status').textContent.includes('cannot be reached')")
+    page.give(pictures[1])
+    assert "cannot be reached" in page.texts(".card.fault .words")[0]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_ground(page: Page, scheme: str) -> None:
     """WCAG 2.2: a contrast of 4.5 between text and ground."""

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import timm
 import torch
 from torch import nn
 
+from heritage.analysis.audit import AUDITS_FILE, Audit, write_audits
 from heritage.errors import ExportError
 from heritage.models.vit import VisionTransformer
+from heritage.picture import encode_jpeg
+from heritage.serving.card_figures import figures_of_test
 from heritage.serving.certainty import Certainty
 from heritage.serving.parity import check_parity
 from heritage.serving.portable import portable
 from heritage.serving.timm_folder import as_timm, open_timm, write_timm
 from heritage.trained import Answering, Trained, load_trained
-from tests.conftest import Command
+from tests.conftest import Command, patch
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:onnxscript")
 
@@ -75,6 +81,8 @@ def test_timm_itself_loads_the_folder_and_agrees(heritage: Command, calibrated: 
     done = heritage(*words)
     assert done.code == 0, done.err
     assert "timm.create_model" in done.out
+    assert "where timm's transform resizes the pictures: largest difference" in done.out
+    assert {path.stat().st_mode & 0o777 for path in out.iterdir()} == {0o666 & out.stat().st_mode}
     net = timm.create_model(f"local-dir:{out}", pretrained=True).eval()
     trained = load_trained(calibrated)
     config = timm.data.resolve_model_data_config(net)
@@ -93,9 +101,13 @@ def test_timm_itself_loads_the_folder_and_agrees(heritage: Command, calibrated: 
 
 
 def test_the_card_says_what_the_run_measured(heritage: Command, calibrated: Path, tmp_path: Path) -> None:
-    out = tmp_path / "exported"
-    words = ("format=safetensors", f"out={out}", "licence=CC-BY-4.0")
-    assert heritage("export", f"ckpt={calibrated}", *words).code == 0
+    out, run = tmp_path / "exported", shutil.copytree(calibrated, tmp_path / "run")
+    verdict = "It reads the centre; the border alone says hardly anything."
+    write_audits([Audit("background", "Background", verdict, "Hidden parts say so.", good=True)], run)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "vase.jpg").write_bytes(encode_jpeg(patch(0, 99, size=90)))
+    words = ("format=safetensors", f"out={out}", "licence=CC-BY-4.0", f"pictures={tmp_path / 'own'}")
+    assert heritage("export", f"ckpt={run}", *words).code == 0
     card = (out / "README.md").read_text()
     metrics = json.loads((calibrated / "metrics.json").read_text())
     assert "license: cc-by-4.0" in card
@@ -106,7 +118,27 @@ def test_the_card_says_what_the_run_measured(heritage: Command, calibrated: Path
     assert "temperature 2" in card
     assert load_trained(calibrated).fingerprint[:12] in card
     assert "records no licences" in card
+    assert "on 1 pictures (own)" in card
+    assert "timm's transform resizes otherwise" in card
+    assert f"- **Background.** {verdict} Hidden parts say so." in card
     assert str(tmp_path) not in card
+    (run / AUDITS_FILE).write_text("[{}]")
+    done = heritage("export", f"ckpt={run}", *words, "overwrite=true")
+    assert done.code == 2
+    assert "unreadable audits" in done.err
+
+
+def test_a_handful_of_objects_gets_no_interval(tmp_path: Path) -> None:
+    table = {
+        "class": ["egyptian"] * 6 + ["asian"] * 20,
+        "predicted": ["egyptian"] * 6 + ["asian", "egyptian"] * 10,
+        "group_id": [str(k // 3) for k in range(6)] + [f"a{k}" for k in range(20)],
+    }
+    pq.write_table(pa.table(table), tmp_path / "predictions.parquet")
+    figures = figures_of_test(tmp_path, ("egyptian", "asian"))
+    assert figures is not None
+    assert str(figures.classes["egyptian"][0]) == "0.545 (too few objects to tell)"
+    assert str(figures.classes["asian"][0]).startswith("0.667 (0.")
 
 
 @pytest.mark.parametrize(
@@ -129,16 +161,22 @@ def test_what_timm_lacks_is_written_as_weights_alone(run_folder: Path, tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
 
 
-def test_a_network_that_disagrees_is_not_kept(run_folder: Path) -> None:
+@pytest.mark.parametrize("wrong", ["logits", "probabilities"])
+def test_a_network_that_disagrees_is_not_kept(run_folder: Path, wrong: str) -> None:
     trained = load_trained(run_folder)
-    model = portable(trained, Certainty())
+    model = portable(trained, Certainty(temperature=2.0))
 
-    def wrong(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def other(
+        images: npt.NDArray[np.uint8],
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
         with torch.inference_mode():
-            return np.asarray(model(torch.from_numpy(images))[0].numpy()[:, ::-1])
+            logits, probabilities = (found.numpy() for found in model(torch.from_numpy(images)))
+        if wrong == "logits":
+            return logits[:, ::-1], None
+        return logits, np.roll(probabilities, 1, axis=1)
 
     with pytest.raises(ExportError, match="says something else"):
-        check_parity(model, wrong, "noise", some_images())
+        check_parity(model, other, "noise", some_images())
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import re
 import resource
@@ -11,7 +12,7 @@ import struct
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -138,6 +139,17 @@ def test_a_bad_request_gets_its_status(
     assert_silent(reply)
 
 
+def test_who_is_still_sending_is_told_why_it_is_too_much(address: str) -> None:
+    """Closing at once would reset the connection, and a browser would say that the server is gone."""
+    head = b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\n"
+    for announced in (b"Content-Length: 20000000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n1312d00\r\n"):
+        with connect(address) as connection:
+            connection.sendall(head + announced)
+            for _ in range(200):
+                connection.sendall(bytes(100_000))
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 413")
+
+
 def test_an_endless_upload_is_cut_off(address: str) -> None:
     def endless() -> Iterator[bytes]:
         for _ in range(1000):
@@ -226,6 +238,47 @@ def test_a_slow_upload_is_given_up_and_a_silent_connection_closed(
     assert time.monotonic() - began < 5
 
 
+def test_a_second_head_and_the_rest_of_a_refused_upload_have_their_time_too(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("heritage.serving.protocol.HEAD_SECONDS", 1.0)
+    asked = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    refused = (
+        b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\n"
+        b"Content-Length: 1000000\r\n\r\n"
+    )
+    for head, status in ((asked, b"200"), (refused, b"415")):
+        with connect(address) as connection:
+            connection.sendall(head)
+            assert connection.recv(65_536)[9:12] == status
+            began = time.monotonic()
+            with pytest.raises(ConnectionError):  # noqa: PT012  a byte now and then, for ever
+                while time.monotonic() - began < 10:
+                    connection.sendall(b"G")
+                    time.sleep(0.2)
+            assert time.monotonic() - began < 4
+
+
+def test_who_does_not_take_the_answer_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("heritage.serving.protocol.TAKE_SECONDS", 0.5)
+    length = 30_000_000
+    lengths = [(b"content-length", str(length).encode())]
+
+    async def app(scope: dict[str, object], receive: object, send: Callable[..., Awaitable[None]]) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": lengths})
+            await send({"type": "http.response.body", "body": bytes(length)})
+
+    with running(app) as address, connect(address) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        time.sleep(2)
+        taken = 0
+        with contextlib.suppress(ConnectionError):
+            while chunk := connection.recv(1_000_000):
+                taken += len(chunk)
+        assert taken < length
+
+
 def test_two_hundred_clients_with_slow_ones_among_them(address: str) -> None:
     slow = []
     for _ in range(60):
@@ -289,6 +342,12 @@ def test_no_answer_in_time_is_503(run_folder: Path, tmp_path: Path, monkeypatch:
         monkeypatch.setattr(Answerer, "ask", sleeps)
         reply = send(address, JPEG)
         assert (reply.status_code, reply.json()["error"]["code"]) == (503, "too_slow")
+        health = httpx.get(f"{address}/health")
+        assert (health.status_code, health.json()["error"]["code"]) == (503, "stuck")
+        deadline = time.monotonic() + 10
+        while httpx.get(f"{address}/health").status_code != 200:
+            assert time.monotonic() < deadline, "it is well again"
+            time.sleep(0.1)
 
 
 def test_a_fault_of_ours_says_nothing(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -104,6 +105,22 @@ def test_lists_tables_patterns_and_single_pictures_name_pictures(
         assert done.code == 0, done.err
         assert [row["file"] for row in rows_of(out)] == expected
     assert rows_of(tmp_path / "0.jsonl")[2]["error"] == "no such file or directory"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems' names are text")
+def test_a_name_that_is_no_text_and_links_that_lead_nowhere_get_their_rows(
+    heritage: Command, run_folder: Path, photographs: Path, tmp_path: Path
+) -> None:
+    (photographs / "0.jpg").rename(photographs / os.fsdecode(b"vas\xe9.jpg"))
+    (photographs / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (photographs / "more" / "round").symlink_to(photographs, target_is_directory=True)
+    out = tmp_path / "answers.jsonl"
+    done = heritage("predict", f"ckpt={run_folder}", f"input={photographs}", f"out={out}")
+    assert done.code == 0, done.err
+    rows = {row["file"]: row for row in rows_of(out)}
+    assert len(rows) == 10
+    assert rows[r"vas\xe9.jpg"]["answer"]
+    assert rows["gone.jpg"]["error"] == "no such file or directory"
 
 
 def test_the_mirror_image_changes_nothing_of_a_flipped_answer(run_folder: Path, photographs: Path) -> None:

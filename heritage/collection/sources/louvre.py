@@ -56,6 +56,7 @@ class LouvreSource(Source):
     accept_terms: bool
     skip_views: list[str]
     rules_museum: ClassVar[str] = "LOUVRE"
+    tells_changes: ClassVar[bool] = False
 
     def terms(self) -> str | None:
         """Return what the terms allow, once they are accepted.

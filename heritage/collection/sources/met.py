@@ -68,6 +68,12 @@ class MetSource(Source):
                     remedy="The Met lists its objects by department id: give the rule its departments",
                 )
             for department in rule.department:
+                if not department.isdecimal():
+                    raise ConfigError(
+                        f"rule {rule.name} names the department '{department}'",
+                        where=f"collection={rules.name}",
+                        remedy="give its id, as conf/source/met.yaml lists them: 10 is Egyptian Art",
+                    )
                 found.setdefault(department, set()).add(str(rule.class_name))
         return [Listing(f"department:{key}", frozenset(found[key])) for key in sorted(found, key=int)]
 
@@ -181,7 +187,7 @@ class MetSource(Source):
                     raise ConfigError("not a MetObjects.csv: no column 'Object ID'", where=path)
                 for row in rows:
                     yield row["Object ID"], self._row(row)
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise ConfigError(f"cannot be read ({error})", where=path) from error
 
     def _row(self, row: dict[str, str]) -> Record | RecordError:

@@ -9,7 +9,10 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import httpx
+
 from heritage.collection.client import Client
+from heritage.collection.guard import is_public
 from heritage.collection.manners import Endpoint
 from heritage.collection.record import Record, Size
 from heritage.collection.rules import ClassRules
@@ -69,6 +72,8 @@ class Source(abc.ABC):
     expected_yield: Fraction
     code: str
     rules_museum: ClassVar[str]
+    tells_changes: ClassVar[bool] = True
+    """Its lists can be asked for what changed since a date."""
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Source]:
@@ -133,9 +138,11 @@ class Source(abc.ABC):
         """Refuse to ask a real museum anonymously or without a limit.
 
         Raises:
-            ConfigError: The contact, a rate or the pause is missing.
+            ConfigError: The contact, a rate or the pause is missing, or a server's address is none.
         """
-        if self.allow_private:
+        # Private addresses being allowed makes no museum one's own.
+        own = [_is_ones_own(name, endpoint) for name, endpoint in self.hosts.items()]
+        if self.allow_private and all(own):
             return
         if self.contact is None or not _CONTACT.fullmatch(self.contact):
             said = (
@@ -168,3 +175,21 @@ class Source(abc.ABC):
             if url.startswith(endpoint.public + "/"):
                 return endpoint.base + url.removeprefix(endpoint.public)
         return url
+
+
+def _is_ones_own(name: str, endpoint: Endpoint) -> bool:
+    """Tell whether a server is on this machine or at a private address, which needs no manners."""
+    try:
+        url = httpx.URL(endpoint.url)
+    except httpx.InvalidURL as error:
+        raise ConfigError(f"source.hosts.{name}.url={endpoint.url}: {error}") from error
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ConfigError(
+            f"source.hosts.{name}.url={endpoint.url} is no web address", remedy="give https://host/path"
+        )
+    if url.host == "localhost":
+        return True
+    try:
+        return not is_public(url.host)
+    except ValueError:
+        return False  # a name

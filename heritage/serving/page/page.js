@@ -1,6 +1,8 @@
 "use strict";
 
 const AT_A_TIME = 3; // requests; the server puts them into one batch
+const TRIES = 4; // while the server is busy
+const UNREACHABLE = "The server cannot be reached. Is it still running?";
 
 const place = (id) => document.getElementById(id);
 const percent = (value) => {
@@ -11,6 +13,7 @@ const percent = (value) => {
 const called = (label) => about?.names[label] ?? label;
 
 let about = null;
+let loading = null;
 let waiting = [];
 let busy = 0;
 let asked = 0;
@@ -135,18 +138,31 @@ function showFault(card, message) {
   card.querySelector(".bounded").remove();
 }
 
+async function reach(address, options) {
+  try {
+    return await fetch(address, options);
+  } catch {
+    throw new Error(UNREACHABLE);
+  }
+}
+
+async function post(form) {
+  for (let tries = 1; ; tries += 1) {
+    const reply = await reach("predict?saliency=true&similar=true", { method: "POST", body: form });
+    const seconds = Number(reply.headers.get("retry-after"));
+    if (![429, 503].includes(reply.status) || !seconds || tries === TRIES) return reply;
+    await new Promise((done) => { setTimeout(done, 1000 * seconds); });
+  }
+}
+
 async function ask(blob, name, card) {
-  if (about && blob.size > about.megabytes * 1e6) {
+  await know();
+  if (blob.size > about.megabytes * 1e6) {
     throw new Error(`The file is larger than ${about.megabytes} MB.`);
   }
   const form = new FormData();
   form.append("picture", blob, name);
-  let reply;
-  try {
-    reply = await fetch("predict?saliency=true&similar=true", { method: "POST", body: form });
-  } catch {
-    throw new Error("The server cannot be reached. Is it still running?");
-  }
+  const reply = await post(form);
   const content = await reply.json().catch(() => null);
   if (!reply.ok) throw new Error(content?.error?.message ?? "The server gave no answer.");
   showReply(card, content.pictures[0]);
@@ -180,8 +196,13 @@ function take(files) {
 }
 
 async function takeExample(address, number) {
-  const reply = await fetch(address);
-  const blob = await reply.blob();
+  let blob;
+  try {
+    blob = await (await reach(address)).blob();
+  } catch (fault) {
+    place("status").textContent = fault.message;
+    return;
+  }
   take([new File([blob], `Example ${number}`, { type: blob.type })]);
   place("answers").focus({ preventScroll: true });
   place("status").scrollIntoView({ block: "start" });
@@ -218,7 +239,7 @@ function showAbout() {
   parts.push(about.calibrated
     ? "Its percentages are calibrated: of answers given with 80 %, about four in five are right on photographs like "
       + "those it was tested on."
-    : "Its percentages are not calibrated yet and may be too high.");
+    : "Its percentages are not calibrated yet and may be too high or too low.");
   place("quality").textContent = parts.join(" ");
 }
 
@@ -241,16 +262,29 @@ function watchDrops() {
   window.addEventListener("paste", (event) => take(event.clipboardData.files));
 }
 
+function know() {
+  loading ??= reach("about").then((reply) => reply.json()).then((content) => {
+    about = content;
+    showAbout();
+    showExamples(about.examples);
+  }).catch((fault) => {
+    loading = null; // the next picture tries again
+    throw fault;
+  });
+  return loading;
+}
+
 async function start() {
   place("files").addEventListener("change", (event) => {
     take(event.target.files);
     event.target.value = "";
   });
   watchDrops();
-  const reply = await fetch("about");
-  about = await reply.json();
-  showAbout();
-  showExamples(about.examples);
+  try {
+    await know();
+  } catch (fault) {
+    place("status").textContent = fault.message;
+  }
 }
 
 start();
