@@ -114,7 +114,7 @@ def page(folder: Path, count: int = 12_000) -> None:
     manifest = pictures(folder / "set", count, 96)
     logits = random.normal(size=(count, len(CLASSES))).astype(np.float32)
     settings = Settings(resamples=100, wished_precision=0.9, slices=[], each=500, pictures=5000, suspects=120,
-                        seed=0)  # fmt: skip
+                        seed=0, out_of_fold=None)  # fmt: skip
     found = Assessment("5,000 thumbnails", manifest, manifest.targets, logits, None, settings, {})
     unseen = Unseen(manifest, found.probabilities, suspects(found.probabilities, manifest.targets))
     path = write_evaluation(found, unseen, [], folder / "report", extra={})

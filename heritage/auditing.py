@@ -15,15 +15,17 @@ from heritage.analysis.assessment import Assessment
 from heritage.analysis.audit import Audit
 from heritage.analysis.audits import background, leak, museum_shortcut
 from heritage.analysis.embeddings import picture_map
-from heritage.analysis.runs import read_run
+from heritage.analysis.runs import Run, read_run, split_of
 from heritage.config.types import Natural
 from heritage.curation.progress import Progress
+from heritage.errors import ConfigError
 from heritage.testbed import Testbed
 from heritage.trained import Answering, Trained
 from heritage.training.inference import Answers, ask
 
 MAP_FILE = "map.png"
 _GREY = 128
+_BY_IMAGE = "by_image"  # of heritage.data.split
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,18 @@ def audit(
     assessment: Assessment,
     device: torch.device,
     folder: Path,
+    torn: tuple[Run, Run] | None,
 ) -> tuple[list[Audit], tuple[Path, str] | None]:
     """Make the audits and the map of the images.
+
+    Args:
+        wished: Which.
+        trained: The network.
+        testbed: The images.
+        assessment: What was measured of its answers.
+        device: Where to compute.
+        folder: Where the map is written.
+        torn: Of `torn_apart`, for the leak.
 
     Returns:
         The audits, and the map's file with what is to be said of it; None without a map.
@@ -109,13 +121,51 @@ def audit(
             model = Hiding(trained.model, centre=centre)
             hidden.append(_again(model, name, trained, testbed, split, device).logits.argmax(axis=1))
         whole = assessment.logits.argmax(axis=1)
-        found.append(background(assessment.targets, whole, hidden[0], hidden[1], len(assessment.classes)))
-    if wished.by_image is not None and trained.folder is not None:
-        runs = read_run(trained.folder), read_run(Path(wished.by_image).expanduser())
-        found.append(leak(*runs, assessment.settings.resamples))
+        resamples = assessment.settings.resamples
+        found.append(
+            background(assessment.targets, whole, hidden[0], hidden[1], assessment.groups,
+                       classes=len(assessment.classes), resamples=resamples)
+        )  # fmt: skip
+    if torn is not None:
+        found.append(leak(*torn, assessment.settings.resamples))
     if not wished.map or features is None:
         return found, None
     return found, _map(wished.map, features, assessment, folder / MAP_FILE)
+
+
+def torn_apart(wished: Audits, trained: Trained) -> tuple[Run, Run] | None:
+    """Read the network's own run and the one that was split by image; None where none is named.
+
+    Raises:
+        ConfigError: The other is not the same recipe, or was not split by image.
+        CheckpointError: One of them has no report.
+    """
+    if wished.by_image is None:
+        return None
+    where = f"audits.by_image={wished.by_image}"
+    if trained.folder is None:
+        raise ConfigError(
+            "the leak is measured between two runs' reports, and this checkpoint lies in no run folder",
+            where=where,
+            remedy="give a run folder in ckpt=",
+        )
+    own, other = read_run(trained.folder), read_run(Path(wished.by_image).expanduser())
+    for what in ("classes", "model", "optimizer", "balance"):
+        mine, theirs = (getattr(run if what == "classes" else run.recipe, what) for run in (own, other))
+        if mine != theirs:
+            raise ConfigError(
+                f"its {what} differ: {theirs}, here {mine}" if what == "classes"
+                else f"its {what} is {theirs}, here {mine}",
+                where=where, remedy="name a run of the same recipe with data/split=image",
+            )  # fmt: skip
+    split = split_of(other.folder)
+    if split != _BY_IMAGE:
+        raise ConfigError(
+            f"it was split by {split}, not by image",
+            where=where,
+            remedy="name a run of the same recipe with data/split=image",
+        )
+    return own, other
 
 
 def _map(

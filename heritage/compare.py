@@ -16,14 +16,23 @@ def main(cfg: DictConfig) -> None:
 
     from heritage.analysis.comparison import compare
     from heritage.analysis.comparison_report import verdict, write_comparison
-    from heritage.analysis.runs import find_runs
+    from heritage.analysis.runs import find_runs, unfinished
     from heritage.config.validate import validate
 
     validate(cfg, "compare")
-    runs = find_runs([cfg.runs] if isinstance(cfg.runs, str) else list(cfg.runs))
+    wished = [cfg.runs] if isinstance(cfg.runs, str) else list(cfg.runs)
+    folders = [name for name in wished if name]
+    runs = find_runs(folders)
+    if begun := unfinished(folders):
+        print(f"Left out, not finished: {', '.join(map(str, begun))}")
     comparison = compare(runs, instantiate(cfg.intervals))
     page = write_comparison(comparison, Path(cfg.paths.run))
-    print(f"{len(runs)} runs, {len(comparison.settings)} settings. {verdict(comparison)}\ncomparison: {page}")
+    counted = f"{_counted(len(runs), 'run')}, {_counted(len(comparison.settings), 'setting')}"
+    print(f"{counted}. {verdict(comparison)}\ncomparison: {page}")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 if __name__ == "__main__":

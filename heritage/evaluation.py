@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -27,9 +28,11 @@ from heritage.analysis.calibration import (
 )
 from heritage.analysis.evaluation_report import Unseen, write_evaluation
 from heritage.analysis.label_errors import suspects
+from heritage.analysis.out_of_fold import out_of_fold
 from heritage.analysis.page import score
 from heritage.analysis.recipe import Recipe, read_recipe
-from heritage.auditing import Audits, audit
+from heritage.analysis.slices import require_columns
+from heritage.auditing import Audits, audit, torn_apart
 from heritage.config.validate import validate
 from heritage.curation.progress import Progress
 from heritage.errors import ConfigError
@@ -57,9 +60,14 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
     folder = Path(cfg.paths.run)
     device = choose_device(cfg.device)
     trained = load_trained(cfg.ckpt)
+    wished: Audits = instantiate(cfg.audits)
+    torn = torn_apart(wished, trained)
     if cfg.logit_adjustment:
         trained = adjusted(trained, cfg.logit_adjustment)
     testbed = open_testbed(trained, plain(cfg.data), cfg.split)
+    require_columns(testbed.data.manifest, settings.slices)
+    fold_runs = settings.out_of_fold
+    folds = None if fold_runs is None else out_of_fold([fold_runs], testbed.data.manifest)
     console.print(
         f"{trained.file}: epoch {trained.epoch + 1}, {testbed.name}", highlight=False, soft_wrap=True
     )
@@ -77,7 +85,7 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
         facts=_facts(trained, testbed, device),
         notes=[*testbed.notes, *notes, *_unreadable(testbed), *few_groups_note(manifest)],
     )
-    unseen = _unseen(assessment, testbed, validation)
+    unseen = _unseen(assessment, testbed, validation) if folds is None else _suspected(*folds)
     extra = {
         "checkpoint": str(trained.file),
         "fingerprint": testbed.data.manifest.fingerprint,
@@ -85,8 +93,7 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
         "recipe": asdict(_compared_as(recipe_of(trained), cfg.logit_adjustment)),
         "environment": environment(),
     }
-    wished: Audits = instantiate(cfg.audits)
-    audits, drawn = audit(wished, trained, testbed, assessment, device, folder)
+    audits, drawn = audit(wished, trained, testbed, assessment, device, folder, torn)
     if testbed.own and testbed.split == "test" and (run := _run_folder(trained)):
         log.info("%s", write_audits(audits, run))
     page = write_evaluation(assessment, unseen, audits, folder, extra=extra, picture_map=drawn)
@@ -202,6 +209,10 @@ def _unseen(assessment: Assessment, testbed: Testbed, validation: Answers | None
             both,
             np.concatenate([probabilities, softmax(validation.logits, temperature)]),
         )
+    return _suspected(manifest, probabilities)
+
+
+def _suspected(manifest: Manifest, probabilities: npt.NDArray[np.float64]) -> Unseen:
     return Unseen(manifest, probabilities, suspects(probabilities, manifest.targets))
 
 

@@ -36,7 +36,7 @@ from heritage.trained import Trained, load_trained
 from heritage.training.inference import Answers
 
 PAGE_FILE, RECORD_FILE, OVERLAYS = "explanation.html", "explanation.json", "overlays"
-_BATCH = 16
+_PARTICULAR = ("gradcam", "attention", "rollout")  # methods that some networks have no maps for
 _SHOWN_SIDE = 160  # pixels of a picture in the page
 
 
@@ -78,8 +78,8 @@ def explain(cfg: DictConfig, console: Console) -> Path:
         raise ConfigError("no method", where="explain.methods", remedy="use explain.methods=[auto]")
     device, folder = choose_device(cfg.device), Path(cfg.paths.run)
     trained = load_trained(cfg.ckpt)
-    testbed = open_testbed(trained, plain(cfg.data), cfg.split)
     methods = chosen_methods(trained, settings.methods)
+    testbed = open_testbed(trained, plain(cfg.data), cfg.split)
     answers = asked(trained, testbed, testbed.split, device)
     manifest = testbed.manifest(testbed.split).take(answers.rows)
     gallery = _Gallery(trained, testbed, answers, manifest, device, settings)
@@ -93,9 +93,18 @@ def explain(cfg: DictConfig, console: Console) -> Path:
 
 
 def chosen_methods(trained: Trained, wished: list[Method]) -> list[Method]:
-    """Replace ``auto`` by the method for the network's kind, each method once."""
-    auto = method_for(trained.model.net, trained.image_size)
-    return list(dict.fromkeys(auto if method == "auto" else method for method in wished))
+    """Replace ``auto`` by the method for the network's kind, each method once.
+
+    Raises:
+        ConfigError: A method does not fit the network: said now, not after passes over the data.
+    """
+    auto, size = method_for(trained.model.net, trained.image_size), trained.image_size
+    methods: list[Method] = list(dict.fromkeys(auto if method == "auto" else method for method in wished))
+    for method in methods:
+        if method in _PARTICULAR:
+            grey = torch.full((1, size, size, 3), 128, dtype=torch.uint8)
+            saliency(trained.model, grey, torch.zeros(1, dtype=torch.int64), method)
+    return methods
 
 
 class _Gallery:
@@ -133,7 +142,7 @@ class _Gallery:
             len(self._answers.targets), count, replace=False
         )
         images, called = self._images(rows), torch.from_numpy(self._predicted[rows]).to(self._device)
-        maps = self._maps(images, called, method)
+        maps = saliency(self._model, images, called, method)
         return faithfulness(self._model, images, called, method, maps=maps, seed=self._settings.seed)
 
     def write(self, folder: Path, methods: list[Method], found: list[Faithfulness]) -> Path:
@@ -192,7 +201,9 @@ class _Gallery:
             over = overlay(
                 _enlarged(pixels), np.asarray(cv2.resize(seen, (_SHOWN_SIDE, _SHOWN_SIDE)), dtype=np.float64)
             )
-            name = f"{Path(self._manifest.column('file')[row]).stem}_{method}.png"
+            # two folders may each have a photograph of one name
+            file = Path(self._manifest.table["file"][row].as_py()).with_suffix("")
+            name = f"{'_'.join(part for part in file.parts if part != 'images')}_{method}.png"
             _write_png(over, folder / OVERLAYS / name)
             drawn.append(pictures.add(over))
         return {
@@ -218,10 +229,6 @@ class _Gallery:
         stored = self._data.stored_pictures(self._split, self._answers.rows[rows])
         return torch.from_numpy(np.stack(stored)).to(self._device)
 
-    def _maps(self, images: Tensor, called: Tensor, method: Method) -> Tensor:
-        parts = zip(images.split(_BATCH), called.split(_BATCH), strict=True)  # type: ignore[no-untyped-call]
-        return torch.cat([saliency(self._model, some, to, method) for some, to in parts])
-
 
 METHOD_NAMES = {
     "gradcam": "Grad-CAM",
@@ -236,9 +243,9 @@ METHOD_NAMES = {
 def _verdict(one: Faithfulness) -> str:
     name = METHOD_NAMES[one.method]
     low, high = one.advantage.low, one.advantage.high
-    said = f"{name}: insertion minus deletion is {one.gain.mean():+.3f} ({low:+.3f} – {high:+.3f}) against "
-    said += f"random maps on {len(one.gain)} pictures"
-    said += ": it beats random" if one.beats_random else ": it does not beat random"
+    said = f"{name} beats random maps" if one.beats_random else f"{name} does not beat random maps"
+    said += f": insertion minus deletion is {one.gain.mean():+.3f} ({low:+.3f} – {high:+.3f}) beyond theirs "
+    said += f"on {len(one.gain)} pictures"
     if np.isnan(one.alike):
         return f"{said}; the maps are flat without what was learnt."
     if one.depends_on_weights:

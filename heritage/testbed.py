@@ -12,6 +12,7 @@ from heritage.config.validate import validate
 from heritage.data import ArtefactDataModule
 from heritage.errors import CheckpointError, ConfigError, SplitError
 from heritage.manifest import SPLITS, Manifest
+from heritage.paths import config_dir
 from heritage.run import build_data
 from heritage.taxonomy import nearest
 from heritage.trained import Trained
@@ -83,7 +84,12 @@ def open_testbed(trained: Trained, chosen: Mapping[str, Any], split: str) -> Tes
             where=data.manifest.root,
             remedy="restore it, or name it with data=… to ask about it all the same",
         )
-    if not own:
+    if split == ALL and not named:
+        notes.append(
+            "These are all images, those that the network was trained on among them: the figures are too "
+            "good, and it hardly contradicts labels that it has learnt."
+        )
+    elif not own:
         notes.append(
             "This is not the data set and split that the network was trained on (fingerprint "
             f"{data.manifest.fingerprint[:12]} instead of {trained.fingerprint[:12]}): if it shares images "
@@ -107,7 +113,10 @@ def _data_module(
         "seed": trained.config["seed"],
     }
     changes = {key: value for key, value in chosen.items() if named or value is not None}
-    options = dict(changes) if named else dict(config["data"]) | changes
+    # a checkpoint of an earlier version lacks the keys that came after it
+    options = dict(changes) if named else _defaults() | dict(config["data"]) | changes
+    # the disk that was near in training need not exist here, and a pass or two would not repay the copying
+    options["stage"] = changes.get("stage")
     if set(options["classes"]) != set(trained.classes):
         raise CheckpointError(
             f"it knows {', '.join(trained.classes)}; the data set is to have {', '.join(options['classes'])}",
@@ -133,6 +142,14 @@ def _data_module(
     data = build_data(cfg)
     data.use_input(trained.image_size, trained.interpolation)
     return data
+
+
+def _defaults() -> dict[str, Any]:
+    """Return what the group ``data`` says of how images are read, today."""
+    plain = OmegaConf.to_container(OmegaConf.load(config_dir() / "data" / "_common.yaml"))
+    if not isinstance(plain, dict):
+        raise TypeError("a configuration is a mapping")
+    return {str(key): value for key, value in plain.items()}
 
 
 def _targets(node: Any) -> Iterator[str]:

@@ -58,6 +58,8 @@ class Settings:
         pictures: Pictures in the page, at most.
         suspects: Suspected label errors with a picture, at most.
         seed: Of the resamples.
+        out_of_fold: Folder of the runs of a k-fold split, to look for label errors in all images; None looks
+            for them in validation and test.
     """
 
     resamples: Count
@@ -67,6 +69,7 @@ class Settings:
     pictures: Natural
     suspects: Natural
     seed: Natural
+    out_of_fold: str | None
 
 
 @dataclass(frozen=True)

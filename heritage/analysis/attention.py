@@ -40,11 +40,32 @@ class WatchAttention(TorchFunctionMode):
         """Take the place of torch's fused attention; let everything else pass."""
         if func is not functional.scaled_dot_product_attention:
             return func(*args, **(kwargs or {}))
-        query, key, value = args[:3]
-        scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
-        weights = scores.softmax(dim=-1)
+        weights, passed_on = _attend(*args, **(kwargs or {}))
         self.weights.append(weights)
-        return weights @ value
+        return passed_on
+
+
+def _attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return weights (B, H, N, N) and what they pass on, (B, H, N, D), as torch's fused call would.
+
+    The network is in evaluation mode and looks at whole pictures: no dropout, and nothing causal.
+    """
+    del dropout_p, is_causal
+    scores = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)
+    if attn_mask is not None:  # positions relative to each other come as one, in timm's BEiT and EVA
+        hidden = attn_mask.dtype == torch.bool
+        scores = scores.masked_fill(~attn_mask, -math.inf) if hidden else scores + attn_mask
+    weights = scores.softmax(dim=-1)
+    return weights, weights @ value
 
 
 def attention_map(net: nn.Module, images: Tensor, targets: Tensor, *, weighted: bool) -> Tensor:

@@ -80,7 +80,7 @@ def museum_shortcut(
         words += "class cannot be told apart. "
     if across:
         words += "A probe for the class, fitted on one museum's photographs, is right on another's: "
-        words += ", ".join(f"{a} → {b} {value:.0%}" for (a, b, value) in across) + ". "
+        words += ", ".join(f"{a} → {b} {value:.0%} (chance {low:.0%})" for a, b, value, low in across) + ". "
     if not within:
         return Audit("museum", "Museum shortcut", "Museum and class cannot be separated.",
                      words + "No class has enough photographs of two museums.", good=False, head=head,
@@ -120,7 +120,7 @@ def _told_within(
 
 def _across(
     features: Floats, targets: Targets, codes: npt.NDArray[np.object_], names: Sequence[str]
-) -> list[tuple[str, str, float]]:
+) -> list[tuple[str, str, float, float]]:
     found = []
     for first in names:
         for second in names:
@@ -130,7 +130,7 @@ def _across(
                 continue
             fit, ask = (side & np.isin(targets, shared) for side in (mine, theirs))
             said = _probe().fit(features[fit], targets[fit]).predict(features[ask])
-            found.append((first, second, float(balanced_accuracy_score(targets[ask], said))))
+            found.append((first, second, float(balanced_accuracy_score(targets[ask], said)), 1 / len(shared)))
     return found
 
 
@@ -139,7 +139,14 @@ def _probe() -> Pipeline:
 
 
 def background(
-    targets: Targets, whole: Targets, centre_hidden: Targets, border_hidden: Targets, classes: int
+    targets: Targets,
+    whole: Targets,
+    centre_hidden: Targets,
+    border_hidden: Targets,
+    groups: Sequence[str],
+    *,
+    classes: int,
+    resamples: int,
 ) -> Audit:
     """Compare accuracy with the centre hidden and with the border hidden.
 
@@ -148,28 +155,46 @@ def background(
         whole: Predictions on the pictures as they are, (N,).
         centre_hidden: Predictions with the central half of the area in grey, (N,).
         border_hidden: Predictions with the other half in grey, (N,).
+        groups: Length N.
         classes: K.
+        resamples: Of groups, for intervals.
     """
-    values = [float((said == targets).mean()) for said in (whole, centre_hidden, border_hidden)]
+    right = np.column_stack([said == targets for said in (whole, centre_hidden, border_hidden)])
+    values = right.mean(axis=0).tolist()
+    terms = np.column_stack([right, np.ones(len(right))]).astype(np.float64)
+    sums = resampled_sums(terms, group_codes(groups), resamples, 0)
+    drawn = sums[:, :3] / sums[:, 3:]
+    bounds = [interval(column) for column in drawn.T]
+    gap = interval(drawn[:, 2] - drawn[:, 1])
     counts = np.bincount(targets, minlength=classes)
     common = float(counts.max() / counts.sum())
-    bad = values[1] > values[2]
-    if bad:
+    tells = bounds[1].low > common
+    if gap.high < 0:
         verdict = "It reads more from the border than from the centre."
-    elif values[1] > common + _DROP:
+    elif gap.low <= 0:
+        verdict = "Centre and border tell it about as much as each other."
+    elif tells:
         verdict = "It reads mostly the centre, but the border alone says something too."
     else:
         verdict = "It reads the centre; the border alone says hardly anything."
+    hidden, bare, seen = (
+        f"{value:.1%} (95 % {some.low:.1%} to {some.high:.1%})"
+        for value, some in zip(
+            (values[1], values[2], values[0]), (bounds[1], bounds[2], bounds[0]), strict=True
+        )
+    )
     words = (
-        f"With the middle of each picture hidden it is right for {values[1]:.1%}, with the border hidden for "
-        f"{values[2]:.1%}, with nothing hidden for {values[0]:.1%}. Always naming the most common class "
-        f"would be right for {common:.1%}. Each half is half of the picture's area; where the artefact fills "
-        "the picture there is no background, and the border is artefact too."
+        f"With the middle of each picture hidden it is right for {hidden}, with the border hidden "
+        f"for {bare}, with nothing hidden for {seen}. Always naming the most common class would be right for "
+        f"{common:.1%}. Each half is half of the picture's area; where the artefact fills the picture there "
+        "is no background, and the border is artefact too."
     )
-    record = dict(
-        zip(("whole", "centre_hidden", "border_hidden", "most_common"), (*values, common), strict=True)
-    )
-    return Audit("background", "Background", verdict, words, good=not bad, record=record)
+    names = ("whole", "centre_hidden", "border_hidden")
+    record = dict(zip(names, values, strict=True)) | {
+        "most_common": common,
+        "intervals": {name: [some.low, some.high] for name, some in zip(names, bounds, strict=True)},
+    }
+    return Audit("background", "Background", verdict, words, good=gap.low > 0, record=record)
 
 
 def leak(by_group: Run, by_image: Run, resamples: int) -> Audit:

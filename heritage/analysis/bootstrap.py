@@ -148,7 +148,8 @@ def confusion_scores(cells: Floats) -> tuple[dict[str, Floats], dict[str, Floats
     """Score many confusion matrices (R, K, K) at once.
 
     The conventions are those of `heritage.scores`, but for a class that only some of them have an image of:
-    where chance leaves it out it is NaN, and stays out of the averages.
+    where chance leaves it out it is NaN, and stays out of the averages. Balanced accuracy is the mean recall
+    of the classes that have images, as in scikit-learn.
 
     Returns:
         Scores of the whole set, each (R,), and of each class, each (R, K).
@@ -162,7 +163,7 @@ def confusion_scores(cells: Floats) -> tuple[dict[str, Floats], dict[str, Floats
     images = support.sum(axis=1)
     single = {
         "accuracy": right.sum(axis=1) / images,
-        "balanced_accuracy": mean_of_known(recall),
+        "balanced_accuracy": mean_of_known(np.where(support > 0, recall, np.nan)),
         "macro_precision": mean_of_known(precision),
         "macro_recall": mean_of_known(recall),
         "macro_f1": mean_of_known(f1),

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from scipy.stats import t as student  # type: ignore[import-untyped]
 
 from heritage.analysis.bootstrap import Interval, interval
-from heritage.analysis.paired import Difference, differences, resampled_scores
+from heritage.analysis.paired import Difference, differences, enough, resampled_confusions, resampled_scores
+from heritage.analysis.recipe import EXPERIMENT
 from heritage.analysis.runs import Run
 from heritage.analysis.tables import Table
 from heritage.analysis.thesis import AVERAGES, TABLES, Published, published
@@ -27,7 +28,7 @@ _MEASURES = ("precision", "recall", "f1")
 
 @dataclass(frozen=True, slots=True)
 class Resampling:
-    """How intervals are made: how many resamples of groups, and their seed."""
+    """How intervals are made: how many resamples of groups, at least, and their seed."""
 
     resamples: Count
     seed: Natural
@@ -93,8 +94,12 @@ class Comparison:
 
     @cached_property
     def resampled(self) -> list[dict[str, Floats]]:
-        """Scores of each setting on each resample."""
-        return [resampled_scores(one.runs, self.resamples, self.seed) for one in self.settings]
+        """Scores of each setting on each resample, the same draws for all."""
+        every = [run for one in self.settings for run in one.runs]
+        confusions = resampled_confusions(every, self.resamples, self.seed)
+        ends = np.cumsum([len(one.runs) for one in self.settings])
+        parts = zip(self.settings, np.split(confusions, ends[:-1]), strict=True)
+        return [resampled_scores(one.runs, cells) for one, cells in parts]
 
     @cached_property
     def differences(self) -> list[Difference]:
@@ -150,6 +155,10 @@ class Comparison:
             "Intervals and p from the same resamples of groups for both; Holm's correction for all "
             f"{len(rows)} pairs. McNemar's exact test takes images as independent and is not corrected."
         )
+        if any(len(one.runs) > 1 for one in self.settings):
+            note += " It and the count beside it are of each setting's first seed."
+        if any(len(one.runs) == 1 for one in self.settings):
+            note += " Of a setting with one seed they speak of this network, not of the next one trained so."
         return Table("tests", "Which differences are real", head, rows, note)
 
     def thesis_tables(self) -> list[Table]:
@@ -157,12 +166,15 @@ class Comparison:
         return [self._thesis_table(table) for table in TABLES]
 
     def match(self, run: Published) -> int | None:
-        """Return our setting that a published run is to be held against, if there is one."""
-        for place, one in enumerate(self.settings):
-            recipe = one.runs[0].recipe
-            if (recipe.model, recipe.optimizer, recipe.balance) == (run.model, run.optimizer, run.balance):
-                return place
-        return None
+        """Return our setting that a published run is to be held against, the best one; None without any."""
+        found = self._matching(run)
+        return found[0] if found else None
+
+    def _matching(self, run: Published) -> list[int]:
+        wanted = (run.model, run.optimizer, run.balance)
+        recipes = [one.runs[0].recipe for one in self.settings]
+        return [place for place, recipe in enumerate(recipes)
+                if (recipe.model, recipe.optimizer, recipe.balance) == wanted]  # fmt: skip
 
     def _thesis_table(self, table: str) -> Table:
         runs = [run for run in published() if run.table == table]
@@ -179,6 +191,11 @@ class Comparison:
                       for end in ("", " ours", " difference"))]  # fmt: skip
         known = sum(self.match(run) is not None for run in runs)
         note = f"{known} of {len(runs)} published settings have a run of ours here."
+        for run in runs:
+            rivals = self._matching(run)
+            if len(rivals) > 1:
+                label = run.balance if table == "B.1" else run.optimizer
+                note += f" Ours beside {label} is {self.settings[rivals[0]].name}, the best of {len(rivals)}."
         if known:
             note += " Beneath ours: 95 % of resamples of groups. Another test set than the thesis's."
         return Table(f"thesis-{table}", f"Table {table}: {TABLES[table]}", head, rows, note)
@@ -209,9 +226,12 @@ def compare(runs: Sequence[Run], resampling: Resampling) -> Comparison:
         key = (recipe.model, recipe.optimizer, recipe.balance, *words)
         grouped.setdefault(key, []).append(run)
     settings = []
-    for (model, optimizer, balance, *words), members in grouped.items():
-        parts = {"model": model, "optimizer": optimizer, "balance": balance}
-        name = " ".join([parts[part] for part in parts if part in shown] + words) or model
+    names = {key: _name(key, shown, experiment=True) for key in grouped}
+    shorter = {key: _name(key, shown, experiment=False) for key in grouped}
+    if len(set(shorter.values())) == len(shorter):
+        names = shorter
+    for key, members in grouped.items():
+        name = names[key]
         seeds = Counter(run.recipe.seed for run in members)
         for number in range(max(seeds.values())):
             # the same seed twice is not another sample of it
@@ -224,7 +244,14 @@ def compare(runs: Sequence[Run], resampling: Resampling) -> Comparison:
             title = name if number == 0 else f"{name} (again, {members_now[0].folder.name})"
             settings.append(Setting(title, tuple(members_now)))
     settings.sort(key=lambda one: -one.mean("macro_f1"))
-    return Comparison(tuple(settings), resampling.resamples, resampling.seed)
+    return Comparison(tuple(settings), enough(resampling.resamples, len(settings)), resampling.seed)
+
+
+def _name(key: tuple[str, ...], shown: set[str], *, experiment: bool) -> str:
+    """Return what to call a setting: the choices that differ, and its other words."""
+    choices = dict(zip(("model", "optimizer", "balance"), key, strict=False))
+    words = [word for word in key[len(choices) :] if experiment or not word.startswith(EXPERIMENT)]
+    return " ".join([choices[part] for part in choices if part in shown] + words) or choices["model"]
 
 
 def _value(found: Scores, classes: Sequence[str], name: str) -> float:

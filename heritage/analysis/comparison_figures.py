@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import wrap
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,7 +17,8 @@ from heritage.analysis.remedies import Remedies
 from heritage.analysis.thesis import Published, published
 
 _THESIS, _OURS, _RARE, _INK = "#cdbfa7", "#1f5a7a", "#b5651d", "#22201c"
-_WIDE = 10  # bars from which their names no longer fit side by side
+_NAME = 36  # letters of a setting's name in a line
+_WIDE = 84  # letters, of all bars' names, from which these no longer fit side by side
 
 
 def write_figures(comparison: Comparison, folder: Path) -> list[tuple[Path, str]]:
@@ -67,8 +69,7 @@ def _settings(axes: Axes, comparison: Comparison) -> bool:
                   solid_capstyle="butt")  # fmt: skip
         axes.plot(one.values("macro_f1"), [place] * len(one.runs), "o", color=_OURS, markersize=4)
         axes.plot([one.mean("macro_f1")], [place], "|", color=_INK, markersize=13)
-    axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
+    _rows(axes, names)
     axes.set_xlabel("macro-F1")
     _tidy(axes, "x")
     return True
@@ -94,9 +95,8 @@ def _remedies(axes: Axes, comparison: Comparison) -> bool:
             face = colour if effect.real else "white"
             axes.plot(effect.change, row + offset, "o", color=colour, markerfacecolor=face, markersize=5.5)
     axes.axvline(0, color=_INK, linewidth=1)
-    axes.set_yticks(range(len(pairs)), [comparison.settings[place].name for place, _ in pairs])
-    axes.invert_yaxis()
-    axes.set_xlabel("difference to training without a remedy (filled: its interval leaves out zero)")
+    _rows(axes, [comparison.settings[place].name for place, _ in pairs])
+    axes.set_xlabel("difference to training without a remedy\n(filled: its interval leaves out zero)")
     axes.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     _tidy(axes, "x")
     return True
@@ -172,7 +172,7 @@ def _bars(
             errors = [[max(mean - low, 0)], [max(high - mean, 0)]]
             axes.errorbar([at], [mean], yerr=errors, color=_INK, capsize=3, linewidth=1)
             _label(axes, at, mean, "white")
-    if len(keys) > _WIDE:
+    if len(keys) * max(len(part) for key in keys for part in key) > _WIDE:
         axes.set_xticks(
             x, [" ".join(filter(None, key)) for key in keys], fontsize=7.5, rotation=35, ha="right"
         )
@@ -187,6 +187,14 @@ def _bars(
 def _label(axes: Axes, x: float, value: float, colour: str = _INK) -> None:
     axes.annotate(f"{value:.3f}", (x, axes.get_ylim()[0]), xytext=(0, 6), textcoords="offset points",
                   ha="center", va="bottom", rotation=90, fontsize=7.5, color=colour)  # fmt: skip
+
+
+def _rows(axes: Axes, names: list[str]) -> None:
+    """Name rows, the first on top, in as many lines as leave room for what is drawn."""
+    axes.set_yticks(range(len(names)), ["\n".join(wrap(name, _NAME)) for name in names])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    if any(len(name) > _NAME for name in names):
+        axes.tick_params(axis="y", labelsize=7.5)
 
 
 def _tidy(axes: Axes, grid: str) -> None:

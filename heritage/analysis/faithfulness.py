@@ -23,7 +23,7 @@ from torch.nn import functional
 from torchvision.transforms.functional import gaussian_blur  # type: ignore[import-untyped]
 
 from heritage.analysis.bootstrap import Interval, interval
-from heritage.analysis.saliency import Answering, Method, saliency
+from heritage.analysis.saliency import BATCH, Answering, Method, saliency
 
 Floats = npt.NDArray[np.float64]
 
@@ -117,6 +117,11 @@ def faithfulness(
 
 def areas(model: Answering, images: Tensor, blurred: Tensor, targets: Tensor, maps: Tensor) -> Floats:
     """Return the areas under deletion and insertion of each image, (2, B)."""
+    parts = zip(*(torch.split(one, BATCH) for one in (images, blurred, targets, maps)), strict=True)
+    return np.concatenate([_areas(model, *part) for part in parts], axis=1)
+
+
+def _areas(model: Answering, images: Tensor, blurred: Tensor, targets: Tensor, maps: Tensor) -> Floats:
     order = maps.flatten(1).argsort(dim=1, descending=True).argsort(dim=1)
     rank = (order.float() / order.shape[1]).view_as(maps)[..., None]
     curves = [], []  # type: tuple[list[Tensor], list[Tensor]]

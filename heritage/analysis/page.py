@@ -12,6 +12,8 @@ import jinja2
 from heritage.paths import write_text
 
 _FOLDER = Path(__file__).parent / "pages"
+NO_BREAK = "\N{NO-BREAK SPACE}"
+"""Keeps a number and its unit on one line."""
 
 
 def write_page(template: str, path: Path, **values: Any) -> None:
@@ -30,7 +32,7 @@ def write_page(template: str, path: Path, **values: Any) -> None:
         lstrip_blocks=True,
     )
     environment.filters["thousands"] = lambda number: f"{number:,}"
-    environment.filters["percent"] = percent
+    environment.filters["percent"] = lambda *part: percent(*part).replace(" ", NO_BREAK)
     environment.filters["score"] = score
     write_text(path, environment.get_template(f"{template}.html.j2").render(values))
 

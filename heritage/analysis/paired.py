@@ -8,27 +8,31 @@ correction (Scandinavian Journal of Statistics 1979) holds the chance of a singl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array  # type: ignore[import-untyped]
 from scipy.stats import binomtest  # type: ignore[import-untyped]
 
 from heritage.analysis.bootstrap import (
     Interval,
     confusion_scores,
     confusion_terms,
+    draws,
     group_codes,
+    group_sums,
     interval,
-    resampled_sums,
 )
 from heritage.analysis.runs import Run
 
 Floats = npt.NDArray[np.float64]
 
 LEVEL = 0.05
+_FINER = 4  # the smallest p after correction is this part of the level
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +93,44 @@ def holm(p: Sequence[float]) -> list[float]:
     return [float(value) for value in corrected]
 
 
-def resampled_scores(runs: Sequence[Run], resamples: int, seed: int) -> dict[str, Floats]:
+def enough(wished: int, settings: int) -> int:
+    """Return how many resamples it takes to tell each pair of settings apart.
+
+    Of R resamples the smallest p is 2 / (R + 1), and Holm's correction multiplies it by the number of pairs:
+    with a thousand resamples nothing could ever be found among eight settings or more.
+
+    Args:
+        wished: As many at least.
+        settings: How many are compared.
+    """
+    pairs = settings * (settings - 1) // 2
+    return max(wished, math.ceil(_FINER * 2 * pairs / LEVEL))
+
+
+def resampled_confusions(runs: Sequence[Run], resamples: int, seed: int) -> npt.NDArray[np.int32]:
+    """Return the confusion matrix of each of M runs on each resample of groups, (M, R, K, K)."""
+    codes, classes = group_codes(runs[0].groups), len(runs[0].classes)
+    sums = [group_sums(confusion_terms(run.targets, run.predicted, classes), codes) for run in runs]
+    cells = csr_array(np.concatenate(sums, axis=1).T)  # a group is in few cells
+    found = np.empty((resamples, cells.shape[0]), dtype=np.int32)
+    start = 0
+    for counts in draws(cells.shape[1], resamples, seed):
+        found[start : start + len(counts)] = (cells @ counts.T).T
+        start += len(counts)
+    return found.reshape(resamples, len(runs), classes, classes).swapaxes(0, 1)
+
+
+def resampled_scores(runs: Sequence[Run], confusions: npt.NDArray[np.int32]) -> dict[str, Floats]:
     """Return scores of the mean over runs on each resample of groups, each (R,), by name.
 
-    The draws depend on the test set and the seed alone, so settings can be subtracted.
+    Args:
+        runs: M of them.
+        confusions: Of `resampled_confusions`, (M, R, K, K).
     """
-    codes = group_codes(runs[0].groups)
     classes = len(runs[0].classes)
     totals: dict[str, Floats] = {}
-    for run in runs:
-        terms = confusion_terms(run.targets, run.predicted, classes)
-        sums = resampled_sums(terms, codes, resamples, seed).reshape(-1, classes, classes)
-        single, by_class = confusion_scores(sums)
+    for run, cells in zip(runs, confusions, strict=True):
+        single, by_class = confusion_scores(cells.astype(np.float64))
         single |= {
             f"{name}/{run.classes[k]}": values[:, k]
             for name, values in by_class.items()

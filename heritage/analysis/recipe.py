@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,16 @@ class Recipe:
         """What to call networks that differ by no more than the seed."""
         return " ".join((f"{self.model} {self.optimizer} {self.balance}", *self.others))
 
+    @property
+    def family(self) -> Recipe:
+        """What this is one of when neither seed nor balance are looked at.
+
+        Experiments of one folder (``+experiment=thesis/weights``) start from the same file and differ by the
+        choices that a recipe names already.
+        """
+        words = tuple(sorted(_folder(word) for word in self.others))
+        return replace(self, balance="", seed=0, others=words)
+
 
 def read_recipe(folder: Path | None, config: Mapping[str, Any]) -> Recipe:
     """Read what a run folder says of the choices made; without it, what can be seen in the configuration.
@@ -62,8 +72,8 @@ def read_recipe(folder: Path | None, config: Mapping[str, Any]) -> Recipe:
                 f"unreadable ({error!r})", where=folder / _HYDRA, remedy="restore it or remove the file"
             ) from error
     return Recipe(
-        model=str(choices.get("model") or config["model"].get("name") or _last(config["model"])),
-        optimizer=str(choices.get("optimizer") or _last(config["optimizer"])),
+        model=str(choices.get("model") or _model(config["model"])),
+        optimizer=str(choices.get("optimizer") or _optimizer(config["optimizer"])),
         balance=str(choices.get("balance") or _balance(config)),
         seed=int(config["seed"]),
         others=tuple(sorted(word for word in words if not word.startswith(_NO_DIFFERENCE))),
@@ -78,10 +88,30 @@ _NO_DIFFERENCE = (
 )  # fmt: skip
 
 
+EXPERIMENT = "+experiment="
+"""How a word of the command line begins that names an experiment."""
+
+
+def _folder(word: str) -> str:
+    return word.rpartition("/")[0] if word.startswith(EXPERIMENT) and "/" in word else word
+
+
 def _last(node: Mapping[str, Any]) -> str:
     return str(node.get("_target_", "custom")).rpartition(".")[2]
 
 
+def _model(node: Mapping[str, Any]) -> str:
+    """Return what the option is called; timm names the weights after a dot, as in ``resnet50.a1_in1k``."""
+    return str(node.get("name") or _last(node)).partition(".")[0]
+
+
+def _optimizer(node: Mapping[str, Any]) -> str:
+    return _last(node) + ("w" if node.get("decoupled_weight_decay") else "")
+
+
 def _balance(config: Mapping[str, Any]) -> str:
-    parts = [_last(config["balance"][part]).lower() for part in ("sampling", "weighting")]
-    return " ".join(part for part in parts if part not in ("natural", "none")) or "none"
+    """Return the axes of balance that do something, in the words of the options where there is one."""
+    parts = [_last(node).lower() for axis in ("sampling", "weighting", "loss", "schedule")
+             if (node := config["balance"].get(axis))]  # fmt: skip
+    said = [part for part in parts if part not in ("natural", "none", "crossentropy")]
+    return "weights" if said == ["inverse"] else " ".join(said) or "none"

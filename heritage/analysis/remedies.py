@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -61,9 +61,10 @@ class Remedies:
     def plain(self, setting: int) -> int | None:
         """Return the setting without a remedy that differs from this one in nothing else."""
         settings = self.comparison.settings
-        wanted = replace(settings[setting].runs[0].recipe, balance=PLAIN, seed=0)
+        wanted = settings[setting].runs[0].recipe.family
         for place, one in enumerate(settings):
-            if place != setting and replace(one.runs[0].recipe, seed=0) == wanted:
+            recipe = one.runs[0].recipe
+            if place != setting and recipe.balance == PLAIN and recipe.family == wanted:
                 return place
         return None
 
@@ -113,8 +114,8 @@ class Remedies:
             f"{self.rarest} recall against none",
         )
         note = (
-            f"{self.rarest} is the class of fewest test images. In brackets 95 % of resamples of groups; a "
-            "difference is real where they leave out zero."
+            f"{self.rarest} is the class of fewest test images. In brackets 95 % of resamples of groups, "
+            "each difference taken by itself; the table of all pairs corrects for their number."
         )
         return Table("remedies", "What the remedies for imbalance do to the rare classes", head, rows, note)
 

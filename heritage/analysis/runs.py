@@ -23,6 +23,7 @@ from heritage.errors import CheckpointError, DataError
 from heritage.scores import confusion_matrix
 
 _CONFIG = "config.yaml"  # as heritage.record writes it
+_HYDRA = ".hydra"  # where Hydra keeps a file of that name, too
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,12 @@ class Run:
         return confusion_matrix(self.targets, self.predicted, len(self.classes))
 
 
+def unfinished(folders: Sequence[str]) -> list[Path]:
+    """Return the run folders below these that have no report yet; `find_runs` leaves them out."""
+    found = {path.parent for name in folders for path in Path(name).expanduser().rglob(_CONFIG)}
+    return sorted(one for one in found if one.name != _HYDRA and not (one / METRICS_FILE).is_file())
+
+
 def find_runs(folders: Sequence[str]) -> list[Run]:
     """Read runs.
 
@@ -74,6 +81,17 @@ def find_runs(folders: Sequence[str]) -> list[Run]:
     Raises:
         CheckpointError: There is no such folder, or no finished run in one.
         DataError: The runs were tested on different sets.
+    """
+    runs = [read_run(folder) for folder in run_folders(folders)]
+    _require_one_test_set(runs)
+    return runs
+
+
+def run_folders(folders: Sequence[str]) -> list[Path]:
+    """Return the folders of runs among these and below them, each once.
+
+    Raises:
+        CheckpointError: There is no such folder, or no finished run in one.
     """
     found: dict[Path, None] = {}
     for name in folders:
@@ -89,9 +107,9 @@ def find_runs(folders: Sequence[str]) -> list[Run]:
                 "no run with a report in it", where=folder, remedy="a run writes it when it has ended"
             )
         found |= dict.fromkeys(inside)
-    runs = [read_run(folder) for folder in found]
-    _require_one_test_set(runs)
-    return runs
+    if not found:
+        raise CheckpointError("no run is named", where="runs", remedy="give run folders in runs=[…]")
+    return list(found)
 
 
 def read_run(folder: Path) -> Run:
@@ -100,15 +118,18 @@ def read_run(folder: Path) -> Run:
     Raises:
         CheckpointError: It has no report, or one that is damaged.
     """
+    if not folder.is_dir():
+        raise CheckpointError("no such folder", where=folder, remedy="give a run folder")
     for name in (METRICS_FILE, PREDICTIONS_FILE):
         if not (folder / name).is_file():
             raise CheckpointError(
                 f"a run without a report (no {name})", where=folder, remedy="finish it with resume=<folder>"
             )
-    path = folder / PREDICTIONS_FILE
+    path = folder / METRICS_FILE
     try:
-        metrics = json.loads((folder / METRICS_FILE).read_text(encoding="utf-8"))
+        metrics = json.loads(path.read_text(encoding="utf-8"))
         classes = tuple(metrics["classes"])
+        path = folder / PREDICTIONS_FILE
         table = pq.read_table(path).sort_by("image_id")
         shares = np.column_stack([table[f"p_{name}"].to_numpy() for name in classes])
         place = {name: k for k, name in enumerate(classes)}
@@ -127,8 +148,15 @@ def read_run(folder: Path) -> Run:
 
 def _recipe(folder: Path, metrics: dict[str, Any]) -> Recipe:
     if "recipe" in metrics:  # an evaluation says how its network was made
-        said = dict(metrics["recipe"])
-        return Recipe(**said | {"others": tuple(said.get("others", ()))})
+        try:
+            said = dict(metrics["recipe"])
+            return Recipe(**said | {"others": tuple(said.get("others", ()))})
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"unreadable recipe ({error})",
+                where=folder / METRICS_FILE,
+                remedy="make it again with `heritage evaluate`",
+            ) from error
     try:
         config = OmegaConf.to_container(OmegaConf.load(folder / _CONFIG))
         return read_recipe(folder, cast("dict[str, Any]", config))
@@ -136,6 +164,15 @@ def _recipe(folder: Path, metrics: dict[str, Any]) -> Recipe:
         raise CheckpointError(
             f"unreadable configuration ({error!r})", where=folder / _CONFIG, remedy="restore the file"
         ) from error
+
+
+def split_of(folder: Path) -> str:
+    """Return by which of `heritage.data.split` a run was split; ``unknown`` if it does not say."""
+    try:
+        config = OmegaConf.load(folder / _CONFIG)
+        return str(OmegaConf.select(config, "data.split._target_")).rpartition(".")[2]
+    except (OSError, YAMLError, OmegaConfBaseException):
+        return "unknown"
 
 
 def _require_one_test_set(runs: Sequence[Run]) -> None:

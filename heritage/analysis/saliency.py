@@ -27,7 +27,8 @@ _LEAST_CELLS = 7  # a side of the map that Grad-CAM is taken from
 _STEPS = 24  # of integrated gradients
 _NEIGHBOURHOOD = 32  # integrated gradients are smoothed over two 32nds of a side
 _WINDOWS = 8  # a side that occlusion hides one after the other
-_BATCH = 64  # images that occlusion asks about at once
+BATCH = 16
+"""Images at once: a large network keeps 100 MB and more of each for its gradients."""
 
 
 class Answering(Protocol):
@@ -73,12 +74,18 @@ def saliency(model: Answering, images: Tensor, targets: Tensor, method: Method =
     with torch.inference_mode(mode=False), torch.enable_grad():
         images, targets = images.clone(), targets.clone()
         chosen = method_for(model.net, images.shape[1]) if method == "auto" else method
-        inputs = model.normalize(images).detach()
-        maps = _METHODS[chosen](model.net, inputs, targets).float()
-        maps = functional.interpolate(
-            maps[:, None], size=images.shape[1:3], mode="bilinear", align_corners=False
-        )[:, 0].clamp(min=0)
-        return (maps / maps.amax(dim=(1, 2), keepdim=True).clamp(min=1e-12)).detach()
+        parts = zip(torch.split(images, BATCH), torch.split(targets, BATCH), strict=True)
+        return torch.cat([_maps(model, some, to, _METHODS[chosen]) for some, to in parts])
+
+
+def _maps(
+    model: Answering, images: Tensor, targets: Tensor, method: Callable[[nn.Module, Tensor, Tensor], Tensor]
+) -> Tensor:
+    maps = method(model.net, model.normalize(images).detach(), targets).float()
+    maps = functional.interpolate(
+        maps[:, None], size=images.shape[1:3], mode="bilinear", align_corners=False
+    )[:, 0].clamp(min=0)
+    return (maps / maps.amax(dim=(1, 2), keepdim=True).clamp(min=1e-12)).detach()
 
 
 def method_for(net: nn.Module, size: int) -> Literal["gradcam", "attention", "integrated_gradients"]:
@@ -155,8 +162,7 @@ def _occlusion(net: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def _chance(net: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-    parts = zip(torch.split(inputs, _BATCH), torch.split(targets, _BATCH), strict=True)
-    return torch.cat([net(x).softmax(dim=1).gather(1, y[:, None])[:, 0] for x, y in parts])
+    return net(inputs).softmax(dim=1).gather(1, targets[:, None])[:, 0]  # type: ignore[no-any-return]
 
 
 def _attention(net: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:

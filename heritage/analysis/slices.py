@@ -17,9 +17,10 @@ from heritage.analysis.bootstrap import (
     interval,
     resampled_sums,
 )
+from heritage.errors import ConfigError
 from heritage.manifest import Manifest
 from heritage.scores import confusion_matrix
-from heritage.taxonomy import MUSEUMS
+from heritage.taxonomy import MUSEUMS, nearest
 
 Targets = npt.NDArray[np.int64]
 
@@ -27,6 +28,9 @@ ERAS = (-2000, -1000, -500, 0, 300, 600, 900, 1200, 1500, 1800)
 """First years of the eras that objects are sorted into, as in the report of the data set."""
 
 UNKNOWN, OTHERS = "unknown", "all others"
+KNOWN = ("museum", "period", "type")
+"""Parts that every data set may be asked for."""
+
 _MOST = 12  # values of a column that get a row of their own
 
 
@@ -49,6 +53,23 @@ class Slice:
     interval: Interval
     macro_recall: float
     classes: int
+
+
+def require_columns(manifest: Manifest, names: Sequence[str]) -> None:
+    """Refuse what no manifest knows; museum, period and type may be asked for where this one lacks them.
+
+    Raises:
+        ConfigError: There is no such column.
+    """
+    known = sorted({*KNOWN, *manifest.table.column_names})
+    for name in names:
+        if name not in known:
+            near = nearest(name, known)
+            raise ConfigError(
+                f"the manifest has no column '{name}'",
+                where="report.slices",
+                remedy=f"did you mean {near}?" if near else f"use {', '.join(known)}",
+            )
 
 
 def slice_labels(manifest: Manifest, by: str) -> list[str] | None:

@@ -39,8 +39,8 @@ def test_a_museum_is_told_by_its_style_alone(style: float) -> None:
     for one in within.values():
         assert one["chance"] == 0.5
         assert (one["told"] > 0.9) == (style > 0)
-    assert {(a, b) for a, b, _ in found.record["across"]} == {("MET", "LOUVRE"), ("LOUVRE", "MET")}
-    assert all(value > 0.9 for *_, value in found.record["across"])
+    assert {(a, b) for a, b, *_ in found.record["across"]} == {("MET", "LOUVRE"), ("LOUVRE", "MET")}
+    assert all(value > 0.9 and chance == 0.5 for *_, value, chance in found.record["across"])
     assert found.rows[2][1:] == ["0", "0"]
 
 
@@ -56,14 +56,24 @@ def test_what_one_museum_and_coinciding_classes_leave_unsaid() -> None:
 
 
 def test_backgrounds() -> None:
-    targets = np.array([0, 0, 0, 1, 1, 2])
-    wrong = np.full(6, 2)
-    centred = background(targets, targets, wrong, targets, 3)
+    targets = np.tile([0, 0, 0, 1, 1, 2], 20)
+    groups = [str(n // 2) for n in range(120)]
+    wrong = np.full(120, 2)
+    centred = background(targets, targets, wrong, targets, groups, classes=3, resamples=200)
     assert centred.good
+    assert "hardly anything" in centred.verdict
     assert centred.record["centre_hidden"] == pytest.approx(1 / 6)
-    around = background(targets, targets, targets, wrong, 3)
+    low, high = centred.record["intervals"]["centre_hidden"]
+    assert low < 1 / 6 < high
+    around = background(targets, targets, targets, wrong, groups, classes=3, resamples=200)
     assert not around.good
-    assert "border" in around.verdict
+    assert "more from the border" in around.verdict
+    # a single object more or less decides nothing
+    nearly = wrong.copy()
+    nearly[0] = targets[0]
+    alike = background(targets, targets, wrong, nearly, groups, classes=3, resamples=200)
+    assert "about as much" in alike.verdict
+    assert not alike.good
 
 
 def test_half_of_each_picture_is_hidden() -> None:

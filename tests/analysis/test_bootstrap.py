@@ -63,6 +63,7 @@ def test_classes_without_images() -> None:
     assert np.isnan(classes["recall"][0, 1]), "left out by chance"
     assert classes["recall"][0, 2] == 0, "there is none at all: as in heritage.scores"
     assert single["macro_recall"][1] == pytest.approx(scores(cells[1].astype(np.int64)).macro.recall)
+    assert single["balanced_accuracy"].tolist() == pytest.approx([0.75, 0.75]), "of classes that have images"
     assert interval(np.array([np.nan, 1.0])).low == 1
     assert np.isnan(interval(np.array([np.nan])).low)
 
@@ -78,7 +79,8 @@ def test_a_class_of_few_groups_gets_no_interval(tmp_path: Path) -> None:
     columns = {"file": [f"{n}.jpg" for n in range(20)], "class": ["a", "b"] * 10,
                "group_id": ["one" if n % 2 else str(n) for n in range(20)]}  # fmt: skip
     manifest = Manifest.build(columns, tmp_path, ("a", "b"))
-    settings = Settings(resamples=20, wished_precision=0.9, slices=[], each=1, pictures=1, suspects=1, seed=0)
+    settings = Settings(resamples=20, wished_precision=0.9, slices=[], each=1, pictures=1, suspects=1, seed=0,
+                        out_of_fold=None)  # fmt: skip
     logits = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
     found = Assessment("", manifest, manifest.targets, logits, None, settings, {})
     first, second = found.class_intervals("recall")

@@ -13,8 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.stats import binom  # type: ignore[import-untyped]
 
+from heritage.analysis.bootstrap import confusion_terms, group_codes, resampled_sums
 from heritage.analysis.comparison import Resampling, compare
-from heritage.analysis.paired import bootstrap_p, holm, mcnemar
+from heritage.analysis.paired import bootstrap_p, enough, holm, mcnemar, resampled_confusions
+from heritage.analysis.remedies import Remedies
 from heritage.analysis.runs import find_runs
 from heritage.analysis.tables import Table
 from heritage.analysis.thesis import AVERAGES, SUPPORT, published
@@ -65,6 +67,51 @@ def test_a_better_network_is_found_and_an_equal_one_is_not(runs: Path) -> None:
     verdicts = {(found.settings[one.first].name, found.settings[one.second].name): one.significant
                 for one in found.differences}  # fmt: skip
     assert verdicts == {("perfect", "poor"): True, ("perfect", "same"): True, ("poor", "same"): False}
+
+
+def test_a_better_network_is_found_among_many(runs: Path) -> None:
+    # Holm's correction of 45 pairs lifts the smallest p of 1,000 resamples, 2 / 1001, above 0.05
+    base = find_runs([str(runs / "none")])[0]
+    truth = np.eye(len(base.classes))[base.targets]
+    wrong = np.roll(truth, 1, axis=1)
+    recipes = [replace(base.recipe, balance=f"b{n}") for n in range(9)]
+    poor = [replace(base, probabilities=wrong, recipe=recipe) for recipe in recipes]
+    perfect = replace(base, probabilities=truth, recipe=replace(base.recipe, balance="perfect"))
+    found = compare([*poor, perfect], Resampling(1000, 0))
+    assert all(one.significant == (one.first == 0) for one in found.differences)
+    assert found.resamples == enough(1000, 10) == 7200
+    assert enough(1000, 2) == 1000
+
+
+def test_resamples_are_those_of_each_run_alone(runs: Path) -> None:
+    first, second = find_runs([str(runs)])
+    both = resampled_confusions([first, second], 70, 3)
+    for run, cells in zip((first, second), both, strict=True):
+        terms = confusion_terms(run.targets, run.predicted, len(run.classes))
+        alone = resampled_sums(terms, group_codes(run.groups), 70, 3)
+        np.testing.assert_array_equal(cells.reshape(70, -1), alone)
+
+
+def test_experiments_of_one_folder_are_remedies_of_each_other(runs: Path) -> None:
+    base = find_runs([str(runs / "none")])[0]
+    made = []
+    for balance, name in (("none", "baseline"), ("weights", "weights")):
+        words = (f"+experiment=thesis/{name}",)
+        made.append(replace(base, recipe=replace(base.recipe, balance=balance, others=words)))
+    found = compare(made, RESAMPLING)
+    assert {one.name for one in found.settings} == {"none", "weights"}
+    assert Remedies.of(found).table() is not None
+    crt = replace(base, recipe=replace(base.recipe, balance="sampler", others=("+experiment=crt",)))
+    assert Remedies.of(compare([made[0], crt], RESAMPLING)).table() is None
+
+
+def test_one_of_several_beside_a_published_run_is_named(runs: Path) -> None:
+    base = find_runs([str(runs / "none")])[0]
+    recipe = replace(base.recipe, model="efficientnet_b0", optimizer="adam", others=())
+    worse = replace(base, probabilities=np.roll(base.probabilities, 1, axis=1),
+                    recipe=replace(recipe, others=("model.weights=none",)))  # fmt: skip
+    table = compare([replace(base, recipe=recipe), worse], RESAMPLING).thesis_tables()[1]
+    assert "Ours beside adam is efficientnet_b0, the best of 2." in table.note
 
 
 def test_seeds_become_a_mean_with_an_interval(runs: Path) -> None:
@@ -129,11 +176,20 @@ def test_wrong_input_ends_in_one_line(heritage: Command, runs: Path, tmp_path: P
         return lines[0]
 
     assert "no such folder" in line(f"runs={tmp_path / 'nowhere'}")
+    assert "no run is named" in line("runs=[]")
+    assert "no run is named" in line("runs=")
     (tmp_path / "empty").mkdir()
     assert "no run with a report" in line(f"runs={tmp_path / 'empty'}")
-    unfinished = shutil.copytree(runs / "none", tmp_path / "unfinished")
+    unfinished = shutil.copytree(runs / "none", tmp_path / "sweep" / "unfinished")
     (unfinished / "metrics.json").unlink()
     assert "without a report" in line(f"runs={unfinished}")
+    shutil.copytree(runs / "weights", tmp_path / "sweep" / "finished")
+    done = heritage("compare", f"runs={tmp_path / 'sweep'}", f"hydra.run.dir={tmp_path / 'out'}")
+    assert done.code == 0, done.err
+    assert f"Left out, not finished: {unfinished}\n" in done.out
+    damaged = shutil.copytree(runs / "none", tmp_path / "damaged")
+    (damaged / "metrics.json").write_text("{")
+    assert "metrics.json: unreadable" in line(f"runs={damaged}")
     corrupt = shutil.copytree(runs / "none", tmp_path / "corrupt")
     (corrupt / "predictions.parquet").write_bytes(b"PAR1 not really")
     assert "predictions.parquet: unreadable" in line(f"runs={corrupt}")

@@ -113,7 +113,29 @@ def test_other_splits_and_other_data(heritage: Command, run: Path, tmp_path: Pat
     assert "not the data set" in done.out
 
 
-def test_wrong_input_ends_in_one_line(heritage: Command, run: Path, tree: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_of_an_earlier_version_and_the_leak(
+    heritage: Command, run: Path, tmp_path: Path
+) -> None:
+    file = run / "checkpoints" / "best.ckpt"
+    state = torch.load(file, weights_only=True)
+    del state["heritage"]["config"]["data"]["stage"], state["heritage"]["config"]["data"]["packed"]
+    torch.save(state, file)
+    by_image = shutil.copytree(run, tmp_path / "by_image")
+    config = (by_image / "config.yaml").read_text()
+    (by_image / "config.yaml").write_text(config.replace("data.split.by_group", "data.split.by_image"))
+    words = (f"audits.by_image={by_image}", "audits.map=0", "audits.museum=false", "logit_adjustment=1")
+    out = tmp_path / "out"
+    done = heritage("evaluate", f"ckpt={run}", f"hydra.run.dir={out}", "report.resamples=20", *words)
+    assert done.code == 0, done.err
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["audits"]["leak"]["difference"] == 0
+    assert set(metrics["audits"]["background"]["intervals"]) == {"whole", "centre_hidden", "border_hidden"}
+    assert metrics["recipe"]["others"][-1] == "logit_adjustment=1"
+
+
+def test_wrong_input_ends_in_one_line(
+    heritage: Command, run: Path, runs: Path, tree: Path, tmp_path: Path
+) -> None:
     def line(*words: str) -> str:
         done = heritage("evaluate", *words)
         assert done.code == 2
@@ -125,6 +147,13 @@ def test_wrong_input_ends_in_one_line(heritage: Command, run: Path, tree: Path, 
     assert "no checkpoints/best.ckpt" in line(f"ckpt={tmp_path}")
     assert "ckpt has no value" in line()
     assert "did you mean test?" in line(f"ckpt={run}", "split=tset")
+    assert "did you mean museum?" in line(f"ckpt={run}", "report.slices=[musuem]")
+    by_image = "audits.by_image="
+    assert "its balance is weights, here none" in line(f"ckpt={run}", f"{by_image}{runs / 'weights'}")
+    assert "split by by_group, not by image" in line(f"ckpt={run}", f"{by_image}{runs / 'none'}")
+    assert "without a report" in line(f"ckpt={run}", f"{by_image}{tmp_path}")
+    alone = shutil.copy(run / "checkpoints" / "best.ckpt", tmp_path / "alone.ckpt")
+    assert "lies in no run folder" in line(f"ckpt={alone}", f"{by_image}{runs / 'none'}")
     assert "report.wished_precision" in line(f"ckpt={run}", "report.wished_precision=2")
     classes = "data.classes=[islam,asian]"
     assert "it knows egyptian" in line(f"ckpt={run}", "data=class_folders", f"data.root={tree}", classes)

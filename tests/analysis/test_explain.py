@@ -36,4 +36,5 @@ def test_wrong_input_ends_in_one_line(heritage: Command, runs: Path) -> None:
     ):
         done = heritage("explain", f"ckpt={runs / 'none'}", word)
         assert done.code == 2, word
+        assert "asking about" not in done.out + done.err, "said after a pass over the data"
         assert said in done.err.strip().splitlines()[-1], done.err

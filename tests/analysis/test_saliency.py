@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from heritage.analysis.attention import WatchAttention
 from heritage.analysis.faithfulness import areas, blur, faithfulness, likeness, shuffled
 from heritage.analysis.overlays import overlay
-from heritage.analysis.saliency import Method, method_for, saliency
+from heritage.analysis.saliency import BATCH, Method, method_for, saliency
 from heritage.errors import ConfigError
 from heritage.models.backbone import timm_network
 from heritage.models.network import input_spec
@@ -150,6 +151,34 @@ def test_attention_seen_step_by_step_answers_alike() -> None:
     assert len(watch.weights) == 12
     torch.testing.assert_close(watch.weights[0].sum(dim=-1), torch.ones(2, 3, 17), atol=1e-5, rtol=0)
     assert input_spec(model.net).image_size == SIZE
+
+
+def test_masks_and_scales_of_attention_are_kept() -> None:
+    torch.manual_seed(0)
+    query, key, value = torch.rand(3, 2, 4, 9, 8)
+    seen = torch.rand(9, 9) > 0.3
+    seen.fill_diagonal_(True)
+    attend = functional.scaled_dot_product_attention
+    for mask, scale in ((None, 0.7), (torch.rand(9, 9), None), (seen, 0.1)):
+        fused = attend(query, key, value, attn_mask=mask, scale=scale)
+        with WatchAttention():
+            step_by_step = attend(query, key, value, attn_mask=mask, scale=scale)
+        torch.testing.assert_close(step_by_step, fused, atol=1e-5, rtol=0)
+
+
+def test_many_pictures_are_scored_as_each_alone() -> None:
+    torch.manual_seed(0)
+    model, count = network("resnet10t"), 2 * BATCH + 1
+    asked: list[int] = []
+    model.register_forward_hook(lambda _model, inputs, _output: asked.append(len(inputs[0])))
+    images = torch.randint(0, 256, (count, SIZE, SIZE, 3), dtype=torch.uint8)
+    targets = torch.zeros(count, dtype=torch.int64)
+    maps = saliency(model, images, targets, "gradcam")
+    assert maps.shape == images.shape[:3]
+    found = areas(model, images, blur(images), targets, maps)
+    last = areas(model, images[-1:], blur(images[-1:]), targets[-1:], maps[-1:])
+    assert found[:, -1] == pytest.approx(last[:, 0], abs=1e-4)
+    assert max(asked) <= BATCH, "so many pictures at once may not fit into memory"
 
 
 def test_shuffled_weights_are_the_same_numbers_in_another_order() -> None:
