@@ -130,7 +130,7 @@ def test_a_checkpoint_of_an_earlier_version_and_the_leak(
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["audits"]["leak"]["difference"] == 0
     assert set(metrics["audits"]["background"]["intervals"]) == {"whole", "centre_hidden", "border_hidden"}
-    assert metrics["recipe"]["others"][-1] == "logit_adjustment=1"
+    assert metrics["recipe"]["balance"].endswith(" logit_adjustment=1")
 
 
 def test_wrong_input_ends_in_one_line(
