@@ -59,7 +59,7 @@ def refuse_wrong_partition(partition: str | None, minutes: int) -> None:
     """Refuse a partition that does not exist, or that lets no job run as long.
 
     Args:
-        partition: Its name; None is the cluster's default.
+        partition: Its name, or several between commas; None is the cluster's default.
         minutes: How long a job runs at most.
 
     Raises:
@@ -67,26 +67,27 @@ def refuse_wrong_partition(partition: str | None, minutes: int) -> None:
         ClusterError: Slurm does not answer.
     """
     limits = {}
-    for line in _ask("sinfo", "-h", "-o", "%R|%P|%l").splitlines():
+    for line in _ask("sinfo", "--all", "-h", "-o", "%R|%P|%l").splitlines():
         name, marked, limit = line.strip().split("|")
         limits[name] = limit
         if partition is None and marked.endswith("*"):
             partition = name
-    if partition is None:
-        return
-    if partition not in limits:
-        near = nearest(partition, limits)
-        raise ConfigError(
-            "this cluster has no such partition",
-            where=f"cluster.partition={partition}",
-            remedy=f"did you mean '{near}'?" if near else f"choose from {', '.join(sorted(limits))}",
-        )
-    if minutes > _minutes(limits[partition]):
-        raise ConfigError(
-            f"partition {partition} lets jobs run for {_minutes(limits[partition]):.0f} min",
-            where=f"cluster.time={minutes}",
-            remedy="give less: a job that needs longer is queued again and goes on",
-        )
+    for name in (partition or "").split(","):
+        if not name:
+            continue
+        if name not in limits:
+            near = nearest(name, limits)
+            raise ConfigError(
+                "this cluster has no such partition",
+                where=f"cluster.partition={name}",
+                remedy=f"did you mean '{near}'?" if near else f"choose from {', '.join(sorted(limits))}",
+            )
+        if minutes > _minutes(limits[name]):
+            raise ConfigError(
+                f"partition {name} lets jobs run for {_minutes(limits[name]):.0f} min",
+                where=f"cluster.time={minutes}",
+                remedy="give less: a job that needs longer is queued again and goes on",
+            )
 
 
 def _minutes(limit: str) -> float:

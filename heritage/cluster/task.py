@@ -33,7 +33,8 @@ class Task:
         """Run the job, unless it is finished: a job may be queued again just after its end."""
         if self.job.state is State.FINISHED:
             return
-        (self.job.folder / FAILURE_FILE).unlink(missing_ok=True)
+        if _queued_again():
+            (self.job.folder / FAILURE_FILE).unlink(missing_ok=True)
         _tell_torch()
         try:
             self.job.run()
@@ -52,6 +53,15 @@ class Task:
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
+
+
+def _queued_again() -> bool:
+    """Whether this is the first rank of a job that Slurm runs once more.
+
+    Before its first start the failure of an earlier job is forgotten by whoever submits it: a rank that
+    starts late must not remove what an early one says.
+    """
+    return os.environ.get("SLURM_RESTART_COUNT", "0") != "0" and os.environ.get("SLURM_PROCID") == "0"
 
 
 def _tell_torch() -> None:
