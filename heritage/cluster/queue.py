@@ -39,6 +39,22 @@ class Queue:
         found = dict(line.strip().split("|", 1) for line in lines if "|" in line)
         return {ticket: found[ticket] for ticket in tickets if ticket in found and found[ticket] in _ACTIVE}
 
+    def ends(self, ticket: str) -> bool:
+        """Return whether Slurm is ending a job that is not to ask to be queued again.
+
+        It was cancelled, and would come back to life; or Slurm has put it into the queue itself. A job
+        that is cancelled for a more important one may ask.
+
+        Args:
+            ticket: Slurm's number.
+
+        Raises:
+            ClusterError: Slurm does not answer.
+        """
+        said = _ask("scontrol", "-o", "show", "job", ticket).split()
+        job = dict(word.split("=", 1) for word in said if "=" in word)
+        return job.get("JobState") != "RUNNING" and job.get("PreemptTime", "None") == "None"
+
 
 def require_slurm() -> None:
     """Refuse to go on without Slurm's commands.

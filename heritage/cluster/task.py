@@ -11,6 +11,8 @@ import signal
 import time
 from typing import Any
 
+from heritage.cluster.queue import Queue
+from heritage.errors import ClusterError
 from heritage.sweep.job import Job
 from heritage.sweep.state import FAILURE_FILE, State
 from heritage.training.safeguard import BATCH_SIGNAL, Stopped
@@ -42,7 +44,7 @@ class Task:
             cause: BaseException | None = stop
             while cause is not None and not isinstance(cause, Stopped):
                 cause = cause.__cause__ or cause.__context__
-            if cause is None or cause.number == signal.SIGINT:
+            if cause is None or cause.number == signal.SIGINT or not _slurm_lets_it_run():
                 raise
             _queue_again()
         if self.job.state is State.FAILED:
@@ -77,6 +79,18 @@ def _tell_torch() -> None:
 def _meeting_port(job: int) -> int:
     """Return the port at which the ranks of a local job meet: the same for all, another for each job."""
     return _FIRST_PORT + job % _PORTS
+
+
+def _slurm_lets_it_run() -> bool:
+    """Whether the job is Slurm's and may ask to be queued again."""
+    if os.environ.get("SUBMITIT_EXECUTOR") != "slurm":
+        return False
+    from submitit.core.job_environment import JobEnvironment
+
+    try:
+        return not Queue().ends(JobEnvironment().job_id)
+    except ClusterError:
+        return True
 
 
 def _queue_again() -> None:

@@ -71,3 +71,18 @@ def test_a_controller_that_starts_anew_does_not_end_the_wait(
     monkeypatch.setattr(submission, "_SILENCE", 2)
     with pytest.raises(ClusterError, match="No contact"):
         submission._await(jobs, {"seed=0": "7"}, Queue(), lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("said", "ends"),
+    [
+        ("JobId=7 JobState=RUNNING Reason=None PreemptTime=None", False),
+        ("JobId=7 JobState=RUNNING Reason=None PreemptTime=2026-01-01T00:00:00", False),
+        ("JobId=7 JobState=COMPLETING Reason=None PreemptTime=2026-01-01T00:00:00", False),
+        ("JobId=7 JobState=COMPLETING Reason=None PreemptTime=None", True),
+        ("JobId=7 JobState=COMPLETING Reason=None Restarts=1", True),
+    ],
+)
+def test_a_cancelled_job_does_not_ask_to_be_queued_again(bin_folder: Path, said: str, ends: bool) -> None:
+    program(bin_folder, "scontrol", f"echo '{said}'")
+    assert Queue().ends("7") is ends

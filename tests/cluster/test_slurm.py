@@ -195,6 +195,21 @@ def test_a_single_run_survives_its_time_limit_and_preemption_without_a_warning(
     assert len(list(job.glob("wandb/offline-run-*"))) == 3
 
 
+def test_a_cancelled_job_stays_cancelled_and_can_go_on(pictures: Path, tmp_path: Path) -> None:
+    job = tmp_path / "job"
+    command = [*words(pictures, tmp_path), *SLURM, f"hydra.run.dir={job}"]
+    process = start(*command, cwd=tmp_path)
+    await_that("a first checkpoint", last(job).is_file, process)
+    (ticket,) = slurm("squeue", "-h", "-o", "%i").split()
+    slurm("scancel", ticket)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 2, out
+    assert f"1 of 1 jobs did not finish (1 interrupted); the same command with resume={job}" in out
+    assert not state(ticket)
+    out = run(*command[:-1], f"resume={job}", cwd=tmp_path)
+    assert "finished" in out
+
+
 def test_ranks_do_not_wait_for_one_that_failed_before_they_met(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
