@@ -110,6 +110,8 @@ def test_two_drivers_on_one_sweep_are_refused(
         (["cluster=slurm"], ["no Slurm on this machine", "cluster=local"]),
         (["cluster=slurm", "cluster.time=2"], ["cluster.time=2", "give 4 min or more"]),
         (["cluster=slurm", "callbacks.safeguard=null"], ["callbacks.safeguard: a job that Slurm stops"]),
+        (["cluster=slurm", "cluster.extra={mail-type: END}"], ["write '+cluster.extra={mail-type: END}'"]),
+        (["cluster=slurm", "+cluster.extra.mail-type=END"], ["no Slurm on this machine"]),
         (["cluster=slrum"], ["did you mean 'slurm'?"]),
         (["cluster=slurm", "cluster.partiton=gpu"], ["did you mean 'partition'?"]),
         (["-m", "seed=0,1", "cluster=local,none"], ["run in one place"]),
