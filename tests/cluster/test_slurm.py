@@ -154,16 +154,33 @@ def test_a_job_runs_what_was_submitted_and_two_processes_go_on_alike(pictures: P
     assert_same(plain, job)
 
 
+PAUSE = '''"""Lets a run take a minute on any machine: Slurm looks at time limits twice a minute."""
+
+import time
+
+from pytorch_lightning.callbacks import Callback
+
+
+class Pause(Callback):
+    """Waits after each step."""
+
+    def on_train_batch_end(self, *_: object) -> None:
+        """Wait."""
+        time.sleep(0.15)
+'''
+
+
 def test_a_single_run_survives_its_time_limit_and_preemption_without_a_warning(
     pictures: Path, tmp_path: Path
 ) -> None:
     both = tmp_path / "conf" / "logger" / "both.yaml"
     both.parent.mkdir(parents=True)
     both.write_text("defaults: [csv, wandb]\n")
-    long = [f"hydra.searchpath=[file://{tmp_path / 'conf'}]", "logger=both", "trainer.max_epochs=100"]
-    given = [word for word in words(pictures, tmp_path) if "max_epochs" not in word] + long
+    (tmp_path / "pause.py").write_text(PAUSE)  # Python looks where it is started
+    given = [word for word in words(pictures, tmp_path) if "max_epochs" not in word]
+    given += [f"hydra.searchpath=[file://{tmp_path / 'conf'}]", "logger=both", "trainer.max_epochs=12"]
     job, plain = tmp_path / "job", tmp_path / "plain"
-    submit = [*given, *SLURM, "cluster.notice=60"]
+    submit = [*given, *SLURM, "cluster.notice=60", "+callbacks.pause._target_=pause.Pause"]
     out = run(*submit, "cluster.wait=false", f"hydra.run.dir={job}", cwd=tmp_path)
     assert f"resume={job} waits for it" in out
     process = start(*submit, f"resume={job}", cwd=tmp_path)

@@ -166,7 +166,7 @@ def test_what_is_staged_on_compute_nodes_is_not_copied_here(
 ) -> None:
     manifest = dataset(tmp_path / "set", count=60)
     words = [word for word in TINY if not word.startswith("data=")]
-    words += ["data=folder", f"data.root={tmp_path / 'set'}", "data.classes=[a,b,c]",
+    words += ["data=folder", "data/split=image", f"data.root={tmp_path / 'set'}", "data.classes=[a,b,c]",
               f"data.stage={tmp_path / 'scratch'}"]  # fmt: skip
     monkeypatch.setenv("PATH", str(tmp_path))  # no Slurm: what comes before that is what is looked at
     done = heritage("train", "-m", *words, "seed=0,1", "cluster=slurm")
