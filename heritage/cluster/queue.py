@@ -9,6 +9,7 @@ import math
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from heritage.errors import ClusterError, ConfigError
 from heritage.taxonomy import nearest
@@ -17,14 +18,37 @@ _ACTIVE = {
     "PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "RESIZING", "REQUEUED", "REQUEUE_HOLD",
     "REQUEUE_FED", "SIGNALING", "STAGE_OUT", "STOPPED", "SPECIAL_EXIT", "PREEMPTED",
 }  # fmt: skip
+_ORDINARY = {
+    "None", "Resources", "Priority", "BeginTime", "Dependency", "JobArrayTaskLimit", "Cleaning", "Prolog",
+    "WaitingForScheduling", "Licenses", "Reservation",
+}  # fmt: skip
+"""Why a job waits that will start by itself."""
 _PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """What Slurm says of a job that it has.
+
+    Attributes:
+        state: ``PENDING``, ``RUNNING`` and the like.
+        reason: Why it waits, in Slurm's word.
+    """
+
+    state: str
+    reason: str
+
+    @property
+    def stuck(self) -> bool:
+        """Whether it waits for something that may never come about."""
+        return self.state == "PENDING" and self.reason not in _ORDINARY
 
 
 class Queue:
     """Slurm's queue."""
 
-    def states(self, tickets: Sequence[str]) -> dict[str, str]:
-        """Return the states of those jobs that are waiting or running.
+    def places(self, tickets: Sequence[str]) -> dict[str, Place]:
+        """Return where those jobs stand that are waiting or running.
 
         Args:
             tickets: Slurm's numbers, ``1234`` or ``1234_5``.
@@ -35,9 +59,15 @@ class Queue:
         if not tickets:
             return {}
         # By user, not by number: squeue fails on a number that Slurm has forgotten.
-        lines = _ask("squeue", "--me", "-h", "-r", "-o", "%i|%T").splitlines()
-        found = dict(line.strip().split("|", 1) for line in lines if "|" in line)
-        return {ticket: found[ticket] for ticket in tickets if ticket in found and found[ticket] in _ACTIVE}
+        lines = _ask("squeue", "--me", "-h", "-r", "-o", "%i|%T|%r").splitlines()
+        found = {}
+        for line in lines:
+            ticket, _, rest = line.strip().partition("|")
+            state, _, reason = rest.partition("|")
+            found[ticket] = Place(state, reason)
+        return {
+            ticket: found[ticket] for ticket in tickets if ticket in found and found[ticket].state in _ACTIVE
+        }
 
     def ends(self, ticket: str) -> bool:
         """Return whether Slurm is ending a job that is not to ask to be queued again.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import open_dict
 
-from heritage.cluster.queue import Queue, refuse_wrong_partition, require_slurm
+from heritage.cluster.queue import Place, Queue, refuse_wrong_partition, require_slurm
 from heritage.cluster.resources import LocalJobs, Shape, SlurmJobs, shape
 from heritage.cluster.task import Task
 from heritage.errors import ClusterError, ConfigError, MissingDependencyError
@@ -105,7 +105,7 @@ def run_slurm(
     _require_safeguard(jobs)
     require_slurm()
     queue = Queue()
-    known = queue.states([tickets[job.name] for job in jobs if job.name in tickets])
+    known = queue.places([tickets[job.name] for job in jobs if job.name in tickets])
     new = [job for job in jobs if tickets.get(job.name) not in known]
     for job in jobs:
         if job not in new:
@@ -142,10 +142,10 @@ def run_slurm(
 def _await(jobs: list[Job], tickets: dict[str, str], queue: Queue, look: Look) -> None:
     open_jobs = list(jobs)
     missing: dict[str, int] = {}
-    silent = 0
+    silent, said = 0, set[str]()
     while open_jobs:
         try:
-            states = queue.states([tickets[job.name] for job in open_jobs])
+            places = queue.places([tickets[job.name] for job in open_jobs])
         except ClusterError:
             silent += 1
             if silent > _SILENCE:
@@ -153,15 +153,31 @@ def _await(jobs: list[Job], tickets: dict[str, str], queue: Queue, look: Look) -
             time.sleep(_SLURM_TICK)
             continue
         silent = 0
+        _say_what_is_stuck(open_jobs, tickets, places, said)
         for job in list(open_jobs):
             # A job that Slurm has lost sight of may still be between two states.
-            gone = tickets[job.name] not in states
+            gone = tickets[job.name] not in places
             missing[job.name] = missing.get(job.name, 0) + 1 if gone else 0
             if job.state is State.FINISHED or missing[job.name] > 1:
                 open_jobs.remove(job)
                 look()
         if open_jobs:
             time.sleep(_SLURM_TICK)
+
+
+def _say_what_is_stuck(
+    jobs: list[Job], tickets: dict[str, str], places: dict[str, Place], said: set[str]
+) -> None:
+    """Say once for each reason why a job may never start: Slurm takes what no node can give, and waits."""
+    for job in jobs:
+        place = places.get(tickets[job.name])
+        if place is not None and place.stuck and place.reason not in said:
+            said.add(place.reason)
+            print(
+                f"{job.name}: Slurm does not start job {tickets[job.name]} ({place.reason}); if no node "
+                "can give what it asks for, scancel it and ask for less",
+                flush=True,
+            )
 
 
 def _prepared(job: Job, form: Shape) -> Task:

@@ -86,3 +86,19 @@ def test_a_controller_that_starts_anew_does_not_end_the_wait(
 def test_a_cancelled_job_does_not_ask_to_be_queued_again(bin_folder: Path, said: str, ends: bool) -> None:
     program(bin_folder, "scontrol", f"echo '{said}'")
     assert Queue().ends("7") is ends
+
+
+def test_a_job_that_no_node_can_run_is_said_once(
+    bin_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = bin_folder / "calls"
+    program(
+        bin_folder, "squeue",
+        f"echo x >>{calls}; n=$(wc -l <{calls}); [ $n -lt 2 ] && echo '7|PENDING|Priority'\n"
+        "[ $n -gt 1 ] && [ $n -lt 5 ] && echo '7|PENDING|PartitionConfig'; true",
+    )  # fmt: skip
+    monkeypatch.setattr(submission, "_SLURM_TICK", 0.01)
+    submission._await([cast(Any, Waiting())], {"seed=0": "7"}, Queue(), lambda: None)
+    said = capsys.readouterr().out.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith("seed=0: Slurm does not start job 7 (PartitionConfig); ")
