@@ -44,8 +44,10 @@ class Task:
             cause: BaseException | None = stop
             while cause is not None and not isinstance(cause, Stopped):
                 cause = cause.__cause__ or cause.__context__
-            if cause is None or cause.number == signal.SIGINT or not _slurm_lets_it_run():
+            if cause is None:
                 raise
+            if cause.number == signal.SIGINT or not _slurm_lets_it_run():
+                raise SystemExit(str(stop)) from stop  # one line in the job's log, and exit code 1
             _queue_again()
         if self.job.state is State.FAILED:
             raise SystemExit(1)
