@@ -30,6 +30,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "serving",
         "trained",
         "testbed",
+        "adjustment",
         "auditing",
         "evaluation",
         "explanation",
