@@ -9,6 +9,7 @@ import math
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from heritage.errors import ClusterError, ConfigError
 from heritage.taxonomy import nearest
@@ -17,14 +18,37 @@ _ACTIVE = {
     "PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "RESIZING", "REQUEUED", "REQUEUE_HOLD",
     "REQUEUE_FED", "SIGNALING", "STAGE_OUT", "STOPPED", "SPECIAL_EXIT", "PREEMPTED",
 }  # fmt: skip
+_ORDINARY = {
+    "None", "Resources", "Priority", "BeginTime", "Dependency", "JobArrayTaskLimit", "Cleaning", "Prolog",
+    "WaitingForScheduling", "Licenses", "Reservation",
+}  # fmt: skip
+"""Why a job waits that will start by itself."""
 _PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """What Slurm says of a job that it has.
+
+    Attributes:
+        state: ``PENDING``, ``RUNNING`` and the like.
+        reason: Why it waits, in Slurm's word.
+    """
+
+    state: str
+    reason: str
+
+    @property
+    def stuck(self) -> bool:
+        """Whether it waits for something that may never come about."""
+        return self.state == "PENDING" and self.reason not in _ORDINARY
 
 
 class Queue:
     """Slurm's queue."""
 
-    def states(self, tickets: Sequence[str]) -> dict[str, str]:
-        """Return the states of those jobs that are waiting or running.
+    def places(self, tickets: Sequence[str]) -> dict[str, Place]:
+        """Return where those jobs stand that are waiting or running.
 
         Args:
             tickets: Slurm's numbers, ``1234`` or ``1234_5``.
@@ -35,9 +59,31 @@ class Queue:
         if not tickets:
             return {}
         # By user, not by number: squeue fails on a number that Slurm has forgotten.
-        lines = _ask("squeue", "--me", "-h", "-r", "-o", "%i|%T").splitlines()
-        found = dict(line.strip().split("|", 1) for line in lines if "|" in line)
-        return {ticket: found[ticket] for ticket in tickets if ticket in found and found[ticket] in _ACTIVE}
+        lines = _ask("squeue", "--me", "-h", "-r", "-o", "%i|%T|%r").splitlines()
+        found = {}
+        for line in lines:
+            ticket, _, rest = line.strip().partition("|")
+            state, _, reason = rest.partition("|")
+            found[ticket] = Place(state, reason)
+        return {
+            ticket: found[ticket] for ticket in tickets if ticket in found and found[ticket].state in _ACTIVE
+        }
+
+    def ends(self, ticket: str) -> bool:
+        """Return whether Slurm is ending a job that is not to ask to be queued again.
+
+        It was cancelled, and would come back to life; or Slurm has put it into the queue itself. A job
+        that is cancelled for a more important one may ask.
+
+        Args:
+            ticket: Slurm's number.
+
+        Raises:
+            ClusterError: Slurm does not answer.
+        """
+        said = _ask("scontrol", "-o", "show", "job", ticket).split()
+        job = dict(word.split("=", 1) for word in said if "=" in word)
+        return job.get("JobState") != "RUNNING" and job.get("PreemptTime", "None") == "None"
 
 
 def require_slurm() -> None:
@@ -59,7 +105,7 @@ def refuse_wrong_partition(partition: str | None, minutes: int) -> None:
     """Refuse a partition that does not exist, or that lets no job run as long.
 
     Args:
-        partition: Its name; None is the cluster's default.
+        partition: Its name, or several between commas; None is the cluster's default.
         minutes: How long a job runs at most.
 
     Raises:
@@ -67,26 +113,27 @@ def refuse_wrong_partition(partition: str | None, minutes: int) -> None:
         ClusterError: Slurm does not answer.
     """
     limits = {}
-    for line in _ask("sinfo", "-h", "-o", "%R|%P|%l").splitlines():
+    for line in _ask("sinfo", "--all", "-h", "-o", "%R|%P|%l").splitlines():
         name, marked, limit = line.strip().split("|")
         limits[name] = limit
         if partition is None and marked.endswith("*"):
             partition = name
-    if partition is None:
-        return
-    if partition not in limits:
-        near = nearest(partition, limits)
-        raise ConfigError(
-            "this cluster has no such partition",
-            where=f"cluster.partition={partition}",
-            remedy=f"did you mean '{near}'?" if near else f"choose from {', '.join(sorted(limits))}",
-        )
-    if minutes > _minutes(limits[partition]):
-        raise ConfigError(
-            f"partition {partition} lets jobs run for {_minutes(limits[partition]):.0f} min",
-            where=f"cluster.time={minutes}",
-            remedy="give less: a job that needs longer is queued again and goes on",
-        )
+    for name in (partition or "").split(","):
+        if not name:
+            continue
+        if name not in limits:
+            near = nearest(name, limits)
+            raise ConfigError(
+                "this cluster has no such partition",
+                where=f"cluster.partition={name}",
+                remedy=f"did you mean '{near}'?" if near else f"choose from {', '.join(sorted(limits))}",
+            )
+        if minutes > _minutes(limits[name]):
+            raise ConfigError(
+                f"partition {name} lets jobs run for {_minutes(limits[name]):.0f} min",
+                where=f"cluster.time={minutes}",
+                remedy="give less: a job that needs longer is queued again and goes on",
+            )
 
 
 def _minutes(limit: str) -> float:

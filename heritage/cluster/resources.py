@@ -16,6 +16,8 @@ Option = str | int | float | bool
 
 _STARTING = 60
 """Seconds that a job needs to import what it needs, before it can be told to save."""
+_EARLY = 60
+"""Seconds by which Slurm may send a signal before its time (sbatch, --signal)."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class SlurmJobs:
         gpus: GPUs on each machine; None is one for each process of a GPU run.
         cpus: Cores for each process.
         memory: GB on each machine; None takes the partition's own.
-        partition: Which partition; None takes the cluster's own choice.
+        partition: Which partition, or several between commas; None takes the cluster's own choice.
         account: Who pays.
         qos: Quality of service.
         constraint: Features that a node must have.
@@ -84,12 +86,14 @@ class SlurmJobs:
     wait: bool
 
     def __post_init__(self) -> None:
-        if 60 * self.time < self.notice + _STARTING:
+        least = self.notice + _EARLY + _STARTING
+        if 60 * self.time < least:
             raise ConfigError(
                 f"{self.time} min are over before a job has started: it is told to save {self.notice} s "
-                f"(cluster.notice) before its end and needs about {_STARTING} s to start",
+                f"(cluster.notice) before its end, up to {_EARLY} s earlier if Slurm is busy, and needs "
+                f"about {_STARTING} s to start",
                 where=f"cluster.time={self.time}",
-                remedy=f"give {(self.notice + 2 * _STARTING + 59) // 60} min or more",
+                remedy=f"give {(least + 59) // 60} min or more",
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import open_dict
 
-from heritage.cluster.queue import Queue, refuse_wrong_partition, require_slurm
+from heritage.cluster.queue import Place, Queue, refuse_wrong_partition, require_slurm
 from heritage.cluster.resources import LocalJobs, Shape, SlurmJobs, shape
 from heritage.cluster.task import Task
 from heritage.errors import ClusterError, ConfigError, MissingDependencyError
@@ -25,6 +26,10 @@ Look = Callable[[], None]
 
 _FOLDER = ".submitit"
 _LOCAL_TICK, _SLURM_TICK = 0.5, 5.0
+_LAST_WORDS = 15.0
+"""Seconds that the other ranks have after one has failed: without it they would wait for half an hour."""
+_SILENCE = 100
+"""How often Slurm may leave a question unanswered: its controller is busy, or started anew."""
 
 
 def run_local(jobs: list[Job], cluster: LocalJobs, folder: Path, look: Look) -> None:
@@ -45,7 +50,8 @@ def run_local(jobs: list[Job], cluster: LocalJobs, folder: Path, look: Look) -> 
     form = _common_shape(jobs, cluster)
     slots = _slots(cluster, form)
     waiting = list(jobs)
-    running: dict[int, Any] = {}
+    running: dict[int, tuple[Job, Any]] = {}
+    failed: dict[int, float] = {}
     while waiting or running:
         for slot in range(len(slots)):
             if waiting and slot not in running:
@@ -58,11 +64,18 @@ def run_local(jobs: list[Job], cluster: LocalJobs, folder: Path, look: Look) -> 
                     visible_gpus=slots[slot],
                     timeout_min=cluster.time,
                 )
-                running[slot] = executor.submit(_prepared(job, form))
+                running[slot] = job, executor.submit(_prepared(job, form))
         time.sleep(_LOCAL_TICK)
-        for slot in [slot for slot, ticket in running.items() if ticket.done()]:
-            del running[slot]
-            look()
+        for slot, (job, ticket) in list(running.items()):
+            if ticket.done():
+                del running[slot]
+                failed.pop(slot, None)
+                look()
+            elif form.tasks > 1 and job.state is State.FAILED and slot not in failed:
+                failed[slot] = time.monotonic()
+            elif time.monotonic() - failed.get(slot, math.inf) > _LAST_WORDS:
+                failed[slot] = math.inf  # once: a second one would meet submitit while it ends the ranks
+                ticket.cancel()
 
 
 def run_slurm(
@@ -89,9 +102,10 @@ def run_slurm(
     """
     if not jobs:
         return []
+    _require_safeguard(jobs)
     require_slurm()
     queue = Queue()
-    known = queue.states([tickets[job.name] for job in jobs if job.name in tickets])
+    known = queue.places([tickets[job.name] for job in jobs if job.name in tickets])
     new = [job for job in jobs if tickets.get(job.name) not in known]
     for job in jobs:
         if job not in new:
@@ -128,11 +142,21 @@ def run_slurm(
 def _await(jobs: list[Job], tickets: dict[str, str], queue: Queue, look: Look) -> None:
     open_jobs = list(jobs)
     missing: dict[str, int] = {}
+    silent, said = 0, set[str]()
     while open_jobs:
-        states = queue.states([tickets[job.name] for job in open_jobs])
+        try:
+            places = queue.places([tickets[job.name] for job in open_jobs])
+        except ClusterError:
+            silent += 1
+            if silent > _SILENCE:
+                raise
+            time.sleep(_SLURM_TICK)
+            continue
+        silent = 0
+        _say_what_is_stuck(open_jobs, tickets, places, said)
         for job in list(open_jobs):
             # A job that Slurm has lost sight of may still be between two states.
-            gone = tickets[job.name] not in states
+            gone = tickets[job.name] not in places
             missing[job.name] = missing.get(job.name, 0) + 1 if gone else 0
             if job.state is State.FINISHED or missing[job.name] > 1:
                 open_jobs.remove(job)
@@ -141,12 +165,37 @@ def _await(jobs: list[Job], tickets: dict[str, str], queue: Queue, look: Look) -
             time.sleep(_SLURM_TICK)
 
 
+def _say_what_is_stuck(
+    jobs: list[Job], tickets: dict[str, str], places: dict[str, Place], said: set[str]
+) -> None:
+    """Say once for each reason why a job may never start: Slurm takes what no node can give, and waits."""
+    for job in jobs:
+        place = places.get(tickets[job.name])
+        if place is not None and place.stuck and place.reason not in said:
+            said.add(place.reason)
+            print(
+                f"{job.name}: Slurm does not start job {tickets[job.name]} ({place.reason}); if no node "
+                "can give what it asks for, scancel it and ask for less",
+                flush=True,
+            )
+
+
 def _prepared(job: Job, form: Shape) -> Task:
     (job.folder / FAILURE_FILE).unlink(missing_ok=True)
     if form.tasks > 1 and job.config.trainer.devices == "auto":
         with open_dict(job.config):
             job.config.trainer.devices = form.tasks
     return Task(job)
+
+
+def _require_safeguard(jobs: list[Job]) -> None:
+    for job in jobs:
+        if not job.task["callbacks"].get("safeguard"):
+            raise ConfigError(
+                "a job that Slurm stops would start anew each time",
+                where="callbacks.safeguard",
+                remedy="leave it as it is: it saves what the job goes on from",
+            )
 
 
 def _common_shape(jobs: list[Job], cluster: LocalJobs | SlurmJobs) -> Shape:
@@ -190,7 +239,10 @@ def _slurm_executor(cluster: SlurmJobs, form: Shape, folder: Path, jobs: list[Jo
         "signal_delay_s": cluster.notice,
         "array_parallelism": cluster.parallel,
         "setup": cluster.setup or None,
-        "additional_parameters": cluster.extra or None,
+        # Where a site's default is not to queue jobs again, `scontrol requeue` would be refused.
+        "additional_parameters": {"requeue": True, **cluster.extra},
+        # A step does not inherit the job's cores; and where one rank dies the others would wait for it.
+        "srun_args": [f"--cpus-per-task={cluster.cpus}", "--kill-on-bad-exit=1"],
     }
     executor.update_parameters(**{key: value for key, value in options.items() if value is not None})
     return executor

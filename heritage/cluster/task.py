@@ -11,6 +11,8 @@ import signal
 import time
 from typing import Any
 
+from heritage.cluster.queue import Queue
+from heritage.errors import ClusterError
 from heritage.sweep.job import Job
 from heritage.sweep.state import FAILURE_FILE, State
 from heritage.training.safeguard import BATCH_SIGNAL, Stopped
@@ -33,7 +35,8 @@ class Task:
         """Run the job, unless it is finished: a job may be queued again just after its end."""
         if self.job.state is State.FINISHED:
             return
-        (self.job.folder / FAILURE_FILE).unlink(missing_ok=True)
+        if _queued_again():
+            (self.job.folder / FAILURE_FILE).unlink(missing_ok=True)
         _tell_torch()
         try:
             self.job.run()
@@ -41,8 +44,10 @@ class Task:
             cause: BaseException | None = stop
             while cause is not None and not isinstance(cause, Stopped):
                 cause = cause.__cause__ or cause.__context__
-            if cause is None or cause.number == signal.SIGINT:
+            if cause is None:
                 raise
+            if cause.number == signal.SIGINT or not _slurm_lets_it_run():
+                raise SystemExit(str(stop)) from stop  # one line in the job's log, and exit code 1
             _queue_again()
         if self.job.state is State.FAILED:
             raise SystemExit(1)
@@ -52,6 +57,15 @@ class Task:
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
+
+
+def _queued_again() -> bool:
+    """Whether this is the first rank of a job that Slurm runs once more.
+
+    Before its first start the failure of an earlier job is forgotten by whoever submits it: a rank that
+    starts late must not remove what an early one says.
+    """
+    return os.environ.get("SLURM_RESTART_COUNT", "0") != "0" and os.environ.get("SLURM_PROCID") == "0"
 
 
 def _tell_torch() -> None:
@@ -67,6 +81,18 @@ def _tell_torch() -> None:
 def _meeting_port(job: int) -> int:
     """Return the port at which the ranks of a local job meet: the same for all, another for each job."""
     return _FIRST_PORT + job % _PORTS
+
+
+def _slurm_lets_it_run() -> bool:
+    """Whether the job is Slurm's and may ask to be queued again."""
+    if os.environ.get("SUBMITIT_EXECUTOR") != "slurm":
+        return False
+    from submitit.core.job_environment import JobEnvironment
+
+    try:
+        return not Queue().ends(JobEnvironment().job_id)
+    except ClusterError:
+        return True
 
 
 def _queue_again() -> None:

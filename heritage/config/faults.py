@@ -90,7 +90,11 @@ def _unknown_overrides(verb: str, overrides: Sequence[str]) -> list[str]:
     faults = []
     for word in overrides:
         key = _key(word)
-        if word[0] in "+~" or key in known_groups or key.startswith("hydra/") or _has(cfg, key):
+        if word[0] in "+~" or key in known_groups or key.startswith("hydra/"):
+            continue
+        if _has(cfg, key):
+            if word.partition("=")[2].startswith("{") and OmegaConf.select(cfg, key) == {}:
+                faults.append(f"{word}: {key} is filled by an addition: write '+{word}'")
             continue
         faults.append(f"{word}: {_explain_unknown(cfg, key, known_groups)}")
     return faults + [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from omegaconf import OmegaConf
@@ -32,12 +33,23 @@ def check_inputs(jobs: Sequence[Job]) -> None:
     fingerprints: dict[str, str] = {}
     for job in jobs:
         config = job.task
-        key = json.dumps(config["data"], sort_keys=True)
+        data = where_it_lies(config["data"])
+        key = json.dumps(data, sort_keys=True)
         if key not in fingerprints:
-            fingerprints[key] = build_data(OmegaConf.create(config)).manifest.fingerprint
+            fingerprints[key] = build_data(OmegaConf.create({**config, "data": data})).manifest.fingerprint
         refuse_another_run(job.folder, config, fingerprints[key])
         if job.state is not State.FINISHED:
             _find_weights(config["model"])
+
+
+def where_it_lies(data: dict[str, Any]) -> dict[str, Any]:
+    """Return a ``data`` node that reads a data set where it lies, as packed as staging wants it.
+
+    A disk of a compute node's own is not here; where there is one of that name, it is not to be filled.
+    """
+    if data["stage"] is None or data["packed"] is False:
+        return data
+    return {**data, "stage": None, "packed": True}
 
 
 def _find_weights(model: dict[str, str]) -> None:

@@ -55,7 +55,10 @@ def sweep(sweep: Sweep) -> None:
         finally:
             states = _now(sweep) | dict.fromkeys(left, State.QUEUED)
             index.write(states)
-    sum_up(sweep.jobs, states, console, sweep.folder)
+    remedy = "the same command goes on with those that are not finished"
+    if State.FAILED in states.values():
+        remedy += "; retry_failed=true also runs the failed ones again"
+    sum_up(sweep.jobs, states, console, sweep.folder, remedy)
 
 
 def run_jobs(
@@ -94,8 +97,21 @@ def run_jobs(
     return run_slurm(jobs, cluster, folder, tickets, look)
 
 
-def sum_up(jobs: Iterable[Job], states: dict[str, State], console: Console, folder: Path) -> None:
+def sum_up(
+    jobs: Iterable[Job],
+    states: dict[str, State],
+    console: Console,
+    folder: Path,
+    remedy: str,
+) -> None:
     """Print each job's state and scores.
+
+    Args:
+        jobs: The jobs.
+        states: Their states, by name.
+        console: Where to print.
+        folder: What holds them.
+        remedy: What to do about those that did not finish.
 
     Raises:
         SweepError: A job did not finish.
@@ -112,10 +128,6 @@ def sum_up(jobs: Iterable[Job], states: dict[str, State], console: Console, fold
             console.print(f"{job.name}: {failure_of(job.folder)}", highlight=False, soft_wrap=True)
     open_ends = [state for state in states.values() if state not in (State.FINISHED, State.QUEUED)]
     if open_ends:
-        failed = open_ends.count(State.FAILED)
-        remedy = "the same command goes on with those that are not finished"
-        if failed:
-            remedy += "; retry_failed=true also runs the failed ones again"
         raise SweepError(
             f"{len(open_ends)} of {len(jobs)} jobs did not finish ({_counted(states.values())})",
             where=folder,

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from heritage.cluster.resources import Cluster, Here
 from heritage.run import Run, build
+from heritage.sweep.checks import where_it_lies
 from heritage.sweep.job import Job
 from heritage.sweep.state import State
 from heritage.sweep.stopwatch import Speed, measure
@@ -90,6 +91,7 @@ def _cost(job: Job) -> Cost:
         config = OmegaConf.create(job.task)
         with open_dict(config):
             config.paths.run = folder
+            config.data = where_it_lies(job.task["data"])
             config.resume = False
             config.logger = {}
             config.callbacks = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from pathlib import Path
 
 from hydra._internal.callbacks import Callbacks
@@ -13,6 +15,9 @@ from rich.console import Console
 from heritage.cluster.resources import Here
 from heritage.errors import CommandError
 from heritage.sweep.job import Job
+
+TICKET_FILE = "slurm_job.txt"
+"""Slurm's number of a run that was submitted by itself."""
 
 
 def start(cfg: DictConfig) -> None:
@@ -37,6 +42,7 @@ def start(cfg: DictConfig) -> None:
         from heritage.sweep.plan import print_plan
 
         print_plan([job], cluster, console)
+        _leave_no_folder(job.folder)
     elif isinstance(cluster, Here):
         from heritage.experiment import train
 
@@ -46,16 +52,46 @@ def start(cfg: DictConfig) -> None:
 
 
 def _submit(job: Job, console: Console) -> None:
+    from heritage.lock import locked
+    from heritage.paths import write_text
     from heritage.resume import checkpoint_to_resume
     from heritage.sweep.checks import check_inputs
-    from heritage.sweep.driver import cluster_of, run_jobs, sum_up
+    from heritage.sweep.driver import LOCK_FILE, cluster_of, run_jobs, sum_up
     from heritage.sweep.state import State
 
-    if not job.config.resume:
-        checkpoint_to_resume(job.folder, job.config.resume, {}, "")  # refuses a folder that holds a run
-    check_inputs([job])
-    left = run_jobs([job], cluster_of(job), job.folder, {}, lambda: None)
-    sum_up([job], {job.name: State.QUEUED if left else job.state}, console, job.folder)
+    again = f"the same command with resume={job.folder}"
+    with locked(job.folder / LOCK_FILE):
+        if not job.config.resume:
+            checkpoint_to_resume(job.folder, job.config.resume, {}, "")  # refuses a folder that holds a run
+        check_inputs([job])
+        file = job.folder / TICKET_FILE
+        tickets = {job.name: file.read_text(encoding="utf-8").strip()} if file.is_file() else {}
+
+        def keep() -> None:
+            if job.name in tickets:
+                write_text(file, f"{tickets[job.name]}\n")
+
+        try:
+            left = run_jobs([job], cluster_of(job), job.folder, tickets, keep)
+        except KeyboardInterrupt as stop:
+            what = "the job stays in Slurm's queue" if job.name in tickets else "stopped"
+            raise KeyboardInterrupt(f"{what}; {again} goes on with it") from stop
+    states = {job.name: State.QUEUED if left else job.state}
+    sum_up([job], states, console, job.folder, f"{again} goes on with it")
+    if left:
+        console.print(f"{again} waits for it", highlight=False, soft_wrap=True)
+
+
+def _leave_no_folder(folder: Path) -> None:
+    """Remove what Hydra made for a run that was only planned, where nothing else lies there."""
+    hydra = HydraConfig.get()
+    records = folder / str(hydra.output_subdir)
+    ours = {records, folder / f"{hydra.job.name}.log"}
+    if not folder.is_dir() or set(folder.iterdir()) - ours:
+        return
+    shutil.rmtree(folder)
+    with contextlib.suppress(OSError):
+        folder.parent.rmdir()  # the day's, if this was its first
 
 
 def _job(cfg: DictConfig) -> Job:

@@ -81,11 +81,11 @@ class Safeguard(Checkpoint):
             batch_idx + 1
         ) % trainer.accumulate_grad_batches and batch_idx + 1 != trainer.num_training_batches:
             return  # the gradients of half a step would be lost
-        stop = self._agreed(trainer, self._heard is not None)
         due = self._seconds is not None and time.monotonic() - self._saved >= self._seconds
-        if stop or self._agreed(trainer, due):
-            self._save(trainer)
-        if stop:
+        if not self._agreed(trainer, due or self._heard is not None):
+            return  # what all ranks tell each other after each step is this one bit
+        self._save(trainer)
+        if self._agreed(trainer, self._heard is not None):
             raise Stopped(self._heard)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

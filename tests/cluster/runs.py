@@ -12,7 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from hydra.types import HydraContext
+from omegaconf import OmegaConf
 
+from heritage.sweep.job import Job
+from heritage.sweep.state import FAILURE_FILE
 from tests.conftest import TINY, write_tree
 
 COUNTS = {"egyptian": 40, "grecoroman": 40, "orient": 40, "islam": 24, "byzantium": 12, "asian": 30}
@@ -99,3 +103,25 @@ def step(folder: Path) -> int:
 def _logged(folder: Path) -> list[str]:
     with (folder / "logs" / "metrics.csv").open() as file:
         return [row["step"] for row in csv.DictReader(file)]
+
+
+class StuckJob(Job):
+    """A job whose second rank fails before it meets the first, which waits for it."""
+
+    def run(self) -> None:
+        """Fail, or wait for five minutes."""
+        if int(os.environ.get("SLURM_PROCID", os.environ.get("SUBMITIT_LOCAL_GLOBALID", "0"))):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / FAILURE_FILE).write_text("the second rank failed\n")
+        else:
+            time.sleep(300)
+
+
+def stuck_job(folder: Path) -> Job:
+    """Return such a job."""
+    config = {
+        "trainer": {"devices": 2, "num_nodes": 1, "accelerator": "cpu"},
+        "callbacks": {"safeguard": {"folder": ""}},
+    }
+    context: HydraContext = None  # type: ignore[assignment]  # it composes nothing
+    return StuckJob(0, folder.name, folder, (), OmegaConf.create(config), context)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from heritage.cluster import submission
+from heritage.cluster.resources import LocalJobs
+from heritage.sweep.state import State
 from tests.cluster.runs import (
     assert_same,
     await_that,
@@ -17,6 +21,7 @@ from tests.cluster.runs import (
     last,
     run,
     start,
+    stuck_job,
     sweep_folder,
     words,
     write_set,
@@ -61,3 +66,14 @@ def test_a_stopped_driver_stops_its_jobs_and_the_same_command_goes_on(tmp_path: 
     whole = tmp_path / "whole"
     finish(start(*words(root, tmp_path), "seed=1", f"hydra.run.dir={whole}", cwd=tmp_path))
     assert_same(whole, folder / "seed=1")
+
+
+@pytest.mark.slow
+def test_ranks_do_not_wait_for_one_that_failed_before_they_met(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submission, "_LAST_WORDS", 1.0)
+    job, began = stuck_job(tmp_path / "run"), time.monotonic()
+    submission.run_local([job], LocalJobs(2, 0, 1, 10), tmp_path, lambda: None)
+    assert job.state is State.FAILED
+    assert time.monotonic() - began < 200, "the other rank waits for five minutes"

@@ -57,9 +57,11 @@ def test_one_machine_is_one_machine() -> None:
         shape(LocalJobs(1, None, 1, 60), TRAINER | {"devices": 1, "num_nodes": 2})
 
 
-def test_a_time_limit_leaves_time_to_train() -> None:
-    with pytest.raises(ConfigError, match="give 3 min or more"):
-        SlurmJobs(**SLURM | {"time": 1})
+@pytest.mark.parametrize(("time", "notice", "least"), [(1, 60, 3), (2, 60, 3), (3, 120, 4)])
+def test_a_time_limit_leaves_time_to_train(time: int, notice: int, least: int) -> None:
+    with pytest.raises(ConfigError, match=f"give {least} min or more"):
+        SlurmJobs(**SLURM | {"time": time, "notice": notice})
+    SlurmJobs(**SLURM | {"time": least, "notice": notice})
 
 
 @pytest.mark.parametrize(

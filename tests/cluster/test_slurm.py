@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from heritage.cluster import submission
+from heritage.cluster.resources import SlurmJobs
+from heritage.sweep.state import State
 from tests.cluster.runs import (
     assert_same,
     await_that,
@@ -21,6 +24,7 @@ from tests.cluster.runs import (
     run,
     start,
     step,
+    stuck_job,
     sweep_folder,
     tickets,
     words,
@@ -66,6 +70,13 @@ def warn(ticket: str) -> None:
 
 def state(ticket: str) -> str:
     return slurm("squeue", "-h", "-r", "-j", ticket, "-o", "%T").strip()
+
+
+def elapsed(ticket: str) -> int:
+    """Return the seconds that a job has run."""
+    clock = slurm("squeue", "-h", "-j", ticket, "-o", "%M").strip()
+    hours, minutes, seconds = (int(part) for part in f"0:{clock}".split(":")[-3:])
+    return 3600 * hours + 60 * minutes + seconds
 
 
 def preempt() -> None:
@@ -141,6 +152,93 @@ def test_a_job_runs_what_was_submitted_and_two_processes_go_on_alike(pictures: P
     mine.write_text("# @package _global_\ntrainer:\n  max_epochs: 3\n")
     run(*given, *two, f"hydra.run.dir={plain}", cwd=tmp_path)
     assert_same(plain, job)
+
+
+PAUSE = '''"""Lets a run take a minute on any machine: Slurm looks at time limits twice a minute."""
+
+import time
+
+from pytorch_lightning.callbacks import Callback
+
+
+class Pause(Callback):
+    """Waits after each step."""
+
+    def on_train_batch_end(self, *_: object) -> None:
+        """Wait."""
+        time.sleep(0.15)
+'''
+
+
+def test_a_single_run_survives_its_time_limit_and_preemption_without_a_warning(
+    pictures: Path, tmp_path: Path
+) -> None:
+    both = tmp_path / "conf" / "logger" / "both.yaml"
+    both.parent.mkdir(parents=True)
+    both.write_text("defaults: [csv, wandb]\n")
+    (tmp_path / "pause.py").write_text(PAUSE)  # Python looks where it is started
+    given = [word for word in words(pictures, tmp_path) if "max_epochs" not in word]
+    given += [f"hydra.searchpath=[file://{tmp_path / 'conf'}]", "logger=both", "trainer.max_epochs=12"]
+    job, plain = tmp_path / "job", tmp_path / "plain"
+    submit = [*given, *SLURM, "cluster.notice=60", "+callbacks.pause._target_=pause.Pause"]
+    out = run(*submit, "cluster.wait=false", f"hydra.run.dir={job}", cwd=tmp_path)
+    assert f"resume={job} waits for it" in out
+    process = start(*submit, f"resume={job}", cwd=tmp_path)
+    await_that("a first checkpoint", last(job).is_file, process)
+    (ticket,) = slurm("squeue", "-h", "-o", "%i").split()  # submitted once
+
+    # Slurm itself says that the time is nearly over, and would end the job
+    minutes = (elapsed(ticket) + 40) // 60 + 1
+    slurm("scontrol", "update", f"JobId={ticket}", f"TimeLimit={minutes}")
+    await_that("a job that is queued again", lambda: state(ticket) == "PENDING", process)
+    slurm("scontrol", "update", f"JobId={ticket}", "TimeLimit=10")
+    written, saved = last(job).stat().st_mtime_ns, step(job)
+
+    await_that("a second start", lambda: state(ticket) == "RUNNING", process)
+    await_that("a later checkpoint", lambda: last(job).stat().st_mtime_ns > written, process)
+    assert step(job) > saved, "it went on, and did not start anew"
+    preempt()
+    await_that("a preempted job", lambda: state(ticket) == "PENDING", process)
+    out = finish(process)
+    assert f"in the queue already, job {ticket}" in out
+    assert len(list(job.glob(".submitit/*/*_submitted.pkl"))) == 1
+
+    run(*given, f"hydra.run.dir={plain}", cwd=tmp_path)
+    assert_same(plain, job)
+    said = "".join(path.read_text() for path in job.glob(".submitit/*/*.err"))
+    assert said.count("Caught signal SIGUSR2") == 1, "what preempted it gave no warning"
+    starts = {folder.name.rpartition("-")[2] for folder in job.glob("wandb/offline-run-*")}
+    assert starts == {(job / "wandb_id.txt").read_text().strip()}, "one run of Weights & Biases"
+    assert len(list(job.glob("wandb/offline-run-*"))) == 3
+
+
+def test_a_cancelled_job_stays_cancelled_and_can_go_on(pictures: Path, tmp_path: Path) -> None:
+    job = tmp_path / "job"
+    command = [*words(pictures, tmp_path), *SLURM, f"hydra.run.dir={job}"]
+    process = start(*command, cwd=tmp_path)
+    await_that("a first checkpoint", last(job).is_file, process)
+    (ticket,) = slurm("squeue", "-h", "-o", "%i").split()
+    slurm("scancel", ticket)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 2, out
+    assert f"1 of 1 jobs did not finish (1 interrupted); the same command with resume={job}" in out
+    assert not state(ticket)
+    out = run(*command[:-1], f"resume={job}", cwd=tmp_path)
+    assert "finished" in out
+
+
+def test_ranks_do_not_wait_for_one_that_failed_before_they_met(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])  # whence the ranks import the job
+    cluster = SlurmJobs(
+        nodes=1, tasks_per_node=2, gpus=None, cpus=1, memory=None, partition="main", account=None, qos=None,
+        constraint=None, time=10, notice=60, max_timeouts=3, parallel=1, setup=[], extra={}, wait=True,
+    )  # fmt: skip
+    job, began = stuck_job(tmp_path / "run"), time.monotonic()
+    assert submission.run_slurm([job], cluster, tmp_path, {}, lambda: None) == []
+    assert job.state is State.FAILED
+    assert time.monotonic() - began < 200, "the other rank waits for five minutes"
 
 
 @pytest.mark.parametrize(

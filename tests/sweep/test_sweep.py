@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 
 from heritage.lock import locked
 from heritage.sweep.driver import LOCK_FILE
-from tests.conftest import Command
+from tests.conftest import TINY, Command
+from tests.data.test_packed_rows import dataset, pack
 
 
 def index(folder: Path) -> dict[str, dict[str, Any]]:
@@ -108,6 +109,9 @@ def test_two_drivers_on_one_sweep_are_refused(
         (["-m", "seed=0,1", "cluster=slurm"], ["no Slurm on this machine", "cluster=local"]),
         (["cluster=slurm"], ["no Slurm on this machine", "cluster=local"]),
         (["cluster=slurm", "cluster.time=2"], ["cluster.time=2", "give 4 min or more"]),
+        (["cluster=slurm", "callbacks.safeguard=null"], ["callbacks.safeguard: a job that Slurm stops"]),
+        (["cluster=slurm", "cluster.extra={mail-type: END}"], ["write '+cluster.extra={mail-type: END}'"]),
+        (["cluster=slurm", "+cluster.extra.mail-type=END"], ["no Slurm on this machine"]),
         (["cluster=slrum"], ["did you mean 'slurm'?"]),
         (["cluster=slurm", "cluster.partiton=gpu"], ["did you mean 'partition'?"]),
         (["-m", "seed=0,1", "cluster=local,none"], ["run in one place"]),
@@ -148,4 +152,31 @@ def test_a_plan_measures_and_starts_nothing(heritage: Command, tiny: tuple[str, 
     done = heritage("train", *tiny, "plan=true")
     assert done.code == 0, done.err
     assert "1 of 1 jobs to run" in done.out
-    assert not list(tmp_path.rglob("checkpoints"))
+    assert not list(tmp_path.rglob(".hydra")), "nor Hydra's"
+
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "mine.txt").touch()
+    assert heritage("train", *tiny, "plan=true", f"hydra.run.dir={kept}").code == 0
+    assert (kept / "mine.txt").is_file(), "a folder with anything else in it stays"
+
+
+def test_what_is_staged_on_compute_nodes_is_not_copied_here(
+    heritage: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = dataset(tmp_path / "set", count=60)
+    words = [word for word in TINY if not word.startswith("data=")]
+    words += ["data=folder", "data/split=image", f"data.root={tmp_path / 'set'}", "data.classes=[a,b,c]",
+              f"data.stage={tmp_path / 'scratch'}"]  # fmt: skip
+    monkeypatch.setenv("PATH", str(tmp_path))  # no Slurm: what comes before that is what is looked at
+    done = heritage("train", "-m", *words, "seed=0,1", "cluster=slurm")
+    assert done.code == 2
+    assert "no packed images" in done.err
+    pack(manifest)
+    for many in ((), ("-m", "seed=0,1")):
+        done = heritage("train", *many, *words, "cluster=slurm")
+        assert done.code == 2
+        assert "no Slurm on this machine" in done.err, done.err
+    done = heritage("train", *words, "plan=true")
+    assert done.code == 0, done.err
+    assert not (tmp_path / "scratch").exists()
