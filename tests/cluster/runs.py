@@ -22,11 +22,12 @@ from tests.conftest import TINY, write_tree
 COUNTS = {"egyptian": 40, "grecoroman": 40, "orient": 40, "islam": 24, "byzantium": 12, "asian": 30}
 
 
-def words(root: Path, outputs: Path) -> list[str]:
+def words(root: Path, outputs: Path, data: str = "class_folders") -> list[str]:
     """Overrides of a run of some hundred steps that saves twice a second."""
-    small = [word for word in TINY if "max_epochs" not in word and "batch_size" not in word]
+    others = ("max_epochs", "batch_size", "data=")
+    small = [word for word in TINY if not any(other in word for other in others)]
     return [
-        *small, f"data.root={root}", "data.batch_size=4", "trainer.max_epochs=4",
+        f"data={data}", *small, f"data.root={root}", "data.batch_size=4", "trainer.max_epochs=4",
         "trainer.deterministic=true", "model=vit", "model.depth=2", "model.dropout=0.1",
         "callbacks.safeguard.every_minutes=0.01", "trainer.log_every_n_steps=5", f"paths.outputs={outputs}",
     ]  # fmt: skip

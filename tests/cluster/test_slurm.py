@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -85,11 +86,12 @@ def preempt() -> None:
           "--wrap=sleep 2")  # fmt: skip
 
 
-def test_thesis_balance_survives_signals_requeueing_and_preemption(pictures: Path, tmp_path: Path) -> None:
-    sweep = ["-m", "+sweep=thesis_balance", "data=class_folders", "model.weights=none",
+def test_thesis_balance_survives_signals_requeueing_and_preemption(tmp_path: Path) -> None:
+    pictures = tmp_path / "demo"
+    sweep = ["-m", "+sweep=thesis_balance", "data.reader.images=400", "model.weights=none",
              "callbacks=default", "augment=light"]  # fmt: skip
     outputs, whole = tmp_path / "slurm", tmp_path / "whole"
-    process = start(*sweep, *words(pictures, outputs), *SLURM, "cluster.parallel=2", cwd=tmp_path)
+    process = start(*sweep, *words(pictures, outputs, "demo"), *SLURM, "cluster.parallel=2", cwd=tmp_path)
     await_that("an array", lambda: len(tickets(outputs)) == 4, process)
     folder, numbers = sweep_folder(outputs), tickets(outputs)
     assert len({number.partition("_")[0] for number in numbers.values()}) == 1, "one array"
@@ -116,19 +118,32 @@ def test_thesis_balance_survives_signals_requeueing_and_preemption(pictures: Pat
     out = finish(process)
     assert out.count("finished") >= 4, out
 
-    run(*sweep, *words(pictures, whole), cwd=tmp_path)
+    run(*sweep, *words(pictures, whole, "demo"), cwd=tmp_path)
     for job in (baseline, weights, undersample, oversample):
         assert_same(sweep_folder(whole) / job.name, job)
     steps = step(baseline)
     assert saved % (steps // 4), "it must have been stopped in mid-epoch for this test to mean anything"
     assert "SIGUSR2" in "".join(path.read_text() for path in folder.glob(".submitit/*/*.err"))
 
+    # the table that it was all for
+    table = compare(folder, tmp_path)
+    for name in ("none", "weights", "undersample", "oversample"):
+        assert f"\n{name}," in table
+
     # nothing is left to do
     began = time.monotonic()
-    out = run(*sweep, *words(pictures, outputs), *SLURM, cwd=tmp_path)
+    out = run(*sweep, *words(pictures, outputs, "demo"), *SLURM, cwd=tmp_path)
     assert "4 finished" in out
     assert "Slurm job" not in out
     assert time.monotonic() - began < 120
+
+
+def compare(runs: Path, cwd: Path) -> str:
+    """Return the overview that `heritage compare` makes of a sweep's folder."""
+    out = cwd / "comparison"
+    command = [sys.executable, "-m", "heritage.compare", f"runs='{runs}'", f"hydra.run.dir={out}"]
+    subprocess.run([*command, "intervals.resamples=50"], check=True, cwd=cwd)
+    return (out / "tables" / "overview.csv").read_text(encoding="utf-8")
 
 
 def test_a_job_runs_what_was_submitted_and_two_processes_go_on_alike(pictures: Path, tmp_path: Path) -> None:
