@@ -25,8 +25,15 @@ def only_run(folder: Path) -> Path:
     return runs[0]
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("balance", BALANCES)
+# Each model and each balance once in the fast tests, every pair in the slow ones.
+PAIRS = [
+    pytest.param(model, balance, marks=() if model == "resnet10t" or balance == "none" else pytest.mark.slow)
+    for balance in BALANCES
+    for model in MODELS
+]
+
+
+@pytest.mark.parametrize(("model", "balance"), PAIRS)
 def test_every_model_and_balance_runs(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path, model: str, balance: str
 ) -> None:
