@@ -10,6 +10,9 @@ from omegaconf import DictConfig
 
 from heritage.paths import config_dir
 
+ADDED = ("experiment", "sweep")
+"""Groups whose options are sets of choices, added on top of the others: ``+group=option``."""
+
 
 def compose_command(verb: str, overrides: Sequence[str]) -> DictConfig:
     """Compose ``conf/<verb>.yaml`` with overrides, Hydra's own keys included.

@@ -9,7 +9,7 @@ from typing import Any
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 
-from heritage.config.composition import compose_command, groups
+from heritage.config.composition import ADDED, compose_command, groups
 from heritage.errors import ConfigError
 from heritage.taxonomy import nearest
 
@@ -100,7 +100,7 @@ def _unknown_overrides(verb: str, overrides: Sequence[str]) -> list[str]:
     return faults + [
         f"{word}: {group} is chosen by an addition: write +{word}"
         for word in choices
-        if word[0] not in "+~" and (group := _key(word)) in ("experiment", "sweep")
+        if word[0] not in "+~" and (group := _key(word)) in ADDED
     ]
 
 

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from heritage.config.composition import compose_command, options
+from heritage.config.composition import ADDED, compose_command, options
 from heritage.paths import config_dir
 
-ADDITIONS = {"train": ("experiment", "sweep")}
-"""Groups that a command takes as ``+group=option``: sets of choices, on top of the others."""
+_ADDITIONS = {"train": ADDED}  # what each command takes of them
 
 _FLAGS = frozenset({"--help", "-h"})
 _FOOTER = """\
@@ -42,7 +41,7 @@ def help_text(verb: str, overrides: Sequence[str]) -> str:
     parts = [_header(verb)]
     if rows := _group_rows(_chosen(cfg)):
         parts += [_section("Groups and their options (the chosen one in brackets)", rows)]
-    if additions := ADDITIONS.get(verb):
+    if additions := _ADDITIONS.get(verb):
         rows = [f"+{group}: {', '.join(options(group, nested=True))}" for group in additions]
         parts += [_section("Sets of choices, added with a plus", rows)]
     with open_dict(cfg):

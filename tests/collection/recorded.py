@@ -81,6 +81,16 @@ def recorded(errors: dict[str, Reply]) -> Callable[[Request], Reply]:
     return answer
 
 
+def noting(answer: Callable[[Request], Reply], asked: list[str]) -> Callable[[Request], Reply]:
+    """Answer likewise, and add each path that is asked for to a list."""
+
+    def noted(request: Request) -> Reply:
+        asked.append(request.path)
+        return answer(request)
+
+    return noted
+
+
 @functools.cache
 def picture(path: str) -> bytes:
     return jpeg(hash(path) & 0xFFFF) + path.encode()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from heritage.collection.record import RecordError
 from heritage.collection.sources.cleveland import ClevelandSource
-from heritage.demo.server import Reply, Request, serve
-from tests.collection.recorded import CLEVELAND, recorded, source
+from heritage.demo.server import serve
+from tests.collection.recorded import CLEVELAND, noting, recorded, source
 from tests.collection.runs import rules, session
 
 
@@ -36,13 +36,7 @@ def test_cleveland_splits_its_mixed_department_by_culture() -> None:
 
 def test_cleveland_is_collected_without_a_request_for_a_record(tmp_path: Path) -> None:
     asked: list[str] = []
-    answered = recorded({})
-
-    def answer(request: Request) -> Reply:
-        asked.append(request.path)
-        return answered(request)
-
-    with serve(answer) as base:
+    with serve(noting(recorded({}), asked)) as base:
         session(
             source("cleveland", base), tmp_path, rules=rules("open_museums"), classes=["egyptian", "orient"]
         ).collect()

@@ -11,22 +11,16 @@ import pytest
 
 from heritage.collection.record import Record, RecordError
 from heritage.collection.sources.met import MetSource
-from heritage.demo.server import Reply, Request, serve
+from heritage.demo.server import Reply, serve
 from heritage.errors import ConfigError
-from tests.collection.recorded import FIXTURES, recorded, source
+from tests.collection.recorded import FIXTURES, noting, recorded, source
 from tests.collection.runs import printed, rows, rules, session
 
 
 def test_the_dump_chooses_ids_without_a_request(tmp_path: Path) -> None:
     dump = FIXTURES / "met" / "MetObjects.csv"
     asked: list[str] = []
-    answered = recorded({})
-
-    def answer(request: Request) -> Reply:
-        asked.append(request.path)
-        return answered(request)
-
-    with serve(answer) as base:
+    with serve(noting(recorded({}), asked)) as base:
         run = session(source("met", base, csv=str(dump)), tmp_path, classes=["byzantium"], dry_run=True)
         run.collect()
         assert asked == []
