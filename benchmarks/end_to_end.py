@@ -1,12 +1,14 @@
 """A whole training run against timm's ``train.py``: same pictures, network, batch, precision, two processes.
 
     python -m benchmarks.end_to_end --timm-train /somewhere/pytorch-image-models/train.py
+    python -m benchmarks.end_to_end --timm-train … --model resnet10t.c3_in1k --size 96 --source 600
     python -m benchmarks.end_to_end --timm-train … --model resnet50 --size 224 --workers 8 --device gpu
 
 ``train.py`` is not part of timm's package: take it from its repository. Both commands run from their
 start to their end, by turns, and their whole time counts: imports, data, training, a validation each
-epoch, checkpoints; ours writes its report besides. Crop, flip, optimiser, schedule, clipping and label
-smoothing are the same. Figures are medians; only ratios within one run mean anything on a shared machine.
+epoch, checkpoints; ours writes its report besides, on a test split of two images a class, and calibrates
+nothing, since timm's script does neither. Crop, flip, optimiser, schedule, clipping and label smoothing
+are the same. Figures are medians; only ratios within one run mean anything on a shared machine.
 """
 
 from __future__ import annotations
@@ -23,15 +25,14 @@ from benchmarks.loader import draw
 from heritage.taxonomy import CLASSES
 
 _CROP = (0.35, 1.0)
-_PARTS = ("train", "val", "test")
 
 
-def folders(root: Path, images: int, validation: int) -> Path:
-    """Draw pictures as ``<split>/<class>/*.jpg`` and describe them in ``metadata.csv``."""
+def folders(root: Path, images: int, source: int) -> Path:
+    """Draw pictures of ``source`` pixels as ``<split>/<class>/*.jpg``, described in ``metadata.csv``."""
     lines = ["file,class,split"]
-    for split, count in zip(_PARTS, (images, validation, validation), strict=True):
+    for split, count in (("train", images), ("val", max(60, images // 10)), ("test", 2 * len(CLASSES))):
         (root / split).mkdir(parents=True)
-        draw(root / split, count, 256)
+        draw(root / split, count, source)
         pictures = sorted((root / split).rglob("*.jpg"))
         lines += [f"{path.relative_to(root).as_posix()},{path.parent.name},{split}" for path in pictures]
     (root / "metadata.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -46,7 +47,7 @@ def ours(root: Path, out: Path, options: argparse.Namespace) -> list[str]:
         "data/split=given", "augment=light", crop, "augment.train.crop_ratio=[0.75,1.3333]",
         "model=timm", f"model.name={options.model}", "model.weights=none", "recipe=none",
         "optimizer=adamw", "optimizer.lr=1e-3", "scheduler.warmup=0.0", "callbacks.progress=null",
-        f"data.image_size={options.size}", f"data.batch_size={options.batch}",
+        "wished_precision=null", f"data.image_size={options.size}", f"data.batch_size={options.batch}",
         f"data.num_workers={options.workers}", f"trainer.max_epochs={options.epochs}",
         f"trainer.accelerator={options.device}", f"trainer.precision={options.precision}",
         f"hydra.run.dir={out}",
@@ -90,7 +91,8 @@ def main() -> None:
     parser.add_argument("--timm-train", type=Path, required=True, metavar="PATH", help="timm's train.py")
     parser.add_argument("--model", default="resnet18", help="a name of timm's")
     parser.add_argument("--images", type=int, default=1200)
-    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--size", type=int, default=128, help="pixels a side that the network sees")
+    parser.add_argument("--source", type=int, default=256, help="pixels a side of the pictures")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=3)
@@ -102,14 +104,14 @@ def main() -> None:
     times: dict[str, list[float]] = {"ours": [], "timm": []}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        root = folders(work / "set", options.images, max(60, options.images // 10))
+        root = folders(work / "set", options.images, options.source)
         for number in range(options.rounds):
             for who, command in (("ours", ours), ("timm", timms)):
                 out = work / f"{who}{number}"
                 times[who].append(seconds(command(root, out, options), work / f"{who}{number}.log"))
     print(
         f"{options.model}, {options.size} px, batch {options.batch}, {options.workers} workers, "
-        f"{options.precision}, {options.epochs} epochs of {options.images} images\n\n"
+        f"{options.precision}, {options.epochs} epochs of {options.images} images of {options.source} px\n\n"
         "| command | seconds | images/s end to end |\n|---|---:|---:|"
     )
     for who, name in (("ours", "`heritage.train`"), ("timm", "timm's `train.py`")):

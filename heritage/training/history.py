@@ -24,11 +24,20 @@ class History(Callback):
     def __init__(self, *, folder: str) -> None:
         self._path = Path(folder) / HISTORY_FILE
         self._rows: list[dict[str, float]] = []
+        self._validated = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the rows of the epochs that a resumed run has behind it."""
         if self._path.is_file():
             self._rows = [row for row in read_history(self._path) if row["epoch"] < trainer.current_epoch]
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Wait for this epoch's validation."""
+        self._validated = False
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note that the epoch has one."""
+        self._validated = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add the epoch's row."""
@@ -39,7 +48,12 @@ class History(Callback):
             "step": float(trainer.global_step),
             "lr": max(group["lr"] for group in trainer.optimizers[0].param_groups),
         }
-        row |= {name: float(value) for name, value in trainer.callback_metrics.items()}
+        # Lightning keeps an earlier epoch's validation figures where this one has none.
+        row |= {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if self._validated or not name.startswith("val/")
+        }
         self._rows.append(row)
         write_text(self._path, _table(self._rows))
 

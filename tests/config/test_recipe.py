@@ -17,6 +17,10 @@ from tests.config.test_composition import composed
         (["model=vit", "optimizer=adamw", "optimizer.lr=0.5"], "adam", 0.5),
         (["model=vit", "optimizer=adamw", "recipe=none"], "adam", 2e-3),
         (["model=vit", "optimizer=sgd"], "sgd", 0.05),
+        (["optimizer=muon"], "muon", 3e-3),
+        (["optimizer=muon", "recipe=none"], "muon", 1e-3),
+        (["model=resnet18", "optimizer=muon"], "muon", 1e-3),
+        (["+experiment=recommended_scratch"], "muon", 3e-3),
         (["recipe=adamw_vit"], "adam", 3e-4),
     ],
 )
