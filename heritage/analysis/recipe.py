@@ -41,13 +41,18 @@ class Recipe:
 
     @property
     def family(self) -> Recipe:
-        """What this is one of when neither seed nor balance are looked at.
+        """What this is one of when neither seed nor balance are looked at, whichever words set the latter.
 
         Experiments of one folder (``+experiment=thesis/weights``) start from the same file and differ by the
         choices that a recipe names already.
         """
-        words = tuple(sorted(_folder(word) for word in self.others))
+        words = tuple(sorted(_folder(word) for word in self.others if not word.startswith(_OF_BALANCE)))
         return replace(self, balance="", seed=0, others=words)
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing is done about class imbalance."""
+        return self.balance == "none" and not any(word.startswith(_OF_BALANCE) for word in self.others)
 
 
 def read_recipe(folder: Path | None, config: Mapping[str, Any]) -> Recipe:
@@ -87,6 +92,8 @@ _NO_DIFFERENCE = (
     "resume=", "contact_sheet=",
 )  # fmt: skip
 
+
+_OF_BALANCE = ("balance.", "balance/")
 
 EXPERIMENT = "+experiment="
 """How a word of the command line begins that names an experiment."""

@@ -13,9 +13,6 @@ from heritage.analysis.tables import Table
 
 Floats = npt.NDArray[np.float64]
 
-PLAIN = "none"
-"""The option of the group ``balance`` that remedies are held against."""
-
 
 @dataclass(frozen=True, slots=True)
 class Effect:
@@ -64,7 +61,7 @@ class Remedies:
         wanted = settings[setting].runs[0].recipe.family
         for place, one in enumerate(settings):
             recipe = one.runs[0].recipe
-            if place != setting and recipe.balance == PLAIN and recipe.family == wanted:
+            if place != setting and recipe.plain and recipe.family == wanted:
                 return place
         return None
 

@@ -105,6 +105,18 @@ def test_experiments_of_one_folder_are_remedies_of_each_other(runs: Path) -> Non
     assert Remedies.of(compare([made[0], crt], RESAMPLING)).table() is None
 
 
+def test_values_of_a_remedy_belong_to_it(runs: Path) -> None:
+    base = find_runs([str(runs / "none")])[0]
+    softer = replace(base.recipe, balance="sampler", others=("balance.sampling.power=0.5",))
+    unlike = replace(base.recipe, others=("balance/loss=ldam",))
+    found = compare([replace(base, recipe=recipe) for recipe in (base.recipe, softer, unlike)], RESAMPLING)
+    remedies = Remedies.of(found)
+    plain = next(place for place, one in enumerate(found.settings) if one.runs[0].recipe == base.recipe)
+    others = set(range(3)) - {plain}
+    assert remedies.plain(plain) is None
+    assert {remedies.plain(place) for place in others} == {plain}
+
+
 def test_one_of_several_beside_a_published_run_is_named(runs: Path) -> None:
     base = find_runs([str(runs / "none")])[0]
     recipe = replace(base.recipe, model="efficientnet_b0", optimizer="adam", others=())
