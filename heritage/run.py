@@ -11,7 +11,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback
 from torch import nn
@@ -20,10 +20,11 @@ from heritage.config.faults import did_you_mean
 from heritage.config.recipe import require_recipe
 from heritage.config.validate import validate
 from heritage.data import ArtefactDataModule
-from heritage.errors import ConfigError
+from heritage.data.loader import EpochPlan
+from heritage.errors import ConfigError, SplitError
 from heritage.manifest import SPLITS
 from heritage.models.finetune import TrainableReport
-from heritage.models.network import input_spec
+from heritage.models.network import NONE, input_spec
 from heritage.models.normalize import Normalize
 from heritage.record import resolved
 from heritage.resume import checkpoint_to_resume
@@ -34,6 +35,7 @@ from heritage.training.finetuning import FineTuning
 from heritage.training.losses import ClassLoss
 from heritage.training.precision import choose_precision
 from heritage.training.trainer import device_type, optimizer_steps, quiet_lightning, stop_after
+from heritage.training.weighting import by_hand
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +81,10 @@ def build(cfg: DictConfig) -> Run:
     quiet_lightning()
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     config = resolved(cfg)
+    _require_features(cfg)
     data = build_data(cfg)
+    if not len(data.rows("train")):
+        raise SplitError("no image to train on", where="data/split", remedy="use data/split=group")
     # before anything is written to the folder: it may be another run's
     checkpoint = checkpoint_to_resume(Path(cfg.paths.run), cfg.resume, config, data.manifest.fingerprint)
     net = build_network(cfg, data)
@@ -91,7 +96,8 @@ def build(cfg: DictConfig) -> Run:
     loss: ClassLoss = _make(cfg.balance.loss, counts=counts["shown"], weights=weights)
     schedule: DeferredWeighting | None = _make(cfg.balance.schedule)
     require_weights(schedule, loss)
-    require_lasting_counts(data.plan(1).proportionate, loss)
+    counted = get_object(cfg.balance.weighting["_target_"]) is not by_hand
+    require_lasting_counts(data.plan(1).proportionate, loss, counted=counted)
     trainer: pl.Trainer = _make(
         cfg.trainer,
         precision=precision,
@@ -122,6 +128,17 @@ def build(cfg: DictConfig) -> Run:
     return Run(
         Path(cfg.paths.run), config, data, classifier, trainer, precision, counts, choices, trains, checkpoint
     )
+
+
+def _require_features(cfg: DictConfig) -> None:
+    """Refuse to learn a classifier anew on the features of a network that has learnt nothing."""
+    finetune, weights = cfg.finetune, cfg.model.get("weights")
+    if finetune.get("fresh_classifier") and finetune.get("depth") == "head" and weights in (None, NONE):
+        raise ConfigError(
+            "there are no features to learn a classifier on",
+            where=f"model.weights={NONE}",
+            remedy="name the first stage's checkpoint: model.weights=<run folder>/checkpoints/best.ckpt",
+        )
 
 
 def _require_known_monitors(callbacks: Sequence[Callback], classes: Sequence[str]) -> None:

@@ -20,6 +20,12 @@ def shown(folder: Path) -> int:
     return sum(counts.values())
 
 
+def test_weights_by_hand_go_with_a_sampling_that_changes(heritage: Command, tiny: tuple[str, ...]) -> None:
+    done = heritage("train", *tiny, "balance=progressive", "balance/weighting=by_hand",
+                    "balance.weighting.weights={byzantium: 2}", "trainer.max_samples=20")  # fmt: skip
+    assert done.code == 0, done.err
+
+
 @pytest.mark.parametrize("balance", ["none", "undersample", "oversample", "ldam_drw", "progressive"])
 def test_runs_stop_at_the_same_number_of_images(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path, balance: str
@@ -79,6 +85,8 @@ def test_the_last_epoch_is_validated_where_none_is_due(
     [
         (("trainer.max_samples=0",), "trainer.max_samples=0"),
         (("trainer.max_samples=100", "trainer.max_steps=5"), "both say where to stop"),
+        (("trainer.max_samples=100", "trainer.limit_train_batches=2"), "trainer.limit_train_batches=2"),
+        (("trainer.max_samples=100", "trainer.overfit_batches=0.5"), "shows a part of them"),
         (("balance/schedule=deferred",), "no class weights to defer"),
         (("balance=progressive", "balance/weighting=inverse"), "know the first epoch alone"),
         (("balance=progressive", "balance/loss=balanced_softmax"), "know the first epoch alone"),

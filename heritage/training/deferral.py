@@ -55,22 +55,25 @@ def require_weights(schedule: DeferredWeighting | None, loss: ClassLoss) -> None
         )
 
 
-def require_lasting_counts(proportionate: bool, loss: ClassLoss) -> None:
+def require_lasting_counts(proportionate: bool, loss: ClassLoss, *, counted: bool) -> None:
     """Refuse a loss that goes by the first epoch's class counts where sampling changes them on the way.
 
     Args:
         proportionate: Whether all epochs show the classes in the first one's proportions.
         loss: The run's loss.
+        counted: Whether class weights, where there are some, go by counts; those chosen by hand do not.
 
     Raises:
         ConfigError: Both are chosen: what the sampling has balanced would be corrected twice.
     """
-    if proportionate or (loss.weights is None and not loss.counts_classes):
+    weighed = counted and loss.weights is not None
+    if proportionate or not (weighed or loss.counts_classes):
         return
     raise ConfigError(
         "class weights and losses by class counts know the first epoch alone, and this sampling changes",
         where="balance",
-        remedy="use balance/weighting=none with balance/loss=cross_entropy or focal, or another sampling",
+        remedy="use balance/weighting=none or by_hand with balance/loss=cross_entropy or focal, or another "
+        "sampling",
     )
 
 

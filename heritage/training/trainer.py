@@ -98,6 +98,8 @@ def lightning_trainer(
             remedy="use trainer=cpu, or look at nvidia-smi",
         )
     _refuse_length(max_epochs, max_steps, max_samples)
+    if max_samples is not None:
+        _refuse_parts(limit_train_batches, overfit_batches)
     on_cpu = device_type(accelerator) == "cpu"
     if on_cpu:
         _refuse_on_cpu(precision, devices)
@@ -200,6 +202,18 @@ def _refuse_length(max_epochs: int | None, max_steps: int, max_samples: int | No
             where="trainer.max_samples",
             remedy="give one of them",
         )
+
+
+def _refuse_parts(limit_train_batches: Limit | None, overfit_batches: Limit | Literal[0]) -> None:
+    """Refuse to show a part of each epoch's images where all that are shown are counted beforehand."""
+    parts = {"limit_train_batches": limit_train_batches, "overfit_batches": overfit_batches}
+    for name, part in parts.items():
+        if part and part != 1.0:
+            raise ConfigError(
+                "max_samples counts whole epochs, and this shows a part of them",
+                where=f"trainer.{name}={part}",
+                remedy="give the one or the other",
+            )
 
 
 def _refuse_on_cpu(precision: Precision, devices: int | str | list[int]) -> None:
