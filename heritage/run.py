@@ -119,7 +119,7 @@ def build(cfg: DictConfig) -> Run:
         _make(cfg.augment.mix),
         _make(cfg.optimizer),
         _make(cfg.scheduler),
-        _plan_steps(trainer, data, cfg.trainer.max_samples),
+        _plan_steps(trainer, data, cfg.trainer.max_steps, cfg.trainer.max_samples),
         data.classes,
         cfg.seed,
         {"config": config, "classes": list(data.classes), "fingerprint": data.manifest.fingerprint},
@@ -154,15 +154,35 @@ def _require_known_monitors(callbacks: Sequence[Callback], classes: Sequence[str
             )
 
 
-def _plan_steps(trainer: pl.Trainer, data: ArtefactDataModule, max_samples: int | None) -> int:
-    """Return the optimiser steps of the run, and let the trainer stop after them if images are counted."""
+def _plan_steps(
+    trainer: pl.Trainer, data: ArtefactDataModule, max_steps: int, max_samples: int | None
+) -> int:
+    """Return the optimiser steps of the run, and let the trainer stop after them if it counts no epochs."""
+    if trainer.fast_dev_run:  # type: ignore[attr-defined]
+        return trainer.max_steps
     plan = data.plan(trainer.world_size)
-    if max_samples is None:
-        epochs = trainer.max_epochs or 0
-        return optimizer_steps(trainer, plan.steps_by_epoch(epochs)) if epochs > 0 else trainer.max_steps
-    steps = optimizer_steps(trainer, plan.steps_to_show(max_samples))
-    stop_after(trainer, steps)
+    if max_samples is not None:
+        batches = plan.steps_to_show(max_samples)
+    elif max_steps == -1:
+        return optimizer_steps(trainer, plan.steps_by_epoch(trainer.max_epochs or 0))
+    else:
+        batches = _epochs_of(trainer, plan, max_steps)
+    steps = optimizer_steps(trainer, batches)
+    if max_steps != -1:
+        steps = min(steps, max_steps)
+    stop_after(trainer, steps, len(batches))
     return steps
+
+
+def _epochs_of(trainer: pl.Trainer, plan: EpochPlan, steps: int) -> list[int]:
+    """Return the batches of each epoch until ``steps`` are taken, or ``max_epochs`` are over."""
+    most = trainer.max_epochs or -1
+    batches: list[int] = []
+    left = steps
+    while left > 0 and len(batches) != most:
+        batches.append(plan.steps(0 if plan.steady else len(batches)))
+        left -= optimizer_steps(trainer, batches[-1:])
+    return batches
 
 
 def build_data(cfg: DictConfig) -> ArtefactDataModule:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
 
 from heritage.training.history import read_history
 from tests.conftest import Command
@@ -100,3 +105,44 @@ def test_budgets_that_make_no_sense(
     assert expected in done.err
     assert len(done.err.strip().splitlines()) == 1
     assert not list(tmp_path.glob("outputs/train/*/*/checkpoints")), "refused before anything is trained"
+
+
+class Stop(Callback):
+    """Sends this process a signal after a step or a validation, if the environment says so."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        if os.environ.get("STOP") == f"step {trainer.global_step}":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def on_validation_end(self, trainer: pl.Trainer, *_: object) -> None:
+        if os.environ.get("STOP") == f"epoch {trainer.current_epoch}":
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("budget", ["trainer.max_samples=150", "trainer.max_steps=19"])
+@pytest.mark.parametrize("sampling", ["progressive", "undersample_progressive"])
+def test_a_run_that_counts_images_or_steps_goes_on_where_it_was(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budget: str,
+    sampling: str,
+) -> None:  # fmt: skip
+    words = [*(word for word in tiny if "max_epochs" not in word), budget, f"balance/sampling={sampling}",
+             "balance.sampling.epochs=3", "trainer.max_epochs=null", "data.batch_size=8", "logger=none",
+             f"+callbacks.stop._target_={__name__}.Stop"]  # fmt: skip
+    ends = []
+    for where in ("", "epoch 0", "step 10"):
+        folder = tmp_path / (where or "whole")
+        monkeypatch.setenv("STOP", where)
+        done = heritage("train", *words, f"hydra.run.dir={folder}")
+        assert done.code == (2 if where else 0), done.err
+        if where:
+            monkeypatch.setenv("STOP", "")
+            done = heritage("train", *words, f"resume={folder}")
+            assert done.code == 0, done.err
+        state = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        ends.append(
+            (state, images_seen(folder), [row["step"] for row in read_history(folder / "history.csv")])
+        )
+    (state, *figures), *others = ends
+    for other, *theirs in others:
+        assert theirs == figures
+        assert [name for name in state if not torch.equal(state[name], other[name])] == []
