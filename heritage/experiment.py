@@ -139,7 +139,7 @@ def _facts(run: Run, seconds: float) -> dict[str, str]:
         + ", ".join(f"{name} {len(data.rows(name)):,}" for name in SPLITS),
         "model": f"{_choice(run, 'model')}, {_parameters(run.classifier.net):,} parameters, "
         f"{data.image_size} px",
-        "balance": _choice(run, "balance"),
+        "balance": _balance(run),
         "optimizer": f"{_choice(run, 'optimizer')}, lr {run.config['optimizer']['lr']:g}, "
         f"{_choice(run, 'scheduler')}",
         "training": f"{trainer.current_epoch} epochs, {trainer.global_step:,} steps, {seen:,} images seen, "
@@ -160,6 +160,16 @@ def _notes(run: Run) -> list[str]:
 
 def _choice(run: Run, group: str) -> str:
     return run.choices.get(group) or "custom"
+
+
+def _balance(run: Run) -> str:
+    """Return the option of `balance`, and what acts on each of its axes: any can be changed by itself."""
+    axes = []
+    for axis, node in run.config["balance"].items():
+        values = [f"{key} {value}" for key, value in node.items() if key[0] != "_"]
+        option = _choice(run, f"balance/{axis}")
+        axes.append(f"{axis} {option} ({', '.join(values)})" if values else f"{axis} {option}")
+    return f"{_choice(run, 'balance')}: {', '.join(axes)}"
 
 
 def _parameters(net: nn.Module) -> int:

@@ -16,7 +16,7 @@ from heritage.analysis.paired import Difference, differences, enough, resampled_
 from heritage.analysis.recipe import EXPERIMENT
 from heritage.analysis.runs import Run
 from heritage.analysis.tables import Table
-from heritage.analysis.thesis import AVERAGES, TABLES, Published, published
+from heritage.analysis.thesis import AVERAGES, IN_WORDS, TABLES, Published, published
 from heritage.config.types import Count, Natural
 from heritage.scores import Scores, scores
 
@@ -171,10 +171,10 @@ class Comparison:
         return found[0] if found else None
 
     def _matching(self, run: Published) -> list[int]:
-        wanted = (run.model, run.optimizer, run.balance)
+        wanted, remedies = (run.model, run.optimizer), (run.balance, IN_WORDS.get(run.balance))
         recipes = [one.runs[0].recipe for one in self.settings]
         return [place for place, recipe in enumerate(recipes)
-                if (recipe.model, recipe.optimizer, recipe.balance) == wanted]  # fmt: skip
+                if (recipe.model, recipe.optimizer) == wanted and recipe.balance in remedies]  # fmt: skip
 
     def _thesis_table(self, table: str) -> Table:
         runs = [run for run in published() if run.table == table]

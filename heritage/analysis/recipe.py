@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,9 @@ from heritage.errors import CheckpointError
 
 _HYDRA = Path(".hydra") / "hydra.yaml"
 
+PLAIN = "none"
+"""The option of the group ``balance`` that remedies are held against."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -23,7 +26,7 @@ class Recipe:
     Attributes:
         model: The option of the group ``model``.
         optimizer: The same of ``optimizer``.
-        balance: The same of ``balance``.
+        balance: The same of ``balance``, and the words of the command line that change an axis of it.
         seed: The run's seed.
         others: Further words of the command line that are neither data, paths nor one of the above.
     """
@@ -74,10 +77,31 @@ def read_recipe(folder: Path | None, config: Mapping[str, Any]) -> Recipe:
     return Recipe(
         model=str(choices.get("model") or _model(config["model"])),
         optimizer=str(choices.get("optimizer") or _optimizer(config["optimizer"])),
-        balance=str(choices.get("balance") or _balance(config)),
+        balance=_remedy(choices.get("balance"), [word for word in words if _is_axis(word)], config),
         seed=int(config["seed"]),
-        others=tuple(sorted(word for word in words if not word.startswith(_NO_DIFFERENCE))),
+        others=tuple(
+            sorted(word for word in words if not (word.startswith(_NO_DIFFERENCE) or _is_axis(word)))
+        ),
     )
+
+
+def _is_axis(word: str) -> bool:
+    """Return whether a word changes an axis of balance; label smoothing is no remedy for imbalance."""
+    return word.startswith(_AXES) and not word.startswith(_SMOOTHING)
+
+
+_AXES = ("balance/", "balance.")
+_SMOOTHING = "balance.loss.label_smoothing="
+
+
+def _remedy(choice: str | None, words: Sequence[str], config: Mapping[str, Any]) -> str:
+    """Name the way of balancing: the option, and what was said of single axes beside it."""
+    if choice is None or not words:
+        return choice or _balance(config)
+    if _balance(config) == PLAIN:
+        return PLAIN
+    said = sorted(word.removeprefix("balance")[1:] for word in words)
+    return " ".join(said if choice == PLAIN else [choice, *said])
 
 
 # Words that name what the recipe knows already, or that change no figure.

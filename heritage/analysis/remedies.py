@@ -9,12 +9,10 @@ import numpy.typing as npt
 
 from heritage.analysis.bootstrap import Interval, interval
 from heritage.analysis.comparison import Comparison
+from heritage.analysis.recipe import PLAIN
 from heritage.analysis.tables import Table
 
 Floats = npt.NDArray[np.float64]
-
-PLAIN = "none"
-"""The option of the group ``balance`` that remedies are held against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,8 @@ class Remedies:
 
     def worst_recall(self, setting: int) -> tuple[str, float, Interval]:
         """Return the class that a setting recognises worst, its recall, and the worst one's interval."""
-        one, classes = self.comparison.settings[setting], self.comparison.first.classes
+        one, first = self.comparison.settings[setting], self.comparison.first
+        classes = [first.classes[k] for k in np.unique(first.targets)]  # no image can be missed of the others
         recalls = {name: one.mean(f"recall/{name}") for name in classes}
         worst = min(recalls, key=lambda name: recalls[name])
         resampled: Floats = np.array(

@@ -105,6 +105,16 @@ def test_experiments_of_one_folder_are_remedies_of_each_other(runs: Path) -> Non
     assert Remedies.of(compare([made[0], crt], RESAMPLING)).table() is None
 
 
+def test_the_thesis_is_matched_by_its_own_ways_of_balancing_alone(runs: Path) -> None:
+    base = find_runs([str(runs / "none")])[0]
+    recipe = replace(base.recipe, model="efficientnet_b0", optimizer="adam", others=())
+    balances = ("oversample sampling.classes=[byzantium]", "oversample sampling.target=0.5", "loss=ldam")
+    found = compare([replace(base, recipe=replace(recipe, balance=name)) for name in balances], RESAMPLING)
+    matched = {run.balance: found.settings[place].name for run in published()
+               if (place := found.match(run)) is not None}  # fmt: skip
+    assert matched == {"oversample": "oversample sampling.classes=[byzantium]"}
+
+
 def test_one_of_several_beside_a_published_run_is_named(runs: Path) -> None:
     base = find_runs([str(runs / "none")])[0]
     recipe = replace(base.recipe, model="efficientnet_b0", optimizer="adam", others=())

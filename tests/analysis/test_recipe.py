@@ -34,6 +34,28 @@ def test_remedies_are_told_apart_without_a_folder(balance: str, name: str) -> No
     assert found.model == "efficientnet_b0"
 
 
+@pytest.mark.parametrize(
+    ("words", "balance", "others"),
+    [
+        (["balance=sampler", "balance.sampling.power=0.5"], "sampler sampling.power=0.5", ()),
+        (["balance/loss=ldam", "model=vit", "trainer.max_epochs=3"], "loss=ldam", ("trainer.max_epochs=3",)),
+        (["balance=oversample", "balance/weighting=inverse", "balance.sampling.target=0.5"],
+         "oversample sampling.target=0.5 weighting=inverse", ()),
+        (["balance/loss=cross_entropy"], "none", ()),
+        (["balance.loss.label_smoothing=0"], "none", ("balance.loss.label_smoothing=0",)),
+    ],
+)  # fmt: skip
+def test_an_axis_that_was_changed_is_part_of_the_remedy(
+    tmp_path: Path, words: list[str], balance: str, others: tuple[str, ...]
+) -> None:
+    chosen = next((word.partition("=")[2] for word in words if word.startswith("balance=")), "none")
+    record = {"hydra": {"runtime": {"choices": {"balance": chosen}}, "overrides": {"task": words}}}
+    (tmp_path / ".hydra").mkdir()
+    OmegaConf.save(record, tmp_path / ".hydra" / "hydra.yaml")
+    found = read_recipe(tmp_path, compose(*words))
+    assert (found.balance, found.others) == (balance, others)
+
+
 def compose(*words: str) -> dict[str, Any]:
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
