@@ -153,6 +153,8 @@ def _calibration(
 ) -> tuple[Calibration | None, Answers | None, list[str]]:
     """Fit on the network's own validation split, or take what was fitted there before."""
     if not testbed.own:
+        if trained.model.shift is not None:
+            return None, None, ["No calibration: that of the run folder is of logits that are not adjusted."]
         found = None if trained.folder is None else read_calibration(trained.folder)
         note = (
             "" if found else "No calibration: it is fitted when the network is evaluated on its own data set."
