@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -14,6 +14,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from heritage.errors import CheckpointError
 
 _HYDRA = Path(".hydra") / "hydra.yaml"
+_CONFIG = "config.yaml"  # as heritage.record writes it
 
 PLAIN = "none"
 """The option of the group ``balance`` that remedies are held against."""
@@ -56,6 +57,9 @@ class Recipe:
 def read_recipe(folder: Path | None, config: Mapping[str, Any]) -> Recipe:
     """Read what a run folder says of the choices made; without it, what can be seen in the configuration.
 
+    A classifier that was learnt anew (cRT) is one more way of balancing the network that its features come
+    from, where the folder of that one is still there.
+
     Args:
         folder: The run folder; None for a checkpoint that was moved out of one.
         config: The resolved configuration.
@@ -63,6 +67,35 @@ def read_recipe(folder: Path | None, config: Mapping[str, Any]) -> Recipe:
     Raises:
         CheckpointError: The folder's record is damaged.
     """
+    own = _own_recipe(folder, config)
+    first = _first_stage(config)
+    if first is None:
+        return own
+    sampling = [] if own.balance == _OF_SECOND_STAGE else [own.balance]
+    words = [word for word in own.others if word not in first.others and not word.startswith(_SECOND_STAGE)]
+    return replace(first, balance=" ".join([first.balance, "crt", *sampling, *words]), seed=own.seed)
+
+
+def _first_stage(config: Mapping[str, Any]) -> Recipe | None:
+    """Return the recipe of the run whose features a classifier was learnt anew on."""
+    if not config.get("finetune", {}).get("fresh_classifier"):
+        return None
+    folder = Path(str(config["model"].get("weights"))).parent.parent
+    if not (folder / _CONFIG).is_file():
+        return None
+    try:
+        return read_recipe(
+            folder, cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(folder / _CONFIG)))
+        )
+    except (OSError, YAMLError, OmegaConfBaseException, CheckpointError, KeyError, TypeError):
+        return None  # what is left of it says nothing: the second stage stands by itself
+
+
+_OF_SECOND_STAGE = "sampler"  # conf/experiment/crt.yaml
+_SECOND_STAGE = ("+experiment=crt", "finetune=", "model.weights=")
+
+
+def _own_recipe(folder: Path | None, config: Mapping[str, Any]) -> Recipe:
     choices: Mapping[str, Any] = {}
     words: list[str] = []
     if folder is not None and (folder / _HYDRA).is_file():

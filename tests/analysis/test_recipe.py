@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,31 @@ def test_an_axis_that_was_changed_is_part_of_the_remedy(
     OmegaConf.save(record, tmp_path / ".hydra" / "hydra.yaml")
     found = read_recipe(tmp_path, compose(*words))
     assert (found.balance, found.others) == (balance, others)
+
+
+def test_a_classifier_learnt_anew_is_a_remedy_of_its_first_stage(tmp_path: Path) -> None:
+    def folder(name: str, balance: str, words: list[str], **more: Any) -> Path:
+        record = {"hydra": {"runtime": {"choices": {"balance": balance}}, "overrides": {"task": words}}}
+        (tmp_path / name / ".hydra").mkdir(parents=True)
+        OmegaConf.save(record, tmp_path / name / ".hydra" / "hydra.yaml")
+        OmegaConf.save(compose(f"balance={balance}") | more, tmp_path / name / "config.yaml")
+        return tmp_path / name
+
+    found = []
+    for seed in (0, 1):
+        first = folder(f"first{seed}", "none", ["trainer.max_samples=300"], seed=seed)
+        ckpt = str(first / "checkpoints" / "best.ckpt")
+        more = {"finetune": {"fresh_classifier": True}, "seed": seed}
+        words = ["+experiment=crt", f"model.weights={ckpt}", "trainer.max_samples=100"]
+        config = compose("balance=sampler") | more
+        config["model"] = {**config["model"], "weights": ckpt}
+        second = folder(f"second{seed}", "sampler", words, **more)
+        found.append((read_recipe(first, compose("balance=none")), read_recipe(second, config)))
+    for seed, (plain, anew) in enumerate(found):
+        assert (anew.balance, anew.seed) == ("none crt trainer.max_samples=100", seed)
+        assert anew.family == plain.family
+    shutil.rmtree(tmp_path / "first1")
+    assert read_recipe(tmp_path / "second1", config).balance == "sampler"
 
 
 def compose(*words: str) -> dict[str, Any]:
