@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from typing import Any
 
 import torch
@@ -13,6 +12,8 @@ from hydra.utils import get_object
 from heritage.errors import CheckpointError, ConfigError
 from heritage.record import DATA_FILE
 from heritage.trained import Answering, Trained
+
+_MOST = 100.0  # beyond it the rarest class is the answer to everything
 
 
 def adjusted(trained: Trained, tau: float) -> Trained:
@@ -27,10 +28,12 @@ def adjusted(trained: Trained, tau: float) -> Trained:
 
     Raises:
         CheckpointError: The folder does not say it, or a class was never shown.
-        ConfigError: τ is no number from 0 on.
+        ConfigError: τ is no number from 0 on, or a useless one.
     """
-    if not 0 <= tau < math.inf:
-        raise ConfigError("not a number from 0 on", where=f"logit_adjustment={tau}", remedy="1 is the usual")
+    if not 0 <= tau <= _MOST:
+        raise ConfigError(
+            f"not a number from 0 to {_MOST:g}", where=f"logit_adjustment={tau}", remedy="1 is the usual"
+        )
     shown = _shown(trained)
     shares = torch.tensor([shown[name] for name in trained.classes], dtype=torch.float64)
     shift = -tau * torch.log(shares / shares.sum())
@@ -44,6 +47,9 @@ def adjusted_already(trained: Trained) -> str | None:
     loss = balance["loss"]["_target_"]
     if getattr(get_object(loss), "counts_classes", False):
         return f"its loss ({loss.rpartition('.')[2]})"
+    sampling = balance["sampling"]["_target_"]
+    if not getattr(get_object(sampling), "proportionate", True):
+        return f"its sampling, which changed after the epoch that is counted ({sampling.rpartition('.')[2]})"
     weighting = balance["weighting"]["_target_"].rpartition(".")[2]
     return None if weighting == "none" else f"its class weights ({weighting})"
 

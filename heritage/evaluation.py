@@ -31,6 +31,8 @@ from heritage.analysis.label_errors import suspects
 from heritage.analysis.out_of_fold import out_of_fold
 from heritage.analysis.page import score
 from heritage.analysis.recipe import Recipe, read_recipe
+from heritage.analysis.report import IMAGES_SEEN
+from heritage.analysis.runs import images_seen
 from heritage.analysis.slices import require_columns
 from heritage.auditing import Audits, audit, torn_apart
 from heritage.config.validate import validate
@@ -92,6 +94,7 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
         "split": testbed.split,
         "recipe": asdict(_compared_as(recipe_of(trained), cfg.logit_adjustment)),
         "environment": environment(),
+        IMAGES_SEEN: images_seen(trained.folder),
     }
     audits, drawn = audit(wished, trained, testbed, assessment, device, folder, torn)
     if testbed.own and testbed.split == "test" and (run := _run_folder(trained)):
@@ -153,6 +156,8 @@ def _calibration(
 ) -> tuple[Calibration | None, Answers | None, list[str]]:
     """Fit on the network's own validation split, or take what was fitted there before."""
     if not testbed.own:
+        if trained.model.shift is not None:
+            return None, None, ["No calibration: that of the run folder is of logits that are not adjusted."]
         found = None if trained.folder is None else read_calibration(trained.folder)
         note = (
             "" if found else "No calibration: it is fitted when the network is evaluated on its own data set."

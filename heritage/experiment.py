@@ -125,13 +125,14 @@ def _report(run: Run, answers: Answers, facts: dict[str, str]) -> Report:
         facts=facts,
         notes=_notes(run),
         history=read_history(history) if history.is_file() else (),
+        images_seen=_images_seen(run),
     )
 
 
 def _facts(run: Run, seconds: float) -> dict[str, str]:
     data, trainer = run.data, run.trainer
-    meter = next((part for part in trainer.callbacks if isinstance(part, Meter)), None)  # type: ignore[attr-defined]
-    seen = meter.images_seen if meter else 0
+    seen = _images_seen(run)
+    shown = "" if seen is None else f"{seen:,} images seen, "
     return {
         "data": f"{data.manifest.root} ({len(data.manifest):,} images, fingerprint "
         f"{data.manifest.fingerprint[:12]})",
@@ -139,14 +140,18 @@ def _facts(run: Run, seconds: float) -> dict[str, str]:
         + ", ".join(f"{name} {len(data.rows(name)):,}" for name in SPLITS),
         "model": f"{_choice(run, 'model')}, {_parameters(run.classifier.net):,} parameters, "
         f"{data.image_size} px",
-        "balance": _choice(run, "balance"),
+        "balance": _balance(run),
         "optimizer": f"{_choice(run, 'optimizer')}, lr {run.config['optimizer']['lr']:g}, "
         f"{_choice(run, 'scheduler')}",
-        "training": f"{trainer.current_epoch} epochs, {trainer.global_step:,} steps, {seen:,} images seen, "
-        f"{seconds:,.0f} s",
+        "training": f"{trainer.current_epoch} epochs, {trainer.global_step:,} steps, {shown}{seconds:,.0f} s",
         "precision": run.precision,
         "seed": str(run.config["seed"]),
     }
+
+
+def _images_seen(run: Run) -> int | None:
+    parts = run.trainer.callbacks  # type: ignore[attr-defined]
+    return next((part.images_seen for part in parts if isinstance(part, Meter)), None)
 
 
 def _notes(run: Run) -> list[str]:
@@ -160,6 +165,16 @@ def _notes(run: Run) -> list[str]:
 
 def _choice(run: Run, group: str) -> str:
     return run.choices.get(group) or "custom"
+
+
+def _balance(run: Run) -> str:
+    """Return the option of `balance`, and what acts on each of its axes: any can be changed by itself."""
+    axes = []
+    for axis, node in run.config["balance"].items():
+        values = [f"{key} {value}" for key, value in node.items() if key[0] != "_"]
+        option = _choice(run, f"balance/{axis}")
+        axes.append(f"{axis} {option} ({', '.join(values)})" if values else f"{axis} {option}")
+    return f"{_choice(run, 'balance')}: {', '.join(axes)}"
 
 
 def _parameters(net: nn.Module) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback
 from torch import nn
@@ -20,10 +20,12 @@ from heritage.config.faults import did_you_mean
 from heritage.config.recipe import require_recipe
 from heritage.config.validate import validate
 from heritage.data import ArtefactDataModule
-from heritage.errors import ConfigError
+from heritage.data.loader import EpochPlan
+from heritage.data.sampling import Sampling
+from heritage.errors import ConfigError, SplitError
 from heritage.manifest import SPLITS
 from heritage.models.finetune import TrainableReport
-from heritage.models.network import input_spec
+from heritage.models.network import NONE, input_spec
 from heritage.models.normalize import Normalize
 from heritage.record import resolved
 from heritage.resume import checkpoint_to_resume
@@ -34,6 +36,7 @@ from heritage.training.finetuning import FineTuning
 from heritage.training.losses import ClassLoss
 from heritage.training.precision import choose_precision
 from heritage.training.trainer import device_type, optimizer_steps, quiet_lightning, stop_after
+from heritage.training.weighting import by_hand
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +82,10 @@ def build(cfg: DictConfig) -> Run:
     quiet_lightning()
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     config = resolved(cfg)
+    _require_features(cfg)
     data = build_data(cfg)
+    if not len(data.rows("train")):
+        raise SplitError("no image to train on", where="data/split", remedy="use data/split=group")
     # before anything is written to the folder: it may be another run's
     checkpoint = checkpoint_to_resume(Path(cfg.paths.run), cfg.resume, config, data.manifest.fingerprint)
     net = build_network(cfg, data)
@@ -91,7 +97,8 @@ def build(cfg: DictConfig) -> Run:
     loss: ClassLoss = _make(cfg.balance.loss, counts=counts["shown"], weights=weights)
     schedule: DeferredWeighting | None = _make(cfg.balance.schedule)
     require_weights(schedule, loss)
-    require_lasting_counts(data.plan(1).proportionate, loss)
+    counted = get_object(cfg.balance.weighting["_target_"]) is not by_hand
+    require_lasting_counts(data.plan(1).proportionate, loss, counted=counted)
     trainer: pl.Trainer = _make(
         cfg.trainer,
         precision=precision,
@@ -113,15 +120,28 @@ def build(cfg: DictConfig) -> Run:
         _make(cfg.augment.mix),
         _make(cfg.optimizer),
         _make(cfg.scheduler),
-        _plan_steps(trainer, data, cfg.trainer.max_samples),
+        _plan_steps(trainer, data, cfg.trainer.max_steps, cfg.trainer.max_samples),
         data.classes,
         cfg.seed,
         {"config": config, "classes": list(data.classes), "fingerprint": data.manifest.fingerprint},
     )
+    if not cfg.trainer.fast_dev_run:
+        _warn_of_unfinished(data.plan(1).sampling, trainer.max_epochs)
     choices = dict(HydraConfig.get().runtime.choices) if HydraConfig.initialized() else {}
     return Run(
         Path(cfg.paths.run), config, data, classifier, trainer, precision, counts, choices, trains, checkpoint
     )
+
+
+def _require_features(cfg: DictConfig) -> None:
+    """Refuse to learn a classifier anew on the features of a network that has learnt nothing."""
+    finetune, weights = cfg.finetune, cfg.model.get("weights")
+    if finetune.get("fresh_classifier") and finetune.get("depth") == "head" and weights in (None, NONE):
+        raise ConfigError(
+            "there are no features to learn a classifier on",
+            where=f"model.weights={NONE}",
+            remedy="name the first stage's checkpoint: model.weights=<run folder>/checkpoints/best.ckpt",
+        )
 
 
 def _require_known_monitors(callbacks: Sequence[Callback], classes: Sequence[str]) -> None:
@@ -137,15 +157,48 @@ def _require_known_monitors(callbacks: Sequence[Callback], classes: Sequence[str
             )
 
 
-def _plan_steps(trainer: pl.Trainer, data: ArtefactDataModule, max_samples: int | None) -> int:
-    """Return the optimiser steps of the run, and let the trainer stop after them if images are counted."""
+def _plan_steps(
+    trainer: pl.Trainer, data: ArtefactDataModule, max_steps: int, max_samples: int | None
+) -> int:
+    """Return the optimiser steps of the run, and let the trainer stop after them if it counts no epochs."""
+    if trainer.fast_dev_run:  # type: ignore[attr-defined]
+        return trainer.max_steps
     plan = data.plan(trainer.world_size)
-    if max_samples is None:
-        epochs = trainer.max_epochs or 0
-        return optimizer_steps(trainer, plan.steps_by_epoch(epochs)) if epochs > 0 else trainer.max_steps
-    steps = optimizer_steps(trainer, plan.steps_to_show(max_samples))
-    stop_after(trainer, steps)
+    if max_samples is not None:
+        batches = plan.steps_to_show(max_samples)
+    elif max_steps == -1:
+        return optimizer_steps(trainer, plan.steps_by_epoch(trainer.max_epochs or 0))
+    else:
+        batches = _epochs_of(trainer, plan, max_steps)
+    steps = optimizer_steps(trainer, batches)
+    if max_steps != -1:
+        steps = min(steps, max_steps)
+    stop_after(trainer, steps, len(batches))
     return steps
+
+
+def _warn_of_unfinished(sampling: Sampling | None, epochs: int | None) -> None:
+    """Say that a sampling which changes over epochs has more of them than the run."""
+    wanted = getattr(sampling, "epochs", None)
+    if wanted is not None and epochs is not None and epochs < wanted:
+        log.warning(
+            "balance.sampling.epochs=%d, but the run ends in epoch %d, before its sampling has changed as "
+            "far as it was to; set balance.sampling.epochs=%d",
+            wanted,
+            epochs,
+            epochs,
+        )
+
+
+def _epochs_of(trainer: pl.Trainer, plan: EpochPlan, steps: int) -> list[int]:
+    """Return the batches of each epoch until ``steps`` are taken, or ``max_epochs`` are over."""
+    most = trainer.max_epochs or -1
+    batches: list[int] = []
+    left = steps
+    while left > 0 and len(batches) != most:
+        batches.append(plan.steps(0 if plan.steady else len(batches)))
+        left -= optimizer_steps(trainer, batches[-1:])
+    return batches
 
 
 def build_data(cfg: DictConfig) -> ArtefactDataModule:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
 
 from heritage.training.history import read_history
 from tests.conftest import Command
@@ -18,6 +23,22 @@ def images_seen(folder: Path) -> int:
 def shown(folder: Path) -> int:
     counts: dict[str, int] = json.loads((folder / "data.json").read_text())["counts"]["shown"]
     return sum(counts.values())
+
+
+def test_a_sampling_that_the_run_is_too_short_for_is_said(
+    heritage: Command, tiny: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    done = heritage(
+        "train", *tiny, "balance=progressive", "balance.sampling.epochs=5", "trainer.max_samples=70"
+    )
+    assert done.code == 0, done.err
+    assert "set balance.sampling.epochs=2" in caplog.text + done.out + done.err
+
+
+def test_weights_by_hand_go_with_a_sampling_that_changes(heritage: Command, tiny: tuple[str, ...]) -> None:
+    done = heritage("train", *tiny, "balance=progressive", "balance/weighting=by_hand",
+                    "balance.weighting.weights={byzantium: 2}", "trainer.max_samples=20")  # fmt: skip
+    assert done.code == 0, done.err
 
 
 @pytest.mark.parametrize("balance", ["none", "undersample", "oversample", "ldam_drw", "progressive"])
@@ -79,6 +100,8 @@ def test_the_last_epoch_is_validated_where_none_is_due(
     [
         (("trainer.max_samples=0",), "trainer.max_samples=0"),
         (("trainer.max_samples=100", "trainer.max_steps=5"), "both say where to stop"),
+        (("trainer.max_samples=100", "trainer.limit_train_batches=2"), "trainer.limit_train_batches=2"),
+        (("trainer.max_samples=100", "trainer.overfit_batches=0.5"), "shows a part of them"),
         (("balance/schedule=deferred",), "no class weights to defer"),
         (("balance=progressive", "balance/weighting=inverse"), "know the first epoch alone"),
         (("balance=progressive", "balance/loss=balanced_softmax"), "know the first epoch alone"),
@@ -92,3 +115,44 @@ def test_budgets_that_make_no_sense(
     assert expected in done.err
     assert len(done.err.strip().splitlines()) == 1
     assert not list(tmp_path.glob("outputs/train/*/*/checkpoints")), "refused before anything is trained"
+
+
+class Stop(Callback):
+    """Sends this process a signal after a step or a validation, if the environment says so."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        if os.environ.get("STOP") == f"step {trainer.global_step}":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def on_validation_end(self, trainer: pl.Trainer, *_: object) -> None:
+        if os.environ.get("STOP") == f"epoch {trainer.current_epoch}":
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize("budget", ["trainer.max_samples=150", "trainer.max_steps=19"])
+@pytest.mark.parametrize("sampling", ["progressive", "undersample_progressive"])
+def test_a_run_that_counts_images_or_steps_goes_on_where_it_was(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budget: str,
+    sampling: str,
+) -> None:  # fmt: skip
+    words = [*(word for word in tiny if "max_epochs" not in word), budget, f"balance/sampling={sampling}",
+             "balance.sampling.epochs=3", "trainer.max_epochs=null", "data.batch_size=8", "logger=none",
+             f"+callbacks.stop._target_={__name__}.Stop"]  # fmt: skip
+    ends = []
+    for where in ("", "epoch 0", "step 10"):
+        folder = tmp_path / (where or "whole")
+        monkeypatch.setenv("STOP", where)
+        done = heritage("train", *words, f"hydra.run.dir={folder}")
+        assert done.code == (2 if where else 0), done.err
+        if where:
+            monkeypatch.setenv("STOP", "")
+            done = heritage("train", *words, f"resume={folder}")
+            assert done.code == 0, done.err
+        state = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        ends.append(
+            (state, images_seen(folder), [row["step"] for row in read_history(folder / "history.csv")])
+        )
+    (state, *figures), *others = ends
+    for other, *theirs in others:
+        assert theirs == figures
+        assert [name for name in state if not torch.equal(state[name], other[name])] == []

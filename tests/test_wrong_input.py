@@ -46,6 +46,16 @@ from tests.conftest import COUNTS, TINY, Command, write_tree
         (["callbacks=device_stats", "logger=none"], ["device statistics need a logger", "logger=csv"]),
         (["balance=oversample", "balance.sampling.classes=[byzantine]"], ["did you mean byzantium?"]),
         (["balance/weighting=by_hand", "balance.weighting.weights={egypt: 2}"], ["did you mean egyptian?"]),
+        (
+            ["balance=oversample", "balance.sampling.classes=[]"],
+            ["balance.sampling.classes=[]", "at least 1"],
+        ),
+        (
+            ["balance=oversample", "balance.sampling.target=1e15"],
+            ["balance.sampling.target=1e+15", "largest"],
+        ),
+        (["+experiment=crt"], ["model.weights=none", "no features", "checkpoints/best.ckpt"]),
+        (["data/split=whole"], ["data/split", "no image to train on", "data/split=group"]),
         (["augment.train.flip=2"], ["augment.train.flip=2"]),
         (["model=resnet50", "model.weights=/no/such/file.safetensors"], ["/no/such/file.safetensors"]),
     ],

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -14,6 +14,10 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from heritage.errors import CheckpointError
 
 _HYDRA = Path(".hydra") / "hydra.yaml"
+_CONFIG = "config.yaml"  # as heritage.record writes it
+
+PLAIN = "none"
+"""The option of the group ``balance`` that remedies are held against."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,7 @@ class Recipe:
     Attributes:
         model: The option of the group ``model``.
         optimizer: The same of ``optimizer``.
-        balance: The same of ``balance``.
+        balance: The same of ``balance``, and the words of the command line that change an axis of it.
         seed: The run's seed.
         others: Further words of the command line that are neither data, paths nor one of the above.
     """
@@ -41,22 +45,20 @@ class Recipe:
 
     @property
     def family(self) -> Recipe:
-        """What this is one of when neither seed nor balance are looked at, whichever words set the latter.
+        """What this is one of when neither seed nor balance are looked at.
 
         Experiments of one folder (``+experiment=thesis/weights``) start from the same file and differ by the
         choices that a recipe names already.
         """
-        words = tuple(sorted(_folder(word) for word in self.others if not word.startswith(_OF_BALANCE)))
+        words = tuple(sorted(_folder(word) for word in self.others))
         return replace(self, balance="", seed=0, others=words)
-
-    @property
-    def plain(self) -> bool:
-        """Whether nothing is done about class imbalance."""
-        return self.balance == "none" and not any(word.startswith(_OF_BALANCE) for word in self.others)
 
 
 def read_recipe(folder: Path | None, config: Mapping[str, Any]) -> Recipe:
     """Read what a run folder says of the choices made; without it, what can be seen in the configuration.
+
+    A classifier that was learnt anew (cRT) is one more way of balancing the network that its features come
+    from, where the folder of that one is still there.
 
     Args:
         folder: The run folder; None for a checkpoint that was moved out of one.
@@ -65,6 +67,35 @@ def read_recipe(folder: Path | None, config: Mapping[str, Any]) -> Recipe:
     Raises:
         CheckpointError: The folder's record is damaged.
     """
+    own = _own_recipe(folder, config)
+    first = _first_stage(config)
+    if first is None:
+        return own
+    sampling = [] if own.balance == _OF_SECOND_STAGE else [own.balance]
+    words = [word for word in own.others if word not in first.others and not word.startswith(_SECOND_STAGE)]
+    return replace(first, balance=" ".join([first.balance, "crt", *sampling, *words]), seed=own.seed)
+
+
+def _first_stage(config: Mapping[str, Any]) -> Recipe | None:
+    """Return the recipe of the run whose features a classifier was learnt anew on."""
+    if not config.get("finetune", {}).get("fresh_classifier"):
+        return None
+    folder = Path(str(config["model"].get("weights"))).parent.parent
+    if not (folder / _CONFIG).is_file():
+        return None
+    try:
+        return read_recipe(
+            folder, cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(folder / _CONFIG)))
+        )
+    except (OSError, YAMLError, OmegaConfBaseException, CheckpointError, KeyError, TypeError):
+        return None  # what is left of it says nothing: the second stage stands by itself
+
+
+_OF_SECOND_STAGE = "sampler"  # conf/experiment/crt.yaml
+_SECOND_STAGE = ("+experiment=crt", "finetune=", "model.weights=")
+
+
+def _own_recipe(folder: Path | None, config: Mapping[str, Any]) -> Recipe:
     choices: Mapping[str, Any] = {}
     words: list[str] = []
     if folder is not None and (folder / _HYDRA).is_file():
@@ -79,10 +110,31 @@ def read_recipe(folder: Path | None, config: Mapping[str, Any]) -> Recipe:
     return Recipe(
         model=str(choices.get("model") or _model(config["model"])),
         optimizer=str(choices.get("optimizer") or _optimizer(config["optimizer"])),
-        balance=str(choices.get("balance") or _balance(config)),
+        balance=_remedy(choices.get("balance"), [word for word in words if _is_axis(word)], config),
         seed=int(config["seed"]),
-        others=tuple(sorted(word for word in words if not word.startswith(_NO_DIFFERENCE))),
+        others=tuple(
+            sorted(word for word in words if not (word.startswith(_NO_DIFFERENCE) or _is_axis(word)))
+        ),
     )
+
+
+def _is_axis(word: str) -> bool:
+    """Return whether a word changes an axis of balance; label smoothing is no remedy for imbalance."""
+    return word.startswith(_AXES) and not word.startswith(_SMOOTHING)
+
+
+_AXES = ("balance/", "balance.")
+_SMOOTHING = "balance.loss.label_smoothing="
+
+
+def _remedy(choice: str | None, words: Sequence[str], config: Mapping[str, Any]) -> str:
+    """Name the way of balancing: the option, and what was said of single axes beside it."""
+    if choice is None or not words:
+        return choice or _balance(config)
+    if _balance(config) == PLAIN:
+        return PLAIN
+    said = sorted(word.removeprefix("balance")[1:] for word in words)
+    return " ".join(said if choice == PLAIN else [choice, *said])
 
 
 # Words that name what the recipe knows already, or that change no figure.
@@ -92,8 +144,6 @@ _NO_DIFFERENCE = (
     "resume=", "contact_sheet=",
 )  # fmt: skip
 
-
-_OF_BALANCE = ("balance.", "balance/")
 
 EXPERIMENT = "+experiment="
 """How a word of the command line begins that names an experiment."""

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from heritage.analysis.bootstrap import Interval, interval
 from heritage.analysis.comparison import Comparison
+from heritage.analysis.recipe import PLAIN
 from heritage.analysis.tables import Table
 
 Floats = npt.NDArray[np.float64]
@@ -61,7 +62,7 @@ class Remedies:
         wanted = settings[setting].runs[0].recipe.family
         for place, one in enumerate(settings):
             recipe = one.runs[0].recipe
-            if place != setting and recipe.plain and recipe.family == wanted:
+            if place != setting and recipe.balance == PLAIN and recipe.family == wanted:
                 return place
         return None
 
@@ -74,7 +75,8 @@ class Remedies:
 
     def worst_recall(self, setting: int) -> tuple[str, float, Interval]:
         """Return the class that a setting recognises worst, its recall, and the worst one's interval."""
-        one, classes = self.comparison.settings[setting], self.comparison.first.classes
+        one, first = self.comparison.settings[setting], self.comparison.first
+        classes = [first.classes[k] for k in np.unique(first.targets)]  # no image can be missed of the others
         recalls = {name: one.mean(f"recall/{name}") for name in classes}
         worst = min(recalls, key=lambda name: recalls[name])
         resampled: Floats = np.array(
@@ -112,7 +114,8 @@ class Remedies:
         )
         note = (
             f"{self.rarest} is the class of fewest test images. In brackets 95 % of resamples of groups, "
-            "each difference taken by itself; the table of all pairs corrects for their number."
+            "of the worst class whichever is worst in a resample; each difference by itself: the table of all "
+            "pairs corrects for their number."
         )
         return Table("remedies", "What the remedies for imbalance do to the rare classes", head, rows, note)
 

@@ -31,6 +31,13 @@ TABLES = {
 """Its tables and what they show."""
 
 
+IN_WORDS = {
+    "oversample": "oversample sampling.classes=[byzantium]",
+    "undersample": "undersample sampling.redraw=false",
+}
+"""Its ways of balancing as the command line says them axis by axis (`heritage.analysis.recipe`)."""
+
+
 @dataclass(frozen=True)
 class Published:
     """One published run.

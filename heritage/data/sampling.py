@@ -24,6 +24,9 @@ Rows = npt.NDArray[np.int64]
 
 Ratio = Annotated[float, Field(ge=1, allow_inf_nan=False)]
 Target = Literal["largest"] | Positive
+Chosen = Annotated[list[str], Field(min_length=1)]
+
+_MOST = 10**8  # images of a class in an epoch: what asks for more is a slip of the finger
 
 
 class Draw(NamedTuple):
@@ -85,7 +88,8 @@ class Undersample(Sampling):
     def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
         """Draw without replacement up to the limit from each class."""
         counts = np.bincount(targets, minlength=len(classes))
-        limit = math.floor(counts.min() * self.ratio + 1e-6)  # 10 · 2.9999999999 are 30 images
+        smallest, largest = int(counts.min()), int(counts.max())
+        limit = math.floor(min(smallest * self.ratio, largest) + 1e-6)  # 10 · 2.9999999999 are 30 images
         choice = _generator(seed, epoch if self.redraw else 0)
         kept = [choice.permutation(np.flatnonzero(targets == k))[:limit] for k in range(len(classes))]
         rows = _generator(seed, epoch, "order").permutation(np.concatenate(kept))
@@ -103,13 +107,13 @@ class Oversample(Sampling):
     """
 
     target: Target
-    classes: list[str] | None
+    classes: Chosen | None
 
     def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
         """Draw copies evenly: no image is repeated twice more than another of its class.
 
         Raises:
-            ConfigError: A class that the data set does not have.
+            ConfigError: A class that the data set does not have, or more copies than anybody can mean.
         """
         counts = np.bincount(targets, minlength=len(classes))
         goal = self._goal(int(counts.max()))
@@ -125,6 +129,12 @@ class Oversample(Sampling):
     def _goal(self, largest: int) -> int:
         if self.target == "largest":
             return largest
+        if self.target > _MOST:
+            raise ConfigError(
+                "so many images of a class in an epoch",
+                where=f"balance.sampling.target={self.target:g}",
+                remedy=f"give at most {_MOST:,}, or largest",
+            )
         return round(self.target if self.target > 1 else self.target * largest)
 
     def _chosen(self, classes: Sequence[str]) -> list[int]:

@@ -20,34 +20,25 @@ class DeferredWeighting(Callback):
     Weights from the start disturb the features; late, they move the borders between classes alone.
 
     Args:
-        start: The part of the run's steps after which they act, from the next epoch on; the paper's is 0.8.
+        start: The part of the run's steps after which they act; the paper's is 0.8.
     """
 
     def __init__(self, start: Share) -> None:
         self.start = start
-        self._acts = False
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Go on as the checkpoint says; a run that goes on in mid-epoch has no start of an epoch."""
-        _loss(pl_module).weighted = self._acts
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Turn the weights on, if it is time.
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Turn the weights on, if it is time."""
-        # steps that were taken, not epochs times steps: balancing can make epochs of different lengths
-        self._acts = trainer.global_step >= self.start * int(pl_module.total_steps)  # type: ignore[arg-type]
-        _loss(pl_module).weighted = self._acts
+        Steps are counted and not epochs, which balancing can make of different lengths: in a run of three
+        epochs none begins in its last fifth. A run that is resumed has nothing to remember.
+        """
+        _loss(pl_module).weighted = trainer.global_step >= self.start * int(pl_module.total_steps)  # type: ignore[arg-type]
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave the loss as it was built."""
         _loss(pl_module).weighted = True
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return whether the weights act in this epoch."""
-        return {"acts": self._acts}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over from `state_dict`."""
-        self._acts = bool(state_dict["acts"])
 
 
 def require_weights(schedule: DeferredWeighting | None, loss: ClassLoss) -> None:
@@ -64,22 +55,25 @@ def require_weights(schedule: DeferredWeighting | None, loss: ClassLoss) -> None
         )
 
 
-def require_lasting_counts(proportionate: bool, loss: ClassLoss) -> None:
+def require_lasting_counts(proportionate: bool, loss: ClassLoss, *, counted: bool) -> None:
     """Refuse a loss that goes by the first epoch's class counts where sampling changes them on the way.
 
     Args:
         proportionate: Whether all epochs show the classes in the first one's proportions.
         loss: The run's loss.
+        counted: Whether class weights, where there are some, go by counts; those chosen by hand do not.
 
     Raises:
         ConfigError: Both are chosen: what the sampling has balanced would be corrected twice.
     """
-    if proportionate or (loss.weights is None and not loss.counts_classes):
+    weighed = counted and loss.weights is not None
+    if proportionate or not (weighed or loss.counts_classes):
         return
     raise ConfigError(
         "class weights and losses by class counts know the first epoch alone, and this sampling changes",
         where="balance",
-        remedy="use balance/weighting=none with balance/loss=cross_entropy or focal, or another sampling",
+        remedy="use balance/weighting=none or by_hand with balance/loss=cross_entropy or focal, or another "
+        "sampling",
     )
 
 

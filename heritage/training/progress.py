@@ -48,7 +48,7 @@ class RunProgress(ProgressBar):
             disable=not self._console.is_terminal,
             transient=True,
         )
-        steps = _steps(trainer)
+        steps = int(pl_module.total_steps) * trainer.accumulate_grad_batches  # type: ignore[arg-type]
         done = trainer.fit_loop.epoch_loop.total_batch_idx + 1
         self._task = self._progress.add_task("training", total=steps, completed=done, speed="")
         self._progress.start()
@@ -104,11 +104,3 @@ _FIGURES = (
     ("train/images_per_second", "images/s", ",.0f"),
     ("train/data_wait_percent", "data wait %", ".0f"),
 )
-
-
-def _steps(trainer: pl.Trainer) -> float | None:
-    if trainer.max_steps and trainer.max_steps > 0:
-        return trainer.max_steps * trainer.accumulate_grad_batches
-    if trainer.max_epochs is None or trainer.max_epochs < 0:
-        return None
-    return trainer.max_epochs * trainer.num_training_batches

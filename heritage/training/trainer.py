@@ -63,7 +63,8 @@ def lightning_trainer(
         max_epochs: Epochs to train; None trains until ``max_steps``.
         max_steps: Optimiser steps to train at most; -1 is no limit.
         max_samples: Images to show in all, instead of epochs: runs whose balancing makes epochs longer or
-            shorter are compared fairly at the same number. `stop_after` is told the steps they take.
+            shorter are compared fairly at the same number. `stop_after` is told of both limits: a Lightning
+            that counts steps itself resumes a finished epoch in the wrong one.
         accelerator: Where to compute; ``auto`` takes a GPU where there is one.
         devices: How many devices, which ones, or ``auto`` for all GPUs and one CPU process.
         num_nodes: Machines that train together.
@@ -98,6 +99,8 @@ def lightning_trainer(
             remedy="use trainer=cpu, or look at nvidia-smi",
         )
     _refuse_length(max_epochs, max_steps, max_samples)
+    if max_samples is not None:
+        _refuse_parts(limit_train_batches, overfit_batches)
     on_cpu = device_type(accelerator) == "cpu"
     if on_cpu:
         _refuse_on_cpu(precision, devices)
@@ -108,7 +111,6 @@ def lightning_trainer(
         warnings.filterwarnings("ignore", message=".*srun.*")
         return pl.Trainer(
             max_epochs=-1 if max_epochs is None or max_samples is not None else max_epochs,
-            max_steps=max_steps,
             accelerator=accelerator,
             devices=1 if devices == "auto" and on_cpu else devices,
             num_nodes=num_nodes,
@@ -151,7 +153,7 @@ def _cluster_environment() -> list[ClusterEnvironment]:
 
 
 def optimizer_steps(trainer: pl.Trainer, batches: Sequence[int]) -> int:
-    """Return how many optimiser steps a run will take.
+    """Return how many optimiser steps so many batches take.
 
     Lightning's own estimate sets the loaders up before a checkpoint is read, and then forgets to put
     them where the checkpoint says.
@@ -160,8 +162,7 @@ def optimizer_steps(trainer: pl.Trainer, batches: Sequence[int]) -> int:
         trainer: The trainer, not yet started.
         batches: Batches on each rank, for each epoch.
     """
-    steps = sum(math.ceil(_limited(trainer, epoch) / trainer.accumulate_grad_batches) for epoch in batches)
-    return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps
+    return sum(math.ceil(_limited(trainer, epoch) / trainer.accumulate_grad_batches) for epoch in batches)
 
 
 def _limited(trainer: pl.Trainer, batches: int) -> int:
@@ -173,9 +174,12 @@ def _limited(trainer: pl.Trainer, batches: int) -> int:
     return batches
 
 
-def stop_after(trainer: pl.Trainer, steps: int) -> None:
-    """Let a trainer that counts neither epochs nor steps stop after so many optimiser steps."""
-    trainer.fit_loop.epoch_loop.max_steps = steps
+def stop_after(trainer: pl.Trainer, steps: int, epochs: int) -> None:
+    """Let a trainer of `lightning_trainer` stop after so many optimiser steps, in epoch ``epochs``."""
+    trainer.fit_loop.max_epochs = epochs
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, LastValidation):
+            callback.steps = steps
 
 
 def device_type(accelerator: Accelerator) -> str:
@@ -200,6 +204,18 @@ def _refuse_length(max_epochs: int | None, max_steps: int, max_samples: int | No
             where="trainer.max_samples",
             remedy="give one of them",
         )
+
+
+def _refuse_parts(limit_train_batches: Limit | None, overfit_batches: Limit | Literal[0]) -> None:
+    """Refuse to show a part of each epoch's images where all that are shown are counted beforehand."""
+    parts = {"limit_train_batches": limit_train_batches, "overfit_batches": overfit_batches}
+    for name, part in parts.items():
+        if part and part != 1.0:
+            raise ConfigError(
+                "max_samples counts whole epochs, and this shows a part of them",
+                where=f"trainer.{name}={part}",
+                remedy="give the one or the other",
+            )
 
 
 def _refuse_on_cpu(precision: Precision, devices: int | str | list[int]) -> None:

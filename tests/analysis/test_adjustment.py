@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 import pytest
 
+from heritage.adjustment import adjusted_already
+from heritage.trained import load_trained
 from tests.conftest import COUNTS, Command
 
 CLASSES = list(COUNTS)
@@ -61,6 +64,26 @@ def test_the_calibration_stays_that_of_the_network_as_it_is(
     assert "calibration.json was not written" in done.out.replace("\n", " ")
 
 
+def test_another_data_set_is_not_calibrated_by_logits_that_were_not_adjusted(
+    heritage: Command, run: Path, tree: Path, tmp_path: Path
+) -> None:
+    (run / "calibration.json").write_text("{}")  # unreadable, and not to be read
+    done = heritage("evaluate", f"ckpt={run}", f"hydra.run.dir={tmp_path / 'out'}", *QUICK, "split=all",
+                    "logit_adjustment=1")  # fmt: skip
+    assert done.code == 0, done.err
+    assert "logits that are not adjusted" in done.out.replace("\n", " ")
+
+
+def test_a_sampling_that_changes_counts_as_adjusting(run: Path) -> None:
+    trained = load_trained(run)
+    assert adjusted_already(trained) is None
+    sampling = {"_target_": "heritage.data.sampling.ProgressivelyBalanced", "epochs": 2}
+    balance = trained.config["balance"] | {"sampling": sampling}
+    said = adjusted_already(replace(trained, config=trained.config | {"balance": balance}))
+    assert said is not None
+    assert "ProgressivelyBalanced" in said
+
+
 def test_adjusting_twice_is_said(heritage: Command, runs: Path, tmp_path: Path) -> None:
     done = heritage("evaluate", f"ckpt={shutil.copytree(runs / 'weights', tmp_path / 'weights')}", *QUICK,
                     "logit_adjustment=1")  # fmt: skip
@@ -69,8 +92,10 @@ def test_adjusting_twice_is_said(heritage: Command, runs: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("word", "expected"), [("-1", "not a number from 0 on"), ("much", "logit_adjustment")]
-)
+    ("word", "expected"),
+    [("-1", "not a number from 0"), ("nan", "not a number from 0"), ("1e39", "1 is the usual"),
+     ("much", "logit_adjustment")],
+)  # fmt: skip
 def test_strengths_that_make_no_sense(heritage: Command, run: Path, word: str, expected: str) -> None:
     done = heritage("evaluate", f"ckpt={run}", f"logit_adjustment={word}")
     assert done.code == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,53 @@ def test_remedies_are_told_apart_without_a_folder(balance: str, name: str) -> No
     found = read_recipe(None, config)
     assert found.balance.replace("_", "") == name
     assert found.model == "efficientnet_b0"
+
+
+@pytest.mark.parametrize(
+    ("words", "balance", "others"),
+    [
+        (["balance=sampler", "balance.sampling.power=0.5"], "sampler sampling.power=0.5", ()),
+        (["balance/loss=ldam", "model=vit", "trainer.max_epochs=3"], "loss=ldam", ("trainer.max_epochs=3",)),
+        (["balance=oversample", "balance/weighting=inverse", "balance.sampling.target=0.5"],
+         "oversample sampling.target=0.5 weighting=inverse", ()),
+        (["balance/loss=cross_entropy"], "none", ()),
+        (["balance.loss.label_smoothing=0"], "none", ("balance.loss.label_smoothing=0",)),
+    ],
+)  # fmt: skip
+def test_an_axis_that_was_changed_is_part_of_the_remedy(
+    tmp_path: Path, words: list[str], balance: str, others: tuple[str, ...]
+) -> None:
+    chosen = next((word.partition("=")[2] for word in words if word.startswith("balance=")), "none")
+    record = {"hydra": {"runtime": {"choices": {"balance": chosen}}, "overrides": {"task": words}}}
+    (tmp_path / ".hydra").mkdir()
+    OmegaConf.save(record, tmp_path / ".hydra" / "hydra.yaml")
+    found = read_recipe(tmp_path, compose(*words))
+    assert (found.balance, found.others) == (balance, others)
+
+
+def test_a_classifier_learnt_anew_is_a_remedy_of_its_first_stage(tmp_path: Path) -> None:
+    def folder(name: str, balance: str, words: list[str], **more: Any) -> Path:
+        record = {"hydra": {"runtime": {"choices": {"balance": balance}}, "overrides": {"task": words}}}
+        (tmp_path / name / ".hydra").mkdir(parents=True)
+        OmegaConf.save(record, tmp_path / name / ".hydra" / "hydra.yaml")
+        OmegaConf.save(compose(f"balance={balance}") | more, tmp_path / name / "config.yaml")
+        return tmp_path / name
+
+    found = []
+    for seed in (0, 1):
+        first = folder(f"first{seed}", "none", ["trainer.max_samples=300"], seed=seed)
+        ckpt = str(first / "checkpoints" / "best.ckpt")
+        more = {"finetune": {"fresh_classifier": True}, "seed": seed}
+        words = ["+experiment=crt", f"model.weights={ckpt}", "trainer.max_samples=100"]
+        config = compose("balance=sampler") | more
+        config["model"] = {**config["model"], "weights": ckpt}
+        second = folder(f"second{seed}", "sampler", words, **more)
+        found.append((read_recipe(first, compose("balance=none")), read_recipe(second, config)))
+    for seed, (plain, anew) in enumerate(found):
+        assert (anew.balance, anew.seed) == ("none crt trainer.max_samples=100", seed)
+        assert anew.family == plain.family
+    shutil.rmtree(tmp_path / "first1")
+    assert read_recipe(tmp_path / "second1", config).balance == "sampler"
 
 
 def compose(*words: str) -> dict[str, Any]:

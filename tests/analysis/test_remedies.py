@@ -52,6 +52,19 @@ def test_effects_are_differences_to_plain_training(base: Run) -> None:
     assert bounds.low <= recall
 
 
+def test_a_class_without_test_images_is_not_the_worst(base: Run) -> None:
+    kept = base.targets != base.classes.index("islam")
+    part = replace(
+        base,
+        images=tuple(np.array(base.images)[kept]),
+        groups=tuple(np.array(base.groups)[kept]),
+        targets=base.targets[kept],
+        probabilities=np.eye(len(base.classes))[base.targets[kept]],
+    )
+    name, recall, bounds = Remedies.of(compare([part], Resampling(20, 0))).worst_recall(0)
+    assert (name != "islam", recall, bounds.low) == (True, 1.0, 1.0)
+
+
 def test_equal_answers_are_no_effect(base: Run) -> None:
     seen = Remedies.of(compared(base, none=base.predicted, weights=base.predicted))
     place = next(k for k in (0, 1) if seen.plain(k) is not None)

@@ -156,7 +156,7 @@ SWEEPS = {
     "vit_scratch": 2,
     "pretrained_vs_scratch": 6,
     "finetune_depth": 4,
-    "balance_lab": 10,
+    "balance_lab": 30,
     "seeds": 5,
 }
 """How many jobs each sweep has."""

@@ -31,6 +31,7 @@ def counts(sampling: Sampling, epoch: int = 0, seed: int = 0) -> list[int]:
         (Natural(), [80, 30, 10]),
         (Undersample(ratio=1.0, redraw=True), [10, 10, 10]),
         (Undersample(ratio=2.5, redraw=False), [25, 25, 10]),
+        (Undersample(ratio=1e308, redraw=True), [80, 30, 10]),
         (Oversample(target="largest", classes=None), [80, 80, 80]),
         (Oversample(target=0.5, classes=None), [80, 40, 40]),
         (Oversample(target=55, classes=None), [80, 55, 55]),

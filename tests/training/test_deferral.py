@@ -69,22 +69,27 @@ class Notes(Callback):
         self.weighted.append(pl_module.criterion.weighted)
 
 
-def fit(weights: np.ndarray | None, start: float, tmp_path: Path) -> list[bool]:
+def fit(weights: np.ndarray | None, start: float, tmp_path: Path, *, epochs: int = 5) -> list[bool]:
+    """Ten steps, in so many epochs."""
     notes = Notes()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning advises more workers for four numbers, and srun
         trainer = pl.Trainer(
-            max_epochs=5, accelerator="cpu", logger=False, enable_checkpointing=False,
+            max_epochs=epochs, accelerator="cpu", logger=False, enable_checkpointing=False,
             enable_progress_bar=False, enable_model_summary=False, default_root_dir=tmp_path,
             callbacks=[DeferredWeighting(start), notes],
         )  # fmt: skip
-        trainer.fit(Tiny(weights, 10), DataLoader(torch.randn(4, 1), batch_size=2))  # type: ignore[arg-type]
+        trainer.fit(Tiny(weights, 10), DataLoader(torch.randn(10 // epochs, 1)))  # type: ignore[arg-type]
     return notes.weighted
 
 
-def test_weights_act_from_their_epoch_on(tmp_path: Path) -> None:
-    assert fit(np.array([1.0, 3.0]), 0.8, tmp_path) == [False] * 8 + [True] * 2
-    assert fit(np.array([1.0, 3.0]), 0.5, tmp_path) == [False] * 6 + [True] * 4
+@pytest.mark.parametrize(("start", "before"), [(0.8, 8), (0.5, 5), (0.95, 10)])
+def test_weights_act_from_their_step_on(tmp_path: Path, start: float, before: int) -> None:
+    assert fit(np.array([1.0, 3.0]), start, tmp_path) == [False] * before + [True] * (10 - before)
+
+
+def test_weights_act_in_a_run_of_one_epoch(tmp_path: Path) -> None:
+    assert fit(np.array([1.0, 3.0]), 0.8, tmp_path, epochs=1) == [False] * 8 + [True] * 2
 
 
 def test_steps_count_and_not_epochs_and_a_resumed_run_decides_alike(tmp_path: Path) -> None:
@@ -102,7 +107,7 @@ def test_steps_count_and_not_epochs_and_a_resumed_run_decides_alike(tmp_path: Pa
         return notes.weighted
 
     whole = run(None)
-    assert whole == [False] * 9 + [True], "7 of 10 steps are taken in mid-epoch: from the next epoch on"
+    assert whole == [False] * 7 + [True] * 3, "7 of 10 steps are taken in mid-epoch"
     assert run(tmp_path / "epoch1.ckpt") == [True]
     assert run(tmp_path / "step.ckpt") == whole[8:]
 
