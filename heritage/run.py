@@ -104,6 +104,7 @@ def build(cfg: DictConfig) -> Run:
         run_folder=cfg.paths.run,
         steady=data.plan(1).steady,
     )
+    finetuning.require_synchronised(trainer)
     _require_known_monitors(trainer.callbacks, data.classes)  # type: ignore[attr-defined]
     spec = input_spec(net)
     classifier = Classifier(
