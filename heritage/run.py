@@ -80,6 +80,8 @@ def build(cfg: DictConfig) -> Run:
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     config = resolved(cfg)
     data = build_data(cfg)
+    if cfg.trainer.overfit_batches:
+        data.repeat_batches(cfg.trainer.overfit_batches)
     # before anything is written to the folder: it may be another run's
     checkpoint = checkpoint_to_resume(Path(cfg.paths.run), cfg.resume, config, data.manifest.fingerprint)
     net = build_network(cfg, data)
