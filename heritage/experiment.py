@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import time
+from collections.abc import Iterator
 
 import torch
 from omegaconf import DictConfig
@@ -49,13 +51,15 @@ def train(cfg: DictConfig, console: Console) -> None:
                 f"contact sheet: {write_preview(run.data, run.classifier, run.folder)}", soft_wrap=True
             )
     if cfg.lr_find:
-        rate, picture = find_learning_rate(run.trainer, run.classifier, run.data, run.folder)
-        console.print(
-            f"suggested learning rate: optimizer.lr={rate:.2g}; {picture}", highlight=False, soft_wrap=True
-        )
+        with _stopping_in_words(run):
+            rate, picture = find_learning_rate(run.trainer, run.classifier, run.data, run.folder)
+        if run.trainer.is_global_zero:
+            suggestion = f"suggested learning rate: optimizer.lr={rate:.2g}; {picture}"
+            console.print(suggestion, highlight=False, soft_wrap=True)
         return
     began = time.perf_counter()
-    _fit(run)
+    with _stopping_in_words(run):
+        run.trainer.fit(run.classifier, datamodule=run.data, ckpt_path=run.checkpoint, weights_only=True)
     if not run.trainer.is_global_zero:
         return
     seconds = time.perf_counter() - began
@@ -67,9 +71,10 @@ def train(cfg: DictConfig, console: Console) -> None:
     console.print(f"report: {report.write(run.folder)}", highlight=False, soft_wrap=True)
 
 
-def _fit(run: Run) -> None:
+@contextlib.contextmanager
+def _stopping_in_words(run: Run) -> Iterator[None]:
     try:
-        run.trainer.fit(run.classifier, datamodule=run.data, ckpt_path=run.checkpoint, weights_only=True)
+        yield
     except SystemExit as stop:
         if not isinstance(stop.__context__, KeyboardInterrupt):
             raise

@@ -86,6 +86,8 @@ def build(cfg: DictConfig) -> Run:
     data = build_data(cfg)
     if not len(data.rows("train")):
         raise SplitError("no image to train on", where="data/split", remedy="use data/split=group")
+    if cfg.trainer.overfit_batches:
+        data.repeat_batches(cfg.trainer.overfit_batches)
     # before anything is written to the folder: it may be another run's
     checkpoint = checkpoint_to_resume(Path(cfg.paths.run), cfg.resume, config, data.manifest.fingerprint)
     net = build_network(cfg, data)
@@ -111,6 +113,7 @@ def build(cfg: DictConfig) -> Run:
         run_folder=cfg.paths.run,
         steady=data.plan(1).steady,
     )
+    finetuning.require_synchronised(trainer)
     _require_known_monitors(trainer.callbacks, data.classes)  # type: ignore[attr-defined]
     spec = input_spec(net)
     classifier = Classifier(

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from heritage.training.history import read_history
+from heritage.training.safeguard import Safeguard
 from tests.conftest import TINY, Command, write_tree
 
 
@@ -122,3 +124,58 @@ def test_a_run_is_neither_overwritten_nor_mixed_up(
     assert done.code == 2
     assert "no such run folder" in done.err
     assert (folder / "checkpoints" / "last.ckpt").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "stop"),
+    [
+        (("scheduler=plateau", "scheduler.patience=1", "optimizer.lr=1e-6"), (1, None)),
+        (("scheduler=plateau", "scheduler.patience=1", "optimizer.lr=1e-6"), (1, -1)),
+        (("callbacks=ema", "finetune=gradual", "model=resnet10t"), (0, -1)),
+    ],
+)
+def test_nothing_is_left_out_at_an_epochs_end(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...], stop: tuple[int, int | None],
+) -> None:  # fmt: skip
+    """Stopped in the last step of an epoch (-1), or while the epoch ends (None)."""
+    given = [word for word in tiny if "max_epochs" not in word]
+    given += ["trainer.max_epochs=4", "model=vit", "model.depth=1", *words]
+    if "model=resnet10t" in words:
+        given = [word for word in given if word not in ("model=vit", "model.depth=1")]
+    whole, halted = tmp_path / "whole", tmp_path / "halted"
+    assert heritage("train", *given, f"hydra.run.dir={whole}").code == 0
+
+    batch_end, epoch_end = Safeguard.on_train_batch_end, Safeguard.on_train_epoch_end
+
+    def hear(guard: Safeguard, trainer: Any, batch: int | None) -> None:
+        if (trainer.current_epoch, batch) == stop:
+            guard._remember(signal.SIGTERM, None)
+
+    def after_batch(
+        guard: Safeguard, trainer: Any, module: Any, outputs: Any, batch: Any, index: int
+    ) -> None:
+        hear(guard, trainer, index - trainer.num_training_batches)
+        batch_end(guard, trainer, module, outputs, batch, index)
+
+    def after_epoch(guard: Safeguard, trainer: Any, module: Any) -> None:
+        hear(guard, trainer, None)
+        epoch_end(guard, trainer, module)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Safeguard, "on_train_batch_end", after_batch)
+        patch.setattr(Safeguard, "on_train_epoch_end", after_epoch)
+        done = heritage("train", *given, f"hydra.run.dir={halted}")
+        assert done.code == 2, done.err
+        assert "stopped by SIGTERM" in done.err
+    assert len(read_history(halted / "history.csv")) == stop[0] + 1
+    done = heritage("train", *given, f"hydra.run.dir={halted}", "resume=true")
+    assert done.code == 0, done.err
+    assert_same(whole, halted)
+    kept, wanted = (
+        [{name: row[name] for name in row if "per_second" not in name and "wait" not in name} for row in rows]
+        for rows in (read_history(halted / "history.csv"), read_history(whole / "history.csv"))
+    )
+    assert kept == wanted
+    if "scheduler=plateau" in words:
+        assert len({row["lr"] for row in wanted}) > 1, "the rate must fall for this test to mean anything"

@@ -34,8 +34,15 @@ from tests.conftest import COUNTS, TINY, Command, write_tree
         (["data.batch_size"], ["data.batch_size", "key=value"]),
         (["data.crop_pct=1.5"], ["data.crop_pct=1.5"]),
         (["optimizer.lr=-1"], ["optimizer.lr=-1", "greater than 0"]),
+        (
+            ["optimizer=sgd", "optimizer.momentum=0", "optimizer.nesterov=true"],
+            ["set optimizer.momentum=0.9"],
+        ),
         (["trainer.accelerator=gpuu"], ["trainer.accelerator=gpuu", "'gpu'"]),
         (["+trainer.extra.profilr=simple"], ["trainer.extra.profilr", "did you mean 'profiler'?"]),
+        (["+trainer.extra.logger=false"], ["trainer.extra.logger", "choose logger="]),
+        (["+trainer.extra.gradient_clip_algorithm=value"], ["gradient_clip_algorithm", "by their norm"]),
+        (["+trainer.extra.benchmark=perhaps", "trainer.devices=-1"], ["trainer.devices=-1"]),
         (["+experiment=nothing"], ["experiment"]),
         (["callbacks.best.monitor=val/macro_f2"], ["val/macro_f2", "did you mean 'val/macro_f1'?"]),
         (["trainer.devices=[0]"], ["trainer.devices=[0]", "give how many"]),
@@ -165,6 +172,17 @@ def test_a_loss_that_is_no_number_stops_the_run(
     record = json.loads(next(tmp_path.glob("outputs/train/*/*/non_finite.json")).read_text())
     assert record["images"]
     assert all(name.split("/")[0] in COUNTS for name in record["images"])
+
+
+def test_weights_that_are_no_numbers_take_no_checkpoints_place(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    words = ("optimizer=sgd", "optimizer.lr=1e30", "scheduler=constant", "trainer.gradient_clip_val=null",
+             "trainer.max_epochs=null", "trainer.max_steps=3", "data.batch_size=4")  # fmt: skip
+    done = heritage("train", *tiny, *words)
+    assert done.code == 2, done.out
+    assert "the loss became" in done.err.strip().splitlines()[-1]
+    assert not list(tmp_path.glob("outputs/train/*/*/checkpoints/*.ckpt"))
 
 
 @pytest.mark.parametrize(("blow", "why"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])

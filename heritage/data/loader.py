@@ -45,6 +45,8 @@ class EpochPlan(Sampler[BatchPlan]):
         batch_size: Images a step on each rank, at most.
         seed: The run's seed.
         rank: Which rank's batches to plan.
+        repeat: Show so many batches, and in every epoch those of the first, to their augmentation; None
+            shows each epoch's own.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class EpochPlan(Sampler[BatchPlan]):
         batch_size: int,
         seed: int,
         rank: Rank = ALONE,
+        repeat: int | None = None,
     ) -> None:
         self.targets = targets
         self.classes = classes
@@ -63,6 +66,7 @@ class EpochPlan(Sampler[BatchPlan]):
         self.batch_size = batch_size
         self.seed = seed
         self.rank = rank
+        self.repeat = repeat
         self.epoch = 0
         self._resumed = (0, 0)
         self._drawn: tuple[int, Draw] | None = None
@@ -92,6 +96,7 @@ class EpochPlan(Sampler[BatchPlan]):
         if self.sampling is None:
             rows = np.arange(len(self.targets))
             return Draw(rows, np.zeros(len(rows), dtype=np.bool_))
+        epoch = epoch if self.repeat is None else 0
         if self._drawn is None or self._drawn[0] != epoch:
             self._drawn = (epoch, self.sampling.draw(self.targets, self.classes, epoch, self.seed))
         return self._drawn[1]
@@ -115,7 +120,8 @@ class EpochPlan(Sampler[BatchPlan]):
 
     def steps(self, epoch: int) -> int:
         """Return how many steps an epoch has on each rank."""
-        return self._steps_of(len(self.draw(epoch).rows))
+        steps = self._steps_of(len(self.draw(epoch).rows))
+        return steps if self.repeat is None else min(steps, self.repeat)
 
     def steps_by_epoch(self, epochs: int) -> list[int]:
         """Return the steps of each of the first epochs."""
@@ -149,15 +155,17 @@ class EpochPlan(Sampler[BatchPlan]):
 
     def __iter__(self) -> Iterator[BatchPlan]:
         start, self._resumed = self.start, (0, 0)
-        draw, steps = self.draw(self.epoch), len(self)
+        draw = self.draw(self.epoch)
+        steps = self._steps_of(len(draw.rows))
         rows = np.array_split(draw.rows, steps * self.rank.count)
         copies = np.array_split(draw.copies, steps * self.rank.count)
-        for step in range(start, steps):
+        for step in range(start, len(self)):
             part = step * self.rank.count + self.rank.index
             yield BatchPlan(rows[part], copies[part], self._seed(step))
 
     def _seed(self, step: int) -> int:
-        words = np.random.SeedSequence([self.seed, self.epoch, step, self.rank.index]).generate_state(1)
+        epoch = self.epoch if self.repeat is None else 0
+        words = np.random.SeedSequence([self.seed, epoch, step, self.rank.index]).generate_state(1)
         return int(words[0])
 
 

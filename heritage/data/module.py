@@ -106,6 +106,7 @@ class ArtefactDataModule(pl.LightningDataModule):
         self._interpolation: Interpolation = "bilinear"
         self._train, self._copies = train, copies
         self._sampling = sampling
+        self._repeat: int | None = None
         self._seed = seed
         parts = np.array(self.manifest.column("split"))
         self._rows: dict[str, npt.NDArray[np.int64]] = {
@@ -120,6 +121,10 @@ class ArtefactDataModule(pl.LightningDataModule):
         """Take the network's input size, and how its images were resized."""
         self.image_size = image_size
         self._interpolation = "bicubic" if interpolation == "bicubic" else "bilinear"
+
+    def repeat_batches(self, batches: int) -> None:
+        """Let every epoch show the same first batches, to learn them by heart."""
+        self._repeat = batches
 
     def rows(self, split: str) -> npt.NDArray[np.int64]:
         """Return the manifest rows of a split; a batch's `rows` are positions in this array."""
@@ -220,6 +225,7 @@ class ArtefactDataModule(pl.LightningDataModule):
             batch_size=self.batch_size,
             seed=self._seed,
             rank=rank,
+            repeat=self._repeat if split == "train" else None,
         )
 
     def _rank(self) -> Rank:

@@ -56,7 +56,7 @@ def timm_network(
     if weights == NONE:
         net: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes, **options)
     else:
-        file = fetch_weights(name) if weights == IMAGENET else Path(weights)
+        file = fetch_weights(name) if weights == IMAGENET else Path(weights).expanduser()
         net = _with_weights(name, file, num_classes, options)
     if grad_checkpointing:
         _checkpoint_gradients(net, name)

@@ -28,6 +28,7 @@ class TrainableReport:
         units: Layers or blocks before the classifier that train.
         total_units: Layers or blocks before the classifier.
         unit: Which of the two is counted.
+        first: The module with which the trained part begins.
     """
 
     parameters: int
@@ -35,11 +36,12 @@ class TrainableReport:
     units: int
     total_units: int
     unit: Unit
+    first: str
 
     def __str__(self) -> str:
         return (
             f"training the classifier and {self.units} of {self.total_units} {self.unit} before it, "
-            f"{self.parameters:,} of {self.total_parameters:,} parameters"
+            f"{self.parameters:,} of {self.total_parameters:,} parameters, from {self.first} on"
         )
 
 
@@ -63,7 +65,8 @@ def set_trainable(net: nn.Module, depth: Depth, n: int, unit: Unit) -> Trainable
             where="finetune",
             remedy=f"take 0 to {len(body)}, or depth=full",
         )
-    chosen = {name for names in (*body[len(body) - count :], head) for name in names}
+    trained = [*body[len(body) - count :], head]
+    chosen = {name for names in trained for name in names}
     for name, parameter in net.named_parameters():
         parameter.requires_grad_(name in chosen)
     sizes = [(parameter.requires_grad, parameter.numel()) for parameter in net.parameters()]
@@ -73,6 +76,7 @@ def set_trainable(net: nn.Module, depth: Depth, n: int, unit: Unit) -> Trainable
         units=count,
         total_units=len(body),
         unit=unit,
+        first=trained[0][0].rpartition(".")[0] or trained[0][0],
     )
 
 
@@ -101,21 +105,19 @@ def unfreeze_gradually(net: nn.Module, epoch: int, every: int) -> TrainableRepor
 
 
 def freeze_norm_statistics(net: nn.Module) -> int:
-    """Put norms with running statistics whose weights are frozen into evaluation mode; return how many.
+    """Put norms with running statistics into evaluation mode where their weights are frozen; return how many.
 
-    Their means and variances then stay as they were pretrained. ``net.train()`` undoes it, so this
-    is called after it, at the start of every training epoch.
+    Their means and variances then stay as they were pretrained. Those whose weights train are put into
+    training mode, since they may have been frozen until now. ``net.train()`` undoes all of it.
     """
-    frozen = [
-        module
-        for module in net.modules()
-        if any(name.startswith("running_") for name, _ in module.named_buffers(recurse=False))
-        and (own := list(module.parameters(recurse=False)))
-        and not any(parameter.requires_grad for parameter in own)
-    ]
-    for module in frozen:
-        module.eval()
-    return len(frozen)
+    count = 0
+    for module in net.modules():
+        own = list(module.parameters(recurse=False))
+        if own and any(name.startswith("running_") for name, _ in module.named_buffers(recurse=False)):
+            trains = any(parameter.requires_grad for parameter in own)
+            module.train(trains)
+            count += not trains
+    return count
 
 
 def parameter_groups(

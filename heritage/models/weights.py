@@ -44,6 +44,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         WeightsError: There is no such file, it is damaged or unsafe, or it holds no weights.
     """
+    if path.is_dir():
+        raise WeightsError(
+            "is a folder", where=path, remedy="name the file in it, such as checkpoints/best.ckpt of a run"
+        )
     if not path.is_file():
         raise WeightsError(
             "no such file",
@@ -86,7 +90,7 @@ def load_weights(net: nn.Module, file: str) -> None:
     Raises:
         WeightsError: The file cannot be read, or lacks weights, or has others, or of other shapes.
     """
-    path = Path(file)
+    path = Path(file).expanduser()
     state = read_weights(path)
     fresh = {name: value for name, value in net.state_dict().items() if name in ("head.weight", "head.bias")}
     classes, wanted = class_count(state, "head"), len(fresh["head.weight"])

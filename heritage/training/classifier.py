@@ -14,6 +14,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
@@ -76,6 +77,11 @@ class Classifier(pl.LightningModule):
         self.record = dict(record)
         self.confusion = MulticlassConfusionMatrix(len(classes))
         self.val_loss = MeanMetric()
+        self._newest_macro_f1: float | None = None  # of this epoch, until a plateau has looked at it
+
+    def take_schedule(self, scheduler: Scheduler) -> None:
+        """Take another schedule than the run's, before training starts."""
+        self._scheduler = scheduler
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return logits (B, K) of uint8 images (B, S, S, 3)."""
@@ -123,12 +129,28 @@ class Classifier(pl.LightningModule):
             ACCURACY: found.accuracy,
             MACRO_F1: found.macro.f1,
         }
+        self._newest_macro_f1 = found.macro.f1
         for name, recall in zip(self.classes, found.recall, strict=True):
             figures[f"{RECALL}/{name}"] = float(recall)
         # The metrics are those of all ranks already; saying so again costs a mean of equal numbers.
         self.log_dict(figures, sync_dist=True)
         self.confusion.reset()
         self.val_loss.reset()
+
+    def on_train_epoch_end(self) -> None:
+        """Let a plateau look at the epoch's validation before the epoch is saved.
+
+        Lightning would do so afterwards, and not at all in a run that goes on from what was saved.
+        """
+        figure, self._newest_macro_f1 = self._newest_macro_f1, None
+        for config in self.trainer.lr_scheduler_configs:
+            if config.reduce_on_plateau and figure is not None:
+                config.scheduler.step(figure)
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Move a schedule; a plateau has moved by itself."""
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            super().lr_scheduler_step(scheduler, metric)
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and its schedule."""

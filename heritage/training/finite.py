@@ -21,8 +21,8 @@ _OFFENDER_FILE = "non_finite.json"
 class FiniteLoss(Callback):
     """Raises when a loss is NaN or infinite, with the step, the learning rate and the batch's images.
 
-    Losses are looked at together every ``every_n_steps`` steps: looking at each would make the host
-    wait for the device at every step.
+    Losses are looked at together every ``every_n_steps`` steps, and before anything is validated or saved:
+    looking at each would make the host wait for the device at every step.
 
     Args:
         every_n_steps: How often to look.
@@ -40,12 +40,27 @@ class FiniteLoss(Callback):
         """Remember the step's loss; look at all when it is time."""
         rate = max(group["lr"] for group in trainer.optimizers[0].param_groups)
         self._recent.append((trainer.global_step, rate, outputs["loss"].detach(), batch.rows))
-        last = trainer.num_training_batches
-        if len(self._recent) >= self._every or batch_idx + 1 == last:
+        if len(self._recent) >= self._every:
             self._look(trainer)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look before the steps since the last look are validated and saved."""
+        self._look(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look, where the epoch has no validation."""
+        self._look(trainer)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Look: weights that are no numbers any more must not take the place of a checkpoint."""
+        self._look(trainer)
 
     def _look(self, trainer: pl.Trainer) -> None:
         recent, self._recent = self._recent, []
+        if not recent:
+            return
         finite = torch.isfinite(torch.stack([loss for _, _, loss, _ in recent])).cpu()
         if bool(finite.all()):
             return

@@ -15,6 +15,7 @@ from timm.optim.muon import Muon
 from torch import nn
 
 from heritage.config.types import NonNegative, Positive
+from heritage.errors import ConfigError
 from heritage.models.finetune import parameter_groups
 from heritage.models.layers import classifier_names
 
@@ -63,7 +64,17 @@ def sgd(
     weight_decay: NonNegative,
     layer_decay: LayerDecay | None,
 ) -> torch.optim.Optimizer:
-    """Stochastic gradient descent with plain or Nesterov momentum."""
+    """Stochastic gradient descent with plain or Nesterov momentum.
+
+    Raises:
+        ConfigError: Nesterov's momentum is wanted, and there is none.
+    """
+    if nesterov and not momentum:
+        raise ConfigError(
+            "Nesterov's momentum is that of the optimiser, which has none",
+            where="optimizer.nesterov",
+            remedy="set optimizer.momentum=0.9, or optimizer.nesterov=false",
+        )
     groups = parameter_groups(net, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay)
     return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=_fused(net))
 

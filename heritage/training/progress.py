@@ -65,7 +65,7 @@ class RunProgress(ProgressBar):
         self._progress.update(
             self._task,
             advance=1,
-            description=f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs or '?'}",
+            description=f"epoch {trainer.current_epoch + 1}{_of(trainer)}",
             speed=f"{speed:,.0f} images/s",
         )
 
@@ -74,7 +74,7 @@ class RunProgress(ProgressBar):
         if self._progress is None:
             return
         known = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        parts = [f"epoch {trainer.current_epoch + 1:3d}/{trainer.max_epochs or '?'}"]
+        parts = [f"epoch {trainer.current_epoch + 1:3d}{_of(trainer)}"]
         for name, label, form in _FIGURES:
             if name in known:
                 parts.append(f"{label} {known[name]:{form}}")
@@ -104,3 +104,8 @@ _FIGURES = (
     ("train/images_per_second", "images/s", ",.0f"),
     ("train/data_wait_percent", "data wait %", ".0f"),
 )
+
+
+def _of(trainer: pl.Trainer) -> str:
+    """Return how many epochs there will be, where they are counted."""
+    return f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""

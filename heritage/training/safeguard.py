@@ -77,10 +77,10 @@ class Safeguard(Checkpoint):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Save between two steps, if it is time or somebody asked to stop."""
-        if (
-            batch_idx + 1
-        ) % trainer.accumulate_grad_batches and batch_idx + 1 != trainer.num_training_batches:
+        if (batch_idx + 1) % trainer.accumulate_grad_batches:
             return  # the gradients of half a step would be lost
+        if trainer.should_stop or batch_idx + 1 == trainer.num_training_batches:
+            return  # the epoch's end saves: a run that goes on from here would leave its validation out
         due = self._seconds is not None and time.monotonic() - self._saved >= self._seconds
         if not self._agreed(trainer, due or self._heard is not None):
             return  # what all ranks tell each other after each step is this one bit

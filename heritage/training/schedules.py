@@ -69,7 +69,8 @@ def plateau(
     optimizer: torch.optim.Optimizer, total_steps: int, *, factor: Fraction, patience: Count
 ) -> dict[str, Any]:
     """Multiply the rate by ``factor`` when validation macro-F1 has not risen for ``patience`` epochs."""
-    scheduler = ReduceLROnPlateau(optimizer, mode="max", factor=factor, patience=patience)
+    # eps: torch would leave the small rates of the first layers alone, and their ratios would be lost
+    scheduler = ReduceLROnPlateau(optimizer, mode="max", factor=factor, patience=patience, eps=0)
     # not strict: a run that ends by max_steps, in mid-epoch, has no figure to look at
     return {"scheduler": scheduler, "interval": "epoch", "monitor": "val/macro_f1", "strict": False}
 

@@ -20,7 +20,7 @@ from pytorch_lightning.callbacks import Callback, ProgressBar
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import StrategyRegistry
 
-from heritage.config.types import Count, Positive
+from heritage.config.types import Count, Natural, Positive
 from heritage.errors import ConfigError
 from heritage.taxonomy import nearest
 from heritage.training.checkpoints import AtomicCheckpointIO
@@ -29,6 +29,20 @@ from heritage.training.precision import Precision
 
 Limit = Count | Annotated[float, Field(gt=0, le=1)]
 Accelerator = Literal["auto", "cpu", "gpu", "mps"]
+
+# What `extra` may not name, and what to set instead.
+_OWN = {
+    "callbacks": "choose callbacks=…",
+    "enable_checkpointing": "set callbacks.best and callbacks.safeguard to null",
+    "enable_progress_bar": "set callbacks.progress to null",
+    "default_root_dir": "set hydra.run.dir",
+    "logger": "choose logger=…",
+    "gradient_clip_algorithm": "gradients are clipped by their norm, trainer.gradient_clip_val",
+} | dict.fromkeys(
+    ("plugins", "reload_dataloaders_every_n_epochs", "use_distributed_sampler", "num_sanity_val_steps",
+     "enable_model_summary", "barebones"),
+    "leave it: training relies on its value",
+)  # fmt: skip
 
 
 def lightning_trainer(
@@ -47,7 +61,7 @@ def lightning_trainer(
     limit_val_batches: Limit | Literal[0] | None,
     log_every_n_steps: Count,
     deterministic: bool | Literal["warn"],
-    overfit_batches: Limit | Literal[0],
+    overfit_batches: Natural,
     fast_dev_run: bool,
     detect_anomaly: bool,
     extra: dict[str, Any],
@@ -77,7 +91,7 @@ def lightning_trainer(
         limit_val_batches: The same for validation; 0 leaves it out.
         log_every_n_steps: How often a step is logged.
         deterministic: Refuse operations that do not repeat exactly.
-        overfit_batches: Train on so many batches alone, or this part of them; 0 is off.
+        overfit_batches: Train on so many batches alone, the same in every epoch; 0 is off.
         fast_dev_run: One batch of everything, nothing written.
         detect_anomaly: Find the operation that makes a NaN (slow).
         extra: Further arguments of `pytorch_lightning.Trainer` by name.
@@ -143,7 +157,7 @@ def lightning_trainer(
 def _in_one_line() -> Iterator[None]:
     try:
         yield
-    except MisconfigurationException as error:
+    except (MisconfigurationException, ValueError, TypeError) as error:
         raise ConfigError(str(error).partition("\n")[0], where="trainer") from error
 
 
@@ -235,6 +249,8 @@ def _refuse_unknown(extra: dict[str, Any]) -> None:
     known = set(inspect.signature(pl.Trainer.__init__).parameters) - {"self"}
     own = known & set(inspect.signature(lightning_trainer).parameters)
     for name in extra:
+        if name in _OWN:
+            raise ConfigError("is not to be set here", where=f"trainer.extra.{name}", remedy=_OWN[name])
         if name in own:
             raise ConfigError(f"set trainer.{name} itself", where=f"trainer.extra.{name}")
         if name not in known:

@@ -106,6 +106,20 @@ def test_steps_to_show_a_number_of_images(sampling: Sampling, ranks: int, images
     assert plans[0].steps_to_show(images) == steps
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_repeated_batches_are_the_first_epochs(ranks: int) -> None:
+    targets = np.repeat([0, 1, 2], [40, 25, 12])
+    for rank in (Rank(k, ranks) for k in range(ranks)):
+        own = list(EpochPlan(targets, ("a", "b", "c"), Natural(), batch_size=9, seed=1, rank=rank))
+        plan = EpochPlan(targets, ("a", "b", "c"), Natural(), batch_size=9, seed=1, rank=rank, repeat=2)
+        for epoch in range(3):
+            plan.set_epoch(epoch)
+            assert len(plan) == 2
+            for found, expected in zip(plan, own[:2], strict=True):
+                assert found.rows.tolist() == expected.rows.tolist()
+                assert found.seed == expected.seed
+
+
 def test_batches_are_uint8_and_belong_to_their_rows(manifest: Manifest) -> None:
     batch = next(iter(loader(manifest)))
     assert batch.images.dtype == torch.uint8

@@ -129,6 +129,7 @@ def test_resnet50_has_the_literatures_106_layers() -> None:
     report = set_trainable(net, "last_n", 20, "layers")
     assert (report.units, report.total_units) == (20, 106)
     assert str(report).startswith("training the classifier and 20 of 106 layers before it, ")
+    assert str(report).endswith(" parameters, from layer4.0.conv1 on")
 
 
 @pytest.mark.parametrize(
@@ -174,6 +175,17 @@ def test_frozen_batch_norms_keep_their_statistics(name: str) -> None:
             moved = not torch.equal(before[key], net.get_buffer(key))
             assert moved == module.weight.requires_grad == module.training, module_name
     assert any(module.training for module in net.modules() if isinstance(module, nn.BatchNorm2d))
+
+
+def test_a_norm_that_is_freed_trains_again() -> None:
+    net = network("test_resnet").train()
+    set_trainable(net, "head", 0, "blocks")
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert freeze_norm_statistics(net) == len(norms)
+    assert not any(norm.training for norm in norms)
+    set_trainable(net, "last_n", 1, "blocks")
+    assert 0 < freeze_norm_statistics(net) < len(norms)
+    assert [norm.training for norm in norms] == [norm.weight.requires_grad for norm in norms]
 
 
 def test_statistics_of_a_network_that_trains_as_a_whole_move() -> None:

@@ -208,6 +208,20 @@ def test_missing_file_names_the_choices(tmp_path: Path) -> None:
         build("imagnet")
 
 
+def test_a_home_folder_is_found_and_a_folder_is_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    state = state_of(6)
+    save(tmp_path / "w.safetensors", state)
+    assert torch.equal(build("~/w.safetensors").state_dict()["fc.weight"], state["fc.weight"])
+    ours = vit(**VIT, weights="none").state_dict()
+    save(tmp_path / "ours.safetensors", {name: value + 0.5 for name, value in ours.items()})
+    assert torch.equal(vit(**VIT, weights="~/ours.safetensors").norm.weight, ours["norm.weight"] + 0.5)
+    with pytest.raises(WeightsError, match="is a folder; name the file in it"):
+        build(tmp_path)
+
+
 def test_our_transformer_reads_its_own_checkpoints(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     torch.manual_seed(0)
     trained = vit(**VIT, weights="none")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from heritage.training.history import read_history
 from tests.conftest import Command
 
 
@@ -62,13 +63,17 @@ def test_gradual_unfreezing_frees_a_block_an_epoch(
     for epochs in (1, 2):
         folder = tmp_path / f"run{epochs}"
         words = ("finetune=gradual", "model=resnet18", "scheduler=constant", f"trainer.max_epochs={epochs}")
-        assert heritage("train", *tiny, f"hydra.run.dir={folder}", *words).code == 0
+        done = heritage("train", *tiny, f"hydra.run.dir={folder}", *words)
+        assert done.code == 0
+        assert ("epoch 2: training the classifier and 1 of" in done.out + done.err) == (epochs == 2)
         folders.append(weights(folder))
     one, two = folders
     moved = {
         name.split(".")[1] + "." + name.split(".")[2] for name in one if not torch.equal(one[name], two[name])
     }
     assert moved == {"fc.weight", "fc.bias", "layer4.1"}
+    name = "net.layer4.1.bn1.running_mean"
+    assert not torch.equal(one[name], two[name]), "a norm that is freed takes its statistics of the data"
     refused = heritage("train", *tiny, "finetune=last_n", "finetune.unfreeze_every=1")
     assert refused.code == 2
     assert "set finetune.depth=head" in refused.err
@@ -123,3 +128,31 @@ def test_a_contact_sheet_is_drawn(heritage: Command, tiny: tuple[str, ...], tmp_
     done = heritage("train", *tiny, "contact_sheet=true", "augment=strong", "augment/mix=mixup")
     assert done.code == 0, done.err
     assert len(list(tmp_path.glob("outputs/train/*/*/contact_sheet.png"))) == 1
+
+
+def test_the_debug_trainer_learns_one_batch_by_heart(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    words = [word for word in tiny if "max_epochs" not in word]
+    done = heritage("train", *words, "trainer=debug", "trainer.accelerator=cpu", "trainer.precision=32-true",
+                    "balance.loss.label_smoothing=0")  # fmt: skip
+    assert done.code == 0, done.err
+    losses = [row["train/loss"] for row in read_history(next(tmp_path.glob("outputs/train/*/*/history.csv")))]
+    assert losses[0] > 1
+    assert losses[-1] < 0.05
+
+
+def test_several_processes_must_exchange_what_is_freed_on_the_way(
+    heritage: Command, tiny: tuple[str, ...]
+) -> None:
+    done = heritage("train", *tiny, "finetune=gradual", "trainer.devices=2")
+    assert done.code == 2
+    assert len(done.err.splitlines()) == 1
+    assert "trainer.strategy=ddp_find_unused_parameters_true" in done.err
+
+
+def test_epochs_that_nobody_counts_are_not_numbered(heritage: Command, tiny: tuple[str, ...]) -> None:
+    words = [word for word in tiny if "progress" not in word]
+    done = heritage("train", *words, "trainer.max_epochs=null", "trainer.max_steps=2")
+    assert done.code == 0, done.err
+    assert "epoch   1  loss" in done.err

@@ -25,6 +25,7 @@ def trainer(saved: list[Path]) -> Any:
         world_size=1,
         accumulate_grad_batches=2,
         num_training_batches=5,
+        should_stop=False,
         save_checkpoint=saved.append,
     )
 
@@ -65,4 +66,22 @@ def test_a_second_signal_does_not_wait(trainer: Any, saved: list[Path], tmp_path
     with pytest.raises(Stopped):
         os.kill(os.getpid(), signal.SIGTERM)
     assert saved == []
+    guard.on_train_end(trainer, module)
+
+
+@pytest.mark.parametrize("stopping", [False, True])
+def test_the_last_step_of_an_epoch_leaves_saving_to_its_end(
+    trainer: Any, saved: list[Path], tmp_path: Path, stopping: bool
+) -> None:
+    """A run that goes on from between the last step and the validation would leave that validation out."""
+    module: Any = None
+    trainer.should_stop = stopping  # max_steps ends a run in mid-epoch
+    guard = Safeguard(1e-9, folder=str(tmp_path))
+    guard.on_train_start(trainer, module)
+    os.kill(os.getpid(), signal.SIGTERM)
+    guard.on_train_batch_end(trainer, module, None, module, batch_idx=3 if stopping else 4)
+    assert saved == []
+    with pytest.raises(Stopped, match="stopped by SIGTERM"):
+        guard.on_train_epoch_end(trainer, module)
+    assert len(saved) == 1
     guard.on_train_end(trainer, module)
