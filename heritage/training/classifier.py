@@ -144,7 +144,7 @@ class Classifier(pl.LightningModule):
         """
         figure, self._newest_macro_f1 = self._newest_macro_f1, None
         for config in self.trainer.lr_scheduler_configs:
-            if config.reduce_on_plateau and figure is not None:
+            if figure is not None and isinstance(config.scheduler, ReduceLROnPlateau):
                 config.scheduler.step(figure)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:

@@ -76,7 +76,8 @@ class Ema(WeightAveraging):
 
 
 def _averaging(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
-    interpolate = get_ema_multi_avg_fn(decay)  # one kernel for all tensors of a type
+    # one kernel for all tensors of a type
+    interpolate = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
 
     def update(averages: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
         if averages[0].is_floating_point():
