@@ -31,6 +31,8 @@ from heritage.analysis.label_errors import suspects
 from heritage.analysis.out_of_fold import out_of_fold
 from heritage.analysis.page import score
 from heritage.analysis.recipe import Recipe, read_recipe
+from heritage.analysis.report import IMAGES_SEEN
+from heritage.analysis.runs import images_seen
 from heritage.analysis.slices import require_columns
 from heritage.auditing import Audits, audit, torn_apart
 from heritage.config.validate import validate
@@ -92,6 +94,7 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
         "split": testbed.split,
         "recipe": asdict(_compared_as(recipe_of(trained), cfg.logit_adjustment)),
         "environment": environment(),
+        IMAGES_SEEN: images_seen(trained.folder),
     }
     audits, drawn = audit(wished, trained, testbed, assessment, device, folder, torn)
     if testbed.own and testbed.split == "test" and (run := _run_folder(trained)):

@@ -125,13 +125,14 @@ def _report(run: Run, answers: Answers, facts: dict[str, str]) -> Report:
         facts=facts,
         notes=_notes(run),
         history=read_history(history) if history.is_file() else (),
+        images_seen=_images_seen(run),
     )
 
 
 def _facts(run: Run, seconds: float) -> dict[str, str]:
     data, trainer = run.data, run.trainer
-    meter = next((part for part in trainer.callbacks if isinstance(part, Meter)), None)  # type: ignore[attr-defined]
-    seen = meter.images_seen if meter else 0
+    seen = _images_seen(run)
+    shown = "" if seen is None else f"{seen:,} images seen, "
     return {
         "data": f"{data.manifest.root} ({len(data.manifest):,} images, fingerprint "
         f"{data.manifest.fingerprint[:12]})",
@@ -142,11 +143,15 @@ def _facts(run: Run, seconds: float) -> dict[str, str]:
         "balance": _balance(run),
         "optimizer": f"{_choice(run, 'optimizer')}, lr {run.config['optimizer']['lr']:g}, "
         f"{_choice(run, 'scheduler')}",
-        "training": f"{trainer.current_epoch} epochs, {trainer.global_step:,} steps, {seen:,} images seen, "
-        f"{seconds:,.0f} s",
+        "training": f"{trainer.current_epoch} epochs, {trainer.global_step:,} steps, {shown}{seconds:,.0f} s",
         "precision": run.precision,
         "seed": str(run.config["seed"]),
     }
+
+
+def _images_seen(run: Run) -> int | None:
+    parts = run.trainer.callbacks  # type: ignore[attr-defined]
+    return next((part.images_seen for part in parts if isinstance(part, Meter)), None)
 
 
 def _notes(run: Run) -> list[str]:

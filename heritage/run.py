@@ -21,6 +21,7 @@ from heritage.config.recipe import require_recipe
 from heritage.config.validate import validate
 from heritage.data import ArtefactDataModule
 from heritage.data.loader import EpochPlan
+from heritage.data.sampling import Sampling
 from heritage.errors import ConfigError, SplitError
 from heritage.manifest import SPLITS
 from heritage.models.finetune import TrainableReport
@@ -124,6 +125,8 @@ def build(cfg: DictConfig) -> Run:
         cfg.seed,
         {"config": config, "classes": list(data.classes), "fingerprint": data.manifest.fingerprint},
     )
+    if not cfg.trainer.fast_dev_run:
+        _warn_of_unfinished(data.plan(1).sampling, trainer.max_epochs)
     choices = dict(HydraConfig.get().runtime.choices) if HydraConfig.initialized() else {}
     return Run(
         Path(cfg.paths.run), config, data, classifier, trainer, precision, counts, choices, trains, checkpoint
@@ -172,6 +175,19 @@ def _plan_steps(
         steps = min(steps, max_steps)
     stop_after(trainer, steps, len(batches))
     return steps
+
+
+def _warn_of_unfinished(sampling: Sampling | None, epochs: int | None) -> None:
+    """Say that a sampling which changes over epochs has more of them than the run."""
+    wanted = getattr(sampling, "epochs", None)
+    if wanted is not None and epochs is not None and epochs < wanted:
+        log.warning(
+            "balance.sampling.epochs=%d, but the run ends in epoch %d, before its sampling has changed as "
+            "far as it was to; set balance.sampling.epochs=%d",
+            wanted,
+            epochs,
+            epochs,
+        )
 
 
 def _epochs_of(trainer: pl.Trainer, plan: EpochPlan, steps: int) -> list[int]:

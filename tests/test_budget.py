@@ -25,6 +25,16 @@ def shown(folder: Path) -> int:
     return sum(counts.values())
 
 
+def test_a_sampling_that_the_run_is_too_short_for_is_said(
+    heritage: Command, tiny: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    done = heritage(
+        "train", *tiny, "balance=progressive", "balance.sampling.epochs=5", "trainer.max_samples=70"
+    )
+    assert done.code == 0, done.err
+    assert "set balance.sampling.epochs=2" in caplog.text + done.out + done.err
+
+
 def test_weights_by_hand_go_with_a_sampling_that_changes(heritage: Command, tiny: tuple[str, ...]) -> None:
     done = heritage("train", *tiny, "balance=progressive", "balance/weighting=by_hand",
                     "balance.weighting.weights={byzantium: 2}", "trainer.max_samples=20")  # fmt: skip

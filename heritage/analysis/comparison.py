@@ -24,6 +24,7 @@ Floats = npt.NDArray[np.float64]
 
 _AVERAGE_KEYS = {"macro_avg": "macro", "weighted_avg": "weighted"}
 _MEASURES = ("precision", "recall", "f1")
+_ALIKE = 1.02  # a run ends with the batch in which its number of images is reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +123,23 @@ class Comparison:
                 cells.append(said if spread is None else f"{said} ± {spread:.3f}")
             rows.append(cells)
         note = "In brackets 95 % of resamples of groups; ± is the 95 % interval of the mean over seeds."
+        note += self.budget()
         head = ("setting", "seeds", "accuracy", "balanced accuracy", "macro-F1")
         return Table("overview", "All settings, the best macro-F1 first", head, rows, note)
+
+    def budget(self) -> str:
+        """Say how many images the networks were trained on; nothing where one of them does not say it."""
+        seen = [run.images_seen for one in self.settings for run in one.runs]
+        known = [number for number in seen if number is not None]
+        if len(known) < len(seen):
+            return ""
+        least, most = min(known), max(known)
+        if most <= _ALIKE * least:
+            return f" Each network saw {least:,} images, up to a batch."
+        return (
+            f" Networks saw from {least:,} to {most:,} images: training longer helps by itself, and "
+            "trainer.max_samples gives all the same."
+        )
 
     def classes(self) -> Table:
         """Return each setting's recall and precision of each class."""

@@ -114,7 +114,8 @@ class Remedies:
         )
         note = (
             f"{self.rarest} is the class of fewest test images. In brackets 95 % of resamples of groups, "
-            "each difference taken by itself; the table of all pairs corrects for their number."
+            "of the worst class whichever is worst in a resample; each difference by itself: the table of "
+            "all pairs corrects for their number."
         )
         return Table("remedies", "What the remedies for imbalance do to the rare classes", head, rows, note)
 

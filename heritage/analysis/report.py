@@ -21,6 +21,8 @@ from heritage.scores import Scores, confusion_matrix, scores
 
 METRICS_FILE = "metrics.json"
 REPORT_FILE = "report.md"
+IMAGES_SEEN = "images_seen"
+"""Where ``metrics.json`` says how many images training showed."""
 _HEAD = ("class", "precision", "recall", "F1", "support")
 
 
@@ -36,6 +38,7 @@ class Report:
         facts: What a reader wants to know of the run, by name.
         notes: Warnings for the reader.
         history: One mapping an epoch.
+        images_seen: Images that training showed, those shown again counted again.
     """
 
     title: str
@@ -45,6 +48,7 @@ class Report:
     facts: Mapping[str, str]
     notes: Sequence[str] = ()
     history: Sequence[Mapping[str, float]] = field(default=())
+    images_seen: int | None = None
 
     @property
     def confusion(self) -> npt.NDArray[np.int64]:
@@ -61,6 +65,8 @@ class Report:
         if self.history:
             curves_figure(self.history, folder / "curves.png")
         record = as_record(found, classes) | {"confusion": confusion.tolist(), "facts": dict(self.facts)}
+        if self.images_seen is not None:
+            record[IMAGES_SEEN] = self.images_seen
         write_text(folder / METRICS_FILE, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
         path = folder / REPORT_FILE
         write_text(path, self._markdown(found))

@@ -18,7 +18,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from heritage.analysis.predictions import PREDICTIONS_FILE
 from heritage.analysis.recipe import Recipe, read_recipe
-from heritage.analysis.report import METRICS_FILE
+from heritage.analysis.report import IMAGES_SEEN, METRICS_FILE
 from heritage.errors import CheckpointError, DataError
 from heritage.scores import confusion_matrix
 
@@ -38,6 +38,7 @@ class Run:
         groups: Their groups, length N.
         targets: Shape (N,).
         probabilities: Shape (N, K).
+        images_seen: Images that its training showed, again and again ones too; None where nothing says it.
     """
 
     folder: Path
@@ -47,6 +48,7 @@ class Run:
     groups: tuple[str, ...]
     targets: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float64]
+    images_seen: int | None = None
 
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
@@ -143,7 +145,23 @@ def read_run(folder: Path) -> Run:
             remedy="make it again with `heritage evaluate`",
         ) from error
     names = tuple(map(str, groups.to_pylist()))
-    return Run(folder, _recipe(folder, metrics), classes, images, names, targets, shares)
+    recipe = _recipe(folder, metrics)
+    return Run(folder, recipe, classes, images, names, targets, shares, _images_seen(metrics))
+
+
+def images_seen(folder: Path | None) -> int | None:
+    """Return how many images a run's training showed; None where its folder does not say it."""
+    try:
+        return (
+            None if folder is None else _images_seen(json.loads((folder / METRICS_FILE).read_text("utf-8")))
+        )
+    except (OSError, ValueError):
+        return None
+
+
+def _images_seen(metrics: Any) -> int | None:
+    found = metrics.get(IMAGES_SEEN) if isinstance(metrics, dict) else None
+    return found if isinstance(found, int) else None
 
 
 def _recipe(folder: Path, metrics: dict[str, Any]) -> Recipe:

@@ -105,6 +105,19 @@ def test_experiments_of_one_folder_are_remedies_of_each_other(runs: Path) -> Non
     assert Remedies.of(compare([made[0], crt], RESAMPLING)).table() is None
 
 
+def test_unequal_budgets_are_said(runs: Path) -> None:
+    first, second = find_runs([str(runs)])
+    said = (runs / "none" / "report.md").read_text().split(" images seen")[0].split()[-1]
+    assert first.images_seen == second.images_seen == int(said.replace(",", ""))
+    alike = compare([first, second], RESAMPLING)
+    assert f"Each network saw {said} images" in alike.overview().note
+    assert first.images_seen is not None
+    longer = replace(second, images_seen=3 * first.images_seen)
+    assert "training longer helps by itself" in compare([first, longer], RESAMPLING).overview().note
+    silent = replace(second, images_seen=None)
+    assert "saw" not in compare([first, silent], RESAMPLING).overview().note
+
+
 def test_the_thesis_is_matched_by_its_own_ways_of_balancing_alone(runs: Path) -> None:
     base = find_runs([str(runs / "none")])[0]
     recipe = replace(base.recipe, model="efficientnet_b0", optimizer="adam", others=())
