@@ -91,7 +91,8 @@ class MaskedAutoencoder(nn.Module):
         guess = self.pixels(self.norm(y)).float()
         truth = (truth - truth.mean(-1, keepdim=True)) / (truth.var(-1, keepdim=True) + 1e-6).sqrt()
         error = (guess - truth).square().mean(-1)
-        return (error * hidden).sum() / hidden.sum()
+        loss: Tensor = (error * hidden).sum() / hidden.sum()
+        return loss
 
 
 def prepared(root: Path, size: int, batch: int) -> tuple[VisionTransformer, ArtefactDataModule]:

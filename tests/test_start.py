@@ -45,7 +45,7 @@ def test_help_shows_the_options_chosen(heritage: Command) -> None:
     shown = heritage("train", "--help", "model=vit", "data.batch_size=7").out
     assert "[vit], vit_pretrained" in shown
     assert "batch_size: 7\n" in shown
-    assert "+experiment: crt, thesis/baseline, thesis/oversample" in shown
+    assert "+experiment: crt, recommended_pretrained, recommended_scratch, thesis/baseline, " in shown
     assert "\nsource:" not in shown, "training takes no museum"
     assert "_common" not in shown, "a part of other files is no option"
 
