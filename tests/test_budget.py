@@ -101,7 +101,7 @@ def test_the_last_epoch_is_validated_where_none_is_due(
         (("trainer.max_samples=0",), "trainer.max_samples=0"),
         (("trainer.max_samples=100", "trainer.max_steps=5"), "both say where to stop"),
         (("trainer.max_samples=100", "trainer.limit_train_batches=2"), "trainer.limit_train_batches=2"),
-        (("trainer.max_samples=100", "trainer.overfit_batches=0.5"), "shows a part of them"),
+        (("trainer.max_samples=100", "trainer.overfit_batches=1"), "shows a part of them"),
         (("balance/schedule=deferred",), "no class weights to defer"),
         (("balance=progressive", "balance/weighting=inverse"), "know the first epoch alone"),
         (("balance=progressive", "balance/loss=balanced_softmax"), "know the first epoch alone"),

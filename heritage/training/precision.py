@@ -13,7 +13,8 @@ from typing import Literal
 import torch
 from torch import nn
 
-Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"]
+# Weights in half or double precision are not offered: images are normalised to float32.
+Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
 
 
 def choose_precision(wanted: Precision, net: nn.Module, accelerator: str) -> str:

@@ -224,7 +224,7 @@ def _refuse_parts(limit_train_batches: Limit | None, overfit_batches: Limit | Li
     """Refuse to show a part of each epoch's images where all that are shown are counted beforehand."""
     parts = {"limit_train_batches": limit_train_batches, "overfit_batches": overfit_batches}
     for name, part in parts.items():
-        if part and part != 1.0:
+        if part and not (isinstance(part, float) and part == 1.0):  # 1 is one batch, 1.0 all of them
             raise ConfigError(
                 "max_samples counts whole epochs, and this shows a part of them",
                 where=f"trainer.{name}={part}",

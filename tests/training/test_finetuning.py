@@ -151,8 +151,8 @@ def test_several_processes_must_exchange_what_is_freed_on_the_way(
     assert "trainer.strategy=ddp_find_unused_parameters_true" in done.err
 
 
-def test_epochs_that_nobody_counts_are_not_numbered(heritage: Command, tiny: tuple[str, ...]) -> None:
+def test_epochs_are_counted_where_steps_are_given(heritage: Command, tiny: tuple[str, ...]) -> None:
     words = [word for word in tiny if "progress" not in word]
     done = heritage("train", *words, "trainer.max_epochs=null", "trainer.max_steps=2")
     assert done.code == 0, done.err
-    assert "epoch   1  loss" in done.err
+    assert "epoch   1/1  loss" in done.err
