@@ -99,6 +99,7 @@ def test_the_last_epoch_is_validated_where_none_is_due(
     ("words", "expected"),
     [
         (("trainer.max_samples=0",), "trainer.max_samples=0"),
+        (("trainer.max_steps=0",), "a run of no steps"),
         (("trainer.max_samples=100", "trainer.max_steps=5"), "both say where to stop"),
         (("trainer.max_samples=100", "trainer.limit_train_batches=2"), "trainer.limit_train_batches=2"),
         (("trainer.max_samples=100", "trainer.overfit_batches=1"), "shows a part of them"),

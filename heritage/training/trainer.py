@@ -206,6 +206,10 @@ def device_type(accelerator: Accelerator) -> str:
 
 
 def _refuse_length(max_epochs: int | None, max_steps: int, max_samples: int | None) -> None:
+    if max_steps == 0:
+        raise ConfigError(
+            "a run of no steps", where="trainer.max_steps=0", remedy="give -1 for no limit, or 1 and more"
+        )
     if max_epochs is None and max_steps == -1 and max_samples is None:
         raise ConfigError(
             "the run would never end",
