@@ -115,6 +115,12 @@ def build(cfg: DictConfig) -> Run:
     )
     finetuning.require_synchronised(trainer)
     _require_known_monitors(trainer.callbacks, data.classes)  # type: ignore[attr-defined]
+    if trainer.limit_val_batches == 0 and trainer.early_stopping_callbacks:
+        raise ConfigError(
+            "early stopping waits for a validation that there is none of",
+            where="trainer.limit_val_batches=0",
+            remedy="set callbacks=default, or let it validate",
+        )
     spec = input_spec(net)
     classifier = Classifier(
         net,

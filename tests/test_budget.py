@@ -100,6 +100,9 @@ def test_the_last_epoch_is_validated_where_none_is_due(
     [
         (("trainer.max_samples=0",), "trainer.max_samples=0"),
         (("trainer.max_steps=0",), "a run of no steps"),
+        (("trainer.limit_val_batches=0", "callbacks=early_stopping"), "early stopping waits"),
+        (("+trainer.extra.max_time=5",), "trainer"),
+        (("model=timm", "model.name=resnet18.", "model.weights=none"), "ends in a dot"),
         (("trainer.max_samples=100", "trainer.max_steps=5"), "both say where to stop"),
         (("trainer.max_samples=100", "trainer.limit_train_batches=2"), "trainer.limit_train_batches=2"),
         (("trainer.max_samples=100", "trainer.overfit_batches=1"), "shows a part of them"),

@@ -50,7 +50,11 @@ def pretrained_cfg(name: str) -> timm.models.PretrainedCfg:
     Raises:
         ConfigError: timm has no such architecture or tag.
     """
-    architecture, _, tag = name.partition(".")
+    architecture, dot, tag = name.partition(".")
+    if dot and not tag:
+        raise ConfigError(
+            "ends in a dot", where=f"model.name={name}", remedy="add a tag, or leave the dot out"
+        )
     known = timm.list_models()  # without the names that timm has given up, which it still builds
     if architecture not in known:
         near = nearest(architecture, known)

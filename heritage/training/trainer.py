@@ -157,7 +157,7 @@ def lightning_trainer(
 def _in_one_line() -> Iterator[None]:
     try:
         yield
-    except (MisconfigurationException, ValueError, TypeError) as error:
+    except (MisconfigurationException, ValueError, TypeError, AttributeError) as error:
         raise ConfigError(str(error).partition("\n")[0], where="trainer") from error
 
 
