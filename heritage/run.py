@@ -114,13 +114,7 @@ def build(cfg: DictConfig) -> Run:
         steady=data.plan(1).steady,
     )
     finetuning.require_synchronised(trainer)
-    _require_known_monitors(trainer.callbacks, data.classes)  # type: ignore[attr-defined]
-    if trainer.limit_val_batches == 0 and trainer.early_stopping_callbacks:
-        raise ConfigError(
-            "early stopping waits for a validation that there is none of",
-            where="trainer.limit_val_batches=0",
-            remedy="set callbacks=default, or let it validate",
-        )
+    _require_known_monitors(trainer, data.classes)
     spec = input_spec(net)
     classifier = Classifier(
         net,
@@ -153,9 +147,16 @@ def _require_features(cfg: DictConfig) -> None:
         )
 
 
-def _require_known_monitors(callbacks: Sequence[Callback], classes: Sequence[str]) -> None:
+def _require_known_monitors(trainer: pl.Trainer, classes: Sequence[str]) -> None:
     """Refuse a callback that waits for a figure that no validation logs: Lightning would, an epoch later."""
+    if trainer.limit_val_batches == 0 and trainer.early_stopping_callbacks:
+        raise ConfigError(
+            "early stopping waits for a validation that there is none of",
+            where="trainer.limit_val_batches=0",
+            remedy="set callbacks=default, or let it validate",
+        )
     known = validation_figures(classes)
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
     for callback in callbacks:
         monitor = getattr(callback, "monitor", None)
         if monitor is not None and monitor not in known:
