@@ -57,17 +57,29 @@ class Meter(Callback):
         self._ended = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log the epoch."""
+        """Log the epoch.
+
+        The loggers get its figures from here: Lightning would hand them on only after the epoch is saved,
+        and a run that is stopped in between, and goes on from what was saved, would never have logged them.
+        """
         if self._loss is None:
             return
-        pl_module.log("train/loss", self._loss / self._images, sync_dist=True)
         seconds = max(self._ended - self._began, 1e-9)
-        speed = (self._images - self._resumed_with) * trainer.world_size / seconds
-        pl_module.log("train/images_per_second", speed, sync_dist=True)
-        pl_module.log("train/data_wait_percent", 100 * self._waited / seconds, sync_dist=True)
+        figures: dict[str, torch.Tensor | float] = {
+            "train/loss": self._loss / self._images,
+            "train/images_per_second": (self._images - self._resumed_with) * trainer.world_size / seconds,
+            "train/data_wait_percent": 100 * self._waited / seconds,
+        }
+        pl_module.log_dict(figures, sync_dist=True, logger=False)
         if pl_module.device.type == "cuda":
-            peak = torch.cuda.max_memory_allocated(pl_module.device) / 2**30
-            pl_module.log("train/gpu_memory_gib", peak, sync_dist=True, reduce_fx="max")
+            figures["train/gpu_memory_gib"] = torch.cuda.max_memory_allocated(pl_module.device) / 2**30
+            pl_module.log("train/gpu_memory_gib", figures["train/gpu_memory_gib"],
+                          sync_dist=True, reduce_fx="max", logger=False)  # fmt: skip
+        found = trainer.callback_metrics  # on every rank, since they agree on it here
+        row = {name: float(found[name]) for name in figures}
+        for logger in trainer.loggers:
+            logger.log_metrics({**row, "epoch": trainer.current_epoch}, step=trainer.global_step - 1)
+            logger.save()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the images seen so far, and the sums of the epoch."""
