@@ -28,8 +28,6 @@ _FOLDER = ".submitit"
 _LOCAL_TICK, _SLURM_TICK = 0.5, 5.0
 _LAST_WORDS = 15.0
 """Seconds that the other ranks have after one has failed: without it they would wait for half an hour."""
-_AGAIN = 20.0
-"""Seconds after which ranks that are still there are told again to end."""
 _SILENCE = 100
 """How often Slurm may leave a question unanswered: its controller is busy, or started anew."""
 
@@ -76,10 +74,19 @@ def run_local(jobs: list[Job], cluster: LocalJobs, folder: Path, look: Look) -> 
             elif form.tasks > 1 and job.state is State.FAILED and slot not in failed:
                 failed[slot] = time.monotonic()
             elif time.monotonic() - failed.get(slot, math.inf) > _LAST_WORDS:
-                # Not at once again: that would meet submitit while it ends the ranks. But a signal may be
-                # lost on a process that is still starting.
-                failed[slot] = time.monotonic() + _AGAIN - _LAST_WORDS
-                ticket.cancel()
+                _end_ranks(ticket)
+
+
+def _end_ranks(ticket: Any) -> None:
+    """End what is left of a local job.
+
+    submitit's own way sends SIGINT, which a command that a script started in the background ignores.
+    """
+    import psutil
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for rank in psutil.Process(int(ticket.job_id)).children():
+            rank.kill()
 
 
 def run_slurm(

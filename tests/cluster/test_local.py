@@ -69,10 +69,14 @@ def test_a_stopped_driver_stops_its_jobs_and_the_same_command_goes_on(tmp_path: 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("background", [False, True])
 def test_ranks_do_not_wait_for_one_that_failed_before_they_met(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, background: bool
 ) -> None:
+    """Also where a script started the command in the background, with SIGINT ignored."""
     monkeypatch.setattr(submission, "_LAST_WORDS", 1.0)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if background else signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     job, began = stuck_job(tmp_path / "run"), time.monotonic()
     submission.run_local([job], LocalJobs(2, 0, 1, 10), tmp_path, lambda: None)
     assert job.state is State.FAILED
