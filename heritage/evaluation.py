@@ -27,6 +27,7 @@ from heritage.analysis.calibration import (
     write_calibration,
 )
 from heritage.analysis.evaluation_report import Unseen, write_evaluation
+from heritage.analysis.folds import read_fold
 from heritage.analysis.label_errors import suspects
 from heritage.analysis.out_of_fold import out_of_fold
 from heritage.analysis.page import score
@@ -93,6 +94,7 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
         "fingerprint": testbed.data.manifest.fingerprint,
         "split": testbed.split,
         "recipe": asdict(_compared_as(recipe_of(trained), cfg.logit_adjustment)),
+        "fold": _fold(trained, testbed),
         "environment": environment(),
         IMAGES_SEEN: images_seen(trained.folder),
     }
@@ -117,6 +119,12 @@ def asked(trained: Trained, testbed: Testbed, split: str, device: torch.device) 
 def recipe_of(trained: Trained) -> Recipe:
     """Return how the network was made."""
     return read_recipe(trained.folder, trained.config)
+
+
+def _fold(trained: Trained, testbed: Testbed) -> dict[str, int] | None:
+    """Return which fold the answers are about, where they are about the run's own test split."""
+    fold = read_fold(trained.config) if testbed.own and testbed.split == "test" else None
+    return None if fold is None else asdict(fold)
 
 
 def _compared_as(recipe: Recipe, logit_adjustment: float) -> Recipe:

@@ -123,6 +123,11 @@ class Comparison:
                 cells.append(said if spread is None else f"{said} ± {spread:.3f}")
             rows.append(cells)
         note = "In brackets 95 % of resamples of groups; ± is the 95 % interval of the mean over seeds."
+        if self.first.folds > 1:
+            note += (
+                f" Answers of {self.first.folds} folds are put together: each image is asked of the network "
+                "that saw nothing of its group."
+            )
         note += self.budget()
         head = ("setting", "seeds", "accuracy", "balanced accuracy", "macro-F1")
         return Table("overview", "All settings, the best macro-F1 first", head, rows, note)

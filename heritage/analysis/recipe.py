@@ -139,9 +139,9 @@ def _remedy(choice: str | None, words: Sequence[str], config: Mapping[str, Any])
 
 # Words that name what the recipe knows already, or that change no figure.
 _NO_DIFFERENCE = (
-    "model=", "optimizer=", "balance=", "seed=", "data=", "data.root=", "data.num_workers=", "paths",
-    "trainer=", "trainer.accelerator=", "trainer.devices=", "callbacks.progress", "logger", "hydra",
-    "resume=", "contact_sheet=",
+    "model=", "optimizer=", "balance=", "seed=", "data=", "data.root=", "data.num_workers=",
+    "data.split.fold=", "paths", "trainer=", "trainer.accelerator=", "trainer.devices=", "callbacks.progress",
+    "logger", "hydra", "resume=", "contact_sheet=",
 )  # fmt: skip
 
 

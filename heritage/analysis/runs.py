@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
+from heritage.analysis.folds import Fold, pooled, read_fold
 from heritage.analysis.predictions import PREDICTIONS_FILE
 from heritage.analysis.recipe import Recipe, read_recipe
 from heritage.analysis.report import IMAGES_SEEN, METRICS_FILE
@@ -39,6 +40,8 @@ class Run:
         targets: Shape (N,).
         probabilities: Shape (N, K).
         images_seen: Images that its training showed, again and again ones too; None where nothing says it.
+        fold: The fold of a cross-validation that it was tested on; None where it was split otherwise.
+        folds: From how many networks its answers are, each of another fold.
     """
 
     folder: Path
@@ -49,6 +52,8 @@ class Run:
     targets: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float64]
     images_seen: int | None = None
+    fold: Fold | None = None
+    folds: int = 1
 
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
@@ -75,16 +80,16 @@ def unfinished(folders: Sequence[str]) -> list[Path]:
 
 
 def find_runs(folders: Sequence[str]) -> list[Run]:
-    """Read runs.
+    """Read runs; those of a k-fold split are put together.
 
     Args:
         folders: Run folders, folders of evaluations, or folders with such below them (a multirun).
 
     Raises:
         CheckpointError: There is no such folder, or no finished run in one.
-        DataError: The runs were tested on different sets.
+        DataError: The runs were tested on different sets, or a fold is missing.
     """
-    runs = [read_run(folder) for folder in run_folders(folders)]
+    runs = pooled([read_run(folder) for folder in run_folders(folders)])
     _require_one_test_set(runs)
     return runs
 
@@ -145,8 +150,8 @@ def read_run(folder: Path) -> Run:
             remedy="make it again with `heritage evaluate`",
         ) from error
     names = tuple(map(str, groups.to_pylist()))
-    recipe = _recipe(folder, metrics)
-    return Run(folder, recipe, classes, images, names, targets, shares, _images_seen(metrics))
+    recipe, fold = _recipe(folder, metrics)
+    return Run(folder, recipe, classes, images, names, targets, shares, _images_seen(metrics), fold)
 
 
 def images_seen(folder: Path | None) -> int | None:
@@ -164,11 +169,12 @@ def _images_seen(metrics: Any) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def _recipe(folder: Path, metrics: dict[str, Any]) -> Recipe:
+def _recipe(folder: Path, metrics: dict[str, Any]) -> tuple[Recipe, Fold | None]:
     if "recipe" in metrics:  # an evaluation says how its network was made
         try:
-            said = dict(metrics["recipe"])
-            return Recipe(**said | {"others": tuple(said.get("others", ()))})
+            said, fold = dict(metrics["recipe"]), metrics.get("fold")
+            recipe = Recipe(**said | {"others": tuple(said.get("others", ()))})
+            return recipe, None if fold is None else Fold(**fold)
         except (TypeError, ValueError) as error:
             raise CheckpointError(
                 f"unreadable recipe ({error})",
@@ -176,9 +182,9 @@ def _recipe(folder: Path, metrics: dict[str, Any]) -> Recipe:
                 remedy="make it again with `heritage evaluate`",
             ) from error
     try:
-        config = OmegaConf.to_container(OmegaConf.load(folder / _CONFIG))
-        return read_recipe(folder, cast("dict[str, Any]", config))
-    except (OSError, YAMLError, OmegaConfBaseException, KeyError, TypeError) as error:
+        config = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(folder / _CONFIG)))
+        return read_recipe(folder, config), read_fold(config)
+    except (OSError, YAMLError, OmegaConfBaseException, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"unreadable configuration ({error!r})", where=folder / _CONFIG, remedy="restore the file"
         ) from error
