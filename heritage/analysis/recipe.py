@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +13,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
+from heritage.config.experiment import is_harmless
 from heritage.errors import CheckpointError
 
 _HYDRA = Path(".hydra") / "hydra.yaml"
@@ -74,6 +77,28 @@ def read_recipe(folder: Path | None, config: Mapping[str, Any]) -> Recipe:
     sampling = [] if own.balance == _OF_SECOND_STAGE else [own.balance]
     words = [word for word in own.others if word not in first.others and not word.startswith(_SECOND_STAGE)]
     return replace(first, balance=" ".join([first.balance, "crt", *sampling, *words]), seed=own.seed)
+
+
+def settings_digest(config: Mapping[str, Any]) -> str:
+    """Return a digest of all that a configuration says of a network, but for its seed and its fold."""
+    folder = config.get("paths", {}).get("run")  # callbacks write into it
+    said = {
+        key: value
+        for key, value in _leaves(config, "")
+        if not (is_harmless(key) or key.startswith(_OF_ONE_RUN) or (folder and value == folder))
+    }
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+
+_OF_ONE_RUN = ("seed", "data.split.fold", "trainer.accelerator", "trainer.devices")
+
+
+def _leaves(node: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if not isinstance(node, Mapping) or not node:
+        yield path, node
+        return
+    for key, value in node.items():
+        yield from _leaves(value, f"{path}.{key}" if path else str(key))
 
 
 def _first_stage(config: Mapping[str, Any]) -> Recipe | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from heritage.analysis.folds import Fold, pooled, read_fold
 from heritage.analysis.predictions import PREDICTIONS_FILE
-from heritage.analysis.recipe import Recipe, read_recipe
+from heritage.analysis.recipe import Recipe, read_recipe, settings_digest
 from heritage.analysis.report import IMAGES_SEEN, METRICS_FILE
 from heritage.errors import CheckpointError, DataError
 from heritage.scores import confusion_matrix
@@ -42,6 +42,7 @@ class Run:
         images_seen: Images that its training showed, again and again ones too; None where nothing says it.
         fold: The fold of a cross-validation that it was tested on; None where it was split otherwise.
         folds: From how many networks its answers are, each of another fold.
+        settings: A digest of its configuration but for the seed; None where nothing says it.
     """
 
     folder: Path
@@ -54,6 +55,7 @@ class Run:
     images_seen: int | None = None
     fold: Fold | None = None
     folds: int = 1
+    settings: str | None = None
 
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
@@ -89,7 +91,7 @@ def find_runs(folders: Sequence[str]) -> list[Run]:
         CheckpointError: There is no such folder, or no finished run in one.
         DataError: The runs were tested on different sets, or a fold is missing.
     """
-    runs = pooled([read_run(folder) for folder in run_folders(folders)])
+    runs = pooled(_named_alike([read_run(folder) for folder in run_folders(folders)]))
     _require_one_test_set(runs)
     return runs
 
@@ -150,8 +152,19 @@ def read_run(folder: Path) -> Run:
             remedy="make it again with `heritage evaluate`",
         ) from error
     names = tuple(map(str, groups.to_pylist()))
-    recipe, fold = _recipe(folder, metrics)
-    return Run(folder, recipe, classes, images, names, targets, shares, _images_seen(metrics), fold)
+    recipe, fold, settings = _recipe(folder, metrics)
+    return Run(
+        folder,
+        recipe,
+        classes,
+        images,
+        names,
+        targets,
+        shares,
+        _images_seen(metrics),
+        fold,
+        settings=settings,
+    )
 
 
 def images_seen(folder: Path | None) -> int | None:
@@ -169,12 +182,26 @@ def _images_seen(metrics: Any) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def _recipe(folder: Path, metrics: dict[str, Any]) -> tuple[Recipe, Fold | None]:
+def _named_alike(runs: Sequence[Run]) -> list[Run]:
+    """Give runs of one configuration one name: a command may spell out what is the default anyway."""
+    shortest: dict[str, Recipe] = {}
+    for run in sorted(runs, key=lambda run: len(run.recipe.name)):
+        if run.settings is not None:
+            shortest.setdefault(run.settings, run.recipe)
+    return [
+        run
+        if run.settings is None
+        else replace(run, recipe=replace(shortest[run.settings], seed=run.recipe.seed))
+        for run in runs
+    ]
+
+
+def _recipe(folder: Path, metrics: dict[str, Any]) -> tuple[Recipe, Fold | None, str | None]:
     if "recipe" in metrics:  # an evaluation says how its network was made
         try:
             said, fold = dict(metrics["recipe"]), metrics.get("fold")
             recipe = Recipe(**said | {"others": tuple(said.get("others", ()))})
-            return recipe, None if fold is None else Fold(**fold)
+            return recipe, None if fold is None else Fold(**fold), None
         except (TypeError, ValueError) as error:
             raise CheckpointError(
                 f"unreadable recipe ({error})",
@@ -183,7 +210,7 @@ def _recipe(folder: Path, metrics: dict[str, Any]) -> tuple[Recipe, Fold | None]
             ) from error
     try:
         config = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(folder / _CONFIG)))
-        return read_recipe(folder, config), read_fold(config)
+        return read_recipe(folder, config), read_fold(config), settings_digest(config)
     except (OSError, YAMLError, OmegaConfBaseException, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"unreadable configuration ({error!r})", where=folder / _CONFIG, remedy="restore the file"

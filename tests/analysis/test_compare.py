@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from omegaconf import OmegaConf
 from scipy.stats import binom  # type: ignore[import-untyped]
 
 from heritage.analysis.bootstrap import confusion_terms, group_codes, resampled_sums
@@ -153,6 +154,24 @@ def test_seeds_become_a_mean_with_an_interval(runs: Path) -> None:
     assert found.settings[0].over_seeds("accuracy") == pytest.approx(half, rel=1e-5)
     again = compare([*seeds, seeds[0]], RESAMPLING)
     assert [len(one.runs) for one in again.settings] in ([3, 1], [1, 3]), "one seed twice is no second sample"
+
+
+def test_words_that_spell_out_a_default_make_no_setting_of_their_own(runs: Path, tmp_path: Path) -> None:
+    again = shutil.copytree(runs / "none", tmp_path / "again")
+    config = OmegaConf.load(again / "config.yaml")
+    assert config.optimizer.lr == 2e-3
+    config.seed, config.paths.run, config.callbacks.best.folder = 7, str(again), str(again)
+    config.callbacks.safeguard.folder = config.callbacks.history.folder = str(again)
+    config.callbacks.finite.folder = config.logger.csv.folder = str(again)
+    OmegaConf.save(config, again / "config.yaml")
+    hydra = OmegaConf.load(again / ".hydra" / "hydra.yaml")
+    hydra.hydra.overrides.task.append("optimizer.lr=0.002")
+    OmegaConf.save(hydra, again / ".hydra" / "hydra.yaml")
+    found = compare(find_runs([str(runs / "none"), str(again)]), RESAMPLING)
+    assert [one.seeds for one in found.settings] == [[0, 7]]
+    config.optimizer.lr = 1e-3
+    OmegaConf.save(config, again / "config.yaml")
+    assert len(compare(find_runs([str(runs / "none"), str(again)]), RESAMPLING).settings) == 2
 
 
 def test_the_command_writes_every_form(heritage: Command, runs: Path, tmp_path: Path) -> None:
