@@ -24,8 +24,9 @@ from heritage.data.loader import EpochPlan
 from heritage.data.sampling import Sampling
 from heritage.errors import ConfigError, SplitError
 from heritage.manifest import SPLITS
+from heritage.models.classes import match_classifier
 from heritage.models.finetune import TrainableReport
-from heritage.models.network import NONE, input_spec
+from heritage.models.network import IMAGENET, NONE, input_spec
 from heritage.models.normalize import Normalize
 from heritage.record import resolved
 from heritage.resume import checkpoint_to_resume
@@ -226,6 +227,8 @@ def build_data(cfg: DictConfig) -> ArtefactDataModule:
 def build_network(cfg: DictConfig, data: ArtefactDataModule) -> nn.Module:
     """Build the network for a data set, and tell the data module what input it wants."""
     net: nn.Module = _make(cfg.model, num_classes=len(data.classes), image_size=cfg.data.image_size)
+    if cfg.model.get("weights") not in (None, NONE, IMAGENET):
+        match_classifier(net, cfg.model.weights, data.classes)
     spec = input_spec(net)
     data.use_input(spec.image_size, spec.interpolation)
     if cfg.compile:

@@ -16,6 +16,7 @@ from heritage.data.augment import Interpolation
 from heritage.errors import CheckpointError, HeritageError
 from heritage.models.network import NONE, InputSpec, input_spec
 from heritage.models.normalize import Normalize
+from heritage.models.weights import OUR_RECORD
 from heritage.training.checkpoints import BEST, FOLDER
 from heritage.training.precision import choose_precision
 
@@ -131,7 +132,7 @@ def load_trained(ckpt: str | Path) -> Trained:
     """
     file = find_checkpoint(ckpt)
     state = _read(file)
-    record = state["heritage"]
+    record = state[OUR_RECORD]
     classes = tuple(record["classes"])
     net = _build_network(file, record["config"], len(classes))
     model = Answering(net)
@@ -171,7 +172,7 @@ def _read(file: Path) -> dict[str, Any]:
         raise CheckpointError(
             "damaged, or not a checkpoint", where=file, remedy="give one that `heritage train` wrote"
         ) from error
-    wanted = {"state_dict", "heritage", "epoch"}
+    wanted = {"state_dict", OUR_RECORD, "epoch"}
     if not isinstance(state, dict) or not wanted <= set(state):
         raise CheckpointError(
             "not a checkpoint of `heritage train`: it lacks configuration and classes",

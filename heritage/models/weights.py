@@ -6,6 +6,7 @@ import argparse
 import logging
 import pickle
 import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ _log = logging.getLogger(__name__)
 
 OUR_PREFIX = "net."
 """Where our LightningModule keeps the network; its checkpoints hold the loss's buffers too."""
+
+OUR_RECORD = "heritage"
+"""The entry of our checkpoints that says what was trained: configuration, classes, fingerprint."""
 
 _WRAPPERS = ("_orig_mod.", "module.")  # put before each name by torch.compile and DistributedDataParallel
 
@@ -68,6 +72,24 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             "holds other things than tensors", where=path, remedy="save net.state_dict() to it"
         )
     return {_bare(name): value for name, value in state.items()}
+
+
+def recorded_classes(path: Path) -> tuple[str, ...] | None:
+    """Return the classes of a checkpoint of ours, in the order of its outputs; None for any other file.
+
+    Reads what is beside the tensors, not the tensors themselves.
+
+    Raises:
+        WeightsError: The file is damaged or unsafe.
+    """
+    if not zipfile.is_zipfile(path):  # safetensors, or a file of torch's old format: not ours
+        return None
+    content = _read_torch(path, mmap=True)
+    record = content.get(OUR_RECORD) if isinstance(content, Mapping) else None
+    names = record.get("classes") if isinstance(record, Mapping) else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return None
+    return tuple(names)
 
 
 def class_count(state: Mapping[str, Tensor], classifiers: str | Sequence[str] | None) -> int:
@@ -147,11 +169,11 @@ def _read_safetensors(path: Path) -> Any:
         raise WeightsError(f"damaged: {error}", where=path, remedy="fetch the file again") from error
 
 
-def _read_torch(path: Path) -> Any:
+def _read_torch(path: Path, *, mmap: bool = False) -> Any:
     try:
         # timm's training script keeps its command line, a plain Namespace, beside the weights.
         with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             "is not a file of weights, or holds code besides them, which is never run",

@@ -20,6 +20,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from heritage.data.batch import Batch
 from heritage.models.normalize import Normalize
+from heritage.models.weights import OUR_RECORD
 from heritage.scores import scores
 from heritage.training.mixing import Mixing
 
@@ -179,4 +180,4 @@ class Classifier(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Put the record beside the weights: later commands need nothing but the checkpoint."""
-        checkpoint["heritage"] = self.record
+        checkpoint[OUR_RECORD] = self.record
