@@ -33,10 +33,17 @@ from heritage.resume import checkpoint_to_resume
 from heritage.training import Classifier
 from heritage.training.classifier import validation_figures
 from heritage.training.deferral import DeferredWeighting, require_lasting_counts, require_weights
+from heritage.training.ema import Ema
 from heritage.training.finetuning import FineTuning
 from heritage.training.losses import ClassLoss
 from heritage.training.precision import choose_precision
-from heritage.training.trainer import device_type, optimizer_steps, quiet_lightning, stop_after
+from heritage.training.trainer import (
+    device_type,
+    optimizer_steps,
+    quiet_lightning,
+    require_batches,
+    stop_after,
+)
 from heritage.training.weighting import by_hand
 
 log = logging.getLogger(__name__)
@@ -117,6 +124,7 @@ def build(cfg: DictConfig) -> Run:
     finetuning.require_synchronised(trainer)
     _require_known_monitors(trainer, data.classes)
     spec = input_spec(net)
+    steps = _plan_steps(trainer, data, cfg.trainer.max_steps, cfg.trainer.max_samples)
     classifier = Classifier(
         net,
         Normalize(spec.mean, spec.std),
@@ -124,13 +132,14 @@ def build(cfg: DictConfig) -> Run:
         _make(cfg.augment.mix),
         _make(cfg.optimizer),
         _make(cfg.scheduler),
-        _plan_steps(trainer, data, cfg.trainer.max_steps, cfg.trainer.max_samples),
+        steps,
         data.classes,
         cfg.seed,
         {"config": config, "classes": list(data.classes), "fingerprint": data.manifest.fingerprint},
     )
     if not cfg.trainer.fast_dev_run:
         _warn_of_unfinished(data.plan(1).sampling, trainer.max_epochs)
+        _warn_of_no_average(trainer, steps)
     choices = dict(HydraConfig.get().runtime.choices) if HydraConfig.initialized() else {}
     return Run(
         Path(cfg.paths.run), config, data, classifier, trainer, precision, counts, choices, trains, checkpoint
@@ -175,6 +184,7 @@ def _plan_steps(
     if trainer.fast_dev_run:  # type: ignore[attr-defined]
         return trainer.max_steps
     plan = data.plan(trainer.world_size)
+    require_batches(trainer, plan.steps(0), data.plan(trainer.world_size, "val").steps(0))
     if max_samples is not None:
         batches = plan.steps_to_show(max_samples)
     elif max_steps == -1:
@@ -199,6 +209,18 @@ def _warn_of_unfinished(sampling: Sampling | None, epochs: int | None) -> None:
             epochs,
             epochs,
         )
+
+
+def _warn_of_no_average(trainer: pl.Trainer, steps: int) -> None:
+    """Say that a moving average would show the network of one step, or the untrained one."""
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Ema) and (updates := callback.updates(steps)) < 2:
+            log.warning(
+                "callbacks.ema takes in %d of the run's %d steps, so that it averages nothing; set a smaller "
+                "callbacks.ema.every_n_steps or from_step",
+                updates,
+                steps,
+            )
 
 
 def _epochs_of(trainer: pl.Trainer, plan: EpochPlan, steps: int) -> list[int]:

@@ -9,7 +9,7 @@ from typing import Any
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 
-from heritage.config.composition import ADDED, compose_command, groups
+from heritage.config.composition import ADDED, compose_command, groups, options
 from heritage.errors import ConfigError
 from heritage.taxonomy import nearest
 
@@ -75,9 +75,10 @@ def explain_composition_error(fault: BaseException, verb: str, overrides: Sequen
 def _missing_file(fault: MissingConfigException, text: str) -> str:
     name = str(fault.missing_cfg_file)
     group, _, option = name.rpartition("/")
-    if not group or not fault.options:
+    known = fault.options or options(group)  # Hydra does not name them for one of several: group=[one,two]
+    if not group or not known:
         return _first_line(text)
-    return f"{group}={option}: there is no such {group}; {did_you_mean(option, fault.options)}"
+    return f"{group}={option}: there is no such {group}; {did_you_mean(option, known)}"
 
 
 def _unknown_overrides(verb: str, overrides: Sequence[str]) -> list[str]:

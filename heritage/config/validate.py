@@ -75,6 +75,23 @@ def validate_options(target: str, options: Mapping[str, Any]) -> None:
         raise FaultyConfigError(faults)
 
 
+def value_faults(path: str, function: Callable[..., Any], values: Mapping[str, Any]) -> list[str]:
+    """Say which plain values a function or class does not take for its arguments of these names.
+
+    Args:
+        path: Where they stand in the configuration.
+        function: Whose annotations tell.
+        values: Values by argument.
+    """
+    hints = _hints(function)
+    return [
+        fault
+        for key in sorted(values.keys() & hints.keys())
+        if values[key] != _MISSING and _is_plain(values[key])
+        for fault in _value_faults(f"{path}.{key}", values[key], hints[key])
+    ]
+
+
 def _faults(path: str, node: Any, supplied: frozenset[str]) -> Iterator[str]:
     if isinstance(node, Mapping):
         if "_target_" in node:
@@ -108,10 +125,7 @@ def _call_faults(path: str, node: Mapping[str, Any], supplied: frozenset[str]) -
         for name in sorted(known - given - supplied):
             if parameters[name].default is inspect.Parameter.empty:
                 yield f"{path}.{name} is missing: {target} needs it"
-    hints = _hints(function)
-    for key in sorted(given & known & set(hints)):
-        if node[key] != _MISSING and _is_plain(node[key]):
-            yield from _value_faults(f"{path}.{key}", node[key], hints[key])
+    yield from value_faults(path, function, {key: node[key] for key in given & known})
 
 
 def _value_faults(path: str, value: Any, hint: Any) -> Iterator[str]:

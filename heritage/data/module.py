@@ -143,9 +143,9 @@ class ArtefactDataModule(pl.LightningDataModule):
         plan = self._plan("train", ALONE)
         return dict(zip(self.classes, plan.counts().tolist(), strict=True))
 
-    def plan(self, ranks: int) -> EpochPlan:
-        """Return the plan of the training epochs on so many ranks, as the first of them has it."""
-        return self._plan("train", Rank(0, ranks))
+    def plan(self, ranks: int, split: str = "train") -> EpochPlan:
+        """Return the plan of a split's epochs on so many ranks, as the first of them has it."""
+        return self._plan(split, Rank(0, ranks))
 
     def unreadable(self, split: str) -> list[str]:
         """Return the files of a split that could not be read so far."""

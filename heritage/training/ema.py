@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
@@ -26,13 +26,22 @@ class Ema(WeightAveraging):
         every_n_steps: Steps between updates.
         from_step: The first step to average; what came before is forgotten. Until then the average is the
             network as it is.
+        warmup: Keep less of the average at first: (1 + n) / (10 + n) after n updates, until that reaches
+            ``decay``. Else a short run's average is mostly the untrained network it began with: at 0.998 a
+            third of it after 550 updates.
     """
 
-    def __init__(self, decay: Fraction, every_n_steps: Count, from_step: Natural) -> None:
+    def __init__(self, decay: Fraction, every_n_steps: Count, from_step: Natural, warmup: bool) -> None:
         # Lightning's own EMA goes weight by weight, and rounds even where nothing changes.
-        super().__init__(use_buffers=True, multi_avg_fn=_averaging(decay))
+        super().__init__(use_buffers=True, multi_avg_fn=self._update)
+        self._decay = decay
         self._every = every_n_steps
         self._from = from_step
+        self._warmup = warmup
+
+    def updates(self, steps: int) -> int:
+        """Return how many of a run's steps are averaged."""
+        return sum(1 for step in range(steps) if self.should_update(step))
 
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
         """Say whether a step, counted from 0, is averaged; ends of epochs are not."""
@@ -74,16 +83,13 @@ class Ema(WeightAveraging):
             raise RuntimeError("the average is made when fitting begins")
         return self._average_model
 
-
-def _averaging(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
-    # one kernel for all tensors of a type
-    interpolate = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-
-    def update(averages: Sequence[Tensor], current: Sequence[Tensor], count: Tensor | int) -> None:
-        if averages[0].is_floating_point():
-            interpolate(averages, current, count)
+    def _update(self, averages: Sequence[Tensor], current: Sequence[Tensor], _: Tensor | int) -> None:
+        """Average tensors of one type; the count that torch hands over lies on their device, ours here."""
+        if not averages[0].is_floating_point():  # counts have no average
+            for average, now in zip(averages, current, strict=True):
+                average.copy_(now)
             return
-        for average, now in zip(averages, current, strict=True):  # counts have no average
-            average.copy_(now)
-
-    return update
+        done = int(self._average.n_averaged)
+        decay = min(self._decay, (1 + done) / (10 + done)) if self._warmup else self._decay
+        # one kernel for all
+        get_ema_multi_avg_fn(decay)(averages, current, done)  # type: ignore[no-untyped-call]

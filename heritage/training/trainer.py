@@ -20,7 +20,9 @@ from pytorch_lightning.callbacks import Callback, ProgressBar
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import StrategyRegistry
 
+from heritage.config.faults import FaultyConfigError
 from heritage.config.types import Count, Natural, Positive
+from heritage.config.validate import value_faults
 from heritage.errors import ConfigError
 from heritage.taxonomy import nearest
 from heritage.training.checkpoints import AtomicCheckpointIO
@@ -188,6 +190,37 @@ def _limited(trainer: pl.Trainer, batches: int) -> int:
     return batches
 
 
+def require_batches(trainer: pl.Trainer, train: int, val: int) -> None:
+    """Refuse parts of an epoch that are less than a batch, and validations that come after its end.
+
+    Lightning finds both when fitting has begun, and leaves with a traceback.
+
+    Args:
+        trainer: The trainer, not yet started.
+        train: Batches of an epoch on each rank.
+        val: Batches of a validation on each rank.
+
+    Raises:
+        ConfigError: What is asked for, and how many batches there are.
+    """
+    for name, batches in (("train", train), ("val", val)):
+        limit = getattr(trainer, f"limit_{name}_batches")
+        if isinstance(limit, float) and batches and 0 < limit * batches < 1:
+            raise ConfigError(
+                f"less than a batch of the {batches} that there are",
+                where=f"trainer.limit_{name}_batches={limit:g}",
+                remedy="give how many batches, as a whole number",
+            )
+    every = trainer.val_check_interval
+    shown = _limited(trainer, train)
+    if isinstance(every, int) and trainer.check_val_every_n_epoch is not None and val and every > shown:
+        raise ConfigError(
+            f"an epoch ends after {shown} batches, before its first validation",
+            where=f"trainer.extra.val_check_interval={every}",
+            remedy="leave it out, or set trainer.check_val_every_n_epoch=2 for one in two epochs",
+        )
+
+
 def stop_after(trainer: pl.Trainer, steps: int, epochs: int) -> None:
     """Let a trainer of `lightning_trainer` stop after so many optimiser steps, in epoch ``epochs``."""
     trainer.fit_loop.max_epochs = epochs
@@ -264,6 +297,8 @@ def _refuse_unknown(extra: dict[str, Any]) -> None:
                 where=f"trainer.extra.{name}",
                 remedy=f"did you mean '{near}'?" if near else "see its documentation",
             )
+    if faults := value_faults("trainer.extra", pl.Trainer, extra):
+        raise FaultyConfigError(faults)
 
 
 def _refuse_strategy(strategy: str) -> None:

@@ -49,22 +49,33 @@ def test_what_is_frozen_is_averaged_to_itself(
     assert moved == {"net.fc.weight", "net.fc.bias"}
 
 
-def test_the_average_is_an_exponential_one_of_the_steps_that_count() -> None:
+@pytest.mark.parametrize("warmup", [False, True])
+def test_the_average_is_an_exponential_one_of_the_steps_that_count(warmup: bool) -> None:
     module = Module()
-    ema = Ema(decay=0.75, every_n_steps=2, from_step=2)
+    ema = Ema(decay=0.25, every_n_steps=2, from_step=2, warmup=warmup)
     ema.setup(ANY, module, "fit")
     ema.on_fit_start(ANY, module)
     expected = torch.zeros(2)
-    for step in range(7):
+    for step in range(9):
         with torch.no_grad():
             module.net.bias.fill_(step + 1.0)
         if step == 2:
             expected = module.net.bias.detach().clone()
-        elif step in (4, 6):
-            expected = 0.75 * expected + 0.25 * module.net.bias.detach()
+        elif step in (4, 6, 8):
+            decay = 2 / 11 if warmup and step == 4 else 0.25
+            expected = decay * expected + (1 - decay) * module.net.bias.detach()
         ema.on_train_batch_end(at(step + 1), module, None, None, step)
     ema.on_train_end(ANY, module)
     torch.testing.assert_close(module.net.bias.detach(), expected)
+
+
+def test_an_average_of_hardly_any_step_is_said_at_the_start(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    words = ("callbacks=ema", "callbacks.ema.every_n_steps=100", "trainer.fast_dev_run=true")
+    assert "takes in" not in heritage("train", *tiny, *words).out, "nobody wants an average of a dry run"
+    done = heritage("train", *tiny, *words[:-1])
+    assert "takes in 1 of the run's" in done.out
 
 
 class Module(pl.LightningModule):
