@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from hydra import compose, initialize_config_dir
 
-from heritage.config.schema import register_schemas
+from heritage.config.register import register
 from heritage.manifest import Manifest
 from heritage.paths import config_dir
 from heritage.run import build_data
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=sum(COUNTS))
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    register_schemas()
+    register()
     with tempfile.TemporaryDirectory() as folder:
         write_manifest(Path(folder), options.images)
         with initialize_config_dir(str(config_dir()), version_base="1.3"):

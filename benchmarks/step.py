@@ -30,7 +30,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from heritage.config.schema import register_schemas
+from heritage.config.register import register
 from heritage.data.batch import Batch
 from heritage.models.network import input_spec
 from heritage.models.normalize import Normalize
@@ -76,7 +76,7 @@ class Clock(Callback):
 
 def build(model: str, size: int) -> nn.Module:
     """Build the network as a run would."""
-    register_schemas()
+    register()
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         cfg = compose("train", overrides=[f"model={model}", "model.weights=none"])
     net: nn.Module = instantiate(cfg.model, num_classes=6, image_size=size, _convert_="all")

@@ -21,7 +21,7 @@ from hydra import compose, initialize_config_dir
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from heritage.config.schema import register_schemas
+from heritage.config.register import register
 from heritage.data import ArtefactDataModule
 from heritage.models.network import input_spec
 from heritage.models.normalize import Normalize
@@ -97,7 +97,7 @@ class MaskedAutoencoder(nn.Module):
 
 def prepared(root: Path, size: int, batch: int) -> tuple[VisionTransformer, ArtefactDataModule]:
     """Build the network and the data as a run would, with crops and flips only."""
-    register_schemas()
+    register()
     overrides = [
         "data=met_ceramics", f"data.root={root}", f"data.image_size={size}", f"data.batch_size={batch}",
         "data.num_workers=1", "model=vit",

@@ -22,9 +22,8 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from heritage.config.faults import FaultyConfigError, explain_composition_error
-from heritage.config.folders import register_resolvers
 from heritage.config.help import asks_for_help, help_text
-from heritage.config.schema import register_schemas
+from heritage.config.register import register
 from heritage.errors import HeritageError
 from heritage.paths import config_dir
 
@@ -85,8 +84,7 @@ def command(verb: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], 
 
         @functools.wraps(task)
         def main() -> None:
-            register_schemas()
-            register_resolvers()
+            register()
             wish[_FULL_ERROR] = os.environ.get(_FULL_ERROR)
             # Hydra prints and exits by itself unless full errors are on: have them, and print our line.
             with _full_error("1"):

@@ -14,12 +14,6 @@ FINISHED = "report.md"
 """The file that a run writes last."""
 
 
-def register_resolvers() -> None:
-    """Make ``${run_folder:…}`` and ``${sweep_folder:…}`` known to OmegaConf."""
-    OmegaConf.register_new_resolver("run_folder", run_folder, replace=True)
-    OmegaConf.register_new_resolver("sweep_folder", sweep_folder, replace=True)
-
-
 def sweep_folder(above: str, *, _root_: DictConfig) -> str:
     """Return the folder of a sweep: the same for the same command, so that it is found again.
 

@@ -19,7 +19,7 @@ from hydra.core.utils import run_job, setup_globals
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from heritage.config.folders import register_resolvers
+from heritage.config.register import register
 from heritage.errors import HeritageError
 from heritage.lock import locked
 from heritage.paths import write_text
@@ -77,7 +77,7 @@ class Job:
         from heritage.training.checkpoints import FOLDER, LAST
 
         setup_globals()
-        register_resolvers()
+        register()
         config = copy.deepcopy(self.config)
         if (self.folder / FOLDER / LAST).is_file():
             config.resume = str(self.folder)

@@ -86,10 +86,10 @@ def compose(*words: str) -> dict[str, Any]:
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
 
-    from heritage.config.schema import register_schemas
+    from heritage.config.register import register
     from heritage.paths import config_dir
 
-    register_schemas()
+    register()
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         cfg = hydra_compose("train", overrides=[*words])
     return {str(key): OmegaConf.to_container(cfg[key]) for key in ("balance", "model", "optimizer", "seed")

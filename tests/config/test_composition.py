@@ -16,7 +16,7 @@ from omegaconf import DictConfig
 
 from heritage.commands import COMMANDS
 from heritage.config.faults import FaultyConfigError
-from heritage.config.schema import register_schemas
+from heritage.config.register import register
 from heritage.config.validate import validate
 from heritage.paths import config_dir
 from tests.conftest import Command
@@ -48,7 +48,7 @@ NEEDED = {
 
 
 def composed(verb: str, overrides: list[str]) -> DictConfig:
-    register_schemas()
+    register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(ROOT), version_base="1.3"):
         cfg = compose(verb, overrides=[*overrides, "paths.run=/run"], return_hydra_config=True)

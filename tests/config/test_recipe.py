@@ -25,6 +25,16 @@ from tests.config.test_composition import composed
         (["model=resnet18", "optimizer=muon"], "muon", 1e-3),
         (["+experiment=recommended_scratch"], "muon", 3e-3),
         (["recipe=adamw_vit"], "adam", 3e-4),
+        (["model=resnet50"], "adam", 5e-4),
+        (["model=resnet50", "model.weights=none"], "adam", 2e-3),
+        (["model=efficientnet_b2", "finetune=last_n"], "adam", 5e-4),
+        (["model=efficientnet_b2", "finetune=gradual"], "adam", 5e-4),
+        (["model=efficientnet_b1", "finetune=head"], "adam", 2e-3),
+        (["model=efficientnet_b0", "optimizer=adam"], "adam", 1e-3),
+        (["model=resnet50", "recipe=none"], "adam", 2e-3),
+        (["model=timm", "model.name=resnet50.tv_in1k", "optimizer.lr=0.5"], "adam", 0.5),
+        (["model.weights=best.ckpt"], "adam", 5e-4),
+        (["+experiment=crt", "model.weights=best.ckpt"], "adam", 2e-3),
     ],
 )
 def test_the_optimiser_follows_the_model_unless_told_otherwise(

@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from heritage.config.schema import register_schemas
+from heritage.config.register import register
 from heritage.config.validate import validate
 from heritage.curation.build import curate
 from heritage.curation.curated import Curated
@@ -24,7 +24,7 @@ Curate = Callable[..., Curated]
 
 def plan_of(out: Path, *settings: str) -> tuple[Any, Plan]:
     """Return the reader of the source and the plan, composed as the command does."""
-    register_schemas()
+    register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         cfg = compose(

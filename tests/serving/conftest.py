@@ -19,12 +19,12 @@ from tests.conftest import TINY, patch
 @pytest.fixture(scope="session")
 def run_folder(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of a network that has seen `tree` for some epochs; read only."""
-    from heritage.config.schema import register_schemas
+    from heritage.config.register import register
     from heritage.experiment import train
 
     folder = tmp_path_factory.mktemp("runs") / "run"
     words = [*TINY, "trainer.max_epochs=4", f"data.root={tree}", f"paths.run={folder}"]
-    register_schemas()
+    register()
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_dir()), version_base="1.3"):
         train(compose("train", overrides=words), Console(quiet=True))

@@ -8,12 +8,12 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from heritage.config.experiment import Experiment, experiment_of
-from heritage.config.schema import register_schemas
+from heritage.config.register import register
 from heritage.paths import config_dir
 
 
 def experiment(*words: str) -> Experiment:
-    register_schemas()
+    register()
     GlobalHydra.instance().clear()
     chosen = [word for word in words if word.startswith("+sweep")]
     with initialize_config_dir(str(config_dir()), version_base="1.3"):

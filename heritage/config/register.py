@@ -1,0 +1,16 @@
+"""What Hydra and OmegaConf must know before a configuration is composed."""
+
+from __future__ import annotations
+
+from omegaconf import OmegaConf
+
+from heritage.config.folders import run_folder, sweep_folder
+from heritage.config.recipe import fine_tuned
+from heritage.config.schema import register_schemas
+
+
+def register() -> None:
+    """Make the schemas of all commands and our ``${…:…}`` known; a second time changes nothing."""
+    register_schemas()
+    for resolver in (run_folder, sweep_folder, fine_tuned):
+        OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
