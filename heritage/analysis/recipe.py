@@ -85,7 +85,8 @@ def settings_digest(config: Mapping[str, Any]) -> str:
     said = {
         key: value
         for key, value in _leaves(config, "")
-        if not (is_harmless(key) or key.startswith(_OF_ONE_RUN) or (folder and value == folder))
+        if value is not None  # versions differ in which unset keys they write
+        and not (is_harmless(key) or key.startswith(_OF_ONE_RUN) or (folder and value == folder))
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from heritage.analysis.recipe import read_recipe
+from heritage.analysis.recipe import read_recipe, settings_digest
 from heritage.trained import load_trained
 
 
@@ -94,3 +94,10 @@ def compose(*words: str) -> dict[str, Any]:
         cfg = hydra_compose("train", overrides=[*words])
     return {str(key): OmegaConf.to_container(cfg[key]) for key in ("balance", "model", "optimizer", "seed")
             if key != "seed"} | {"seed": 0}  # fmt: skip
+
+
+def test_unset_keys_make_no_other_setting() -> None:
+    config: dict[str, Any] = {"callbacks": {"best": {"mode": "max"}}, "optimizer": {"lr": 0.1}, "seed": 0}
+    older = {**config, "callbacks": {**config["callbacks"], "ema": None}, "seed": 1}
+    assert settings_digest(older) == settings_digest(config)
+    assert settings_digest({**config, "optimizer": {"lr": 0.2}}) != settings_digest(config)
