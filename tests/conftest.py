@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("WANDB_MODE", "offline")
+# Networks this small gain nothing from a second thread, and on a machine with other work threads that wait
+# for each other make a run several times slower. Torch reads it when loaded, and so do commands we start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from heritage.picture import encode_jpeg
 from heritage.taxonomy import CLASSES

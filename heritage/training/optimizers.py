@@ -11,13 +11,13 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
-from timm.optim.muon import Muon
 from torch import nn
 
 from heritage.config.types import NonNegative, Positive
 from heritage.errors import ConfigError
 from heritage.models.finetune import parameter_groups
 from heritage.models.layers import classifier_names
+from heritage.training.muon import Muon
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Betas = Annotated[list[Beta], Field(min_length=2, max_length=2)]
@@ -113,11 +113,7 @@ def muon(
             if chosen:
                 name = f"{group['name']}_{kind}"
                 groups.append({**group, "name": name, "params": chosen, "use_fallback": fallback})
-    optimizer: torch.optim.Optimizer = Muon(
-        groups, lr=lr, momentum=momentum, nesterov=True, betas=(betas[0], betas[1]),
-        adjust_lr_fn="match_rms_adamw",
-    )  # fmt: skip
-    return optimizer
+    return Muon(groups, lr=lr, momentum=momentum, weight_decay=weight_decay, betas=(betas[0], betas[1]))
 
 
 def _fused(net: nn.Module) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import torch
 from hydra.types import HydraContext
 from omegaconf import OmegaConf
@@ -43,15 +45,29 @@ def start(*given: str, cwd: Path, own_session: bool = False) -> subprocess.Popen
     return subprocess.Popen(
         [sys.executable, "-m", "heritage.train", *given],
         cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=own_session,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
 
 
 def finish(process: subprocess.Popen[str], seconds: float = 560) -> str:
-    """Wait for the command, and refuse a failure."""
-    out, _ = process.communicate(timeout=seconds)
+    """Wait for the command, and refuse a failure; it does not outlive this."""
+    try:
+        out, _ = process.communicate(timeout=seconds)
+    finally:
+        end(process)
     assert process.returncode == 0, out
     return out
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End the command and what it started, so that a test that failed leaves the next ones a free machine."""
+    if process.poll() is not None:
+        return
+    started = psutil.Process(process.pid)
+    for one in (*started.children(recursive=True), started):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+    process.communicate()
 
 
 def run(*given: str, cwd: Path) -> str:
@@ -63,10 +79,12 @@ def await_that(
     what: str, true: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 240
 ) -> None:
     """Wait until something is true, while the command runs."""
-    end = time.monotonic() + seconds
+    limit = time.monotonic() + seconds
     while not true():
         assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < end, f"{what} did not come about"
+        if time.monotonic() > limit:
+            end(process)
+            raise AssertionError(f"{what} did not come about")
         time.sleep(0.1)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
+import timm.optim.muon
 import torch
 from timm.optim import NAdamW
 from torch import nn
@@ -73,3 +75,39 @@ def test_muons_layers_keep_their_rates() -> None:
     assert sorted(held) == sorted(map(id, net.parameters()))
     assert max(rates.values()) == LR
     assert min(rates.values()) == LR * 0.5 ** (len({name[:8] for name in rates}) - 1)
+
+
+Stepped = tuple[nn.Module, torch.optim.Optimizer]
+
+
+def our_muon_and_timms() -> tuple[Stepped, Stepped]:
+    ours, theirs = network(), network()
+    optimizer = muon(ours, lr=LR, momentum=MOMENTUM, weight_decay=DECAY, betas=BETAS, layer_decay=None)
+    names = {id(parameter): name for name, parameter in ours.named_parameters()}
+    others = dict(theirs.named_parameters())
+    groups = [
+        {**group, "params": [others[names[id(parameter)]] for parameter in group["params"]]}
+        for group in optimizer.param_groups
+    ]
+    return (ours, optimizer), (theirs, timm.optim.muon.Muon(groups, nesterov=True))
+
+
+def test_muon_on_the_cpu_is_timms_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In bfloat16 a CPU without instructions for it takes longer for a step of Muon than for the network."""
+    (ours, optimizer), (theirs, timms) = our_muon_and_timms()
+    exact = functools.partial(timm.optim.muon.zeropower_via_newtonschulz, dtype=torch.float64)
+    monkeypatch.setattr(timm.optim.muon, "zeropower_via_newtonschulz", exact)
+    for _ in range(3):
+        found, wanted = stepped(ours, optimizer), stepped(theirs, timms)
+    for name in found:
+        torch.testing.assert_close(found[name], wanted[name], msg=name)
+
+
+def test_muon_takes_up_a_checkpoint_of_timms() -> None:
+    (ours, optimizer), (theirs, timms) = our_muon_and_timms()
+    stepped(theirs, timms)
+    ours.load_state_dict(theirs.state_dict())
+    optimizer.load_state_dict(timms.state_dict())
+    found, wanted = stepped(ours, optimizer), stepped(theirs, timms)
+    for name in found:  # timm's is in bfloat16
+        torch.testing.assert_close(found[name], wanted[name], rtol=0.02, atol=2e-3, msg=name)
