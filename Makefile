@@ -8,6 +8,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := .bootstrap/bin/uv
 STAMP := $(VENV)/.installed
+# Each process takes up to 2 GB, so never many. A file's tests stay together, since they share what is trained
+# for them; one process, for a debugger: ARGS="-n 0".
+PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train demo serve test test-slurm check lint types format wheel-check lock clean
@@ -48,13 +51,13 @@ serve: $(STAMP) ## open the newest run as a web page at http://127.0.0.1:8000 (A
 	$(BIN)/python -m heritage.serve ckpt=$$(dirname $$(dirname "$$run")) $(ARGS)
 
 test: $(STAMP) ## run the fast tests
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 test-slurm: $(STAMP) ## start a real Slurm of one node (root, Debian) and run the cluster's tests on it
 	PYTHON=$(BIN)/python tests/cluster/slurm/run $(ARGS)
 
 check: lint types $(STAMP) ## run what CI runs: lint, types, all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 lint: $(STAMP) ## look for faults of style
 	$(BIN)/ruff check .

@@ -10,6 +10,7 @@ import resource
 import socket
 import struct
 import tempfile
+import threading
 import time
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
@@ -333,18 +334,21 @@ def test_memory_and_queue_run_full_with_503(run_folder: Path, tmp_path: Path) ->
 def test_no_answer_in_time_is_503(run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from heritage.serving.answerer import Answer, Answerer
 
+    seen_stuck = threading.Event()
+
     with serving(run_folder, tmp_path, answer_seconds=0.3) as address:
 
-        def sleeps(self: Answerer, images: object) -> Answer:
-            time.sleep(1)
+        def hangs(self: Answerer, images: object) -> Answer:
+            seen_stuck.wait(60)  # a sleep would race with what a client takes to start
             raise AssertionError("nobody waits for it")
 
-        monkeypatch.setattr(Answerer, "ask", sleeps)
+        monkeypatch.setattr(Answerer, "ask", hangs)
         reply = send(address, JPEG)
         assert (reply.status_code, reply.json()["error"]["code"]) == (503, "too_slow")
         health = httpx.get(f"{address}/health")
         assert (health.status_code, health.json()["error"]["code"]) == (503, "stuck")
-        deadline = time.monotonic() + 10
+        seen_stuck.set()
+        deadline = time.monotonic() + 30
         while httpx.get(f"{address}/health").status_code != 200:
             assert time.monotonic() < deadline, "it is well again"
             time.sleep(0.1)
