@@ -69,20 +69,29 @@ Command = Callable[..., Outcome]
 
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
-    """Undo what a command does to logging: it has a process of its own elsewhere."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    """Undo what a command does to logging: it has a process of its own elsewhere.
+
+    A handler that stayed would write again into the folder of a test that is over, and find it gone.
+    """
+    level = logging.root.level
+    handlers = {logger: logger.handlers[:] for logger in loggers()}
     yield
-    for handler in root.handlers:
-        if handler not in handlers:
-            handler.close()
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for logger in logging.root.manager.loggerDict.values():
-        if isinstance(logger, logging.Logger):
-            logger.disabled = False
-            if logger.name.startswith("heritage"):
-                logger.setLevel(logging.NOTSET)
+    for logger in loggers():
+        before = handlers.get(logger, [])
+        for handler in logger.handlers:
+            if handler not in before:
+                handler.close()
+        logger.handlers[:] = before
+        logger.disabled = False
+        if logger.name.startswith("heritage"):
+            logger.setLevel(logging.NOTSET)
+    logging.root.setLevel(level)
+
+
+def loggers() -> list[logging.Logger]:
+    """Return all loggers that there are, the root among them."""
+    named = logging.root.manager.loggerDict.values()
+    return [logging.root, *(logger for logger in named if isinstance(logger, logging.Logger))]
 
 
 @pytest.fixture
