@@ -65,7 +65,7 @@ def _noise(seed: int) -> bytes:
     import numpy as np
     from PIL import Image
 
-    from heritage.picture import encode_jpeg
+    from heritage.core.image_io import encode_jpeg
 
     noise = np.random.default_rng(seed).integers(0, 255, (75, 75, 3), dtype=np.uint8)
     return encode_jpeg(np.asarray(Image.fromarray(noise).resize((SIDE, SIDE), Image.Resampling.BICUBIC)))
@@ -78,10 +78,10 @@ def collection(images: int) -> DemoCollection:
 
 def prepare(folder: Path, images: int) -> list[str]:
     """Enter all objects and their photographs in a ledger; return the photographs' addresses."""
-    from heritage.collection.images import stem_of
     from heritage.collection.ledger import Ledger
+    from heritage.collection.ledger_rows import ObjectRow
+    from heritage.collection.photographs import stem_of
     from heritage.collection.sources import Listed
-    from heritage.collection.states import ObjectRow
     from tests.collection.runs import met, rules
 
     held, source, labels = collection(images), met("http://unused"), rules()
@@ -110,7 +110,7 @@ def prepare(folder: Path, images: int) -> list[str]:
 def contestant(name: str, base: str, urls: Path, folder: Path) -> None:
     """Fetch everything (the child process); with no addresses, do nothing but import."""
     if name == "heritage":
-        from heritage.collection.manners import Endpoint
+        from heritage.collection.http.settings import Endpoint
         from tests.collection.runs import met, session
 
         if base == "nothing":

@@ -28,13 +28,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from heritage.core.image_io import Pixels, decode, encode_jpeg
+from heritage.core.manifest import Manifest
+from heritage.core.resizing import Resizing
 from heritage.curation.inspection import Task, inspect
 from heritage.curation.packing import pack
 from heritage.curation.phash import near_pairs
-from heritage.curation.resizing import Resizing
 from heritage.curation.scan import Scanner
-from heritage.manifest import Manifest
-from heritage.picture import Pixels, decode, encode_jpeg
 
 SIZE = 256
 RESIZING = Resizing(SIZE, "stretch", 92)

@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 from benchmarks.loader import draw
-from heritage.taxonomy import CLASSES
+from heritage.core.taxonomy import CLASSES
 
 _CROP = (0.35, 1.0)
 

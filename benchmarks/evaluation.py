@@ -3,7 +3,7 @@
     python -m benchmarks.evaluation                 all three
     python -m benchmarks.evaluation --part page     one of: loop, bootstrap, page
 
-`loop` runs the same network over the same loader, once by hand and once by `heritage.training.inference.ask`,
+`loop` runs the same network over the same loader, once by hand and once by `heritage.training.predict_loop.ask`,
 alternating. `bootstrap` resamples 22,363 answers in 14,000 groups a thousand times. `page` writes a report of
 noise pictures with 5,000 thumbnails; its size is printed, and where to find it, to be opened in a browser.
 """
@@ -22,19 +22,19 @@ import cv2
 import numpy as np
 import torch
 
-from heritage.analysis.assessment import Assessment, Settings
-from heritage.analysis.bootstrap import bootstrap
-from heritage.analysis.calibration import softmax
-from heritage.analysis.evaluation_report import Unseen, write_evaluation
-from heritage.analysis.label_errors import suspects
+from heritage.core.image_io import encode_jpeg
+from heritage.core.manifest import Manifest
+from heritage.core.taxonomy import CLASSES
 from heritage.data.dataset import ArtefactDataset, ImageFiles
 from heritage.data.loader import ArtefactLoader, EpochPlan
-from heritage.manifest import Manifest
+from heritage.evaluation.assessment import Assessment, Settings
+from heritage.evaluation.report import Unseen, write_evaluation
+from heritage.inference.checkpoint import Answering
+from heritage.metrics.bootstrap import bootstrap
+from heritage.metrics.calibration import softmax
+from heritage.metrics.label_errors import suspects
 from heritage.models.backbone import timm_network
-from heritage.picture import encode_jpeg
-from heritage.taxonomy import CLASSES
-from heritage.trained import Answering
-from heritage.training.inference import ask
+from heritage.training.predict_loop import ask
 
 _IMAGES, _GROUPS = 22_363, 14_000
 

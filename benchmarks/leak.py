@@ -19,12 +19,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from heritage.core.image_io import decode
+from heritage.core.manifest import Manifest
+from heritage.core.taxonomy import CLASSES
 from heritage.data import split
 from heritage.data.readers import table
-from heritage.manifest import Manifest
-from heritage.picture import decode
-from heritage.scores import confusion_matrix, scores
-from heritage.taxonomy import CLASSES
+from heritage.metrics.classification import confusion_matrix, scores
 
 Vectors = npt.NDArray[np.float32]
 

@@ -22,14 +22,14 @@ import numpy as np
 import torch
 from timm.data import create_dataset, create_loader
 
+from heritage.core.image_io import encode_jpeg
+from heritage.core.manifest import Manifest
+from heritage.core.taxonomy import CLASSES
 from heritage.data.augment import Augmentation
 from heritage.data.dataset import ArtefactDataset, ImageFiles
 from heritage.data.loader import ArtefactLoader, EpochPlan
 from heritage.data.sampling import Natural
 from heritage.demo import draw_artefact
-from heritage.manifest import Manifest
-from heritage.picture import encode_jpeg
-from heritage.taxonomy import CLASSES
 
 CROP_AND_FLIP = Augmentation(
     crop_scale=[0.35, 1.0], crop_ratio=[0.75, 1.3333], flip=0.5, rotate=0, zoom=0, shear=0, distort=0,

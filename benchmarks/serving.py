@@ -27,15 +27,14 @@ import torch
 from timm.data import create_dataset, create_loader, resolve_model_data_config
 
 from benchmarks.loader import draw
-from heritage.serving.answerer import Answerer
-from heritage.serving.certainty import Certainty
-from heritage.serving.inputs import find_inputs
-from heritage.serving.onnx_file import open_onnx, write_onnx
-from heritage.serving.pictures import PictureDataset, picture_batches
-from heritage.serving.portable import portable
-from heritage.serving.predicting import Prediction, predict
-from heritage.serving.timm_folder import write_timm
-from heritage.trained import Trained, load_trained
+from heritage.exporters.onnx import open_onnx, write_onnx
+from heritage.exporters.portable import portable
+from heritage.exporters.timm import write_timm
+from heritage.inference.checkpoint import Trained, load_trained
+from heritage.prediction.images import PictureDataset, picture_batches
+from heritage.prediction.inputs import find_inputs
+from heritage.prediction.predict import Prediction, predict
+from heritage.prediction.predictor import Answerer, Certainty
 
 BATCH = 64
 

@@ -19,10 +19,10 @@ import numpy as np
 from hydra import compose, initialize_config_dir
 
 from heritage.config.register import register
-from heritage.manifest import Manifest
-from heritage.paths import config_dir
-from heritage.run import build_data
-from heritage.taxonomy import CLASSES
+from heritage.core.files import config_dir
+from heritage.core.manifest import Manifest
+from heritage.core.taxonomy import CLASSES
+from heritage.training.build import build_data
 
 COUNTS = (44_075, 51_696, 67_983, 18_417, 8_130, 33_185)
 """Images of each class in the thesis."""

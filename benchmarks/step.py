@@ -31,18 +31,18 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from heritage.config.register import register
+from heritage.core.files import config_dir
 from heritage.data.batch import Batch
 from heritage.models.network import input_spec
 from heritage.models.normalize import Normalize
-from heritage.paths import config_dir
 from heritage.training import Classifier
-from heritage.training.checkpoints import AtomicCheckpointIO
-from heritage.training.finite import FiniteLoss
+from heritage.training.callbacks.checkpoints import AtomicCheckpointIO
+from heritage.training.callbacks.finite_loss import FiniteLoss
+from heritage.training.callbacks.safeguard import Safeguard
+from heritage.training.callbacks.throughput import Meter
 from heritage.training.losses import CrossEntropy
-from heritage.training.meter import Meter
 from heritage.training.optimizers import adam
 from heritage.training.precision import choose_precision
-from heritage.training.safeguard import Safeguard
 from heritage.training.schedules import cosine
 from heritage.training.trainer import quiet_lightning
 

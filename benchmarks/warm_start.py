@@ -22,12 +22,12 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from heritage.config.register import register
+from heritage.core.files import config_dir
 from heritage.data import ArtefactDataModule
 from heritage.models.network import input_spec
 from heritage.models.normalize import Normalize
 from heritage.models.vit import Block, VisionTransformer, sincos_positions
-from heritage.paths import config_dir
-from heritage.run import build_data, build_network
+from heritage.training.build import build_data, build_network
 from heritage.training.optimizers import muon
 from heritage.training.schedules import cosine
 

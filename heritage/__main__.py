@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
-from heritage.commands import COMMANDS, EXIT_FAULT, load, usage
-from heritage.taxonomy import nearest
+from heritage.cli import COMMANDS, EXIT_FAULT, load, usage
+from heritage.core.taxonomy import nearest
 
 
 def main() -> None:

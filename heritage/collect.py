@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from heritage.commands import command
+from heritage.cli import command
 
 
 @command("collect")

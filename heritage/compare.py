@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from heritage.commands import command
+from heritage.cli import command
 
 
 @command("compare")
@@ -14,10 +14,10 @@ def main(cfg: DictConfig) -> None:
 
     from hydra.utils import instantiate
 
-    from heritage.analysis.comparison import compare
-    from heritage.analysis.comparison_report import verdict, write_comparison
-    from heritage.analysis.runs import find_runs, unfinished
+    from heritage.comparison.comparison import compare
+    from heritage.comparison.report import verdict, write_comparison
     from heritage.config.validate import validate
+    from heritage.runs.finished import find_runs, unfinished
 
     validate(cfg, "compare")
     wished = [cfg.runs] if isinstance(cfg.runs, str) else list(cfg.runs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from heritage.commands import command
+from heritage.cli import command
 
 
 @command("curate")
@@ -17,10 +17,9 @@ def main(cfg: DictConfig) -> None:
     from omegaconf import OmegaConf
 
     from heritage.config.validate import validate
-    from heritage.curation.build import curate
-    from heritage.curation.plan import Plan
-    from heritage.curation.processes import available_cores
-    from heritage.curation.summary import summary
+    from heritage.core.processes import available_cores
+    from heritage.curation.build import curate, summary
+    from heritage.curation.options import Plan
 
     validate(cfg, "curate")
     plain = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))

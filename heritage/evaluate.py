@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from heritage.commands import command
+from heritage.cli import command
 
 
 @command("evaluate")
@@ -12,7 +12,7 @@ def main(cfg: DictConfig) -> None:
     """Evaluate, and say where the report lies."""
     from rich.console import Console
 
-    from heritage.evaluation import evaluate
+    from heritage.evaluation.evaluate import evaluate
 
     evaluate(cfg, Console())
 

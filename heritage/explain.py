@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from heritage.commands import command
+from heritage.cli import command
 
 
 @command("explain")
@@ -12,7 +12,7 @@ def main(cfg: DictConfig) -> None:
     """Explain, and say where the gallery lies."""
     from rich.console import Console
 
-    from heritage.explanation import explain
+    from heritage.explanation.explain import explain
 
     explain(cfg, Console())
 

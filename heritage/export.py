@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from heritage.commands import command
+from heritage.cli import command
 
 
 @command("export")
@@ -15,12 +15,12 @@ def main(cfg: DictConfig) -> None:
     from omegaconf import OmegaConf
 
     from heritage.config.validate import validate, validate_options
-    from heritage.serving.exporting import Export, export
+    from heritage.exporters.export import Export, export
 
     validate(cfg, "export")
     options = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     del options["paths"]
-    validate_options("heritage.serving.exporting.Export", options)
+    validate_options("heritage.exporters.export.Export", options)
     found = export(Export(**options))
     print(f"compared with PyTorch on {found.parity}")
     print(f"probabilities: {found.certainty}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from heritage.commands import command
+from heritage.cli import command
 
 
 @command("predict")
@@ -16,13 +16,12 @@ def main(cfg: DictConfig) -> None:
     from rich.console import Console
 
     from heritage.config.validate import validate, validate_options
-    from heritage.serving.predicting import Prediction, predict
-    from heritage.serving.showing import show
+    from heritage.prediction.predict import Prediction, predict, show
 
     validate(cfg, "predict")
     options = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     del options["paths"]
-    validate_options("heritage.serving.predicting.Prediction", options)
+    validate_options("heritage.prediction.predict.Prediction", options)
     show(predict(Prediction(**options)), Console())
 
 

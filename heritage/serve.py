@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from heritage.commands import command
+from heritage.cli import command
 
 
 @command("serve")
@@ -15,13 +15,13 @@ def main(cfg: DictConfig) -> None:
     from omegaconf import OmegaConf
 
     from heritage.config.validate import validate, validate_options
-    from heritage.serving.limits import Limits
-    from heritage.serving.server import Serving, serve
+    from heritage.server.limits import Limits
+    from heritage.server.server import Serving, serve
 
     validate(cfg, "serve")
     options = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     del options["paths"]
-    validate_options("heritage.serving.server.Serving", options)
+    validate_options("heritage.server.server.Serving", options)
     limits = {name: value for name, value in options["limits"].items() if name != "_target_"}
     serve(Serving(**options), Limits(**limits))
 

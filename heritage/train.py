@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from omegaconf import DictConfig
 
-from heritage.commands import command
+from heritage.cli import command
 
 
 @command("train")
 def main(cfg: DictConfig) -> None:
     """Train, test, report."""
-    from heritage.sweep.single import start
+    from heritage.sweep.launch import start
 
     start(cfg)
 

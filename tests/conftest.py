@@ -17,8 +17,8 @@ os.environ.setdefault("WANDB_MODE", "offline")
 # for each other make a run several times slower. Torch reads it when loaded, and so do commands we start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from heritage.picture import encode_jpeg
-from heritage.taxonomy import CLASSES
+from heritage.core.image_io import encode_jpeg
+from heritage.core.taxonomy import CLASSES
 
 COUNTS = {"egyptian": 14, "grecoroman": 16, "orient": 20, "islam": 10, "byzantium": 8, "asian": 12}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from heritage.paths import PACKAGE
+from heritage.core.files import PACKAGE
 
 TINY = "data.image_size=32 trainer.max_epochs=1 data.num_workers=0 callbacks.progress=null"
 

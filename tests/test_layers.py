@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from heritage.commands import COMMANDS
-from heritage.paths import PACKAGE
+from heritage.cli import COMMANDS
+from heritage.core.files import PACKAGE
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     (

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from heritage.core.manifest import SCHEMA, Manifest
+from heritage.core.taxonomy import CLASSES, parse_image_name
 from heritage.errors import DatasetNotFoundError, HeritageError, ManifestError
-from heritage.manifest import SCHEMA, Manifest
-from heritage.taxonomy import CLASSES, parse_image_name
 
 ROWS = {
     "file": ["images/1_MET_1.jpg", "images/2_MET_2.jpg", "images/2_MET_3.jpg"],

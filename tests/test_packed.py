@@ -9,8 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from heritage.core.packed_images import (
+    PackedImages,
+    Piece,
+    clear,
+    plan,
+    require_space,
+    write_index,
+    write_shard,
+)
 from heritage.errors import DataError, DatasetNotFoundError, ImageError
-from heritage.packed import PackedImages, Piece, clear, plan, require_space, write_index, write_shard
 
 
 def images(count: int, side: int = 16) -> np.ndarray:

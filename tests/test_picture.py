@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from heritage.core.image_io import MAX_PIXELS, decode, encode_jpeg
 from heritage.errors import ImageError
-from heritage.picture import MAX_PIXELS, decode, encode_jpeg
 
 BLOCKS = np.kron(
     np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8), np.ones((16, 16, 1), np.uint8)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from heritage.picture import _transform, decode
+from heritage.core.image_io import _transform, decode
 
 # Adobe RGB (1998): primaries as colorants adapted to the D50 white of profiles, and a gamma of 563/256.
 COLORANTS = {

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import torch
 
-from heritage.training.history import read_history
-from heritage.training.safeguard import Safeguard
+from heritage.training.callbacks.history import read_history
+from heritage.training.callbacks.safeguard import Safeguard
 from tests.conftest import TINY, Command, write_tree
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from heritage.commands import COMMANDS
-from heritage.paths import config_dir
+from heritage.cli import COMMANDS
+from heritage.core.files import config_dir
 from tests.conftest import Command
 
 

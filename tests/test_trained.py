@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from heritage.errors import CheckpointError
-from heritage.trained import load_trained
+from heritage.inference.checkpoint import load_trained
 from tests.conftest import Command
 
 
@@ -26,8 +26,8 @@ def test_a_run_folder_answers_as_its_own_report_says(run_folder: Path) -> None:
     assert trained.folder == run_folder
     assert trained.image_size == 32
     said = pq.read_table(run_folder / "predictions.parquet").to_pylist()
+    from heritage.core.image_io import decode
     from heritage.data.augment import evaluation
-    from heritage.picture import decode
 
     resize = evaluation(trained.image_size, trained.crop_pct, trained.interpolation)
     root = Path(trained.config["data"]["root"])

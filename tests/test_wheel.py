@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from heritage.paths import PACKAGE
+from heritage.core.files import PACKAGE
 from tests.conftest import TINY, write_tree
 
 CHECKOUT = PACKAGE.parent

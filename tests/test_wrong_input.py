@@ -152,7 +152,7 @@ def test_what_the_disk_refuses_is_said_in_one_line(
     def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number), "/run/config.yaml")
 
-    monkeypatch.setattr("heritage.experiment.write_record", refuse)
+    monkeypatch.setattr("heritage.training.fit.write_record", refuse)
     done = heritage("train", *tiny)
     assert done.code == 2
     assert done.err.startswith(f"heritage train: /run/config.yaml: {expected}; ")

@@ -11,8 +11,8 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from heritage.core.taxonomy import nearest
 from heritage.errors import ClusterError, ConfigError
-from heritage.taxonomy import nearest
 
 _ACTIVE = {
     "PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "RESIZING", "REQUEUED", "REQUEUE_HOLD",

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from heritage.config.types import Count, Natural
+from heritage.core.types import Count, Natural
 from heritage.errors import ConfigError
 
 Devices = Count | Literal["auto"] | list[int]

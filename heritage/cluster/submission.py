@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import open_dict
 
+from heritage.cluster.job import Job
 from heritage.cluster.queue import Place, Queue, refuse_wrong_partition, require_slurm
 from heritage.cluster.resources import LocalJobs, Shape, SlurmJobs, shape
 from heritage.cluster.task import Task
 from heritage.errors import ClusterError, ConfigError, MissingDependencyError
-from heritage.sweep.job import Job
-from heritage.sweep.state import FAILURE_FILE, State
+from heritage.runs.state import FAILURE_FILE, State
 
 if TYPE_CHECKING:
     import submitit

@@ -1,6 +1,6 @@
 """What a submitted process does: it runs its job, and when it must stop, asks to be queued again.
 
-The order is that of `docs/cluster.md`: a signal comes, `heritage.training.safeguard` finishes the step and
+The order is that of `docs/cluster.md`: a signal comes, `heritage.training.callbacks.safeguard` finishes the step and
 saves, and only then does submitit's handler queue the job again.
 """
 
@@ -11,11 +11,11 @@ import signal
 import time
 from typing import Any
 
+from heritage.cluster.job import Job
 from heritage.cluster.queue import Queue
 from heritage.errors import ClusterError
-from heritage.sweep.job import Job
-from heritage.sweep.state import FAILURE_FILE, State
-from heritage.training.safeguard import BATCH_SIGNAL, Stopped
+from heritage.runs.state import FAILURE_FILE, State
+from heritage.training.callbacks.safeguard import BATCH_SIGNAL, Stopped
 
 _LAST_MOMENTS = 60.0
 _FIRST_PORT, _PORTS = 10_000, 10_000

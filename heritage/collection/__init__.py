@@ -4,7 +4,7 @@
 `collector` the work between the two, `sources` the museums and `rules` the classes.
 """
 
-from heritage.collection.order import Order, order_of
+from heritage.collection.options import Order, order_of
 from heritage.collection.rules import ClassRules
 from heritage.collection.session import Session, open_session
 

@@ -19,12 +19,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from heritage.collection.ledger_rows import ImageRow, ImageState, ObjectRow, ObjectState, StoredFile
 from heritage.collection.record import Photograph, Record, storable
 from heritage.collection.rules import Verdict
 from heritage.collection.sources.source import Listed
-from heritage.collection.states import ImageRow, ImageState, ObjectRow, ObjectState, StoredFile
+from heritage.core.taxonomy import parse_image_name
 from heritage.errors import CollectionError
-from heritage.taxonomy import parse_image_name
 
 LEDGER_FILE = "ledger.sqlite"
 SCHEMA_VERSION = 1

@@ -8,10 +8,10 @@ import datetime
 import itertools
 from pathlib import Path
 
-from heritage.collection.client import Client
-from heritage.collection.fetching import FetchError
+from heritage.collection.http.client import Client
+from heritage.collection.http.errors import FetchError
 from heritage.collection.ledger import Ledger
-from heritage.collection.order import Order
+from heritage.collection.options import Order
 from heritage.collection.progress import ListingView
 from heritage.collection.record import RecordError
 from heritage.collection.rules import ClassRules

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from heritage.collection import census
+from heritage.collection import ledger_counts as census
 from heritage.collection.ledger import Ledger
-from heritage.collection.order import Order
+from heritage.collection.ledger_rows import ImageState
+from heritage.collection.options import Order
 from heritage.collection.record import Size
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.source import Listing, Source
-from heritage.collection.states import ImageState
 
 TYPICAL_BYTES: dict[Size, int] = {"web": 90_000, "original": 2_000_000}
 """What a photograph fills, until the collection itself tells."""

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from heritage.collection.limiter import HostLimiter
+from heritage.collection.http.limiter import HostLimiter
 
 REFRESH = 0.5
 LOG_EVERY = 30.0

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from heritage.collection.images import IMAGES, stem_of
 from heritage.collection.ledger import Ledger
+from heritage.collection.ledger_rows import ImageRow, ImageState, ObjectRow, ObjectState
+from heritage.collection.photographs import IMAGES, stem_of
 from heritage.collection.record import RecordError
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.source import Source
-from heritage.collection.states import ImageRow, ImageState, ObjectRow, ObjectState
-from heritage.taxonomy import parse_image_name
+from heritage.core.taxonomy import parse_image_name
 
 _RULES = "rules"
 _PAGE = 500

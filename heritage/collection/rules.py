@@ -17,9 +17,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from heritage.collection.record import Record, fold
-from heritage.config.types import Fraction
+from heritage.core.taxonomy import nearest
+from heritage.core.types import Fraction
 from heritage.errors import ConfigError
-from heritage.taxonomy import nearest
 
 
 def _as_list(value: object) -> object:

@@ -5,39 +5,38 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 
 import heritage
-from heritage.collection.attribution import write_attribution
-from heritage.collection.cache import opened_cache
-from heritage.collection.census import holds_photographs
-from heritage.collection.client import Client
-from heritage.collection.collector import Collector, Wishes
-from heritage.collection.ending import is_the_museums, one_error
-from heritage.collection.export import export
-from heritage.collection.fetching import StoppingError
+from heritage.collection import ledger_counts as census
+from heritage.collection.collector import Collector, Wishes, refresh
+from heritage.collection.dataset_writer import export, write_attribution
+from heritage.collection.http.cache import opened_cache
+from heritage.collection.http.client import Client
+from heritage.collection.http.errors import StoppingError
+from heritage.collection.http.robots import AGENT
+from heritage.collection.http.settings import Patience
 from heritage.collection.ledger import LEDGER_FILE, Ledger
+from heritage.collection.ledger_counts import holds_photographs
 from heritage.collection.listing import list_all
-from heritage.collection.manners import Patience
-from heritage.collection.order import Order
+from heritage.collection.options import Order
 from heritage.collection.plan import make_plan
 from heritage.collection.progress import CollectingView, ListingView, shown
-from heritage.collection.refresh import refresh
 from heritage.collection.relabel import relabel, rename
-from heritage.collection.report import report_on
-from heritage.collection.robots import AGENT
+from heritage.collection.rule_report import report_on
 from heritage.collection.rules import ClassRules
-from heritage.collection.shelf import Shelf
 from heritage.collection.sources import DemoSource
 from heritage.collection.sources.source import Source
-from heritage.collection.stocktaking import finish_interrupted, remove_superseded, want_missing_again
-from heritage.collection.summary import show_summary
+from heritage.collection.storage import Shelf, finish_interrupted, remove_superseded, want_missing_again
+from heritage.core.files import locked
+from heritage.core.manifest import Manifest
 from heritage.errors import CollectionError
-from heritage.lock import locked
 
 LOCK_FILE = ".collect.lock"
 _PROJECT = "heritage, a research project that recognises civilisations in photographs of artefacts"
@@ -248,3 +247,63 @@ def _stopping(stop: asyncio.Event, console: Console) -> Iterator[None]:
 def _user_agent(contact: str | None) -> str:
     about = _PROJECT + (f"; contact: {contact}" if contact else "")
     return f"{AGENT}/{heritage.__version__} ({about})"
+
+
+@contextlib.contextmanager
+def one_error() -> Iterator[None]:
+    """Turn what the disk, the ledger or a group of tasks raises into one error that says what to do.
+
+    Raises:
+        CollectionError: The first of what was raised.
+    """
+    try:
+        yield
+    except* (CollectionError, OSError, sqlite3.Error) as faults:
+        raise _told(_first(faults)) from None
+
+
+def is_the_museums(fault: BaseException) -> bool:
+    """Tell whether a museum ended the run, and not the disk or the ledger: what was collected is whole."""
+    return isinstance(_first(fault), CollectionError)
+
+
+def _first(fault: BaseException) -> BaseException:
+    while isinstance(fault, BaseExceptionGroup):
+        fault = fault.exceptions[0]
+    return fault
+
+
+def _told(fault: BaseException) -> BaseException:
+    if isinstance(fault, OSError):
+        said = fault.strerror or str(fault)
+        return CollectionError(said, where=fault.filename, remedy="make room on the disk, or set folder=…")
+    if isinstance(fault, sqlite3.Error):
+        return CollectionError(f"the ledger cannot be used ({fault})", remedy="make room on the disk")
+    return fault
+
+
+_MOST_REASONS = 12
+
+
+def show_summary(
+    console: Console, ledger: Ledger, source: Source, manifest: Manifest | None, order: Order
+) -> None:
+    """Print what is in the folder, what was left out and why, and what to do next."""
+    if manifest is None:
+        console.print(f"Not one photograph yet in {order.folder}.")
+    else:
+        rows = zip(manifest.column("class"), manifest.column("status"), strict=True)
+        kept = [class_name for class_name, status in rows if status == "kept"]
+        table = Table("class", "photographs", title=str(order.folder), title_justify="left")
+        for name in manifest.classes:
+            table.add_row(name, f"{kept.count(name):,}")
+        console.print(table)
+    reasons = census.reasons(ledger, source.code)
+    if reasons:
+        console.print("Left out:")
+    for what, state, reason, number in reasons[:_MOST_REASONS]:
+        console.print(f"  {number:>7,} {what} {state}: {reason}".rstrip(": "), markup=False, highlight=False)
+    if len(reasons) > _MOST_REASONS:
+        console.print(f"  … and {len(reasons) - _MOST_REASONS} reasons more in ledger.sqlite")
+    if any(state == "failed" for _, state, _, _ in reasons):
+        console.print("Failures are remembered; retry=failed tries them again.")

@@ -9,9 +9,9 @@ from typing import Any
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 
-from heritage.config.composition import ADDED, compose_command, groups, options
+from heritage.config.compose import ADDED, compose_command, groups, options
+from heritage.core.taxonomy import nearest
 from heritage.errors import ConfigError
-from heritage.taxonomy import nearest
 
 _UNKNOWN_KEY = re.compile(r"Could not override '(?P<key>[^']+)'")
 _UNKNOWN_IN_FILE = re.compile(

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from heritage.config.composition import ADDED, compose_command, options
-from heritage.paths import config_dir
+from heritage.config.compose import ADDED, compose_command, options
+from heritage.core.files import config_dir
 
 _ADDITIONS = {"train": ADDED}  # what each command takes of them
 

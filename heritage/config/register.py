@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from omegaconf import OmegaConf
 
-from heritage.config.folders import run_folder, sweep_folder
 from heritage.config.recipe import fine_tuned
 from heritage.config.schema import register_schemas
+from heritage.runs.folders import run_folder, sweep_folder
 
 
 def register() -> None:

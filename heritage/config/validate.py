@@ -26,7 +26,7 @@ _HYDRA_KEYS = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
 _MISSING = "???"
 _PLAIN = (bool, int, float, str, type(None))
 
-# What `heritage.run` adds itself to each call, because only it knows: never given in a file.
+# What `heritage.training.build` adds itself to each call, because only it knows: never given in a file.
 SUPPLIED: dict[str, frozenset[str]] = {
     "data": frozenset({"train", "copies", "sampling", "seed"}),
     "model": frozenset({"num_classes", "image_size"}),

@@ -10,25 +10,24 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from heritage.curation import dataset
-from heritage.curation.audit import Audit, audit
-from heritage.curation.components import components
-from heritage.curation.curated import Curated, compare, publish
+from heritage.core.files import write_text
+from heritage.core.group_split import NEW
+from heritage.core.manifest import SPLITS, Manifest
+from heritage.core.overrides import read_overrides, stale
+from heritage.curation import dataset_folder as dataset
+from heritage.curation.drop_reasons import Verdicts
 from heritage.curation.duplicates import Photographs
-from heritage.curation.groups import bridges, link_all
+from heritage.curation.groups import bridges, components, link_all
+from heritage.curation.html_report import report
+from heritage.curation.leak_check import Audit, audit
 from heritage.curation.naming import class_list, image_ids, labels, museum_of
-from heritage.curation.overrides import read_overrides, stale
+from heritage.curation.options import Plan
+from heritage.curation.output import Curated, compare, publish
 from heritage.curation.packing import foretell, pack, say_stale
-from heritage.curation.plan import Plan
-from heritage.curation.raw import RawImages
-from heritage.curation.report import report
+from heritage.curation.raw_sources import RawImages
 from heritage.curation.scan import Scanner, Sights
 from heritage.curation.splits import Dealt, Earlier, assign, empty_parts, require_museums, torn_by_museums
-from heritage.curation.verdicts import Verdicts
 from heritage.errors import DataError, SplitError
-from heritage.manifest import SPLITS, Manifest
-from heritage.paths import write_text
-from heritage.splitting import NEW
 
 log = logging.getLogger(__name__)
 
@@ -304,3 +303,27 @@ class _Build:
                 + "; the data set was not written",
             )
         return found
+
+
+def summary(curated: Curated, out: Path) -> str:
+    """Return some lines: what came in, what is kept, what was dropped, and where to look."""
+    kept = curated.kept
+    splits = kept.column("split")
+    lines = [
+        f"{curated.table.num_rows:,} photographs in, {len(kept):,} kept in "
+        f"{len(set(kept.column('group_id'))):,} groups: "
+        + ", ".join(f"{splits.count(name):,} {name}" for name in SPLITS)
+    ]
+    lines += [f"  dropped: {count:,} {reason}" for reason, count in curated.reasons.items()]
+    lines += [f"  note: {remark}" for remark in curated.remarks]
+    lines += [f"  stale override of {file}: {why}" for file, why in curated.stale.items()]
+    audit = curated.audit
+    if audit.clean:
+        lines.append(f"audit: no leak; {audit.compared:,} pairs of images compared")
+    else:
+        lines.append(
+            f"audit: in several splits are {audit.groups:,} groups, {audit.objects:,} objects, "
+            f"{audit.raw_files:,} files, {audit.near_duplicates:,} pairs of near-duplicates"
+        )
+    lines += [f"fingerprint: {kept.fingerprint}", f"report: {out / 'report.html'}"]
+    return "\n".join(lines)

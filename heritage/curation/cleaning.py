@@ -9,9 +9,9 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from heritage.config.types import Count
+from heritage.core.types import Count
+from heritage.curation.drop_reasons import Verdicts
 from heritage.curation.scan import Sights
-from heritage.curation.verdicts import Verdicts
 
 Levels = Annotated[float, Field(ge=0, le=255)]
 

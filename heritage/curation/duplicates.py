@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from heritage.curation.components import components, links
+from heritage.curation.drop_reasons import Verdicts
+from heritage.curation.groups import components, links
 from heritage.curation.phash import WIDEST_RADIUS, near_pairs, similarity
 from heritage.curation.scan import Sights
-from heritage.curation.verdicts import Verdicts
 
 Radius = Annotated[int, Field(ge=0, le=WIDEST_RADIUS, strict=True)]
 Correlation = Annotated[float, Field(ge=0, le=1)]

@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from heritage.core.image_io import FORMATS, Pixels, decode, encode_jpeg
+from heritage.core.resizing import Resizing
 from heritage.curation.phash import perceptual_hash, signature
-from heritage.curation.resizing import Resizing
 from heritage.errors import ImageError
-from heritage.picture import FORMATS, Pixels, decode, encode_jpeg
 
 LARGEST_FILE = 512 * 2**20
 """Files of more bytes are no photographs, whatever their name says."""
@@ -133,7 +133,7 @@ def inspect(task: Task, resizing: Resizing) -> Sight:
 def write_whole(target: Path, data: bytes) -> None:
     """Write a file that is either whole or not there, after a kill or on a full disk.
 
-    Unlike `heritage.paths.atomic_path` it does not wait for the disk: a quarter of a million images
+    Unlike `heritage.core.files.atomic_path` it does not wait for the disk: a quarter of a million images
     would wait for hours, and after a power failure their sizes are checked against the record.
     """
     temporary = target.with_name(f".{target.name}.{os.getpid()}{TEMPORARY}")

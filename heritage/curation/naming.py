@@ -10,9 +10,9 @@ from pathlib import PurePosixPath
 
 import pyarrow.compute as pc
 
-from heritage.curation.raw import RawImages
+from heritage.core.taxonomy import CLASSES, class_of_id, nearest, parse_image_name
+from heritage.curation.raw_sources import RawImages
 from heritage.errors import ManifestError
-from heritage.taxonomy import CLASSES, class_of_id, nearest, parse_image_name
 
 _NO_CLASS = 0  # class ids count from 1: this one is for rows that are dropped
 _LONGEST = 60

@@ -7,11 +7,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from heritage.curation.processes import in_processes
-from heritage.curation.progress import Progress
-from heritage.errors import DataError, ImageError
-from heritage.manifest import Manifest
-from heritage.packed import (
+from heritage.core.image_io import Pixels, decode
+from heritage.core.manifest import Manifest
+from heritage.core.packed_images import (
     INDEX_FILE,
     PackedImages,
     Piece,
@@ -22,7 +20,9 @@ from heritage.packed import (
     write_index,
     write_shard,
 )
-from heritage.picture import Pixels, decode
+from heritage.core.processes import in_processes
+from heritage.core.progress import Progress
+from heritage.errors import DataError, ImageError
 
 log = logging.getLogger(__name__)
 

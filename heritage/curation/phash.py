@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from heritage.picture import Pixels
+from heritage.core.image_io import Pixels
 
 Hashes = npt.NDArray[np.uint64]
 Pairs = npt.NDArray[np.int64]

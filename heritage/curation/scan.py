@@ -24,13 +24,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from heritage.core.files import atomic_path
+from heritage.core.processes import in_processes
+from heritage.core.progress import Progress
+from heritage.core.resizing import Resizing
 from heritage.curation.inspection import TEMPORARY, Sight, Task, inspect_all
 from heritage.curation.phash import SIGNATURE_SIDE
-from heritage.curation.processes import in_processes
-from heritage.curation.progress import Progress
-from heritage.curation.resizing import Resizing
 from heritage.errors import DataError
-from heritage.paths import atomic_path
 
 log = logging.getLogger(__name__)
 

@@ -20,11 +20,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from heritage.config.types import Fraction, Natural
+from heritage.core.files import atomic_path
+from heritage.core.group_split import NEW, deal, shares_of
+from heritage.core.manifest import SPLITS
+from heritage.core.types import Fraction, Natural
 from heritage.errors import ConfigError, ManifestError, SplitError
-from heritage.manifest import SPLITS
-from heritage.paths import atomic_path
-from heritage.splitting import NEW, deal, shares_of
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from pydantic import Field
 
-from heritage.config.types import Natural, NonNegative, Probability
-from heritage.picture import Pixels
+from heritage.core.image_io import Pixels
+from heritage.core.types import Natural, NonNegative, Probability
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would ask a package index for news
 

@@ -18,12 +18,12 @@ import pyarrow as pa
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
+from heritage.core.image_io import Pixels, decode
+from heritage.core.manifest import Manifest
 from heritage.data.augment import Augmentation, Interpolation, Pipeline, evaluation, reduce
 from heritage.data.batch import Batch, BatchPlan
 from heritage.data.packed_rows import PackedRows
 from heritage.errors import ImageError
-from heritage.manifest import Manifest
-from heritage.picture import Pixels, decode
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,9 @@ import pytorch_lightning as pl
 import torch
 from pydantic import Field
 
-from heritage.config.types import Count, Natural
+from heritage.core.image_io import Pixels
+from heritage.core.manifest import SPLITS, Manifest, count_by_class
+from heritage.core.types import Count, Natural
 from heritage.data.augment import Augmentation, Interpolation
 from heritage.data.batch import BatchPlan
 from heritage.data.dataset import ArtefactDataset, ImageFiles
@@ -24,8 +26,6 @@ from heritage.data.packed_rows import Packed, open_packed
 from heritage.data.readers import missing_files
 from heritage.data.sampling import Sampling
 from heritage.errors import ConfigError, ImageError
-from heritage.manifest import SPLITS, Manifest, count_by_class
-from heritage.picture import Pixels
 
 log = logging.getLogger(__name__)
 

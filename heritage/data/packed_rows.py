@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from heritage.core.image_io import Pixels
+from heritage.core.manifest import DATASET_FILE, Manifest
+from heritage.core.packed_images import INDEX_FILE, PackedImages
 from heritage.data.staging import stage
 from heritage.errors import ConfigError, DataError, DatasetNotFoundError
-from heritage.manifest import DATASET_FILE, Manifest
-from heritage.packed import INDEX_FILE, PackedImages
-from heritage.picture import Pixels
 
 log = logging.getLogger(__name__)
 

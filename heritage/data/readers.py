@@ -12,16 +12,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from heritage.config.types import Count, Natural
-from heritage.errors import DataError, DatasetNotFoundError
-from heritage.manifest import MANIFEST_FILE, Manifest
-from heritage.tables import read_table, renamed
-from heritage.taxonomy import (
+from heritage.core.manifest import MANIFEST_FILE, Manifest
+from heritage.core.tables import read_table, renamed
+from heritage.core.taxonomy import (
     IMAGE_SUFFIXES,
     class_of_id,
     parse_image_name,
     require_known_classes,
 )
+from heritage.core.types import Count, Natural
+from heritage.errors import DataError, DatasetNotFoundError
 
 
 def manifest(root: Path, classes: Sequence[str]) -> Manifest:

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from heritage.config.types import Count, Positive, Probability
+from heritage.core.taxonomy import nearest
+from heritage.core.types import Count, Positive, Probability
 from heritage.errors import ConfigError
-from heritage.taxonomy import nearest
 
 Rows = npt.NDArray[np.int64]
 

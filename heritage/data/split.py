@@ -15,11 +15,11 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
-from heritage.config.types import Fraction, Natural
+from heritage.core.group_split import deal, shares_of
+from heritage.core.manifest import SPLITS, Manifest
+from heritage.core.taxonomy import nearest
+from heritage.core.types import Fraction, Natural
 from heritage.errors import SplitError
-from heritage.manifest import SPLITS, Manifest
-from heritage.splitting import deal, shares_of
-from heritage.taxonomy import nearest
 
 Folds = Annotated[int, Field(ge=2, strict=True)]
 Codes = npt.NDArray[np.int64]

@@ -7,10 +7,9 @@ import logging
 import shutil
 from pathlib import Path
 
+from heritage.core.files import atomic_path, locked
+from heritage.core.packed_images import INDEX_FILE, PackedImages, checksum_of
 from heritage.errors import BusyError, ConfigError, DataError
-from heritage.lock import locked
-from heritage.packed import INDEX_FILE, PackedImages, checksum_of
-from heritage.paths import atomic_path
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """A demo museum in the program itself: artefacts of the six civilisations, drawn, lit and photographed."""
 
-from heritage.demo.artefact import DEMO_VERSION, draw_artefact
 from heritage.demo.dataset import DemoRecord, demo_records, write_demo_dataset
+from heritage.demo.drawing.artefact import DEMO_VERSION, draw_artefact
 
 __all__ = ["DEMO_VERSION", "DemoRecord", "demo_records", "draw_artefact", "write_demo_dataset"]

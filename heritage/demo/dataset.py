@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from heritage.demo.artefact import DEMO_VERSION, draw_artefact
-from heritage.demo.catalogue import kind_of
-from heritage.demo.chance import numbers, one_of
+from heritage.core.image_io import encode_jpeg
+from heritage.core.taxonomy import CLASSES
+from heritage.demo.drawing.artefact import DEMO_VERSION, draw_artefact
+from heritage.demo.drawing.catalogue import kind_of
+from heritage.demo.drawing.chance import numbers, one_of
 from heritage.errors import ConfigError, DataError
-from heritage.picture import encode_jpeg
-from heritage.taxonomy import CLASSES
 
 THESIS_COUNTS: dict[str, int] = {
     "egyptian": 44_075,

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from heritage import picture
-from heritage.demo.artefact import draw_artefact
+from heritage.core import image_io as picture
 from heritage.demo.dataset import DemoRecord, demo_records
+from heritage.demo.drawing.artefact import draw_artefact
 
 PUBLISHED = "http://museum.demo"
 """The name under which the museum publishes; no such host exists."""

@@ -10,7 +10,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from heritage.config.types import Count
+from heritage.core.types import Count
 from heritage.errors import ConfigError
 from heritage.models.hub import fetch_weights, pretrained_cfg
 from heritage.models.network import IMAGENET, NONE, InputSpec, Rate, set_input_spec

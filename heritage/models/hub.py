@@ -24,8 +24,8 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError 
 )
 from timm.models import get_pretrained_cfg
 
+from heritage.core.taxonomy import nearest
 from heritage.errors import ConfigError, WeightsError
-from heritage.taxonomy import nearest
 
 FILES = ("model.safetensors", "pytorch_model.bin")
 PATIENCE = 5.0

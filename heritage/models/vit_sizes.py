@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from heritage.config.types import Count, Positive
+from heritage.core.types import Count, Positive
 from heritage.errors import ConfigError
 from heritage.models.network import Rate, refuse_imagenet
 from heritage.models.vit import Pool, Positions, Stem, VisionTransformer

@@ -39,7 +39,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from heritage.config.types import Count
+from heritage.core.types import Count
 from heritage.errors import ConfigError
 from heritage.models.encoder import Encoder
 from heritage.models.network import Rate, centred_input, refuse_imagenet

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
+from heritage.cluster.job import Job
 from heritage.cluster.resources import Cluster, Here
 from heritage.errors import CommandError, WeightsError
 from heritage.models.hub import fetch_weights
 from heritage.models.network import IMAGENET, NONE
-from heritage.resume import refuse_another_run
-from heritage.run import build_data
-from heritage.sweep.job import Job
-from heritage.sweep.state import State
+from heritage.runs.resume import refuse_another_run
+from heritage.runs.state import State
+from heritage.training.build import build_data
 
 
 def check_inputs(jobs: Sequence[Job]) -> None:

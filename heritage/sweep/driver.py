@@ -13,14 +13,14 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
+from heritage.cluster.job import Job
 from heritage.cluster.resources import Cluster, Here, LocalJobs
+from heritage.core.files import locked
 from heritage.errors import BusyError, CommandError, SweepError
-from heritage.lock import locked
+from heritage.runs.state import State, failure_of
 from heritage.sweep.checks import check_inputs, refuse_what_multirun_breaks
 from heritage.sweep.expansion import Sweep
 from heritage.sweep.index import Index
-from heritage.sweep.job import Job
-from heritage.sweep.state import State, failure_of
 
 LOCK_FILE = ".sweep.lock"
 
@@ -37,7 +37,7 @@ def sweep(sweep: Sweep) -> None:
     console = Console()
     cluster = _settings(sweep.jobs)
     if sweep.jobs[0].config.plan:
-        from heritage.sweep.plan import print_plan
+        from heritage.sweep.cost import print_plan
 
         print_plan(sweep.jobs, cluster, console)
         return

@@ -10,11 +10,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from heritage.config.experiment import Experiment, experiment_of
+from heritage.cluster.job import Job, freeze
 from heritage.config.faults import FaultyConfigError
 from heritage.config.validate import validate
 from heritage.errors import CommandError
-from heritage.sweep.job import Job, freeze
+from heritage.runs.sweep_names import Experiment, experiment_of
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from heritage.config.experiment import Experiment
+from heritage.cluster.job import Job
+from heritage.core.files import write_text
 from heritage.errors import CheckpointError
-from heritage.paths import write_text
+from heritage.runs.state import State, failure_of
+from heritage.runs.sweep_names import Experiment
 from heritage.sweep.expansion import Sweep
-from heritage.sweep.job import Job
-from heritage.sweep.state import State, failure_of
 
 INDEX_FILE = "sweep.json"
 

@@ -19,9 +19,9 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from heritage.data.batch import Batch
+from heritage.metrics.classification import scores
 from heritage.models.normalize import Normalize
 from heritage.models.weights import OUR_RECORD
-from heritage.scores import scores
 from heritage.training.mixing import Mixing
 
 LOSS, ACCURACY, MACRO_F1, RECALL = "val/loss", "val/accuracy", "val/macro_f1", "val/recall"

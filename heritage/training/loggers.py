@@ -10,9 +10,9 @@ import torch
 from pytorch_lightning.loggers import CSVLogger, Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from heritage.config.types import Count
+from heritage.core.types import Count
 from heritage.errors import MissingDependencyError
-from heritage.training.checkpoints import FOLDER, LAST
+from heritage.training.callbacks.checkpoints import FOLDER, LAST
 
 
 def csv(every_n_steps: Count, *, folder: str) -> Logger:
@@ -77,7 +77,7 @@ def _rows_until(path: Path, checkpoint: Path) -> list[dict[str, Any]]:
 def _run_id(path: Path) -> str | None:
     from wandb.sdk.lib.runid import generate_id
 
-    from heritage.paths import write_text
+    from heritage.core.files import write_text
 
     if getattr(rank_zero_only, "rank", 0):
         return None  # the first rank alone logs

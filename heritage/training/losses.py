@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from heritage.config.types import NonNegative, Positive
+from heritage.core.types import NonNegative, Positive
 from heritage.errors import ConfigError
 
 Smoothing = Annotated[float, Field(ge=0, lt=1)]
@@ -39,7 +39,7 @@ class ClassLoss(nn.Module, ABC):
 
     Attributes:
         counts_classes: Whether the loss itself goes by how often classes are shown.
-        weighted: Whether the weights act; `heritage.training.deferral` turns them on later.
+        weighted: Whether the weights act; `heritage.training.callbacks.deferred_reweighting` turns them on later.
     """
 
     counts_classes: ClassVar[bool] = False

@@ -11,7 +11,7 @@ from pydantic import Field
 from timm.data.mixup import cutmix_bbox_and_lam, mixup_target
 from timm.data.random_erasing import RandomErasing
 
-from heritage.config.types import NonNegative, Probability
+from heritage.core.types import NonNegative, Probability
 
 
 class Mixing:

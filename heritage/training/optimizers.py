@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from heritage.config.types import NonNegative, Positive
+from heritage.core.types import NonNegative, Positive
 from heritage.errors import ConfigError
 from heritage.models.finetune import parameter_groups
 from heritage.models.layers import classifier_names

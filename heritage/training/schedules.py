@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
 
-from heritage.config.types import Count, Fraction, Probability
+from heritage.core.types import Count, Fraction, Probability
 
 Warmup = Annotated[float, Field(ge=0, lt=1)]
 

@@ -21,12 +21,12 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.strategies import StrategyRegistry
 
 from heritage.config.faults import FaultyConfigError
-from heritage.config.types import Count, Natural, Positive
 from heritage.config.validate import value_faults
+from heritage.core.taxonomy import nearest
+from heritage.core.types import Count, Natural, Positive
 from heritage.errors import ConfigError
-from heritage.taxonomy import nearest
-from heritage.training.checkpoints import AtomicCheckpointIO
-from heritage.training.last_validation import LastValidation
+from heritage.training.callbacks.checkpoints import AtomicCheckpointIO
+from heritage.training.callbacks.last_validation import LastValidation
 from heritage.training.precision import Precision
 
 Limit = Count | Annotated[float, Field(gt=0, le=1)]

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from heritage.core.taxonomy import nearest
 from heritage.errors import ConfigError
-from heritage.taxonomy import nearest
 
 Counts = Mapping[str, int]
 Weights = npt.NDArray[np.float64]

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 import pytest
 
-from heritage.adjustment import adjusted_already
-from heritage.trained import load_trained
+from heritage.inference.checkpoint import load_trained
+from heritage.inference.logit_adjustment import adjusted_already
 from tests.conftest import COUNTS, Command
 
 CLASSES = list(COUNTS)

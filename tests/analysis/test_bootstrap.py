@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from heritage.analysis.assessment import Assessment, Settings, few_groups_note
-from heritage.analysis.bootstrap import bootstrap, confusion_scores, draws, group_codes, interval
-from heritage.analysis.calibration import softmax
-from heritage.analysis.ranking import auroc, in_top
-from heritage.manifest import Manifest
-from heritage.scores import confusion_matrix, scores
+from heritage.core.manifest import Manifest
+from heritage.evaluation.assessment import Assessment, Settings, few_groups_note
+from heritage.metrics.bootstrap import bootstrap, confusion_scores, draws, group_codes, interval
+from heritage.metrics.calibration import softmax
+from heritage.metrics.classification import confusion_matrix, scores
+from heritage.metrics.ranking import auroc, in_top
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_classes_without_images() -> None:
     cells = np.array([[[3.0, 1, 0], [0, 0, 0], [0, 0, 0]], [[2, 0, 0], [1, 1, 0], [0, 0, 0]]])
     single, classes = confusion_scores(cells)
     assert np.isnan(classes["recall"][0, 1]), "left out by chance"
-    assert classes["recall"][0, 2] == 0, "there is none at all: as in heritage.scores"
+    assert classes["recall"][0, 2] == 0, "there is none at all: as in heritage.metrics.classification"
     assert single["macro_recall"][1] == pytest.approx(scores(cells[1].astype(np.int64)).macro.recall)
     assert single["balanced_accuracy"].tolist() == pytest.approx([0.75, 0.75]), "of classes that have images"
     assert interval(np.array([np.nan, 1.0])).low == 1

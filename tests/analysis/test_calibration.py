@@ -11,7 +11,8 @@ import torch
 from sklearn.metrics import brier_score_loss
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from heritage.analysis.calibration import (
+from heritage.errors import CheckpointError
+from heritage.metrics.calibration import (
     CALIBRATION_FILE,
     brier_score,
     calibrate,
@@ -24,7 +25,6 @@ from heritage.analysis.calibration import (
     threshold_for,
     write_calibration,
 )
-from heritage.errors import CheckpointError
 
 TRUE_TEMPERATURE = 2.5
 

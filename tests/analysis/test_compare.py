@@ -14,15 +14,15 @@ import pytest
 from omegaconf import OmegaConf
 from scipy.stats import binom  # type: ignore[import-untyped]
 
-from heritage.analysis.bootstrap import confusion_terms, group_codes, resampled_sums
-from heritage.analysis.comparison import Resampling, compare
-from heritage.analysis.paired import bootstrap_p, enough, holm, mcnemar, resampled_confusions
-from heritage.analysis.remedies import Remedies
-from heritage.analysis.runs import find_runs
-from heritage.analysis.tables import Table
-from heritage.analysis.thesis import AVERAGES, SUPPORT, published
-from heritage.scores import from_rows
-from heritage.taxonomy import CLASSES
+from heritage.comparison.comparison import Resampling, compare
+from heritage.comparison.paired import bootstrap_p, enough, holm, mcnemar, resampled_confusions
+from heritage.comparison.published import AVERAGES, SUPPORT, published
+from heritage.comparison.remedies import Remedies
+from heritage.core.taxonomy import CLASSES
+from heritage.metrics.bootstrap import confusion_terms, group_codes, resampled_sums
+from heritage.metrics.classification import from_rows
+from heritage.reports.tables import Table
+from heritage.runs.finished import find_runs
 from tests.conftest import Command
 
 RESAMPLING = Resampling(40, 0)

@@ -20,9 +20,9 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
-from heritage.analysis.audit import read_audits
-from heritage.analysis.calibration import read_calibration
-from heritage.curation.overrides import read_overrides
+from heritage.core.overrides import read_overrides
+from heritage.evaluation.audit_results import read_audits
+from heritage.metrics.calibration import read_calibration
 from tests.conftest import COUNTS, Command, write_tree
 
 CLASSES = list(COUNTS)

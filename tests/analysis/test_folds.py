@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from omegaconf import OmegaConf
 
-from heritage.analysis.folds import Fold, pooled
-from heritage.analysis.report import METRICS_FILE
-from heritage.analysis.runs import Run, find_runs
 from heritage.errors import DataError
+from heritage.reports.run_report import METRICS_FILE
+from heritage.runs.finished import Run, find_runs
+from heritage.runs.folds import Fold, pooled
 from tests.conftest import Command
 
 SPLIT = {"_target_": "heritage.data.split.by_fold", "folds": 2, "val": 0.2, "seed": 0}

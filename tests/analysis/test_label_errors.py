@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from heritage.analysis.calibration import softmax
-from heritage.analysis.confusions import mistaken_for, pairs
-from heritage.analysis.label_errors import class_thresholds, suspects
+from heritage.metrics.calibration import softmax
+from heritage.metrics.confusions import mistaken_for, pairs
+from heritage.metrics.label_errors import class_thresholds, suspects
 
 
 def test_the_joint_is_the_papers() -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from heritage.analysis.label_errors import suspects
-from heritage.analysis.out_of_fold import out_of_fold
+from heritage.core.manifest import Manifest
 from heritage.errors import CheckpointError, DataError
-from heritage.manifest import Manifest
+from heritage.metrics.label_errors import suspects
+from heritage.runs.out_of_fold import out_of_fold
 from tests.conftest import COUNTS, Command
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from heritage.analysis.recipe import read_recipe, settings_digest
-from heritage.trained import load_trained
+from heritage.inference.checkpoint import load_trained
+from heritage.runs.description import read_recipe, settings_digest
 
 
 def test_a_folder_says_more_than_its_checkpoint(runs: Path) -> None:
@@ -87,7 +87,7 @@ def compose(*words: str) -> dict[str, Any]:
     from hydra import initialize_config_dir
 
     from heritage.config.register import register
-    from heritage.paths import config_dir
+    from heritage.core.files import config_dir
 
     register()
     with initialize_config_dir(str(config_dir()), version_base="1.3"):

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, recall_score
 
-from heritage.analysis.comparison import Comparison, Resampling, compare
-from heritage.analysis.remedies import Remedies
-from heritage.analysis.runs import Run, find_runs
+from heritage.comparison.comparison import Comparison, Resampling, compare
+from heritage.comparison.remedies import Remedies
+from heritage.runs.finished import Run, find_runs
 from tests.conftest import Command
 
 

@@ -7,16 +7,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from heritage.analysis.attention import WatchAttention
-from heritage.analysis.faithfulness import areas, blur, faithfulness, likeness, shuffled
-from heritage.analysis.overlays import overlay
-from heritage.analysis.saliency import BATCH, Method, method_for, saliency
 from heritage.errors import ConfigError
+from heritage.explanation.attention import WatchAttention
+from heritage.explanation.faithfulness import areas, blur, faithfulness, likeness, shuffled
+from heritage.explanation.saliency import BATCH, Method, method_for, saliency
+from heritage.inference.checkpoint import Answering
 from heritage.models.backbone import timm_network
 from heritage.models.network import input_spec
 from heritage.models.vit_sizes import vit
 from heritage.models.vit_thesis import vit_thesis
-from heritage.trained import Answering
+from heritage.reports.figures import overlay
 
 SIZE = 64
 

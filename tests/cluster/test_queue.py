@@ -10,7 +10,7 @@ import pytest
 from heritage.cluster import submission
 from heritage.cluster.queue import Queue, refuse_wrong_partition
 from heritage.errors import ClusterError, ConfigError
-from heritage.sweep.state import State
+from heritage.runs.state import State
 
 
 class Waiting:

@@ -16,7 +16,7 @@ import pytest
 
 from heritage.cluster import submission
 from heritage.cluster.resources import SlurmJobs
-from heritage.sweep.state import State
+from heritage.runs.state import State
 from tests.cluster.runs import (
     assert_same,
     await_that,

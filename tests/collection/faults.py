@@ -14,8 +14,8 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
+from heritage.core.image_io import encode_jpeg
 from heritage.demo.server import Answering, Reply, Request
-from heritage.picture import encode_jpeg
 
 Fault = Callable[[Reply], Reply]
 

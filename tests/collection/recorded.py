@@ -11,8 +11,8 @@ from typing import Any
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from heritage.core.files import config_dir
 from heritage.demo.server import Reply, Request, file_reply, json_reply
-from heritage.paths import config_dir
 from tests.collection.faults import jpeg
 
 FIXTURES = Path(__file__).parent / "fixtures"

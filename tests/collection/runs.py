@@ -11,11 +11,11 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from heritage.collection import ClassRules, Session, order_of
-from heritage.collection.manners import Endpoint, Patience
+from heritage.collection.http.settings import Endpoint, Patience
 from heritage.collection.sources.met import MetSource
 from heritage.collection.sources.source import Source
+from heritage.core.files import config_dir
 from heritage.demo.holdings import PUBLISHED
-from heritage.paths import config_dir
 
 
 def patience(**changes: Any) -> Patience:

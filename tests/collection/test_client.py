@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from heritage.collection.answers import retry_after
-from heritage.collection.body import PartBody
-from heritage.collection.client import Client
-from heritage.collection.fetching import FetchError, StoppingError
-from heritage.collection.guard import is_public
-from heritage.collection.manners import Endpoint
+from heritage.collection.http.body import PartBody
+from heritage.collection.http.client import Client
+from heritage.collection.http.errors import FetchError, StoppingError
+from heritage.collection.http.responses import retry_after
+from heritage.collection.http.settings import Endpoint
+from heritage.collection.http.transport import is_public
 from heritage.demo.server import Reply, Request, file_reply, json_reply, serve
 from heritage.errors import CollectionError
 from tests.collection import faults
@@ -74,7 +74,7 @@ def fetch_json(base: str, path: str, **changes: Any) -> Any:
 
 
 def fetch_image(base: str, path: str, **changes: Any) -> bytes:
-    from heritage.collection.body import MemoryBody
+    from heritage.collection.http.body import MemoryBody
 
     async def do(client: Client) -> bytes:
         body = MemoryBody()
@@ -363,7 +363,7 @@ def test_a_part_longer_than_the_file_is_thrown_away(museum: FaultyMuseum, base: 
 
 
 def test_the_cache_answers_without_a_request(museum: FaultyMuseum, base: str, tmp_path: Any) -> None:
-    from heritage.collection.cache import RecordCache
+    from heritage.collection.http.cache import RecordCache
 
     cache = RecordCache(tmp_path / "records.sqlite", max_age_days=1.0)
     cache.put(f"{base}/a", json.dumps({"kept": True}).encode())

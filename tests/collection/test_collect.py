@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from heritage.core.manifest import Manifest
 from heritage.errors import ConfigError
-from heritage.manifest import Manifest
 from tests.collection import faults
 from tests.collection.faults import FaultyMuseum
 from tests.collection.held import (

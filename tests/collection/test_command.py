@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from heritage import collect
-from heritage.manifest import Manifest
+from heritage.core.manifest import Manifest
 from tests.collection.runs import rows
 
 SMALL = ["source.images=60", "source.picture_size=48", "min_side=32"]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from heritage.core.manifest import Manifest
 from heritage.demo.server import Reply, json_reply
 from heritage.errors import CollectionError
-from heritage.manifest import Manifest
 from tests.collection import faults
 from tests.collection.faults import HTML, WALL, FaultyMuseum
 from tests.collection.held import (
@@ -141,7 +141,7 @@ def test_a_full_disk_is_said(
     def full(_: int) -> None:
         raise OSError(28, "No space left on device", "images")
 
-    monkeypatch.setattr("heritage.collection.shelf.os.fsync", full)
+    monkeypatch.setattr("heritage.collection.storage.os.fsync", full)
     with pytest.raises(CollectionError, match="No space left on device"):
         session(met(base), tmp_path).collect()
 

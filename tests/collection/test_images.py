@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from heritage.collection.images import stem_of, suffix_of, verify
+from heritage.collection.photographs import stem_of, suffix_of, verify
 from heritage.errors import ImageError
 from tests.collection.faults import bomb_png, jpeg
 

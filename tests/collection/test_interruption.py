@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from heritage.collection.session import LOCK_FILE
-from heritage.collection.shelf import Shelf
+from heritage.collection.storage import Shelf
+from heritage.core.files import locked
+from heritage.core.manifest import Manifest
 from heritage.demo.server import Reply
 from heritage.errors import BusyError
-from heritage.lock import locked
-from heritage.manifest import Manifest
 from tests.collection import faults
 from tests.collection.faults import FaultyMuseum, png
 from tests.collection.held import (

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from heritage.core.manifest import Manifest
 from heritage.demo.holdings import DemoCollection
 from heritage.demo.museum import answering
 from heritage.demo.server import serve
-from heritage.manifest import Manifest
 from tests.collection.faults import FaultyMuseum, jpeg
 from tests.collection.runs import rows
 

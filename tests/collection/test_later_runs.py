@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from heritage.collection.shelf import Shelf
-from heritage.collection.states import StoredFile
+from heritage.collection.ledger_rows import StoredFile
+from heritage.collection.storage import Shelf
+from heritage.core.manifest import Manifest
 from heritage.demo.server import Reply, json_reply
 from heritage.errors import CollectionError
-from heritage.manifest import Manifest
 from tests.collection import faults
 from tests.collection.faults import HTML, WALL, FaultyMuseum, jpeg
 from tests.collection.held import (

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from heritage.collection.fetching import StoppingError
-from heritage.collection.limiter import FORGIVEN_AFTER, HostLimiter
+from heritage.collection.http.errors import StoppingError
+from heritage.collection.http.limiter import FORGIVEN_AFTER, HostLimiter
 from heritage.errors import CollectionError
 
 
@@ -25,7 +25,7 @@ class Clock:
             self.now += seconds
             raise TimeoutError
 
-        monkeypatch.setattr("heritage.collection.limiter.asyncio.wait_for", wait_for)
+        monkeypatch.setattr("heritage.collection.http.limiter.asyncio.wait_for", wait_for)
 
     def __call__(self) -> float:
         return self.now

@@ -9,8 +9,8 @@ import pytest
 
 from heritage.collection.record import RecordError
 from heritage.collection.sources.louvre import LouvreSource
+from heritage.core.manifest import Manifest
 from heritage.demo.server import serve
-from heritage.manifest import Manifest
 from tests.collection.recorded import FIXTURES, LOUVRE, load, recorded, source
 from tests.collection.runs import printed, rules, session
 

@@ -11,9 +11,9 @@ import pytest
 
 from heritage.collection.record import RecordError
 from heritage.collection.sources.met import MetSource
+from heritage.core.manifest import Manifest
 from heritage.demo.server import Reply, Request, serve
 from heritage.errors import CollectionError, ConfigError
-from heritage.manifest import Manifest
 from tests.collection.recorded import FIXTURES, MET, load, recorded, source
 from tests.collection.runs import rows, session
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from heritage.core.image_io import encode_jpeg
+from heritage.core.manifest import Manifest
 from heritage.demo.server import json_reply
-from heritage.manifest import Manifest
-from heritage.picture import encode_jpeg
 from tests.collection import faults
 from tests.collection.faults import FaultyMuseum, bomb_png, jpeg, png
 from tests.collection.held import (

@@ -10,14 +10,14 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from heritage.collection.attribution import write_attribution
+from heritage.collection.dataset_writer import write_attribution
+from heritage.collection.http.limiter import HostLimiter
+from heritage.collection.http.settings import Endpoint
 from heritage.collection.ledger import Ledger
-from heritage.collection.limiter import HostLimiter
-from heritage.collection.manners import Endpoint
 from heritage.collection.plan import Plan, make_plan
 from heritage.collection.progress import CollectingView, ListingView
 from heritage.collection.sources import Listed, Listing, MetSource
-from heritage.manifest import Manifest
+from heritage.core.manifest import Manifest
 from tests.collection.runs import met, rules, session
 
 

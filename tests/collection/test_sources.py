@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from heritage.collection import ClassRules
-from heritage.collection.manners import Endpoint
+from heritage.collection.http.settings import Endpoint
 from heritage.collection.record import Record, RecordError
 from heritage.errors import ConfigError
 from tests.collection.recorded import LOUVRE, MET, load, source

@@ -14,11 +14,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
-from heritage.commands import COMMANDS
+from heritage.cli import COMMANDS
 from heritage.config.faults import FaultyConfigError
 from heritage.config.register import register
 from heritage.config.validate import validate
-from heritage.paths import config_dir
+from heritage.core.files import config_dir
 from tests.conftest import Command
 
 ROOT = config_dir()

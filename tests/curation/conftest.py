@@ -14,10 +14,10 @@ from omegaconf import OmegaConf
 
 from heritage.config.register import register
 from heritage.config.validate import validate
+from heritage.core.files import config_dir
 from heritage.curation.build import curate
-from heritage.curation.curated import Curated
-from heritage.curation.plan import Plan
-from heritage.paths import config_dir
+from heritage.curation.options import Plan
+from heritage.curation.output import Curated
 
 Curate = Callable[..., Curated]
 

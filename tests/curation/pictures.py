@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from heritage.picture import Pixels
+from heritage.core.image_io import Pixels
 
 
 def photograph(seed: int, width: int = 160, height: int = 120) -> Pixels:

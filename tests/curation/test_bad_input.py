@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from heritage.curation.curated import Curated
+from heritage.core.manifest import Manifest
+from heritage.curation.output import Curated
 from heritage.errors import ConfigError, DataError, DatasetNotFoundError, ManifestError, SplitError
-from heritage.manifest import Manifest
 from tests.curation.conftest import Curate
 from tests.curation.pictures import add_faults, class_tree, jpeg, photograph, write
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import cv2
 import pytest
 
-from heritage.curation.curated import Curated
+from heritage.core.image_io import decode
+from heritage.core.manifest import Manifest
+from heritage.core.packed_images import PackedImages
+from heritage.curation.output import Curated
 from heritage.errors import ManifestError
-from heritage.manifest import Manifest
-from heritage.packed import PackedImages
-from heritage.picture import decode
 from tests.curation.conftest import Curate
 from tests.curation.pictures import class_tree, jpeg, photograph, write
 from tests.curation.test_bad_input import COLUMNS, reasons, table_rows, write_table

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pytest
 from scipy.fft import dctn  # type: ignore[import-untyped]
 
+from heritage.core.image_io import Pixels, decode
 from heritage.curation import phash
 from heritage.curation.phash import near_pairs, perceptual_hash, signature, similarity
-from heritage.picture import Pixels, decode
 from tests.curation.pictures import jpeg, photograph
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from heritage.curation.resizing import Resizing
-from heritage.picture import decode
+from heritage.core.image_io import decode
+from heritage.core.resizing import Resizing
 from tests.curation.pictures import photograph
 
 

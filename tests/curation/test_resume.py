@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 import heritage.curation.inspection
+from heritage.core.manifest import Manifest
+from heritage.core.resizing import Resizing
 from heritage.curation.inspection import Sight, Task, inspect, write_whole
-from heritage.curation.resizing import Resizing
 from heritage.errors import ConfigError, DataError, DatasetNotFoundError
-from heritage.manifest import Manifest
 from tests.curation.conftest import Curate
 from tests.curation.pictures import class_tree, photograph, write
 

@@ -11,12 +11,11 @@ import networkx as nx  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 
-from heritage.curation.audit import audit
-from heritage.curation.components import components, links
-from heritage.curation.groups import bridges
+from heritage.core.group_split import NEW, deal
+from heritage.curation.groups import bridges, components, links
+from heritage.curation.leak_check import audit
 from heritage.curation.splits import TEST, TRAIN, VAL, Dealt, Earlier, Splitting, assign, empty_parts
 from heritage.errors import ConfigError, SplitError
-from heritage.splitting import NEW, deal
 
 SHARES = (0.72, 0.18, 0.1)
 SPLITTING = Splitting("group", 0.1, 0.2, None, 0, [], 0)

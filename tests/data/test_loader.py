@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from heritage.core.image_io import encode_jpeg
+from heritage.core.manifest import Manifest
+from heritage.core.taxonomy import CLASSES
 from heritage.data.augment import Augmentation
 from heritage.data.dataset import ArtefactDataset, ImageFiles
 from heritage.data.loader import ArtefactLoader, EpochPlan, Rank
@@ -24,9 +27,6 @@ from heritage.data.sampling import (
     Weighted,
 )
 from heritage.errors import DataError
-from heritage.manifest import Manifest
-from heritage.picture import encode_jpeg
-from heritage.taxonomy import CLASSES
 
 BUSY = Augmentation(
     crop_scale=[0.3, 1.0], crop_ratio=[0.7, 1.4], flip=0.5, rotate=10, zoom=0.1, shear=3, distort=0.1,

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from heritage.core.image_io import decode, encode_jpeg
+from heritage.core.manifest import Manifest
+from heritage.core.packed_images import plan, write_index, write_shard
 from heritage.data.packed_rows import open_packed
 from heritage.errors import DataError, DatasetNotFoundError, ImageError
-from heritage.manifest import Manifest
-from heritage.packed import plan, write_index, write_shard
-from heritage.picture import decode, encode_jpeg
 
 SIDE = 24
 

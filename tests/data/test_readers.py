@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from heritage.core.taxonomy import CLASSES
 from heritage.data import readers
 from heritage.errors import DatasetNotFoundError, ManifestError
-from heritage.taxonomy import CLASSES
 from tests.conftest import COUNTS, write_tree
 
 COLUMNS = {"file": "filename", "group_id": "lot"}

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from heritage.core.manifest import Manifest
 from heritage.data import split
 from heritage.errors import SplitError
-from heritage.manifest import Manifest
 
 CLASSES = ("a", "b", "c")
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from heritage.core.packed_images import PackedImages, plan, write_index, write_shard
 from heritage.data.staging import stage
 from heritage.errors import DataError
-from heritage.packed import PackedImages, plan, write_index, write_shard
 
 COUNT, SIDE = 10, 8
 

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
+from heritage.core.taxonomy import CLASSES
 from heritage.demo import draw_artefact
-from heritage.demo.catalogue import KINDS, kind_of
+from heritage.demo.drawing.catalogue import KINDS, kind_of
 from heritage.errors import ConfigError
-from heritage.taxonomy import CLASSES
 
 EVERY_KIND = [(name, kind.name) for name in CLASSES for kind in KINDS[name]]
 
@@ -65,7 +65,7 @@ def test_threads_do_not_change_the_bytes() -> None:
 def test_another_process_draws_the_same_bytes() -> None:
     here = hashlib.sha256(b"".join(draw_artefact(n, 7, 2, size=48, seed=9).tobytes() for n in CLASSES))
     program = (
-        "import hashlib; from heritage.demo import draw_artefact; from heritage.taxonomy import CLASSES;"
+        "import hashlib; from heritage.demo import draw_artefact; from heritage.core.taxonomy import CLASSES;"
         "print(hashlib.sha256(b''.join(draw_artefact(n, 7, 2, size=48, seed=9).tobytes() for n in CLASSES))"
         ".hexdigest())"
     )

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from heritage.core.image_io import decode
+from heritage.core.taxonomy import CLASSES, parse_image_name
 from heritage.demo import DEMO_VERSION, demo_records, write_demo_dataset
 from heritage.demo.dataset import THESIS_COUNTS, class_counts
 from heritage.errors import ConfigError, DataError
-from heritage.picture import decode
-from heritage.taxonomy import CLASSES, parse_image_name
 
 SMALL = {"images": 14, "size": 24, "seed": 1}
 

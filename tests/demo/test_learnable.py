@@ -14,8 +14,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from heritage.core.image_io import decode
 from heritage.demo import write_demo_dataset
-from heritage.picture import decode
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -11,9 +11,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from heritage.core.taxonomy import CLASSES
 from heritage.models.backbone import timm_network
 from heritage.models.classes import match_classifier
-from heritage.taxonomy import CLASSES
 from tests.conftest import COUNTS, TINY, Command, write_tree
 
 NAME = "test_resnet.r160_in1k"

@@ -10,9 +10,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from rich.console import Console
 
-from heritage.analysis.calibration import Calibration, FittedOn, write_calibration
-from heritage.paths import config_dir
-from heritage.picture import encode_jpeg
+from heritage.core.files import config_dir
+from heritage.core.image_io import encode_jpeg
+from heritage.metrics.calibration import Calibration, FittedOn, write_calibration
 from tests.conftest import TINY, patch
 
 
@@ -20,7 +20,7 @@ from tests.conftest import TINY, patch
 def run_folder(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of a network that has seen `tree` for some epochs; read only."""
     from heritage.config.register import register
-    from heritage.experiment import train
+    from heritage.training.fit import train
 
     folder = tmp_path_factory.mktemp("runs") / "run"
     words = [*TINY, "trainer.max_epochs=4", f"data.root={tree}", f"paths.run={folder}"]

@@ -11,12 +11,11 @@ from typing import Any
 
 import uvicorn
 
-from heritage.serving.answerer import Answerer
-from heritage.serving.certainty import read_certainty
-from heritage.serving.limits import Limits
-from heritage.serving.protocol import PatientProtocol
-from heritage.serving.server import Serving, build_app, listen
-from heritage.trained import load_trained
+from heritage.inference.checkpoint import load_trained
+from heritage.prediction.predictor import Answerer, read_certainty
+from heritage.server.limits import Limits
+from heritage.server.protocol import PatientProtocol
+from heritage.server.server import Serving, build_app, listen
 
 LIMITS: dict[str, Any] = {
     "megabytes": 4, "megapixels": 20, "pictures": 5, "held_megabytes": 30, "waiting": 300,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from heritage.serving.answerer import Answer
-from heritage.serving.batcher import Batcher
+from heritage.prediction.predictor import Answer
+from heritage.server.batcher import Batcher
 
 
 class _FailsOnce:

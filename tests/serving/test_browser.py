@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from heritage.picture import encode_jpeg
-from heritage.taxonomy import CIVILISATIONS
+from heritage.core.image_io import encode_jpeg
+from heritage.core.taxonomy import CIVILISATIONS
 from tests.conftest import patch
 from tests.serving.server import serving
 

@@ -17,16 +17,16 @@ import timm
 import torch
 from torch import nn
 
-from heritage.analysis.audit import AUDITS_FILE, Audit, write_audits
+from heritage.core.image_io import encode_jpeg
 from heritage.errors import ExportError
+from heritage.evaluation.audit_results import AUDITS_FILE, Audit, write_audits
+from heritage.exporters.card_figures import figures_of_test
+from heritage.exporters.parity import check_parity
+from heritage.exporters.portable import portable
+from heritage.exporters.timm import as_timm, open_timm, write_timm
+from heritage.inference.checkpoint import Answering, Trained, load_trained
 from heritage.models.vit import VisionTransformer
-from heritage.picture import encode_jpeg
-from heritage.serving.card_figures import figures_of_test
-from heritage.serving.certainty import Certainty
-from heritage.serving.parity import check_parity
-from heritage.serving.portable import portable
-from heritage.serving.timm_folder import as_timm, open_timm, write_timm
-from heritage.trained import Answering, Trained, load_trained
+from heritage.prediction.predictor import Certainty
 from tests.conftest import Command, patch
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:onnxscript")

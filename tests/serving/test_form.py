@@ -6,8 +6,8 @@ import tracemalloc
 
 import pytest
 
-from heritage.serving.form import Form
-from heritage.serving.refusal import Refusal
+from heritage.server.form import Form
+from heritage.server.schemas import Refusal
 
 KIND = "multipart/form-data; boundary=edge"
 CONTENT = b"\r\n--edg\r\r\n--" * 7  # nearly a boundary, again and again

@@ -22,10 +22,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from heritage.picture import encode_jpeg
-from heritage.serving.gate import RateLimit
-from heritage.serving.refusal import Refusal
-from heritage.serving.upload import shown_name
+from heritage.core.image_io import encode_jpeg
+from heritage.server.middleware import RateLimit
+from heritage.server.schemas import Refusal
+from heritage.server.uploads import shown_name
 from tests.conftest import patch
 from tests.serving.server import running, serving
 
@@ -227,7 +227,7 @@ def test_a_huge_head_is_refused(address: str) -> None:
 def test_a_slow_upload_is_given_up_and_a_silent_connection_closed(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("heritage.serving.protocol.HEAD_SECONDS", 1.0)
+    monkeypatch.setattr("heritage.server.protocol.HEAD_SECONDS", 1.0)
     head = (
         b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\nContent-Length: 9\r\n\r\n"
     )
@@ -242,7 +242,7 @@ def test_a_slow_upload_is_given_up_and_a_silent_connection_closed(
 def test_a_second_head_and_the_rest_of_a_refused_upload_have_their_time_too(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("heritage.serving.protocol.HEAD_SECONDS", 1.0)
+    monkeypatch.setattr("heritage.server.protocol.HEAD_SECONDS", 1.0)
     asked = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     refused = (
         b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\n"
@@ -261,7 +261,7 @@ def test_a_second_head_and_the_rest_of_a_refused_upload_have_their_time_too(
 
 
 def test_who_does_not_take_the_answer_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("heritage.serving.protocol.TAKE_SECONDS", 0.5)
+    monkeypatch.setattr("heritage.server.protocol.TAKE_SECONDS", 0.5)
     length = 30_000_000
     lengths = [(b"content-length", str(length).encode())]
 
@@ -332,7 +332,7 @@ def test_memory_and_queue_run_full_with_503(run_folder: Path, tmp_path: Path) ->
 
 
 def test_no_answer_in_time_is_503(run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from heritage.serving.answerer import Answer, Answerer
+    from heritage.prediction.predictor import Answer, Answerer
 
     seen_stuck = threading.Event()
 
@@ -357,7 +357,7 @@ def test_no_answer_in_time_is_503(run_folder: Path, tmp_path: Path, monkeypatch:
 def test_a_fault_of_ours_says_nothing(
     run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from heritage.serving.answerer import Answerer
+    from heritage.prediction.predictor import Answerer
 
     with serving(run_folder, tmp_path) as address:
 

@@ -16,10 +16,9 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
-from heritage.picture import decode
-from heritage.serving.answerer import Answerer
-from heritage.serving.certainty import Certainty
-from heritage.trained import load_trained
+from heritage.core.image_io import decode
+from heritage.inference.checkpoint import load_trained
+from heritage.prediction.predictor import Answerer, Certainty
 from tests.conftest import Command
 
 BAD = {"cut.jpg", "empty.png", "text.jpg"}
@@ -138,7 +137,7 @@ def test_a_repeated_command_finds_its_answers_and_an_interrupted_one_goes_on(
     heritage: Command, run_folder: Path, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ("predict", f"ckpt={run_folder}", f"input={photographs}", "batch_size=2", f"folder={tmp_path}")
-    monkeypatch.setattr("heritage.serving.parts.PART_ROWS", 2)
+    monkeypatch.setattr("heritage.prediction.parts.PART_ROWS", 2)
     calls = 0
     ask = Answerer.ask
 

@@ -14,15 +14,14 @@ import httpx
 import numpy as np
 import pytest
 
+from heritage.core.image_io import decode, encode_jpeg
 from heritage.errors import ConfigError
-from heritage.picture import decode, encode_jpeg
-from heritage.serving.answerer import Answerer
-from heritage.serving.certainty import Certainty, read_certainty
-from heritage.serving.limits import Limits
-from heritage.serving.overlay import as_data_url
-from heritage.serving.replies import About, Answers
-from heritage.serving.server import allowed_hosts, listen
-from heritage.trained import load_trained
+from heritage.inference.checkpoint import load_trained
+from heritage.prediction.predictor import Answerer, Certainty, read_certainty
+from heritage.reports.figures import as_data_url
+from heritage.server.limits import Limits
+from heritage.server.schemas import About, Answers
+from heritage.server.server import allowed_hosts, listen
 from tests.conftest import Command, patch
 from tests.serving.server import LIMITS, serving
 

@@ -7,9 +7,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from heritage.config.experiment import Experiment, experiment_of
 from heritage.config.register import register
-from heritage.paths import config_dir
+from heritage.core.files import config_dir
+from heritage.runs.sweep_names import Experiment, experiment_of
 
 
 def experiment(*words: str) -> Experiment:

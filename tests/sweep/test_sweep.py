@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from heritage.lock import locked
+from heritage.core.files import locked
 from heritage.sweep.driver import LOCK_FILE
 from tests.conftest import TINY, Command
 from tests.data.test_packed_rows import dataset, pack

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from heritage.errors import TrainingError
-from heritage.training.checkpoints import AtomicCheckpointIO
+from heritage.training.callbacks.checkpoints import AtomicCheckpointIO
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from heritage.training.ema import Ema
+from heritage.training.callbacks.ema import Ema
 from tests.conftest import Command
 
 

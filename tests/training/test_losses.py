@@ -7,8 +7,8 @@ import pytest
 import torch
 from sklearn.metrics import log_loss
 
+from heritage.core.taxonomy import CLASSES
 from heritage.errors import ConfigError
-from heritage.taxonomy import CLASSES
 from heritage.training.losses import (
     ClassLoss,
     CrossEntropy,

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from heritage.errors import TrainingError
-from heritage.training.range_test import RangeTest, rising, rising_rate
+from heritage.training.lr_finder import RangeTest, rising, rising_rate
 from tests.conftest import Command
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from heritage.training.safeguard import Safeguard, Stopped
+from heritage.training.callbacks.safeguard import Safeguard, Stopped
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from sklearn.utils.class_weight import compute_class_weight
 
+from heritage.core.taxonomy import CLASSES
 from heritage.errors import ConfigError
-from heritage.taxonomy import CLASSES
 from heritage.training.weighting import by_hand, effective_number, inverse
 
 THESIS_COUNTS = dict(zip(CLASSES, (31657, 37306, 48804, 13245, 5917, 23970), strict=True))

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from heritage.collection.client import Client
-from heritage.collection.manners import Endpoint
+from heritage.collection.http.client import Client
+from heritage.collection.http.settings import Endpoint
 from heritage.collection.record import (
     Photograph,
     Record,
@@ -26,9 +26,9 @@ from heritage.collection.record import (
 )
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.source import Listed, Listing, Source
-from heritage.config.types import Count, Fraction
+from heritage.core.taxonomy import MUSEUMS
+from heritage.core.types import Count, Fraction
 from heritage.errors import CollectionError, ConfigError
-from heritage.taxonomy import MUSEUMS
 
 __all__ = ["ClevelandSource", "Count", "Endpoint", "Fraction"]
 

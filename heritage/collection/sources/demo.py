@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from heritage.collection.manners import Endpoint
+from heritage.collection.http.settings import Endpoint
 from heritage.collection.sources.louvre import LouvreSource
 from heritage.collection.sources.met import MetSource
 from heritage.collection.sources.source import Source
-from heritage.config.types import Count, Fraction, Natural
+from heritage.core.types import Count, Fraction, Natural
 
 
 @dataclass(frozen=True, kw_only=True)

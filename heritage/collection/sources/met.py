@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from heritage.collection.client import Client
-from heritage.collection.manners import Endpoint
+from heritage.collection.http.client import Client
+from heritage.collection.http.settings import Endpoint
 from heritage.collection.record import (
     Photograph,
     Record,
@@ -29,9 +29,9 @@ from heritage.collection.record import (
 )
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.source import Listed, Listing, Source
-from heritage.config.types import Fraction
+from heritage.core.taxonomy import MUSEUMS
+from heritage.core.types import Fraction
 from heritage.errors import CollectionError, ConfigError
-from heritage.taxonomy import MUSEUMS
 
 __all__ = ["Endpoint", "Fraction", "MetSource"]
 

@@ -11,12 +11,12 @@ from typing import Any, ClassVar, Literal
 
 import httpx
 
-from heritage.collection.client import Client
-from heritage.collection.guard import is_public
-from heritage.collection.manners import Endpoint
+from heritage.collection.http.client import Client
+from heritage.collection.http.settings import Endpoint
+from heritage.collection.http.transport import is_public
 from heritage.collection.record import Record, Size
 from heritage.collection.rules import ClassRules
-from heritage.config.types import Fraction
+from heritage.core.types import Fraction
 from heritage.errors import ConfigError
 
 _CONTACT = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://\S+")

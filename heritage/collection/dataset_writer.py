@@ -1,0 +1,187 @@
+"""The ledger's photographs as a raw data-set folder: ``manifest.parquet``, ``dataset.json``, ``images/``."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from heritage.collection.ledger import Ledger
+from heritage.collection.rules import ClassRules
+from heritage.core.files import write_text
+from heritage.core.manifest import SCHEMA, Manifest
+from heritage.core.taxonomy import MUSEUMS
+
+REPEATS_OF_A_PLACEHOLDER = 5
+"""Photographs of as many URLs with the very same bytes are taken for a placeholder."""
+
+_FIELDS = (
+    "source_url", "licence", "permalink", "title", "object_name", "culture", "period", "begin_year",
+    "end_year",
+)  # fmt: skip
+
+_KNOWN = pa.schema([field for field in SCHEMA if field.name not in ("split", "phash")])
+_PIECE = 5_000
+
+_QUESTION = """
+SELECT i.id, i.file, i.url, i.sha256, i.width, i.height, i.bytes, i.credit,
+       o.museum, o.object_id, o.class, o.rule, o.fields
+FROM images i
+JOIN views v ON v.image = i.id
+JOIN objects o ON o.museum = v.museum AND o.object_id = v.object_id
+WHERE i.state = 'stored' AND o.class IS NOT NULL
+  AND o.state IN ('labelled', 'changed', 'failed') -- the latter two: still in the collection
+ORDER BY i.id, (o.museum, o.object_id) != (i.museum, i.object_id), o.museum, o.object_id
+"""
+
+
+def export(ledger: Ledger, folder: Path, rules: ClassRules) -> Manifest | None:
+    """Write the manifest of all photographs that are stored and labelled.
+
+    A photograph that several objects share is one row, that of the object it is named after, and its objects
+    are one group. Where they are of different classes, or the same bytes came from many URLs, the row is kept
+    as dropped, with the reason.
+
+    Returns:
+        The manifest, or None where there is not one photograph yet.
+    """
+    groups = _groups(ledger)
+    repeated = {
+        digest
+        for (digest,) in ledger.query(
+            "SELECT sha256 FROM images WHERE state = 'stored' GROUP BY sha256 HAVING count(*) >= ?",
+            (REPEATS_OF_A_PLACEHOLDER,),
+        )
+    }
+    table = pa.Table.from_batches(_batches(ledger, groups, repeated), schema=_KNOWN)
+    if not table.num_rows:
+        return None
+    manifest = Manifest.build(table, folder, rules.classes)
+    manifest.write(folder, {"collection": rules.name, "rules": rules.fingerprint})
+    return manifest
+
+
+def _batches(ledger: Ledger, groups: dict[str, str], repeated: set[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows in pieces: as Arrow columns they need a fraction of what they need as dictionaries."""
+    images = _by_image(ledger)
+    while piece := [_row(rows, groups, repeated) for rows in itertools.islice(images, _PIECE)]:
+        yield pa.RecordBatch.from_pylist(piece, schema=_KNOWN)
+
+
+def _by_image(ledger: Ledger) -> Iterator[list[tuple[Any, ...]]]:
+    rows: list[tuple[Any, ...]] = []
+    for row in ledger.query(_QUESTION):
+        if rows and rows[0][0] != row[0]:
+            yield rows
+            rows = []
+        rows.append(row)
+    if rows:
+        yield rows
+
+
+def _row(rows: list[tuple[Any, ...]], groups: dict[str, str], repeated: set[str]) -> dict[str, Any]:
+    _, file, url, digest, width, height, size, credit, museum, object_id, class_name, rule, kept = rows[0]
+    fields = json.loads(kept)
+    classes = sorted({row[10] for row in rows})
+    reason = None
+    if len(classes) > 1:
+        reason = f"shared by objects of {' and '.join(classes)}"
+    elif digest in repeated:
+        reason = f"the same bytes came from {REPEATS_OF_A_PLACEHOLDER} or more addresses: a placeholder"
+    key = f"{museum}-{object_id}"
+    return {
+        "image_id": Path(file).stem,
+        "file": file,
+        "class": class_name,
+        "museum": museum,
+        "object_id": object_id,
+        "group_id": groups.get(key, key),
+        "image_url": url,
+        "credit": credit or fields["credit"],
+        "rule": rule,
+        "sha256": digest,
+        "width": width,
+        "height": height,
+        "bytes": size,
+        "status": "dropped" if reason else "kept",
+        "reason": reason,
+        **{name: fields[name] for name in _FIELDS},
+    }
+
+
+def _groups(ledger: Ledger) -> dict[str, str]:
+    """Return, for objects that share photographs with others, the first object of each such chain."""
+    leader: dict[str, str] = {}
+
+    def find(key: str) -> str:
+        while leader.setdefault(key, key) != key:
+            key = leader[key]
+        return key
+
+    sharing: dict[int, list[str]] = defaultdict(list)
+    for image, museum, object_id in ledger.query(
+        "SELECT image, museum, object_id FROM views WHERE image IN "
+        "(SELECT image FROM views GROUP BY image HAVING count(*) > 1) ORDER BY museum, object_id"
+    ):
+        sharing[image].append(f"{museum}-{object_id}")
+    for keys in sharing.values():
+        heads = sorted({find(key) for key in keys})
+        for head in heads[1:]:
+            leader[head] = heads[0]
+    return {key: find(key) for key in list(leader)}
+
+
+ATTRIBUTION_FILE = "ATTRIBUTION.md"
+LICENCES_FILE = "LICENCES.md"
+
+_MEANING = {
+    "CC0-1.0": "no rights reserved: use, change and publish freely; naming the museum is a courtesy",
+    "Musée du Louvre, terms of use (no open licence)": (
+        "museum, teaching, scientific and thesis use only, each with photo credit and permalink; "
+        "not to be published as a data set, not to be used commercially"
+    ),
+}
+
+
+def write_attribution(manifest: Manifest, folder: Path) -> None:
+    """Write ``ATTRIBUTION.md`` (a line a photograph) and ``LICENCES.md`` (what each licence allows)."""
+    write_text(folder / ATTRIBUTION_FILE, _attribution(manifest))
+    write_text(folder / LICENCES_FILE, _licences(manifest))
+
+
+def _attribution(manifest: Manifest) -> str:
+    by_museum: dict[str, list[str]] = defaultdict(list)
+    names = ("museum", "file", "title", "credit", "licence", "permalink")
+    for museum, file, title, credit, licence, link in zip(*map(manifest.column, names), strict=True):
+        by_museum[museum].append(f"- `{Path(file).name}`: {_escaped(title or 'untitled')}. "
+                                 f"{_escaped(credit)}. {_escaped(licence)}. <{link}>")  # fmt: skip
+    parts = ["# Where the photographs come from\n"]
+    for museum, lines in sorted(by_museum.items()):
+        parts.append(f"\n## {MUSEUMS.get(museum, museum)}\n\n" + "\n".join(lines) + "\n")
+    return "".join(parts)
+
+
+def _licences(manifest: Manifest) -> str:
+    counts = Counter(zip(manifest.column("licence"), manifest.column("museum"), strict=True))
+    rows = "".join(
+        f"| {licence} | {MUSEUMS.get(museum, museum)} | {number:,} | {_MEANING.get(licence, '')} |\n"
+        for (licence, museum), number in sorted(counts.items())
+    )
+    return (
+        "# What may be done with the photographs\n\n"
+        f"| licence | museum | photographs | it allows |\n|---|---|---:|---|\n{rows}"
+        "\nThe museums' descriptions of the objects stand under their own open licences. The line of each "
+        f"photograph is in `{ATTRIBUTION_FILE}` and in the manifest's columns `licence`, `credit` and "
+        "`permalink`.\n"
+    )
+
+
+def _escaped(text: str) -> str:
+    for sign in "\\`*_[]<>|":
+        text = text.replace(sign, f"\\{sign}")
+    return text

@@ -1,0 +1,133 @@
+"""Connections to public addresses only, decided on the address that is really connected to.
+
+A name that resolves to a private address, at the first look or at a later one (DNS rebinding), and a
+redirect to one, must not let a museum's answer reach into the collector's own network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import httpcore
+import httpx
+
+from heritage.collection.http.errors import FetchError
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # IPv4 addresses seen through a translator (RFC 6052)
+
+
+def is_public(address: str) -> bool:
+    """Tell whether an IP address is one of the open Internet's, and so is the IPv4 address inside it."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour
+        if ip in _NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None:
+            return inner.is_global and not inner.is_multicast
+    return ip.is_global and not ip.is_multicast
+
+
+class _SeldomPolled(httpcore.AsyncNetworkStream):
+    """A connection that is asked at most once a second whether the server hung up.
+
+    httpcore asks it of every idle connection at every request, by a system call; with sixteen of them
+    that costs as much as the requests. A connection lost within that second shows as a failed request,
+    which is tried again.
+    """
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._asked = time.monotonic()
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return await self._stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        return _SeldomPolled(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable":
+            now = time.monotonic()
+            if now - self._asked < 1.0:
+                return False
+            self._asked = now
+        return self._stream.get_extra_info(info)
+
+
+class _GuardedBackend(httpcore.AsyncNetworkBackend):
+    def __init__(self, *, allow_private: bool) -> None:
+        self._allow_private = allow_private
+        self._backend = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        addresses = await _resolve(host, port)
+        if not self._allow_private:
+            for address in addresses:
+                if not is_public(address):
+                    raise FetchError("refused", f"{host} leads to the private address {address}")
+        error: httpcore.ConnectError | httpcore.ConnectTimeout | None = None
+        for address in addresses:
+            try:
+                stream = await self._backend.connect_tcp(
+                    address, port, timeout, local_address, socket_options
+                )
+                return _SeldomPolled(stream)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as fault:
+                error = fault
+        raise error or httpcore.ConnectError(f"{host} has no address")
+
+    async def sleep(self, seconds: float) -> None:
+        await self._backend.sleep(seconds)
+
+
+async def _resolve(host: str, port: int) -> list[str]:
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        raise httpcore.ConnectError(f"{host} has no address ({error.strerror})") from error
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+class GuardedTransport(httpx.AsyncHTTPTransport):
+    """httpx's transport over connections that are checked as they are made.
+
+    Args:
+        connections: The most connections at once.
+        allow_private: Allow private addresses (for a server of one's own).
+    """
+
+    def __init__(self, *, connections: int, allow_private: bool) -> None:
+        context: ssl.SSLContext = httpx.create_ssl_context(trust_env=False)
+        super().__init__(verify=context, trust_env=False)
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=context,
+            max_connections=connections,
+            max_keepalive_connections=connections,
+            keepalive_expiry=30.0,
+            network_backend=_GuardedBackend(allow_private=allow_private),
+        )

@@ -1,0 +1,76 @@
+"""What a person asks the collector for: the plain values of ``conf/collect.yaml``, checked."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from heritage.collection.record import Size
+from heritage.collection.rules import ClassRules, require_class
+from heritage.config.faults import FaultyConfigError
+from heritage.core.types import Count, Natural, Positive
+
+
+class CacheOrder(BaseModel):
+    """The cache of records: ``path`` null is none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: Path | None
+    max_age_days: Positive
+
+
+class Order(BaseModel):
+    """What is to be collected, and how this run goes about it; the keys are explained in the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    folder: Path
+    classes: Annotated[list[str], Field(min_length=1)] | None
+    limit: Count | None
+    views: Count
+    size: Size
+    min_side: Count
+    placeholders: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
+    seed: Natural
+    ids: Path | None
+    since: datetime.date | Literal["last"] | None
+    retry: Literal["failed"] | None
+    refresh: bool
+    dry_run: bool
+    report: str | None
+    cache: CacheOrder
+
+    def chosen(self, rules: ClassRules) -> tuple[str, ...]:
+        """Return the classes to collect, in the order of the collection's list.
+
+        Raises:
+            ConfigError: A class is unknown.
+        """
+        if self.classes is None:
+            return rules.classes
+        for name in self.classes:
+            require_class(name, rules.classes, "classes")
+        return tuple(name for name in rules.classes if name in self.classes)
+
+
+def order_of(values: dict[str, Any]) -> Order:
+    """Check plain values.
+
+    Raises:
+        FaultyConfigError: One line for each that is wrong.
+    """
+    try:
+        return Order.model_validate(values)
+    except ValidationError as error:
+        lines: dict[str, str] = {}
+        for detail in error.errors(include_url=False):
+            key = ".".join(
+                str(part) for part in detail["loc"] if not str(part).startswith(("literal", "date", "list"))
+            )
+            lines.setdefault(key, f"{key}={detail['input']}: {str(detail['msg']).removeprefix('Input ')}")
+        raise FaultyConfigError(list(lines.values())) from error

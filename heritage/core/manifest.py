@@ -1,0 +1,265 @@
+"""The record that travels from collection to report: one row an image.
+
+A manifest is an Arrow table whose columns are those of `SCHEMA`, in that order, as far as they are
+known; `file` and `class` are the only ones that must be there. It lives on disk as
+``manifest.parquet`` beside ``images/`` and ``dataset.json``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from heritage.core.files import atomic_path, write_text
+from heritage.core.taxonomy import require_known_classes
+from heritage.errors import DatasetNotFoundError, ManifestError
+
+SCHEMA = pa.schema(
+    [
+        ("image_id", pa.string()),  # unique in the data set: the file's stem by the naming convention
+        ("file", pa.string()),  # relative to the data set's root, with forward slashes
+        ("class", pa.string()),
+        ("museum", pa.string()),
+        ("object_id", pa.string()),
+        ("group_id", pa.string()),  # what must not be torn apart by a split
+        ("split", pa.string()),  # train, val or test
+        ("source_url", pa.string()),
+        ("image_url", pa.string()),
+        ("licence", pa.string()),
+        ("credit", pa.string()),
+        ("permalink", pa.string()),
+        ("title", pa.string()),
+        ("object_name", pa.string()),
+        ("culture", pa.string()),
+        ("period", pa.string()),
+        ("begin_year", pa.int32()),  # negative: before the common era
+        ("end_year", pa.int32()),
+        ("rule", pa.string()),  # the class rule that labelled it
+        ("sha256", pa.string()),
+        ("phash", pa.uint64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("bytes", pa.int64()),  # the file's size
+        ("status", pa.string()),  # kept or dropped
+        ("reason", pa.string()),  # why it was dropped
+    ]
+)
+
+SPLITS: tuple[str, ...] = ("train", "val", "test")
+MANIFEST_FILE = "manifest.parquet"
+DATASET_FILE = "dataset.json"
+
+# What the network can see or is asked about: a change of any of these is another data set.
+_IDENTITY = ("image_id", "class", "group_id", "split", "sha256", "bytes")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The images of a data set and what is known of them.
+
+    Attributes:
+        table: One row an image; columns as in `SCHEMA`, others are kept as they came.
+        root: The folder that the `file` column is relative to.
+        classes: The class list; a row's target is the position of its class in it.
+    """
+
+    table: pa.Table
+    root: Path
+    classes: tuple[str, ...]
+
+    @classmethod
+    def build(
+        cls,
+        columns: Mapping[str, Any] | pa.Table,
+        root: Path,
+        classes: Sequence[str],
+        *,
+        where: object = None,
+    ) -> Manifest:
+        """Check a table and make a manifest of it.
+
+        Args:
+            columns: A table, or columns by name; `image_id` defaults to the file's stem,
+                `group_id` to the object, and to the image itself where no object is known.
+            root: The folder that the `file` column is relative to.
+            classes: The class list.
+            where: The file that the table came from, for messages.
+
+        Raises:
+            ManifestError: A needed column is missing, a value is empty or repeated, a class is unknown.
+        """
+        table = columns if isinstance(columns, pa.Table) else pa.table(dict(columns))
+        place = where or root
+        _require(table, ("file", "class"), place)
+        if table.num_rows == 0:
+            raise ManifestError("there is not one image", where=place, remedy="check data.root")
+        if "image_id" not in table.column_names:
+            table = table.append_column("image_id", _stems(table["file"]))
+        if "group_id" not in table.column_names:
+            source = "object_id" if "object_id" in table.column_names else "image_id"
+            table = table.append_column("group_id", table[source].cast(pa.string()))
+        # An image of which no object is known stands for itself.
+        table = _replace(table, "group_id", pc.coalesce(table["group_id"], table["image_id"]))
+        _require_unique(table["file"], "file", place)
+        _require_unique(table["image_id"], "image_id", place)
+        require_known_classes(pc.unique(table["class"]).to_pylist(), classes, place)
+        return cls(_ordered(table, place), Path(root), tuple(classes))
+
+    @classmethod
+    def read(cls, root: Path) -> Manifest:
+        """Read a data-set folder.
+
+        Raises:
+            DatasetNotFoundError: ``root`` is not a data-set folder.
+            ManifestError: The manifest is damaged or lacks columns.
+        """
+        path, about = root / MANIFEST_FILE, root / DATASET_FILE
+        for needed in (path, about):
+            if not needed.is_file():
+                raise DatasetNotFoundError(
+                    f"no {needed.name}", where=root, remedy="make the data set with `heritage curate`"
+                )
+        try:
+            table = pq.read_table(path)
+            classes = json.loads(about.read_text(encoding="utf-8"))["classes"]
+        except (pa.ArrowInvalid, OSError) as error:
+            raise ManifestError(f"unreadable: {error}", where=path, remedy="curate it again") from error
+        except (ValueError, KeyError) as error:
+            raise ManifestError(f"unreadable: {error!r}", where=about, remedy="curate it again") from error
+        if "status" in table.column_names:
+            table = table.filter(pc.equal(pc.coalesce(table["status"], pa.scalar("kept")), "kept"))
+        return cls.build(table, root, classes, where=path)
+
+    def write(self, root: Path, about: Mapping[str, Any] | None = None) -> None:
+        """Write ``manifest.parquet`` and ``dataset.json`` (classes, counts, fingerprint, ``about``)."""
+        with atomic_path(root / MANIFEST_FILE) as temporary:
+            pq.write_table(self.table, temporary, compression="zstd")
+        record = {
+            "classes": list(self.classes),
+            "images": len(self),
+            "counts": self.counts(),
+            "fingerprint": self.fingerprint,
+            **(about or {}),
+        }
+        write_text(root / DATASET_FILE, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def column(self, name: str) -> list[Any]:
+        """Return a column as a list, nulls where the manifest does not know it."""
+        if name not in self.table.column_names:
+            return [None] * len(self)
+        values: list[Any] = self.table[name].to_pylist()
+        return values
+
+    @cached_property
+    def targets(self) -> npt.NDArray[np.int64]:
+        """The class of each row, as its position in the class list; shape ``(len(self),)``."""
+        found = pc.index_in(self.table["class"].combine_chunks(), pa.array(self.classes))
+        return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of images of each class, in the order of the class list."""
+        return count_by_class(self.targets, self.classes)
+
+    def take(self, rows: npt.NDArray[np.int64]) -> Manifest:
+        """Return the manifest of these rows, in this order."""
+        return Manifest(self.table.take(pa.array(rows)), self.root, self.classes)
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Manifest]) -> Manifest:
+        """Return the rows of several manifests of one data set, one after the other."""
+        first = parts[0]
+        return cls(pa.concat_tables([part.table for part in parts]), first.root, first.classes)
+
+    def with_column(self, name: str, values: Sequence[Any] | npt.NDArray[Any]) -> Manifest:
+        """Return a manifest in which a column has these values."""
+        kind = SCHEMA.field(name).type if name in SCHEMA.names else None
+        table = _replace(self.table, name, pa.array(values, type=kind))
+        return Manifest(_ordered(table, self.root), self.root, self.classes)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of what a network is trained and tested on: images, classes, groups and splits.
+
+        It does not depend on the order of the rows or on where the folder lies. Where the manifest
+        knows no checksum of an image, its name and size stand for it.
+        """
+        digest = hashlib.sha256("\n".join(self.classes).encode())
+        order = pc.sort_indices(self.table["image_id"])
+        for name in _IDENTITY:
+            digest.update(f"\n{name}\n".encode())
+            if name in self.table.column_names:
+                values = self.table[name].cast(pa.string()).take(order).fill_null("").to_pylist()
+                digest.update("\x1f".join(values).encode())
+        return digest.hexdigest()
+
+
+def count_by_class(targets: npt.NDArray[np.int64], classes: Sequence[str]) -> dict[str, int]:
+    """Return the number of targets of each class, in the order of the class list."""
+    counts = np.bincount(targets, minlength=len(classes))
+    return {name: int(count) for name, count in zip(classes, counts, strict=True)}
+
+
+def _require(table: pa.Table, names: Sequence[str], where: object) -> None:
+    missing = [name for name in names if name not in table.column_names]
+    if missing:
+        raise ManifestError(
+            f"no column {', '.join(missing)} (there are: {', '.join(table.column_names) or 'none'})",
+            where=where,
+            remedy="name the columns in data.reader.columns",
+        )
+    for name in names:
+        if table[name].null_count:
+            row = pc.index(pc.is_null(table[name]), value=True).as_py()
+            raise ManifestError(
+                f"row {row + 1} has no {name}", where=where, remedy="fill it in or remove the row"
+            )
+
+
+def _require_unique(values: pa.ChunkedArray, name: str, where: object) -> None:
+    counted = pc.value_counts(values)
+    counts = counted.field("counts").to_numpy(zero_copy_only=False)
+    if counts.max() > 1:
+        repeated = counted.field("values")[int(counts.argmax())].as_py()
+        raise ManifestError(
+            f"{name} '{repeated}' stands {counts.max()} times", where=where, remedy="remove the repeated rows"
+        )
+
+
+def _stems(files: pa.ChunkedArray) -> pa.ChunkedArray:
+    # The whole relative path without its suffix: stems alone may repeat in a tree of folders.
+    return pc.replace_substring_regex(files.cast(pa.string()), r"\.[^./]+$", "")
+
+
+def _replace(table: pa.Table, name: str, values: Any) -> pa.Table:
+    if name in table.column_names:
+        return table.set_column(table.column_names.index(name), name, values)
+    return table.append_column(name, values)
+
+
+def _ordered(table: pa.Table, where: object) -> pa.Table:
+    """Put the known columns first, in the schema's order and types."""
+    known = [name for name in SCHEMA.names if name in table.column_names]
+    others = [name for name in table.column_names if name not in SCHEMA.names]
+    columns = {}
+    for name in known:
+        try:
+            columns[name] = table[name].cast(SCHEMA.field(name).type)
+        except pa.ArrowInvalid as error:
+            raise ManifestError(
+                f"column {name}: {error}", where=where, remedy="correct its values"
+            ) from error
+    return pa.table(columns | {name: table[name] for name in others})

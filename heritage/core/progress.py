@@ -1,0 +1,96 @@
+"""A progress bar on a terminal; elsewhere, a log line every 15 seconds."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+log = logging.getLogger(__name__)
+
+_LOG_EVERY = 15.0  # seconds
+
+
+class Progress:
+    """Show how many items are done; a context manager.
+
+    The bar is drawn on stderr, so that a command's output can be piped.
+
+    Args:
+        description: What is being done.
+        total: Number of items.
+        done: Number of items an earlier start has already done; they do not count for the speed.
+        unit: What the items are called in the speed.
+        logs: Whether to log lines: while it runs where there is no terminal, and one at the end.
+
+    Example:
+        >>> with Progress("resizing", total=2) as progress:
+        ...     for _ in range(2):
+        ...         progress.advance(1)
+    """
+
+    def __init__(
+        self, description: str, total: int, *, done: int = 0, unit: str = "images", logs: bool = True
+    ) -> None:
+        self._description, self._total, self._unit, self._logs = description, total, unit, logs
+        self._done, self._items, self._steps = done, 0, 0
+        self.console = Console(file=sys.stderr)
+        self._bar = RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            transient=True,
+        )
+        self._task = self._bar.add_task(description, total=total, completed=done, speed="")
+        self._started = self._logged = time.monotonic()
+
+    def __enter__(self) -> Progress:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+        if self._logs and self._steps:
+            seconds = time.monotonic() - self._started
+            log.info("%s: %s %s in %.0f s", self._description, f"{self._steps:,}", self._unit, seconds)
+
+    def start(self) -> None:
+        """Draw the bar; the speed counts from here."""
+        self._started = self._logged = time.monotonic()
+        self._bar.start()
+
+    def stop(self) -> None:
+        """Remove the bar."""
+        self._bar.stop()
+
+    def advance(self, count: int, *, items: int | None = None, description: str | None = None) -> None:
+        """Count items as done.
+
+        Args:
+            count: Steps of the bar.
+            items: How many items these steps stand for in the speed; the same number by default.
+            description: A new description.
+        """
+        self._steps += count
+        self._items += count if items is None else items
+        now = time.monotonic()
+        rate = self._items / max(now - self._started, 1e-9)
+        speed = f"{rate:,.0f} {self._unit}/s"
+        self._bar.update(self._task, advance=count, description=description, speed=speed)
+        if self._logs and not self.console.is_terminal and now - self._logged > _LOG_EVERY:
+            self._logged = now
+            steps, seconds = self._done + self._steps, now - self._started
+            minutes = (self._total - steps) * seconds / self._steps / 60
+            log.info("%s: %s of %s, %s, %.0f min left",
+                     description or self._description, f"{steps:,}", f"{self._total:,}", speed, minutes)  # fmt: skip

@@ -1,0 +1,42 @@
+"""Which civilisation made what, and which of it an object is."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import numpy.typing as npt
+
+from heritage.core.taxonomy import CLASSES
+from heritage.demo.drawing import asian, byzantium, egyptian, grecoroman, islam, orient
+from heritage.demo.drawing.kind import Kind
+
+KINDS: dict[str, tuple[Kind, ...]] = {
+    "egyptian": egyptian.KINDS,
+    "grecoroman": grecoroman.KINDS,
+    "orient": orient.KINDS,
+    "islam": islam.KINDS,
+    "byzantium": byzantium.KINDS,
+    "asian": asian.KINDS,
+}
+"""Class → its kinds of object."""
+
+_GOLDEN = (5**0.5 - 1) / 2
+_PLASTIC = 0.754877666
+
+
+@functools.cache
+def _edges(class_name: str) -> npt.NDArray[np.float64]:
+    edges = np.cumsum([kind.share for kind in KINDS[class_name]])
+    return np.asarray(edges / edges[-1])
+
+
+def kind_of(class_name: str, object_index: int, seed: int) -> Kind:
+    """Return what kind of object this is.
+
+    Objects take kinds in the rhythm of the golden ratio, so that even a class of few objects has the
+    kinds in their shares.
+    """
+    start = (seed * _PLASTIC + 0.31 * CLASSES.index(class_name)) % 1.0
+    place = (start + object_index * _GOLDEN) % 1.0
+    return KINDS[class_name][int(np.searchsorted(_edges(class_name), place, side="right"))]

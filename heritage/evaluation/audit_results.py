@@ -1,0 +1,67 @@
+"""What an audit says: a verdict in words that a curator understands, and the numbers behind it.
+
+``audits.json`` in a run folder holds what was found on the run's own test split, for the model card.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from heritage.core.files import write_text
+from heritage.errors import CheckpointError
+
+AUDITS_FILE = "audits.json"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The outcome of one audit.
+
+    Attributes:
+        key: Its name in ``metrics.json``.
+        name: Its heading.
+        verdict: The outcome, a short sentence.
+        words: What was done and what the number means.
+        good: Whether the verdict is reassuring.
+        head: The heads of the table's columns.
+        rows: The table.
+        record: The numbers, as plain data.
+    """
+
+    key: str
+    name: str
+    verdict: str
+    words: str
+    good: bool
+    head: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write_audits(audits: Sequence[Audit], folder: Path) -> Path:
+    """Write ``audits.json`` into a run folder, atomically."""
+    path = folder / AUDITS_FILE
+    content = [asdict(one) for one in audits]
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    return path
+
+
+def read_audits(folder: Path) -> list[Audit]:
+    """Return the audits of a run folder; none where there are none.
+
+    Raises:
+        CheckpointError: The file is damaged.
+    """
+    path = folder / AUDITS_FILE
+    if not path.is_file():
+        return []
+    try:
+        return [Audit(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError) as error:
+        raise CheckpointError(
+            f"unreadable audits ({error})", where=path, remedy="make them again with `heritage evaluate`"
+        ) from error

@@ -1,0 +1,266 @@
+"""From a checkpoint and a data set to a report: what `heritage evaluate` does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from heritage.config.validate import validate
+from heritage.core.manifest import Manifest
+from heritage.core.progress import Progress
+from heritage.errors import ConfigError
+from heritage.evaluation.assessment import NAMES, Assessment, Settings, few_groups_note
+from heritage.evaluation.audit_results import Audit, write_audits
+from heritage.evaluation.audits import Audits, audit, torn_apart
+from heritage.evaluation.report import Unseen, write_evaluation
+from heritage.inference.checkpoint import Trained, load_trained
+from heritage.inference.logit_adjustment import adjusted, adjusted_already
+from heritage.inference.test_set import Testbed, open_testbed
+from heritage.metrics.calibration import (
+    Calibration,
+    calibrate,
+    read_calibration,
+    softmax,
+    write_calibration,
+)
+from heritage.metrics.label_errors import suspects
+from heritage.metrics.slices import require_columns
+from heritage.reports.html import score
+from heritage.reports.run_report import IMAGES_SEEN
+from heritage.runs.description import Recipe, read_recipe
+from heritage.runs.finished import images_seen
+from heritage.runs.folds import read_fold
+from heritage.runs.out_of_fold import out_of_fold
+from heritage.runs.record import environment
+from heritage.training.callbacks.checkpoints import BEST
+from heritage.training.predict_loop import Answers, ask
+
+log = logging.getLogger(__name__)
+
+
+def evaluate(cfg: DictConfig, console: Console) -> Path:
+    """Ask a trained network about a data set, measure its answers and write the report.
+
+    Returns:
+        The path of ``report.html``.
+
+    Raises:
+        HeritageError: Whatever keeps it from being done, in words.
+    """
+    validate(cfg, "evaluate")
+    settings: Settings = instantiate(cfg.report, _convert_="all")
+    folder = Path(cfg.paths.run)
+    device = choose_device(cfg.device)
+    trained = load_trained(cfg.ckpt)
+    wished: Audits = instantiate(cfg.audits)
+    torn = torn_apart(wished, trained)
+    if cfg.logit_adjustment:
+        trained = adjusted(trained, cfg.logit_adjustment)
+    testbed = open_testbed(trained, plain(cfg.data), cfg.split)
+    require_columns(testbed.data.manifest, settings.slices)
+    fold_runs = settings.out_of_fold
+    folds = None if fold_runs is None else out_of_fold([fold_runs], testbed.data.manifest)
+    console.print(
+        f"{trained.file}: epoch {trained.epoch + 1}, {testbed.name}", highlight=False, soft_wrap=True
+    )
+    answers = asked(trained, testbed, testbed.split, device)
+    manifest = testbed.manifest(testbed.split).take(answers.rows)
+    calibration, validation, notes = _calibration(trained, testbed, answers, settings, device)
+    notes += _adjustment_notes(trained)
+    assessment = Assessment(
+        title=f"{recipe_of(trained).model} on {testbed.name}",
+        manifest=manifest,
+        targets=answers.targets,
+        logits=answers.logits,
+        calibration=calibration,
+        settings=settings,
+        facts=_facts(trained, testbed, device),
+        notes=[*testbed.notes, *notes, *_unreadable(testbed), *few_groups_note(manifest)],
+    )
+    unseen = _unseen(assessment, testbed, validation) if folds is None else _suspected(*folds)
+    extra = {
+        "checkpoint": str(trained.file),
+        "fingerprint": testbed.data.manifest.fingerprint,
+        "split": testbed.split,
+        "recipe": asdict(_compared_as(recipe_of(trained), cfg.logit_adjustment)),
+        "fold": _fold(trained, testbed),
+        "environment": environment(),
+        IMAGES_SEEN: images_seen(trained.folder),
+    }
+    audits, drawn = audit(wished, trained, testbed, assessment, device, folder, torn)
+    if testbed.own and testbed.split == "test" and (run := _run_folder(trained)):
+        log.info("%s", write_audits(audits, run))
+    page = write_evaluation(assessment, unseen, audits, folder, extra=extra, picture_map=drawn)
+    _print(assessment, audits, console)
+    console.print(f"report: {page}", highlight=False, soft_wrap=True)
+    return page
+
+
+def asked(trained: Trained, testbed: Testbed, split: str, device: torch.device) -> Answers:
+    """Return the network's answers on a split, showing progress."""
+    loader = testbed.data.plain_loader(split)
+    with Progress(f"asking about {split}", len(testbed.data.rows(split))) as progress:
+        return ask(
+            trained.model, loader, device, precision=trained.precision(device), progress=progress.advance
+        )
+
+
+def recipe_of(trained: Trained) -> Recipe:
+    """Return how the network was made."""
+    return read_recipe(trained.folder, trained.config)
+
+
+def _fold(trained: Trained, testbed: Testbed) -> dict[str, int] | None:
+    """Return which fold the answers are about, where they are about the run's own test split."""
+    fold = read_fold(trained.config) if testbed.own and testbed.split == "test" else None
+    return None if fold is None else asdict(fold)
+
+
+def _compared_as(recipe: Recipe, logit_adjustment: float) -> Recipe:
+    """Return how `heritage compare` is to know these answers: an adjustment is one more way of balancing."""
+    if not logit_adjustment:
+        return recipe
+    return replace(recipe, balance=f"{recipe.balance} logit_adjustment={logit_adjustment:g}")
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of a name of torch's; ``auto`` takes a GPU where there is one.
+
+    Raises:
+        ConfigError: There is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"no device '{name}'", where="device", remedy="use auto, cpu or cuda") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("no GPU can be used here", where=f"device={name}", remedy="use device=cpu")
+    return device
+
+
+def plain(node: Any) -> dict[str, Any]:
+    """Return a part of the configuration as plain data."""
+    found = OmegaConf.to_container(node, resolve=True)
+    if not isinstance(found, dict):
+        raise TypeError("a configuration is a mapping")
+    return {str(key): value for key, value in found.items()}
+
+
+def _calibration(
+    trained: Trained, testbed: Testbed, answers: Answers, settings: Settings, device: torch.device
+) -> tuple[Calibration | None, Answers | None, list[str]]:
+    """Fit on the network's own validation split, or take what was fitted there before."""
+    if not testbed.own:
+        if trained.model.shift is not None:
+            return None, None, ["No calibration: that of the run folder is of logits that are not adjusted."]
+        found = None if trained.folder is None else read_calibration(trained.folder)
+        note = (
+            "" if found else "No calibration: it is fitted when the network is evaluated on its own data set."
+        )
+        return found, None, [note] if note else []
+    validation = answers if testbed.split == "val" else asked(trained, testbed, "val", device)
+    found = calibrate(
+        validation.logits,
+        validation.targets,
+        wished_precision=settings.wished_precision,
+        split="val",
+        fingerprint=testbed.data.manifest.fingerprint,
+    )
+    notes = []
+    if testbed.split == "val":
+        notes.append(
+            "Temperature and threshold were fitted on these very images: calibrated figures flatter."
+        )
+    if run := _run_folder(trained):
+        log.info("%s", write_calibration(found, run))
+    else:
+        notes.append(
+            "calibration.json was not written: it is kept for the best checkpoint of a run folder, as it is."
+        )
+    return found, validation, notes
+
+
+def _run_folder(trained: Trained) -> Path | None:
+    """Return the folder that keeps what is found of a network: of its best checkpoint, not adjusted."""
+    kept = trained.file.name == BEST and trained.model.shift is None
+    return trained.folder if kept else None
+
+
+def _adjustment_notes(trained: Trained) -> list[str]:
+    if trained.model.shift is None:
+        return []
+    pairs = zip(trained.classes, trained.model.shift.tolist(), strict=True)
+    notes = ["Logits were adjusted: " + ", ".join(f"{name} {shift:+.2f}" for name, shift in pairs) + "."]
+    if already := adjusted_already(trained):
+        notes.append(
+            f"The network had gone by the classes' frequencies before, by {already}: twice is too much."
+        )
+    return notes
+
+
+def _unseen(assessment: Assessment, testbed: Testbed, validation: Answers | None) -> Unseen:
+    """Put validation and test together: the more images, the better the classes' averages."""
+    manifest, probabilities = assessment.manifest, assessment.believed
+    if validation is not None and testbed.split == "test":
+        more = testbed.manifest("val").take(validation.rows)
+        both = Manifest.concatenate([manifest, more])
+        temperature = assessment.calibration.temperature if assessment.calibration else 1.0
+        manifest, probabilities = (
+            both,
+            np.concatenate([probabilities, softmax(validation.logits, temperature)]),
+        )
+    return _suspected(manifest, probabilities)
+
+
+def _suspected(manifest: Manifest, probabilities: npt.NDArray[np.float64]) -> Unseen:
+    return Unseen(manifest, probabilities, suspects(probabilities, manifest.targets))
+
+
+def _facts(trained: Trained, testbed: Testbed, device: torch.device) -> dict[str, str]:
+    recipe, data = recipe_of(trained), testbed.data
+    return {
+        "checkpoint": f"{trained.file}, epoch {trained.epoch + 1}",
+        "data": f"{data.manifest.root} ({len(data.manifest):,} images, fingerprint "
+        f"{data.manifest.fingerprint[:12]})",
+        "asked about": testbed.name,
+        "model": f"{recipe.model}, {trained.image_size} px",
+        "optimizer": recipe.optimizer,
+        "balance": recipe.balance,
+        "seed": str(recipe.seed),
+        "computed on": f"{device.type}, {trained.precision(device)}",
+    }
+
+
+def _unreadable(testbed: Testbed) -> list[str]:
+    files = testbed.data.unreadable(testbed.split)
+    if not files:
+        return []
+    named = ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
+    return [f"{len(files)} images could not be read and were left out: {named}"]
+
+
+def _print(assessment: Assessment, audits: Sequence[Audit], console: Console) -> None:
+    table = Table(title=assessment.title, title_justify="left")
+    for name in ("score", "value", "95 % interval"):
+        table.add_column(name, justify="left" if name == "score" else "right")
+    for name, words in NAMES.items():
+        bounds = assessment.interval(name)
+        table.add_row(words, score(assessment.values[name], 4), f"{score(bounds.low)} – {score(bounds.high)}")
+    console.print(table)
+    for one in audits:
+        console.print(f"{one.name}: {one.verdict}", highlight=False, soft_wrap=True)
+    for note in assessment.notes:
+        console.print(f"Note: {note}", highlight=False, soft_wrap=True)

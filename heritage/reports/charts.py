@@ -1,0 +1,134 @@
+"""Line charts as SVG, for pages that must hold everything themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from heritage.metrics.calibration import Reliability, RiskCoverage
+
+BEFORE, AFTER = "#9c4a2f", "#1f5a7a"
+PALETTE = (
+    "#b07d2b", "#1f5a7a", "#9c4a2f", "#3d6b4f", "#6b4a86", "#c2729a", "#5f6b6d", "#8aa04b", "#2e8b8b",
+    "#d08a5a",
+)  # fmt: skip
+"""Colours of classes, in the order of the class list, again from the start where there are more."""
+
+_WIDTH, _HEIGHT = 440, 300
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 22, 40
+_MOST_POINTS = 400
+
+
+class _Plot:
+    """The unit square on paper, or a part of it from ``low`` upwards."""
+
+    def __init__(self, x: str, y: str, low: float = 0.0) -> None:
+        self._low = low
+        self._parts = [self._frame(x, y)]
+
+    def line(self, points: Iterable[tuple[float, float]], colour: str, *, dashed: bool = False) -> None:
+        """Draw a line through points of the unit square."""
+        path = " ".join(f"{self._x(x):.1f},{self._y(y):.1f}" for x, y in points)
+        dash = ' stroke-dasharray="4 4"' if dashed else ""
+        self._parts.append(
+            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>'
+        )
+
+    def dots(self, points: Iterable[tuple[float, float, float, str]], colour: str) -> None:
+        """Draw dots: x, y, radius and what is said of each."""
+        for x, y, radius, words in points:
+            self._parts.append(
+                f'<circle cx="{self._x(x):.1f}" cy="{self._y(y):.1f}" r="{radius:.1f}" fill="{colour}" '
+                f'fill-opacity="0.85"><title>{words}</title></circle>'
+            )
+
+    def key(self, names: Sequence[tuple[str, str]]) -> None:
+        """Name lines by their colours, above the plot."""
+        x = _LEFT
+        for name, colour in names:
+            self._parts.append(f'<rect x="{x}" y="5" width="11" height="11" rx="2" fill="{colour}"/>')
+            self._parts.append(f'<text x="{x + 16}" y="15">{name}</text>')
+            x += 26 + 7 * len(name)
+
+    def svg(self, words: str) -> str:
+        """Return the picture."""
+        inside = "".join(self._parts)
+        return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{words}">{inside}</svg>'
+
+    def _frame(self, x: str, y: str) -> str:
+        parts = []
+        base = _HEIGHT - _BOTTOM
+        for step in range(6):
+            across, up = step / 5, self._low + (1 - self._low) * step / 5
+            left, height = self._x(across), self._y(up)
+            parts.append(
+                f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{height}" y2="{height}"/>'
+            )
+            parts.append(f'<text x="{_LEFT - 6}" y="{height + 4}" text-anchor="end">{100 * up:.0f} %</text>')
+            anchor = "end" if step == 5 else "middle"
+            parts.append(
+                f'<text x="{left}" y="{base + 16}" text-anchor="{anchor}">{100 * across:.0f} %</text>'
+            )
+        parts.append(f'<path class="axis" d="M{_LEFT} {_TOP}V{base}H{_WIDTH - _RIGHT}"/>')
+        parts.append(
+            f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 6}" text-anchor="middle">{x}</text>'
+        )
+        middle = (_TOP + base) / 2
+        parts.append(
+            f'<text x="11" y="{middle}" text-anchor="middle" transform="rotate(-90 11 {middle})">{y}</text>'
+        )
+        return "".join(parts)
+
+    def _x(self, part: float) -> float:
+        return round(_LEFT + part * (_WIDTH - _LEFT - _RIGHT), 1)
+
+    def _y(self, part: float) -> float:
+        part = (part - self._low) / (1 - self._low)
+        return round(_HEIGHT - _BOTTOM - part * (_HEIGHT - _TOP - _BOTTOM), 1)
+
+
+def reliability_chart(before: Reliability, after: Reliability | None) -> str:
+    """Draw accuracy over confidence; the dots' areas are parts of the images."""
+    plot = _Plot("confidence", "right answers")
+    plot.line([(0, 0), (1, 1)], "#bdb4a3", dashed=True)
+    shown = [("as trained", BEFORE, before)]
+    if after is not None:
+        shown.append(("calibrated", AFTER, after))
+    for _, colour, found in shown:
+        some = np.flatnonzero(found.images)
+        points = [(float(found.confidence[b]), float(found.accuracy[b]), int(found.images[b])) for b in some]
+        plot.line([(x, y) for x, y, _ in points], colour)
+        total = max(int(found.images.sum()), 1)
+        plot.dots(
+            [
+                (x, y, 2 + 12 * (n / total) ** 0.5, f"{n:,} images: confidence {x:.0%}, right {y:.0%}")
+                for x, y, n in points
+            ],
+            colour,
+        )
+    plot.key([(name, colour) for name, colour, _ in shown])
+    return plot.svg("accuracy over confidence")
+
+
+def risk_chart(curve: RiskCoverage, wished: float | None, point: tuple[float, float] | None) -> str:
+    """Draw the precision of given answers over the part of images that is answered.
+
+    Args:
+        curve: The curve.
+        wished: The wished precision, a dashed line.
+        point: Coverage and precision at the threshold.
+    """
+    step = max(1, len(curve.coverage) // _MOST_POINTS)
+    kept = sorted({*range(0, len(curve.coverage), step), len(curve.coverage) - 1})
+    # the first few answers decide nothing and would draw a scribble
+    kept = [place for place in kept if curve.coverage[place] >= 0.02] or kept
+    lowest = min(float(curve.precision[kept].min()), wished or 1.0, 0.9)
+    plot = _Plot("answered", "right among the answered", low=max(0.0, np.floor(lowest * 10) / 10 - 0.1))
+    if wished is not None:
+        plot.line([(0, wished), (1, wished)], "#bdb4a3", dashed=True)
+    plot.line([(float(curve.coverage[k]), float(curve.precision[k])) for k in kept], AFTER)
+    if point is not None and point[1] == point[1]:
+        plot.dots([(*point, 5, f"answers {point[0]:.0%}, right {point[1]:.1%}")], BEFORE)
+        plot.key([("at the threshold", BEFORE)])
+    return plot.svg("precision over coverage")

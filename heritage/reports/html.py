@@ -1,0 +1,52 @@
+"""Self-contained HTML pages from the templates in ``pages/``."""
+
+from __future__ import annotations
+
+import base64
+import math
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from heritage.core.files import write_text
+
+_FOLDER = Path(__file__).parent / "pages"
+NO_BREAK = "\N{NO-BREAK SPACE}"
+"""Keeps a number and its unit on one line."""
+
+
+def write_page(template: str, path: Path, **values: Any) -> None:
+    """Render a template of ``pages/`` and write it, atomically.
+
+    Args:
+        template: Its name without ``.html.j2``.
+        path: The file.
+        values: What the template names.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["thousands"] = lambda number: f"{number:,}"
+    environment.filters["percent"] = lambda *part: percent(*part).replace(" ", NO_BREAK)
+    environment.filters["score"] = score
+    write_text(path, environment.get_template(f"{template}.html.j2").render(values))
+
+
+def percent(part: float | None, digits: int = 1) -> str:
+    """Return a part as per cent; a dash where it is not known."""
+    return "–" if part is None or math.isnan(part) else f"{100 * part:.{digits}f} %"
+
+
+def score(value: float | None, digits: int = 3) -> str:
+    """Return a score; a dash where it is not known."""
+    return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def embedded_png(path: Path) -> str:
+    """Return a PNG as an address that holds it."""
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()

@@ -1,0 +1,245 @@
+"""Finished runs, read back from their folders to be compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
+
+from heritage.errors import CheckpointError, DataError
+from heritage.metrics.classification import confusion_matrix
+from heritage.reports.predictions import PREDICTIONS_FILE
+from heritage.reports.run_report import IMAGES_SEEN, METRICS_FILE
+from heritage.runs.description import Recipe, read_recipe, settings_digest
+from heritage.runs.folds import Fold, pooled, read_fold
+
+_CONFIG = "config.yaml"  # as heritage.runs.record writes it
+_HYDRA = ".hydra"  # where Hydra keeps a file of that name, too
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's answers on its test set; images in the order of their ids.
+
+    Attributes:
+        folder: The run folder, or the folder of an evaluation.
+        recipe: How the network was made.
+        classes: The class list, K.
+        images: Ids of the images, length N.
+        groups: Their groups, length N.
+        targets: Shape (N,).
+        probabilities: Shape (N, K).
+        images_seen: Images that its training showed, again and again ones too; None where nothing says it.
+        fold: The fold of a cross-validation that it was tested on; None where it was split otherwise.
+        folds: From how many networks its answers are, each of another fold.
+        settings: A digest of its configuration but for the seed; None where nothing says it.
+    """
+
+    folder: Path
+    recipe: Recipe
+    classes: tuple[str, ...]
+    images: tuple[str, ...]
+    groups: tuple[str, ...]
+    targets: npt.NDArray[np.int64]
+    probabilities: npt.NDArray[np.float64]
+    images_seen: int | None = None
+    fold: Fold | None = None
+    folds: int = 1
+    settings: str | None = None
+
+    @property
+    def predicted(self) -> npt.NDArray[np.int64]:
+        """The likeliest class, (N,)."""
+        found: npt.NDArray[np.int64] = self.probabilities.argmax(axis=1)
+        return found
+
+    @property
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """Whether each answer is right, (N,)."""
+        found: npt.NDArray[np.bool_] = self.predicted == self.targets
+        return found
+
+    @property
+    def confusion(self) -> npt.NDArray[np.int64]:
+        """Targets (rows) by predictions (columns), (K, K)."""
+        return confusion_matrix(self.targets, self.predicted, len(self.classes))
+
+
+def unfinished(folders: Sequence[str]) -> list[Path]:
+    """Return the run folders below these that have no report yet; `find_runs` leaves them out."""
+    found = {path.parent for name in folders for path in Path(name).expanduser().rglob(_CONFIG)}
+    return sorted(one for one in found if one.name != _HYDRA and not (one / METRICS_FILE).is_file())
+
+
+def find_runs(folders: Sequence[str]) -> list[Run]:
+    """Read runs; those of a k-fold split are put together.
+
+    Args:
+        folders: Run folders, folders of evaluations, or folders with such below them (a multirun).
+
+    Raises:
+        CheckpointError: There is no such folder, or no finished run in one.
+        DataError: The runs were tested on different sets, or a fold is missing.
+    """
+    runs = pooled(_named_alike([read_run(folder) for folder in run_folders(folders)]))
+    _require_one_test_set(runs)
+    return runs
+
+
+def run_folders(folders: Sequence[str]) -> list[Path]:
+    """Return the folders of runs among these and below them, each once.
+
+    Raises:
+        CheckpointError: There is no such folder, or no finished run in one.
+    """
+    found: dict[Path, None] = {}
+    for name in folders:
+        folder = Path(name).expanduser()
+        if not folder.is_dir():
+            raise CheckpointError("no such folder", where=folder, remedy="give run folders in runs=[…]")
+        if (folder / METRICS_FILE).is_file() or (folder / _CONFIG).is_file():
+            found[folder] = None
+            continue
+        inside = sorted(path.parent for path in folder.rglob(METRICS_FILE))
+        if not inside:
+            raise CheckpointError(
+                "no run with a report in it", where=folder, remedy="a run writes it when it has ended"
+            )
+        found |= dict.fromkeys(inside)
+    if not found:
+        raise CheckpointError("no run is named", where="runs", remedy="give run folders in runs=[…]")
+    return list(found)
+
+
+def read_run(folder: Path) -> Run:
+    """Read one run.
+
+    Raises:
+        CheckpointError: It has no report, or one that is damaged.
+    """
+    if not folder.is_dir():
+        raise CheckpointError("no such folder", where=folder, remedy="give a run folder")
+    for name in (METRICS_FILE, PREDICTIONS_FILE):
+        if not (folder / name).is_file():
+            raise CheckpointError(
+                f"a run without a report (no {name})", where=folder, remedy="finish it with resume=<folder>"
+            )
+    path = folder / METRICS_FILE
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        classes = tuple(metrics["classes"])
+        path = folder / PREDICTIONS_FILE
+        table = pq.read_table(path).sort_by("image_id")
+        shares = np.column_stack([table[f"p_{name}"].to_numpy() for name in classes])
+        place = {name: k for k, name in enumerate(classes)}
+        targets = np.array([place[name] for name in table["class"].to_pylist()], dtype=np.int64)
+        images = tuple(table["image_id"].to_pylist())
+        groups = table["group_id"] if "group_id" in table.column_names else table["image_id"]
+    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"unreadable ({' '.join(str(error).split())[:120]})",
+            where=path,
+            remedy="make it again with `heritage evaluate`",
+        ) from error
+    names = tuple(map(str, groups.to_pylist()))
+    recipe, fold, settings = _recipe(folder, metrics)
+    return Run(
+        folder,
+        recipe,
+        classes,
+        images,
+        names,
+        targets,
+        shares,
+        _images_seen(metrics),
+        fold,
+        settings=settings,
+    )
+
+
+def images_seen(folder: Path | None) -> int | None:
+    """Return how many images a run's training showed; None where its folder does not say it."""
+    try:
+        return (
+            None if folder is None else _images_seen(json.loads((folder / METRICS_FILE).read_text("utf-8")))
+        )
+    except (OSError, ValueError):
+        return None
+
+
+def _images_seen(metrics: Any) -> int | None:
+    found = metrics.get(IMAGES_SEEN) if isinstance(metrics, dict) else None
+    return found if isinstance(found, int) else None
+
+
+def _named_alike(runs: Sequence[Run]) -> list[Run]:
+    """Give runs of one configuration one name: a command may spell out what is the default anyway."""
+    shortest: dict[str, Recipe] = {}
+    for run in sorted(runs, key=lambda run: len(run.recipe.name)):
+        if run.settings is not None:
+            shortest.setdefault(run.settings, run.recipe)
+    return [
+        run
+        if run.settings is None
+        else replace(run, recipe=replace(shortest[run.settings], seed=run.recipe.seed))
+        for run in runs
+    ]
+
+
+def _recipe(folder: Path, metrics: dict[str, Any]) -> tuple[Recipe, Fold | None, str | None]:
+    if "recipe" in metrics:  # an evaluation says how its network was made
+        try:
+            said, fold = dict(metrics["recipe"]), metrics.get("fold")
+            recipe = Recipe(**said | {"others": tuple(said.get("others", ()))})
+            return recipe, None if fold is None else Fold(**fold), None
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"unreadable recipe ({error})",
+                where=folder / METRICS_FILE,
+                remedy="make it again with `heritage evaluate`",
+            ) from error
+    try:
+        config = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(folder / _CONFIG)))
+        return read_recipe(folder, config), read_fold(config), settings_digest(config)
+    except (OSError, YAMLError, OmegaConfBaseException, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"unreadable configuration ({error!r})", where=folder / _CONFIG, remedy="restore the file"
+        ) from error
+
+
+def split_of(folder: Path) -> str:
+    """Return by which of `heritage.data.split` a run was split; ``unknown`` if it does not say."""
+    try:
+        config = OmegaConf.load(folder / _CONFIG)
+        return str(OmegaConf.select(config, "data.split._target_")).rpartition(".")[2]
+    except (OSError, YAMLError, OmegaConfBaseException):
+        return "unknown"
+
+
+def _require_one_test_set(runs: Sequence[Run]) -> None:
+    first = runs[0]
+    for run in runs[1:]:
+        if run.classes != first.classes:
+            raise DataError(
+                f"knows {', '.join(run.classes)}, but {first.folder} knows {', '.join(first.classes)}",
+                where=run.folder,
+                remedy="compare runs of one class list",
+            )
+        if run.images != first.images or (run.targets != first.targets).any():
+            shared = len(set(run.images) & set(first.images))
+            raise DataError(
+                f"was tested on another set ({len(run.images):,} images) than {first.folder} "
+                f"({len(first.images):,}); they share {shared:,}",
+                where=run.folder,
+                remedy="evaluate both on one set (heritage evaluate) and compare these",
+            )

@@ -1,0 +1,64 @@
+"""Which folder a run or a sweep writes to: a new one, or that of what it goes on with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from heritage.errors import CheckpointError
+from heritage.runs.sweep_names import experiment_of
+
+FINISHED = "report.md"
+"""The file that a run writes last."""
+
+
+def sweep_folder(above: str, *, _root_: DictConfig) -> str:
+    """Return the folder of a sweep: the same for the same command, so that it is found again.
+
+    Args:
+        above: Where sweeps lie.
+        _root_: The whole configuration, which knows the words of the command line.
+    """
+    return f"{above}/{experiment_of(_root_.hydra).folder}"
+
+
+def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
+    """Return the folder of a run.
+
+    Args:
+        resume: False for a new run, a run folder, or True for the newest unfinished run that was
+            started with the same words below the parent of ``fresh``'s day.
+        fresh: The folder of a new run, ``…/<date>/<time>_<choices>``.
+        _root_: The whole configuration, which knows the words of the command line.
+
+    Raises:
+        CheckpointError: There is no such folder or run.
+    """
+    if resume is False or resume is None:
+        return fresh
+    if resume is not True:
+        if not Path(str(resume)).is_dir():
+            raise CheckpointError(
+                "no such run folder", where=f"resume={resume}", remedy="give a folder below outputs/"
+            )
+        return str(resume)
+    words = _without_resume(OmegaConf.select(_root_, "hydra.overrides.task") or [])
+    above = Path(fresh).parent.parent
+    started = sorted(above.glob("*/*/.hydra/overrides.yaml"), reverse=True)
+    for record in started:
+        folder = record.parent.parent
+        if (folder / FINISHED).is_file():
+            continue
+        if _without_resume(OmegaConf.load(record)) == words:
+            return str(folder)
+    raise CheckpointError(
+        f"no unfinished run of this command below {above}",
+        where="resume=true",
+        remedy="name its folder: resume=<run folder>",
+    )
+
+
+def _without_resume(words: Any) -> list[str]:
+    return sorted(str(word) for word in words if not str(word).startswith("resume="))

@@ -1,0 +1,111 @@
+"""A single run: right here, submitted, or only planned."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+
+from hydra._internal.callbacks import Callbacks
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import HydraContext
+from omegaconf import DictConfig, open_dict, read_write
+from rich.console import Console
+
+from heritage.cluster.job import Job
+from heritage.cluster.resources import Here
+from heritage.errors import CommandError
+
+TICKET_FILE = "slurm_job.txt"
+"""Slurm's number of a run that was submitted by itself."""
+
+
+def start(cfg: DictConfig) -> None:
+    """Run, submit or plan what one command asks.
+
+    Raises:
+        HeritageError: Whatever stops it.
+    """
+    chosen = HydraConfig.get().runtime.choices
+    if chosen.get("sweep"):
+        raise CommandError(
+            "a sweep is many runs", where=f"+sweep={chosen['sweep']}", remedy="add -m to start them"
+        )
+    from heritage.config.validate import validate
+    from heritage.sweep.driver import cluster_of
+
+    console = Console()
+    validate(cfg, "train")
+    job = _job(cfg)
+    cluster = cluster_of(job)
+    if cfg.plan:
+        from heritage.sweep.cost import print_plan
+
+        print_plan([job], cluster, console)
+        _leave_no_folder(job.folder)
+    elif isinstance(cluster, Here):
+        from heritage.training.fit import train
+
+        train(cfg, console)
+    else:
+        _submit(job, console)
+
+
+def _submit(job: Job, console: Console) -> None:
+    from heritage.core.files import locked, write_text
+    from heritage.runs.resume import checkpoint_to_resume
+    from heritage.runs.state import State
+    from heritage.sweep.checks import check_inputs
+    from heritage.sweep.driver import LOCK_FILE, cluster_of, run_jobs, sum_up
+
+    again = f"the same command with resume={job.folder}"
+    with locked(job.folder / LOCK_FILE):
+        if not job.config.resume:
+            checkpoint_to_resume(job.folder, job.config.resume, {}, "")  # refuses a folder that holds a run
+        check_inputs([job])
+        file = job.folder / TICKET_FILE
+        tickets = {job.name: file.read_text(encoding="utf-8").strip()} if file.is_file() else {}
+
+        def keep() -> None:
+            if job.name in tickets:
+                write_text(file, f"{tickets[job.name]}\n")
+
+        try:
+            left = run_jobs([job], cluster_of(job), job.folder, tickets, keep)
+        except KeyboardInterrupt as stop:
+            what = "the job stays in Slurm's queue" if job.name in tickets else "stopped"
+            raise KeyboardInterrupt(f"{what}; {again} goes on with it") from stop
+    states = {job.name: State.QUEUED if left else job.state}
+    sum_up([job], states, console, job.folder, f"{again} goes on with it")
+    if left:
+        console.print(f"{again} waits for it", highlight=False, soft_wrap=True)
+
+
+def _leave_no_folder(folder: Path) -> None:
+    """Remove what Hydra made for a run that was only planned, where nothing else lies there."""
+    hydra = HydraConfig.get()
+    records = folder / str(hydra.output_subdir)
+    ours = {records, folder / f"{hydra.job.name}.log"}
+    if not folder.is_dir() or set(folder.iterdir()) - ours:
+        return
+    shutil.rmtree(folder)
+    with contextlib.suppress(OSError):
+        folder.parent.rmdir()  # the day's, if this was its first
+
+
+def _job(cfg: DictConfig) -> Job:
+    from heritage.cluster.job import freeze
+
+    hydra = HydraConfig.get()
+    folder = Path(str(cfg.paths.run))
+    whole = cfg.copy()
+    with read_write(whole), open_dict(whole):
+        whole.hydra = hydra
+    return freeze(
+        whole,
+        number=0,
+        name=folder.name,
+        folder=folder,
+        words=tuple(hydra.overrides.task),
+        context=HydraContext(None, Callbacks()),  # type: ignore[arg-type]  # nothing is composed any more
+    )

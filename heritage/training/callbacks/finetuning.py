@@ -1,0 +1,120 @@
+"""Fine-tuning depth as a callback: what trains, when, and that frozen norms stay as they are."""
+
+from __future__ import annotations
+
+import logging
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+from torch import nn
+
+from heritage.core.types import Count, Natural
+from heritage.errors import ConfigError
+from heritage.models.finetune import (
+    Depth,
+    TrainableReport,
+    Unit,
+    freeze_norm_statistics,
+    reset_classifier,
+    set_trainable,
+    unfreeze_gradually,
+)
+
+_log = logging.getLogger(__name__)
+
+
+class FineTuning(Callback):
+    """Chooses which part of a network trains.
+
+    Args:
+        depth: ``full``, ``head`` (the classifier alone) or ``last_n``.
+        n: How many units before the classifier train, with ``last_n``.
+        unit: ``layers`` or ``blocks``.
+        unfreeze_every: Epochs after which one block more trains, from the last on (Howard & Ruder 2018);
+            None keeps the depth.
+        fresh_classifier: Start the classifier anew, whatever the weights brought: the second stage of cRT
+            (Kang et al. 2020, section 4.1).
+    """
+
+    def __init__(
+        self, depth: Depth, n: Natural, unit: Unit, unfreeze_every: Count | None, fresh_classifier: bool
+    ) -> None:
+        if unfreeze_every is not None and depth != "head":
+            raise ConfigError(
+                f"gradual unfreezing starts from the classifier alone, not from depth={depth}",
+                where="finetune.unfreeze_every",
+                remedy="set finetune.depth=head",
+            )
+        self._depth: Depth = depth
+        self._n = n
+        self._unit: Unit = unit
+        self._unfreeze_every = unfreeze_every
+        self._fresh_classifier = fresh_classifier
+        self._units = 0  # what the run's start has said already
+
+    def prepare(self, net: nn.Module) -> TrainableReport:
+        """Make a network ready for its first epoch.
+
+        Raises:
+            ConfigError: The network has fewer units than should train.
+        """
+        if self._fresh_classifier:
+            reset_classifier(net)
+        return self.apply(net)
+
+    def apply(self, net: nn.Module, epoch: int = 0) -> TrainableReport:
+        """Freeze what does not train in an epoch.
+
+        Raises:
+            ConfigError: The network has fewer units than should train.
+        """
+        if self._unfreeze_every is not None:
+            return unfreeze_gradually(net, epoch, self._unfreeze_every)
+        return set_trainable(net, self._depth, self._n, self._unit)
+
+    def require_synchronised(self, trainer: pl.Trainer) -> None:
+        """Refuse to free blocks on the way where several processes would not tell each other their gradients.
+
+        DistributedDataParallel looks once, at the start, at what trains. What is frozen then has to be known
+        to it as well, and it must not wait for its gradients.
+
+        Raises:
+            ConfigError: There are several processes, and the strategy waits for all gradients.
+        """
+        if self._unfreeze_every is None or trainer.world_size == 1:
+            return
+        if not getattr(trainer.strategy, "_ddp_kwargs", {}).get("find_unused_parameters"):
+            raise ConfigError(
+                "processes would not exchange the gradients of blocks that are freed on the way",
+                where="finetune.unfreeze_every",
+                remedy="set trainer.strategy=ddp_find_unused_parameters_true, or trainer.devices=1",
+            )
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Show the strategy all that will ever train, before it looks; training's start freezes again."""
+        if self._unfreeze_every is not None and trainer.world_size > 1:
+            _net(pl_module).requires_grad_(True)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Freeze; a run that goes on in mid-epoch has no start of an epoch."""
+        self._freeze(trainer, pl_module)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Unfreeze a block, if it is time; validation leaves the norms as they were."""
+        self._freeze(trainer, pl_module)
+
+    def _freeze(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        net = _net(pl_module)
+        if self._unfreeze_every is not None:
+            report = self.apply(net, trainer.current_epoch)
+            if report.units != self._units and trainer.is_global_zero:
+                _log.info("epoch %d: %s", trainer.current_epoch + 1, report)
+            self._units = report.units
+        freeze_norm_statistics(net)
+
+
+def _net(pl_module: pl.LightningModule) -> nn.Module:
+    net = pl_module.net
+    if not isinstance(net, nn.Module):
+        raise TypeError("fine-tuning needs a module with a network")
+    return net

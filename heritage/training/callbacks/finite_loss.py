@@ -1,0 +1,82 @@
+"""Stops a run whose loss is no number any more, and says where it happened."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+
+from heritage.core.files import write_text
+from heritage.core.types import Count
+from heritage.data.batch import Batch
+from heritage.errors import NonFiniteLossError
+
+_OFFENDER_FILE = "non_finite.json"
+
+
+class FiniteLoss(Callback):
+    """Raises when a loss is NaN or infinite, with the step, the learning rate and the batch's images.
+
+    Losses are looked at together every ``every_n_steps`` steps, and before anything is validated or saved:
+    looking at each would make the host wait for the device at every step.
+
+    Args:
+        every_n_steps: How often to look.
+        folder: The run folder; the offending batch is described there in ``non_finite.json``.
+    """
+
+    def __init__(self, every_n_steps: Count, *, folder: str) -> None:
+        self._every = every_n_steps
+        self._folder = Path(folder)
+        self._recent: list[tuple[int, float, torch.Tensor, torch.Tensor]] = []
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Remember the step's loss; look at all when it is time."""
+        rate = max(group["lr"] for group in trainer.optimizers[0].param_groups)
+        self._recent.append((trainer.global_step, rate, outputs["loss"].detach(), batch.rows))
+        if len(self._recent) >= self._every:
+            self._look(trainer)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look before the steps since the last look are validated and saved."""
+        self._look(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look, where the epoch has no validation."""
+        self._look(trainer)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Look: weights that are no numbers any more must not take the place of a checkpoint."""
+        self._look(trainer)
+
+    def _look(self, trainer: pl.Trainer) -> None:
+        recent, self._recent = self._recent, []
+        if not recent:
+            return
+        finite = torch.isfinite(torch.stack([loss for _, _, loss, _ in recent])).cpu()
+        if bool(finite.all()):
+            return
+        step, rate, loss, rows = recent[int((~finite).nonzero()[0])]
+        path = self._folder / _OFFENDER_FILE
+        record = {"step": step, "lr": rate, "loss": str(loss.item()), "images": _images(trainer, rows)}
+        write_text(path, json.dumps(record, indent=2) + "\n")
+        raise NonFiniteLossError(
+            f"the loss became {loss.item()} at step {step} (learning rate {rate:.3g})",
+            where=path,
+            remedy="lower optimizer.lr, set trainer.gradient_clip_val=1 or trainer.precision=32-true",
+        )
+
+
+def _images(trainer: pl.Trainer, rows: torch.Tensor) -> list[str]:
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]
+    manifest_rows = data.rows("train")[rows.cpu().numpy()]
+    ids: list[str] = data.manifest.table["image_id"].take(manifest_rows).to_pylist()
+    return ids

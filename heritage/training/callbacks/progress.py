@@ -1,0 +1,88 @@
+"""How far a run is: a bar on a terminal, a line an epoch everywhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ProgressBar
+
+from heritage.core.progress import Progress
+from heritage.data.batch import Batch
+
+
+class RunProgress(ProgressBar):
+    """Shows steps done, images/s and the time left of the whole run, and prints each epoch's figures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._progress: Progress | None = None
+        self._enabled = True
+
+    def disable(self) -> None:
+        """Show nothing (on ranks other than the first)."""
+        self._enabled = False
+
+    def enable(self) -> None:
+        """Show progress again."""
+        self._enabled = True
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Open the bar."""
+        if not self._enabled or not trainer.is_global_zero:
+            return
+        steps = int(pl_module.total_steps) * trainer.accumulate_grad_batches  # type: ignore[arg-type]
+        done = trainer.fit_loop.epoch_loop.total_batch_idx + 1
+        self._progress = Progress("training", steps, done=done, logs=False)
+        self._progress.start()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Move the bar."""
+        if self._progress is None:
+            return
+        images = len(batch.targets) * trainer.world_size
+        epoch = f"epoch {trainer.current_epoch + 1}{_of(trainer)}"
+        self._progress.advance(1, items=images, description=epoch)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print the epoch's figures."""
+        if self._progress is None:
+            return
+        known = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        parts = [f"epoch {trainer.current_epoch + 1:3d}{_of(trainer)}"]
+        for name, label, form in _FIGURES:
+            if name in known:
+                parts.append(f"{label} {known[name]:{form}}")
+        self._progress.console.print("  ".join(parts), highlight=False, soft_wrap=True)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Close the bar."""
+        self._close()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Close the bar, so that the message after it stands alone."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+
+_FIGURES = (
+    ("train/loss", "loss", ".4f"),
+    ("val/loss", "val loss", ".4f"),
+    ("val/accuracy", "accuracy", ".4f"),
+    ("val/macro_f1", "macro-F1", ".4f"),
+    ("train/images_per_second", "images/s", ",.0f"),
+    ("train/data_wait_percent", "data wait %", ".0f"),
+)
+
+
+def _of(trainer: pl.Trainer) -> str:
+    """Return how many epochs there will be, where they are counted."""
+    return f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""

@@ -1,0 +1,45 @@
+"""What the network sees of some training images, as ``contact_sheet.png`` in the run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from heritage.core.image_io import Pixels
+from heritage.data import ArtefactDataModule, BatchPlan
+from heritage.reports.figures import contact_sheet
+from heritage.training import Classifier
+
+SHEET_FILE = "contact_sheet.png"
+_VIEWS, _COPIES = 5, 3
+
+
+def write_preview(data: ArtefactDataModule, classifier: Classifier, folder: Path) -> Path:
+    """Draw an image of each class as it is, augmented, and augmented as a copy.
+
+    The pictures are made by the training path itself, mixing included, and normalised back.
+    """
+    loader = data.loader("train")
+    targets = data.targets("train")
+    chosen = np.array([np.flatnonzero(targets == k)[0] for k in range(len(data.classes))])
+    columns = [data.stored_pictures("train", chosen)]
+    for seed in range(_VIEWS + _COPIES):
+        copies = np.full(len(chosen), seed >= _VIEWS)
+        classifier.seed_step(0, seed)
+        batch = loader.dataset.__getitems__(BatchPlan(chosen, copies, seed))  # type: ignore[attr-defined]
+        images, _ = classifier.augmented(batch)
+        columns.append(_pictures(images, classifier))
+    rows = [(name, [column[k] for column in columns]) for k, name in enumerate(data.classes)]
+    headings = ["as stored", "training", *[""] * (_VIEWS - 1), "copies", *[""] * (_COPIES - 1)]
+    path = folder / SHEET_FILE
+    contact_sheet(rows, headings, f"What the network sees ({data.image_size} px)", path)
+    return path
+
+
+def _pictures(images: torch.Tensor, classifier: Classifier) -> list[Pixels]:
+    normalize = classifier.normalize
+    pixels = (images.float() - normalize.shift) / normalize.scale
+    pictures: list[Pixels] = list(pixels.round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy())
+    return pictures
