@@ -16,8 +16,9 @@ def main(cfg: DictConfig) -> None:
 
     from heritage.comparison.comparison import compare
     from heritage.comparison.report import verdict, write_comparison
+    from heritage.comparison.runs import find_runs
     from heritage.config.validate import validate
-    from heritage.runs.finished import find_runs, unfinished
+    from heritage.runs.finished import unfinished
 
     validate(cfg, "compare")
     wished = [cfg.runs] if isinstance(cfg.runs, str) else list(cfg.runs)

@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from heritage.training.callbacks.history import read_history
+from heritage.runs.history import read_history
 from tests.conftest import Command
 
 

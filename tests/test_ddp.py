@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from heritage.training.callbacks.history import read_history
+from heritage.runs.history import read_history
 from tests.conftest import COUNTS, TINY
 
 

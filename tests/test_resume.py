@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from heritage.training.callbacks.history import read_history
+from heritage.runs.history import read_history
 from heritage.training.callbacks.safeguard import Safeguard
 from tests.conftest import TINY, Command, write_tree
 

@@ -22,9 +22,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from heritage.config.register import register
 from heritage.core.files import locked, write_text
 from heritage.errors import HeritageError
-from heritage.runs.state import FAILURE_FILE, State, state_of
-
-_LOCK_FILE = ".run.lock"
+from heritage.runs.files import FAILURE_FILE, LOCK_FILE
+from heritage.runs.state import State, state_of
 
 
 @dataclass(frozen=True)
@@ -73,12 +72,12 @@ class Job:
             self._run()
 
     def _run(self) -> None:
-        from heritage.training.callbacks.checkpoints import FOLDER, LAST
+        from heritage.runs.files import CHECKPOINTS_FOLDER, LAST_CHECKPOINT
 
         setup_globals()
         register()
         config = copy.deepcopy(self.config)
-        if (self.folder / FOLDER / LAST).is_file():
+        if (self.folder / CHECKPOINTS_FOLDER / LAST_CHECKPOINT).is_file():
             config.resume = str(self.folder)
         with _Isolated(self.folder):
             done = run_job(
@@ -132,7 +131,7 @@ def _alone(folder: Path) -> Iterator[None]:
     if "SLURM_JOB_ID" in os.environ or int(os.environ.get("SUBMITIT_LOCAL_GLOBALID", "0")):
         yield
         return
-    with locked(folder / _LOCK_FILE):
+    with locked(folder / LOCK_FILE):
         yield
 
 

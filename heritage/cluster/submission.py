@@ -17,7 +17,8 @@ from heritage.cluster.queue import Place, Queue, refuse_wrong_partition, require
 from heritage.cluster.resources import LocalJobs, Shape, SlurmJobs, shape
 from heritage.cluster.task import Task
 from heritage.errors import ClusterError, ConfigError, MissingDependencyError
-from heritage.runs.state import FAILURE_FILE, State
+from heritage.runs.files import FAILURE_FILE
+from heritage.runs.state import State
 
 if TYPE_CHECKING:
     import submitit

@@ -14,7 +14,8 @@ from typing import Any
 from heritage.cluster.job import Job
 from heritage.cluster.queue import Queue
 from heritage.errors import ClusterError
-from heritage.runs.state import FAILURE_FILE, State
+from heritage.runs.files import FAILURE_FILE
+from heritage.runs.state import State
 from heritage.training.callbacks.safeguard import BATCH_SIGNAL, Stopped
 
 _LAST_MOMENTS = 60.0

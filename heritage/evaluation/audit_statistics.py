@@ -13,7 +13,6 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from heritage.core.taxonomy import MUSEUMS
-from heritage.evaluation.audit_results import Audit
 from heritage.metrics.bootstrap import (
     confusion_scores,
     confusion_terms,
@@ -21,6 +20,7 @@ from heritage.metrics.bootstrap import (
     interval,
     resampled_sums,
 )
+from heritage.runs.audits import Audit
 from heritage.runs.finished import Run
 
 Floats = npt.NDArray[np.floating]

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from heritage.core.progress import Progress
 from heritage.core.types import Natural
 from heritage.errors import ConfigError
 from heritage.evaluation.assessment import Assessment
-from heritage.evaluation.audit_results import Audit
 from heritage.evaluation.audit_statistics import background, leak, museum_shortcut
-from heritage.inference.checkpoint import Answering, Trained
-from heritage.inference.embeddings import picture_map
+from heritage.inference.checkpoint import Trained
+from heritage.inference.embeddings import _again, embed, picture_map
 from heritage.inference.test_set import Testbed
+from heritage.runs.audits import Audit
 from heritage.runs.finished import Run, read_run, split_of
-from heritage.training.predict_loop import Answers, ask
 
 MAP_FILE = "map.png"
 _GREY = 128
@@ -45,20 +42,6 @@ class Audits:
     map: Natural
 
 
-class Embedding(nn.Module):
-    """The last features of a network before its classifier: uint8 images (B, S, S, 3) to (B, D)."""
-
-    def __init__(self, model: Answering) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the features of images."""
-        net: Any = self.model.net
-        found: Tensor = net.forward_head(net.forward_features(self.model.normalize(images)), pre_logits=True)
-        return found.flatten(1)
-
-
 class Hiding(nn.Module):
     """A network that sees half of each picture's area in grey: its centre, or all but its centre."""
 
@@ -75,14 +58,6 @@ class Hiding(nn.Module):
         inside[margin : size - margin, margin : size - margin] = True
         logits: Tensor = self.model(images.masked_fill(inside if self.centre else ~inside, _GREY))
         return logits
-
-
-def embed(
-    trained: Trained, testbed: Testbed, split: str, device: torch.device
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Return the rows of a split that could be read, and their features (N, D)."""
-    answers = _again(Embedding(trained.model), f"features of {split}", trained, testbed, split, device)
-    return answers.rows, answers.logits
 
 
 def audit(
@@ -178,12 +153,3 @@ def _map(
     words = f"{len(chosen):,} images by the network's last features (t-SNE): what it takes for alike lies "
     words += "together, whatever the class, which is the colour. Distances between far clusters mean nothing."
     return path, words
-
-
-def _again(
-    model: nn.Module, what: str, trained: Trained, testbed: Testbed, split: str, device: torch.device
-) -> Answers:
-    model.eval()  # `ask` leaves a model in the mode that it found, and this one holds the network
-    loader = testbed.data.plain_loader(split)
-    with Progress(what, len(testbed.data.rows(split))) as progress:
-        return ask(model, loader, device, precision=trained.precision(device), progress=progress.advance)

@@ -6,45 +6,36 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
 from heritage.config.validate import validate
 from heritage.core.manifest import Manifest
-from heritage.core.progress import Progress
-from heritage.errors import ConfigError
 from heritage.evaluation.assessment import NAMES, Assessment, Settings, few_groups_note
-from heritage.evaluation.audit_results import Audit, write_audits
 from heritage.evaluation.audits import Audits, audit, torn_apart
 from heritage.evaluation.report import Unseen, write_evaluation
-from heritage.inference.checkpoint import Trained, load_trained
+from heritage.inference.checkpoint import Trained, load_trained, recipe_of
 from heritage.inference.logit_adjustment import adjusted, adjusted_already
+from heritage.inference.predictions import asked, choose_device
 from heritage.inference.test_set import Testbed, open_testbed
-from heritage.metrics.calibration import (
-    Calibration,
-    calibrate,
-    read_calibration,
-    softmax,
-    write_calibration,
-)
+from heritage.metrics.calibration import Calibration, calibrate, softmax
 from heritage.metrics.label_errors import suspects
 from heritage.metrics.slices import require_columns
 from heritage.reports.html import score
-from heritage.reports.run_report import IMAGES_SEEN
-from heritage.runs.description import Recipe, read_recipe
+from heritage.runs.audits import Audit, write_audits
+from heritage.runs.calibration import read_calibration, write_calibration
+from heritage.runs.description import Recipe, read_fold
+from heritage.runs.files import BEST_CHECKPOINT, IMAGES_SEEN
 from heritage.runs.finished import images_seen
-from heritage.runs.folds import read_fold
 from heritage.runs.out_of_fold import out_of_fold
-from heritage.runs.record import environment
-from heritage.training.callbacks.checkpoints import BEST
-from heritage.training.predict_loop import Answers, ask
+from heritage.runs.record import environment, resolved
+from heritage.training.predict_loop import Answers
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +58,7 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
     torn = torn_apart(wished, trained)
     if cfg.logit_adjustment:
         trained = adjusted(trained, cfg.logit_adjustment)
-    testbed = open_testbed(trained, plain(cfg.data), cfg.split)
+    testbed = open_testbed(trained, resolved(cfg.data), cfg.split)
     require_columns(testbed.data.manifest, settings.slices)
     fold_runs = settings.out_of_fold
     folds = None if fold_runs is None else out_of_fold([fold_runs], testbed.data.manifest)
@@ -107,20 +98,6 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
     return page
 
 
-def asked(trained: Trained, testbed: Testbed, split: str, device: torch.device) -> Answers:
-    """Return the network's answers on a split, showing progress."""
-    loader = testbed.data.plain_loader(split)
-    with Progress(f"asking about {split}", len(testbed.data.rows(split))) as progress:
-        return ask(
-            trained.model, loader, device, precision=trained.precision(device), progress=progress.advance
-        )
-
-
-def recipe_of(trained: Trained) -> Recipe:
-    """Return how the network was made."""
-    return read_recipe(trained.folder, trained.config)
-
-
 def _fold(trained: Trained, testbed: Testbed) -> dict[str, int] | None:
     """Return which fold the answers are about, where they are about the run's own test split."""
     fold = read_fold(trained.config) if testbed.own and testbed.split == "test" else None
@@ -132,31 +109,6 @@ def _compared_as(recipe: Recipe, logit_adjustment: float) -> Recipe:
     if not logit_adjustment:
         return recipe
     return replace(recipe, balance=f"{recipe.balance} logit_adjustment={logit_adjustment:g}")
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device of a name of torch's; ``auto`` takes a GPU where there is one.
-
-    Raises:
-        ConfigError: There is no such device here.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(f"no device '{name}'", where="device", remedy="use auto, cpu or cuda") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("no GPU can be used here", where=f"device={name}", remedy="use device=cpu")
-    return device
-
-
-def plain(node: Any) -> dict[str, Any]:
-    """Return a part of the configuration as plain data."""
-    found = OmegaConf.to_container(node, resolve=True)
-    if not isinstance(found, dict):
-        raise TypeError("a configuration is a mapping")
-    return {str(key): value for key, value in found.items()}
 
 
 def _calibration(
@@ -195,7 +147,7 @@ def _calibration(
 
 def _run_folder(trained: Trained) -> Path | None:
     """Return the folder that keeps what is found of a network: of its best checkpoint, not adjusted."""
-    kept = trained.file.name == BEST and trained.model.shift is None
+    kept = trained.file.name == BEST_CHECKPOINT and trained.model.shift is None
     return trained.folder if kept else None
 
 

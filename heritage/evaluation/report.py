@@ -16,16 +16,16 @@ from heritage.core.files import write_text
 from heritage.core.manifest import Manifest
 from heritage.core.overrides import COLUMNS
 from heritage.evaluation.assessment import NAMES, Assessment
-from heritage.evaluation.audit_results import Audit
 from heritage.metrics.calibration import brier_score
 from heritage.metrics.confusions import mistaken_for, pairs
 from heritage.metrics.label_errors import SUSPECTS_FILE, Suspects, write_suspects
 from heritage.reports.charts import PALETTE, reliability_chart, risk_chart
 from heritage.reports.figures import confusion_figure
 from heritage.reports.html import embedded_png, percent, score, write_page
-from heritage.reports.predictions import predictions_table, write_predictions
-from heritage.reports.run_report import METRICS_FILE, REPORT_FILE
 from heritage.reports.thumbnails import PAGE_BYTES, Thumbnails
+from heritage.runs.audits import Audit
+from heritage.runs.files import METRICS_FILE, REPORT_FILE
+from heritage.runs.predictions import predictions_table, write_predictions
 
 PAGE_FILE = "report.html"
 PER_CLASS_FILE = "per_class.csv"

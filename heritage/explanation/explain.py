@@ -23,16 +23,17 @@ from heritage.core.progress import Progress
 from heritage.core.types import Count, Natural
 from heritage.data import ArtefactDataModule
 from heritage.errors import ConfigError
-from heritage.evaluation.evaluate import asked, choose_device, plain, recipe_of
 from heritage.explanation.faithfulness import Faithfulness, faithfulness
 from heritage.explanation.neighbours import Neighbours
 from heritage.explanation.saliency import Method, method_for, saliency
-from heritage.inference.checkpoint import Trained, load_trained
+from heritage.inference.checkpoint import Trained, load_trained, recipe_of
+from heritage.inference.predictions import asked, choose_device
 from heritage.inference.test_set import Testbed, open_testbed
 from heritage.metrics.confusions import pairs
 from heritage.reports.figures import overlay
 from heritage.reports.html import write_page
 from heritage.reports.thumbnails import Thumbnails
+from heritage.runs.record import resolved
 from heritage.training.predict_loop import Answers
 
 PAGE_FILE, RECORD_FILE, OVERLAYS = "explanation.html", "explanation.json", "overlays"
@@ -79,7 +80,7 @@ def explain(cfg: DictConfig, console: Console) -> Path:
     device, folder = choose_device(cfg.device), Path(cfg.paths.run)
     trained = load_trained(cfg.ckpt)
     methods = chosen_methods(trained, settings.methods)
-    testbed = open_testbed(trained, plain(cfg.data), cfg.split)
+    testbed = open_testbed(trained, resolved(cfg.data), cfg.split)
     answers = asked(trained, testbed, testbed.split, device)
     manifest = testbed.manifest(testbed.split).take(answers.rows)
     gallery = _Gallery(trained, testbed, answers, manifest, device, settings)

@@ -9,9 +9,8 @@ import numpy.typing as npt
 import torch
 
 from heritage.core.image_io import Pixels
-from heritage.evaluation.audits import embed
 from heritage.inference.checkpoint import Trained
-from heritage.inference.embeddings import nearest
+from heritage.inference.embeddings import embed, nearest
 from heritage.inference.test_set import Testbed
 
 

@@ -13,13 +13,13 @@ import jinja2
 from heritage import __version__
 from heritage.core.manifest import Manifest
 from heritage.errors import CheckpointError
-from heritage.evaluation.audit_results import read_audits
-from heritage.exporters.card_figures import RESAMPLES, figures_of_test
+from heritage.exporters.card_metrics import RESAMPLES, figures_of_test
 from heritage.exporters.parity import Parity
 from heritage.inference.checkpoint import Trained
-from heritage.metrics.calibration import read_calibration
 from heritage.prediction.predictor import Certainty
-from heritage.runs.record import DATA_FILE, ENVIRONMENT_FILE
+from heritage.runs.audits import read_audits
+from heritage.runs.calibration import read_calibration
+from heritage.runs.files import DATA_FILE, ENVIRONMENT_FILE
 
 CARD = "README.md"
 

@@ -17,7 +17,8 @@ from heritage.errors import CheckpointError, HeritageError
 from heritage.models.network import NONE, InputSpec, input_spec
 from heritage.models.normalize import Normalize
 from heritage.models.weights import OUR_RECORD
-from heritage.training.callbacks.checkpoints import BEST, FOLDER
+from heritage.runs.description import Recipe, read_recipe
+from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER
 from heritage.training.precision import choose_precision
 
 _BUILDERS = "heritage.models."
@@ -103,10 +104,10 @@ def find_checkpoint(ckpt: str | Path) -> Path:
     """
     path = Path(ckpt).expanduser()
     if path.is_dir():
-        best = path / FOLDER / BEST
+        best = path / CHECKPOINTS_FOLDER / BEST_CHECKPOINT
         if not best.is_file():
             raise CheckpointError(
-                f"no {FOLDER}/{BEST} in this folder",
+                f"no {CHECKPOINTS_FOLDER}/{BEST_CHECKPOINT} in this folder",
                 where=path,
                 remedy="name a run folder that trained at least one epoch, or a checkpoint",
             )
@@ -146,7 +147,7 @@ def load_trained(ckpt: str | Path) -> Trained:
             where=file,
             remedy="it was made by another version, or is damaged",
         ) from error
-    folder = file.parent.parent if file.parent.name == FOLDER else None
+    folder = file.parent.parent if file.parent.name == CHECKPOINTS_FOLDER else None
     return Trained(
         file,
         folder,
@@ -203,3 +204,8 @@ def _build_network(file: Path, config: dict[str, Any], num_classes: Count) -> nn
             remedy="it was made by another version of heritage or timm",
         ) from error
     return net.to(memory_format=torch.channels_last)
+
+
+def recipe_of(trained: Trained) -> Recipe:
+    """Return how the network was made."""
+    return read_recipe(trained.folder, trained.config)

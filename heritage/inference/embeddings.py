@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
+from torch import Tensor, nn
 
+from heritage.core.progress import Progress
+from heritage.inference.checkpoint import Answering, Trained
+from heritage.inference.test_set import Testbed
 from heritage.reports.charts import PALETTE
 from heritage.reports.figures import save
+from heritage.training.predict_loop import Answers, ask
 
 Floats = npt.NDArray[np.floating]
 
@@ -78,3 +85,34 @@ def _unit(features: Floats) -> npt.NDArray[np.float64]:
     length = np.linalg.norm(values, axis=1, keepdims=True)
     found: npt.NDArray[np.float64] = values / np.maximum(length, 1e-12)
     return found
+
+
+class Embedding(nn.Module):
+    """The last features of a network before its classifier: uint8 images (B, S, S, 3) to (B, D)."""
+
+    def __init__(self, model: Answering) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the features of images."""
+        net: Any = self.model.net
+        found: Tensor = net.forward_head(net.forward_features(self.model.normalize(images)), pre_logits=True)
+        return found.flatten(1)
+
+
+def embed(
+    trained: Trained, testbed: Testbed, split: str, device: torch.device
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Return the rows of a split that could be read, and their features (N, D)."""
+    answers = _again(Embedding(trained.model), f"features of {split}", trained, testbed, split, device)
+    return answers.rows, answers.logits
+
+
+def _again(
+    model: nn.Module, what: str, trained: Trained, testbed: Testbed, split: str, device: torch.device
+) -> Answers:
+    model.eval()  # `ask` leaves a model in the mode that it found, and this one holds the network
+    loader = testbed.data.plain_loader(split)
+    with Progress(what, len(testbed.data.rows(split))) as progress:
+        return ask(model, loader, device, precision=trained.precision(device), progress=progress.advance)

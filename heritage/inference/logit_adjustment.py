@@ -11,7 +11,7 @@ from hydra.utils import get_object
 
 from heritage.errors import CheckpointError, ConfigError
 from heritage.inference.checkpoint import Answering, Trained
-from heritage.runs.record import DATA_FILE
+from heritage.runs.files import DATA_FILE
 
 _MOST = 100.0  # beyond it the rarest class is the answer to everything
 

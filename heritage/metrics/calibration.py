@@ -9,19 +9,13 @@ confidences change.
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]
 
-from heritage.core.files import write_text
-from heritage.errors import CheckpointError
-
-CALIBRATION_FILE = "calibration.json"
 BINS = 15
 """Bins of equal width for the reliability diagram and the calibration error."""
 
@@ -64,46 +58,6 @@ class Calibration:
     def apply(self, logits: npt.NDArray[np.floating[Any]]) -> Floats:
         """Return calibrated probabilities (N, K) of logits (N, K)."""
         return softmax(logits, self.temperature)
-
-
-def write_calibration(calibration: Calibration, folder: Path) -> Path:
-    """Write ``calibration.json`` into a run folder, atomically."""
-    path = folder / CALIBRATION_FILE
-    write_text(path, json.dumps(asdict(calibration), indent=2) + "\n")
-    return path
-
-
-def read_calibration(folder: Path) -> Calibration | None:
-    """Return the calibration of a run folder; None where it has none.
-
-    Raises:
-        CheckpointError: The file is damaged.
-    """
-    path = folder / CALIBRATION_FILE
-    if not path.is_file():
-        return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        on = found["fitted_on"]
-        calibration = Calibration(
-            temperature=float(found["temperature"]),
-            threshold=None if found["threshold"] is None else float(found["threshold"]),
-            wished_precision=float(found["wished_precision"]),
-            fitted_on=FittedOn(str(on["split"]), int(on["images"]), str(on["fingerprint"])),
-            ece_before=float(found["ece_before"]),
-            ece_after=float(found["ece_after"]),
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"unreadable calibration ({error!r})", where=path, remedy="make it again with `heritage evaluate`"
-        ) from error
-    if not calibration.temperature > 0:
-        raise CheckpointError(
-            f"a temperature of {calibration.temperature:g}",
-            where=path,
-            remedy="make it again with `heritage evaluate`",
-        )
-    return calibration
 
 
 def calibrate(

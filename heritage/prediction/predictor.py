@@ -16,7 +16,8 @@ from heritage.core.image_io import Pixels
 from heritage.data.augment import evaluation, reduce
 from heritage.explanation.saliency import saliency
 from heritage.inference.checkpoint import Trained
-from heritage.metrics.calibration import Floats, read_calibration, softmax
+from heritage.metrics.calibration import Floats, softmax
+from heritage.runs.calibration import read_calibration
 from heritage.training.predict_loop import autocast
 from heritage.training.trainer import device_type
 

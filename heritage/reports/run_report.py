@@ -17,12 +17,9 @@ from heritage.core.files import write_text
 from heritage.core.manifest import Manifest
 from heritage.metrics.classification import Scores, confusion_matrix, scores
 from heritage.reports.figures import confusion_figure, curves_figure
-from heritage.reports.predictions import predictions_table, write_predictions
+from heritage.runs.files import IMAGES_SEEN, METRICS_FILE, REPORT_FILE
+from heritage.runs.predictions import predictions_table, write_predictions
 
-METRICS_FILE = "metrics.json"
-REPORT_FILE = "report.md"
-IMAGES_SEEN = "images_seen"
-"""Where ``metrics.json`` says how many images training showed."""
 _HEAD = ("class", "precision", "recall", "F1", "support")
 
 

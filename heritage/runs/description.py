@@ -14,10 +14,10 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from heritage.errors import CheckpointError
+from heritage.runs.files import CONFIG_FILE, HYDRA_FOLDER
 from heritage.runs.sweep_names import is_harmless
 
-_HYDRA = Path(".hydra") / "hydra.yaml"
-_CONFIG = "config.yaml"  # as heritage.runs.record writes it
+_HYDRA = Path(HYDRA_FOLDER) / "hydra.yaml"
 
 PLAIN = "none"
 """The option of the group ``balance`` that remedies are held against."""
@@ -107,11 +107,11 @@ def _first_stage(config: Mapping[str, Any]) -> Recipe | None:
     if not config.get("finetune", {}).get("fresh_classifier"):
         return None
     folder = Path(str(config["model"].get("weights"))).parent.parent
-    if not (folder / _CONFIG).is_file():
+    if not (folder / CONFIG_FILE).is_file():
         return None
     try:
         return read_recipe(
-            folder, cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(folder / _CONFIG)))
+            folder, cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(folder / CONFIG_FILE)))
         )
     except (OSError, YAMLError, OmegaConfBaseException, CheckpointError, KeyError, TypeError):
         return None  # what is left of it says nothing: the second stage stands by itself
@@ -198,3 +198,27 @@ def _balance(config: Mapping[str, Any]) -> str:
              if (node := config["balance"].get(axis))]  # fmt: skip
     said = [part for part in parts if part not in ("natural", "none", "crossentropy")]
     return "weights" if said == ["inverse"] else " ".join(said) or "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """Which part of a cross-validation a run was tested on.
+
+    Attributes:
+        number: Counted from 0.
+        folds: How many there are.
+        seed: Of the split: another one deals the groups otherwise.
+    """
+
+    number: int
+    folds: int
+    seed: int
+
+
+def read_fold(config: Mapping[str, Any]) -> Fold | None:
+    """Return the fold that a run's configuration names; None where it was split otherwise."""
+    data = config.get("data")
+    split = data.get("split") if isinstance(data, Mapping) else None
+    if not isinstance(split, Mapping) or not str(split.get("_target_")).endswith(".by_fold"):
+        return None
+    return Fold(int(split["fold"]), int(split["folds"]), int(split["seed"]))

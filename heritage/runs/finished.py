@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,15 +16,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from heritage.errors import CheckpointError, DataError
+from heritage.errors import CheckpointError
 from heritage.metrics.classification import confusion_matrix
-from heritage.reports.predictions import PREDICTIONS_FILE
-from heritage.reports.run_report import IMAGES_SEEN, METRICS_FILE
-from heritage.runs.description import Recipe, read_recipe, settings_digest
-from heritage.runs.folds import Fold, pooled, read_fold
-
-_CONFIG = "config.yaml"  # as heritage.runs.record writes it
-_HYDRA = ".hydra"  # where Hydra keeps a file of that name, too
+from heritage.runs.description import Fold, Recipe, read_fold, read_recipe, settings_digest
+from heritage.runs.files import CONFIG_FILE, HYDRA_FOLDER, IMAGES_SEEN, METRICS_FILE, PREDICTIONS_FILE
 
 
 @dataclass(frozen=True)
@@ -77,23 +72,8 @@ class Run:
 
 def unfinished(folders: Sequence[str]) -> list[Path]:
     """Return the run folders below these that have no report yet; `find_runs` leaves them out."""
-    found = {path.parent for name in folders for path in Path(name).expanduser().rglob(_CONFIG)}
-    return sorted(one for one in found if one.name != _HYDRA and not (one / METRICS_FILE).is_file())
-
-
-def find_runs(folders: Sequence[str]) -> list[Run]:
-    """Read runs; those of a k-fold split are put together.
-
-    Args:
-        folders: Run folders, folders of evaluations, or folders with such below them (a multirun).
-
-    Raises:
-        CheckpointError: There is no such folder, or no finished run in one.
-        DataError: The runs were tested on different sets, or a fold is missing.
-    """
-    runs = pooled(_named_alike([read_run(folder) for folder in run_folders(folders)]))
-    _require_one_test_set(runs)
-    return runs
+    found = {path.parent for name in folders for path in Path(name).expanduser().rglob(CONFIG_FILE)}
+    return sorted(one for one in found if one.name != HYDRA_FOLDER and not (one / METRICS_FILE).is_file())
 
 
 def run_folders(folders: Sequence[str]) -> list[Path]:
@@ -107,7 +87,7 @@ def run_folders(folders: Sequence[str]) -> list[Path]:
         folder = Path(name).expanduser()
         if not folder.is_dir():
             raise CheckpointError("no such folder", where=folder, remedy="give run folders in runs=[…]")
-        if (folder / METRICS_FILE).is_file() or (folder / _CONFIG).is_file():
+        if (folder / METRICS_FILE).is_file() or (folder / CONFIG_FILE).is_file():
             found[folder] = None
             continue
         inside = sorted(path.parent for path in folder.rglob(METRICS_FILE))
@@ -182,20 +162,6 @@ def _images_seen(metrics: Any) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def _named_alike(runs: Sequence[Run]) -> list[Run]:
-    """Give runs of one configuration one name: a command may spell out what is the default anyway."""
-    shortest: dict[str, Recipe] = {}
-    for run in sorted(runs, key=lambda run: len(run.recipe.name)):
-        if run.settings is not None:
-            shortest.setdefault(run.settings, run.recipe)
-    return [
-        run
-        if run.settings is None
-        else replace(run, recipe=replace(shortest[run.settings], seed=run.recipe.seed))
-        for run in runs
-    ]
-
-
 def _recipe(folder: Path, metrics: dict[str, Any]) -> tuple[Recipe, Fold | None, str | None]:
     if "recipe" in metrics:  # an evaluation says how its network was made
         try:
@@ -209,37 +175,18 @@ def _recipe(folder: Path, metrics: dict[str, Any]) -> tuple[Recipe, Fold | None,
                 remedy="make it again with `heritage evaluate`",
             ) from error
     try:
-        config = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(folder / _CONFIG)))
+        config = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(folder / CONFIG_FILE)))
         return read_recipe(folder, config), read_fold(config), settings_digest(config)
     except (OSError, YAMLError, OmegaConfBaseException, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"unreadable configuration ({error!r})", where=folder / _CONFIG, remedy="restore the file"
+            f"unreadable configuration ({error!r})", where=folder / CONFIG_FILE, remedy="restore the file"
         ) from error
 
 
 def split_of(folder: Path) -> str:
     """Return by which of `heritage.data.split` a run was split; ``unknown`` if it does not say."""
     try:
-        config = OmegaConf.load(folder / _CONFIG)
+        config = OmegaConf.load(folder / CONFIG_FILE)
         return str(OmegaConf.select(config, "data.split._target_")).rpartition(".")[2]
     except (OSError, YAMLError, OmegaConfBaseException):
         return "unknown"
-
-
-def _require_one_test_set(runs: Sequence[Run]) -> None:
-    first = runs[0]
-    for run in runs[1:]:
-        if run.classes != first.classes:
-            raise DataError(
-                f"knows {', '.join(run.classes)}, but {first.folder} knows {', '.join(first.classes)}",
-                where=run.folder,
-                remedy="compare runs of one class list",
-            )
-        if run.images != first.images or (run.targets != first.targets).any():
-            shared = len(set(run.images) & set(first.images))
-            raise DataError(
-                f"was tested on another set ({len(run.images):,} images) than {first.folder} "
-                f"({len(first.images):,}); they share {shared:,}",
-                where=run.folder,
-                remedy="evaluate both on one set (heritage evaluate) and compare these",
-            )

@@ -8,10 +8,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from heritage.errors import CheckpointError
+from heritage.runs.files import HYDRA_FOLDER, REPORT_FILE
 from heritage.runs.sweep_names import experiment_of
-
-FINISHED = "report.md"
-"""The file that a run writes last."""
 
 
 def sweep_folder(above: str, *, _root_: DictConfig) -> str:
@@ -46,10 +44,10 @@ def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
         return str(resume)
     words = _without_resume(OmegaConf.select(_root_, "hydra.overrides.task") or [])
     above = Path(fresh).parent.parent
-    started = sorted(above.glob("*/*/.hydra/overrides.yaml"), reverse=True)
+    started = sorted(above.glob(f"*/*/{HYDRA_FOLDER}/overrides.yaml"), reverse=True)
     for record in started:
         folder = record.parent.parent
-        if (folder / FINISHED).is_file():
+        if (folder / REPORT_FILE).is_file():
             continue
         if _without_resume(OmegaConf.load(record)) == words:
             return str(folder)

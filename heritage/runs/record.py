@@ -17,10 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from heritage import __version__
 from heritage.core.files import PACKAGE, write_text
 from heritage.core.manifest import Manifest
-
-CONFIG_FILE = "config.yaml"
-ENVIRONMENT_FILE = "environment.json"
-DATA_FILE = "data.json"
+from heritage.runs.files import CONFIG_FILE, DATA_FILE, ENVIRONMENT_FILE
 
 _PACKAGES = (
     "torch", "torchvision", "pytorch-lightning", "torchmetrics", "timm", "hydra-core", "omegaconf",

@@ -9,9 +9,8 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from heritage.errors import CheckpointError
-from heritage.runs.record import CONFIG_FILE, DATA_FILE
+from heritage.runs.files import CHECKPOINTS_FOLDER, CONFIG_FILE, DATA_FILE, LAST_CHECKPOINT
 from heritage.runs.sweep_names import is_harmless
-from heritage.training.callbacks.checkpoints import FOLDER, LAST
 
 _NAMED = 6
 
@@ -31,7 +30,7 @@ def checkpoint_to_resume(folder: Path, resume: Any, config: dict[str, Any], fing
         CheckpointError: The folder holds a run that nobody asked to go on with, or one of another
             configuration or data set.
     """
-    last = folder / FOLDER / LAST
+    last = folder / CHECKPOINTS_FOLDER / LAST_CHECKPOINT
     if resume is False or resume is None:
         if last.is_file():
             raise CheckpointError(

@@ -5,11 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 
-from heritage.runs.folders import FINISHED
-
-FAILURE_FILE = "failure.txt"
-"""Why a run failed: its first line says it, a traceback follows."""
-_RECORD = "config.yaml"
+from heritage.runs.files import CONFIG_FILE, FAILURE_FILE, REPORT_FILE
 
 
 class State(StrEnum):
@@ -27,11 +23,11 @@ def state_of(folder: Path) -> State:
 
     A run writes its report last, a failed one ``failure.txt``; one that was killed writes nothing more.
     """
-    if (folder / FINISHED).is_file():
+    if (folder / REPORT_FILE).is_file():
         return State.FINISHED
     if (folder / FAILURE_FILE).is_file():
         return State.FAILED
-    return State.INTERRUPTED if (folder / _RECORD).is_file() else State.WAITING
+    return State.INTERRUPTED if (folder / CONFIG_FILE).is_file() else State.WAITING
 
 
 def failure_of(folder: Path) -> str:

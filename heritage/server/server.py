@@ -21,8 +21,7 @@ from heritage.errors import ConfigError, MissingDependencyError
 from heritage.inference.checkpoint import Trained, load_trained
 from heritage.inference.test_set import run_manifest, run_manifest_if_there
 from heritage.prediction.predictor import Answerer, Device, read_certainty
-from heritage.reports.run_report import METRICS_FILE
-from heritage.runs.record import DATA_FILE
+from heritage.runs.files import DATA_FILE, METRICS_FILE
 from heritage.server.limits import Limits
 from heritage.server.similar import Neighbours, build_neighbours
 

@@ -17,6 +17,7 @@ from heritage.cluster.job import Job
 from heritage.cluster.resources import Cluster, Here, LocalJobs
 from heritage.core.files import locked
 from heritage.errors import BusyError, CommandError, SweepError
+from heritage.runs.files import METRICS_FILE
 from heritage.runs.state import State, failure_of
 from heritage.sweep.checks import check_inputs, refuse_what_multirun_breaks
 from heritage.sweep.expansion import Sweep
@@ -171,7 +172,7 @@ def _counted(states: Iterable[State]) -> str:
 
 
 def _scores(folder: Path) -> tuple[str, str]:
-    file = folder / "metrics.json"
+    file = folder / METRICS_FILE
     if not file.is_file():
         return "", ""
     metrics = json.loads(file.read_text(encoding="utf-8"))

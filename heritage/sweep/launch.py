@@ -15,9 +15,7 @@ from rich.console import Console
 from heritage.cluster.job import Job
 from heritage.cluster.resources import Here
 from heritage.errors import CommandError
-
-TICKET_FILE = "slurm_job.txt"
-"""Slurm's number of a run that was submitted by itself."""
+from heritage.runs.files import JOB_ID_FILE
 
 
 def start(cfg: DictConfig) -> None:
@@ -63,7 +61,7 @@ def _submit(job: Job, console: Console) -> None:
         if not job.config.resume:
             checkpoint_to_resume(job.folder, job.config.resume, {}, "")  # refuses a folder that holds a run
         check_inputs([job])
-        file = job.folder / TICKET_FILE
+        file = job.folder / JOB_ID_FILE
         tickets = {job.name: file.read_text(encoding="utf-8").strip()} if file.is_file() else {}
 
         def keep() -> None:

@@ -31,7 +31,7 @@ from heritage.models.normalize import Normalize
 from heritage.runs.record import resolved
 from heritage.runs.resume import checkpoint_to_resume
 from heritage.training import Classifier
-from heritage.training.callbacks.deferred_reweighting import (
+from heritage.training.callbacks.deferred_weighting import (
     DeferredWeighting,
     require_lasting_counts,
     require_weights,

@@ -15,12 +15,13 @@ from torch import nn
 
 from heritage.core.manifest import SPLITS
 from heritage.errors import ConfigError
-from heritage.metrics.calibration import calibrate, write_calibration
+from heritage.metrics.calibration import calibrate
 from heritage.reports.run_report import Report
+from heritage.runs.calibration import write_calibration
+from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER, HISTORY_FILE, LAST_CHECKPOINT
+from heritage.runs.history import read_history
 from heritage.runs.record import write_record
 from heritage.training.build import Run, build
-from heritage.training.callbacks.checkpoints import BEST, FOLDER, LAST
-from heritage.training.callbacks.history import HISTORY_FILE, read_history
 from heritage.training.callbacks.throughput import Meter
 from heritage.training.lr_finder import find_learning_rate
 from heritage.training.predict_loop import Answers, ask
@@ -84,19 +85,19 @@ def _stopping_in_words(run: Run) -> Iterator[None]:
 
 
 def _interrupted(run: Run, stop: KeyboardInterrupt) -> str:
-    last, why = run.folder / FOLDER / LAST, str(stop) or "stopped by Ctrl-C"
+    last, why = run.folder / CHECKPOINTS_FOLDER / LAST_CHECKPOINT, str(stop) or "stopped by Ctrl-C"
     if not last.is_file():
         return f"{why} before the first checkpoint; {run.folder} holds what was written"
     return f"{why}; {last} holds the state, go on with resume={run.folder}"
 
 
 def _load_best(run: Run) -> dict[str, str]:
-    best = run.folder / FOLDER / BEST
+    best = run.folder / CHECKPOINTS_FOLDER / BEST_CHECKPOINT
     if not best.is_file():
         return {"tested": "the network as it is"}  # a fast_dev_run writes no checkpoint
     state = torch.load(best, map_location="cpu", weights_only=True)
     run.classifier.load_state_dict(state["state_dict"])
-    return {"tested": f"{BEST}, after {state['epoch'] + 1} of {run.trainer.current_epoch} epochs"}
+    return {"tested": f"{BEST_CHECKPOINT}, after {state['epoch'] + 1} of {run.trainer.current_epoch} epochs"}
 
 
 def _calibrate(run: Run, wished_precision: float) -> dict[str, str]:

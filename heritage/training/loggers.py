@@ -12,7 +12,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from heritage.core.types import Count
 from heritage.errors import MissingDependencyError
-from heritage.training.callbacks.checkpoints import FOLDER, LAST
+from heritage.runs.files import CHECKPOINTS_FOLDER, LAST_CHECKPOINT
 
 
 def csv(every_n_steps: Count, *, folder: str) -> Logger:
@@ -23,7 +23,7 @@ def csv(every_n_steps: Count, *, folder: str) -> Logger:
     logger = CSVLogger(folder, name="logs", version="", flush_logs_every_n_steps=every_n_steps)
     path = Path(logger.log_dir) / "metrics.csv"
     if getattr(rank_zero_only, "rank", 0) == 0 and path.is_file():
-        rows = _rows_until(path, Path(folder) / FOLDER / LAST)
+        rows = _rows_until(path, Path(folder) / CHECKPOINTS_FOLDER / LAST_CHECKPOINT)
         writer = logger.experiment  # made anew, it deletes the file
         if rows:
             writer.metrics = rows

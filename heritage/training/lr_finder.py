@@ -19,11 +19,11 @@ from heritage.core.files import atomic_path
 from heritage.data import ArtefactDataModule
 from heritage.data.batch import Batch
 from heritage.errors import ConfigError, TrainingError
-from heritage.training.callbacks.deferred_reweighting import DeferredWeighting
+from heritage.runs.files import LR_FINDER_FILE
+from heritage.training.callbacks.deferred_weighting import DeferredWeighting
 from heritage.training.callbacks.finetuning import FineTuning
 from heritage.training.classifier import Classifier
 
-FINDER_FILE = "lr_finder.png"
 _STEPS, _LOWEST, _HIGHEST = 100, 1e-6, 1.0
 _SKIPPED = 10  # the mean over losses is none yet
 _MEMORY = 0.95
@@ -138,7 +138,7 @@ def find_learning_rate(
     classifier.take_schedule(rising)
     trainer.fit(classifier, datamodule=data)
     rate = test.suggestion()
-    path = folder / FINDER_FILE
+    path = folder / LR_FINDER_FILE
     if trainer.is_global_zero:
         _draw(test, rate, path)
     return rate, path

@@ -10,9 +10,9 @@ import torch
 from heritage.core.image_io import Pixels
 from heritage.data import ArtefactDataModule, BatchPlan
 from heritage.reports.figures import contact_sheet
+from heritage.runs.files import CONTACT_SHEET_FILE
 from heritage.training import Classifier
 
-SHEET_FILE = "contact_sheet.png"
 _VIEWS, _COPIES = 5, 3
 
 
@@ -33,7 +33,7 @@ def write_preview(data: ArtefactDataModule, classifier: Classifier, folder: Path
         columns.append(_pictures(images, classifier))
     rows = [(name, [column[k] for column in columns]) for k, name in enumerate(data.classes)]
     headings = ["as stored", "training", *[""] * (_VIEWS - 1), "copies", *[""] * (_COPIES - 1)]
-    path = folder / SHEET_FILE
+    path = folder / CONTACT_SHEET_FILE
     contact_sheet(rows, headings, f"What the network sees ({data.image_size} px)", path)
     return path
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import nn
 
+from heritage.comparison.runs import find_runs
 from heritage.evaluation.audit_statistics import background, leak, museum_shortcut
 from heritage.evaluation.audits import Hiding
 from heritage.inference.embeddings import nearest, picture_map
-from heritage.runs.finished import find_runs
 
 CLASSES = ("egyptian", "islam", "asian")
 

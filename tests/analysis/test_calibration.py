@@ -13,18 +13,17 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 
 from heritage.errors import CheckpointError
 from heritage.metrics.calibration import (
-    CALIBRATION_FILE,
     brier_score,
     calibrate,
     calibration_error,
     confidences,
     fit_temperature,
-    read_calibration,
     risk_coverage,
     softmax,
     threshold_for,
-    write_calibration,
 )
+from heritage.runs.calibration import read_calibration, write_calibration
+from heritage.runs.files import CALIBRATION_FILE
 
 TRUE_TEMPERATURE = 2.5
 

@@ -18,11 +18,11 @@ from heritage.comparison.comparison import Resampling, compare
 from heritage.comparison.paired import bootstrap_p, enough, holm, mcnemar, resampled_confusions
 from heritage.comparison.published import AVERAGES, SUPPORT, published
 from heritage.comparison.remedies import Remedies
+from heritage.comparison.runs import find_runs
 from heritage.core.taxonomy import CLASSES
 from heritage.metrics.bootstrap import confusion_terms, group_codes, resampled_sums
 from heritage.metrics.classification import from_rows
 from heritage.reports.tables import Table
-from heritage.runs.finished import find_runs
 from tests.conftest import Command
 
 RESAMPLING = Resampling(40, 0)

@@ -21,8 +21,8 @@ from sklearn.metrics import (
 )
 
 from heritage.core.overrides import read_overrides
-from heritage.evaluation.audit_results import read_audits
-from heritage.metrics.calibration import read_calibration
+from heritage.runs.audits import read_audits
+from heritage.runs.calibration import read_calibration
 from tests.conftest import COUNTS, Command, write_tree
 
 CLASSES = list(COUNTS)

@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from omegaconf import OmegaConf
 
+from heritage.comparison.runs import find_runs, pooled
 from heritage.errors import DataError
-from heritage.reports.run_report import METRICS_FILE
-from heritage.runs.finished import Run, find_runs
-from heritage.runs.folds import Fold, pooled
+from heritage.runs.description import Fold
+from heritage.runs.files import METRICS_FILE
+from heritage.runs.finished import Run
 from tests.conftest import Command
 
 SPLIT = {"_target_": "heritage.data.split.by_fold", "folds": 2, "val": 0.2, "seed": 0}

@@ -11,7 +11,8 @@ from sklearn.metrics import f1_score, recall_score
 
 from heritage.comparison.comparison import Comparison, Resampling, compare
 from heritage.comparison.remedies import Remedies
-from heritage.runs.finished import Run, find_runs
+from heritage.comparison.runs import find_runs
+from heritage.runs.finished import Run
 from tests.conftest import Command
 
 

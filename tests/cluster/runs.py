@@ -18,7 +18,7 @@ from hydra.types import HydraContext
 from omegaconf import OmegaConf
 
 from heritage.cluster.job import Job
-from heritage.runs.state import FAILURE_FILE
+from heritage.runs.files import FAILURE_FILE
 from tests.conftest import TINY, write_tree
 
 COUNTS = {"egyptian": 40, "grecoroman": 40, "orient": 40, "islam": 24, "byzantium": 12, "asian": 30}

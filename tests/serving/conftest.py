@@ -12,7 +12,8 @@ from rich.console import Console
 
 from heritage.core.files import config_dir
 from heritage.core.image_io import encode_jpeg
-from heritage.metrics.calibration import Calibration, FittedOn, write_calibration
+from heritage.metrics.calibration import Calibration, FittedOn
+from heritage.runs.calibration import write_calibration
 from tests.conftest import TINY, patch
 
 

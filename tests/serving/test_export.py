@@ -19,14 +19,15 @@ from torch import nn
 
 from heritage.core.image_io import encode_jpeg
 from heritage.errors import ExportError
-from heritage.evaluation.audit_results import AUDITS_FILE, Audit, write_audits
-from heritage.exporters.card_figures import figures_of_test
+from heritage.exporters.card_metrics import figures_of_test
 from heritage.exporters.parity import check_parity
 from heritage.exporters.portable import portable
 from heritage.exporters.timm import as_timm, open_timm, write_timm
 from heritage.inference.checkpoint import Answering, Trained, load_trained
 from heritage.models.vit import VisionTransformer
 from heritage.prediction.predictor import Certainty
+from heritage.runs.audits import Audit, write_audits
+from heritage.runs.files import AUDITS_FILE
 from tests.conftest import Command, patch
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:onnxscript")

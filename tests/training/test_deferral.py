@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import Callback
 from torch.utils.data import DataLoader
 
 from heritage.errors import ConfigError
-from heritage.training.callbacks.deferred_reweighting import DeferredWeighting, require_weights
+from heritage.training.callbacks.deferred_weighting import DeferredWeighting, require_weights
 from heritage.training.losses import CrossEntropy
 
 COUNTS = {"a": 30, "b": 10}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from heritage.training.callbacks.history import read_history
+from heritage.runs.history import read_history
 from tests.conftest import Command
 
 

@@ -13,9 +13,7 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from heritage.core.files import atomic_path
 from heritage.core.types import Count, NonNegative
 from heritage.errors import TrainingError
-
-FOLDER = "checkpoints"
-BEST, LAST = "best.ckpt", "last.ckpt"
+from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER
 
 
 class Best(ModelCheckpoint):
@@ -29,8 +27,8 @@ class Best(ModelCheckpoint):
 
     def __init__(self, monitor: str, mode: Literal["max", "min"], *, folder: str) -> None:
         super().__init__(
-            dirpath=Path(folder) / FOLDER,
-            filename=Path(BEST).stem,
+            dirpath=Path(folder) / CHECKPOINTS_FOLDER,
+            filename=Path(BEST_CHECKPOINT).stem,
             monitor=monitor,
             mode=mode,
             save_top_k=1,

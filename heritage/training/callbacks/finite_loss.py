@@ -14,8 +14,7 @@ from heritage.core.files import write_text
 from heritage.core.types import Count
 from heritage.data.batch import Batch
 from heritage.errors import NonFiniteLossError
-
-_OFFENDER_FILE = "non_finite.json"
+from heritage.runs.files import NON_FINITE_FILE
 
 
 class FiniteLoss(Callback):
@@ -65,7 +64,7 @@ class FiniteLoss(Callback):
         if bool(finite.all()):
             return
         step, rate, loss, rows = recent[int((~finite).nonzero()[0])]
-        path = self._folder / _OFFENDER_FILE
+        path = self._folder / NON_FINITE_FILE
         record = {"step": step, "lr": rate, "loss": str(loss.item()), "images": _images(trainer, rows)}
         write_text(path, json.dumps(record, indent=2) + "\n")
         raise NonFiniteLossError(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from heritage.core.files import write_text
-
-HISTORY_FILE = "history.csv"
+from heritage.runs.files import HISTORY_FILE
+from heritage.runs.history import history_csv, read_history
 
 
 class History(Callback):
@@ -55,20 +53,4 @@ class History(Callback):
             if self._validated or not name.startswith("val/")
         }
         self._rows.append(row)
-        write_text(self._path, _table(self._rows))
-
-
-def read_history(path: Path) -> list[dict[str, float]]:
-    """Return the rows of a ``history.csv``; what an epoch did not log is left out of its row."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
-
-
-def _table(rows: list[dict[str, float]]) -> str:
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator="\n")
-    writer.writeheader()
-    # Counts are written as such: `epoch` 3, not 3.0.
-    writer.writerows({name: f"{value:.12g}" for name, value in row.items()} for row in rows)
-    return text.getvalue()
+        write_text(self._path, history_csv(self._rows))

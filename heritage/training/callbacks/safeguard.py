@@ -18,7 +18,7 @@ from pytorch_lightning.callbacks import Checkpoint
 
 from heritage.core.types import Positive
 from heritage.data.batch import Batch
-from heritage.training.callbacks.checkpoints import FOLDER, LAST
+from heritage.runs.files import CHECKPOINTS_FOLDER, LAST_CHECKPOINT
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """What asks a run to stop: Ctrl-C; and `timeout`, a batch system or a machine that shuts down."""
@@ -59,7 +59,7 @@ class Safeguard(Checkpoint):
 
     def __init__(self, every_minutes: Positive | None, *, folder: str) -> None:
         self._seconds = None if every_minutes is None else 60 * every_minutes
-        self._path = Path(folder) / FOLDER / LAST
+        self._path = Path(folder) / CHECKPOINTS_FOLDER / LAST_CHECKPOINT
         self._saved = time.monotonic()
         self._heard: int | None = None
         self._batch = False

@@ -23,7 +23,7 @@ from heritage.metrics.bootstrap import (
     interval,
 )
 from heritage.metrics.classification import confusion_matrix, scores
-from heritage.reports.predictions import PREDICTIONS_FILE
+from heritage.runs.files import PREDICTIONS_FILE
 
 RESAMPLES = 1000
 _NEEDED = {"class", "predicted"}

@@ -11,8 +11,7 @@ import pyarrow.parquet as pq
 
 from heritage.core.files import atomic_path
 from heritage.core.manifest import Manifest
-
-PREDICTIONS_FILE = "predictions.parquet"
+from heritage.runs.files import PREDICTIONS_FILE
 
 _KEPT = ("image_id", "file", "class", "museum", "object_id", "group_id", "split")
 

@@ -1,42 +1,18 @@
-"""Runs of a k-fold split, put together: every image answered by the network that never saw its group."""
+"""Find the runs to compare; the runs of a k-fold split become one.
+
+Every image is then predicted by the network that never saw its group.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from heritage.errors import DataError
-
-if TYPE_CHECKING:
-    from heritage.runs.description import Recipe
-    from heritage.runs.finished import Run
-
-
-@dataclass(frozen=True, slots=True)
-class Fold:
-    """Which part of a cross-validation a run was tested on.
-
-    Attributes:
-        number: Counted from 0.
-        folds: How many there are.
-        seed: Of the split: another one deals the groups otherwise.
-    """
-
-    number: int
-    folds: int
-    seed: int
-
-
-def read_fold(config: Mapping[str, Any]) -> Fold | None:
-    """Return the fold that a run's configuration names; None where it was split otherwise."""
-    data = config.get("data")
-    split = data.get("split") if isinstance(data, Mapping) else None
-    if not isinstance(split, Mapping) or not str(split.get("_target_")).endswith(".by_fold"):
-        return None
-    return Fold(int(split["fold"]), int(split["folds"]), int(split["seed"]))
+from heritage.runs.description import Recipe
+from heritage.runs.finished import Run, read_run, run_folders
 
 
 def pooled(runs: Sequence[Run]) -> list[Run]:
@@ -99,3 +75,51 @@ def _joined(members: Sequence[Run]) -> Run:
         images_seen=round(sum(seen) / len(seen)) if len(seen) == len(members) else None,
         folds=len(members),
     )
+
+
+def find_runs(folders: Sequence[str]) -> list[Run]:
+    """Read runs; those of a k-fold split are put together.
+
+    Args:
+        folders: Run folders, folders of evaluations, or folders with such below them (a multirun).
+
+    Raises:
+        CheckpointError: There is no such folder, or no finished run in one.
+        DataError: The runs were tested on different sets, or a fold is missing.
+    """
+    runs = pooled(_named_alike([read_run(folder) for folder in run_folders(folders)]))
+    _require_one_test_set(runs)
+    return runs
+
+
+def _named_alike(runs: Sequence[Run]) -> list[Run]:
+    """Give runs of one configuration one name: a command may spell out what is the default anyway."""
+    shortest: dict[str, Recipe] = {}
+    for run in sorted(runs, key=lambda run: len(run.recipe.name)):
+        if run.settings is not None:
+            shortest.setdefault(run.settings, run.recipe)
+    return [
+        run
+        if run.settings is None
+        else replace(run, recipe=replace(shortest[run.settings], seed=run.recipe.seed))
+        for run in runs
+    ]
+
+
+def _require_one_test_set(runs: Sequence[Run]) -> None:
+    first = runs[0]
+    for run in runs[1:]:
+        if run.classes != first.classes:
+            raise DataError(
+                f"knows {', '.join(run.classes)}, but {first.folder} knows {', '.join(first.classes)}",
+                where=run.folder,
+                remedy="compare runs of one class list",
+            )
+        if run.images != first.images or (run.targets != first.targets).any():
+            shared = len(set(run.images) & set(first.images))
+            raise DataError(
+                f"was tested on another set ({len(run.images):,} images) than {first.folder} "
+                f"({len(first.images):,}); they share {shared:,}",
+                where=run.folder,
+                remedy="evaluate both on one set (heritage evaluate) and compare these",
+            )

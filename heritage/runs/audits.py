@@ -1,7 +1,4 @@
-"""What an audit says: a verdict in words that a curator understands, and the numbers behind it.
-
-``audits.json`` in a run folder holds what was found on the run's own test split, for the model card.
-"""
+"""The result of an audit, and ``audits.json``: the audits of the own test split, for the model card."""
 
 from __future__ import annotations
 
@@ -13,8 +10,7 @@ from typing import Any
 
 from heritage.core.files import write_text
 from heritage.errors import CheckpointError
-
-AUDITS_FILE = "audits.json"
+from heritage.runs.files import AUDITS_FILE
 
 
 @dataclass(frozen=True)
