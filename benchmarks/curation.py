@@ -31,7 +31,7 @@ from PIL import Image
 from heritage.core.image_io import Pixels, decode, encode_jpeg
 from heritage.core.manifest import Manifest
 from heritage.core.resizing import Resizing
-from heritage.curation.inspection import Task, inspect
+from heritage.curation.inspection import InspectionTask, inspect
 from heritage.curation.packing import pack
 from heritage.curation.phash import near_pairs
 from heritage.curation.scan import Scanner
@@ -97,7 +97,7 @@ def resize(folder: Path, images: int, rounds: int) -> None:
 
     def ours() -> None:
         for path in files:
-            inspect(Task(0, str(path), str(copies / path.name)), RESIZING)
+            inspect(InspectionTask(0, str(path), str(copies / path.name)), RESIZING)
 
     def decoding() -> None:
         for path in files:

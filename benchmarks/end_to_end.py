@@ -47,7 +47,7 @@ def ours(root: Path, out: Path, options: argparse.Namespace) -> list[str]:
         "data/split=given", "augment=light", crop, "augment.train.crop_ratio=[0.75,1.3333]",
         "model=timm", f"model.name={options.model}", "model.weights=none", "recipe=none",
         "optimizer=adamw", "optimizer.lr=1e-3", "scheduler.warmup=0.0", "callbacks.progress=null",
-        "wished_precision=null", f"data.image_size={options.size}", f"data.batch_size={options.batch}",
+        "target_precision=null", f"data.image_size={options.size}", f"data.batch_size={options.batch}",
         f"data.num_workers={options.workers}", f"trainer.max_epochs={options.epochs}",
         f"trainer.accelerator={options.device}", f"trainer.precision={options.precision}",
         f"hydra.run.dir={out}",

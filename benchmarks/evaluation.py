@@ -3,7 +3,7 @@
     python -m benchmarks.evaluation                 all three
     python -m benchmarks.evaluation --part page     one of: loop, bootstrap, page
 
-`loop` runs the same network over the same loader, once by hand and once by `heritage.training.predict_loop.ask`,
+`loop` runs the same network over the same loader, once by hand and once by `heritage.training.predict_loop.predict_loader`,
 alternating. `bootstrap` resamples 22,363 answers in 14,000 groups a thousand times. `page` writes a report of
 noise pictures with 5,000 thumbnails; its size is printed, and where to find it, to be opened in a browser.
 """
@@ -27,14 +27,14 @@ from heritage.core.manifest import Manifest
 from heritage.core.taxonomy import CLASSES
 from heritage.data.dataset import ArtefactDataset, ImageFiles
 from heritage.data.loader import ArtefactLoader, EpochPlan
-from heritage.evaluation.assessment import Assessment, Settings
+from heritage.evaluation.assessment import Assessment, EvaluationOptions
 from heritage.evaluation.report import Unseen, write_evaluation
-from heritage.inference.checkpoint import Answering
+from heritage.inference.checkpoint import NormalizedModel
 from heritage.metrics.bootstrap import bootstrap
 from heritage.metrics.calibration import softmax
 from heritage.metrics.label_errors import suspects
 from heritage.models.backbone import timm_network
-from heritage.training.predict_loop import ask
+from heritage.training.predict_loop import predict_loader
 
 _IMAGES, _GROUPS = 22_363, 14_000
 
@@ -56,11 +56,11 @@ def pictures(folder: Path, count: int, size: int) -> Manifest:
 
 
 def loop(rounds: int, count: int = 1024, size: int = 96) -> None:
-    """Print the ratio of `ask` to a bare loop."""
+    """Print the ratio of `predict_loader` to a bare loop."""
     torch.set_num_threads(1)
     net = timm_network(name="resnet10t", weights="none", drop_rate=None, drop_path_rate=None,
                        grad_checkpointing=False, num_classes=len(CLASSES), image_size=size)  # fmt: skip
-    model = Answering(net.to(memory_format=torch.channels_last)).eval()
+    model = NormalizedModel(net.to(memory_format=torch.channels_last)).eval()
     with tempfile.TemporaryDirectory() as folder:
         manifest = pictures(Path(folder) / "set", count, size)
         dataset = ArtefactDataset(ImageFiles(manifest, size), manifest.targets, size=size,
@@ -69,7 +69,7 @@ def loop(rounds: int, count: int = 1024, size: int = 96) -> None:
         loader = ArtefactLoader(dataset, plan, num_workers=0)
         ways: dict[str, Callable[[], object]] = {
             "bare": partial(bare, model, loader),
-            "ask": partial(ask, model, loader, torch.device("cpu")),
+            "ask": partial(predict_loader, model, loader, torch.device("cpu")),
         }
         seconds: dict[str, list[float]] = {way: [] for way in ways}
         for number in range(rounds + 1):
@@ -82,7 +82,7 @@ def loop(rounds: int, count: int = 1024, size: int = 96) -> None:
     print(f"loop: {count} images of {size} px take {ratio:.3f} times as long as bare")
 
 
-def bare(model: Answering, loader: ArtefactLoader) -> None:
+def bare(model: NormalizedModel, loader: ArtefactLoader) -> None:
     """Answer all images and keep nothing."""
     with torch.inference_mode():
         for batch in loader:
@@ -113,7 +113,7 @@ def page(folder: Path, count: int = 12_000) -> None:
     random = np.random.default_rng(0)
     manifest = pictures(folder / "set", count, 96)
     logits = random.normal(size=(count, len(CLASSES))).astype(np.float32)
-    settings = Settings(resamples=100, wished_precision=0.9, slices=[], each=500, pictures=5000, suspects=120,
+    settings = EvaluationOptions(resamples=100, target_precision=0.9, slices=[], each=500, pictures=5000, suspects=120,
                         seed=0, out_of_fold=None)  # fmt: skip
     found = Assessment("5,000 thumbnails", manifest, manifest.targets, logits, None, settings, {})
     unseen = Unseen(manifest, found.probabilities, suspects(found.probabilities, manifest.targets))

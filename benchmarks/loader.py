@@ -28,7 +28,7 @@ from heritage.core.taxonomy import CLASSES
 from heritage.data.augment import Augmentation
 from heritage.data.dataset import ArtefactDataset, ImageFiles
 from heritage.data.loader import ArtefactLoader, EpochPlan
-from heritage.data.sampling import Natural
+from heritage.data.sampling import InstanceBalanced
 from heritage.demo import draw_artefact
 
 CROP_AND_FLIP = Augmentation(
@@ -58,7 +58,7 @@ def ours(root: Path, files: list[Path], size: int, workers: int, batch: int) -> 
         interpolation="bilinear",
         transform=CROP_AND_FLIP,
     )
-    plan = EpochPlan(manifest.targets, CLASSES, Natural(), batch_size=batch, seed=0)
+    plan = EpochPlan(manifest.targets, CLASSES, InstanceBalanced(), batch_size=batch, seed=0)
     return ArtefactLoader(dataset, plan, num_workers=workers)
 
 

@@ -30,11 +30,11 @@ from benchmarks.loader import draw
 from heritage.exporters.onnx import open_onnx, write_onnx
 from heritage.exporters.portable import portable
 from heritage.exporters.timm import write_timm
-from heritage.inference.checkpoint import Trained, load_trained
+from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.prediction.images import PictureDataset, picture_batches
 from heritage.prediction.inputs import find_inputs
-from heritage.prediction.predict import Prediction, predict
-from heritage.prediction.predictor import Answerer, Certainty
+from heritage.prediction.predict import PredictOptions, predict
+from heritage.prediction.predictor import DecisionRule, Predictor
 
 BATCH = 64
 
@@ -55,14 +55,14 @@ def table(title: str, rows: list[tuple[str, ...]]) -> None:
             print(f"|{'---|' * len(row)}", flush=True)
 
 
-def predicting(trained: Trained, images: Path, workers: int, rounds: int, scratch: Path) -> None:
+def predicting(trained: TrainedClassifier, images: Path, workers: int, rounds: int, scratch: Path) -> None:
     """Compare ways of asking about a folder."""
     inputs = find_inputs(str(images), "file")
     count = len(inputs)
     dataset = PictureDataset(
         inputs, size=trained.image_size, crop_pct=trained.crop_pct, interpolation=trained.interpolation
     )
-    answerer = Answerer(trained, Certainty())
+    answerer = Predictor(trained, DecisionRule())
     decoded = [
         batch.images.clone()
         for batch in picture_batches(dataset, start=0, batch_size=BATCH, num_workers=0, pin_memory=False)
@@ -77,7 +77,7 @@ def predicting(trained: Trained, images: Path, workers: int, rounds: int, scratc
 
     def ours() -> None:
         predict(
-            Prediction(
+            PredictOptions(
                 ckpt=str(trained.file),
                 input=str(images),
                 column="file",
@@ -129,9 +129,9 @@ def _loading(net: torch.nn.Module) -> dict[str, object]:
     return {name: config[name] for name in ("input_size", "interpolation", "mean", "std", "crop_pct")}
 
 
-def runtimes(trained: Trained, rounds: int, scratch: Path) -> None:
+def runtimes(trained: TrainedClassifier, rounds: int, scratch: Path) -> None:
     """Compare ONNX Runtime with eager PyTorch in float32, each with the threads it takes by itself."""
-    model, size = portable(trained, Certainty()), trained.image_size
+    model, size = portable(trained, DecisionRule()), trained.image_size
     write_onnx(model, size, {}, scratch)
     onnx = open_onnx(scratch)
     rows: list[tuple[str, ...]] = [("batch", "eager, pictures/s", "ONNX Runtime, pictures/s", "ratio")]
@@ -217,9 +217,9 @@ def main() -> None:
             images = Path(scratch) / "images"
             images.mkdir()
             draw(images, options.count, 256)
-        trained = load_trained(options.ckpt)
+        trained = load_checkpoint(options.ckpt)
         predicting(trained, images, options.workers, options.rounds, Path(scratch))
-        runtimes(load_trained(options.ckpt), options.rounds, Path(scratch))
+        runtimes(load_checkpoint(options.ckpt), options.rounds, Path(scratch))
         serving(options.ckpt, images, options.requests)
 
 

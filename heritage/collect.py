@@ -16,12 +16,12 @@ def collect(cfg: DictConfig) -> None:
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
 
-    from heritage.collection import ClassRules, Order, open_session, order_of
+    from heritage.collection import ClassRules, CollectionOptions, collection_options, open_session
     from heritage.config.validate import validate
 
     validate(cfg, "collect")
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
-    order = order_of({key: plain[key] for key in Order.model_fields})
+    order = collection_options({key: plain[key] for key in CollectionOptions.model_fields})
     # Not through Hydra, which would wrap what is wrong with a rule in an error of its own.
     rules = ClassRules(**{key: value for key, value in plain["collection"].items() if key != "_target_"})
     source, patience = (instantiate(cfg[part], _convert_="all") for part in ("source", "client"))

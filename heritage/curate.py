@@ -19,7 +19,7 @@ def main(cfg: DictConfig) -> None:
     from heritage.config.validate import validate
     from heritage.core.processes import available_cores
     from heritage.curation.build import curate, summary
-    from heritage.curation.options import Plan
+    from heritage.curation.options import CurationOptions
 
     validate(cfg, "curate")
     plain = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
@@ -27,7 +27,7 @@ def main(cfg: DictConfig) -> None:
         part: instantiate(plain[part], _convert_="all")
         for part in ("cleaning", "duplicates", "groups", "split")
     }
-    plan = Plan(
+    plan = CurationOptions(
         out=Path(cfg.out),
         classes=plain["classes"],
         overrides=None if cfg.overrides is None else Path(cfg.overrides),

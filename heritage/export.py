@@ -15,13 +15,13 @@ def main(cfg: DictConfig) -> None:
     from omegaconf import OmegaConf
 
     from heritage.config.validate import validate, validate_options
-    from heritage.exporters.export import Export, export
+    from heritage.exporters.export import ExportOptions, export
 
     validate(cfg, "export")
     options = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     del options["paths"]
-    validate_options("heritage.exporters.export.Export", options)
-    found = export(Export(**options))
+    validate_options("heritage.exporters.export.ExportOptions", options)
+    found = export(ExportOptions(**options))
     print(f"compared with PyTorch on {found.parity}")
     print(f"probabilities: {found.certainty}")
     if options["format"] == "safetensors":

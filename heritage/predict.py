@@ -16,13 +16,13 @@ def main(cfg: DictConfig) -> None:
     from rich.console import Console
 
     from heritage.config.validate import validate, validate_options
-    from heritage.prediction.predict import Prediction, predict, show
+    from heritage.prediction.predict import PredictOptions, predict, show
 
     validate(cfg, "predict")
     options = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     del options["paths"]
-    validate_options("heritage.prediction.predict.Prediction", options)
-    show(predict(Prediction(**options)), Console())
+    validate_options("heritage.prediction.predict.PredictOptions", options)
+    show(predict(PredictOptions(**options)), Console())
 
 
 if __name__ == "__main__":

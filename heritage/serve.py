@@ -16,14 +16,14 @@ def main(cfg: DictConfig) -> None:
 
     from heritage.config.validate import validate, validate_options
     from heritage.server.limits import Limits
-    from heritage.server.server import Serving, serve
+    from heritage.server.server import ServeOptions, serve
 
     validate(cfg, "serve")
     options = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     del options["paths"]
-    validate_options("heritage.server.server.Serving", options)
+    validate_options("heritage.server.server.ServeOptions", options)
     limits = {name: value for name, value in options["limits"].items() if name != "_target_"}
-    serve(Serving(**options), Limits(**limits))
+    serve(ServeOptions(**options), Limits(**limits))
 
 
 if __name__ == "__main__":

@@ -128,7 +128,7 @@ TINY = (
     "trainer.accelerator=cpu",
     "trainer.precision=32-true",
     "callbacks.progress=null",
-    "wished_precision=null",
+    "target_precision=null",
 )
 """Overrides that make a run on `tree` small."""
 

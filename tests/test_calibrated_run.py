@@ -14,13 +14,13 @@ def test_training_and_evaluation_calibrate_alike(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    done = heritage("train", *tiny, "wished_precision=0.6", f"hydra.run.dir={run}")
+    done = heritage("train", *tiny, "target_precision=0.6", f"hydra.run.dir={run}")
     assert done.code == 0, done.err
     mine = json.loads((run / "calibration.json").read_text())
     assert mine["fitted_on"]["split"] == "val"
-    assert mine["wished_precision"] == 0.6
+    assert mine["target_precision"] == 0.6
     assert f"temperature {mine['temperature']:.2f}" in (run / "report.md").read_text()
-    done = heritage("evaluate", f"ckpt={run}", "report.resamples=20", "report.wished_precision=0.6",
+    done = heritage("evaluate", f"ckpt={run}", "report.resamples=20", "report.target_precision=0.6",
                     "audits.museum=false", "audits.background=false", "audits.map=0")  # fmt: skip
     assert done.code == 0, done.err
     theirs = json.loads((run / "calibration.json").read_text())
@@ -31,14 +31,14 @@ def test_training_and_evaluation_calibrate_alike(
 def test_none_is_fitted_where_none_is_wished(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
-    done = heritage("train", *tiny, "wished_precision=null", f"hydra.run.dir={tmp_path / 'run'}")
+    done = heritage("train", *tiny, "target_precision=null", f"hydra.run.dir={tmp_path / 'run'}")
     assert done.code == 0, done.err
     assert not (tmp_path / "run" / "calibration.json").exists()
 
 
 @pytest.mark.parametrize("word", ["0", "1", "95", "nan", "often"])
 def test_parts_that_make_no_sense(heritage: Command, tiny: tuple[str, ...], word: str) -> None:
-    done = heritage("train", *tiny, f"wished_precision={word}")
+    done = heritage("train", *tiny, f"target_precision={word}")
     assert done.code == 2
-    assert "wished_precision" in done.err
+    assert "target_precision" in done.err
     assert len(done.err.strip().splitlines()) == 1

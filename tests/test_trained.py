@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from heritage.errors import CheckpointError
-from heritage.inference.checkpoint import load_trained
+from heritage.inference.checkpoint import load_checkpoint
 from tests.conftest import Command
 
 
@@ -22,7 +22,7 @@ def run_folder(heritage: Command, tiny: tuple[str, ...], tmp_path: Path) -> Path
 
 
 def test_a_run_folder_answers_as_its_own_report_says(run_folder: Path) -> None:
-    trained = load_trained(run_folder)
+    trained = load_checkpoint(run_folder)
     assert trained.folder == run_folder
     assert trained.image_size == 32
     said = pq.read_table(run_folder / "predictions.parquet").to_pylist()
@@ -43,21 +43,21 @@ def test_a_run_folder_answers_as_its_own_report_says(run_folder: Path) -> None:
 def test_foreign_and_damaged_checkpoints_are_refused(run_folder: Path, tmp_path: Path) -> None:
     best = run_folder / "checkpoints" / "best.ckpt"
     with pytest.raises(CheckpointError, match="no such checkpoint"):
-        load_trained(tmp_path / "nowhere.ckpt")
+        load_checkpoint(tmp_path / "nowhere.ckpt")
     with pytest.raises(CheckpointError, match=r"no checkpoints/best\.ckpt"):
-        load_trained(tmp_path)
+        load_checkpoint(tmp_path)
     cut = tmp_path / "cut.ckpt"
     cut.write_bytes(best.read_bytes()[:5000])
     with pytest.raises(CheckpointError, match="damaged"):
-        load_trained(cut)
+        load_checkpoint(cut)
     text = tmp_path / "text.ckpt"
     text.write_text("not a checkpoint")
     with pytest.raises(CheckpointError, match="not a checkpoint"):
-        load_trained(text)
+        load_checkpoint(text)
     bare = tmp_path / "bare.ckpt"
     torch.save({"state_dict": {}}, bare)
     with pytest.raises(CheckpointError, match="lacks configuration"):
-        load_trained(bare)
+        load_checkpoint(bare)
 
 
 def test_a_checkpoint_cannot_name_code_to_run(run_folder: Path, tmp_path: Path) -> None:
@@ -65,5 +65,5 @@ def test_a_checkpoint_cannot_name_code_to_run(run_folder: Path, tmp_path: Path) 
     state["heritage"]["config"]["model"] = {"_target_": "os.mkdir", "path": str(tmp_path / "harm")}
     torch.save(state, hostile := tmp_path / "hostile.ckpt")
     with pytest.raises(CheckpointError, match="not this package's"):
-        load_trained(hostile)
+        load_checkpoint(hostile)
     assert not (tmp_path / "harm").exists()

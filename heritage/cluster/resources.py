@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from heritage.core.types import Count, Natural
+from heritage.core.types import NonNegativeInt, PositiveInt
 from heritage.errors import ConfigError
 
-Devices = Count | Literal["auto"] | list[int]
+Devices = PositiveInt | Literal["auto"] | list[int]
 Option = str | int | float | bool
 
 _STARTING = 60
@@ -21,7 +21,7 @@ _EARLY = 60
 
 
 @dataclass(frozen=True)
-class Here:
+class InProcess:
     """One job after the other in this very process."""
 
 
@@ -37,8 +37,8 @@ class LocalJobs:
     """
 
     tasks_per_node: Devices
-    gpus: Natural | None
-    parallel: Count
+    gpus: NonNegativeInt | None
+    parallel: PositiveInt
     time: Annotated[int, Field(ge=2)]
 
 
@@ -68,19 +68,19 @@ class SlurmJobs:
         ConfigError: The time limit leaves a job no time to train.
     """
 
-    nodes: Count
+    nodes: PositiveInt
     tasks_per_node: Devices
-    gpus: Natural | None
-    cpus: Count
-    memory: Count | None
+    gpus: NonNegativeInt | None
+    cpus: PositiveInt
+    memory: PositiveInt | None
     partition: str | None
     account: str | None
     qos: str | None
     constraint: str | None
-    time: Count
+    time: PositiveInt
     notice: Annotated[int, Field(ge=10)]
-    max_timeouts: Natural
-    parallel: Count
+    max_timeouts: NonNegativeInt
+    parallel: PositiveInt
     setup: list[str]
     extra: dict[str, Option]
     wait: bool
@@ -97,7 +97,7 @@ class SlurmJobs:
             )
 
 
-Cluster = Here | LocalJobs | SlurmJobs
+Cluster = InProcess | LocalJobs | SlurmJobs
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@
 `collector` the work between the two, `sources` the museums and `rules` the classes.
 """
 
-from heritage.collection.options import Order, order_of
+from heritage.collection.options import CollectionOptions, collection_options
 from heritage.collection.rules import ClassRules
 from heritage.collection.session import Session, open_session
 
-__all__ = ["ClassRules", "Order", "Session", "open_session", "order_of"]
+__all__ = ["ClassRules", "CollectionOptions", "Session", "collection_options", "open_session"]

@@ -24,7 +24,7 @@ from heritage.collection.queues import ImageQueue, ObjectQueue, Quota
 from heritage.collection.record import Record, RecordError, Size
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.source import Listing, Source
-from heritage.collection.storage import Shelf
+from heritage.collection.storage import PhotoStorage
 from heritage.errors import ImageError
 
 T = TypeVar("T", ObjectRow, ImageRow)
@@ -34,7 +34,7 @@ BACKLOG = 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
+class Targets:
     """What is to be collected.
 
     Attributes:
@@ -73,9 +73,9 @@ class Collector:
         source: Source,
         client: Client,
         ledger: Ledger,
-        shelf: Shelf,
+        shelf: PhotoStorage,
         rules: ClassRules,
-        wishes: Wishes,
+        wishes: Targets,
         listings: list[Listing],
         stop: asyncio.Event,
     ) -> None:
@@ -221,7 +221,7 @@ class Collector:
 
 
 async def refresh(
-    source: Source, client: Client, ledger: Ledger, shelf: Shelf, classes: tuple[str, ...]
+    source: Source, client: Client, ledger: Ledger, shelf: PhotoStorage, classes: tuple[str, ...]
 ) -> int:
     """Fetch again what changed on the image host; what is there stays until its successor is verified.
 
@@ -256,7 +256,7 @@ async def refresh(
 
 
 async def _refresh_one(
-    source: Source, client: Client, shelf: Shelf, image: ImageRow, threads: ThreadPoolExecutor
+    source: Source, client: Client, shelf: PhotoStorage, image: ImageRow, threads: ThreadPoolExecutor
 ) -> bool:
     known = {"If-None-Match": image.etag, "If-Modified-Since": image.last_modified}
     body = shelf.body(image, {name: value for name, value in known.items() if value})

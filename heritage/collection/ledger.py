@@ -21,7 +21,7 @@ from typing import Any
 
 from heritage.collection.ledger_rows import ImageRow, ImageState, ObjectRow, ObjectState, StoredFile
 from heritage.collection.record import Photograph, Record, storable
-from heritage.collection.rules import Verdict
+from heritage.collection.rules import LabelDecision
 from heritage.collection.sources.source import Listed
 from heritage.core.taxonomy import parse_image_name
 from heritage.errors import CollectionError
@@ -229,7 +229,7 @@ class Ledger:
         self,
         row: ObjectRow,
         record: Record,
-        verdict: Verdict,
+        verdict: LabelDecision,
         *,
         spare: bool,
         photographs: Iterable[tuple[str, Photograph]] | None = None,

@@ -11,7 +11,7 @@ from pathlib import Path
 from heritage.collection.http.client import Client
 from heritage.collection.http.errors import FetchError
 from heritage.collection.ledger import Ledger
-from heritage.collection.options import Order
+from heritage.collection.options import CollectionOptions
 from heritage.collection.progress import ListingView
 from heritage.collection.record import RecordError
 from heritage.collection.rules import ClassRules
@@ -28,7 +28,12 @@ _MUSEUM = "museum"
 
 
 async def list_all(
-    source: Source, client: Client, ledger: Ledger, rules: ClassRules, order: Order, view: ListingView
+    source: Source,
+    client: Client,
+    ledger: Ledger,
+    rules: ClassRules,
+    order: CollectionOptions,
+    view: ListingView,
 ) -> list[Listing]:
     """List what is not listed yet, and return the listings to collect from.
 
@@ -67,7 +72,7 @@ async def list_all(
     return listings
 
 
-def _require_dates(source: Source, order: Order) -> None:
+def _require_dates(source: Source, order: CollectionOptions) -> None:
     """Refuse ``since`` where nobody says what changed: all would be asked for again."""
     if order.since is None:
         return
@@ -98,7 +103,12 @@ def _list_anew(ledger: Ledger, source: Source) -> None:
 
 
 async def _list_one(
-    source: Source, client: Client, ledger: Ledger, listing: Listing, order: Order, view: ListingView
+    source: Source,
+    client: Client,
+    ledger: Ledger,
+    listing: Listing,
+    order: CollectionOptions,
+    view: ListingView,
 ) -> None:
     listed_key, asked_key = (f"{what}:{source.code}:{listing.key}" for what in ("listed", "asked"))
     listed = ledger.get(listed_key)

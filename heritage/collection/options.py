@@ -11,19 +11,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from heritage.collection.record import Size
 from heritage.collection.rules import ClassRules, require_class
 from heritage.config.faults import FaultyConfigError
-from heritage.core.types import Count, Natural, Positive
+from heritage.core.types import NonNegativeInt, PositiveFloat, PositiveInt
 
 
-class CacheOrder(BaseModel):
+class CacheOptions(BaseModel):
     """The cache of records: ``path`` null is none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: Path | None
-    max_age_days: Positive
+    max_age_days: PositiveFloat
 
 
-class Order(BaseModel):
+class CollectionOptions(BaseModel):
     """What is to be collected, and how this run goes about it; the keys are explained in the file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,19 +31,19 @@ class Order(BaseModel):
     name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     folder: Path
     classes: Annotated[list[str], Field(min_length=1)] | None
-    limit: Count | None
-    views: Count
+    limit: PositiveInt | None
+    views: PositiveInt
     size: Size
-    min_side: Count
+    min_side: PositiveInt
     placeholders: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
-    seed: Natural
+    seed: NonNegativeInt
     ids: Path | None
     since: datetime.date | Literal["last"] | None
     retry: Literal["failed"] | None
     refresh: bool
     dry_run: bool
     report: str | None
-    cache: CacheOrder
+    cache: CacheOptions
 
     def chosen(self, rules: ClassRules) -> tuple[str, ...]:
         """Return the classes to collect, in the order of the collection's list.
@@ -58,14 +58,14 @@ class Order(BaseModel):
         return tuple(name for name in rules.classes if name in self.classes)
 
 
-def order_of(values: dict[str, Any]) -> Order:
+def collection_options(values: dict[str, Any]) -> CollectionOptions:
     """Check plain values.
 
     Raises:
         FaultyConfigError: One line for each that is wrong.
     """
     try:
-        return Order.model_validate(values)
+        return CollectionOptions.model_validate(values)
     except ValidationError as error:
         lines: dict[str, str] = {}
         for detail in error.errors(include_url=False):

@@ -10,7 +10,7 @@ from rich.table import Table
 from heritage.collection import ledger_counts as census
 from heritage.collection.ledger import Ledger
 from heritage.collection.ledger_rows import ImageState
-from heritage.collection.options import Order
+from heritage.collection.options import CollectionOptions
 from heritage.collection.record import Size
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.source import Listing, Source
@@ -58,7 +58,7 @@ class Plan:
     hours: float | None
     bytes: int
 
-    def show(self, console: Console, source: Source, order: Order, rules: ClassRules) -> None:
+    def show(self, console: Console, source: Source, order: CollectionOptions, rules: ClassRules) -> None:
         """Print the plan."""
         limit = "all photographs" if order.limit is None else f"{order.limit:,} photographs a class"
         title = f"Plan: {source.code}, collection {rules.name}, {limit}, into {order.folder}"
@@ -81,7 +81,7 @@ class Plan:
 
 
 def make_plan(
-    source: Source, ledger: Ledger, rules: ClassRules, listings: list[Listing], order: Order
+    source: Source, ledger: Ledger, rules: ClassRules, listings: list[Listing], order: CollectionOptions
 ) -> Plan:
     """Estimate a run from what is listed, what is stored and what the yield was so far."""
     chosen = order.chosen(rules)
@@ -132,7 +132,7 @@ class _State:
         return self.expected / max((len(listing.classes) for listing in listings), default=1), False
 
 
-def _class_plan(name: str, state: _State, listings: list[Listing], order: Order) -> ClassPlan:
+def _class_plan(name: str, state: _State, listings: list[Listing], order: CollectionOptions) -> ClassPlan:
     naming = [listing for listing in listings if name in listing.classes]
     listed = sum(state.listed.get(listing.key, 0) for listing in naming)
     stored, wanted = state.stored.get(name, 0), state.wanted.get(name, 0)

@@ -104,7 +104,7 @@ class Rule(Conditions):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class LabelDecision:
     """What the rules say of a record.
 
     Attributes:
@@ -167,7 +167,7 @@ class ClassRules:
         """Return a museum's rules that objects are read for, of these classes."""
         return [r for r in self._rules if r.museum == museum and r.class_name in classes and r.seek]
 
-    def label(self, museum: str, record: Record) -> Verdict:
+    def label(self, museum: str, record: Record) -> LabelDecision:
         """Say what a record is.
 
         Args:
@@ -176,15 +176,15 @@ class ClassRules:
         """
         found = [rule for rule in self._rules if rule.museum == museum and rule.applies(record)]
         if not found:
-            return Verdict("unmapped", None, "")
+            return LabelDecision("unmapped", None, "")
         top = max(rule.priority for rule in found)
         deciding = [rule for rule in found if rule.priority == top]
         names = ", ".join(rule.name for rule in deciding)
         classes = {rule.class_name for rule in deciding}
         if len(classes) > 1:
-            return Verdict("conflict", None, names)
+            return LabelDecision("conflict", None, names)
         (class_name,) = classes
-        return Verdict("refused" if class_name is None else "labelled", class_name, names)
+        return LabelDecision("refused" if class_name is None else "labelled", class_name, names)
 
 
 def require_class(name: str, classes: Sequence[str], where: str) -> None:

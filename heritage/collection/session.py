@@ -15,17 +15,17 @@ from rich.table import Table
 
 import heritage
 from heritage.collection import ledger_counts as census
-from heritage.collection.collector import Collector, Wishes, refresh
+from heritage.collection.collector import Collector, Targets, refresh
 from heritage.collection.dataset_writer import export, write_attribution
 from heritage.collection.http.cache import opened_cache
 from heritage.collection.http.client import Client
 from heritage.collection.http.errors import StoppingError
 from heritage.collection.http.robots import AGENT
-from heritage.collection.http.settings import Patience
+from heritage.collection.http.settings import RetryPolicy
 from heritage.collection.ledger import LEDGER_FILE, Ledger
 from heritage.collection.ledger_counts import holds_photographs
 from heritage.collection.listing import list_all
-from heritage.collection.options import Order
+from heritage.collection.options import CollectionOptions
 from heritage.collection.plan import make_plan
 from heritage.collection.progress import CollectingView, ListingView, shown
 from heritage.collection.relabel import relabel, rename
@@ -33,7 +33,12 @@ from heritage.collection.rule_report import report_on
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources import DemoSource
 from heritage.collection.sources.source import Source
-from heritage.collection.storage import Shelf, finish_interrupted, remove_superseded, want_missing_again
+from heritage.collection.storage import (
+    PhotoStorage,
+    finish_interrupted,
+    remove_superseded,
+    want_missing_again,
+)
 from heritage.core.files import locked
 from heritage.core.manifest import Manifest
 from heritage.errors import CollectionError
@@ -56,8 +61,8 @@ class Session:
 
     source: Source
     rules: ClassRules
-    order: Order
-    patience: Patience
+    order: CollectionOptions
+    patience: RetryPolicy
     console: Console
 
     def report(self) -> None:
@@ -105,13 +110,13 @@ class Session:
                 f"stopped; what is finished is kept in {self.order.folder}: start the same command to go on"
             )
 
-    def _shelf(self, ledger: Ledger) -> Shelf:
+    def _shelf(self, ledger: Ledger) -> PhotoStorage:
         order = self.order
-        return Shelf(
+        return PhotoStorage(
             order.folder, ledger, min_side=order.min_side, placeholders=frozenset(order.placeholders)
         )
 
-    def _prepare(self, ledger: Ledger, shelf: Shelf) -> None:
+    def _prepare(self, ledger: Ledger, shelf: PhotoStorage) -> None:
         # Before new rules rename what is stored, everything is either stored or not.
         finish_interrupted(ledger, self.source.code, shelf)
         changed = relabel(self.source, ledger, self.rules, self.order.folder)
@@ -136,7 +141,7 @@ class Session:
         elif not self.order.dry_run:
             ledger.put(key, size)
 
-    async def _run(self, ledger: Ledger, shelf: Shelf) -> bool:
+    async def _run(self, ledger: Ledger, shelf: PhotoStorage) -> bool:
         stop = asyncio.Event()
         cache = opened_cache(self.order.cache.path, max_age_days=self.order.cache.max_age_days)
         with _stopping(stop, self.console), cache as records:
@@ -154,7 +159,7 @@ class Session:
                     await self._steps(ledger, shelf, client, stop)
         return stop.is_set()
 
-    async def _steps(self, ledger: Ledger, shelf: Shelf, client: Client, stop: asyncio.Event) -> None:
+    async def _steps(self, ledger: Ledger, shelf: PhotoStorage, client: Client, stop: asyncio.Event) -> None:
         order, classes = self.order, self.order.chosen(self.rules)
         listing = ListingView(client.hosts)
         async with shown(listing, self.console):
@@ -170,7 +175,7 @@ class Session:
             ledger=ledger,
             shelf=shelf,
             rules=self.rules,
-            wishes=Wishes(classes=classes, limit=order.limit, views=order.views, size=order.size),
+            wishes=Targets(classes=classes, limit=order.limit, views=order.views, size=order.size),
             listings=listings,
             stop=stop,
         )
@@ -192,7 +197,7 @@ class Session:
 
 
 def open_session(
-    source: Source | DemoSource, rules: ClassRules, order: Order, patience: Patience
+    source: Source | DemoSource, rules: ClassRules, order: CollectionOptions, patience: RetryPolicy
 ) -> contextlib.AbstractContextManager[Session]:
     """Open a museum for a run; the demo museum's server runs while the session is open."""
 
@@ -286,7 +291,7 @@ _MOST_REASONS = 12
 
 
 def show_summary(
-    console: Console, ledger: Ledger, source: Source, manifest: Manifest | None, order: Order
+    console: Console, ledger: Ledger, source: Source, manifest: Manifest | None, order: CollectionOptions
 ) -> None:
     """Print what is in the folder, what was left out and why, and what to do next."""
     if manifest is None:

@@ -21,7 +21,7 @@ from heritage.collection.queues import ImageQueue
 _PARTS = ".parts"
 
 
-class Shelf:
+class PhotoStorage:
     """A collection's folder of photographs.
 
     Args:
@@ -123,7 +123,7 @@ class Shelf:
         return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == image.sha256
 
 
-def finish_interrupted(ledger: Ledger, museum: str, shelf: Shelf) -> None:
+def finish_interrupted(ledger: Ledger, museum: str, shelf: PhotoStorage) -> None:
     """Finish the renames that a killed collector had begun.
 
     Raises:
@@ -134,7 +134,7 @@ def finish_interrupted(ledger: Ledger, museum: str, shelf: Shelf) -> None:
         shelf.finish(image)
 
 
-def remove_superseded(ledger: Ledger, museum: str, shelf: Shelf) -> None:
+def remove_superseded(ledger: Ledger, museum: str, shelf: PhotoStorage) -> None:
     """Remove the files of photographs that no record shows any more; nothing else has their names.
 
     Raises:
@@ -145,7 +145,7 @@ def remove_superseded(ledger: Ledger, museum: str, shelf: Shelf) -> None:
         shelf.remove(image)
 
 
-def want_missing_again(ledger: Ledger, museum: str, shelf: Shelf) -> int:
+def want_missing_again(ledger: Ledger, museum: str, shelf: PhotoStorage) -> int:
     """Queue stored photographs again whose file is no longer there; each costs one look at the folder.
 
     Returns:

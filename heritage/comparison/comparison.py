@@ -13,12 +13,12 @@ from scipy.stats import t as student  # type: ignore[import-untyped]
 
 from heritage.comparison.paired import Difference, differences, enough, resampled_confusions, resampled_scores
 from heritage.comparison.published import AVERAGES, IN_WORDS, TABLES, Published, published
-from heritage.core.types import Count, Natural
+from heritage.core.types import NonNegativeInt, PositiveInt
 from heritage.metrics.bootstrap import Interval, interval
 from heritage.metrics.classification import Scores, scores
 from heritage.reports.tables import Table
 from heritage.runs.description import EXPERIMENT
-from heritage.runs.finished import Run
+from heritage.runs.finished import FinishedRun
 
 Floats = npt.NDArray[np.float64]
 
@@ -28,11 +28,11 @@ _ALIKE = 1.02  # a run ends with the batch in which its number of images is reac
 
 
 @dataclass(frozen=True, slots=True)
-class Resampling:
+class ResamplingOptions:
     """How intervals are made: how many resamples of groups, at least, and their seed."""
 
-    resamples: Count
-    seed: Natural
+    resamples: PositiveInt
+    seed: NonNegativeInt
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Setting:
     """
 
     name: str
-    runs: tuple[Run, ...]
+    runs: tuple[FinishedRun, ...]
 
     @property
     def seeds(self) -> list[int]:
@@ -89,7 +89,7 @@ class Comparison:
     seed: int
 
     @property
-    def first(self) -> Run:
+    def first(self) -> FinishedRun:
         """Any run: all have the same test set."""
         return self.settings[0].runs[0]
 
@@ -235,12 +235,12 @@ class Comparison:
         return [f"{theirs:.4f}", f"{mean:.4f} ({bounds.low:.3f}–{bounds.high:.3f})", f"{mean - theirs:+.4f}"]
 
 
-def compare(runs: Sequence[Run], resampling: Resampling) -> Comparison:
+def compare(runs: Sequence[FinishedRun], resampling: ResamplingOptions) -> Comparison:
     """Sort runs into settings and order these by macro-F1."""
     common = set.intersection(*(set(run.recipe.others) for run in runs))
     shown = {part for part in ("model", "optimizer", "balance")
              if len({getattr(run.recipe, part) for run in runs}) > 1}  # fmt: skip
-    grouped: dict[tuple[str, ...], list[Run]] = {}
+    grouped: dict[tuple[str, ...], list[FinishedRun]] = {}
     for run in runs:
         recipe = run.recipe
         words = [word for word in recipe.others if word not in common]

@@ -14,7 +14,7 @@ from heritage.comparison.comparison import Comparison
 from heritage.comparison.published import Published, published
 from heritage.comparison.remedies import Remedies
 from heritage.reports.figures import save
-from heritage.runs.description import Recipe
+from heritage.runs.description import RunDescription
 
 _THESIS, _OURS, _RARE, _INK = "#cdbfa7", "#1f5a7a", "#b5651d", "#22201c"
 _NAME = 36  # letters of a setting's name in a line
@@ -102,7 +102,7 @@ def _remedies(axes: Axes, comparison: Comparison) -> bool:
     return True
 
 
-Key = Callable[[Recipe | Published], tuple[str, str]]
+Key = Callable[[RunDescription | Published], tuple[str, str]]
 
 
 def _by(key: Key, balance: str | None) -> Callable[[Axes, Comparison], bool]:

@@ -27,7 +27,7 @@ from heritage.metrics.bootstrap import (
     group_sums,
     interval,
 )
-from heritage.runs.finished import Run
+from heritage.runs.finished import FinishedRun
 
 Floats = npt.NDArray[np.float64]
 
@@ -107,7 +107,7 @@ def enough(wished: int, settings: int) -> int:
     return max(wished, math.ceil(_FINER * 2 * pairs / LEVEL))
 
 
-def resampled_confusions(runs: Sequence[Run], resamples: int, seed: int) -> npt.NDArray[np.int32]:
+def resampled_confusions(runs: Sequence[FinishedRun], resamples: int, seed: int) -> npt.NDArray[np.int32]:
     """Return the confusion matrix of each of M runs on each resample of groups, (M, R, K, K)."""
     codes, classes = group_codes(runs[0].groups), len(runs[0].classes)
     sums = [group_sums(confusion_terms(run.targets, run.predicted, classes), codes) for run in runs]
@@ -120,7 +120,7 @@ def resampled_confusions(runs: Sequence[Run], resamples: int, seed: int) -> npt.
     return found.reshape(resamples, len(runs), classes, classes).swapaxes(0, 1)
 
 
-def resampled_scores(runs: Sequence[Run], confusions: npt.NDArray[np.int32]) -> dict[str, Floats]:
+def resampled_scores(runs: Sequence[FinishedRun], confusions: npt.NDArray[np.int32]) -> dict[str, Floats]:
     """Return scores of the mean over runs on each resample of groups, each (R,), by name.
 
     Args:
@@ -149,7 +149,9 @@ def bootstrap_p(differences: Floats) -> float:
 
 
 def differences(
-    settings: Sequence[Sequence[Run]], scores: Sequence[dict[str, Floats]], points: Sequence[dict[str, float]]
+    settings: Sequence[Sequence[FinishedRun]],
+    scores: Sequence[dict[str, Floats]],
+    points: Sequence[dict[str, float]],
 ) -> list[Difference]:
     """Compare each setting with each other one.
 

@@ -11,11 +11,11 @@ from dataclasses import replace
 import numpy as np
 
 from heritage.errors import DataError
-from heritage.runs.description import Recipe
-from heritage.runs.finished import Run, read_run, run_folders
+from heritage.runs.description import RunDescription
+from heritage.runs.finished import FinishedRun, read_run, run_folders
 
 
-def pooled(runs: Sequence[Run]) -> list[Run]:
+def pooled(runs: Sequence[FinishedRun]) -> list[FinishedRun]:
     """Return a run for each whole cross-validation among these, and all others as they are.
 
     Folds of one recipe and seed become one run with all their answers. Where all runs are of one and the
@@ -26,8 +26,8 @@ def pooled(runs: Sequence[Run]) -> list[Run]:
     """
     if len({run.fold for run in runs}) == 1:
         return list(runs)
-    parts: dict[tuple[Recipe, int, int], list[Run]] = {}
-    found: list[Run] = []
+    parts: dict[tuple[RunDescription, int, int], list[FinishedRun]] = {}
+    found: list[FinishedRun] = []
     for run in runs:
         if run.fold is None:
             found.append(run)
@@ -46,7 +46,7 @@ def pooled(runs: Sequence[Run]) -> list[Run]:
     return found
 
 
-def _joined(members: Sequence[Run]) -> Run:
+def _joined(members: Sequence[FinishedRun]) -> FinishedRun:
     first = members[0]
     for run in members[1:]:
         if run.classes != first.classes:
@@ -77,7 +77,7 @@ def _joined(members: Sequence[Run]) -> Run:
     )
 
 
-def find_runs(folders: Sequence[str]) -> list[Run]:
+def find_runs(folders: Sequence[str]) -> list[FinishedRun]:
     """Read runs; those of a k-fold split are put together.
 
     Args:
@@ -92,9 +92,9 @@ def find_runs(folders: Sequence[str]) -> list[Run]:
     return runs
 
 
-def _named_alike(runs: Sequence[Run]) -> list[Run]:
+def _named_alike(runs: Sequence[FinishedRun]) -> list[FinishedRun]:
     """Give runs of one configuration one name: a command may spell out what is the default anyway."""
-    shortest: dict[str, Recipe] = {}
+    shortest: dict[str, RunDescription] = {}
     for run in sorted(runs, key=lambda run: len(run.recipe.name)):
         if run.settings is not None:
             shortest.setdefault(run.settings, run.recipe)
@@ -106,7 +106,7 @@ def _named_alike(runs: Sequence[Run]) -> list[Run]:
     ]
 
 
-def _require_one_test_set(runs: Sequence[Run]) -> None:
+def _require_one_test_set(runs: Sequence[FinishedRun]) -> None:
     first = runs[0]
     for run in runs[1:]:
         if run.classes != first.classes:

@@ -52,7 +52,7 @@ class TrainConfig:
     compile: bool = MISSING
     lr_find: bool = MISSING
     contact_sheet: bool = MISSING
-    wished_precision: float | None = MISSING
+    target_precision: float | None = MISSING
     resume: Any = MISSING
     cluster: Any = MISSING
     plan: bool = MISSING

@@ -10,7 +10,7 @@ from PIL import Image
 from pydantic import Field
 
 from heritage.core.image_io import Pixels
-from heritage.core.types import Count
+from heritage.core.types import PositiveInt
 
 Quality = Annotated[int, Field(ge=1, le=100, strict=True)]
 
@@ -26,7 +26,7 @@ class Resizing:
         quality: Of the JPEG written, 1 to 100.
     """
 
-    size: Count
+    size: PositiveInt
     way: Literal["stretch", "crop", "pad"]
     quality: Quality
 

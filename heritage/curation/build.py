@@ -15,18 +15,25 @@ from heritage.core.group_split import NEW
 from heritage.core.manifest import SPLITS, Manifest
 from heritage.core.overrides import read_overrides, stale
 from heritage.curation import dataset_folder as dataset
-from heritage.curation.drop_reasons import Verdicts
+from heritage.curation.drop_reasons import RowDecisions
 from heritage.curation.duplicates import Photographs
 from heritage.curation.groups import bridges, components, link_all
 from heritage.curation.html_report import report
-from heritage.curation.leak_check import Audit, audit
+from heritage.curation.leak_check import LeakCheck, audit
 from heritage.curation.naming import class_list, image_ids, labels, museum_of
-from heritage.curation.options import Plan
+from heritage.curation.options import CurationOptions
 from heritage.curation.output import Curated, compare, publish
 from heritage.curation.packing import foretell, pack, say_stale
 from heritage.curation.raw_sources import RawImages
-from heritage.curation.scan import Scanner, Sights
-from heritage.curation.splits import Dealt, Earlier, assign, empty_parts, require_museums, torn_by_museums
+from heritage.curation.scan import Inspections, Scanner
+from heritage.curation.splits import (
+    Earlier,
+    SplitAssignment,
+    assign,
+    empty_parts,
+    require_museums,
+    torn_by_museums,
+)
 from heritage.errors import DataError, SplitError
 
 log = logging.getLogger(__name__)
@@ -42,7 +49,7 @@ _SEEN = (
 _LINKING = ("", "duplicate", "near-duplicate", "label conflict", "repeated")
 
 
-def curate(raw: RawImages, plan: Plan) -> Curated:
+def curate(raw: RawImages, plan: CurationOptions) -> Curated:
     """Curate photographs into ``plan.out``.
 
     Raises:
@@ -67,7 +74,7 @@ def curate(raw: RawImages, plan: Plan) -> Curated:
     return curated
 
 
-def _decisions(raw: RawImages, plan: Plan) -> Path | None:
+def _decisions(raw: RawImages, plan: CurationOptions) -> Path | None:
     """Return the file of decisions: the one given, the one in the data set's folder, or the source's."""
     left = plan.out / "overrides.csv"
     return plan.overrides or (left if left.is_file() else raw.overrides)
@@ -76,7 +83,7 @@ def _decisions(raw: RawImages, plan: Plan) -> Path | None:
 class _Build:
     """One build: the rows of the source, and what is known of each so far."""
 
-    def __init__(self, raw: RawImages, plan: Plan) -> None:
+    def __init__(self, raw: RawImages, plan: CurationOptions) -> None:
         self.raw, self.plan = raw, plan
         self.classes = class_list(raw, plan.classes)
         self.files: list[str] = raw.table["raw_file"].to_pylist()
@@ -91,7 +98,7 @@ class _Build:
         self.museums = [museum_of(name) for name in self.image_ids]
         self.objects = self._objects()
         require_museums(plan.split, self.museums)
-        self.verdicts = Verdicts(len(self.files))
+        self.verdicts = RowDecisions(len(self.files))
         self.keys = plan.groups.keys(raw.table, self.museums)
         self.stale: dict[str, str] = {}
 
@@ -122,7 +129,7 @@ class _Build:
         audited = self._audit(sights, kept, rows)
         earlier.write(
             kept.column("raw_sha256"),
-            Dealt(dealt.split[rows], dealt.fold[rows]),
+            SplitAssignment(dealt.split[rows], dealt.fold[rows]),
         )
         return Curated(
             table, kept, audited, photographs, self.verdicts.counts(), self.overrides, self.stale,
@@ -137,7 +144,7 @@ class _Build:
             for museum, one, file in zip(self.museums, ids, self.files, strict=True)
         ]
 
-    def _replay(self, sights: Sights) -> None:
+    def _replay(self, sights: Inspections) -> None:
         """Apply the curator's decisions, as far as they still fit."""
         checksums = dict(zip(self.files, sights.texts("raw_sha256"), strict=True))
         self.stale = stale(self.overrides, checksums, dict(zip(self.files, self.raw_labels, strict=True)))
@@ -167,7 +174,7 @@ class _Build:
         if undone:
             self.image_ids = image_ids(self.raw, self.labels, self.classes)
 
-    def _clean(self, sights: Sights) -> None:
+    def _clean(self, sights: Inspections) -> None:
         known = self.raw.table.column_names
         expected = self.raw.table["expected_sha256"].to_pylist() if "expected_sha256" in known else None
         if "raw_status" in known:
@@ -185,7 +192,7 @@ class _Build:
                     self.verdicts.drop(row, "unreadable", problem)
         self.plan.cleaning.apply(self.verdicts, sights, self.labels, expected or [None] * len(self.files))
 
-    def _deduplicate(self, sights: Sights, before: Dealt) -> Photographs:
+    def _deduplicate(self, sights: Inspections, before: SplitAssignment) -> Photographs:
         rows = np.flatnonzero(self.verdicts.kept)
         found = self.plan.duplicates.find(sights, rows, self.objects, self.labels)
         self.plan.duplicates.apply(
@@ -208,7 +215,7 @@ class _Build:
         same = [str(cluster) if cluster >= 0 else None for cluster in photographs.cluster.tolist()]
         return [*self.keys, same]
 
-    def _refuse_bridges(self, photographs: Photographs, before: Dealt) -> None:
+    def _refuse_bridges(self, photographs: Photographs, before: SplitAssignment) -> None:
         if self.plan.split.by != "group":
             return
         parts = before.split if self.plan.split.folds is None else before.fold
@@ -219,7 +226,9 @@ class _Build:
         linked = link_all(self._links(photographs), self._linking(), photographs.pairs)
         return components(len(self.files), linked)
 
-    def _split(self, sights: Sights, groups: Codes, before: Dealt, rows: Codes) -> tuple[Dealt, list[str]]:
+    def _split(
+        self, sights: Inspections, groups: Codes, before: SplitAssignment, rows: Codes
+    ) -> tuple[SplitAssignment, list[str]]:
         targets = np.array(
             [self.classes.index(str(self.labels[row])) for row in rows.tolist()], dtype=np.int64
         )
@@ -230,9 +239,9 @@ class _Build:
             groups[rows],
             [self.museums[row] for row in rows.tolist()],
             [checksums[row] for row in rows.tolist()],
-            Dealt(before.split[rows], before.fold[rows]),
+            SplitAssignment(before.split[rows], before.fold[rows]),
         )
-        whole = Dealt(np.full(len(groups), NEW), np.full(len(groups), NEW))
+        whole = SplitAssignment(np.full(len(groups), NEW), np.full(len(groups), NEW))
         whole.split[rows], whole.fold[rows] = dealt.split, dealt.fold
         moved = int(((whole.split != before.split) & (before.split != NEW) & (whole.split != NEW)).sum())
         remarks = empty_parts(dealt, targets, self.classes)
@@ -242,7 +251,7 @@ class _Build:
             )
         return whole, remarks
 
-    def _table(self, sights: Sights, groups: Codes, dealt: Dealt) -> pa.Table:
+    def _table(self, sights: Inspections, groups: Codes, dealt: SplitAssignment) -> pa.Table:
         kept = self.verdicts.kept.tolist()
         linking = self._linking()
         first: dict[int, str] = {}
@@ -276,7 +285,7 @@ class _Build:
             found[name] = sights.table[name].combine_chunks()
         return dataset.tabulate(self.raw, found)
 
-    def _audit(self, sights: Sights, kept: Manifest, rows: Codes) -> Audit:
+    def _audit(self, sights: Inspections, kept: Manifest, rows: Codes) -> LeakCheck:
         found = audit(
             kept.column("split"),
             {

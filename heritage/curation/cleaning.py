@@ -9,9 +9,9 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from heritage.core.types import Count
-from heritage.curation.drop_reasons import Verdicts
-from heritage.curation.scan import Sights
+from heritage.core.types import PositiveInt
+from heritage.curation.drop_reasons import RowDecisions
+from heritage.curation.scan import Inspections
 
 Levels = Annotated[float, Field(ge=0, le=255)]
 
@@ -27,14 +27,14 @@ class Cleaning:
         drop_greyscale: Drop photographs without colours; otherwise they are only marked.
     """
 
-    min_side: Count
+    min_side: PositiveInt
     blank_contrast: Levels
     drop_greyscale: bool
 
     def apply(
         self,
-        verdicts: Verdicts,
-        sights: Sights,
+        verdicts: RowDecisions,
+        sights: Inspections,
         labelled: Sequence[str | None],
         expected: Sequence[str | None],
     ) -> None:
@@ -63,8 +63,8 @@ class Cleaning:
 
     @staticmethod
     def _refuse_strangers(
-        verdicts: Verdicts,
-        sights: Sights,
+        verdicts: RowDecisions,
+        sights: Inspections,
         labelled: Sequence[str | None],
         expected: Sequence[str | None],
     ) -> None:

@@ -31,7 +31,7 @@ REASONS: dict[str, str] = {
 _FINAL = ("missing", "unreadable", "changed", "no class", "repeated")  # no decision can keep these
 
 
-class Verdicts:
+class RowDecisions:
     """What is decided about each row; the first reason stays.
 
     Args:

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from heritage.curation.drop_reasons import Verdicts
+from heritage.curation.drop_reasons import RowDecisions
 from heritage.curation.groups import components, links
 from heritage.curation.phash import WIDEST_RADIUS, near_pairs, similarity
-from heritage.curation.scan import Sights
+from heritage.curation.scan import Inspections
 
 Radius = Annotated[int, Field(ge=0, le=WIDEST_RADIUS, strict=True)]
 Correlation = Annotated[float, Field(ge=0, le=1)]
@@ -72,7 +72,7 @@ class Duplicates:
 
     def find(
         self,
-        sights: Sights,
+        sights: Inspections,
         rows: npt.NDArray[np.int64],
         objects: Sequence[str],
         labelled: Sequence[str | None],
@@ -102,8 +102,8 @@ class Duplicates:
 
     def apply(
         self,
-        verdicts: Verdicts,
-        sights: Sights,
+        verdicts: RowDecisions,
+        sights: Inspections,
         found: Photographs,
         files: Sequence[str],
         objects: Sequence[str],
@@ -140,7 +140,7 @@ class Duplicates:
             if self.near == "drop":
                 _drop_copies(verdicts, best, files, None, labelled)
 
-    def _is_placeholder(self, sights: Sights, members: list[int], objects: Sequence[str]) -> bool:
+    def _is_placeholder(self, sights: Inspections, members: list[int], objects: Sequence[str]) -> bool:
         if len({objects[row] for row in members}) < self.placeholder_objects:
             return False
         # A chain of photographs, each like the next, is no card: all must be like the commonest one.
@@ -154,7 +154,7 @@ class Duplicates:
         )
 
     def _settle(
-        self, verdicts: Verdicts, members: list[int], files: Sequence[str], labelled: Sequence[str | None]
+        self, verdicts: RowDecisions, members: list[int], files: Sequence[str], labelled: Sequence[str | None]
     ) -> None:
         if self.conflict == "keep":
             return
@@ -168,7 +168,7 @@ class Duplicates:
                 )
 
 
-def same_photograph(sights: Sights, rows: npt.NDArray[np.int64], radius: int, least: float) -> Pairs:
+def same_photograph(sights: Inspections, rows: npt.NDArray[np.int64], radius: int, least: float) -> Pairs:
     """Return pairs of rows with near hashes and small pictures that correlate, shape (M, 2).
 
     Copies of one file are represented by the first of them. Where very many files share one hash, the
@@ -198,7 +198,7 @@ def _blocks(pairs: Pairs) -> list[Pairs]:
 
 
 def _drop_repeated_rows(
-    verdicts: Verdicts, members: list[int], files: Sequence[str], labelled: Sequence[str | None]
+    verdicts: RowDecisions, members: list[int], files: Sequence[str], labelled: Sequence[str | None]
 ) -> None:
     seen: set[tuple[str, str | None]] = set()
     for row in members:
@@ -208,7 +208,7 @@ def _drop_repeated_rows(
 
 
 def _drop_copies(
-    verdicts: Verdicts,
+    verdicts: RowDecisions,
     members: list[int],
     files: Sequence[str],
     checksums: list[str] | None,

@@ -37,7 +37,7 @@ _SMALL = Resizing(_SIDE, "pad", 72)
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class ReportImage:
     """A picture on the page and what is said of it."""
 
     source: str
@@ -60,11 +60,11 @@ class _Pictures:
         self._titles = table["title"].to_pylist() if "title" in known else [None] * table.num_rows
         self._cache: dict[int, str] = {}
 
-    def figure(self, row: int) -> Figure:
+    def figure(self, row: int) -> ReportImage:
         """Return a row's figure."""
         about = {name: values[row] for name, values in self._columns.items()}
         kept = about["file"] is not None
-        return Figure(
+        return ReportImage(
             source=self._source(row),
             file=about["raw_file"],
             sha256=(about["raw_sha256"] or "")[:12],
@@ -74,7 +74,7 @@ class _Pictures:
             kept=kept,
         )
 
-    def figures(self, rows: Sequence[int]) -> list[Figure]:
+    def figures(self, rows: Sequence[int]) -> list[ReportImage]:
         """Return several rows' figures."""
         return [self.figure(row) for row in rows]
 
@@ -177,7 +177,7 @@ def _histograms(curated: Curated) -> list[Histogram]:
     ]
 
 
-def _sheets(curated: Curated, pictures: _Pictures) -> dict[str, list[Figure]]:
+def _sheets(curated: Curated, pictures: _Pictures) -> dict[str, list[ReportImage]]:
     """A sample of each class, the same for the same content."""
     rows: dict[str, list[int]] = defaultdict(list)
     status, labels = curated.table["status"].to_pylist(), curated.table["class"].to_pylist()

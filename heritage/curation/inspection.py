@@ -32,7 +32,7 @@ _GREY = 6  # channels that differ by less than this nearly everywhere make a gre
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class InspectionTask:
     """A photograph to inspect: its row, its file and the file to write."""
 
     row: int
@@ -41,7 +41,7 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Inspection:
     """What was seen of a photograph; the fields after `problem` are meaningless where there is one.
 
     Attributes:
@@ -77,12 +77,12 @@ class Sight:
     bytes: int = 0
 
 
-def inspect_all(tasks: Sequence[Task], resizing: Resizing) -> list[Sight]:
+def inspect_all(tasks: Sequence[InspectionTask], resizing: Resizing) -> list[Inspection]:
     """Inspect several photographs: what a worker process is handed at once."""
     return [inspect(task, resizing) for task in tasks]
 
 
-def inspect(task: Task, resizing: Resizing) -> Sight:
+def inspect(task: InspectionTask, resizing: Resizing) -> Inspection:
     """Inspect a photograph and write its resized copy.
 
     A fault of the photograph is the result's `problem`; a fault of the target's disk is raised.
@@ -94,12 +94,12 @@ def inspect(task: Task, resizing: Resizing) -> Sight:
     try:
         about = source.stat()
         if fault := _not_a_photograph(about):
-            return Sight(task.row, problem=fault)
+            return Inspection(task.row, problem=fault)
         data = source.read_bytes()
     except FileNotFoundError:
-        return Sight(task.row, problem="missing: no such file")
+        return Inspection(task.row, problem="missing: no such file")
     except OSError as error:
-        return Sight(task.row, problem=f"unreadable: {error.strerror or error}")
+        return Inspection(task.row, problem=f"unreadable: {error.strerror or error}")
     found = {
         "raw_bytes": len(data),
         "modified_ns": about.st_mtime_ns,
@@ -108,14 +108,14 @@ def inspect(task: Task, resizing: Resizing) -> Sight:
     try:
         pixels = decode(data, at_least=resizing.enough)
     except ImageError as error:
-        return Sight(task.row, problem=f"unreadable: {error.what}", **found)  # type: ignore[arg-type]
+        return Inspection(task.row, problem=f"unreadable: {error.what}", **found)  # type: ignore[arg-type]
     encoded = encode_jpeg(resizing(pixels), quality=resizing.quality)
     write_whole(Path(task.target), encoded)
     width, height = _full_size(data, pixels)
     # All measures are of coarse features: one reduction serves them all.
     glance = np.asarray(cv2.resize(pixels, (_GLANCE, _GLANCE), interpolation=cv2.INTER_AREA), dtype=np.uint8)
     brightness, contrast, greyscale = _look(glance)
-    return Sight(
+    return Inspection(
         task.row,
         **found,  # type: ignore[arg-type]
         raw_width=width,

@@ -20,7 +20,7 @@ _NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Audit:
+class LeakCheck:
     """What crosses the borders between splits.
 
     Attributes:
@@ -59,7 +59,7 @@ def audit(
     pictures: npt.NDArray[np.uint8],
     radius: int,
     least: float,
-) -> Audit:
+) -> LeakCheck:
     """Look for what crosses the borders between splits.
 
     Args:
@@ -88,7 +88,7 @@ def audit(
         pairs += len(alike)
         for one in alike[: max(0, _NAMED - pairs + len(alike))].tolist():
             examples.append(f"near_duplicates: {names[first[one]]} and {names[second[one]]}")
-    return Audit(
+    return LeakCheck(
         counts["groups"],
         counts["objects"],
         counts["raw_files"],

@@ -15,7 +15,7 @@ from heritage.curation.splits import Splitting
 
 
 @dataclass(frozen=True)
-class Plan:
+class CurationOptions:
     """How to curate.
 
     Attributes:

@@ -17,8 +17,8 @@ from heritage.core.overrides import Override
 from heritage.curation import dataset_folder as dataset
 from heritage.curation.dataset_card import attribution, card
 from heritage.curation.duplicates import Photographs
-from heritage.curation.leak_check import Audit
-from heritage.curation.options import Plan
+from heritage.curation.leak_check import LeakCheck
+from heritage.curation.options import CurationOptions
 from heritage.curation.raw_sources import RawImages
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Curated:
 
     table: pa.Table
     kept: Manifest
-    audit: Audit
+    audit: LeakCheck
     photographs: Photographs
     reasons: dict[str, int]
     overrides: dict[str, Override]
@@ -49,7 +49,7 @@ class Curated:
     remarks: tuple[str, ...]
 
 
-def publish(curated: Curated, plan: Plan, raw: RawImages, decisions: Path | None) -> None:
+def publish(curated: Curated, plan: CurationOptions, raw: RawImages, decisions: Path | None) -> None:
     """Write credits, card, manifest and, last, the description; remove images that are not kept.
 
     Args:
@@ -80,7 +80,7 @@ def publish(curated: Curated, plan: Plan, raw: RawImages, decisions: Path | None
     dataset.publish(plan.out, curated.table, kept, about)
 
 
-def compare(made: Mapping[str, Any], curated: Curated, plan: Plan) -> None:
+def compare(made: Mapping[str, Any], curated: Curated, plan: CurationOptions) -> None:
     """Say whether a data set that was made again is the same, and which settings differ."""
     if made.get("fingerprint") == curated.kept.fingerprint:
         log.info("it is the data set that it was made again from: the fingerprints are the same")

@@ -22,7 +22,7 @@ from heritage.core.group_split import NEW
 from heritage.core.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA, SPLITS
 from heritage.core.tables import read_table, renamed
 from heritage.core.taxonomy import IMAGE_SUFFIXES, nearest
-from heritage.curation.splits import Deal
+from heritage.curation.splits import PreviousSplit
 from heritage.errors import DatasetNotFoundError, ManifestError
 
 MuseumCode = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]*$")]
@@ -54,7 +54,7 @@ class RawImages:
     notes: tuple[str, ...] = ()
     overrides: Path | None = None
     classes: tuple[str, ...] | None = None
-    dealt: Deal | None = None
+    dealt: PreviousSplit | None = None
     made: Mapping[str, Any] | None = None
 
 
@@ -212,7 +212,7 @@ def rebuild(root: str, *, dataset: str) -> RawImages:
     )
 
 
-def _deal_of(known: pa.Table, made: Mapping[str, Any] | None) -> Deal | None:
+def _deal_of(known: pa.Table, made: Mapping[str, Any] | None) -> PreviousSplit | None:
     """Return who was dealt where: a data set that has grown was not dealt at one go."""
     settings = (made or {}).get("configuration", {}).get("split")
     if settings is None or "split" not in known.column_names:
@@ -220,7 +220,7 @@ def _deal_of(known: pa.Table, made: Mapping[str, Any] | None) -> Deal | None:
     count = known.num_rows
     folds = known["fold"].to_pylist() if "fold" in known.column_names else [None] * count
     facts = zip(known["raw_sha256"].to_pylist(), known["split"].to_pylist(), folds, strict=True)
-    return Deal(
+    return PreviousSplit(
         settings,
         {
             name: (SPLITS.index(split), NEW if fold is None else fold)

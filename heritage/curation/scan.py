@@ -28,7 +28,7 @@ from heritage.core.files import atomic_path
 from heritage.core.processes import in_processes
 from heritage.core.progress import Progress
 from heritage.core.resizing import Resizing
-from heritage.curation.inspection import TEMPORARY, Sight, Task, inspect_all
+from heritage.curation.inspection import TEMPORARY, Inspection, InspectionTask, inspect_all
 from heritage.curation.phash import SIGNATURE_SIDE
 from heritage.errors import DataError
 
@@ -60,7 +60,7 @@ _NOTHING = b"\x00" * SIGNATURE_SIDE**2
 
 
 @dataclass(frozen=True)
-class Sights:
+class Inspections:
     """What was seen of each row of the source, in its order: the columns of a record."""
 
     table: pa.Table
@@ -110,7 +110,7 @@ class Scanner:
         for left in [*(self._out / "images").glob(f".*{TEMPORARY}"), *self._seen.glob(".*")]:
             left.unlink()
 
-    def scan(self, files: Sequence[str], image_ids: Sequence[str]) -> Sights:
+    def scan(self, files: Sequence[str], image_ids: Sequence[str]) -> Inspections:
         """See each file once; write its copy as ``images/<image_id>.jpg``.
 
         Raises:
@@ -128,7 +128,7 @@ class Scanner:
         return self._sights(files)
 
     def restore(
-        self, rows: Sequence[int], files: Sequence[str], image_ids: Sequence[str], sights: Sights
+        self, rows: Sequence[int], files: Sequence[str], image_ids: Sequence[str], sights: Inspections
     ) -> int:
         """Write the copies that are to be kept and are not there, and return how many were written.
 
@@ -170,12 +170,14 @@ class Scanner:
     def _inspect(self, rows: Sequence[int], files: Sequence[str], image_ids: Sequence[str]) -> list[str]:
         """Inspect these rows, write what was seen, and return what is wrong."""
         tasks = (
-            Task(row, str(self._root / files[row]), str(self._out / "images" / f"{image_ids[row]}.jpg"))
+            InspectionTask(
+                row, str(self._root / files[row]), str(self._out / "images" / f"{image_ids[row]}.jpg")
+            )
             for row in rows
         )
         work = functools.partial(inspect_all, resizing=self._resizing)
         problems: list[str] = []
-        held: list[Sight] = []
+        held: list[Inspection] = []
         written = time.monotonic()
         try:
             with Progress("inspecting", len(rows)) as progress:
@@ -196,7 +198,7 @@ class Scanner:
             self._record(held, files)
         return problems
 
-    def _record(self, sights: Sequence[Sight], files: Sequence[str]) -> None:
+    def _record(self, sights: Sequence[Inspection], files: Sequence[str]) -> None:
         if not sights:
             return
         rows = [
@@ -218,7 +220,7 @@ class Scanner:
                 remedy="free some space and start again: what was recorded before is kept",
             ) from error
 
-    def _sights(self, files: Sequence[str]) -> Sights:
+    def _sights(self, files: Sequence[str]) -> Inspections:
         """Put the records into the order of the source, the latest of each file, in one file."""
         table = self._records()
         latest = {file: row for row, file in enumerate(table["raw_file"].to_pylist())}
@@ -226,7 +228,7 @@ class Scanner:
             table = table.take(pa.array(sorted(latest.values())))
             latest = {file: row for row, file in enumerate(table["raw_file"].to_pylist())}
         self._compact(table)
-        return Sights(table.take(pa.array([latest[file] for file in files])).combine_chunks())
+        return Inspections(table.take(pa.array([latest[file] for file in files])).combine_chunks())
 
     def _compact(self, table: pa.Table) -> None:
         parts = sorted(self._seen.glob("[0-9]*.parquet"))
@@ -240,8 +242,8 @@ class Scanner:
         parts[-1].replace(parts[0])
 
 
-def _chunks(tasks: Iterator[Task]) -> Iterator[list[Task]]:
-    chunk: list[Task] = []
+def _chunks(tasks: Iterator[InspectionTask]) -> Iterator[list[InspectionTask]]:
+    chunk: list[InspectionTask] = []
     for task in tasks:
         chunk.append(task)
         if len(chunk) == _CHUNK:

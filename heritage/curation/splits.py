@@ -23,7 +23,7 @@ from pydantic import Field
 from heritage.core.files import atomic_path
 from heritage.core.group_split import NEW, deal, shares_of
 from heritage.core.manifest import SPLITS
-from heritage.core.types import Fraction, Natural
+from heritage.core.types import Fraction, NonNegativeInt
 from heritage.errors import ConfigError, ManifestError, SplitError
 
 log = logging.getLogger(__name__)
@@ -54,9 +54,9 @@ class Splitting:
     test: Fraction
     val: Fraction
     folds: Folds | None
-    fold: Natural
+    fold: NonNegativeInt
     museums: list[str]
-    seed: Natural
+    seed: NonNegativeInt
 
     def check(self) -> None:
         """Refuse combinations that make no sense.
@@ -79,7 +79,7 @@ class Splitting:
 
 
 @dataclass(frozen=True)
-class Dealt:
+class SplitAssignment:
     """Splits and folds by row.
 
     Attributes:
@@ -92,7 +92,7 @@ class Dealt:
 
 
 @dataclass(frozen=True)
-class Deal:
+class PreviousSplit:
     """What was dealt, and how.
 
     Attributes:
@@ -113,13 +113,13 @@ class Earlier:
         came: A deal that came with the source; used where none is kept.
     """
 
-    def __init__(self, path: Path, splitting: Splitting, came: Deal | None = None) -> None:
+    def __init__(self, path: Path, splitting: Splitting, came: PreviousSplit | None = None) -> None:
         self._path = path
         self._settings = dataclasses.asdict(splitting)
         known = self._read() if path.is_file() else came
         self._parts = {} if known is None else self._usable(known)
 
-    def _read(self) -> Deal:
+    def _read(self) -> PreviousSplit:
         try:
             table = pq.read_table(self._path)
             settings = json.loads((table.schema.metadata or {})[_SETTINGS])
@@ -128,9 +128,9 @@ class Earlier:
                 f"unreadable: {error}", where=self._path, remedy="remove it to deal all photographs anew"
             ) from error
         facts = zip(table["split"].to_pylist(), table["fold"].to_pylist(), strict=True)
-        return Deal(settings, dict(zip(table["raw_sha256"].to_pylist(), facts, strict=True)))
+        return PreviousSplit(settings, dict(zip(table["raw_sha256"].to_pylist(), facts, strict=True)))
 
-    def _usable(self, known: Deal) -> dict[str, tuple[int, int]]:
+    def _usable(self, known: PreviousSplit) -> dict[str, tuple[int, int]]:
         """Return what still holds: folds stay when another of them becomes the test split."""
         theirs = {name: known.settings.get(name) for name in self._settings}
         if theirs | {"fold": None} != self._settings | {"fold": None}:
@@ -140,13 +140,13 @@ class Earlier:
             return dict(known.parts)
         return {name: (NEW, fold) for name, (_, fold) in known.parts.items()}
 
-    def of(self, checksums: Sequence[str]) -> Dealt:
+    def of(self, checksums: Sequence[str]) -> SplitAssignment:
         """Return the earlier parts of these photographs, `NEW` where there are none."""
         found = [self._parts.get(one, (NEW, NEW)) for one in checksums]
         both = np.array(found, dtype=np.int64).reshape(-1, 2)
-        return Dealt(both[:, 0], both[:, 1])
+        return SplitAssignment(both[:, 0], both[:, 1])
 
-    def write(self, checksums: Sequence[str], dealt: Dealt) -> None:
+    def write(self, checksums: Sequence[str], dealt: SplitAssignment) -> None:
         """Keep these parts, and those of photographs that are not here today."""
         parts = self._parts | {
             one: (split, fold)
@@ -170,8 +170,8 @@ def assign(
     groups: Codes,
     museums: Sequence[str],
     checksums: Sequence[str],
-    before: Dealt,
-) -> Dealt:
+    before: SplitAssignment,
+) -> SplitAssignment:
     """Deal kept photographs to the splits.
 
     Args:
@@ -190,9 +190,13 @@ def assign(
     if splitting.by == "image":
         # Copies of one file go together even here: they are one image.
         images = np.unique(np.array(checksums, dtype=np.str_), return_inverse=True)[1]
-        return Dealt(deal(targets, images, checksums, shares, splitting.seed, before=before.split), none)
+        return SplitAssignment(
+            deal(targets, images, checksums, shares, splitting.seed, before=before.split), none
+        )
     if splitting.by == "group" and splitting.folds is None:
-        return Dealt(deal(targets, groups, checksums, shares, splitting.seed, before=before.split), none)
+        return SplitAssignment(
+            deal(targets, groups, checksums, shares, splitting.seed, before=before.split), none
+        )
     fold = none
     if splitting.by == "group":
         each = (1 / (splitting.folds or 1),) * (splitting.folds or 1)
@@ -213,7 +217,7 @@ def assign(
         before=earlier,
     )
     split[rest] = np.where(inner == 1, VAL, TRAIN)
-    return Dealt(split, fold)
+    return SplitAssignment(split, fold)
 
 
 def require_museums(splitting: Splitting, museums: Sequence[str]) -> None:
@@ -239,7 +243,7 @@ def torn_by_museums(splitting: Splitting, groups: Codes, museums: Sequence[str])
     return np.flatnonzero(~tested & np.isin(groups, groups[tested]))
 
 
-def empty_parts(dealt: Dealt, targets: Codes, classes: Sequence[str]) -> list[str]:
+def empty_parts(dealt: SplitAssignment, targets: Codes, classes: Sequence[str]) -> list[str]:
     """Return a sentence for the classes that are missing, and for those that a split lacks."""
     present = [set(targets[dealt.split == part].tolist()) for part in range(len(SPLITS))]
     anywhere = set().union(*present)

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import Field
 
 from heritage.core.image_io import Pixels
-from heritage.core.types import Natural, NonNegative, Probability
+from heritage.core.types import NonNegativeFloat, NonNegativeInt, Probability
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would ask a package index for news
 
@@ -56,9 +56,9 @@ class Augmentation:
     crop_scale: CropScale | None
     crop_ratio: Range
     flip: Probability
-    rotate: NonNegative
+    rotate: NonNegativeFloat
     zoom: Probability
-    shear: NonNegative
+    shear: NonNegativeFloat
     distort: Probability
     brightness: Probability
     contrast: Probability
@@ -66,7 +66,7 @@ class Augmentation:
     hue: Annotated[float, Field(ge=0, le=0.5)]
     grey: Probability
     blur: Probability
-    rand_ops: Natural
+    rand_ops: NonNegativeInt
     rand_magnitude: Annotated[float, Field(ge=0, le=10)]
 
     def pipeline(self, size: int, interpolation: Interpolation) -> Pipeline:

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from heritage.core.image_io import Pixels
 from heritage.core.manifest import SPLITS, Manifest, count_by_class
-from heritage.core.types import Count, Natural
+from heritage.core.types import NonNegativeInt, PositiveInt
 from heritage.data.augment import Augmentation, Interpolation
 from heritage.data.batch import BatchPlan
 from heritage.data.dataset import ArtefactDataset, ImageFiles
@@ -81,10 +81,10 @@ class ArtefactDataModule(pl.LightningDataModule):
         reader: Reader,
         classes: ClassList,
         split: Callable[[Manifest], Manifest],
-        image_size: Count | None,
+        image_size: PositiveInt | None,
         crop_pct: CropPct,
-        batch_size: Count,
-        num_workers: Natural | None,
+        batch_size: PositiveInt,
+        num_workers: NonNegativeInt | None,
         verify: bool,
         packed: Packed,
         stage: str | None,

@@ -20,7 +20,7 @@ from heritage.core.taxonomy import (
     parse_image_name,
     require_known_classes,
 )
-from heritage.core.types import Count, Natural
+from heritage.core.types import NonNegativeInt, PositiveInt
 from heritage.errors import DataError, DatasetNotFoundError
 
 
@@ -110,7 +110,9 @@ def table(
     return Manifest.build(pa.table(named), root, classes, where=path)
 
 
-def demo(root: Path, classes: Sequence[str], *, images: Count, size: Count, seed: Natural) -> Manifest:
+def demo(
+    root: Path, classes: Sequence[str], *, images: PositiveInt, size: PositiveInt, seed: NonNegativeInt
+) -> Manifest:
     """Draw the demo set where it does not exist yet, and read it.
 
     Args:

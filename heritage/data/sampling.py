@@ -17,13 +17,13 @@ import numpy.typing as npt
 from pydantic import Field
 
 from heritage.core.taxonomy import nearest
-from heritage.core.types import Count, Positive, Probability
+from heritage.core.types import PositiveFloat, PositiveInt, Probability
 from heritage.errors import ConfigError
 
 Rows = npt.NDArray[np.int64]
 
 Ratio = Annotated[float, Field(ge=1, allow_inf_nan=False)]
-Target = Literal["largest"] | Positive
+Target = Literal["largest"] | PositiveFloat
 Chosen = Annotated[list[str], Field(min_length=1)]
 
 _MOST = 10**8  # images of a class in an epoch: what asks for more is a slip of the finger
@@ -62,7 +62,7 @@ class Sampling(Protocol):
 
 
 @dataclass(frozen=True)
-class Natural(Sampling):
+class InstanceBalanced(Sampling):
     """Every image once, in a new order each epoch."""
 
     def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
@@ -179,7 +179,7 @@ class ProgressivelyBalanced(Sampling):
     """
 
     proportionate: ClassVar[bool] = False
-    epochs: Count
+    epochs: PositiveInt
 
     def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
         """Draw as many images as there are; those after an image's first showing are copies."""
@@ -205,7 +205,7 @@ class ProgressiveUndersample(Sampling):
 
     first: Ratio
     last: Ratio
-    epochs: Count
+    epochs: PositiveInt
 
     def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
         """Draw without replacement up to the epoch's limit from each class."""

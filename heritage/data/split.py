@@ -18,7 +18,7 @@ from pydantic import Field
 from heritage.core.group_split import deal, shares_of
 from heritage.core.manifest import SPLITS, Manifest
 from heritage.core.taxonomy import nearest
-from heritage.core.types import Fraction, Natural
+from heritage.core.types import Fraction, NonNegativeInt
 from heritage.errors import SplitError
 
 Folds = Annotated[int, Field(ge=2, strict=True)]
@@ -29,7 +29,7 @@ _TRAIN, _VAL, _TEST = range(3)
 _LARGE = 0.02
 
 
-def by_group(manifest: Manifest, *, test: Fraction, val: Fraction, seed: Natural) -> Manifest:
+def by_group(manifest: Manifest, *, test: Fraction, val: Fraction, seed: NonNegativeInt) -> Manifest:
     """Split so that no group is torn apart, in proportion by class.
 
     Args:
@@ -44,7 +44,7 @@ def by_group(manifest: Manifest, *, test: Fraction, val: Fraction, seed: Natural
     return _three_ways(manifest, manifest.column("group_id"), test, val, seed, "groups")
 
 
-def by_image(manifest: Manifest, *, test: Fraction, val: Fraction, seed: Natural) -> Manifest:
+def by_image(manifest: Manifest, *, test: Fraction, val: Fraction, seed: NonNegativeInt) -> Manifest:
     """Split image by image, in proportion by class: the thesis's way.
 
     Views of one object land on both sides, so what it measures is too good. Arguments as `by_group`.
@@ -81,7 +81,7 @@ def whole(manifest: Manifest) -> Manifest:
 
 
 def by_column(
-    manifest: Manifest, *, column: str, test: Sequence[str | int], val: Fraction, seed: Natural
+    manifest: Manifest, *, column: str, test: Sequence[str | int], val: Fraction, seed: NonNegativeInt
 ) -> Manifest:
     """Test on the images whose ``column`` has one of the values ``test``; train on all others.
 
@@ -120,7 +120,9 @@ def by_column(
     return _checked(_assigned(manifest.take(kept), parts[kept]), "groups", tested_classes=False)
 
 
-def by_fold(manifest: Manifest, *, folds: Folds, fold: Natural, val: Fraction, seed: Natural) -> Manifest:
+def by_fold(
+    manifest: Manifest, *, folds: Folds, fold: NonNegativeInt, val: Fraction, seed: NonNegativeInt
+) -> Manifest:
     """Split for k-fold cross-validation by group: fold number ``fold`` is the test split.
 
     Args:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heritage.core.manifest import Manifest
-from heritage.core.types import Count, Fraction, Natural
+from heritage.core.types import Fraction, NonNegativeInt, PositiveInt
 from heritage.metrics.bootstrap import Interval, Resampled, bootstrap
 from heritage.metrics.calibration import (
     Calibration,
@@ -47,12 +47,12 @@ FEW_GROUPS = 5
 
 
 @dataclass(frozen=True)
-class Settings:
+class EvaluationOptions:
     """What a report is to contain.
 
     Attributes:
         resamples: Of groups, for intervals.
-        wished_precision: The part of given answers that is to be right, where others are withheld.
+        target_precision: The part of given answers that is to be right, where others are withheld.
         slices: Columns that are scored value by value; those that the manifest does not know are left out.
         each: Pictures of each kind of mistake, at most.
         pictures: Pictures in the page, at most.
@@ -62,13 +62,13 @@ class Settings:
             for them in validation and test.
     """
 
-    resamples: Count
-    wished_precision: Fraction
+    resamples: PositiveInt
+    target_precision: Fraction
     slices: list[str]
-    each: Natural
-    pictures: Natural
-    suspects: Natural
-    seed: Natural
+    each: NonNegativeInt
+    pictures: NonNegativeInt
+    suspects: NonNegativeInt
+    seed: NonNegativeInt
     out_of_fold: str | None
 
 
@@ -92,7 +92,7 @@ class Assessment:
     targets: npt.NDArray[np.int64]
     logits: npt.NDArray[np.float32]
     calibration: Calibration | None
-    settings: Settings
+    settings: EvaluationOptions
     facts: Mapping[str, str]
     notes: Sequence[str] = field(default=())
 
@@ -244,7 +244,7 @@ class Assessment:
                 "ece_calibrated": after.error,
                 "brier_calibrated": brier_score(self.believed, self.targets),
                 "threshold": self.calibration.threshold,
-                "wished_precision": self.calibration.wished_precision,
+                "target_precision": self.calibration.target_precision,
                 "fitted_on": self.calibration.fitted_on.split,
             }
         if self.abstention is not None:

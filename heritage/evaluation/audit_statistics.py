@@ -20,8 +20,8 @@ from heritage.metrics.bootstrap import (
     interval,
     resampled_sums,
 )
-from heritage.runs.audits import Audit
-from heritage.runs.finished import Run
+from heritage.runs.audits import AuditResult
+from heritage.runs.finished import FinishedRun
 
 Floats = npt.NDArray[np.floating]
 Targets = npt.NDArray[np.int64]
@@ -38,7 +38,7 @@ def museum_shortcut(
     museums: Sequence[str | None],
     groups: Sequence[str],
     classes: Sequence[str],
-) -> Audit:
+) -> AuditResult:
     """Ask whether the network's frozen features tell the museum of an image *within* a class.
 
     A linear probe is fitted on some groups and asked about others; balanced accuracy, so that chance is one
@@ -58,7 +58,7 @@ def museum_shortcut(
              for k, name in enumerate(classes)]  # fmt: skip
     head = ["class", *(MUSEUMS.get(code, code) for code in names)]
     if len(names) == 1:
-        return Audit(
+        return AuditResult(
             "museum", "Museum shortcut", "Nothing can be said: there is one museum.",
             "All images come from it, so the network cannot tell civilisations by museums here; nor is "
             "anything known of how it does on another museum's photographs.",
@@ -82,7 +82,7 @@ def museum_shortcut(
         words += "A probe for the class, fitted on one museum's photographs, is right on another's: "
         words += ", ".join(f"{a} → {b} {value:.0%} (chance {low:.0%})" for a, b, value, low in across) + ". "
     if not within:
-        return Audit("museum", "Museum shortcut", "Museum and class cannot be separated.",
+        return AuditResult("museum", "Museum shortcut", "Museum and class cannot be separated.",
                      words + "No class has enough photographs of two museums.", good=False, head=head,
                      rows=table, record=record)  # fmt: skip
     told, chance = (float(np.mean([one[place] for one in within])) for place in (1, 2))
@@ -91,7 +91,7 @@ def museum_shortcut(
     verdict = "The features tell the museum." if tells else "The features hardly tell the museum."
     words += f"Within a class, what the network sees of a photograph tells its museum so often: {said}. "
     words += "A network that looks at artefacts alone would be at chance."
-    return Audit(
+    return AuditResult(
         "museum", "Museum shortcut", verdict, words, good=not tells, head=head, rows=table, record=record
     )
 
@@ -147,7 +147,7 @@ def background(
     *,
     classes: int,
     resamples: int,
-) -> Audit:
+) -> AuditResult:
     """Compare accuracy with the centre hidden and with the border hidden.
 
     Args:
@@ -194,10 +194,10 @@ def background(
         "most_common": common,
         "intervals": {name: [some.low, some.high] for name, some in zip(names, bounds, strict=True)},
     }
-    return Audit("background", "Background", verdict, words, good=gap.low > 0, record=record)
+    return AuditResult("background", "Background", verdict, words, good=gap.low > 0, record=record)
 
 
-def leak(by_group: Run, by_image: Run, resamples: int) -> Audit:
+def leak(by_group: FinishedRun, by_image: FinishedRun, resamples: int) -> AuditResult:
     """Compare a run with one of the same recipe whose split tears groups apart.
 
     Args:
@@ -223,4 +223,4 @@ def leak(by_group: Run, by_image: Run, resamples: int) -> Audit:
     )
     record = {"by_group": values[0], "by_image": values[1], "difference": gain,
               "interval": [bounds.low, bounds.high]}  # fmt: skip
-    return Audit("leak", "Leak", verdict, words, good=not real, record=record)
+    return AuditResult("leak", "Leak", verdict, words, good=not real, record=record)

@@ -10,15 +10,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from heritage.core.types import Natural
+from heritage.core.types import NonNegativeInt
 from heritage.errors import ConfigError
 from heritage.evaluation.assessment import Assessment
 from heritage.evaluation.audit_statistics import background, leak, museum_shortcut
-from heritage.inference.checkpoint import Trained
-from heritage.inference.embeddings import _again, embed, picture_map
-from heritage.inference.test_set import Testbed
-from heritage.runs.audits import Audit
-from heritage.runs.finished import Run, read_run, split_of
+from heritage.inference.checkpoint import TrainedClassifier
+from heritage.inference.embeddings import compute_embeddings, picture_map, predict_with
+from heritage.inference.test_set import TestSet
+from heritage.runs.audits import AuditResult
+from heritage.runs.finished import FinishedRun, read_run, split_of
 
 MAP_FILE = "map.png"
 _GREY = 128
@@ -26,7 +26,7 @@ _BY_IMAGE = "by_image"  # of heritage.data.split
 
 
 @dataclass(frozen=True)
-class Audits:
+class AuditOptions:
     """Which audits to make.
 
     Attributes:
@@ -39,10 +39,10 @@ class Audits:
     museum: bool
     background: bool
     by_image: str | None
-    map: Natural
+    map: NonNegativeInt
 
 
-class Hiding(nn.Module):
+class MaskedInput(nn.Module):
     """A network that sees half of each picture's area in grey: its centre, or all but its centre."""
 
     def __init__(self, model: nn.Module, *, centre: bool) -> None:
@@ -61,14 +61,14 @@ class Hiding(nn.Module):
 
 
 def audit(
-    wished: Audits,
-    trained: Trained,
-    testbed: Testbed,
+    wished: AuditOptions,
+    trained: TrainedClassifier,
+    testbed: TestSet,
     assessment: Assessment,
     device: torch.device,
     folder: Path,
-    torn: tuple[Run, Run] | None,
-) -> tuple[list[Audit], tuple[Path, str] | None]:
+    torn: tuple[FinishedRun, FinishedRun] | None,
+) -> tuple[list[AuditResult], tuple[Path, str] | None]:
     """Make the audits and the map of the images.
 
     Args:
@@ -84,7 +84,7 @@ def audit(
         The audits, and the map's file with what is to be said of it; None without a map.
     """
     found, split = [], testbed.split
-    features = embed(trained, testbed, split, device)[1] if wished.museum or wished.map else None
+    features = compute_embeddings(trained, testbed, split, device)[1] if wished.museum or wished.map else None
     if wished.museum and features is not None:
         museums = assessment.manifest.column("museum")
         found.append(
@@ -93,8 +93,8 @@ def audit(
     if wished.background:
         hidden = []
         for name, centre in (("centre hidden", True), ("border hidden", False)):
-            model = Hiding(trained.model, centre=centre)
-            hidden.append(_again(model, name, trained, testbed, split, device).logits.argmax(axis=1))
+            model = MaskedInput(trained.model, centre=centre)
+            hidden.append(predict_with(model, name, trained, testbed, split, device).logits.argmax(axis=1))
         whole = assessment.logits.argmax(axis=1)
         resamples = assessment.settings.resamples
         found.append(
@@ -108,7 +108,7 @@ def audit(
     return found, _map(wished.map, features, assessment, folder / MAP_FILE)
 
 
-def torn_apart(wished: Audits, trained: Trained) -> tuple[Run, Run] | None:
+def torn_apart(wished: AuditOptions, trained: TrainedClassifier) -> tuple[FinishedRun, FinishedRun] | None:
     """Read the network's own run and the one that was split by image; None where none is named.
 
     Raises:

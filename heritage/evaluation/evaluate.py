@@ -17,25 +17,25 @@ from rich.table import Table
 
 from heritage.config.validate import validate
 from heritage.core.manifest import Manifest
-from heritage.evaluation.assessment import NAMES, Assessment, Settings, few_groups_note
-from heritage.evaluation.audits import Audits, audit, torn_apart
+from heritage.evaluation.assessment import NAMES, Assessment, EvaluationOptions, few_groups_note
+from heritage.evaluation.audits import AuditOptions, audit, torn_apart
 from heritage.evaluation.report import Unseen, write_evaluation
-from heritage.inference.checkpoint import Trained, load_trained, recipe_of
+from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint, load_checkpoint
 from heritage.inference.logit_adjustment import adjusted, adjusted_already
-from heritage.inference.predictions import asked, choose_device
-from heritage.inference.test_set import Testbed, open_testbed
+from heritage.inference.predictions import choose_device, predict_split
+from heritage.inference.test_set import TestSet, open_test_set
 from heritage.metrics.calibration import Calibration, calibrate, softmax
 from heritage.metrics.label_errors import suspects
 from heritage.metrics.slices import require_columns
 from heritage.reports.html import score
-from heritage.runs.audits import Audit, write_audits
+from heritage.runs.audits import AuditResult, write_audits
 from heritage.runs.calibration import read_calibration, write_calibration
-from heritage.runs.description import Recipe, read_fold
+from heritage.runs.description import RunDescription, read_fold
 from heritage.runs.files import BEST_CHECKPOINT, IMAGES_SEEN
 from heritage.runs.finished import images_seen
 from heritage.runs.out_of_fold import out_of_fold
 from heritage.runs.record import environment, resolved
-from heritage.training.predict_loop import Answers
+from heritage.training.predict_loop import Predictions
 
 log = logging.getLogger(__name__)
 
@@ -50,27 +50,27 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
         HeritageError: Whatever keeps it from being done, in words.
     """
     validate(cfg, "evaluate")
-    settings: Settings = instantiate(cfg.report, _convert_="all")
+    settings: EvaluationOptions = instantiate(cfg.report, _convert_="all")
     folder = Path(cfg.paths.run)
     device = choose_device(cfg.device)
-    trained = load_trained(cfg.ckpt)
-    wished: Audits = instantiate(cfg.audits)
+    trained = load_checkpoint(cfg.ckpt)
+    wished: AuditOptions = instantiate(cfg.audits)
     torn = torn_apart(wished, trained)
     if cfg.logit_adjustment:
         trained = adjusted(trained, cfg.logit_adjustment)
-    testbed = open_testbed(trained, resolved(cfg.data), cfg.split)
+    testbed = open_test_set(trained, resolved(cfg.data), cfg.split)
     require_columns(testbed.data.manifest, settings.slices)
     fold_runs = settings.out_of_fold
     folds = None if fold_runs is None else out_of_fold([fold_runs], testbed.data.manifest)
     console.print(
         f"{trained.file}: epoch {trained.epoch + 1}, {testbed.name}", highlight=False, soft_wrap=True
     )
-    answers = asked(trained, testbed, testbed.split, device)
+    answers = predict_split(trained, testbed, testbed.split, device)
     manifest = testbed.manifest(testbed.split).take(answers.rows)
     calibration, validation, notes = _calibration(trained, testbed, answers, settings, device)
     notes += _adjustment_notes(trained)
     assessment = Assessment(
-        title=f"{recipe_of(trained).model} on {testbed.name}",
+        title=f"{describe_checkpoint(trained).model} on {testbed.name}",
         manifest=manifest,
         targets=answers.targets,
         logits=answers.logits,
@@ -84,7 +84,7 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
         "checkpoint": str(trained.file),
         "fingerprint": testbed.data.manifest.fingerprint,
         "split": testbed.split,
-        "recipe": asdict(_compared_as(recipe_of(trained), cfg.logit_adjustment)),
+        "recipe": asdict(_compared_as(describe_checkpoint(trained), cfg.logit_adjustment)),
         "fold": _fold(trained, testbed),
         "environment": environment(),
         IMAGES_SEEN: images_seen(trained.folder),
@@ -98,13 +98,13 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
     return page
 
 
-def _fold(trained: Trained, testbed: Testbed) -> dict[str, int] | None:
+def _fold(trained: TrainedClassifier, testbed: TestSet) -> dict[str, int] | None:
     """Return which fold the answers are about, where they are about the run's own test split."""
     fold = read_fold(trained.config) if testbed.own and testbed.split == "test" else None
     return None if fold is None else asdict(fold)
 
 
-def _compared_as(recipe: Recipe, logit_adjustment: float) -> Recipe:
+def _compared_as(recipe: RunDescription, logit_adjustment: float) -> RunDescription:
     """Return how `heritage compare` is to know these answers: an adjustment is one more way of balancing."""
     if not logit_adjustment:
         return recipe
@@ -112,8 +112,12 @@ def _compared_as(recipe: Recipe, logit_adjustment: float) -> Recipe:
 
 
 def _calibration(
-    trained: Trained, testbed: Testbed, answers: Answers, settings: Settings, device: torch.device
-) -> tuple[Calibration | None, Answers | None, list[str]]:
+    trained: TrainedClassifier,
+    testbed: TestSet,
+    answers: Predictions,
+    settings: EvaluationOptions,
+    device: torch.device,
+) -> tuple[Calibration | None, Predictions | None, list[str]]:
     """Fit on the network's own validation split, or take what was fitted there before."""
     if not testbed.own:
         if trained.model.shift is not None:
@@ -123,11 +127,11 @@ def _calibration(
             "" if found else "No calibration: it is fitted when the network is evaluated on its own data set."
         )
         return found, None, [note] if note else []
-    validation = answers if testbed.split == "val" else asked(trained, testbed, "val", device)
+    validation = answers if testbed.split == "val" else predict_split(trained, testbed, "val", device)
     found = calibrate(
         validation.logits,
         validation.targets,
-        wished_precision=settings.wished_precision,
+        target_precision=settings.target_precision,
         split="val",
         fingerprint=testbed.data.manifest.fingerprint,
     )
@@ -145,13 +149,13 @@ def _calibration(
     return found, validation, notes
 
 
-def _run_folder(trained: Trained) -> Path | None:
+def _run_folder(trained: TrainedClassifier) -> Path | None:
     """Return the folder that keeps what is found of a network: of its best checkpoint, not adjusted."""
     kept = trained.file.name == BEST_CHECKPOINT and trained.model.shift is None
     return trained.folder if kept else None
 
 
-def _adjustment_notes(trained: Trained) -> list[str]:
+def _adjustment_notes(trained: TrainedClassifier) -> list[str]:
     if trained.model.shift is None:
         return []
     pairs = zip(trained.classes, trained.model.shift.tolist(), strict=True)
@@ -163,7 +167,7 @@ def _adjustment_notes(trained: Trained) -> list[str]:
     return notes
 
 
-def _unseen(assessment: Assessment, testbed: Testbed, validation: Answers | None) -> Unseen:
+def _unseen(assessment: Assessment, testbed: TestSet, validation: Predictions | None) -> Unseen:
     """Put validation and test together: the more images, the better the classes' averages."""
     manifest, probabilities = assessment.manifest, assessment.believed
     if validation is not None and testbed.split == "test":
@@ -181,8 +185,8 @@ def _suspected(manifest: Manifest, probabilities: npt.NDArray[np.float64]) -> Un
     return Unseen(manifest, probabilities, suspects(probabilities, manifest.targets))
 
 
-def _facts(trained: Trained, testbed: Testbed, device: torch.device) -> dict[str, str]:
-    recipe, data = recipe_of(trained), testbed.data
+def _facts(trained: TrainedClassifier, testbed: TestSet, device: torch.device) -> dict[str, str]:
+    recipe, data = describe_checkpoint(trained), testbed.data
     return {
         "checkpoint": f"{trained.file}, epoch {trained.epoch + 1}",
         "data": f"{data.manifest.root} ({len(data.manifest):,} images, fingerprint "
@@ -196,7 +200,7 @@ def _facts(trained: Trained, testbed: Testbed, device: torch.device) -> dict[str
     }
 
 
-def _unreadable(testbed: Testbed) -> list[str]:
+def _unreadable(testbed: TestSet) -> list[str]:
     files = testbed.data.unreadable(testbed.split)
     if not files:
         return []
@@ -204,7 +208,7 @@ def _unreadable(testbed: Testbed) -> list[str]:
     return [f"{len(files)} images could not be read and were left out: {named}"]
 
 
-def _print(assessment: Assessment, audits: Sequence[Audit], console: Console) -> None:
+def _print(assessment: Assessment, audits: Sequence[AuditResult], console: Console) -> None:
     table = Table(title=assessment.title, title_justify="left")
     for name in ("score", "value", "95 % interval"):
         table.add_column(name, justify="left" if name == "score" else "right")

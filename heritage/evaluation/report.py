@@ -23,7 +23,7 @@ from heritage.reports.charts import PALETTE, reliability_chart, risk_chart
 from heritage.reports.figures import confusion_figure
 from heritage.reports.html import embedded_png, percent, score, write_page
 from heritage.reports.thumbnails import PAGE_BYTES, Thumbnails
-from heritage.runs.audits import Audit
+from heritage.runs.audits import AuditResult
 from heritage.runs.files import METRICS_FILE, REPORT_FILE
 from heritage.runs.predictions import predictions_table, write_predictions
 
@@ -50,7 +50,7 @@ class Unseen:
 def write_evaluation(
     assessment: Assessment,
     unseen: Unseen,
-    audits: Sequence[Audit],
+    audits: Sequence[AuditResult],
     folder: Path,
     *,
     extra: Mapping[str, Any],
@@ -102,7 +102,7 @@ def per_class_csv(assessment: Assessment) -> str:
     return text.getvalue()
 
 
-def markdown(assessment: Assessment, audits: Sequence[Audit], suspects: int) -> str:
+def markdown(assessment: Assessment, audits: Sequence[AuditResult], suspects: int) -> str:
     """Return the report without pictures, for a terminal or a repository."""
     a = assessment
     lines = [f"# {a.title}", "", *(f"> {note}\n" for note in a.notes)]
@@ -153,11 +153,11 @@ def _calibration_words(a: Assessment) -> str:
     words += f", {percent(after.error)} with temperature {a.calibration.temperature:.3f}, fitted on "
     words += f"{a.calibration.fitted_on.images:,} images of the {a.calibration.fitted_on.split} split."
     if a.abstention is None:
-        return f"{words} No confidence promises {percent(a.calibration.wished_precision, 0)} right answers."
+        return f"{words} No confidence promises {percent(a.calibration.target_precision, 0)} right answers."
     return (
         f"{words} Answering only where it is {percent(a.calibration.threshold)} sure, it answers "
         f"{percent(a.abstention[0])} of the images and {percent(a.abstention[1])} of its answers are right "
-        f"(wished: {percent(a.calibration.wished_precision, 0)})."
+        f"(wished: {percent(a.calibration.target_precision, 0)})."
     )
 
 
@@ -165,7 +165,7 @@ def _write_page(
     a: Assessment,
     unseen: Unseen,
     lines: Sequence[dict[str, str]],
-    audits: Sequence[Audit],
+    audits: Sequence[AuditResult],
     path: Path,
     picture_map: tuple[Path, str] | None,
 ) -> None:
@@ -184,7 +184,7 @@ def _write_page(
     suspects = _suspects(a, unseen, lines, others, offset=len(pictures.sources))
     bounds = {name: a.class_intervals(name) for name in ("precision", "recall", "f1", "auroc")}
     before, after = a.reliability
-    wished = None if a.calibration is None else a.calibration.wished_precision
+    wished = None if a.calibration is None else a.calibration.target_precision
     write_page(
         "evaluation",
         path,

@@ -20,21 +20,21 @@ from heritage.core.files import atomic_path, write_text
 from heritage.core.image_io import Pixels
 from heritage.core.manifest import Manifest
 from heritage.core.progress import Progress
-from heritage.core.types import Count, Natural
+from heritage.core.types import NonNegativeInt, PositiveInt
 from heritage.data import ArtefactDataModule
 from heritage.errors import ConfigError
 from heritage.explanation.faithfulness import Faithfulness, faithfulness
 from heritage.explanation.neighbours import Neighbours
 from heritage.explanation.saliency import Method, method_for, saliency
-from heritage.inference.checkpoint import Trained, load_trained, recipe_of
-from heritage.inference.predictions import asked, choose_device
-from heritage.inference.test_set import Testbed, open_testbed
+from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint, load_checkpoint
+from heritage.inference.predictions import choose_device, predict_split
+from heritage.inference.test_set import TestSet, open_test_set
 from heritage.metrics.confusions import pairs
 from heritage.reports.figures import overlay
 from heritage.reports.html import write_page
 from heritage.reports.thumbnails import Thumbnails
 from heritage.runs.record import resolved
-from heritage.training.predict_loop import Answers
+from heritage.training.predict_loop import Predictions
 
 PAGE_FILE, RECORD_FILE, OVERLAYS = "explanation.html", "explanation.json", "overlays"
 _PARTICULAR = ("gradcam", "attention", "rollout")  # methods that some networks have no maps for
@@ -42,7 +42,7 @@ _SHOWN_SIDE = 160  # pixels of a picture in the page
 
 
 @dataclass(frozen=True)
-class Settings:
+class ExplanationOptions:
     """What to explain.
 
     Attributes:
@@ -56,12 +56,12 @@ class Settings:
     """
 
     methods: list[Method]
-    each: Natural
-    kinds: Natural
-    of_kind: Natural
-    neighbours: Natural
-    faith: Count
-    seed: Natural
+    each: NonNegativeInt
+    kinds: NonNegativeInt
+    of_kind: NonNegativeInt
+    neighbours: NonNegativeInt
+    faith: PositiveInt
+    seed: NonNegativeInt
 
 
 def explain(cfg: DictConfig, console: Console) -> Path:
@@ -74,14 +74,14 @@ def explain(cfg: DictConfig, console: Console) -> Path:
         HeritageError: Whatever keeps it from being done, in words.
     """
     validate(cfg, "explain")
-    settings: Settings = instantiate(cfg.explain, _convert_="all")
+    settings: ExplanationOptions = instantiate(cfg.explain, _convert_="all")
     if not settings.methods:
         raise ConfigError("no method", where="explain.methods", remedy="use explain.methods=[auto]")
     device, folder = choose_device(cfg.device), Path(cfg.paths.run)
-    trained = load_trained(cfg.ckpt)
+    trained = load_checkpoint(cfg.ckpt)
     methods = chosen_methods(trained, settings.methods)
-    testbed = open_testbed(trained, resolved(cfg.data), cfg.split)
-    answers = asked(trained, testbed, testbed.split, device)
+    testbed = open_test_set(trained, resolved(cfg.data), cfg.split)
+    answers = predict_split(trained, testbed, testbed.split, device)
     manifest = testbed.manifest(testbed.split).take(answers.rows)
     gallery = _Gallery(trained, testbed, answers, manifest, device, settings)
     found = []
@@ -93,7 +93,7 @@ def explain(cfg: DictConfig, console: Console) -> Path:
     return page
 
 
-def chosen_methods(trained: Trained, wished: list[Method]) -> list[Method]:
+def chosen_methods(trained: TrainedClassifier, wished: list[Method]) -> list[Method]:
     """Replace ``auto`` by the method for the network's kind, each method once.
 
     Raises:
@@ -113,15 +113,15 @@ class _Gallery:
 
     def __init__(
         self,
-        trained: Trained,
-        testbed: Testbed,
-        answers: Answers,
+        trained: TrainedClassifier,
+        testbed: TestSet,
+        answers: Predictions,
         manifest: Manifest,
         device: torch.device,
-        settings: Settings,
+        settings: ExplanationOptions,
     ) -> None:
         self._model = trained.model.to(device).eval()
-        self._title = f"Where {recipe_of(trained).model} looks, on {testbed.name}"
+        self._title = f"Where {describe_checkpoint(trained).model} looks, on {testbed.name}"
         self._data: ArtefactDataModule = testbed.data
         self._split = testbed.split
         self._notes = testbed.notes

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.transforms.functional import gaussian_blur  # type: ignore[import-untyped]
 
-from heritage.explanation.saliency import BATCH, Answering, Method, saliency
+from heritage.explanation.saliency import BATCH, Method, NormalizedNetwork, saliency
 from heritage.metrics.bootstrap import Interval, interval
 
 Floats = npt.NDArray[np.float64]
@@ -79,7 +79,7 @@ class Faithfulness:
 
 
 def faithfulness(
-    model: Answering, images: Tensor, targets: Tensor, method: Method, *, maps: Tensor, seed: int = 0
+    model: NormalizedNetwork, images: Tensor, targets: Tensor, method: Method, *, maps: Tensor, seed: int = 0
 ) -> Faithfulness:
     """Score a method's maps.
 
@@ -115,13 +115,15 @@ def faithfulness(
     )
 
 
-def areas(model: Answering, images: Tensor, blurred: Tensor, targets: Tensor, maps: Tensor) -> Floats:
+def areas(model: NormalizedNetwork, images: Tensor, blurred: Tensor, targets: Tensor, maps: Tensor) -> Floats:
     """Return the areas under deletion and insertion of each image, (2, B)."""
     parts = zip(*(torch.split(one, BATCH) for one in (images, blurred, targets, maps)), strict=True)
     return np.concatenate([_areas(model, *part) for part in parts], axis=1)
 
 
-def _areas(model: Answering, images: Tensor, blurred: Tensor, targets: Tensor, maps: Tensor) -> Floats:
+def _areas(
+    model: NormalizedNetwork, images: Tensor, blurred: Tensor, targets: Tensor, maps: Tensor
+) -> Floats:
     order = maps.flatten(1).argsort(dim=1, descending=True).argsort(dim=1)
     rank = (order.float() / order.shape[1]).view_as(maps)[..., None]
     curves = [], []  # type: tuple[list[Tensor], list[Tensor]]
@@ -144,7 +146,7 @@ def blur(images: Tensor) -> Tensor:
     return soft.permute(0, 2, 3, 1).contiguous()
 
 
-def shuffled(model: Answering, seed: int) -> Answering:
+def shuffled(model: NormalizedNetwork, seed: int) -> NormalizedNetwork:
     """Return a copy of a network in which each tensor of weights is shuffled: all it learnt is lost."""
     if not isinstance(model, nn.Module):
         raise TypeError("a network is a torch module")

@@ -9,9 +9,9 @@ import numpy.typing as npt
 import torch
 
 from heritage.core.image_io import Pixels
-from heritage.inference.checkpoint import Trained
-from heritage.inference.embeddings import embed, nearest
-from heritage.inference.test_set import Testbed
+from heritage.inference.checkpoint import TrainedClassifier
+from heritage.inference.embeddings import compute_embeddings, nearest
+from heritage.inference.test_set import TestSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,13 @@ class Neighbours:
         count: Neighbours of each image.
     """
 
-    def __init__(self, trained: Trained, testbed: Testbed, device: torch.device, count: int) -> None:
+    def __init__(
+        self, trained: TrainedClassifier, testbed: TestSet, device: torch.device, count: int
+    ) -> None:
         self._data = testbed.data
         self._manifest = testbed.manifest("train")
-        self._train_rows, self._train = embed(trained, testbed, "train", device)
-        self._features = embed(trained, testbed, testbed.split, device)[1]
+        self._train_rows, self._train = compute_embeddings(trained, testbed, "train", device)
+        self._features = compute_embeddings(trained, testbed, testbed.split, device)[1]
         self._count = count
 
     def of(self, places: npt.NDArray[np.int64]) -> list[list[Neighbour]]:

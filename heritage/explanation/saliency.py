@@ -31,8 +31,8 @@ BATCH = 16
 """Images at once: a large network keeps 100 MB and more of each for its gradients."""
 
 
-class Answering(Protocol):
-    """A network behind its normalisation, as `heritage.inference.checkpoint.Answering`."""
+class NormalizedNetwork(Protocol):
+    """A network behind its normalisation, as `heritage.inference.checkpoint.NormalizedModel`."""
 
     @property
     def net(self) -> nn.Module:
@@ -49,7 +49,7 @@ class Answering(Protocol):
         ...
 
 
-def saliency(model: Answering, images: Tensor, targets: Tensor, method: Method = "auto") -> Tensor:
+def saliency(model: NormalizedNetwork, images: Tensor, targets: Tensor, method: Method = "auto") -> Tensor:
     """Return how much each pixel speaks for a class.
 
     Works inside `torch.inference_mode` too; the network's parameters get no gradients.
@@ -79,7 +79,10 @@ def saliency(model: Answering, images: Tensor, targets: Tensor, method: Method =
 
 
 def _maps(
-    model: Answering, images: Tensor, targets: Tensor, method: Callable[[nn.Module, Tensor, Tensor], Tensor]
+    model: NormalizedNetwork,
+    images: Tensor,
+    targets: Tensor,
+    method: Callable[[nn.Module, Tensor, Tensor], Tensor],
 ) -> Tensor:
     maps = method(model.net, model.normalize(images).detach(), targets).float()
     maps = functional.interpolate(

@@ -30,7 +30,7 @@ _NEEDED = {"class", "predicted"}
 
 
 @dataclass(frozen=True)
-class Figure:
+class CardMetric:
     """A score and the middle 95 % of its values over resamples of objects.
 
     Attributes:
@@ -52,7 +52,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Figures:
+class CardMetrics:
     """Scores of a test split.
 
     Attributes:
@@ -64,11 +64,11 @@ class Figures:
 
     images: int
     groups: int
-    whole: tuple[Figure, ...]
-    classes: dict[str, tuple[Figure, int]]
+    whole: tuple[CardMetric, ...]
+    classes: dict[str, tuple[CardMetric, int]]
 
 
-def figures_of_test(run_folder: Path, classes: tuple[str, ...]) -> Figures | None:
+def figures_of_test(run_folder: Path, classes: tuple[str, ...]) -> CardMetrics | None:
     """Score a run folder's ``predictions.parquet``; None where there is none.
 
     Resamples draw objects, not photographs (`heritage.metrics.bootstrap`).
@@ -97,7 +97,7 @@ def _figures(
     predicted: npt.NDArray[np.int64],
     groups: npt.NDArray[np.int64],
     classes: tuple[str, ...],
-) -> Figures:
+) -> CardMetrics:
     count = len(classes)
     sums = group_sums(confusion_terms(targets, predicted, count), groups)
     single, by_class = confusion_scores(
@@ -119,12 +119,12 @@ def _figures(
         name: (_figure(name, float(scored.f1[k]), f1[:, k]), int(scored.support[k]))
         for k, name in enumerate(classes)
     }
-    return Figures(len(targets), len(sums), whole, each)
+    return CardMetrics(len(targets), len(sums), whole, each)
 
 
-def _figure(name: str, value: float, resampled: Floats) -> Figure:
+def _figure(name: str, value: float, resampled: Floats) -> CardMetric:
     middle = interval(resampled)
-    return Figure(name, value, middle.low, middle.high)
+    return CardMetric(name, value, middle.low, middle.high)
 
 
 def _positions(names: list[str], classes: tuple[str, ...]) -> npt.NDArray[np.int64]:

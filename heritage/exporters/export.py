@@ -18,9 +18,9 @@ from heritage.exporters.parity import Parity, check_parity, pictures_for_parity,
 from heritage.exporters.portable import Portable, description, portable
 from heritage.exporters.timm import ask_with_own_transform, open_timm, open_weights, write_timm
 from heritage.exporters.torch_export import open_program, write_program
-from heritage.inference.checkpoint import Trained, load_trained
+from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.inference.test_set import run_manifest_if_there
-from heritage.prediction.predictor import read_certainty
+from heritage.prediction.predictor import read_decision_rule
 
 ExportFormat = Literal["onnx", "torch_export", "safetensors"]
 ABOUT = "heritage.json"
@@ -29,7 +29,7 @@ _MARKS = {ABOUT, CARD}
 
 
 @dataclass(frozen=True)
-class Export:
+class ExportOptions:
     """What is exported, how, and where it goes.
 
     Attributes:
@@ -52,7 +52,7 @@ class Export:
 
 
 @dataclass(frozen=True)
-class Exported:
+class ExportResult:
     """What `export` did.
 
     Attributes:
@@ -72,14 +72,14 @@ class Exported:
     resizing: str | None
 
 
-def export(wanted: Export) -> Exported:
+def export(wanted: ExportOptions) -> ExportResult:
     """Export a network, compare it with PyTorch, and only then put it in its place.
 
     Raises:
         HeritageError: Whatever keeps it from being exported, or from saying the same.
     """
-    trained = load_trained(wanted.ckpt)
-    certainty = read_certainty(trained.folder)
+    trained = load_checkpoint(wanted.ckpt)
+    certainty = read_decision_rule(trained.folder)
     out = _place(wanted, trained)
     manifest = run_manifest_if_there(trained)
     sample = pictures_for_parity(trained, manifest, wanted.pictures)
@@ -112,11 +112,11 @@ def export(wanted: Export) -> Exported:
             shutil.rmtree(out)
         folder.replace(out)
     files = {path.name: path.stat().st_size for path in sorted(out.iterdir())}
-    return Exported(out, files, parity, timm, str(certainty), resizing)
+    return ExportResult(out, files, parity, timm, str(certainty), resizing)
 
 
 def _write(
-    wanted: Export, trained: Trained, model: Portable, about: dict[str, Any], folder: Path
+    wanted: ExportOptions, trained: TrainedClassifier, model: Portable, about: dict[str, Any], folder: Path
 ) -> tuple[Asks, bool]:
     """Write the network; return how to ask what was written, and whether timm loads it."""
     size = trained.image_size
@@ -130,7 +130,7 @@ def _write(
     return (open_timm(folder) if timm else open_weights(trained, folder)), timm
 
 
-def _place(wanted: Export, trained: Trained) -> Path:
+def _place(wanted: ExportOptions, trained: TrainedClassifier) -> Path:
     if wanted.out is not None:
         out = Path(wanted.out).expanduser()
     else:

@@ -15,8 +15,8 @@ from heritage.core.manifest import Manifest
 from heritage.errors import CheckpointError
 from heritage.exporters.card_metrics import RESAMPLES, figures_of_test
 from heritage.exporters.parity import Parity
-from heritage.inference.checkpoint import Trained
-from heritage.prediction.predictor import Certainty
+from heritage.inference.checkpoint import TrainedClassifier
+from heritage.prediction.predictor import DecisionRule
 from heritage.runs.audits import read_audits
 from heritage.runs.calibration import read_calibration
 from heritage.runs.files import DATA_FILE, ENVIRONMENT_FILE
@@ -55,8 +55,8 @@ transform = timm.data.create_transform(**timm.data.resolve_model_data_config(mod
 
 
 def model_card(
-    trained: Trained,
-    certainty: Certainty,
+    trained: TrainedClassifier,
+    certainty: DecisionRule,
     manifest: Manifest | None,
     *,
     form: str,
@@ -113,12 +113,12 @@ def model_card(
     )
 
 
-def _name(trained: Trained) -> str:
+def _name(trained: TrainedClassifier) -> str:
     model = trained.config["model"]
     return f"heritage {model.get('name') or str(model['_target_']).rpartition('.')[2]}"
 
 
-def _facts(trained: Trained, counts: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
+def _facts(trained: TrainedClassifier, counts: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
     config = trained.config
     parameters = sum(parameter.numel() for parameter in trained.model.net.parameters())
     shown = sum(counts.get("shown", {}).values())
@@ -133,7 +133,7 @@ def _facts(trained: Trained, counts: Mapping[str, Mapping[str, int]]) -> dict[st
 
 
 def _data(
-    trained: Trained, manifest: Manifest | None, counts: Mapping[str, Mapping[str, int]]
+    trained: TrainedClassifier, manifest: Manifest | None, counts: Mapping[str, Mapping[str, int]]
 ) -> dict[str, Any]:
     root = Path(str(trained.config["data"]["root"])).name
     split = str(trained.config["data"]["split"].get("_target_", "")).rpartition(".")[2]

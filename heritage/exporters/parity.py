@@ -18,7 +18,7 @@ from heritage.demo import draw_artefact
 from heritage.errors import ExportError, ImageError
 from heritage.exporters.onnx import Asks
 from heritage.exporters.portable import Portable
-from heritage.inference.checkpoint import Trained
+from heritage.inference.checkpoint import TrainedClassifier
 from heritage.prediction.inputs import find_inputs
 
 TOLERANCE = 1e-3
@@ -63,7 +63,7 @@ class Sample(NamedTuple):
     """The N files; none where they were drawn."""
 
 
-def pictures_for_parity(trained: Trained, manifest: Manifest | None, chosen: str | None) -> Sample:
+def pictures_for_parity(trained: TrainedClassifier, manifest: Manifest | None, chosen: str | None) -> Sample:
     """Return real pictures.
 
     They are those that a person names, else the test split's, else drawn artefacts.
@@ -144,6 +144,6 @@ def _read(path: Path, at_least: int) -> Pixels | None:
         return None
 
 
-def _as_seen(trained: Trained, pictures: list[Pixels]) -> npt.NDArray[np.uint8]:
+def _as_seen(trained: TrainedClassifier, pictures: list[Pixels]) -> npt.NDArray[np.uint8]:
     resize = evaluation(trained.image_size, trained.crop_pct, trained.interpolation)
     return np.stack([resize(reduce(pixels, trained.image_size)) for pixels in pictures])

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from heritage import __version__
-from heritage.inference.checkpoint import Answering, Trained
-from heritage.prediction.predictor import Certainty
+from heritage.inference.checkpoint import NormalizedModel, TrainedClassifier
+from heritage.prediction.predictor import DecisionRule
 
 INPUT = "images"
 OUTPUTS = ("logits", "probabilities")
@@ -24,7 +24,7 @@ class Portable(nn.Module):
         temperature: What logits are divided by before the softmax.
     """
 
-    def __init__(self, model: Answering, temperature: float) -> None:
+    def __init__(self, model: NormalizedModel, temperature: float) -> None:
         super().__init__()
         # Exporters take weights in channels-last memory for parts of larger tensors.
         self.model = copy.deepcopy(model).to(memory_format=torch.contiguous_format)
@@ -36,12 +36,12 @@ class Portable(nn.Module):
         return logits, (logits / self.temperature).softmax(dim=1)
 
 
-def portable(trained: Trained, certainty: Certainty) -> Portable:
+def portable(trained: TrainedClassifier, certainty: DecisionRule) -> Portable:
     """Make a trained network portable, on the CPU."""
     return Portable(trained.model.cpu(), certainty.temperature).eval()
 
 
-def description(trained: Trained, certainty: Certainty, licence: str | None) -> dict[str, Any]:
+def description(trained: TrainedClassifier, certainty: DecisionRule, licence: str | None) -> dict[str, Any]:
     """Return all that a stranger must know to ask the network, as plain data."""
     spec, size = trained.spec, trained.image_size
     return {

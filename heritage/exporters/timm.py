@@ -26,7 +26,7 @@ from torch import nn
 from heritage.core.image_io import decode
 from heritage.errors import ExportError
 from heritage.exporters.onnx import Asks, Logits
-from heritage.inference.checkpoint import Trained
+from heritage.inference.checkpoint import TrainedClassifier
 from heritage.models.vit import VisionTransformer
 
 WEIGHTS = "model.safetensors"
@@ -35,7 +35,7 @@ CONFIG = "config.json"
 _PATCH = "vit_tiny_patch16_224"  # whichever entry point of timm's: all sizes are given as arguments
 
 
-def write_timm(trained: Trained, licence: str | None, folder: Path) -> bool:
+def write_timm(trained: TrainedClassifier, licence: str | None, folder: Path) -> bool:
     """Write weights, and where timm has such a network the ``config.json`` by which it loads them.
 
     Args:
@@ -147,7 +147,7 @@ def _load(folder: Path) -> nn.Module:
     return net
 
 
-def open_weights(trained: Trained, folder: Path) -> Asks:
+def open_weights(trained: TrainedClassifier, folder: Path) -> Asks:
     """Load weights that timm has no network for into one of our own."""
     model = copy.deepcopy(trained.model)
     model.net.load_state_dict(load_file(folder / WEIGHTS))

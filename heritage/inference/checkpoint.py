@@ -11,20 +11,21 @@ import torch
 from hydra.utils import get_object
 from torch import Tensor, nn
 
-from heritage.core.types import Count
+from heritage.core.types import PositiveInt
 from heritage.data.augment import Interpolation
 from heritage.errors import CheckpointError, HeritageError
 from heritage.models.network import NONE, InputSpec, input_spec
 from heritage.models.normalize import Normalize
 from heritage.models.weights import OUR_RECORD
-from heritage.runs.description import Recipe, read_recipe
+from heritage.runs.compat import upgrade_config
+from heritage.runs.description import RunDescription, read_description
 from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER
 from heritage.training.precision import choose_precision
 
 _BUILDERS = "heritage.models."
 
 
-class Answering(nn.Module):
+class NormalizedModel(nn.Module):
     """A network behind its normalisation: uint8 images (B, S, S, 3) to logits (B, K).
 
     Its state dict is that of the training module, so names in a checkpoint fit as they are.
@@ -50,7 +51,7 @@ class Answering(nn.Module):
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedClassifier:
     """A trained classifier and what its checkpoint says of it.
 
     Attributes:
@@ -65,7 +66,7 @@ class Trained:
 
     file: Path
     folder: Path | None
-    model: Answering
+    model: NormalizedModel
     classes: tuple[str, ...]
     fingerprint: str
     config: dict[str, Any]
@@ -119,7 +120,7 @@ def find_checkpoint(ckpt: str | Path) -> Path:
     return path
 
 
-def load_trained(ckpt: str | Path) -> Trained:
+def load_checkpoint(ckpt: str | Path) -> TrainedClassifier:
     """Load a trained classifier.
 
     The file is read with ``weights_only=True``, and only this package's own builders of networks are
@@ -136,7 +137,7 @@ def load_trained(ckpt: str | Path) -> Trained:
     record = state[OUR_RECORD]
     classes = tuple(record["classes"])
     net = _build_network(file, record["config"], len(classes))
-    model = Answering(net)
+    model = NormalizedModel(net)
     try:
         model.load_state_dict(
             {name: value for name, value in state["state_dict"].items() if name.startswith("net.")}
@@ -148,7 +149,7 @@ def load_trained(ckpt: str | Path) -> Trained:
             remedy="it was made by another version, or is damaged",
         ) from error
     folder = file.parent.parent if file.parent.name == CHECKPOINTS_FOLDER else None
-    return Trained(
+    return TrainedClassifier(
         file,
         folder,
         model.eval(),
@@ -180,10 +181,11 @@ def _read(file: Path) -> dict[str, Any]:
             where=file,
             remedy="model.weights=<file> starts a training from foreign weights",
         )
+    state[OUR_RECORD] = {**state[OUR_RECORD], "config": upgrade_config(state[OUR_RECORD]["config"])}
     return state
 
 
-def _build_network(file: Path, config: dict[str, Any], num_classes: Count) -> nn.Module:
+def _build_network(file: Path, config: dict[str, Any], num_classes: PositiveInt) -> nn.Module:
     options = dict(config["model"])
     target = str(options.pop("_target_"))
     if not target.startswith(_BUILDERS):
@@ -206,6 +208,6 @@ def _build_network(file: Path, config: dict[str, Any], num_classes: Count) -> nn
     return net.to(memory_format=torch.channels_last)
 
 
-def recipe_of(trained: Trained) -> Recipe:
+def describe_checkpoint(trained: TrainedClassifier) -> RunDescription:
     """Return how the network was made."""
-    return read_recipe(trained.folder, trained.config)
+    return read_description(trained.folder, trained.config)

@@ -14,11 +14,11 @@ from sklearn.manifold import TSNE
 from torch import Tensor, nn
 
 from heritage.core.progress import Progress
-from heritage.inference.checkpoint import Answering, Trained
-from heritage.inference.test_set import Testbed
+from heritage.inference.checkpoint import NormalizedModel, TrainedClassifier
+from heritage.inference.test_set import TestSet
 from heritage.reports.charts import PALETTE
 from heritage.reports.figures import save
-from heritage.training.predict_loop import Answers, ask
+from heritage.training.predict_loop import Predictions, predict_loader
 
 Floats = npt.NDArray[np.floating]
 
@@ -87,10 +87,10 @@ def _unit(features: Floats) -> npt.NDArray[np.float64]:
     return found
 
 
-class Embedding(nn.Module):
+class FeatureExtractor(nn.Module):
     """The last features of a network before its classifier: uint8 images (B, S, S, 3) to (B, D)."""
 
-    def __init__(self, model: Answering) -> None:
+    def __init__(self, model: NormalizedModel) -> None:
         super().__init__()
         self.model = model
 
@@ -101,18 +101,27 @@ class Embedding(nn.Module):
         return found.flatten(1)
 
 
-def embed(
-    trained: Trained, testbed: Testbed, split: str, device: torch.device
+def compute_embeddings(
+    trained: TrainedClassifier, testbed: TestSet, split: str, device: torch.device
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Return the rows of a split that could be read, and their features (N, D)."""
-    answers = _again(Embedding(trained.model), f"features of {split}", trained, testbed, split, device)
+    answers = predict_with(
+        FeatureExtractor(trained.model), f"features of {split}", trained, testbed, split, device
+    )
     return answers.rows, answers.logits
 
 
-def _again(
-    model: nn.Module, what: str, trained: Trained, testbed: Testbed, split: str, device: torch.device
-) -> Answers:
-    model.eval()  # `ask` leaves a model in the mode that it found, and this one holds the network
+def predict_with(
+    model: nn.Module,
+    what: str,
+    trained: TrainedClassifier,
+    testbed: TestSet,
+    split: str,
+    device: torch.device,
+) -> Predictions:
+    model.eval()  # `predict_loader` leaves a model in the mode that it found, and this one holds the network
     loader = testbed.data.plain_loader(split)
     with Progress(what, len(testbed.data.rows(split))) as progress:
-        return ask(model, loader, device, precision=trained.precision(device), progress=progress.advance)
+        return predict_loader(
+            model, loader, device, precision=trained.precision(device), progress=progress.advance
+        )

@@ -10,13 +10,13 @@ import torch
 from hydra.utils import get_object
 
 from heritage.errors import CheckpointError, ConfigError
-from heritage.inference.checkpoint import Answering, Trained
+from heritage.inference.checkpoint import NormalizedModel, TrainedClassifier
 from heritage.runs.files import DATA_FILE
 
 _MOST = 100.0  # beyond it the rarest class is the answer to everything
 
 
-def adjusted(trained: Trained, tau: float) -> Trained:
+def adjusted(trained: TrainedClassifier, tau: float) -> TrainedClassifier:
     """Return a classifier whose logits are z − τ · log π (Menon et al. 2021, equation 9).
 
     π are the parts of the classes among the images that an epoch of its training showed. τ = 0 and equal
@@ -37,11 +37,11 @@ def adjusted(trained: Trained, tau: float) -> Trained:
     shown = _shown(trained)
     shares = torch.tensor([shown[name] for name in trained.classes], dtype=torch.float64)
     shift = -tau * torch.log(shares / shares.sum())
-    model = Answering(trained.model.net, shift.float()).eval()
+    model = NormalizedModel(trained.model.net, shift.float()).eval()
     return dataclasses.replace(trained, model=model)
 
 
-def adjusted_already(trained: Trained) -> str | None:
+def adjusted_already(trained: TrainedClassifier) -> str | None:
     """Say what of a classifier's training went by its classes' frequencies; None where nothing did."""
     balance = trained.config["balance"]
     loss = balance["loss"]["_target_"]
@@ -51,10 +51,10 @@ def adjusted_already(trained: Trained) -> str | None:
     if not getattr(get_object(sampling), "proportionate", True):
         return f"its sampling, which changed after the epoch that is counted ({sampling.rpartition('.')[2]})"
     weighting = balance["weighting"]["_target_"].rpartition(".")[2]
-    return None if weighting == "none" else f"its class weights ({weighting})"
+    return None if weighting == "no_weighting" else f"its class weights ({weighting})"
 
 
-def _shown(trained: Trained) -> dict[str, int]:
+def _shown(trained: TrainedClassifier) -> dict[str, int]:
     remedy = "name the run folder as heritage.train left it, or leave logit_adjustment=0"
     where = trained.file if trained.folder is None else trained.folder / DATA_FILE
     if trained.folder is None or not where.is_file():

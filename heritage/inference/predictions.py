@@ -6,16 +6,18 @@ import torch
 
 from heritage.core.progress import Progress
 from heritage.errors import ConfigError
-from heritage.inference.checkpoint import Trained
-from heritage.inference.test_set import Testbed
-from heritage.training.predict_loop import Answers, ask
+from heritage.inference.checkpoint import TrainedClassifier
+from heritage.inference.test_set import TestSet
+from heritage.training.predict_loop import Predictions, predict_loader
 
 
-def asked(trained: Trained, testbed: Testbed, split: str, device: torch.device) -> Answers:
+def predict_split(
+    trained: TrainedClassifier, testbed: TestSet, split: str, device: torch.device
+) -> Predictions:
     """Return the network's answers on a split, showing progress."""
     loader = testbed.data.plain_loader(split)
     with Progress(f"asking about {split}", len(testbed.data.rows(split))) as progress:
-        return ask(
+        return predict_loader(
             trained.model, loader, device, precision=trained.precision(device), progress=progress.advance
         )
 

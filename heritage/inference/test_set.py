@@ -14,7 +14,7 @@ from heritage.core.manifest import SPLITS, Manifest
 from heritage.core.taxonomy import nearest
 from heritage.data import ArtefactDataModule
 from heritage.errors import CheckpointError, ConfigError, HeritageError, SplitError
-from heritage.inference.checkpoint import Trained
+from heritage.inference.checkpoint import TrainedClassifier
 from heritage.training.build import build_data
 
 ALL = "all"
@@ -25,7 +25,7 @@ _WHOLE = {"_target_": "heritage.data.split.whole", "_partial_": True}
 
 
 @dataclass(frozen=True)
-class Testbed:
+class TestSet:
     """A data set for a trained network.
 
     Attributes:
@@ -47,7 +47,7 @@ class Testbed:
         return self.data.manifest.take(self.data.rows(split))
 
 
-def open_testbed(trained: Trained, chosen: Mapping[str, Any], split: str) -> Testbed:
+def open_test_set(trained: TrainedClassifier, chosen: Mapping[str, Any], split: str) -> TestSet:
     """Read the data set to ask about.
 
     Args:
@@ -98,11 +98,11 @@ def open_testbed(trained: Trained, chosen: Mapping[str, Any], split: str) -> Tes
     if part == "train":
         notes.append("The network was trained on these images: the figures say nothing about new ones.")
     name = "all images" if split == ALL else f"the {split} split"
-    return Testbed(data, own, part, f"{name} of {data.manifest.root.name}", tuple(notes))
+    return TestSet(data, own, part, f"{name} of {data.manifest.root.name}", tuple(notes))
 
 
 def _data_module(
-    trained: Trained, chosen: Mapping[str, Any], named: bool, *, whole: bool
+    trained: TrainedClassifier, chosen: Mapping[str, Any], named: bool, *, whole: bool
 ) -> ArtefactDataModule:
     """Build the data module; every choice that the network made is taken from its configuration."""
     augment, balance = trained.config["augment"], trained.config["balance"]
@@ -163,16 +163,16 @@ def _targets(node: Any) -> Iterator[str]:
             yield from _targets(value)
 
 
-def run_manifest(trained: Trained) -> Manifest:
+def run_manifest(trained: TrainedClassifier) -> Manifest:
     """Return the manifest, with its splits, of the data set that a network was trained on.
 
     Raises:
         HeritageError: The data set is not there, or is no longer the same.
     """
-    return open_testbed(trained, {}, "test").data.manifest
+    return open_test_set(trained, {}, "test").data.manifest
 
 
-def run_manifest_if_there(trained: Trained) -> Manifest | None:
+def run_manifest_if_there(trained: TrainedClassifier) -> Manifest | None:
     """Return the same, or None where there is none."""
     try:
         return run_manifest(trained)

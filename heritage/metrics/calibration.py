@@ -41,8 +41,8 @@ class Calibration:
     Attributes:
         temperature: Divides the logits before the softmax.
         threshold: Answers of less calibrated confidence are withheld; None where no threshold gives the
-            wished precision.
-        wished_precision: The part of given answers that is to be right.
+            target precision.
+        target_precision: The part of given answers that is to be right.
         fitted_on: Where both were fitted.
         ece_before: Expected calibration error there, without the temperature.
         ece_after: The same with it.
@@ -50,7 +50,7 @@ class Calibration:
 
     temperature: float
     threshold: float | None
-    wished_precision: float
+    target_precision: float
     fitted_on: FittedOn
     ece_before: float
     ece_after: float
@@ -64,7 +64,7 @@ def calibrate(
     logits: npt.NDArray[np.floating[Any]],
     targets: Targets,
     *,
-    wished_precision: float,
+    target_precision: float,
     split: str,
     fingerprint: str,
 ) -> Calibration:
@@ -73,7 +73,7 @@ def calibrate(
     Args:
         logits: Shape (N, K), of images that the network was not trained on.
         targets: Shape (N,).
-        wished_precision: The part of given answers that is to be right.
+        target_precision: The part of given answers that is to be right.
         split: The split they come from.
         fingerprint: The data set's.
     """
@@ -82,8 +82,8 @@ def calibrate(
     confidence, correct = confidences(after, targets)
     return Calibration(
         temperature=temperature,
-        threshold=threshold_for(confidence, correct, wished_precision),
-        wished_precision=wished_precision,
+        threshold=threshold_for(confidence, correct, target_precision),
+        target_precision=target_precision,
         fitted_on=FittedOn(split, len(targets), fingerprint),
         ece_before=calibration_error(before, targets),
         ece_after=calibration_error(after, targets),
@@ -204,14 +204,14 @@ def risk_coverage(confidence: Floats, correct: npt.NDArray[np.bool_]) -> RiskCov
 
 
 def threshold_for(
-    confidence: Floats, correct: npt.NDArray[np.bool_], wished_precision: float, *, least: int = 20
+    confidence: Floats, correct: npt.NDArray[np.bool_], target_precision: float, *, least: int = 20
 ) -> float | None:
     """Return the lowest confidence from which the wished part of answers is right.
 
     Args:
         confidence: Shape (N,).
         correct: Shape (N,).
-        wished_precision: Between 0 and 1.
+        target_precision: Between 0 and 1.
         least: A threshold that leaves fewer answers proves nothing and is not returned.
 
     Returns:
@@ -221,5 +221,5 @@ def threshold_for(
         return None
     curve = risk_coverage(confidence, correct)
     enough = curve.coverage * len(confidence) >= min(least, len(confidence)) - 0.5
-    reached = np.flatnonzero((curve.precision >= wished_precision) & enough)
+    reached = np.flatnonzero((curve.precision >= target_precision) & enough)
     return float(curve.threshold[reached[-1]]) if len(reached) else None

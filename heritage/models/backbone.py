@@ -10,7 +10,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from heritage.core.types import Count
+from heritage.core.types import PositiveInt
 from heritage.errors import ConfigError
 from heritage.models.hub import fetch_weights, pretrained_cfg
 from heritage.models.network import IMAGENET, NONE, InputSpec, Rate, set_input_spec
@@ -24,8 +24,8 @@ def timm_network(
     drop_rate: Rate | None,
     drop_path_rate: Rate | None,
     grad_checkpointing: bool,
-    num_classes: Count,
-    image_size: Count | None,
+    num_classes: PositiveInt,
+    image_size: PositiveInt | None,
 ) -> nn.Module:
     """Build a network of timm.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from heritage.core.types import Count, Positive
+from heritage.core.types import PositiveFloat, PositiveInt
 from heritage.errors import ConfigError
 from heritage.models.network import Rate, refuse_imagenet
 from heritage.models.vit import Pool, Positions, Stem, VisionTransformer
@@ -29,21 +29,21 @@ PATCHES_A_SIDE = 8
 def vit(
     *,
     size: Literal["mini", "tiny", "small", "base"],
-    width: Count | None,
-    depth: Count | None,
-    heads: Count | None,
-    patch_size: Count | None,
-    mlp_ratio: Positive,
+    width: PositiveInt | None,
+    depth: PositiveInt | None,
+    heads: PositiveInt | None,
+    patch_size: PositiveInt | None,
+    mlp_ratio: PositiveFloat,
     pool: Pool,
     positions: Positions,
     stem: Stem,
     dropout: Rate,
     drop_path: Rate,
-    layer_scale: Positive | None,
+    layer_scale: PositiveFloat | None,
     grad_checkpointing: bool,
     weights: str,
-    num_classes: Count,
-    image_size: Count | None,
+    num_classes: PositiveInt,
+    image_size: PositiveInt | None,
 ) -> VisionTransformer:
     """Build a plain Vision Transformer. What is not said here, `VisionTransformer` says.
 

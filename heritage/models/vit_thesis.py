@@ -39,7 +39,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from heritage.core.types import Count
+from heritage.core.types import PositiveInt
 from heritage.errors import ConfigError
 from heritage.models.encoder import Encoder
 from heritage.models.network import Rate, centred_input, refuse_imagenet
@@ -190,18 +190,18 @@ class ThesisVisionTransformer(Encoder):
 
 def vit_thesis(
     *,
-    width: Count,
-    depth: Count,
-    heads: Count,
-    key_size: Count | None,
-    patch_size: Count,
-    dense_sizes: Annotated[list[Count], Field(min_length=1)],
+    width: PositiveInt,
+    depth: PositiveInt,
+    heads: PositiveInt,
+    key_size: PositiveInt | None,
+    patch_size: PositiveInt,
+    dense_sizes: Annotated[list[PositiveInt], Field(min_length=1)],
     dropout: Rate,
     dense_dropout: Rate,
     grad_checkpointing: bool,
     weights: str,
-    num_classes: Count,
-    image_size: Count | None,
+    num_classes: PositiveInt,
+    image_size: PositiveInt | None,
 ) -> ThesisVisionTransformer:
     """Build the thesis's Vision Transformer; ``model=vit_thesis``.
 

@@ -24,21 +24,21 @@ from rich.console import Console
 from rich.table import Table
 
 from heritage.core.progress import Progress
-from heritage.core.types import Count, Natural, Probability
+from heritage.core.types import NonNegativeInt, PositiveInt, Probability
 from heritage.data.module import available_cores
 from heritage.errors import ConfigError
-from heritage.inference.checkpoint import load_trained
+from heritage.inference.checkpoint import load_checkpoint
 from heritage.prediction.images import PictureBatch, PictureDataset, picture_batches
 from heritage.prediction.inputs import Inputs, find_inputs
 from heritage.prediction.parts import Parts
-from heritage.prediction.predictor import Answer, Answerer, Device, Views, read_certainty
+from heritage.prediction.predictor import BatchPrediction, Device, Predictor, Views, read_decision_rule
 from heritage.prediction.table import Format, answer_rows, answer_schema
 
 _FORMATS: dict[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 
 
 @dataclass(frozen=True)
-class Prediction:
+class PredictOptions:
     """What is asked, of whom, and where the answers go.
 
     Attributes:
@@ -63,18 +63,18 @@ class Prediction:
     column: str
     out: str | None
     folder: str
-    top_k: Count
+    top_k: PositiveInt
     threshold: Probability | None
     embeddings: bool
     tta: Views
-    batch_size: Count
-    num_workers: Natural | None
+    batch_size: PositiveInt
+    num_workers: NonNegativeInt | None
     device: Device
     overwrite: bool
 
 
 @dataclass(frozen=True)
-class Predicted:
+class PredictResult:
     """What `predict` did.
 
     Attributes:
@@ -94,7 +94,7 @@ class Predicted:
     certainty: str
 
 
-def predict(wanted: Prediction) -> Predicted:
+def predict(wanted: PredictOptions) -> PredictResult:
     """Answer for all pictures and write the table.
 
     Raises:
@@ -102,15 +102,15 @@ def predict(wanted: Prediction) -> Predicted:
             that cannot be read is no error: its row says why.
     """
     inputs = find_inputs(wanted.input, wanted.column)
-    trained = load_trained(wanted.ckpt)
-    certainty = read_certainty(trained.folder).with_threshold(wanted.threshold)
-    answerer = Answerer(trained, certainty, device=wanted.device, tta=wanted.tta)
+    trained = load_checkpoint(wanted.ckpt)
+    certainty = read_decision_rule(trained.folder).with_threshold(wanted.threshold)
+    answerer = Predictor(trained, certainty, device=wanted.device, tta=wanted.tta)
     width = _embedding_width(answerer) if wanted.embeddings else None
     schema = answer_schema(min(wanted.top_k, len(trained.classes)), width)
     digest = _digest(wanted, trained.file, str(certainty), inputs)
     out, form = _place(wanted, inputs, digest)
     if wanted.out is None and out.is_file() and not wanted.overwrite:
-        return Predicted(out, form, schema, len(inputs), len(inputs), str(certainty))
+        return PredictResult(out, form, schema, len(inputs), len(inputs), str(certainty))
     parts = Parts.open(out, form, schema, digest)
     resumed = parts.done
     dataset = PictureDataset(
@@ -126,11 +126,11 @@ def predict(wanted: Prediction) -> Predicted:
     with Progress("predicting", len(inputs), done=resumed) as progress:
         parts.write(_answers(answerer, batches, inputs, schema, progress))
     parts.join()
-    return Predicted(out, form, schema, len(inputs), resumed, str(certainty))
+    return PredictResult(out, form, schema, len(inputs), resumed, str(certainty))
 
 
 def _answers(
-    answerer: Answerer,
+    answerer: Predictor,
     batches: Iterator[PictureBatch],
     inputs: Inputs,
     schema: pa.Schema,
@@ -142,18 +142,18 @@ def _answers(
         progress.advance(len(batch.rows))
 
 
-def _silence(answerer: Answerer) -> Answer:
+def _silence(answerer: Predictor) -> BatchPrediction:
     """Return the answer for no pictures: not every network can be asked about none."""
-    return Answer(np.empty((0, len(answerer.classes))), np.empty((0, 0), dtype=np.float32))
+    return BatchPrediction(np.empty((0, len(answerer.classes))), np.empty((0, 0), dtype=np.float32))
 
 
-def _embedding_width(answerer: Answerer) -> int:
+def _embedding_width(answerer: Predictor) -> int:
     size = answerer.trained.image_size
     blank = torch.zeros(1, size, size, 3, dtype=torch.uint8)
     return int(answerer.ask(blank).embeddings.shape[1])
 
 
-def _digest(wanted: Prediction, checkpoint: Path, certainty: str, inputs: Inputs) -> str:
+def _digest(wanted: PredictOptions, checkpoint: Path, certainty: str, inputs: Inputs) -> str:
     with checkpoint.open("rb") as file:
         weights = hashlib.file_digest(file, "sha256").hexdigest()
     options: dict[str, Any] = {
@@ -163,7 +163,7 @@ def _digest(wanted: Prediction, checkpoint: Path, certainty: str, inputs: Inputs
     return hashlib.sha256(said.encode()).hexdigest()
 
 
-def _place(wanted: Prediction, inputs: Inputs, digest: str) -> tuple[Path, Format]:
+def _place(wanted: PredictOptions, inputs: Inputs, digest: str) -> tuple[Path, Format]:
     if wanted.out is None:
         named = wanted.input if isinstance(wanted.input, str) else "pictures"
         stem = Path(named).expanduser().resolve().stem
@@ -197,7 +197,7 @@ _LINES = 1024  # of JSON at a time: embeddings make them long
 _COLUMNS = ["file", "answer", "error"]
 
 
-def show(found: Predicted, console: Console) -> None:
+def show(found: PredictResult, console: Console) -> None:
     """Print the answers, or how many pictures got which, and where the table is."""
     if found.pictures <= _FEW:
         console.print(_table(found))
@@ -212,7 +212,7 @@ def show(found: Predicted, console: Console) -> None:
     console.print(f"answers: {found.out}", highlight=False, soft_wrap=True, markup=False)
 
 
-def _table(found: Predicted) -> Table:
+def _table(found: PredictResult) -> Table:
     table = Table(title="Answers", title_justify="left")
     for name in ("picture", "answer", "probability", "then"):
         table.add_column(name, justify="right" if name == "probability" else "left", overflow="fold")
@@ -230,7 +230,7 @@ def _table(found: Predicted) -> Table:
     return table
 
 
-def _batches(found: Predicted) -> Iterator[pa.RecordBatch]:
+def _batches(found: PredictResult) -> Iterator[pa.RecordBatch]:
     """Read the table again, some rows at a time."""
     if found.form == "parquet":
         with pq.ParquetFile(found.out) as file:

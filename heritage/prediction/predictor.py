@@ -15,7 +15,7 @@ from torch.nn import functional
 from heritage.core.image_io import Pixels
 from heritage.data.augment import evaluation, reduce
 from heritage.explanation.saliency import saliency
-from heritage.inference.checkpoint import Trained
+from heritage.inference.checkpoint import TrainedClassifier
 from heritage.metrics.calibration import Floats, softmax
 from heritage.runs.calibration import read_calibration
 from heritage.training.predict_loop import autocast
@@ -28,7 +28,7 @@ Views = Literal["none", "flip", "flip_zoom"]
 _ZOOM = 0.85
 
 
-class Answer(NamedTuple):
+class BatchPrediction(NamedTuple):
     """What a network says of B pictures."""
 
     probabilities: Floats
@@ -37,20 +37,20 @@ class Answer(NamedTuple):
     """What the network's last layer reads, shape (B, D)."""
 
 
-class Classifies(Protocol):
-    """What tells civilisations: `Answerer`, or a stand-in."""
+class SupportsPredictBatch(Protocol):
+    """What tells civilisations: `Predictor`, or a stand-in."""
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The class list, length K."""
         ...
 
-    def ask(self, images: Tensor) -> Answer:
+    def ask(self, images: Tensor) -> BatchPrediction:
         """Answer for uint8 images (B, S, S, 3)."""
         ...
 
 
-class Answerer:
+class Predictor:
     """A trained network on a device, with its certainty.
 
     Not to be called from two threads at once.
@@ -64,8 +64,8 @@ class Answerer:
 
     def __init__(
         self,
-        trained: Trained,
-        certainty: Certainty,
+        trained: TrainedClassifier,
+        certainty: DecisionRule,
         *,
         device: Device = "auto",
         tta: Views = "none",
@@ -96,7 +96,7 @@ class Answerer:
         resize = evaluation(trained.image_size, trained.crop_pct, trained.interpolation)
         return resize(reduce(pixels, trained.image_size))
 
-    def ask(self, images: Tensor) -> Answer:
+    def ask(self, images: Tensor) -> BatchPrediction:
         """Answer for uint8 images (B, S, S, 3)."""
         probabilities, embeddings = [], []
         with torch.inference_mode(), autocast(self.device, self.precision):
@@ -106,7 +106,7 @@ class Answerer:
                 probabilities.append(self.certainty.probabilities(logits))
                 embeddings.append(self._read[0].flatten(1).float().cpu().numpy())
         self._read.clear()
-        return Answer(
+        return BatchPrediction(
             cast("Floats", np.mean(probabilities, axis=0)), np.mean(embeddings, axis=0, dtype=np.float32)
         )
 
@@ -152,7 +152,7 @@ UNSURE = "unsure"
 
 
 @dataclass(frozen=True)
-class Certainty:
+class DecisionRule:
     """How logits become probabilities, and which answers are withheld.
 
     Attributes:
@@ -171,7 +171,7 @@ class Certainty:
             return f"not calibrated: run heritage evaluate; {bound}"
         return f"calibrated with temperature {self.temperature:.3g}; {bound}"
 
-    def with_threshold(self, threshold: float | None) -> Certainty:
+    def with_threshold(self, threshold: float | None) -> DecisionRule:
         """Return the same with another threshold; None keeps the present one."""
         return self if threshold is None else replace(self, threshold=threshold)
 
@@ -184,11 +184,11 @@ class Certainty:
         return self.threshold is not None and confidence < self.threshold
 
 
-def read_certainty(run_folder: Path | None) -> Certainty:
+def read_decision_rule(run_folder: Path | None) -> DecisionRule:
     """Return what a run folder's ``calibration.json`` says; without one, logits are taken as they are.
 
     Raises:
         CheckpointError: The file is damaged.
     """
     found = None if run_folder is None else read_calibration(run_folder)
-    return Certainty() if found is None else Certainty(found.temperature, found.threshold, fitted=True)
+    return DecisionRule() if found is None else DecisionRule(found.temperature, found.threshold, fitted=True)

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from heritage.core.files import atomic_path
 from heritage.prediction.images import PictureBatch
 from heritage.prediction.inputs import Inputs
-from heritage.prediction.predictor import UNSURE, Answer, Certainty
+from heritage.prediction.predictor import UNSURE, BatchPrediction, DecisionRule
 
 Format = Literal["csv", "jsonl", "parquet"]
 
@@ -48,9 +48,9 @@ _RANKED = (("class", pa.string()), ("probability", pa.float64()))
 def answer_rows(
     inputs: Inputs,
     batch: PictureBatch,
-    answer: Answer,
+    answer: BatchPrediction,
     classes: Sequence[str],
-    certainty: Certainty,
+    certainty: DecisionRule,
     schema: pa.Schema,
 ) -> pa.Table:
     """Make the rows of a batch, in its order.
@@ -83,7 +83,7 @@ def _said(
     probabilities: npt.NDArray[np.float64],
     order: npt.NDArray[np.int64],
     classes: Sequence[str],
-    certainty: Certainty,
+    certainty: DecisionRule,
     schema: pa.Schema,
 ) -> dict[str, Any]:
     best = float(probabilities[order[0]])

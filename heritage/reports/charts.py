@@ -116,7 +116,7 @@ def risk_chart(curve: RiskCoverage, wished: float | None, point: tuple[float, fl
 
     Args:
         curve: The curve.
-        wished: The wished precision, a dashed line.
+        wished: The target precision, a dashed line.
         point: Coverage and precision at the threshold.
     """
     step = max(1, len(curve.coverage) // _MOST_POINTS)

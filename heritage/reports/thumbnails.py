@@ -27,7 +27,7 @@ _ABOUT = ("museum", "object_id", "permalink", "source_url", "image_url", "credit
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class Caption:
     """What a manifest knows of a picture.
 
     Attributes:
@@ -69,12 +69,12 @@ class Thumbnails:
         """Take in pixels (height, width, 3) as they are; None where the page is full."""
         return self._keep(encode_jpeg(pixels, quality=_QUALITY + 20))
 
-    def about(self, row: int) -> About:
+    def about(self, row: int) -> Caption:
         """Return what is known of a row."""
         said = {name: values[row] or "" for name, values in self._columns.items()}
         museum, number = str(said.get("museum", "")), str(said.get("object_id", ""))
         record = _RECORDS[museum].format(number) if number and museum in _RECORDS else ""
-        return About(
+        return Caption(
             file=str(self._manifest.table["file"][row].as_py()),
             title=str(said.get("title") or said.get("object_name") or "").partition("|")[0],
             credit=str(said.get("credit") or MUSEUMS.get(museum, museum)),

@@ -14,7 +14,7 @@ from heritage.runs.files import AUDITS_FILE
 
 
 @dataclass(frozen=True)
-class Audit:
+class AuditResult:
     """The outcome of one audit.
 
     Attributes:
@@ -38,7 +38,7 @@ class Audit:
     record: Mapping[str, Any] = field(default_factory=dict)
 
 
-def write_audits(audits: Sequence[Audit], folder: Path) -> Path:
+def write_audits(audits: Sequence[AuditResult], folder: Path) -> Path:
     """Write ``audits.json`` into a run folder, atomically."""
     path = folder / AUDITS_FILE
     content = [asdict(one) for one in audits]
@@ -46,7 +46,7 @@ def write_audits(audits: Sequence[Audit], folder: Path) -> Path:
     return path
 
 
-def read_audits(folder: Path) -> list[Audit]:
+def read_audits(folder: Path) -> list[AuditResult]:
     """Return the audits of a run folder; none where there are none.
 
     Raises:
@@ -56,7 +56,7 @@ def read_audits(folder: Path) -> list[Audit]:
     if not path.is_file():
         return []
     try:
-        return [Audit(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
+        return [AuditResult(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
     except (OSError, ValueError, TypeError) as error:
         raise CheckpointError(
             f"unreadable audits ({error})", where=path, remedy="make them again with `heritage evaluate`"

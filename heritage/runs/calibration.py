@@ -34,7 +34,7 @@ def read_calibration(folder: Path) -> Calibration | None:
         calibration = Calibration(
             temperature=float(found["temperature"]),
             threshold=None if found["threshold"] is None else float(found["threshold"]),
-            wished_precision=float(found["wished_precision"]),
+            target_precision=float(found.get("target_precision", found.get("wished_precision"))),
             fitted_on=FittedOn(str(on["split"]), int(on["images"]), str(on["fingerprint"])),
             ece_before=float(found["ece_before"]),
             ece_after=float(found["ece_after"]),

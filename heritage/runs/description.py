@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from heritage.errors import CheckpointError
+from heritage.runs.compat import upgrade_config
 from heritage.runs.files import CONFIG_FILE, HYDRA_FOLDER
 from heritage.runs.sweep_names import is_harmless
 
@@ -24,7 +25,7 @@ PLAIN = "none"
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class RunDescription:
     """The choices that tell runs apart.
 
     Attributes:
@@ -47,7 +48,7 @@ class Recipe:
         return " ".join((f"{self.model} {self.optimizer} {self.balance}", *self.others))
 
     @property
-    def family(self) -> Recipe:
+    def family(self) -> RunDescription:
         """What this is one of when neither seed nor balance are looked at.
 
         Experiments of one folder (``+experiment=thesis/weights``) start from the same file and differ by the
@@ -57,7 +58,7 @@ class Recipe:
         return replace(self, balance="", seed=0, others=words)
 
 
-def read_recipe(folder: Path | None, config: Mapping[str, Any]) -> Recipe:
+def read_description(folder: Path | None, config: Mapping[str, Any]) -> RunDescription:
     """Read what a run folder says of the choices made; without it, what can be seen in the configuration.
 
     A classifier that was learnt anew (cRT) is one more way of balancing the network that its features come
@@ -102,7 +103,7 @@ def _leaves(node: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield from _leaves(value, f"{path}.{key}" if path else str(key))
 
 
-def _first_stage(config: Mapping[str, Any]) -> Recipe | None:
+def _first_stage(config: Mapping[str, Any]) -> RunDescription | None:
     """Return the recipe of the run whose features a classifier was learnt anew on."""
     if not config.get("finetune", {}).get("fresh_classifier"):
         return None
@@ -110,8 +111,11 @@ def _first_stage(config: Mapping[str, Any]) -> Recipe | None:
     if not (folder / CONFIG_FILE).is_file():
         return None
     try:
-        return read_recipe(
-            folder, cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(folder / CONFIG_FILE)))
+        return read_description(
+            folder,
+            cast(
+                "dict[str, Any]", upgrade_config(OmegaConf.to_container(OmegaConf.load(folder / CONFIG_FILE)))
+            ),
         )
     except (OSError, YAMLError, OmegaConfBaseException, CheckpointError, KeyError, TypeError):
         return None  # what is left of it says nothing: the second stage stands by itself
@@ -121,7 +125,7 @@ _OF_SECOND_STAGE = "sampler"  # conf/experiment/crt.yaml
 _SECOND_STAGE = ("+experiment=crt", "finetune=", "model.weights=")
 
 
-def _own_recipe(folder: Path | None, config: Mapping[str, Any]) -> Recipe:
+def _own_recipe(folder: Path | None, config: Mapping[str, Any]) -> RunDescription:
     choices: Mapping[str, Any] = {}
     words: list[str] = []
     if folder is not None and (folder / _HYDRA).is_file():
@@ -133,7 +137,7 @@ def _own_recipe(folder: Path | None, config: Mapping[str, Any]) -> Recipe:
             raise CheckpointError(
                 f"unreadable ({error!r})", where=folder / _HYDRA, remedy="restore it or remove the file"
             ) from error
-    return Recipe(
+    return RunDescription(
         model=str(choices.get("model") or _model(config["model"])),
         optimizer=str(choices.get("optimizer") or _optimizer(config["optimizer"])),
         balance=_remedy(choices.get("balance"), [word for word in words if _is_axis(word)], config),
@@ -196,7 +200,11 @@ def _balance(config: Mapping[str, Any]) -> str:
     """Return the axes of balance that do something, in the words of the options where there is one."""
     parts = [_last(node).lower() for axis in ("sampling", "weighting", "loss", "schedule")
              if (node := config["balance"].get(axis))]  # fmt: skip
-    said = [part for part in parts if part not in ("natural", "none", "crossentropy")]
+    said = [
+        part
+        for part in parts
+        if part not in ("instancebalanced", "no_weighting", "no_schedule", "crossentropy")
+    ]
     return "weights" if said == ["inverse"] else " ".join(said) or "none"
 
 

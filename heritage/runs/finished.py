@@ -18,12 +18,13 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from heritage.errors import CheckpointError
 from heritage.metrics.classification import confusion_matrix
-from heritage.runs.description import Fold, Recipe, read_fold, read_recipe, settings_digest
+from heritage.runs.compat import upgrade_config
+from heritage.runs.description import Fold, RunDescription, read_description, read_fold, settings_digest
 from heritage.runs.files import CONFIG_FILE, HYDRA_FOLDER, IMAGES_SEEN, METRICS_FILE, PREDICTIONS_FILE
 
 
 @dataclass(frozen=True)
-class Run:
+class FinishedRun:
     """A run's answers on its test set; images in the order of their ids.
 
     Attributes:
@@ -41,7 +42,7 @@ class Run:
     """
 
     folder: Path
-    recipe: Recipe
+    recipe: RunDescription
     classes: tuple[str, ...]
     images: tuple[str, ...]
     groups: tuple[str, ...]
@@ -101,7 +102,7 @@ def run_folders(folders: Sequence[str]) -> list[Path]:
     return list(found)
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path) -> FinishedRun:
     """Read one run.
 
     Raises:
@@ -133,7 +134,7 @@ def read_run(folder: Path) -> Run:
         ) from error
     names = tuple(map(str, groups.to_pylist()))
     recipe, fold, settings = _recipe(folder, metrics)
-    return Run(
+    return FinishedRun(
         folder,
         recipe,
         classes,
@@ -162,11 +163,11 @@ def _images_seen(metrics: Any) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def _recipe(folder: Path, metrics: dict[str, Any]) -> tuple[Recipe, Fold | None, str | None]:
+def _recipe(folder: Path, metrics: dict[str, Any]) -> tuple[RunDescription, Fold | None, str | None]:
     if "recipe" in metrics:  # an evaluation says how its network was made
         try:
             said, fold = dict(metrics["recipe"]), metrics.get("fold")
-            recipe = Recipe(**said | {"others": tuple(said.get("others", ()))})
+            recipe = RunDescription(**said | {"others": tuple(said.get("others", ()))})
             return recipe, None if fold is None else Fold(**fold), None
         except (TypeError, ValueError) as error:
             raise CheckpointError(
@@ -175,8 +176,10 @@ def _recipe(folder: Path, metrics: dict[str, Any]) -> tuple[Recipe, Fold | None,
                 remedy="make it again with `heritage evaluate`",
             ) from error
     try:
-        config = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(folder / CONFIG_FILE)))
-        return read_recipe(folder, config), read_fold(config), settings_digest(config)
+        config = cast(
+            "dict[str, Any]", upgrade_config(OmegaConf.to_container(OmegaConf.load(folder / CONFIG_FILE)))
+        )
+        return read_description(folder, config), read_fold(config), settings_digest(config)
     except (OSError, YAMLError, OmegaConfBaseException, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"unreadable configuration ({error!r})", where=folder / CONFIG_FILE, remedy="restore the file"

@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from heritage.errors import CheckpointError
+from heritage.runs.compat import upgrade_config
 from heritage.runs.files import CHECKPOINTS_FOLDER, CONFIG_FILE, DATA_FILE, LAST_CHECKPOINT
 from heritage.runs.sweep_names import is_harmless
 
@@ -56,7 +57,7 @@ def refuse_another_run(folder: Path, config: dict[str, Any], fingerprint: str) -
     """
     before = folder / CONFIG_FILE
     if before.is_file():
-        _refuse_other_config(OmegaConf.to_container(OmegaConf.load(before)), config, folder)
+        _refuse_other_config(upgrade_config(OmegaConf.to_container(OmegaConf.load(before))), config, folder)
     data = folder / DATA_FILE
     if data.is_file() and json.loads(data.read_text(encoding="utf-8"))["fingerprint"] != fingerprint:
         raise CheckpointError("the run saw other data (its fingerprint differs)", where=folder,

@@ -14,13 +14,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from heritage.server.examples import Exhibits
+from heritage.server.examples import ExampleImages
 from heritage.server.limits import MEGABYTE, Limits
 from heritage.server.metrics import CONTENT_TYPE, Metrics
-from heritage.server.middleware import Gate, RateLimit, refusal_reply
+from heritage.server.middleware import RateLimit, SecurityMiddleware, refusal_reply
 from heritage.server.openapi import openapi
-from heritage.server.schemas import About, Answers, Health, Refusal
-from heritage.server.service import Desk
+from heritage.server.schemas import Health, ModelInfo, PredictionResponses, RequestRefused
+from heritage.server.service import PredictionService
 from heritage.server.uploads import Memory, uploads
 
 _PAGE = {
@@ -37,9 +37,9 @@ _WORDS = {
 
 
 def application(
-    desk: Desk,
-    exhibits: Exhibits,
-    about: About,
+    desk: PredictionService,
+    exhibits: ExampleImages,
+    about: ModelInfo,
     limits: Limits,
     metrics: Metrics,
     *,
@@ -76,10 +76,12 @@ def application(
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
-        exception_handlers={Refusal: _refusal, HTTPException: _http_refusal, Exception: _internal},
+        exception_handlers={RequestRefused: _refusal, HTTPException: _http_refusal, Exception: _internal},
     )
     paths = [route.path for route in routes]
-    return Gate(app, hosts=hosts, rate=RateLimit(limits.per_minute), metrics=metrics, paths=paths)
+    return SecurityMiddleware(
+        app, hosts=hosts, rate=RateLimit(limits.per_minute), metrics=metrics, paths=paths
+    )
 
 
 class Site:
@@ -94,7 +96,12 @@ class Site:
     """
 
     def __init__(
-        self, desk: Desk, exhibits: Exhibits, about: About, limits: Limits, metrics: Metrics
+        self,
+        desk: PredictionService,
+        exhibits: ExampleImages,
+        about: ModelInfo,
+        limits: Limits,
+        metrics: Metrics,
     ) -> None:
         self._desk = desk
         self._exhibits = exhibits
@@ -114,7 +121,7 @@ class Site:
                 answers = await self._desk.answer(found, saliency=saliency, similar=similar)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
-        return _json(Answers(calibration=self._about.calibration, pictures=answers))
+        return _json(PredictionResponses(calibration=self._about.calibration, pictures=answers))
 
     async def about(self, _: Request) -> Response:
         """Say what the page shows of the network."""
@@ -123,7 +130,7 @@ class Site:
     async def health(self, _: Request) -> Response:
         """Say that the server is up, and that its network still answers."""
         if not self._desk.answers:
-            raise Refusal(503, "stuck", "The network does not answer. Start the server again.")
+            raise RequestRefused(503, "stuck", "The network does not answer. Start the server again.")
         return _json(Health(status="ok"))
 
     async def figures(self, _: Request) -> Response:
@@ -161,7 +168,7 @@ def _page_route(path: str, name: str, kind: str) -> Route:
 def _flag(request: Request, name: str) -> bool:
     value = request.query_params.get(name, "false").lower()
     if value not in ("true", "false", "1", "0"):
-        raise Refusal(400, "bad_query", f"{name} is true or false.")
+        raise RequestRefused(400, "bad_query", f"{name} is true or false.")
     return value in ("true", "1")
 
 
@@ -170,20 +177,20 @@ def _json(reply: BaseModel) -> Response:
 
 
 async def _refusal(_: Request, error: Exception) -> Response:
-    if not isinstance(error, Refusal):
+    if not isinstance(error, RequestRefused):
         raise error
     return refusal_reply(error)
 
 
 async def _internal(_: Request, __: Exception) -> Response:
     """Say nothing of a fault of ours; Starlette raises it again, and uvicorn logs it."""
-    return refusal_reply(Refusal(500, "internal", "Something went wrong here."))
+    return refusal_reply(RequestRefused(500, "internal", "Something went wrong here."))
 
 
 async def _http_refusal(_: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     code, message = _WORDS.get(error.status_code, ("refused", "This request cannot be answered."))
-    reply = refusal_reply(Refusal(error.status_code, code, message))
+    reply = refusal_reply(RequestRefused(error.status_code, code, message))
     reply.headers.update(error.headers or {})
     return reply

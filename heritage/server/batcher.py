@@ -19,13 +19,13 @@ import numpy.typing as npt
 import torch
 
 from heritage.core.image_io import Pixels
-from heritage.prediction.predictor import Classifies
+from heritage.prediction.predictor import SupportsPredictBatch
 
 _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
-class Said:
+class QueuedPrediction:
     """The network's answer for one picture."""
 
     probabilities: npt.NDArray[np.float64]
@@ -37,7 +37,7 @@ class Said:
 @dataclass
 class _Waiting:
     pixels: Pixels
-    answer: asyncio.Future[Said]
+    answer: asyncio.Future[QueuedPrediction]
 
 
 class Batcher:
@@ -49,7 +49,9 @@ class Batcher:
         observe: Called with the size of each batch.
     """
 
-    def __init__(self, network: Classifies, *, batch_size: int, observe: Callable[[int], None]) -> None:
+    def __init__(
+        self, network: SupportsPredictBatch, *, batch_size: int, observe: Callable[[int], None]
+    ) -> None:
         self._network = network
         self._batch_size = batch_size
         self._observe = observe
@@ -81,9 +83,9 @@ class Batcher:
                 await self._task
         self._thread.shutdown(wait=True, cancel_futures=True)
 
-    async def ask(self, pixels: Pixels) -> Said:
+    async def ask(self, pixels: Pixels) -> QueuedPrediction:
         """Answer for a picture as the network sees it, (S, S, 3)."""
-        answer: asyncio.Future[Said] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[QueuedPrediction] = asyncio.get_running_loop().create_future()
         self._queue.put_nowait(_Waiting(pixels, answer))
         return await answer
 
@@ -122,6 +124,6 @@ class Batcher:
             if not one.answer.done():
                 one.answer.set_result(said)
 
-    def _asked(self, batch: list[_Waiting]) -> list[Said]:
+    def _asked(self, batch: list[_Waiting]) -> list[QueuedPrediction]:
         found = self._network.ask(torch.from_numpy(np.stack([one.pixels for one in batch])))
-        return [Said(found.probabilities[k], found.embeddings[k]) for k in range(len(batch))]
+        return [QueuedPrediction(found.probabilities[k], found.embeddings[k]) for k in range(len(batch))]

@@ -18,7 +18,7 @@ _EXAMPLE, _THUMBNAIL = 512, 256  # pixels of the longer side
 
 
 @dataclass(frozen=True)
-class Exhibits:
+class ExampleImages:
     """Pictures by number: no name that a stranger gives ever becomes a path.
 
     Attributes:
@@ -36,12 +36,12 @@ class Exhibits:
         return _small(self.manifest, row, _THUMBNAIL)
 
 
-def find_exhibits(manifest: Manifest | None, classes: Sequence[str]) -> Exhibits:
+def find_exhibits(manifest: Manifest | None, classes: Sequence[str]) -> ExampleImages:
     """Choose a photograph of each class that the network was tested on; draw them where there is none."""
     if manifest is None:
         known = [name for name in classes if name in CLASSES] or list(CLASSES)
         drawn = [draw_artefact(name, 3, 0, size=256, seed=7) for name in known]
-        return Exhibits(None, tuple(encode_jpeg(pixels) for pixels in drawn))
+        return ExampleImages(None, tuple(encode_jpeg(pixels) for pixels in drawn))
     test = np.array(manifest.column("split")) == "test"
     found = []
     for k in range(len(manifest.classes)):
@@ -52,7 +52,7 @@ def find_exhibits(manifest: Manifest | None, classes: Sequence[str]) -> Exhibits
             if picture is not None:
                 found.append(picture)
                 break
-    return Exhibits(manifest, tuple(found))
+    return ExampleImages(manifest, tuple(found))
 
 
 def _small(manifest: Manifest, row: int, side: int) -> bytes | None:

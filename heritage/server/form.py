@@ -7,7 +7,7 @@ import io
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from heritage.server.schemas import Refusal
+from heritage.server.schemas import RequestRefused
 
 _OTHER_PARTS = 10  # of a form, beside its files: they are passed over
 
@@ -109,9 +109,9 @@ class Form:
     def _end(self) -> None:
         self._ended = True
 
-    def _too_many(self) -> Refusal:
-        return Refusal(413, "too_many", f"A request may have {self._pictures} pictures.")
+    def _too_many(self) -> RequestRefused:
+        return RequestRefused(413, "too_many", f"A request may have {self._pictures} pictures.")
 
 
-def _broken() -> Refusal:
-    return Refusal(400, "bad_form", "The form cannot be read.")
+def _broken() -> RequestRefused:
+    return RequestRefused(400, "bad_form", "The form cannot be read.")

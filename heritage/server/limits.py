@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from heritage.core.image_io import MAX_PIXELS
-from heritage.core.types import Count, Positive
+from heritage.core.types import PositiveFloat, PositiveInt
 from heritage.errors import ConfigError
 
 MEGABYTE = 1_000_000
@@ -27,15 +27,15 @@ class Limits:
         per_minute: Requests of one address; None does not count them.
     """
 
-    megabytes: Positive
-    megapixels: Positive
-    pictures: Count
-    held_megabytes: Positive
-    waiting: Count
-    upload_seconds: Positive
-    answer_seconds: Positive
-    connections: Count
-    per_minute: Count | None
+    megabytes: PositiveFloat
+    megapixels: PositiveFloat
+    pictures: PositiveInt
+    held_megabytes: PositiveFloat
+    waiting: PositiveInt
+    upload_seconds: PositiveFloat
+    answer_seconds: PositiveFloat
+    connections: PositiveInt
+    per_minute: PositiveInt | None
 
     def __post_init__(self) -> None:
         if self.megapixels * 1e6 > MAX_PIXELS:

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from heritage.server.metrics import Metrics
-from heritage.server.schemas import Fault, Refusal, Refused
+from heritage.server.schemas import ErrorResponse, Fault, RequestRefused
 
 HEADERS: dict[str, str] = {
     # own files alone; pictures may also come from the page itself (a person's upload, a saliency map)
@@ -56,10 +56,12 @@ class RateLimit:
             self._buckets.popitem(last=False)
         if level < 1:
             wait = int((1 - level) * 60 / self._per_minute) + 1
-            raise Refusal(429, "too_many_requests", "Too many requests. Wait a moment.", retry_after=wait)
+            raise RequestRefused(
+                429, "too_many_requests", "Too many requests. Wait a moment.", retry_after=wait
+            )
 
 
-class Gate:
+class SecurityMiddleware:
     """An ASGI application around another.
 
     Args:
@@ -107,7 +109,7 @@ class Gate:
         try:
             self._admit(scope)
             await self._app(scope, receive, reply)
-        except Refusal as refusal:
+        except RequestRefused as refusal:
             await refusal_reply(refusal)(scope, receive, reply)
         finally:
             path = scope["path"] if scope["path"] in self._paths else "other"
@@ -119,20 +121,20 @@ class Gate:
         if self._hosts is not None:
             host = _PORT.sub("", headers.get(b"host", b"").decode("latin-1").lower())
             if host not in self._hosts:
-                raise Refusal(403, "wrong_host", "This server does not answer under that name.")
+                raise RequestRefused(403, "wrong_host", "This server does not answer under that name.")
         if headers.get(b"sec-fetch-site") == b"cross-site" and scope["method"] != "GET":
-            raise Refusal(403, "cross_site", "Pages of other sites may not ask this server.")
+            raise RequestRefused(403, "cross_site", "Pages of other sites may not ask this server.")
         if scope["method"] == "POST":
             client = scope.get("client")
             self._rate.take(client[0] if client else "", time.monotonic())
 
 
-def refusal_reply(refusal: Refusal) -> JSONResponse:
+def refusal_reply(refusal: RequestRefused) -> JSONResponse:
     """Return a refusal as JSON.
 
     The connection stays open: who is still sending would find it reset and never read why. What is left of an
     upload is thrown away as it comes, for some seconds (`heritage.server.protocol`).
     """
     headers = {} if refusal.retry_after is None else {"retry-after": str(refusal.retry_after)}
-    body = Refused(error=Fault(code=refusal.code, message=refusal.message)).model_dump()
+    body = ErrorResponse(error=Fault(code=refusal.code, message=refusal.message)).model_dump()
     return JSONResponse(body, status_code=refusal.status, headers=headers)

@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from heritage import __version__
 from heritage.server.limits import Limits
-from heritage.server.schemas import About, Answers, Health, Refused
+from heritage.server.schemas import ErrorResponse, Health, ModelInfo, PredictionResponses
 
 _REFUSALS = {
     "400": "no picture, or a form that cannot be read",
@@ -27,7 +27,7 @@ _REFUSALS = {
 
 def openapi(limits: Limits) -> dict[str, Any]:
     """Return the document (OpenAPI 3.1)."""
-    kinds: list[type[BaseModel]] = [Answers, About, Health, Refused]
+    kinds: list[type[BaseModel]] = [PredictionResponses, ModelInfo, Health, ErrorResponse]
     _, schema = models_json_schema(
         [(kind, "serialization") for kind in kinds], ref_template="#/components/schemas/{model}"
     )
@@ -63,11 +63,11 @@ def openapi(limits: Limits) -> dict[str, Any]:
                             "image/*": {"schema": picture},
                         },
                     },
-                    "responses": {"200": _reply("the answers", Answers)}
-                    | {status: _reply(what, Refused) for status, what in _REFUSALS.items()},
+                    "responses": {"200": _reply("the answers", PredictionResponses)}
+                    | {status: _reply(what, ErrorResponse) for status, what in _REFUSALS.items()},
                 }
             },
-            "/about": {"get": _get("the network and the limits", About)},
+            "/about": {"get": _get("the network and the limits", ModelInfo)},
             "/health": {
                 "get": _get("that the server is up and its network answers", Health, {"503": "it does not"})
             },
@@ -85,7 +85,7 @@ def openapi(limits: Limits) -> dict[str, Any]:
 def _get(
     what: str, kind: type[BaseModel], refusals: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, Any]:
-    replies = {status: _reply(why, Refused) for status, why in refusals.items()}
+    replies = {status: _reply(why, ErrorResponse) for status, why in refusals.items()}
     return {"summary": what, "responses": {"200": _reply(what, kind)} | replies}
 
 

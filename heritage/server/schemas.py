@@ -12,7 +12,7 @@ class Fault(BaseModel):
     message: str = Field(description="for people")
 
 
-class Refused(BaseModel):
+class ErrorResponse(BaseModel):
     """A request that got no answer."""
 
     error: Fault
@@ -38,7 +38,7 @@ class MuseumObject(BaseModel):
     similarity: float = Field(ge=-1, le=1, description="cosine of the embeddings")
 
 
-class Answered(BaseModel):
+class PredictionResponse(BaseModel):
     """The answer for one picture."""
 
     name: str
@@ -52,14 +52,14 @@ class Answered(BaseModel):
     error: Fault | None = None
 
 
-class Answers(BaseModel):
+class PredictionResponses(BaseModel):
     """The answers for the pictures of a request, in their order."""
 
     calibration: str
-    pictures: list[Answered]
+    pictures: list[PredictionResponse]
 
 
-class About(BaseModel):
+class ModelInfo(BaseModel):
     """The network behind the server, for the page."""
 
     classes: list[str]
@@ -84,7 +84,7 @@ class Health(BaseModel):
     status: str
 
 
-class Refusal(Exception):  # noqa: N818  it is no fault of ours
+class RequestRefused(Exception):  # noqa: N818  it is no fault of ours
     """A request, or one picture of it, that gets no answer.
 
     Args:
@@ -102,6 +102,6 @@ class Refusal(Exception):  # noqa: N818  it is no fault of ours
         self.retry_after = retry_after
 
 
-def busy() -> Refusal:
+def busy() -> RequestRefused:
     """Return the refusal for a server that has enough to do."""
-    return Refusal(503, "busy", "The server is busy. Try again in a moment.", retry_after=2)
+    return RequestRefused(503, "busy", "The server is busy. Try again in a moment.", retry_after=2)

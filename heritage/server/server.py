@@ -15,15 +15,15 @@ from pydantic import Field
 
 from heritage.core.manifest import Manifest
 from heritage.core.taxonomy import CIVILISATIONS
-from heritage.core.types import Count, Probability
+from heritage.core.types import PositiveInt, Probability
 from heritage.data.module import available_cores
 from heritage.errors import ConfigError, MissingDependencyError
-from heritage.inference.checkpoint import Trained, load_trained
+from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.inference.test_set import run_manifest, run_manifest_if_there
-from heritage.prediction.predictor import Answerer, Device, read_certainty
+from heritage.prediction.predictor import Device, Predictor, read_decision_rule
 from heritage.runs.files import DATA_FILE, METRICS_FILE
 from heritage.server.limits import Limits
-from heritage.server.similar import Neighbours, build_neighbours
+from heritage.server.similar import SimilarObjects, build_neighbours
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ _RARE = 0.5  # of the mean number of photographs a class
 
 
 @dataclass(frozen=True)
-class Serving:
+class ServeOptions:
     """What is served, and to whom.
 
     Attributes:
@@ -57,12 +57,12 @@ class Serving:
     similar: Literal["auto"] | bool
     cache: str
     threshold: Probability | None
-    batch_size: Count
+    batch_size: PositiveInt
     device: Device
     limits: Any
 
 
-def serve(wanted: Serving, limits: Limits) -> None:
+def serve(wanted: ServeOptions, limits: Limits) -> None:
     """Serve until somebody presses Ctrl-C.
 
     Raises:
@@ -75,9 +75,9 @@ def serve(wanted: Serving, limits: Limits) -> None:
 
     listener = listen(wanted.host, wanted.port)
     with listener:
-        trained = load_trained(wanted.ckpt)
-        certainty = read_certainty(trained.folder).with_threshold(wanted.threshold)
-        answerer = Answerer(trained, certainty, device=wanted.device)
+        trained = load_checkpoint(wanted.ckpt)
+        certainty = read_decision_rule(trained.folder).with_threshold(wanted.threshold)
+        answerer = Predictor(trained, certainty, device=wanted.device)
         app = build_app(answerer, wanted, limits)
         port = listener.getsockname()[1]
         shown = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
@@ -101,18 +101,18 @@ def serve(wanted: Serving, limits: Limits) -> None:
             print("stopped")
 
 
-def build_app(answerer: Answerer, wanted: Serving, limits: Limits) -> Any:
+def build_app(answerer: Predictor, wanted: ServeOptions, limits: Limits) -> Any:
     """Build the application around a network."""
     from heritage.server.app import application
     from heritage.server.examples import find_exhibits
     from heritage.server.metrics import Metrics
-    from heritage.server.service import Desk
+    from heritage.server.service import PredictionService
 
     trained = answerer.trained
     manifest, neighbours = _data(answerer, wanted)
     exhibits = find_exhibits(manifest, trained.classes)
     metrics = Metrics()
-    desk = Desk(
+    desk = PredictionService(
         answerer, neighbours, limits, metrics, batch_size=wanted.batch_size, readers=available_cores()
     )
     _warm_up(answerer)
@@ -175,7 +175,7 @@ def require_extra() -> None:
             ) from error
 
 
-def _data(answerer: Answerer, wanted: Serving) -> tuple[Manifest | None, Neighbours | None]:
+def _data(answerer: Predictor, wanted: ServeOptions) -> tuple[Manifest | None, SimilarObjects | None]:
     trained = answerer.trained
     if wanted.similar is False:
         return run_manifest_if_there(trained), None
@@ -186,7 +186,7 @@ def _data(answerer: Answerer, wanted: Serving) -> tuple[Manifest | None, Neighbo
     return manifest, build_neighbours(answerer, manifest, Path(wanted.cache))
 
 
-def _warm_up(answerer: Answerer) -> None:
+def _warm_up(answerer: Predictor) -> None:
     """Ask once, so that the first person does not wait for what happens only the first time."""
     import torch
 
@@ -194,14 +194,14 @@ def _warm_up(answerer: Answerer) -> None:
     answerer.ask(torch.zeros(1, size, size, 3, dtype=torch.uint8))
 
 
-def _about(answerer: Answerer, limits: Limits, similar: bool, examples: int) -> Any:
-    from heritage.server.schemas import About
+def _about(answerer: Predictor, limits: Limits, similar: bool, examples: int) -> Any:
+    from heritage.server.schemas import ModelInfo
 
     trained, certainty = answerer.trained, answerer.certainty
     metrics = _record(trained, METRICS_FILE)
     train = _record(trained, DATA_FILE).get("counts", {}).get("train", {})
     mean = sum(train.values()) / max(len(train), 1)
-    return About(
+    return ModelInfo(
         classes=list(trained.classes),
         names={name: CIVILISATIONS.get(name, name) for name in trained.classes},
         calibration=str(certainty),
@@ -219,7 +219,7 @@ def _about(answerer: Answerer, limits: Limits, similar: bool, examples: int) -> 
     )
 
 
-def _record(trained: Trained, name: str) -> dict[str, Any]:
+def _record(trained: TrainedClassifier, name: str) -> dict[str, Any]:
     path = None if trained.folder is None else trained.folder / name
     if path is None or not path.is_file():
         return {}

@@ -12,22 +12,22 @@ import numpy as np
 import numpy.typing as npt
 
 from heritage.core.image_io import Pixels
-from heritage.prediction.predictor import UNSURE, Certainty, Classifies
+from heritage.prediction.predictor import UNSURE, DecisionRule, SupportsPredictBatch
 from heritage.reports.figures import as_data_url
-from heritage.server.batcher import Batcher, Said
+from heritage.server.batcher import Batcher, QueuedPrediction
 from heritage.server.limits import Limits
 from heritage.server.metrics import Metrics
-from heritage.server.schemas import Answered, Fault, MuseumObject, Ranked, Refusal, busy
-from heritage.server.similar import Neighbours
+from heritage.server.schemas import Fault, MuseumObject, PredictionResponse, Ranked, RequestRefused, busy
+from heritage.server.similar import SimilarObjects
 from heritage.server.uploads import Upload, read_picture
 
 _SIMILAR = 6
 
 
-class Network(Classifies, Protocol):
+class Network(SupportsPredictBatch, Protocol):
     """What the desk asks."""
 
-    certainty: Certainty
+    certainty: DecisionRule
 
     @property
     def image_size(self) -> int:
@@ -43,7 +43,7 @@ class Network(Classifies, Protocol):
         ...
 
 
-class Desk:
+class PredictionService:
     """Answers uploads.
 
     Args:
@@ -58,7 +58,7 @@ class Desk:
     def __init__(
         self,
         network: Network,
-        neighbours: Neighbours | None,
+        neighbours: SimilarObjects | None,
         limits: Limits,
         metrics: Metrics,
         *,
@@ -87,7 +87,9 @@ class Desk:
         await self.batcher.stop()
         self._readers.shutdown(wait=True, cancel_futures=True)
 
-    async def answer(self, uploads: Sequence[Upload], *, saliency: bool, similar: bool) -> list[Answered]:
+    async def answer(
+        self, uploads: Sequence[Upload], *, saliency: bool, similar: bool
+    ) -> list[PredictionResponse]:
         """Answer for pictures.
 
         A picture that cannot be read gets its error; where it is the only one, the error is raised.
@@ -105,26 +107,28 @@ class Desk:
                     return_exceptions=True,
                 )
         except TimeoutError as error:
-            raise Refusal(503, "too_slow", "No answer in time. Try again later.", retry_after=5) from error
+            raise RequestRefused(
+                503, "too_slow", "No answer in time. Try again later.", retry_after=5
+            ) from error
         finally:
             self.inside -= len(uploads)
         return self._replies(uploads, found)
 
     def _replies(
-        self, uploads: Sequence[Upload], found: Sequence[Answered | BaseException]
-    ) -> list[Answered]:
+        self, uploads: Sequence[Upload], found: Sequence[PredictionResponse | BaseException]
+    ) -> list[PredictionResponse]:
         replies = []
         for upload, reply in zip(uploads, found, strict=True):
-            if isinstance(reply, Answered):
+            if isinstance(reply, PredictionResponse):
                 replies.append(reply)
-            elif isinstance(reply, Refusal) and len(uploads) > 1:
+            elif isinstance(reply, RequestRefused) and len(uploads) > 1:
                 replies.append(_refused(upload, reply))
             else:
                 raise reply
             self._metrics.answers.labels(replies[-1].answer or "error").inc()
         return replies
 
-    async def _one(self, upload: Upload, *, saliency: bool, similar: bool) -> Answered:
+    async def _one(self, upload: Upload, *, saliency: bool, similar: bool) -> PredictionResponse:
         loop = asyncio.get_running_loop()
         pixels = await loop.run_in_executor(self._readers, self._read, upload.data)
         said = await self.batcher.ask(pixels)
@@ -139,11 +143,11 @@ class Desk:
         size = self.network.image_size
         return self.network.prepare(read_picture(data, at_least=size, megapixels=self.limits.megapixels))
 
-    def _reply(self, upload: Upload, said: Said) -> Answered:
+    def _reply(self, upload: Upload, said: QueuedPrediction) -> PredictionResponse:
         order = np.argsort(-said.probabilities, kind="stable")
         classes = self.network.classes
         unsure = self.network.certainty.unsure(float(said.probabilities[order[0]]))
-        return Answered(
+        return PredictionResponse(
             name=upload.name,
             answer=UNSURE if unsure else classes[order[0]],
             unsure=unsure,
@@ -152,13 +156,15 @@ class Desk:
             ],
         )
 
-    def _saliency(self, pixels: Pixels, said: Said) -> str:
+    def _saliency(self, pixels: Pixels, said: QueuedPrediction) -> str:
         label = int(said.probabilities.argmax())
         return as_data_url(self.network.saliency(pixels, label))
 
-    def _similar(self, said: Said) -> list[MuseumObject]:
+    def _similar(self, said: QueuedPrediction) -> list[MuseumObject]:
         return [] if self.neighbours is None else self.neighbours.nearest(said.embedding, _SIMILAR)
 
 
-def _refused(upload: Upload, refusal: Refusal) -> Answered:
-    return Answered(name=upload.name, answer=None, error=Fault(code=refusal.code, message=refusal.message))
+def _refused(upload: Upload, refusal: RequestRefused) -> PredictionResponse:
+    return PredictionResponse(
+        name=upload.name, answer=None, error=Fault(code=refusal.code, message=refusal.message)
+    )

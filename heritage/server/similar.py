@@ -18,7 +18,7 @@ from heritage.core.taxonomy import MUSEUMS
 from heritage.data.module import available_cores
 from heritage.prediction.images import PictureDataset, picture_batches
 from heritage.prediction.inputs import Inputs
-from heritage.prediction.predictor import Answerer
+from heritage.prediction.predictor import Predictor
 from heritage.server.schemas import MuseumObject
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ _BATCH = 64
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class SimilarObjects:
     """An index of a data set.
 
     Attributes:
@@ -77,7 +77,7 @@ class Neighbours:
         return self.manifest.table[column][row].as_py()
 
 
-def build_neighbours(answerer: Answerer, manifest: Manifest, cache: Path) -> Neighbours:
+def build_neighbours(answerer: Predictor, manifest: Manifest, cache: Path) -> SimilarObjects:
     """Ask the network about a whole data set, or read what it said the last time.
 
     Args:
@@ -91,7 +91,7 @@ def build_neighbours(answerer: Answerer, manifest: Manifest, cache: Path) -> Nei
     if kept.is_file():
         try:
             with np.load(kept, allow_pickle=False) as stored:
-                return Neighbours(manifest, stored["rows"], stored["embeddings"])
+                return SimilarObjects(manifest, stored["rows"], stored["embeddings"])
         except (OSError, ValueError, KeyError) as error:
             log.warning("%s is damaged (%s): it is made again", kept, error)
     found = _ask_all(answerer, manifest)
@@ -100,7 +100,7 @@ def build_neighbours(answerer: Answerer, manifest: Manifest, cache: Path) -> Nei
     return found
 
 
-def _ask_all(answerer: Answerer, manifest: Manifest) -> Neighbours:
+def _ask_all(answerer: Predictor, manifest: Manifest) -> SimilarObjects:
     trained = answerer.trained
     inputs = Inputs.of(manifest.root, manifest.column("file"))
     dataset = PictureDataset(
@@ -119,4 +119,4 @@ def _ask_all(answerer: Answerer, manifest: Manifest) -> Neighbours:
             length = np.linalg.norm(found, axis=1, keepdims=True)
             embeddings.append(found / np.maximum(length, 1e-12))
             rows += [row for place, row in enumerate(batch.rows) if place not in batch.faults]
-    return Neighbours(manifest, np.array(rows, dtype=np.int64), np.concatenate(embeddings))
+    return SimilarObjects(manifest, np.array(rows, dtype=np.int64), np.concatenate(embeddings))

@@ -17,7 +17,7 @@ from heritage.core.image_io import FORMATS, Pixels, decode
 from heritage.errors import ImageError
 from heritage.server.form import Form
 from heritage.server.limits import MEGABYTE, Limits
-from heritage.server.schemas import Refusal, busy
+from heritage.server.schemas import RequestRefused, busy
 
 _LONGEST_NAME = 120
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -101,7 +101,7 @@ async def uploads(request: Request, limits: Limits, memory: Memory) -> AsyncIter
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data" and not kind.startswith("image/") and kind != "application/octet-stream":
-        raise Refusal(
+        raise RequestRefused(
             415, "unsupported_media_type", "Send pictures as multipart/form-data, or one as image/*."
         )
     limit = int(limits.megabytes * MEGABYTE)
@@ -113,11 +113,11 @@ async def uploads(request: Request, limits: Limits, memory: Memory) -> AsyncIter
             async with asyncio.timeout(limits.upload_seconds):
                 found = await read(request.headers, intake, limits)
         except TimeoutError as error:
-            raise Refusal(
+            raise RequestRefused(
                 408, "too_slow", f"The upload took longer than {limits.upload_seconds:g} seconds."
             ) from error
         if not any(upload.data for upload in found):
-            raise Refusal(400, "no_picture", "The request holds no picture.")
+            raise RequestRefused(400, "no_picture", "The request holds no picture.")
         yield found
     finally:
         memory.give_back(intake.taken)
@@ -129,8 +129,8 @@ def _refuse_announced(headers: Headers, limit: int) -> None:
         raise _too_large(limit)
 
 
-def _too_large(limit: int) -> Refusal:
-    return Refusal(413, "too_large", f"A request may have {limit / MEGABYTE:g} MB.")
+def _too_large(limit: int) -> RequestRefused:
+    return RequestRefused(413, "too_large", f"A request may have {limit / MEGABYTE:g} MB.")
 
 
 async def _picture(_: Headers, intake: _Intake, __: Limits) -> list[Upload]:
@@ -175,7 +175,7 @@ def read_picture(data: bytes, *, at_least: int, megapixels: float) -> Pixels:
     """
     width, height = _size(data)
     if width * height > megapixels * 1e6:
-        raise Refusal(
+        raise RequestRefused(
             413,
             "too_many_pixels",
             f"The picture has more than {megapixels:g} million pixels. Make it smaller.",
@@ -193,16 +193,16 @@ def _size(data: bytes) -> tuple[int, int]:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             return image.size
     except UnidentifiedImageError as error:
-        raise Refusal(
+        raise RequestRefused(
             415, "not_a_picture", f"This is not a picture that can be read ({', '.join(FORMATS)})."
         ) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise Refusal(
+        raise RequestRefused(
             413, "too_many_pixels", "The picture has far too many pixels. Make it smaller."
         ) from error
     except (OSError, ValueError, SyntaxError, EOFError, OverflowError) as error:
         raise _damaged() from error
 
 
-def _damaged() -> Refusal:
-    return Refusal(422, "damaged", "The picture is damaged or cut off.")
+def _damaged() -> RequestRefused:
+    return RequestRefused(422, "damaged", "The picture is damaged or cut off.")

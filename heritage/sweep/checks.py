@@ -11,7 +11,7 @@ import torch
 from omegaconf import OmegaConf
 
 from heritage.cluster.job import Job
-from heritage.cluster.resources import Cluster, Here
+from heritage.cluster.resources import Cluster, InProcess
 from heritage.errors import CommandError, WeightsError
 from heritage.models.hub import fetch_weights
 from heritage.models.network import IMAGENET, NONE
@@ -76,7 +76,7 @@ def refuse_what_multirun_breaks(jobs: Sequence[Job], cluster: Cluster) -> None:
                 "a sweep goes on by itself", where="resume", remedy="start the same command without it"
             )
         count = _devices(trainer["devices"], trainer["accelerator"]) * int(trainer["num_nodes"])
-        if isinstance(cluster, Here) and count > 1:
+        if isinstance(cluster, InProcess) and count > 1:
             words = " ".join(_quoted(word) for word in job.words)
             raise CommandError(
                 f"{count} processes a run cannot be started within a multirun",

@@ -19,11 +19,11 @@ from rich.console import Console
 from rich.table import Table
 
 from heritage.cluster.job import Job
-from heritage.cluster.resources import Cluster, Here
+from heritage.cluster.resources import Cluster, InProcess
 from heritage.data.batch import Batch
 from heritage.runs.state import State
 from heritage.sweep.checks import where_it_lies
-from heritage.training.build import Run, build
+from heritage.training.build import TrainingRun, build
 
 _GB = 1e9
 # What differs from run to run and costs nothing, or is left out of the measurement.
@@ -117,7 +117,7 @@ def _cost(job: Job) -> Cost:
     )
 
 
-def _epochs(run: Run) -> float:
+def _epochs(run: TrainingRun) -> float:
     """Return how many times the run shows its first epoch's images."""
     batches = run.classifier.total_steps * run.trainer.accumulate_grad_batches
     return batches / run.data.plan(1).steps(0)
@@ -152,7 +152,7 @@ def _totals(costs: Sequence[Cost], jobs: Sequence[Job], cluster: Cluster) -> lis
     free = _size(shutil.disk_usage(folder).free)
     lines = [f"{len(costs)} of {len(jobs)} jobs to run: {_hours(total)} h on one {device}"]
     lines.append(f"{_size(disk)} of disk; {free} are free there")
-    if not isinstance(cluster, Here):
+    if not isinstance(cluster, InProcess):
         waves = max(total / cluster.parallel, max(cost.hours for cost in costs))
         lines.append(f"{cluster.parallel} at once: {_hours(waves)} h, if its devices are as fast as this one")
     lines.append("early stopping may end runs sooner; nothing was started")
@@ -188,7 +188,7 @@ class Speed:
     device: str
 
 
-def measure(run: Run) -> Speed:
+def measure(run: TrainingRun) -> Speed:
     """Train a few steps, on the path that training takes, and time those after the first two.
 
     Args:
@@ -225,7 +225,7 @@ def measure(run: Run) -> Speed:
     return Speed(images / max(seconds, 1e-9), _peak(device), buffer.tell(), _name(device))
 
 
-def _batches(run: Run) -> Iterator[Batch]:
+def _batches(run: TrainingRun) -> Iterator[Batch]:
     """Yield training batches, epoch after epoch: small data sets have few."""
     loader = run.data.loader("train")
     for epoch in range(_WARM_UP + _STEPS):

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from heritage.cluster.job import Job
-from heritage.cluster.resources import Cluster, Here, LocalJobs
+from heritage.cluster.resources import Cluster, InProcess, LocalJobs
 from heritage.core.files import locked
 from heritage.errors import BusyError, CommandError, SweepError
 from heritage.runs.files import METRICS_FILE
@@ -77,7 +77,7 @@ def run_jobs(
     Returns:
         Names of jobs that a batch system still has, where nobody is to wait for them.
     """
-    if isinstance(cluster, Here):
+    if isinstance(cluster, InProcess):
         for job in jobs:
             print(f"#{job.number} {job.name}", flush=True)
             try:

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, open_dict, read_write
 from rich.console import Console
 
 from heritage.cluster.job import Job
-from heritage.cluster.resources import Here
+from heritage.cluster.resources import InProcess
 from heritage.errors import CommandError
 from heritage.runs.files import JOB_ID_FILE
 
@@ -41,7 +41,7 @@ def start(cfg: DictConfig) -> None:
 
         print_plan([job], cluster, console)
         _leave_no_folder(job.folder)
-    elif isinstance(cluster, Here):
+    elif isinstance(cluster, InProcess):
         from heritage.training.fit import train
 
         train(cfg, console)

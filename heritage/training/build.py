@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingRun:
     """Everything a training run consists of.
 
     Attributes:
@@ -82,7 +82,7 @@ class Run:
     checkpoint: Path | None
 
 
-def build(cfg: DictConfig) -> Run:
+def build(cfg: DictConfig) -> TrainingRun:
     """Build a training run.
 
     Raises:
@@ -145,7 +145,7 @@ def build(cfg: DictConfig) -> Run:
         _warn_of_unfinished(data.plan(1).sampling, trainer.max_epochs)
         _warn_of_no_average(trainer, steps)
     choices = dict(HydraConfig.get().runtime.choices) if HydraConfig.initialized() else {}
-    return Run(
+    return TrainingRun(
         Path(cfg.paths.run), config, data, classifier, trainer, precision, counts, choices, trains, checkpoint
     )
 

@@ -21,10 +21,10 @@ from heritage.runs.calibration import write_calibration
 from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER, HISTORY_FILE, LAST_CHECKPOINT
 from heritage.runs.history import read_history
 from heritage.runs.record import write_record
-from heritage.training.build import Run, build
-from heritage.training.callbacks.throughput import Meter
+from heritage.training.build import TrainingRun, build
+from heritage.training.callbacks.throughput import ThroughputMonitor
 from heritage.training.lr_finder import find_learning_rate
-from heritage.training.predict_loop import Answers, ask
+from heritage.training.predict_loop import Predictions, predict_loader
 from heritage.training.preview import write_preview
 
 
@@ -37,10 +37,10 @@ def train(cfg: DictConfig, console: Console) -> None:
         HeritageError: Whatever stops the run, in words.
         KeyboardInterrupt: Ctrl-C or SIGTERM; the message says how to go on.
     """
-    if cfg.wished_precision is not None and not 0 < cfg.wished_precision < 1:
+    if cfg.target_precision is not None and not 0 < cfg.target_precision < 1:
         raise ConfigError(
             "the part of answers that is to be right lies between 0 and 1",
-            where=f"wished_precision={cfg.wished_precision}",
+            where=f"target_precision={cfg.target_precision}",
             remedy="0.95 is the usual, null calibrates nothing",
         )
     run = build(cfg)
@@ -65,15 +65,15 @@ def train(cfg: DictConfig, console: Console) -> None:
         return
     seconds = time.perf_counter() - began
     facts = _facts(run, seconds) | _load_best(run)
-    if cfg.wished_precision is not None and not cfg.trainer.fast_dev_run:
-        facts |= _calibrate(run, cfg.wished_precision)
+    if cfg.target_precision is not None and not cfg.trainer.fast_dev_run:
+        facts |= _calibrate(run, cfg.target_precision)
     report = _report(run, _ask(run, "test"), facts)
     report.print(console)
     console.print(f"report: {report.write(run.folder)}", highlight=False, soft_wrap=True)
 
 
 @contextlib.contextmanager
-def _stopping_in_words(run: Run) -> Iterator[None]:
+def _stopping_in_words(run: TrainingRun) -> Iterator[None]:
     try:
         yield
     except SystemExit as stop:
@@ -84,14 +84,14 @@ def _stopping_in_words(run: Run) -> Iterator[None]:
         raise KeyboardInterrupt(_interrupted(run, stop.__context__)) from stop
 
 
-def _interrupted(run: Run, stop: KeyboardInterrupt) -> str:
+def _interrupted(run: TrainingRun, stop: KeyboardInterrupt) -> str:
     last, why = run.folder / CHECKPOINTS_FOLDER / LAST_CHECKPOINT, str(stop) or "stopped by Ctrl-C"
     if not last.is_file():
         return f"{why} before the first checkpoint; {run.folder} holds what was written"
     return f"{why}; {last} holds the state, go on with resume={run.folder}"
 
 
-def _load_best(run: Run) -> dict[str, str]:
+def _load_best(run: TrainingRun) -> dict[str, str]:
     best = run.folder / CHECKPOINTS_FOLDER / BEST_CHECKPOINT
     if not best.is_file():
         return {"tested": "the network as it is"}  # a fast_dev_run writes no checkpoint
@@ -100,12 +100,12 @@ def _load_best(run: Run) -> dict[str, str]:
     return {"tested": f"{BEST_CHECKPOINT}, after {state['epoch'] + 1} of {run.trainer.current_epoch} epochs"}
 
 
-def _calibrate(run: Run, wished_precision: float) -> dict[str, str]:
+def _calibrate(run: TrainingRun, target_precision: float) -> dict[str, str]:
     answers = _ask(run, "val")
     found = calibrate(
         answers.logits,
         answers.targets,
-        wished_precision=wished_precision,
+        target_precision=target_precision,
         split="val",
         fingerprint=run.data.manifest.fingerprint,
     )
@@ -115,12 +115,12 @@ def _calibrate(run: Run, wished_precision: float) -> dict[str, str]:
     return {"calibration": f"temperature {found.temperature:.2f}, {unsure} (on validation: {error})"}
 
 
-def _ask(run: Run, split: str) -> Answers:
+def _ask(run: TrainingRun, split: str) -> Predictions:
     device = run.trainer.strategy.root_device
-    return ask(run.classifier, run.data.plain_loader(split), device, precision=run.precision)
+    return predict_loader(run.classifier, run.data.plain_loader(split), device, precision=run.precision)
 
 
-def _report(run: Run, answers: Answers, facts: dict[str, str]) -> Report:
+def _report(run: TrainingRun, answers: Predictions, facts: dict[str, str]) -> Report:
     manifest = run.data.manifest.take(run.data.rows("test")[answers.rows])
     history = run.folder / HISTORY_FILE
     return Report(
@@ -135,7 +135,7 @@ def _report(run: Run, answers: Answers, facts: dict[str, str]) -> Report:
     )
 
 
-def _facts(run: Run, seconds: float) -> dict[str, str]:
+def _facts(run: TrainingRun, seconds: float) -> dict[str, str]:
     data, trainer = run.data, run.trainer
     seen = _images_seen(run)
     shown = "" if seen is None else f"{seen:,} images seen, "
@@ -155,12 +155,12 @@ def _facts(run: Run, seconds: float) -> dict[str, str]:
     }
 
 
-def _images_seen(run: Run) -> int | None:
+def _images_seen(run: TrainingRun) -> int | None:
     parts = run.trainer.callbacks  # type: ignore[attr-defined]
-    return next((part.images_seen for part in parts if isinstance(part, Meter)), None)
+    return next((part.images_seen for part in parts if isinstance(part, ThroughputMonitor)), None)
 
 
-def _notes(run: Run) -> list[str]:
+def _notes(run: TrainingRun) -> list[str]:
     notes = []
     for split in SPLITS:
         if files := run.data.unreadable(split):
@@ -169,11 +169,11 @@ def _notes(run: Run) -> list[str]:
     return notes
 
 
-def _choice(run: Run, group: str) -> str:
+def _choice(run: TrainingRun, group: str) -> str:
     return run.choices.get(group) or "custom"
 
 
-def _balance(run: Run) -> str:
+def _balance(run: TrainingRun) -> str:
     """Return the option of `balance`, and what acts on each of its axes: any can be changed by itself."""
     axes = []
     for axis, node in run.config["balance"].items():
@@ -187,7 +187,7 @@ def _parameters(net: nn.Module) -> int:
     return sum(parameter.numel() for parameter in net.parameters())
 
 
-def _print_start(run: Run, console: Console) -> None:
+def _print_start(run: TrainingRun, console: Console) -> None:
     table = Table(title=f"Images of {run.data.manifest.root}", title_justify="left")
     table.add_column("class")
     for name in (*SPLITS, "shown an epoch"):

@@ -10,12 +10,12 @@ import torch
 from pytorch_lightning.loggers import CSVLogger, Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from heritage.core.types import Count
+from heritage.core.types import PositiveInt
 from heritage.errors import MissingDependencyError
 from heritage.runs.files import CHECKPOINTS_FOLDER, LAST_CHECKPOINT
 
 
-def csv(every_n_steps: Count, *, folder: str) -> Logger:
+def csv(every_n_steps: PositiveInt, *, folder: str) -> Logger:
     """Log to ``logs/metrics.csv`` in the run folder, flushed every ``every_n_steps`` steps.
 
     A resumed run goes on in the same file, after the step of its checkpoint.

@@ -19,7 +19,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from heritage.core.types import NonNegative, Positive
+from heritage.core.types import NonNegativeFloat, PositiveFloat
 from heritage.errors import ConfigError
 
 Smoothing = Annotated[float, Field(ge=0, lt=1)]
@@ -100,7 +100,7 @@ class Focal(ClassLoss):
     """
 
     def __init__(
-        self, gamma: NonNegative, label_smoothing: Smoothing, *, counts: Counts, weights: Weights | None
+        self, gamma: NonNegativeFloat, label_smoothing: Smoothing, *, counts: Counts, weights: Weights | None
     ) -> None:
         super().__init__(label_smoothing, weights)
         self.gamma = gamma
@@ -135,7 +135,7 @@ class LogitAdjusted(ClassLoss):
     shift: Tensor
 
     def __init__(
-        self, tau: NonNegative, label_smoothing: Smoothing, *, counts: Counts, weights: Weights | None
+        self, tau: NonNegativeFloat, label_smoothing: Smoothing, *, counts: Counts, weights: Weights | None
     ) -> None:
         super().__init__(label_smoothing, weights)
         self.register_buffer("shift", tau * torch.log(_shares(counts)).float(), persistent=False)
@@ -167,8 +167,8 @@ class LabelDistributionAwareMargin(ClassLoss):
 
     def __init__(
         self,
-        max_margin: NonNegative,
-        scale: Positive,
+        max_margin: NonNegativeFloat,
+        scale: PositiveFloat,
         label_smoothing: Smoothing,
         *,
         counts: Counts,

@@ -11,7 +11,7 @@ from pydantic import Field
 from timm.data.mixup import cutmix_bbox_and_lam, mixup_target
 from timm.data.random_erasing import RandomErasing
 
-from heritage.core.types import NonNegative, Probability
+from heritage.core.types import NonNegativeFloat, Probability
 
 
 class Mixing:
@@ -30,8 +30,8 @@ class Mixing:
 
     def __init__(
         self,
-        mixup_alpha: NonNegative,
-        cutmix_alpha: NonNegative,
+        mixup_alpha: NonNegativeFloat,
+        cutmix_alpha: NonNegativeFloat,
         probability: Probability,
         switch: Probability,
         erase: Annotated[float, Field(ge=0, le=1)],
@@ -72,5 +72,5 @@ class Mixing:
         return images, mixup_target(targets, classes, share)
 
 
-def none() -> None:
+def no_mixing() -> None:
     """Leave batches as they are."""

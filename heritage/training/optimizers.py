@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from heritage.core.types import NonNegative, Positive
+from heritage.core.types import NonNegativeFloat, PositiveFloat
 from heritage.errors import ConfigError
 from heritage.models.finetune import parameter_groups
 from heritage.models.layers import classifier_names
@@ -27,11 +27,11 @@ LayerDecay = Annotated[float, Field(gt=0, le=1)]
 def adam(
     net: nn.Module,
     *,
-    lr: Positive,
-    weight_decay: NonNegative,
+    lr: PositiveFloat,
+    weight_decay: NonNegativeFloat,
     decoupled_weight_decay: bool,
     betas: Betas,
-    eps: Positive,
+    eps: PositiveFloat,
     layer_decay: LayerDecay | None,
 ) -> torch.optim.Optimizer:
     """Adam (Kingma & Ba 2015), or AdamW (Loshchilov & Hutter 2019) where the decay is decoupled.
@@ -58,10 +58,10 @@ def adam(
 def sgd(
     net: nn.Module,
     *,
-    lr: Positive,
+    lr: PositiveFloat,
     momentum: Beta,
     nesterov: bool,
-    weight_decay: NonNegative,
+    weight_decay: NonNegativeFloat,
     layer_decay: LayerDecay | None,
 ) -> torch.optim.Optimizer:
     """Stochastic gradient descent with plain or Nesterov momentum.
@@ -82,9 +82,9 @@ def sgd(
 def muon(
     net: nn.Module,
     *,
-    lr: Positive,
+    lr: PositiveFloat,
     momentum: Beta,
-    weight_decay: NonNegative,
+    weight_decay: NonNegativeFloat,
     betas: Betas,
     layer_decay: LayerDecay | None,
 ) -> torch.optim.Optimizer:

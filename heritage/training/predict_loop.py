@@ -16,7 +16,7 @@ from heritage.data.loader import ArtefactLoader
 _AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
-class Answers(NamedTuple):
+class Predictions(NamedTuple):
     """What a network said of the images that could be read."""
 
     rows: npt.NDArray[np.int64]
@@ -35,14 +35,14 @@ class Answers(NamedTuple):
         return found
 
 
-def ask(
+def predict_loader(
     model: nn.Module,
     loader: ArtefactLoader,
     device: torch.device,
     *,
     precision: str = "32-true",
     progress: Callable[[int], None] | None = None,
-) -> Answers:
+) -> Predictions:
     """Run a model over a loader.
 
     Args:
@@ -63,7 +63,7 @@ def ask(
             if progress is not None:
                 progress(len(batch.rows))
     model.train(was_training)
-    return Answers(
+    return Predictions(
         torch.cat(rows).numpy(), torch.cat(targets).numpy(), torch.cat(logits).float().cpu().numpy()
     )
 

@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
 
-from heritage.core.types import Count, Fraction, Probability
+from heritage.core.types import Fraction, PositiveInt, Probability
 
 Warmup = Annotated[float, Field(ge=0, lt=1)]
 
@@ -66,7 +66,7 @@ def one_cycle(
 
 
 def plateau(
-    optimizer: torch.optim.Optimizer, total_steps: int, *, factor: Fraction, patience: Count
+    optimizer: torch.optim.Optimizer, total_steps: int, *, factor: Fraction, patience: PositiveInt
 ) -> dict[str, Any]:
     """Multiply the rate by ``factor`` when validation macro-F1 has not risen for ``patience`` epochs."""
     # eps: torch would leave the small rates of the first layers alone, and their ratios would be lost

@@ -23,13 +23,13 @@ from pytorch_lightning.strategies import StrategyRegistry
 from heritage.config.faults import FaultyConfigError
 from heritage.config.validate import value_faults
 from heritage.core.taxonomy import nearest
-from heritage.core.types import Count, Natural, Positive
+from heritage.core.types import NonNegativeInt, PositiveFloat, PositiveInt
 from heritage.errors import ConfigError
 from heritage.training.callbacks.checkpoints import AtomicCheckpointIO
 from heritage.training.callbacks.last_validation import LastValidation
 from heritage.training.precision import Precision
 
-Limit = Count | Annotated[float, Field(gt=0, le=1)]
+Limit = PositiveInt | Annotated[float, Field(gt=0, le=1)]
 Accelerator = Literal["auto", "cpu", "gpu", "mps"]
 
 # What `extra` may not name, and what to set instead.
@@ -48,22 +48,22 @@ _OWN = {
 
 
 def lightning_trainer(
-    max_epochs: Count | None,
+    max_epochs: PositiveInt | None,
     max_steps: Annotated[int, Field(ge=-1)],
-    max_samples: Count | None,
+    max_samples: PositiveInt | None,
     accelerator: Accelerator,
-    devices: Count | Literal["auto"] | list[int],
-    num_nodes: Count,
+    devices: PositiveInt | Literal["auto"] | list[int],
+    num_nodes: PositiveInt,
     strategy: str,
     precision: Precision,
-    accumulate_grad_batches: Count,
-    gradient_clip_val: Positive | None,
-    check_val_every_n_epoch: Count,
+    accumulate_grad_batches: PositiveInt,
+    gradient_clip_val: PositiveFloat | None,
+    check_val_every_n_epoch: PositiveInt,
     limit_train_batches: Limit | None,
     limit_val_batches: Limit | Literal[0] | None,
-    log_every_n_steps: Count,
+    log_every_n_steps: PositiveInt,
     deterministic: bool | Literal["warn"],
-    overfit_batches: Natural,
+    overfit_batches: NonNegativeInt,
     fast_dev_run: bool,
     detect_anomaly: bool,
     extra: dict[str, Any],

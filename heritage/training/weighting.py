@@ -18,7 +18,7 @@ Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
-def none(counts: Counts) -> None:
+def no_weighting(counts: Counts) -> None:
     """Every image counts alike."""
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 import pytest
 
-from heritage.inference.checkpoint import load_trained
+from heritage.inference.checkpoint import load_checkpoint
 from heritage.inference.logit_adjustment import adjusted_already
 from tests.conftest import COUNTS, Command
 
@@ -75,7 +75,7 @@ def test_another_data_set_is_not_calibrated_by_logits_that_were_not_adjusted(
 
 
 def test_a_sampling_that_changes_counts_as_adjusting(run: Path) -> None:
-    trained = load_trained(run)
+    trained = load_checkpoint(run)
     assert adjusted_already(trained) is None
     sampling = {"_target_": "heritage.data.sampling.ProgressivelyBalanced", "epochs": 2}
     balance = trained.config["balance"] | {"sampling": sampling}

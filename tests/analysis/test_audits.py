@@ -12,7 +12,7 @@ from torch import nn
 
 from heritage.comparison.runs import find_runs
 from heritage.evaluation.audit_statistics import background, leak, museum_shortcut
-from heritage.evaluation.audits import Hiding
+from heritage.evaluation.audits import MaskedInput
 from heritage.inference.embeddings import nearest, picture_map
 
 CLASSES = ("egyptian", "islam", "asian")
@@ -82,7 +82,7 @@ def test_half_of_each_picture_is_hidden() -> None:
             return (images == 128).float().mean(dim=(1, 2, 3))
 
     images = torch.zeros(2, 64, 64, 3, dtype=torch.uint8)
-    parts = [Hiding(Grey(), centre=centre)(images) for centre in (True, False)]
+    parts = [MaskedInput(Grey(), centre=centre)(images) for centre in (True, False)]
     assert parts[0].tolist() == pytest.approx([0.5, 0.5], abs=0.02)
     torch.testing.assert_close(parts[0] + parts[1], torch.ones(2))
     assert images.sum() == 0, "the pictures themselves stay as they are"

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from heritage.core.manifest import Manifest
-from heritage.evaluation.assessment import Assessment, Settings, few_groups_note
+from heritage.evaluation.assessment import Assessment, EvaluationOptions, few_groups_note
 from heritage.metrics.bootstrap import bootstrap, confusion_scores, draws, group_codes, interval
 from heritage.metrics.calibration import softmax
 from heritage.metrics.classification import confusion_matrix, scores
@@ -79,7 +79,7 @@ def test_a_class_of_few_groups_gets_no_interval(tmp_path: Path) -> None:
     columns = {"file": [f"{n}.jpg" for n in range(20)], "class": ["a", "b"] * 10,
                "group_id": ["one" if n % 2 else str(n) for n in range(20)]}  # fmt: skip
     manifest = Manifest.build(columns, tmp_path, ("a", "b"))
-    settings = Settings(resamples=20, wished_precision=0.9, slices=[], each=1, pictures=1, suspects=1, seed=0,
+    settings = EvaluationOptions(resamples=20, target_precision=0.9, slices=[], each=1, pictures=1, suspects=1, seed=0,
                         out_of_fold=None)  # fmt: skip
     logits = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
     found = Assessment("", manifest, manifest.targets, logits, None, settings, {})

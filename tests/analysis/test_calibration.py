@@ -41,7 +41,7 @@ def answers() -> tuple[np.ndarray, np.ndarray]:
 def test_the_temperature_that_was_put_in_is_found(answers: tuple[np.ndarray, np.ndarray]) -> None:
     logits, targets = answers
     assert fit_temperature(logits, targets) == pytest.approx(TRUE_TEMPERATURE, rel=0.03)
-    found = calibrate(logits, targets, wished_precision=0.9, split="val", fingerprint="f")
+    found = calibrate(logits, targets, target_precision=0.9, split="val", fingerprint="f")
     assert found.ece_after < 0.01 < 0.1 < found.ece_before
 
 
@@ -85,7 +85,7 @@ def test_the_file_comes_back_as_it_was_written(
 ) -> None:
     logits, targets = answers
     assert read_calibration(tmp_path) is None
-    found = calibrate(logits, targets, wished_precision=0.95, split="val", fingerprint="abc")
+    found = calibrate(logits, targets, target_precision=0.95, split="val", fingerprint="abc")
     write_calibration(found, tmp_path)
     assert read_calibration(tmp_path) == found
     stored = json.loads((tmp_path / CALIBRATION_FILE).read_text())

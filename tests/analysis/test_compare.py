@@ -14,7 +14,7 @@ import pytest
 from omegaconf import OmegaConf
 from scipy.stats import binom  # type: ignore[import-untyped]
 
-from heritage.comparison.comparison import Resampling, compare
+from heritage.comparison.comparison import ResamplingOptions, compare
 from heritage.comparison.paired import bootstrap_p, enough, holm, mcnemar, resampled_confusions
 from heritage.comparison.published import AVERAGES, SUPPORT, published
 from heritage.comparison.remedies import Remedies
@@ -25,7 +25,7 @@ from heritage.metrics.classification import from_rows
 from heritage.reports.tables import Table
 from tests.conftest import Command
 
-RESAMPLING = Resampling(40, 0)
+RESAMPLING = ResamplingOptions(40, 0)
 
 
 def test_the_published_tables_rederive() -> None:
@@ -63,7 +63,7 @@ def test_a_better_network_is_found_and_an_equal_one_is_not(runs: Path) -> None:
     perfect = replace(base, probabilities=truth, recipe=replace(base.recipe, balance="perfect"))
     poor = replace(base, probabilities=np.roll(truth, 1, axis=0), recipe=replace(base.recipe, balance="poor"))
     same = replace(base, probabilities=np.roll(truth, 1, axis=0), recipe=replace(base.recipe, balance="same"))
-    found = compare([poor, perfect, same], Resampling(200, 0))
+    found = compare([poor, perfect, same], ResamplingOptions(200, 0))
     assert found.settings[0].name == "perfect"
     verdicts = {(found.settings[one.first].name, found.settings[one.second].name): one.significant
                 for one in found.differences}  # fmt: skip
@@ -78,7 +78,7 @@ def test_a_better_network_is_found_among_many(runs: Path) -> None:
     recipes = [replace(base.recipe, balance=f"b{n}") for n in range(9)]
     poor = [replace(base, probabilities=wrong, recipe=recipe) for recipe in recipes]
     perfect = replace(base, probabilities=truth, recipe=replace(base.recipe, balance="perfect"))
-    found = compare([*poor, perfect], Resampling(1000, 0))
+    found = compare([*poor, perfect], ResamplingOptions(1000, 0))
     assert all(one.significant == (one.first == 0) for one in found.differences)
     assert found.resamples == enough(1000, 10) == 7200
     assert enough(1000, 2) == 1000

@@ -154,7 +154,7 @@ def test_wrong_input_ends_in_one_line(
     assert "without a report" in line(f"ckpt={run}", f"{by_image}{tmp_path}")
     alone = shutil.copy(run / "checkpoints" / "best.ckpt", tmp_path / "alone.ckpt")
     assert "lies in no run folder" in line(f"ckpt={alone}", f"{by_image}{runs / 'none'}")
-    assert "report.wished_precision" in line(f"ckpt={run}", "report.wished_precision=2")
+    assert "report.target_precision" in line(f"ckpt={run}", "report.target_precision=2")
     classes = "data.classes=[islam,asian]"
     assert "it knows egyptian" in line(f"ckpt={run}", "data=class_folders", f"data.root={tree}", classes)
     other = write_tree(tmp_path / "other", {name: count + 1 for name, count in COUNTS.items()})

@@ -16,7 +16,7 @@ from heritage.comparison.runs import find_runs, pooled
 from heritage.errors import DataError
 from heritage.runs.description import Fold
 from heritage.runs.files import METRICS_FILE
-from heritage.runs.finished import Run
+from heritage.runs.finished import FinishedRun
 from tests.conftest import Command
 
 SPLIT = {"_target_": "heritage.data.split.by_fold", "folds": 2, "val": 0.2, "seed": 0}
@@ -40,7 +40,7 @@ def folds(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def balances(found: list[Run]) -> dict[str, Run]:
+def balances(found: list[FinishedRun]) -> dict[str, FinishedRun]:
     return {run.recipe.balance: run for run in found}
 
 

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from heritage.inference.checkpoint import load_trained
-from heritage.runs.description import read_recipe, settings_digest
+from heritage.inference.checkpoint import load_checkpoint
+from heritage.runs.description import read_description, settings_digest
 
 
 def test_a_folder_says_more_than_its_checkpoint(runs: Path) -> None:
-    trained = load_trained(runs / "weights")
-    said = read_recipe(runs / "weights", trained.config)
+    trained = load_checkpoint(runs / "weights")
+    said = read_description(runs / "weights", trained.config)
     assert (said.model, said.optimizer, said.balance) == ("resnet10t", "adamw", "weights")
     assert "trainer.max_epochs=2" in said.others
-    alone = read_recipe(None, trained.config)
+    alone = read_description(None, trained.config)
     assert (alone.model, alone.optimizer, alone.balance) == ("resnet10t", "adamw", "weights")
-    assert said.family == read_recipe(runs / "none", trained.config).family
+    assert said.family == read_description(runs / "none", trained.config).family
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_a_folder_says_more_than_its_checkpoint(runs: Path) -> None:
 )  # fmt: skip
 def test_remedies_are_told_apart_without_a_folder(balance: str, name: str) -> None:
     config = compose(f"balance={balance}", "model=efficientnet_b0")
-    found = read_recipe(None, config)
+    found = read_description(None, config)
     assert found.balance.replace("_", "") == name
     assert found.model == "efficientnet_b0"
 
@@ -53,7 +53,7 @@ def test_an_axis_that_was_changed_is_part_of_the_remedy(
     record = {"hydra": {"runtime": {"choices": {"balance": chosen}}, "overrides": {"task": words}}}
     (tmp_path / ".hydra").mkdir()
     OmegaConf.save(record, tmp_path / ".hydra" / "hydra.yaml")
-    found = read_recipe(tmp_path, compose(*words))
+    found = read_description(tmp_path, compose(*words))
     assert (found.balance, found.others) == (balance, others)
 
 
@@ -74,12 +74,12 @@ def test_a_classifier_learnt_anew_is_a_remedy_of_its_first_stage(tmp_path: Path)
         config = compose("balance=sampler") | more
         config["model"] = {**config["model"], "weights": ckpt}
         second = folder(f"second{seed}", "sampler", words, **more)
-        found.append((read_recipe(first, compose("balance=none")), read_recipe(second, config)))
+        found.append((read_description(first, compose("balance=none")), read_description(second, config)))
     for seed, (plain, anew) in enumerate(found):
         assert (anew.balance, anew.seed) == ("none crt trainer.max_samples=100", seed)
         assert anew.family == plain.family
     shutil.rmtree(tmp_path / "first1")
-    assert read_recipe(tmp_path / "second1", config).balance == "sampler"
+    assert read_description(tmp_path / "second1", config).balance == "sampler"
 
 
 def compose(*words: str) -> dict[str, Any]:

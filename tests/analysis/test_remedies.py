@@ -9,27 +9,27 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, recall_score
 
-from heritage.comparison.comparison import Comparison, Resampling, compare
+from heritage.comparison.comparison import Comparison, ResamplingOptions, compare
 from heritage.comparison.remedies import Remedies
 from heritage.comparison.runs import find_runs
-from heritage.runs.finished import Run
+from heritage.runs.finished import FinishedRun
 from tests.conftest import Command
 
 
 @pytest.fixture
-def base(runs: Path) -> Run:
+def base(runs: Path) -> FinishedRun:
     return find_runs([str(runs / "none")])[0]
 
 
-def compared(base: Run, **answers: np.ndarray) -> Comparison:
+def compared(base: FinishedRun, **answers: np.ndarray) -> Comparison:
     made = []
     for name, predicted in answers.items():
         shares = np.eye(len(base.classes))[predicted]
         made.append(replace(base, probabilities=shares, recipe=replace(base.recipe, balance=name)))
-    return compare(made, Resampling(100, 0))
+    return compare(made, ResamplingOptions(100, 0))
 
 
-def test_effects_are_differences_to_plain_training(base: Run) -> None:
+def test_effects_are_differences_to_plain_training(base: FinishedRun) -> None:
     rng = np.random.default_rng(0)
     plain = rng.integers(0, len(base.classes), len(base.targets))
     remedied = np.where(rng.random(len(plain)) < 0.7, base.targets, plain)
@@ -53,7 +53,7 @@ def test_effects_are_differences_to_plain_training(base: Run) -> None:
     assert bounds.low <= recall
 
 
-def test_a_class_without_test_images_is_not_the_worst(base: Run) -> None:
+def test_a_class_without_test_images_is_not_the_worst(base: FinishedRun) -> None:
     kept = base.targets != base.classes.index("islam")
     part = replace(
         base,
@@ -62,25 +62,25 @@ def test_a_class_without_test_images_is_not_the_worst(base: Run) -> None:
         targets=base.targets[kept],
         probabilities=np.eye(len(base.classes))[base.targets[kept]],
     )
-    name, recall, bounds = Remedies.of(compare([part], Resampling(20, 0))).worst_recall(0)
+    name, recall, bounds = Remedies.of(compare([part], ResamplingOptions(20, 0))).worst_recall(0)
     assert (name != "islam", recall, bounds.low) == (True, 1.0, 1.0)
 
 
-def test_equal_answers_are_no_effect(base: Run) -> None:
+def test_equal_answers_are_no_effect(base: FinishedRun) -> None:
     seen = Remedies.of(compared(base, none=base.predicted, weights=base.predicted))
     place = next(k for k in (0, 1) if seen.plain(k) is not None)
     effect = seen.effect(place, 1 - place, "macro_f1")
     assert (effect.change, effect.bounds.low, effect.bounds.high, effect.real) == (0, 0, 0, False)
 
 
-def test_networks_without_remedies_have_no_such_table(base: Run) -> None:
+def test_networks_without_remedies_have_no_such_table(base: FinishedRun) -> None:
     other = replace(base, recipe=replace(base.recipe, model="vit"))
-    assert Remedies.of(compare([base, other], Resampling(20, 0))).table() is None
+    assert Remedies.of(compare([base, other], ResamplingOptions(20, 0))).table() is None
 
 
-def test_a_remedy_of_another_network_is_not_held_against_this_one(base: Run) -> None:
+def test_a_remedy_of_another_network_is_not_held_against_this_one(base: FinishedRun) -> None:
     other = replace(base, recipe=replace(base.recipe, model="vit", balance="weights"))
-    assert Remedies.of(compare([base, other], Resampling(20, 0))).table() is None
+    assert Remedies.of(compare([base, other], ResamplingOptions(20, 0))).table() is None
 
 
 def test_the_command_draws_it(heritage: Command, runs: Path, tmp_path: Path) -> None:

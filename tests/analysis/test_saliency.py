@@ -11,7 +11,7 @@ from heritage.errors import ConfigError
 from heritage.explanation.attention import WatchAttention
 from heritage.explanation.faithfulness import areas, blur, faithfulness, likeness, shuffled
 from heritage.explanation.saliency import BATCH, Method, method_for, saliency
-from heritage.inference.checkpoint import Answering
+from heritage.inference.checkpoint import NormalizedModel
 from heritage.models.backbone import timm_network
 from heritage.models.network import input_spec
 from heritage.models.vit_sizes import vit
@@ -21,7 +21,7 @@ from heritage.reports.figures import overlay
 SIZE = 64
 
 
-def network(name: str) -> Answering:
+def network(name: str) -> NormalizedModel:
     torch.manual_seed(0)
     net: nn.Module
     if name == "vit":
@@ -36,7 +36,7 @@ def network(name: str) -> Answering:
     else:
         net = timm_network(name=name, weights="none", drop_rate=None, drop_path_rate=None,
                            grad_checkpointing=False, num_classes=3, image_size=SIZE)  # fmt: skip
-    return Answering(net).eval()
+    return NormalizedModel(net).eval()
 
 
 class Corner(nn.Module):

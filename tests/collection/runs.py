@@ -10,22 +10,22 @@ from typing import Any
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from heritage.collection import ClassRules, Session, order_of
-from heritage.collection.http.settings import Endpoint, Patience
+from heritage.collection import ClassRules, Session, collection_options
+from heritage.collection.http.settings import Endpoint, RetryPolicy
 from heritage.collection.sources.met import MetSource
 from heritage.collection.sources.source import Source
 from heritage.core.files import config_dir
 from heritage.demo.holdings import PUBLISHED
 
 
-def patience(**changes: Any) -> Patience:
+def patience(**changes: Any) -> RetryPolicy:
     """Waits short enough for tests."""
     usual: dict[str, Any] = {
         "attempts": 3, "backoff": 0.01, "backoff_cap": 0.05, "max_retry_after": 5.0, "connect_timeout": 2.0,
         "read_timeout": 2.0, "total_timeout": 2.0, "wall_pause": 0.05, "most_walls": 3,
         "max_record_bytes": 1 << 22, "max_image_bytes": 1 << 22,
     }  # fmt: skip
-    return Patience(**(usual | changes))
+    return RetryPolicy(**(usual | changes))
 
 
 def met(base: str, **changes: Any) -> MetSource:
@@ -59,7 +59,7 @@ def session(source: Source, folder: Path, **changes: Any) -> Session:
     return Session(
         source=source,
         rules=given.get("rules") or rules(),
-        order=order_of(values | changes),
+        order=collection_options(values | changes),
         patience=given.get("patience") or patience(),
         console=Console(file=io.StringIO(), width=200),
     )

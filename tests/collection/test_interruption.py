@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from heritage.collection.session import LOCK_FILE
-from heritage.collection.storage import Shelf
+from heritage.collection.storage import PhotoStorage
 from heritage.core.files import locked
 from heritage.core.manifest import Manifest
 from heritage.demo.server import Reply
@@ -82,7 +82,7 @@ def test_a_crash_between_writing_and_renaming_is_finished(
     stages = {"before the rename": "_rename", "after the rename": "end"}
     for number, stage in enumerate(stages):
         folder = tmp_path / str(number)
-        rename = Shelf._rename
+        rename = PhotoStorage._rename
 
         def crash(self: Any, image: Any, file: str, stage: str = stage, rename: Any = rename) -> None:
             if stage == "after the rename":
@@ -90,7 +90,7 @@ def test_a_crash_between_writing_and_renaming_is_finished(
             raise Crash
 
         with monkeypatch.context() as patch:
-            patch.setattr(Shelf, "_rename", crash)
+            patch.setattr(PhotoStorage, "_rename", crash)
             with pytest.raises(BaseExceptionGroup):
                 session(met(base), folder, classes=["islam"]).collect()
         assert rows(folder, "SELECT count(*) FROM images WHERE state = 'writing'")[0][0] > 0
@@ -115,7 +115,7 @@ def test_a_crash_in_a_refresh_leaves_no_predecessor(
         raise Crash
 
     with monkeypatch.context() as patch:
-        patch.setattr(Shelf, "_remove_predecessor", crash)
+        patch.setattr(PhotoStorage, "_remove_predecessor", crash)
         with pytest.raises(BaseExceptionGroup):
             session(met(base), tmp_path, classes=["islam"], refresh=True).collect()
     both = {f"4_MET_{victim}.jpg", f"4_MET_{victim}.png"}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from heritage.collection.ledger_rows import StoredFile
-from heritage.collection.storage import Shelf
+from heritage.collection.storage import PhotoStorage
 from heritage.core.manifest import Manifest
 from heritage.demo.server import Reply, json_reply
 from heritage.errors import CollectionError
@@ -40,12 +40,12 @@ def test_changed_content_is_fetched_on_refresh_and_only_that(
     museum.requests.clear()
     threads: set[str] = set()
 
-    def write(self: Shelf, *given: Any) -> StoredFile:
+    def write(self: PhotoStorage, *given: Any) -> StoredFile:
         threads.add(threading.current_thread().name.partition("_")[0])
         return written(self, *given)
 
-    written = Shelf.write
-    monkeypatch.setattr(Shelf, "write", write)
+    written = PhotoStorage.write
+    monkeypatch.setattr(PhotoStorage, "write", write)
     run = session(met(base), tmp_path, classes=["islam"], refresh=True)
     run.collect()
     assert threads == {"verify"}, "a photograph was decoded on the event loop"

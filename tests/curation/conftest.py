@@ -16,13 +16,13 @@ from heritage.config.register import register
 from heritage.config.validate import validate
 from heritage.core.files import config_dir
 from heritage.curation.build import curate
-from heritage.curation.options import Plan
+from heritage.curation.options import CurationOptions
 from heritage.curation.output import Curated
 
 Curate = Callable[..., Curated]
 
 
-def plan_of(out: Path, *settings: str) -> tuple[Any, Plan]:
+def plan_of(out: Path, *settings: str) -> tuple[Any, CurationOptions]:
     """Return the reader of the source and the plan, composed as the command does."""
     register()
     GlobalHydra.instance().clear()
@@ -39,7 +39,7 @@ def plan_of(out: Path, *settings: str) -> tuple[Any, Plan]:
     }
     overrides = None if plain["overrides"] is None else Path(plain["overrides"])
     kept = {key: value for key, value in plain.items() if key not in ("paths", "workers", "out")}
-    plan = Plan(out, plain["classes"], overrides, resize=instantiate(plain["resize"]), pack=plain["pack"],
+    plan = CurationOptions(out, plain["classes"], overrides, resize=instantiate(plain["resize"]), pack=plain["pack"],
                 workers=plain["workers"], configuration=kept, **parts)  # fmt: skip
     return instantiate(plain["raw"], _convert_="all"), plan
 

@@ -17,7 +17,7 @@ import pytest
 import heritage.curation.inspection
 from heritage.core.manifest import Manifest
 from heritage.core.resizing import Resizing
-from heritage.curation.inspection import Sight, Task, inspect, write_whole
+from heritage.curation.inspection import Inspection, InspectionTask, inspect, write_whole
 from heritage.errors import ConfigError, DataError, DatasetNotFoundError
 from tests.curation.conftest import Curate
 from tests.curation.pictures import class_tree, photograph, write
@@ -36,7 +36,7 @@ def contents(folder: Path) -> dict[str, str]:
 def count_inspections(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
 
-    def counting(task: Task, resizing: Resizing) -> Sight:
+    def counting(task: InspectionTask, resizing: Resizing) -> Inspection:
         seen.append(Path(task.source).name)
         return inspect(task, resizing)
 

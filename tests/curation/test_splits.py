@@ -14,7 +14,16 @@ import pytest
 from heritage.core.group_split import NEW, deal
 from heritage.curation.groups import bridges, components, links
 from heritage.curation.leak_check import audit
-from heritage.curation.splits import TEST, TRAIN, VAL, Dealt, Earlier, Splitting, assign, empty_parts
+from heritage.curation.splits import (
+    TEST,
+    TRAIN,
+    VAL,
+    Earlier,
+    SplitAssignment,
+    Splitting,
+    assign,
+    empty_parts,
+)
 from heritage.errors import ConfigError, SplitError
 
 SHARES = (0.72, 0.18, 0.1)
@@ -130,7 +139,7 @@ def test_without_its_bridges_no_group_reaches_into_two_parts(seed: int) -> None:
 
 def test_folds_are_equal_and_each_is_the_test_split_once() -> None:
     targets, groups, names = population(3, 2000)
-    before = Dealt(fresh(len(groups)), fresh(len(groups)))
+    before = SplitAssignment(fresh(len(groups)), fresh(len(groups)))
     tested = np.zeros(len(groups), dtype=int)
     for fold in range(5):
         splitting = dataclasses.replace(SPLITTING, folds=5, fold=fold)
@@ -145,7 +154,9 @@ def test_a_museum_is_tested_on_alone() -> None:
     targets, groups, names = population(4, 300)
     museums = ["MET" if group % 3 else "LOUVRE" for group in groups]
     splitting = dataclasses.replace(SPLITTING, by="museum", museums=["LOUVRE"])
-    dealt = assign(splitting, targets, groups, museums, names, Dealt(fresh(len(groups)), fresh(len(groups))))
+    dealt = assign(
+        splitting, targets, groups, museums, names, SplitAssignment(fresh(len(groups)), fresh(len(groups)))
+    )
     assert {m for m, s in zip(museums, dealt.split, strict=True) if s == TEST} == {"LOUVRE"}
     assert {m for m, s in zip(museums, dealt.split, strict=True) if s != TEST} == {"MET"}
     with pytest.raises(SplitError, match="no photograph is from CLEVELAND; there are LOUVRE, MET"):
@@ -156,7 +167,12 @@ def test_by_image_tears_groups_apart() -> None:
     targets, groups, names = population(5, 800)
     splitting = dataclasses.replace(SPLITTING, by="image")
     dealt = assign(
-        splitting, targets, groups, ["M"] * len(groups), names, Dealt(fresh(len(groups)), fresh(len(groups)))
+        splitting,
+        targets,
+        groups,
+        ["M"] * len(groups),
+        names,
+        SplitAssignment(fresh(len(groups)), fresh(len(groups))),
     )
     assert any(len(found) > 1 for found in _parts_of(groups, dealt.split).values())
 
@@ -176,9 +192,9 @@ def test_senseless_combinations_are_refused(change: dict[str, object], message: 
 
 def test_earlier_parts_are_kept_only_for_the_same_settings(tmp_path: Path) -> None:
     path = tmp_path / "split.parquet"
-    dealt = Dealt(np.array([TRAIN, VAL]), fresh(2))
+    dealt = SplitAssignment(np.array([TRAIN, VAL]), fresh(2))
     Earlier(path, SPLITTING).write(["x", "y"], dealt)
-    Earlier(path, SPLITTING).write(["z"], Dealt(np.array([TEST]), fresh(1)))
+    Earlier(path, SPLITTING).write(["z"], SplitAssignment(np.array([TEST]), fresh(1)))
     known = Earlier(path, SPLITTING).of(["y", "new", "z", "x"])
     assert known.split.tolist() == [VAL, NEW, TEST, TRAIN]
     other = Earlier(path, dataclasses.replace(SPLITTING, seed=1)).of(["x"])
@@ -186,7 +202,7 @@ def test_earlier_parts_are_kept_only_for_the_same_settings(tmp_path: Path) -> No
 
 
 def test_missing_classes_are_said_once() -> None:
-    dealt = Dealt(np.array([TRAIN, TRAIN, VAL, TEST]), fresh(4))
+    dealt = SplitAssignment(np.array([TRAIN, TRAIN, VAL, TEST]), fresh(4))
     assert empty_parts(dealt, np.array([0, 1, 0, 0]), ["a", "b", "c"]) == [
         "There is no image of c: train with 'data.classes=[a,b]'.",
         "No image of b is in the val split.",

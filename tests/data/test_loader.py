@@ -18,7 +18,7 @@ from heritage.data.loader import ArtefactLoader, EpochPlan, Rank
 from heritage.data.module import ArtefactDataModule
 from heritage.data.readers import class_folders
 from heritage.data.sampling import (
-    Natural,
+    InstanceBalanced,
     Oversample,
     ProgressivelyBalanced,
     ProgressiveUndersample,
@@ -32,7 +32,7 @@ BUSY = Augmentation(
     crop_scale=[0.3, 1.0], crop_ratio=[0.7, 1.4], flip=0.5, rotate=10, zoom=0.1, shear=3, distort=0.1,
     brightness=0.2, contrast=0.2, saturation=0.2, hue=0.02, grey=0.2, blur=0.2, rand_ops=1, rand_magnitude=5,
 )  # fmt: skip
-SAMPLINGS = [Natural(), Undersample(1.0, redraw=True), Oversample("largest", None), Weighted(1.0),
+SAMPLINGS = [InstanceBalanced(), Undersample(1.0, redraw=True), Oversample("largest", None), Weighted(1.0),
              ProgressivelyBalanced(3), ProgressiveUndersample(3.0, 1.0, 3)]  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def loader(
         ImageFiles(manifest, 32), manifest.targets, size=32, interpolation="bilinear", transform=transform
     )
     plan = EpochPlan(
-        manifest.targets, manifest.classes, sampling or Natural(), batch_size=batch_size, seed=seed
+        manifest.targets, manifest.classes, sampling or InstanceBalanced(), batch_size=batch_size, seed=seed
     )
     return ArtefactLoader(dataset, plan, num_workers=workers)
 
@@ -110,8 +110,10 @@ def test_steps_to_show_a_number_of_images(sampling: Sampling, ranks: int, images
 def test_repeated_batches_are_the_first_epochs(ranks: int) -> None:
     targets = np.repeat([0, 1, 2], [40, 25, 12])
     for rank in (Rank(k, ranks) for k in range(ranks)):
-        own = list(EpochPlan(targets, ("a", "b", "c"), Natural(), batch_size=9, seed=1, rank=rank))
-        plan = EpochPlan(targets, ("a", "b", "c"), Natural(), batch_size=9, seed=1, rank=rank, repeat=2)
+        own = list(EpochPlan(targets, ("a", "b", "c"), InstanceBalanced(), batch_size=9, seed=1, rank=rank))
+        plan = EpochPlan(
+            targets, ("a", "b", "c"), InstanceBalanced(), batch_size=9, seed=1, rank=rank, repeat=2
+        )
         for epoch in range(3):
             plan.set_epoch(epoch)
             assert len(plan) == 2

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from heritage.data.sampling import (
-    Natural,
+    InstanceBalanced,
     Oversample,
     ProgressivelyBalanced,
     ProgressiveUndersample,
@@ -28,7 +28,7 @@ def counts(sampling: Sampling, epoch: int = 0, seed: int = 0) -> list[int]:
 @pytest.mark.parametrize(
     ("sampling", "expected"),
     [
-        (Natural(), [80, 30, 10]),
+        (InstanceBalanced(), [80, 30, 10]),
         (Undersample(ratio=1.0, redraw=True), [10, 10, 10]),
         (Undersample(ratio=2.5, redraw=False), [25, 25, 10]),
         (Undersample(ratio=1e308, redraw=True), [80, 30, 10]),
@@ -71,7 +71,7 @@ def test_progressive_undersampling_tightens_and_loosens() -> None:
 @pytest.mark.parametrize(
     "sampling",
     [
-        Natural(),
+        InstanceBalanced(),
         Undersample(1.0, redraw=True),
         Oversample("largest", None),
         Weighted(1.0),
@@ -90,7 +90,7 @@ def test_epochs_differ_and_repeat_by_seed(sampling: Sampling) -> None:
 
 
 def test_natural_and_oversampling_show_every_image() -> None:
-    for sampling in (Natural(), Oversample("largest", None)):
+    for sampling in (InstanceBalanced(), Oversample("largest", None)):
         draw = sampling.draw(TARGETS, CLASSES, 2, 0)
         assert sorted(set(draw.rows.tolist())) == list(range(120))
         assert sorted(draw.rows[~draw.copies].tolist()) == list(range(120))

@@ -11,11 +11,11 @@ from typing import Any
 
 import uvicorn
 
-from heritage.inference.checkpoint import load_trained
-from heritage.prediction.predictor import Answerer, read_certainty
+from heritage.inference.checkpoint import load_checkpoint
+from heritage.prediction.predictor import Predictor, read_decision_rule
 from heritage.server.limits import Limits
 from heritage.server.protocol import PatientProtocol
-from heritage.server.server import Serving, build_app, listen
+from heritage.server.server import ServeOptions, build_app, listen
 
 LIMITS: dict[str, Any] = {
     "megabytes": 4, "megapixels": 20, "pictures": 5, "held_megabytes": 30, "waiting": 300,
@@ -27,9 +27,9 @@ LIMITS: dict[str, Any] = {
 def serving(ckpt: Path, cache: Path, **limits: Any) -> Iterator[str]:
     """Serve a checkpoint and yield the address."""
     bounds = Limits(**LIMITS | limits)
-    wanted = Serving(str(ckpt), "127.0.0.1", 0, None, "auto", str(cache), None, 16, "cpu", None)
-    trained = load_trained(ckpt)
-    app = build_app(Answerer(trained, read_certainty(trained.folder), device="cpu"), wanted, bounds)
+    wanted = ServeOptions(str(ckpt), "127.0.0.1", 0, None, "auto", str(cache), None, 16, "cpu", None)
+    trained = load_checkpoint(ckpt)
+    app = build_app(Predictor(trained, read_decision_rule(trained.folder), device="cpu"), wanted, bounds)
     with running(app, bounds.connections) as address:
         yield address
 

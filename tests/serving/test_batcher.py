@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from heritage.prediction.predictor import Answer
+from heritage.prediction.predictor import BatchPrediction
 from heritage.server.batcher import Batcher
 
 
@@ -19,11 +19,11 @@ class _FailsOnce:
     def __init__(self, error: Exception) -> None:
         self._errors = [error]
 
-    def ask(self, images: Tensor) -> Answer:
+    def ask(self, images: Tensor) -> BatchPrediction:
         if self._errors:
             raise self._errors.pop()
         count = len(images)
-        return Answer(np.full((count, 2), 0.5), np.zeros((count, 3), dtype=np.float32))
+        return BatchPrediction(np.full((count, 2), 0.5), np.zeros((count, 3), dtype=np.float32))
 
 
 @pytest.mark.parametrize("error", [RuntimeError("out of memory"), IndexError("a fault of ours")])

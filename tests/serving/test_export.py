@@ -23,10 +23,10 @@ from heritage.exporters.card_metrics import figures_of_test
 from heritage.exporters.parity import check_parity
 from heritage.exporters.portable import portable
 from heritage.exporters.timm import as_timm, open_timm, write_timm
-from heritage.inference.checkpoint import Answering, Trained, load_trained
+from heritage.inference.checkpoint import NormalizedModel, TrainedClassifier, load_checkpoint
 from heritage.models.vit import VisionTransformer
-from heritage.prediction.predictor import Certainty
-from heritage.runs.audits import Audit, write_audits
+from heritage.prediction.predictor import DecisionRule
+from heritage.runs.audits import AuditResult, write_audits
 from heritage.runs.files import AUDITS_FILE
 from tests.conftest import Command, patch
 
@@ -56,7 +56,7 @@ def test_onnx_runs_without_this_package_and_agrees(
     )
     words = [sys.executable, "-c", script, str(out / "model.onnx"), str(tmp_path / "images.npy")]
     about, probabilities = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
-    trained = load_trained(calibrated)
+    trained = load_checkpoint(calibrated)
     with torch.inference_mode():
         expected = (trained.model(torch.from_numpy(images)) / 2.0).softmax(dim=1)
     torch.testing.assert_close(torch.tensor(probabilities), expected, atol=1e-5, rtol=0)
@@ -72,7 +72,7 @@ def test_a_program_of_torch_export_agrees(heritage: Command, calibrated: Path, t
     images = torch.from_numpy(some_images())
     found = torch.export.load(out / "model.pt2").module()(images)[1]
     with torch.inference_mode():
-        expected = (load_trained(calibrated).model(images) / 2.0).softmax(dim=1)
+        expected = (load_checkpoint(calibrated).model(images) / 2.0).softmax(dim=1)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
@@ -85,7 +85,7 @@ def test_timm_itself_loads_the_folder_and_agrees(heritage: Command, calibrated: 
     assert "where timm's transform resizes the pictures: largest difference" in done.out
     assert {path.stat().st_mode & 0o777 for path in out.iterdir()} == {0o666 & out.stat().st_mode}
     net = timm.create_model(f"local-dir:{out}", pretrained=True).eval()
-    trained = load_trained(calibrated)
+    trained = load_checkpoint(calibrated)
     config = timm.data.resolve_model_data_config(net)
     assert config["input_size"] == (3, 32, 32)
     assert config["crop_mode"] == "squash"
@@ -104,7 +104,7 @@ def test_timm_itself_loads_the_folder_and_agrees(heritage: Command, calibrated: 
 def test_the_card_says_what_the_run_measured(heritage: Command, calibrated: Path, tmp_path: Path) -> None:
     out, run = tmp_path / "exported", shutil.copytree(calibrated, tmp_path / "run")
     verdict = "It reads the centre; the border alone says hardly anything."
-    write_audits([Audit("background", "Background", verdict, "Hidden parts say so.", good=True)], run)
+    write_audits([AuditResult("background", "Background", verdict, "Hidden parts say so.", good=True)], run)
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "vase.jpg").write_bytes(encode_jpeg(patch(0, 99, size=90)))
     words = ("format=safetensors", f"out={out}", "licence=CC-BY-4.0", f"pictures={tmp_path / 'own'}")
@@ -117,7 +117,7 @@ def test_the_card_says_what_the_run_measured(heritage: Command, calibrated: Path
     for name, scores in metrics["classes"].items():
         assert f"| F1 of {name} | {scores['f1']:.3f} (" in card
     assert "temperature 2" in card
-    assert load_trained(calibrated).fingerprint[:12] in card
+    assert load_checkpoint(calibrated).fingerprint[:12] in card
     assert "records no licences" in card
     assert "on 1 pictures (own)" in card
     assert "timm's transform resizes otherwise" in card
@@ -148,15 +148,15 @@ def test_a_handful_of_objects_gets_no_interval(tmp_path: Path) -> None:
 def test_our_vision_transformer_becomes_timms(
     run_folder: Path, tmp_path: Path, pool: str, positions: str, layer_scale: float | None
 ) -> None:
-    trained = with_network(load_trained(run_folder), vit(pool, positions, layer_scale, "linear"))
+    trained = with_network(load_checkpoint(run_folder), vit(pool, positions, layer_scale, "linear"))
     assert write_timm(trained, None, tmp_path)
-    found = check_parity(portable(trained, Certainty()), open_timm(tmp_path), "noise", some_images())
+    found = check_parity(portable(trained, DecisionRule()), open_timm(tmp_path), "noise", some_images())
     assert found.same_answers == 5
     assert found.logits < 1e-4
 
 
 def test_what_timm_lacks_is_written_as_weights_alone(run_folder: Path, tmp_path: Path) -> None:
-    trained = with_network(load_trained(run_folder), vit("avg", "sincos", None, "conv"))
+    trained = with_network(load_checkpoint(run_folder), vit("avg", "sincos", None, "conv"))
     assert as_timm(trained.model.net) is None
     assert not write_timm(trained, None, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
@@ -164,8 +164,8 @@ def test_what_timm_lacks_is_written_as_weights_alone(run_folder: Path, tmp_path:
 
 @pytest.mark.parametrize("wrong", ["logits", "probabilities"])
 def test_a_network_that_disagrees_is_not_kept(run_folder: Path, wrong: str) -> None:
-    trained = load_trained(run_folder)
-    model = portable(trained, Certainty(temperature=2.0))
+    trained = load_checkpoint(run_folder)
+    model = portable(trained, DecisionRule(temperature=2.0))
 
     def other(
         images: npt.NDArray[np.uint8],
@@ -211,11 +211,11 @@ def test_a_missing_extra_is_named(
     assert "pip install 'heritage[export]'" in done.err
 
 
-def with_network(trained: Trained, net: nn.Module) -> Trained:
-    return Trained(
+def with_network(trained: TrainedClassifier, net: nn.Module) -> TrainedClassifier:
+    return TrainedClassifier(
         trained.file,
         trained.folder,
-        Answering(net).eval(),
+        NormalizedModel(net).eval(),
         trained.classes,
         trained.fingerprint,
         trained.config,

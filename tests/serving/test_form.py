@@ -7,7 +7,7 @@ import tracemalloc
 import pytest
 
 from heritage.server.form import Form
-from heritage.server.schemas import Refusal
+from heritage.server.schemas import RequestRefused
 
 KIND = "multipart/form-data; boundary=edge"
 CONTENT = b"\r\n--edg\r\r\n--" * 7  # nearly a boundary, again and again
@@ -57,7 +57,7 @@ def test_a_form_that_is_none_is_refused(kind: str, body: bytes, status: int, cod
         form.write(body)
         form.files()
 
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestRefused) as caught:
         read()
     assert (caught.value.status, caught.value.code) == (status, code)
 

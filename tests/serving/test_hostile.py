@@ -24,7 +24,7 @@ from PIL import Image
 
 from heritage.core.image_io import encode_jpeg
 from heritage.server.middleware import RateLimit
-from heritage.server.schemas import Refusal
+from heritage.server.schemas import RequestRefused
 from heritage.server.uploads import shown_name
 from tests.conftest import patch
 from tests.serving.server import running, serving
@@ -332,17 +332,17 @@ def test_memory_and_queue_run_full_with_503(run_folder: Path, tmp_path: Path) ->
 
 
 def test_no_answer_in_time_is_503(run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from heritage.prediction.predictor import Answer, Answerer
+    from heritage.prediction.predictor import BatchPrediction, Predictor
 
     seen_stuck = threading.Event()
 
     with serving(run_folder, tmp_path, answer_seconds=0.3) as address:
 
-        def hangs(self: Answerer, images: object) -> Answer:
+        def hangs(self: Predictor, images: object) -> BatchPrediction:
             seen_stuck.wait(60)  # a sleep would race with what a client takes to start
             raise AssertionError("nobody waits for it")
 
-        monkeypatch.setattr(Answerer, "ask", hangs)
+        monkeypatch.setattr(Predictor, "ask", hangs)
         reply = send(address, JPEG)
         assert (reply.status_code, reply.json()["error"]["code"]) == (503, "too_slow")
         health = httpx.get(f"{address}/health")
@@ -357,14 +357,14 @@ def test_no_answer_in_time_is_503(run_folder: Path, tmp_path: Path, monkeypatch:
 def test_a_fault_of_ours_says_nothing(
     run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from heritage.prediction.predictor import Answerer
+    from heritage.prediction.predictor import Predictor
 
     with serving(run_folder, tmp_path) as address:
 
-        def breaks(self: Answerer, images: object) -> object:
+        def breaks(self: Predictor, images: object) -> object:
             raise RuntimeError(f"secret of {tmp_path}")
 
-        monkeypatch.setattr(Answerer, "ask", breaks)
+        monkeypatch.setattr(Predictor, "ask", breaks)
         reply = send(address, JPEG)
         assert (reply.status_code, reply.json()["error"]["code"]) == (500, "internal")
         assert_silent(reply)
@@ -376,7 +376,7 @@ def test_an_address_that_asks_too_often_waits() -> None:
     rate = RateLimit(3)
     for _ in range(3):
         rate.take("a", 0.0)
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestRefused) as caught:
         rate.take("a", 0.0)
     assert (caught.value.status, caught.value.retry_after) == (429, 21)
     rate.take("b", 0.0)

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from heritage.core.image_io import decode
-from heritage.inference.checkpoint import load_trained
-from heritage.prediction.predictor import Answerer, Certainty
+from heritage.inference.checkpoint import load_checkpoint
+from heritage.prediction.predictor import DecisionRule, Predictor
 from tests.conftest import Command
 
 BAD = {"cut.jpg", "empty.png", "text.jpg"}
@@ -62,8 +62,8 @@ def test_probabilities_are_those_of_the_network_itself(
     out = tmp_path / "answers.parquet"
     words = ("top_k=6", "embeddings=true", "batch_size=4", f"out={out}")
     assert heritage("predict", f"ckpt={calibrated}", f"input={photographs}", *words).code == 0
-    trained = load_trained(calibrated)
-    answerer = Answerer(trained, Certainty())
+    trained = load_checkpoint(calibrated)
+    answerer = Predictor(trained, DecisionRule())
     unsure = 0
     for row in rows_of(out):
         if row["file"] in BAD:
@@ -125,11 +125,11 @@ def test_a_name_that_is_no_text_and_links_that_lead_nowhere_get_their_rows(
 def test_the_mirror_image_changes_nothing_of_a_flipped_answer(run_folder: Path, photographs: Path) -> None:
     import torch
 
-    answerer = Answerer(load_trained(run_folder), Certainty(), tta="flip")
+    answerer = Predictor(load_checkpoint(run_folder), DecisionRule(), tta="flip")
     pixels = torch.from_numpy(answerer.prepare(decode((photographs / "1.jpg").read_bytes())).copy())[None]
     there, back = answerer.ask(pixels), answerer.ask(pixels.flip(2))
     np.testing.assert_allclose(there.probabilities, back.probabilities, atol=1e-5)
-    plain = Answerer(load_trained(run_folder), Certainty()).ask(pixels)
+    plain = Predictor(load_checkpoint(run_folder), DecisionRule()).ask(pixels)
     assert np.abs(there.probabilities - plain.probabilities).max() > 1e-6
 
 
@@ -139,9 +139,9 @@ def test_a_repeated_command_finds_its_answers_and_an_interrupted_one_goes_on(
     words = ("predict", f"ckpt={run_folder}", f"input={photographs}", "batch_size=2", f"folder={tmp_path}")
     monkeypatch.setattr("heritage.prediction.parts.PART_ROWS", 2)
     calls = 0
-    ask = Answerer.ask
+    ask = Predictor.ask
 
-    def stops(self: Answerer, images: Any) -> Any:
+    def stops(self: Predictor, images: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == 3:
@@ -149,7 +149,7 @@ def test_a_repeated_command_finds_its_answers_and_an_interrupted_one_goes_on(
         return ask(self, images)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Answerer, "ask", stops)
+        patched.setattr(Predictor, "ask", stops)
         done = heritage(*words)
     assert done.code == 2
     assert "start again to go on" in done.err

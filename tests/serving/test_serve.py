@@ -16,11 +16,11 @@ import pytest
 
 from heritage.core.image_io import decode, encode_jpeg
 from heritage.errors import ConfigError
-from heritage.inference.checkpoint import load_trained
-from heritage.prediction.predictor import Answerer, Certainty, read_certainty
+from heritage.inference.checkpoint import load_checkpoint
+from heritage.prediction.predictor import DecisionRule, Predictor, read_decision_rule
 from heritage.reports.figures import as_data_url
 from heritage.server.limits import Limits
-from heritage.server.schemas import About, Answers
+from heritage.server.schemas import ModelInfo, PredictionResponses
 from heritage.server.server import allowed_hosts, listen
 from tests.conftest import Command, patch
 from tests.serving.server import LIMITS, serving
@@ -39,9 +39,9 @@ def jpeg(class_index: int, seed: int = 99) -> bytes:
 def test_the_api_says_what_the_network_says(address: str, calibrated: Path) -> None:
     reply = httpx.post(f"{address}/predict", files={"picture": ("vase.jpg", jpeg(1), "image/jpeg")})
     assert reply.status_code == 200
-    (found,) = Answers.model_validate_json(reply.content).pictures
-    trained = load_trained(calibrated)
-    answerer = Answerer(trained, read_certainty(trained.folder), device="cpu")
+    (found,) = PredictionResponses.model_validate_json(reply.content).pictures
+    trained = load_checkpoint(calibrated)
+    answerer = Predictor(trained, read_decision_rule(trained.folder), device="cpu")
     import torch
 
     pixels = answerer.prepare(decode(jpeg(1), at_least=32))
@@ -127,7 +127,7 @@ def test_the_page_is_whole_and_asks_nobody_else(address: str) -> None:
         assert found.headers["x-content-type-options"] == "nosniff"
         assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", found.text)
     assert "style=" not in page.text, "the policy forbids it"
-    about = About.model_validate_json(httpx.get(f"{address}/about").content)
+    about = ModelInfo.model_validate_json(httpx.get(f"{address}/about").content)
     assert about.calibrated
     assert about.threshold == 0.5
     assert len(about.examples) == 6
@@ -201,9 +201,9 @@ def test_wrong_input_ends_in_one_line(
 
 
 def test_the_certainty_reads_itself_out() -> None:
-    assert str(Certainty()) == "not calibrated: run heritage evaluate; never unsure"
+    assert str(DecisionRule()) == "not calibrated: run heritage evaluate; never unsure"
     assert (
-        str(Certainty(1.5, 0.6, fitted=True))
+        str(DecisionRule(1.5, 0.6, fitted=True))
         == "calibrated with temperature 1.5; unsure below 60.0% probability"
     )
     assert Limits(**LIMITS).megabytes == 4

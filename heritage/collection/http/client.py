@@ -21,9 +21,9 @@ from heritage.collection.http.body import Body, MemoryBody
 from heritage.collection.http.cache import RecordCache
 from heritage.collection.http.errors import FetchError, RetryError, StoppingError
 from heritage.collection.http.limiter import HostLimiter
-from heritage.collection.http.responses import Answer, Expected, WallError
+from heritage.collection.http.responses import Expected, Response, WallError
 from heritage.collection.http.robots import Robots
-from heritage.collection.http.settings import Endpoint, Patience
+from heritage.collection.http.settings import Endpoint, RetryPolicy
 from heritage.collection.http.transport import GuardedTransport
 from heritage.errors import CollectionError
 
@@ -50,7 +50,7 @@ class Client:
         endpoints: Iterable[Endpoint],
         allowed_hosts: Iterable[str],
         user_agent: str,
-        patience: Patience,
+        patience: RetryPolicy,
         allow_private: bool,
         stop: asyncio.Event,
         cache: RecordCache | None = None,
@@ -125,7 +125,7 @@ class Client:
         if self._stop.is_set():
             raise StoppingError
 
-    async def fetch(self, url: str, expected: Expected, body: Body | None = None) -> Answer:
+    async def fetch(self, url: str, expected: Expected, body: Body | None = None) -> Response:
         """Fetch a URL, trying again what may pass.
 
         Args:
@@ -179,7 +179,7 @@ class Client:
         self._host(url).pause(fault.after)
         return 0.0
 
-    async def _follow(self, start: str, expected: Expected, body: Body, limit: int) -> Answer:
+    async def _follow(self, start: str, expected: Expected, body: Body, limit: int) -> Response:
         url = _parsed(start)
         for _ in range(_MOST_REDIRECTS + 1):
             host = self._host(url)
@@ -234,7 +234,7 @@ class Client:
 
 
 def _limiters(
-    endpoints: list[Endpoint], allowed_hosts: Iterable[str], patience: Patience, stop: asyncio.Event
+    endpoints: list[Endpoint], allowed_hosts: Iterable[str], patience: RetryPolicy, stop: asyncio.Event
 ) -> dict[str, HostLimiter]:
     """Make one limiter a host: endpoints that share a host share its turns, at the lowest rate."""
     places: dict[str, tuple[float | None, int]] = {}

@@ -51,7 +51,7 @@ class WallError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A good answer.
 
     Attributes:
@@ -83,7 +83,7 @@ def redirect_of(response: httpx.Response) -> str | None:
 
 async def receive(
     response: httpx.Response, expected: Expected, body: Body, limit: int, host: HostLimiter, asked_at: float
-) -> Answer:
+) -> Response:
     """Read an answer into ``body`` and judge it.
 
     Raises:
@@ -94,7 +94,7 @@ async def receive(
     status = response.status_code
     if status == HTTPStatus.NOT_MODIFIED:
         host.good(0)
-        return Answer(status, response.headers, b"")
+        return Response(status, response.headers, b"")
     if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
         head = await _head(response)
         _refuse_wall(response, head, expected, host, asked_at)
@@ -117,7 +117,7 @@ async def receive(
         raise RetryError("an empty body")
     parsed = _json(body.in_memory()) if expected == "json" else None
     host.good(body.size)
-    return Answer(status, response.headers, body.in_memory() if expected != "image" else b"", parsed)
+    return Response(status, response.headers, body.in_memory() if expected != "image" else b"", parsed)
 
 
 async def _head(response: httpx.Response) -> bytes:

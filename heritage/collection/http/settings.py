@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from heritage.core.types import Count, Positive
+from heritage.core.types import PositiveFloat, PositiveInt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,8 +20,8 @@ class Endpoint:
     """
 
     url: str
-    rate: Positive | None
-    concurrency: Count
+    rate: PositiveFloat | None
+    concurrency: PositiveInt
     published: str | None = None
 
     @property
@@ -41,7 +41,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class RetryPolicy:
     """How long the client waits, how often it tries, how much it swallows.
 
     Attributes:
@@ -58,14 +58,14 @@ class Patience:
         max_image_bytes: The largest photograph.
     """
 
-    attempts: Count
-    backoff: Positive
-    backoff_cap: Positive
-    max_retry_after: Positive
-    connect_timeout: Positive
-    read_timeout: Positive
-    total_timeout: Positive
-    wall_pause: Positive
-    most_walls: Count
-    max_record_bytes: Count
-    max_image_bytes: Count
+    attempts: PositiveInt
+    backoff: PositiveFloat
+    backoff_cap: PositiveFloat
+    max_retry_after: PositiveFloat
+    connect_timeout: PositiveFloat
+    read_timeout: PositiveFloat
+    total_timeout: PositiveFloat
+    wall_pause: PositiveFloat
+    most_walls: PositiveInt
+    max_record_bytes: PositiveInt
+    max_image_bytes: PositiveInt

@@ -27,10 +27,10 @@ from heritage.collection.record import (
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.source import Listed, Listing, Source
 from heritage.core.taxonomy import MUSEUMS
-from heritage.core.types import Count, Fraction
+from heritage.core.types import Fraction, PositiveInt
 from heritage.errors import CollectionError, ConfigError
 
-__all__ = ["ClevelandSource", "Count", "Endpoint", "Fraction"]
+__all__ = ["ClevelandSource", "Endpoint", "Fraction", "PositiveInt"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class ClevelandSource(Source):
         page: Records in a page of a list.
     """
 
-    page: Count
+    page: PositiveInt
     rules_museum: ClassVar[str] = "CLEVELAND"
 
     def listings(self, rules: ClassRules, classes: tuple[str, ...]) -> list[Listing]:

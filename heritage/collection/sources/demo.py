@@ -13,7 +13,7 @@ from heritage.collection.http.settings import Endpoint
 from heritage.collection.sources.louvre import LouvreSource
 from heritage.collection.sources.met import MetSource
 from heritage.collection.sources.source import Source
-from heritage.core.types import Count, Fraction, Natural
+from heritage.core.types import Fraction, NonNegativeInt, PositiveInt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +34,9 @@ class DemoSource:
     speaks: Literal["met", "louvre"]
     images: Annotated[int, Field(ge=12)]
     picture_size: Annotated[int, Field(ge=32, le=1024)]
-    seed: Natural
+    seed: NonNegativeInt
     port: Annotated[int, Field(ge=0, le=65_535)]
-    concurrency: Count
+    concurrency: PositiveInt
     departments: dict[int, list[str]]
     expected_yield: Fraction
 

@@ -11,12 +11,12 @@ from lightning_fabric.utilities.types import _PATH
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 
 from heritage.core.files import atomic_path
-from heritage.core.types import Count, NonNegative
+from heritage.core.types import NonNegativeFloat, PositiveInt
 from heritage.errors import TrainingError
 from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER
 
 
-class Best(ModelCheckpoint):
+class BestCheckpoint(ModelCheckpoint):
     """Keeps ``checkpoints/best.ckpt`` of a run folder.
 
     Args:
@@ -35,6 +35,11 @@ class Best(ModelCheckpoint):
             auto_insert_metric_name=False,
             enable_version_counter=False,
         )
+
+    @property
+    def state_key(self) -> str:
+        """The key of its state in a checkpoint, as version 0.1 wrote it."""
+        return super().state_key.replace("BestCheckpoint", "Best")
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -62,7 +67,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def early_stopping(
-    monitor: str, mode: Literal["max", "min"], patience: Count, min_delta: NonNegative
+    monitor: str, mode: Literal["max", "min"], patience: PositiveInt, min_delta: NonNegativeFloat
 ) -> EarlyStopping:
     """Stop when ``monitor`` has not got better by ``min_delta`` for ``patience`` validations."""
     return EarlyStopping(

@@ -77,7 +77,7 @@ def require_lasting_counts(proportionate: bool, loss: ClassLoss, *, counted: boo
     )
 
 
-def none() -> None:
+def no_schedule() -> None:
     """Let everything act from the start."""
 
 

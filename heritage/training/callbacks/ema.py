@@ -11,7 +11,7 @@ from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from heritage.core.types import Count, Fraction, Natural
+from heritage.core.types import Fraction, NonNegativeInt, PositiveInt
 
 
 class Ema(WeightAveraging):
@@ -31,7 +31,9 @@ class Ema(WeightAveraging):
             third of it after 550 updates.
     """
 
-    def __init__(self, decay: Fraction, every_n_steps: Count, from_step: Natural, warmup: bool) -> None:
+    def __init__(
+        self, decay: Fraction, every_n_steps: PositiveInt, from_step: NonNegativeInt, warmup: bool
+    ) -> None:
         # Lightning's own EMA goes weight by weight, and rounds even where nothing changes.
         super().__init__(use_buffers=True, multi_avg_fn=self._update)
         self._decay = decay

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from torch import nn
 
-from heritage.core.types import Count, Natural
+from heritage.core.types import NonNegativeInt, PositiveInt
 from heritage.errors import ConfigError
 from heritage.models.finetune import (
     Depth,
@@ -37,7 +37,12 @@ class FineTuning(Callback):
     """
 
     def __init__(
-        self, depth: Depth, n: Natural, unit: Unit, unfreeze_every: Count | None, fresh_classifier: bool
+        self,
+        depth: Depth,
+        n: NonNegativeInt,
+        unit: Unit,
+        unfreeze_every: PositiveInt | None,
+        fresh_classifier: bool,
     ) -> None:
         if unfreeze_every is not None and depth != "head":
             raise ConfigError(

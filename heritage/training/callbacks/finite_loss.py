@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from heritage.core.files import write_text
-from heritage.core.types import Count
+from heritage.core.types import PositiveInt
 from heritage.data.batch import Batch
 from heritage.errors import NonFiniteLossError
 from heritage.runs.files import NON_FINITE_FILE
@@ -28,7 +28,7 @@ class FiniteLoss(Callback):
         folder: The run folder; the offending batch is described there in ``non_finite.json``.
     """
 
-    def __init__(self, every_n_steps: Count, *, folder: str) -> None:
+    def __init__(self, every_n_steps: PositiveInt, *, folder: str) -> None:
         self._every = every_n_steps
         self._folder = Path(folder)
         self._recent: list[tuple[int, float, torch.Tensor, torch.Tensor]] = []

@@ -12,7 +12,7 @@ from pytorch_lightning.callbacks import Callback
 from heritage.data.batch import Batch
 
 
-class Meter(Callback):
+class ThroughputMonitor(Callback):
     """Logs each epoch's mean training loss, images/s, and the part of the time spent waiting for data.
 
     On a CUDA device also the most memory that tensors have held during the epoch, in GiB.
@@ -24,6 +24,11 @@ class Meter(Callback):
     def __init__(self) -> None:
         self.images_seen = 0
         self._reset()
+
+    @property
+    def state_key(self) -> str:
+        """The key of its state in a checkpoint, as version 0.1 wrote it."""
+        return "Meter"
 
     def _reset(self) -> None:
         self._loss: torch.Tensor | None = None

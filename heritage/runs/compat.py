@@ -1,0 +1,57 @@
+"""Configurations saved by earlier versions, read as today's.
+
+A run folder and a checkpoint hold the resolved configuration, which names classes by ``_target_``. Classes that have
+moved since and keys that have been renamed are mapped by exact name; everything else is left as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+MOVED: dict[str, str] = {
+    "heritage.cluster.resources.Here": "heritage.cluster.resources.InProcess",
+    "heritage.data.sampling.Natural": "heritage.data.sampling.InstanceBalanced",
+    "heritage.training.checkpoints.Best": "heritage.training.callbacks.checkpoints.BestCheckpoint",
+    "heritage.training.checkpoints.early_stopping": "heritage.training.callbacks.checkpoints.early_stopping",
+    "heritage.training.deferral.DeferredWeighting": "heritage.training.callbacks.deferred_weighting.DeferredWeighting",
+    "heritage.training.deferral.none": "heritage.training.callbacks.deferred_weighting.no_schedule",
+    "heritage.training.device_stats.DeviceStats": "heritage.training.callbacks.device_stats.DeviceStats",
+    "heritage.training.ema.Ema": "heritage.training.callbacks.ema.Ema",
+    "heritage.training.finetuning.FineTuning": "heritage.training.callbacks.finetuning.FineTuning",
+    "heritage.training.finite.FiniteLoss": "heritage.training.callbacks.finite_loss.FiniteLoss",
+    "heritage.training.history.History": "heritage.training.callbacks.history.History",
+    "heritage.training.meter.Meter": "heritage.training.callbacks.throughput.ThroughputMonitor",
+    "heritage.training.mixing.none": "heritage.training.mixing.no_mixing",
+    "heritage.training.progress.RunProgress": "heritage.training.callbacks.progress.RunProgress",
+    "heritage.training.safeguard.Safeguard": "heritage.training.callbacks.safeguard.Safeguard",
+    "heritage.training.weighting.none": "heritage.training.weighting.no_weighting",
+}
+"""``_target_`` of version 0.1 → of today."""
+
+RENAMED_KEYS: dict[str, str] = {
+    "wished_precision": "target_precision",
+}
+"""Key of a configuration of version 0.1 → of today."""
+
+
+def upgrade_config(config: Any) -> Any:
+    """Return a saved configuration with the names of today.
+
+    Args:
+        config: Plain data, as read from YAML or a checkpoint; it is not changed.
+
+    Example:
+        >>> upgrade_config({"wished_precision": 0.9, "mix": {"_target_": "heritage.training.mixing.none"}})
+        {'target_precision': 0.9, 'mix': {'_target_': 'heritage.training.mixing.no_mixing'}}
+    """
+    if isinstance(config, Mapping):
+        return {
+            RENAMED_KEYS.get(str(key), key): MOVED.get(value, value)
+            if key == "_target_" and isinstance(value, str)
+            else upgrade_config(value)
+            for key, value in config.items()
+        }
+    if isinstance(config, list):
+        return [upgrade_config(value) for value in config]
+    return config
