@@ -3,8 +3,9 @@
     python -m benchmarks.evaluation                 all three
     python -m benchmarks.evaluation --part page     one of: loop, bootstrap, page
 
-`loop` runs the same network over the same loader, once by hand and once by `heritage.training.predict_loop.predict_loader`,
-alternating. `bootstrap` resamples 22,363 answers in 14,000 groups a thousand times. `page` writes a report of
+`loop` runs the same network over the same loader, once by hand and once by
+`heritage.training.predict_loop.predict_loader`, alternating.
+`bootstrap` resamples 22,363 answers in 14,000 groups a thousand times. `page` writes a report of
 noise pictures with 5,000 thumbnails; its size is printed, and where to find it, to be opened in a browser.
 """
 
@@ -113,8 +114,16 @@ def page(folder: Path, count: int = 12_000) -> None:
     random = np.random.default_rng(0)
     manifest = pictures(folder / "set", count, 96)
     logits = random.normal(size=(count, len(CLASSES))).astype(np.float32)
-    settings = EvaluationOptions(resamples=100, target_precision=0.9, slices=[], each=500, pictures=5000, suspects=120,
-                        seed=0, out_of_fold=None)  # fmt: skip
+    settings = EvaluationOptions(
+        resamples=100,
+        target_precision=0.9,
+        slices=[],
+        each=500,
+        pictures=5000,
+        suspects=120,
+        seed=0,
+        out_of_fold=None,
+    )
     found = Assessment("5,000 thumbnails", manifest, manifest.targets, logits, None, settings, {})
     unseen = Unseen(manifest, found.probabilities, suspects(found.probabilities, manifest.targets))
     path = write_evaluation(found, unseen, [], folder / "report", extra={})

@@ -127,7 +127,9 @@ def with_lightning(net: nn.Module, data: list[Batch], precision: str, device: to
             gradient_clip_val=1.0, logger=False, enable_progress_bar=False, enable_model_summary=False,
             num_sanity_val_steps=0, limit_val_batches=0, default_root_dir=folder,
             plugins=[AtomicCheckpointIO()],
-            callbacks=[ThroughputMonitor(), FiniteLoss(20, folder=folder), Safeguard(15.0, folder=folder), clock],
+            callbacks=[
+                ThroughputMonitor(), FiniteLoss(20, folder=folder), Safeguard(15.0, folder=folder), clock
+            ],
         )  # fmt: skip
         loss = CrossEntropy(0.1, counts={}, weights=None)
         classifier = Classifier(net, Normalize(spec.mean, spec.std), loss, None, OPTIMIZER,

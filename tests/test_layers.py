@@ -1,4 +1,4 @@
-"""A module imports only from lower layers, and packages of one layer leave each other alone."""
+"""Packages import only from packages below them, modules are small, and names are written once."""
 
 from __future__ import annotations
 
@@ -10,76 +10,99 @@ import pytest
 from heritage.cli import COMMANDS
 from heritage.core.files import PACKAGE
 
-LAYERS: tuple[tuple[str, ...], ...] = (
-    (
-        "errors",
-        "paths",
-        "lock",
-        "taxonomy",
-        "manifest",
-        "picture",
-        "packed",
-        "scores",
-        "splitting",
-        "tables",
-        "config",
-    ),
-    ("demo", "collection", "curation", "data", "models"),
-    ("training", "analysis"),
-    (
-        "serving",
-        "trained",
-        "testbed",
-        "adjustment",
-        "auditing",
-        "evaluation",
-        "explanation",
-        "neighbours",
-        "record",
-        "resume",
-        "preview",
-        "run",
-        "experiment",
-        "cluster",
-        "sweep",
-        "commands",
-        *COMMANDS,
-        "__main__",
-    ),
+# From the bottom to the top: a package imports only from rows above its own.
+ORDER: tuple[tuple[str, ...], ...] = (
+    ("errors",),
+    ("core",),
+    ("metrics",),
+    ("runs",),
+    ("config",),
+    ("reports",),
+    ("demo", "models"),
+    ("data", "collection", "curation"),
+    ("training",),
+    ("inference",),
+    ("evaluation", "comparison", "explanation"),
+    ("prediction",),
+    ("exporters", "server", "cluster"),
+    ("sweep",),
+    ("cli",),
+    tuple(COMMANDS),
+    ("__init__", "__main__"),
 )
-ALLOWED_BESIDE = {("collection", "demo"), ("data", "demo")}
-# The command line needs the faults of configurations before anything else is there.
-MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
+ROW = {name: number for number, names in enumerate(ORDER) for name in names}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+SHORT = {
+    "evaluate.py", "explain.py", "predict.py", "train.py", "weights.py",  # commands
+    "core/types.py", "config/register.py", "demo/drawing/chance.py",  # one concept each
+}  # fmt: skip
+"""Files of less than 30 lines that are no ``__init__.py``."""
 
 
-def layer(name: str) -> int:
-    return next(number for number, names in enumerate(LAYERS) if name in names)
+def module(path: Path) -> str:
+    """The module's dotted name below `heritage`."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts)
 
 
 def imported(path: Path) -> set[str]:
+    """Modules below `heritage` that a file imports, inside functions and for type checkers, too."""
+    names = {module(other) for other in MODULES}
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("heritage."):
-            found.add((node.module or "").split(".")[1])
-        elif isinstance(node, ast.ImportFrom) and node.module == "heritage":
-            found.update(alias.name for alias in node.names if not alias.name.startswith("__"))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "heritage":
+            base = (node.module or "").partition(".")[2]
+            for alias in node.names:
+                full = f"{base}.{alias.name}".lstrip(".")
+                found.add(full if full in names or f"{full}.__init__" in names else base or "__init__")
         elif isinstance(node, ast.Import):
-            found.update(a.name.split(".")[1] for a in node.names if a.name.startswith("heritage."))
+            found |= {a.name.partition(".")[2] or "__init__" for a in node.names
+                      if a.name.partition(".")[0] == "heritage"}  # fmt: skip
     return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+@pytest.mark.parametrize("path", MODULES, ids=module)
 def test_imports_point_downwards(path: Path) -> None:
-    parts = path.relative_to(PACKAGE).with_suffix("").parts
-    if parts == ("__init__",):
-        return
-    own = parts[0]
-    for other in imported(path) - {own}:
-        if layer(own) > layer(other) or (own, other) in ALLOWED_BESIDE:
+    own = module(path).partition(".")[0]
+    for other in imported(path):
+        package = other.partition(".")[0]
+        if package == own or other == "__init__":  # `heritage.__version__`
             continue
-        assert layer(own) == layer(other) in (0, 3), f"{own} imports {other}"
+        assert ROW[package] < ROW[own], f"{module(path)} imports {other}"
 
 
-def test_modules_are_small() -> None:
-    long = [path.name for path in MODULES if len(path.read_text(encoding="utf-8").splitlines()) > 400]
-    assert long == []
+def test_no_module_imports_itself_by_a_detour() -> None:
+    graph = {module(path).removesuffix(".__init__"): imported(path) for path in MODULES}
+    finished: set[str] = set()
+
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        assert name not in above, f"circle: {' → '.join((*above[above.index(name) :], name))}"
+        if name in finished or name not in graph:
+            return
+        for other in graph[name]:
+            visit(other, (*above, name))
+        finished.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+def test_every_package_has_its_row() -> None:
+    names = {module(path).partition(".")[0] for path in MODULES}
+    assert names == set(ROW)
+
+
+def test_modules_are_neither_long_nor_tiny() -> None:
+    lines = {
+        path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8").count("\n") for path in MODULES
+    }
+    assert {name: count for name, count in lines.items() if count > 400} == {}
+    tiny = {name for name, count in lines.items() if count < 30 and not name.endswith("__init__.py")}
+    assert tiny == SHORT
+
+
+def test_tests_lie_where_the_code_lies() -> None:
+    folders = {path.parent.relative_to(PACKAGE) for path in MODULES}
+    root = Path(__file__).parent
+    astray = {path.relative_to(root).parent for path in root.rglob("test_*.py")} - folders
+    assert astray == set()

@@ -1,7 +1,7 @@
 """What a submitted process does: it runs its job, and when it must stop, asks to be queued again.
 
-The order is that of `docs/cluster.md`: a signal comes, `heritage.training.callbacks.safeguard` finishes the step and
-saves, and only then does submitit's handler queue the job again.
+The order is that of `docs/cluster.md`: a signal comes, `heritage.training.callbacks.safeguard` finishes the
+step and saves, and only then does submitit's handler queue the job again.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""TODO_PACKAGE."""
+"""Building blocks without torch: files, the manifest, images and tables, shared by every stage."""

@@ -92,5 +92,5 @@ class Progress:
             self._logged = now
             steps, seconds = self._done + self._steps, now - self._started
             minutes = (self._total - steps) * seconds / self._steps / 60
-            log.info("%s: %s of %s, %s, %.0f min left",
-                     description or self._description, f"{steps:,}", f"{self._total:,}", speed, minutes)  # fmt: skip
+            what, of = description or self._description, f"{steps:,} of {self._total:,}"
+            log.info("%s: %s, %s, %.0f min left", what, of, speed, minutes)

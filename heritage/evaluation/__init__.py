@@ -1,1 +1,1 @@
-"""TODO_PACKAGE."""
+"""What `heritage evaluate` does: metrics with intervals, mistakes, label errors and audits of one network."""

@@ -1,1 +1,1 @@
-"""TODO_PACKAGE."""
+"""What `heritage explain` does: saliency maps, and tests of whether they can be believed."""

@@ -1,1 +1,1 @@
-"""TODO_PACKAGE."""
+"""What `heritage export` does: a checkpoint to formats that other runtimes load, with a model card."""

@@ -1,1 +1,1 @@
-"""TODO_PACKAGE."""
+"""From a checkpoint to logits, features and predictions on a data set."""

@@ -1,1 +1,1 @@
-"""TODO_PACKAGE."""
+"""Metrics of predictions, their confidence intervals and their calibration; NumPy only."""

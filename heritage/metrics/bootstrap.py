@@ -147,8 +147,8 @@ def bootstrap(
 def confusion_scores(cells: Floats) -> tuple[dict[str, Floats], dict[str, Floats]]:
     """Score many confusion matrices (R, K, K) at once.
 
-    The conventions are those of `heritage.metrics.classification`, but for a class that only some of them have an image of:
-    where chance leaves it out it is NaN, and stays out of the averages. Balanced accuracy is the mean recall
+    The conventions are those of `heritage.metrics.classification`, except for a class that is missing from
+    some of the resamples: there it is NaN and stays out of the averages. Balanced accuracy is the mean recall
     of the classes that have images, as in scikit-learn.
 
     Returns:

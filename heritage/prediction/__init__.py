@@ -1,1 +1,1 @@
-"""TODO_PACKAGE."""
+"""What `heritage predict` does: any photographs to a table of predictions."""

@@ -1,1 +1,1 @@
-"""TODO_PACKAGE."""
+"""What every report is made of: HTML pages, figures, tables and thumbnails."""

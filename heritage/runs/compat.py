@@ -1,7 +1,7 @@
 """Configurations saved by earlier versions, read as today's.
 
-A run folder and a checkpoint hold the resolved configuration, which names classes by ``_target_``. Classes that have
-moved since and keys that have been renamed are mapped by exact name; everything else is left as it is.
+A run folder and a checkpoint hold the resolved configuration, which names classes by ``_target_``. Classes that
+have moved since and keys that have been renamed are mapped by exact name; everything else is left as it is.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The files of a run folder; every name is written here and nowhere else.
 
-A run folder is ``outputs/train/<date>/<time>_<data>_<model>_<balance>/``. An evaluation's folder holds some of
-the same files.
+A run folder is ``outputs/train/<date>/<time>_<data>_<model>_<balance>/``. An evaluation's folder holds some
+of the same files.
 """
 
 from __future__ import annotations

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from heritage.core.files import write_text
+from heritage.runs.files import HISTORY_FILE
 
-def read_history(path: Path) -> list[dict[str, float]]:
-    """Return the rows of a ``history.csv``; what an epoch did not log is left out of its row."""
+
+def read_history(folder: Path) -> list[dict[str, float]]:
+    """Return the rows of a run folder's ``history.csv``; empty if there is none.
+
+    A value that an epoch did not log is left out of its row.
+    """
+    path = folder / HISTORY_FILE
+    if not path.is_file():
+        return []
     with path.open(encoding="utf-8", newline="") as file:
         return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
 
 
-def history_csv(rows: list[dict[str, float]]) -> str:
+def write_history(rows: Sequence[Mapping[str, float]], folder: Path) -> Path:
+    """Write ``history.csv`` into a run folder, atomically."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     # Counts are written as such: `epoch` 3, not 3.0.
     writer.writerows({name: f"{value:.12g}" for name, value in row.items()} for row in rows)
-    return text.getvalue()
+    path = folder / HISTORY_FILE
+    write_text(path, text.getvalue())
+    return path

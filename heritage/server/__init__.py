@@ -1,1 +1,1 @@
-"""TODO_PACKAGE."""
+"""What `heritage serve` does: a web page and a JSON API."""

@@ -18,7 +18,7 @@ from heritage.errors import ConfigError
 from heritage.metrics.calibration import calibrate
 from heritage.reports.run_report import Report
 from heritage.runs.calibration import write_calibration
-from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER, HISTORY_FILE, LAST_CHECKPOINT
+from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER, LAST_CHECKPOINT
 from heritage.runs.history import read_history
 from heritage.runs.record import write_record
 from heritage.training.build import TrainingRun, build
@@ -122,7 +122,6 @@ def _ask(run: TrainingRun, split: str) -> Predictions:
 
 def _report(run: TrainingRun, answers: Predictions, facts: dict[str, str]) -> Report:
     manifest = run.data.manifest.take(run.data.rows("test")[answers.rows])
-    history = run.folder / HISTORY_FILE
     return Report(
         title=f"{_choice(run, 'model')} on the test split of {_choice(run, 'data')}",
         manifest=manifest,
@@ -130,7 +129,7 @@ def _report(run: TrainingRun, answers: Predictions, facts: dict[str, str]) -> Re
         probabilities=answers.probabilities,
         facts=facts,
         notes=_notes(run),
-        history=read_history(history) if history.is_file() else (),
+        history=read_history(run.folder),
         images_seen=_images_seen(run),
     )
 

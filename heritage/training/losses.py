@@ -39,7 +39,7 @@ class ClassLoss(nn.Module, ABC):
 
     Attributes:
         counts_classes: Whether the loss itself goes by how often classes are shown.
-        weighted: Whether the weights act; `heritage.training.callbacks.deferred_weighting` turns them on later.
+        weighted: Whether the weights act; `DeferredWeighting` turns them on later.
     """
 
     counts_classes: ClassVar[bool] = False

@@ -39,8 +39,10 @@ def plan_of(out: Path, *settings: str) -> tuple[Any, CurationOptions]:
     }
     overrides = None if plain["overrides"] is None else Path(plain["overrides"])
     kept = {key: value for key, value in plain.items() if key not in ("paths", "workers", "out")}
-    plan = CurationOptions(out, plain["classes"], overrides, resize=instantiate(plain["resize"]), pack=plain["pack"],
-                workers=plain["workers"], configuration=kept, **parts)  # fmt: skip
+    plan = CurationOptions(
+        out, plain["classes"], overrides, resize=instantiate(plain["resize"]), pack=plain["pack"],
+        workers=plain["workers"], configuration=kept, **parts,
+    )  # fmt: skip
     return instantiate(plain["raw"], _convert_="all"), plan
 
 

@@ -1,1 +1,1 @@
-"""TODO_PACKAGE."""
+"""A polite HTTP client: rate limits, robots.txt, retries, caching and bounded bodies."""

@@ -1,1 +1,1 @@
-"""TODO_PACKAGE."""
+"""Draws the artefacts of the demo set: shapes, materials, ornament, light and camera."""

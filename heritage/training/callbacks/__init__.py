@@ -1,1 +1,1 @@
-"""TODO_PACKAGE."""
+"""Lightning callbacks of a training run."""

@@ -7,9 +7,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from heritage.core.files import write_text
-from heritage.runs.files import HISTORY_FILE
-from heritage.runs.history import history_csv, read_history
+from heritage.runs.history import read_history, write_history
 
 
 class History(Callback):
@@ -20,14 +18,13 @@ class History(Callback):
     """
 
     def __init__(self, *, folder: str) -> None:
-        self._path = Path(folder) / HISTORY_FILE
+        self._folder = Path(folder)
         self._rows: list[dict[str, float]] = []
         self._validated = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keep the rows of the epochs that a resumed run has behind it."""
-        if self._path.is_file():
-            self._rows = [row for row in read_history(self._path) if row["epoch"] < trainer.current_epoch]
+        self._rows = [row for row in read_history(self._folder) if row["epoch"] < trainer.current_epoch]
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Wait for this epoch's validation."""
@@ -53,4 +50,4 @@ class History(Callback):
             if self._validated or not name.startswith("val/")
         }
         self._rows.append(row)
-        write_text(self._path, history_csv(self._rows))
+        write_history(self._rows, self._folder)

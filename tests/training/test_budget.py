@@ -50,7 +50,7 @@ def test_runs_stop_at_the_same_number_of_images(
                     f"hydra.run.dir={folder}")  # fmt: skip
     assert done.code == 0, done.err
     assert 150 <= images_seen(folder) < 150 + 8
-    history = read_history(folder / "history.csv")
+    history = read_history(folder)
     assert len(history) == -(-150 // shown(folder)), "the last epoch is validated though it is cut short"
     assert all("val/macro_f1" in row for row in history)
     assert history[-1]["lr"] < 0.2 * max(row["lr"] for row in history), "the schedule ends with the run"
@@ -68,7 +68,7 @@ def test_epochs_may_change_their_length(heritage: Command, tiny: tuple[str, ...]
     epochs = [sum(min(count, limit) for count in counts) for limit in limits]
     assert len(set(epochs)) == 3
     assert images_seen(folder) == sum(epochs)
-    steps = [row["step"] for row in read_history(folder / "history.csv")]
+    steps = [row["step"] for row in read_history(folder)]
     assert steps == [sum(-(-n // 8) for n in epochs[: k + 1]) for k in range(3)]
 
 
@@ -80,7 +80,7 @@ def test_a_run_shorter_than_an_epoch_is_validated(
     done = heritage("train", *tiny, "trainer.max_steps=2", rare, f"hydra.run.dir={folder}")
     assert done.code == 0, done.err
     assert (folder / "checkpoints" / "best.ckpt").is_file()
-    assert read_history(folder / "history.csv")[0]["step"] == 2
+    assert read_history(folder)[0]["step"] == 2
 
 
 def test_the_last_epoch_is_validated_where_none_is_due(
@@ -90,7 +90,7 @@ def test_the_last_epoch_is_validated_where_none_is_due(
     rare = ("trainer.max_epochs=5", "trainer.check_val_every_n_epoch=2")
     done = heritage("train", *tiny, *rare, f"hydra.run.dir={folder}")
     assert done.code == 0, done.err
-    rows = read_history(folder / "history.csv")
+    rows = read_history(folder)
     assert [row["epoch"] for row in rows if "val/macro_f1" in row] == [1, 3, 4], "no row repeats another's"
     assert "epochs" in json.loads((folder / "metrics.json").read_text())["facts"]["tested"]
 
@@ -153,9 +153,7 @@ def test_a_run_that_counts_images_or_steps_goes_on_where_it_was(
             done = heritage("train", *words, f"resume={folder}")
             assert done.code == 0, done.err
         state = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-        ends.append(
-            (state, images_seen(folder), [row["step"] for row in read_history(folder / "history.csv")])
-        )
+        ends.append((state, images_seen(folder), [row["step"] for row in read_history(folder)]))
     (state, *figures), *others = ends
     for other, *theirs in others:
         assert theirs == figures

@@ -36,4 +36,4 @@ def test_two_processes_train_and_one_reports(tree: Path, tmp_path: Path) -> None
     assert sum(sum(data["counts"][split].values()) for split in ("train", "val", "test")) == sum(
         COUNTS.values()
     )
-    assert len(read_history(folder / "history.csv")) == 2
+    assert len(read_history(folder)) == 2

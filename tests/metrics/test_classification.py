@@ -14,7 +14,7 @@ from sklearn.metrics import confusion_matrix as reference_matrix
 from heritage.core.taxonomy import CLASSES
 from heritage.metrics.classification import Scores, confusion_matrix, from_rows, scores
 
-PUBLISHED = Path(__file__).parents[2] / "shared" / "thesis" / "results.csv"
+PUBLISHED = Path(__file__).parents[3] / "shared" / "thesis" / "results.csv"
 SUPPORT = np.array([4420, 5172, 6798, 1842, 813, 3318])
 
 

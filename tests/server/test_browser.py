@@ -16,7 +16,7 @@ import pytest
 from heritage.core.image_io import encode_jpeg
 from heritage.core.taxonomy import CIVILISATIONS
 from tests.conftest import patch
-from tests.serving.server import serving
+from tests.server.running import serving
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome

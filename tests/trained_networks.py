@@ -1,8 +1,9 @@
-"""A tiny network, trained once, and pictures good and bad."""
+"""Fixtures: tiny networks, trained once, and pictures good and bad."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,29 @@ from heritage.core.image_io import encode_jpeg
 from heritage.metrics.calibration import Calibration, FittedOn
 from heritage.runs.calibration import write_calibration
 from tests.conftest import TINY, patch
+
+
+def command(*words: str) -> None:
+    """Run ``heritage <verb> …`` in this process."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    from heritage.__main__ import main
+
+    GlobalHydra.instance().clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["heritage", *words])
+        main()
+
+
+@pytest.fixture(scope="session")
+def runs(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two runs, ``none`` and ``weights``, that differ in how they balance; read only."""
+    folder = tmp_path_factory.mktemp("runs")
+    for balance in ("none", "weights"):
+        command("train", *TINY, f"data.root={tree}", "data.split.test=0.3", "trainer.max_epochs=2",
+                "augment=none", f"balance={balance}",
+                f"hydra.run.dir={folder / balance}")  # fmt: skip
+    return folder
 
 
 @pytest.fixture(scope="session")

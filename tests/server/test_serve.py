@@ -23,7 +23,7 @@ from heritage.server.limits import Limits
 from heritage.server.schemas import ModelInfo, PredictionResponses
 from heritage.server.server import allowed_hosts, listen
 from tests.conftest import Command, patch
-from tests.serving.server import LIMITS, serving
+from tests.server.running import LIMITS, serving
 
 
 @pytest.fixture(scope="module")

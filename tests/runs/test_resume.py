@@ -72,7 +72,7 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, blow: signal.Signals, 
     assert process.returncode == (-9 if blow == signal.SIGKILL else 2), err
     if blow == signal.SIGINT:
         saved = torch.load(killed / "checkpoints" / "last.ckpt", weights_only=True)
-        steps = read_history(whole / "history.csv")[0]["step"]
+        steps = read_history(whole)[0]["step"]
         assert saved["global_step"] % steps, (
             "the checkpoint must be of mid-epoch for this test to mean anything"
         )
@@ -82,9 +82,9 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, blow: signal.Signals, 
     assert process.returncode == 0, err
     assert_same(whole, killed)
     kept = [{key: value for key, value in row.items() if not key.startswith("train/")}
-            for row in read_history(killed / "history.csv")]  # fmt: skip
+            for row in read_history(killed)]  # fmt: skip
     wanted = [{key: value for key, value in row.items() if not key.startswith("train/")}
-              for row in read_history(whole / "history.csv")]  # fmt: skip
+              for row in read_history(whole)]  # fmt: skip
     assert kept == wanted
     assert logged_steps(killed) == logged_steps(whole)
 
@@ -168,13 +168,13 @@ def test_nothing_is_left_out_at_an_epochs_end(
         done = heritage("train", *given, f"hydra.run.dir={halted}")
         assert done.code == 2, done.err
         assert "stopped by SIGTERM" in done.err
-    assert len(read_history(halted / "history.csv")) == stop[0] + 1
+    assert len(read_history(halted)) == stop[0] + 1
     done = heritage("train", *given, f"hydra.run.dir={halted}", "resume=true")
     assert done.code == 0, done.err
     assert_same(whole, halted)
     kept, wanted = (
         [{name: row[name] for name in row if "per_second" not in name and "wait" not in name} for row in rows]
-        for rows in (read_history(halted / "history.csv"), read_history(whole / "history.csv"))
+        for rows in (read_history(halted), read_history(whole))
     )
     assert kept == wanted
     assert logged_steps(halted) == logged_steps(whole)

@@ -27,7 +27,7 @@ from heritage.server.middleware import RateLimit
 from heritage.server.schemas import RequestRefused
 from heritage.server.uploads import shown_name
 from tests.conftest import patch
-from tests.serving.server import running, serving
+from tests.server.running import running, serving
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 JPEG = encode_jpeg(patch(0, 0))

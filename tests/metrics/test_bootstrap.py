@@ -79,8 +79,16 @@ def test_a_class_of_few_groups_gets_no_interval(tmp_path: Path) -> None:
     columns = {"file": [f"{n}.jpg" for n in range(20)], "class": ["a", "b"] * 10,
                "group_id": ["one" if n % 2 else str(n) for n in range(20)]}  # fmt: skip
     manifest = Manifest.build(columns, tmp_path, ("a", "b"))
-    settings = EvaluationOptions(resamples=20, target_precision=0.9, slices=[], each=1, pictures=1, suspects=1, seed=0,
-                        out_of_fold=None)  # fmt: skip
+    settings = EvaluationOptions(
+        resamples=20,
+        target_precision=0.9,
+        slices=[],
+        each=1,
+        pictures=1,
+        suspects=1,
+        seed=0,
+        out_of_fold=None,
+    )
     logits = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
     found = Assessment("", manifest, manifest.targets, logits, None, settings, {})
     first, second = found.class_intervals("recall")
