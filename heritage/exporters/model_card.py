@@ -83,7 +83,7 @@ def model_card(
     git = environment.get("git") or {}
     usage = "weights" if form == "safetensors" and not timm else form
     environment_of_template = jinja2.Environment(
-        loader=jinja2.PackageLoader("heritage.serving", "."),
+        loader=jinja2.PackageLoader("heritage.exporters", "."),
         autoescape=False,  # noqa: S701  Markdown of our own facts, not a page
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,

@@ -105,7 +105,7 @@ def test_the_document_describes_the_replies(address: str) -> None:
     for name in re.findall(r"#/components/schemas/(\w+)", text):
         assert name in schemas
     reply = httpx.post(f"{address}/predict", files={"picture": jpeg(0)}).json()
-    assert set(reply) == set(schemas["Answers"]["properties"])
+    assert set(reply) == set(schemas["PredictionResponses"]["properties"])
     assert set(reply["pictures"][0]) == set(schemas["Answered"]["properties"])
     for path, methods in document["paths"].items():
         for method in methods:
