@@ -106,7 +106,7 @@ def test_the_document_describes_the_replies(address: str) -> None:
         assert name in schemas
     reply = httpx.post(f"{address}/predict", files={"picture": jpeg(0)}).json()
     assert set(reply) == set(schemas["PredictionResponses"]["properties"])
-    assert set(reply["pictures"][0]) == set(schemas["Answered"]["properties"])
+    assert set(reply["pictures"][0]) == set(schemas["PredictionResponse"]["properties"])
     for path, methods in document["paths"].items():
         for method in methods:
             assert httpx.request(method, address + path).status_code != 404
