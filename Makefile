@@ -22,7 +22,7 @@ setup: $(STAMP) ## create .venv and install what requirements.lock names
 
 # uv installs everything in a minute; where it cannot be had, pip does the same in some minutes. Both compile
 # what they install: every later start, and each worker process, is then quicker by ten seconds.
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock pyproject.toml heritage/core/version.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "heritage needs Python 3.11 or newer; name one: make setup PYTHON=python3.12" >&2; exit 2; }
 	test -x $(UV) || { $(PYTHON) -m venv .bootstrap && .bootstrap/bin/pip install --quiet uv; } || true

@@ -1,8 +1,69 @@
-"""Recognise which ancient civilisation an artefact comes from, from its photograph."""
+"""Recognise which ancient civilisation an artefact comes from, from its photograph.
 
-from importlib.metadata import PackageNotFoundError, version
+Everything below is loaded at its first use, so that ``import heritage`` takes milliseconds::
 
-try:
-    __version__ = version("heritage")
-except PackageNotFoundError:  # a checkout on the path, not installed
-    __version__ = "0+unknown"
+    import heritage
+
+    result = heritage.run("train", model="resnet18")              # what `heritage train` does
+    predictor = heritage.load(result.folder)                      # a trained network
+    predictor.predict("photograph.jpg").label
+    run = heritage.build(heritage.compose("train", ["model=vit"]))  # Lightning's parts
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from heritage.core.version import __version__
+
+if TYPE_CHECKING:
+    from heritage.api.composition import compose
+    from heritage.api.options import list_models, list_options
+    from heritage.api.run import RunResult, run
+    from heritage.data.module import ArtefactDataModule
+    from heritage.errors import HeritageError
+    from heritage.prediction.predictor import Predictor
+    from heritage.training.build import TrainingRun, build
+    from heritage.training.classifier import Classifier
+
+_HOMES = {
+    "ArtefactDataModule": "heritage.data.module",
+    "Classifier": "heritage.training.classifier",
+    "HeritageError": "heritage.errors",
+    "Predictor": "heritage.prediction.predictor",
+    "RunResult": "heritage.api.run",
+    "TrainingRun": "heritage.training.build",
+    "build": "heritage.training.build",
+    "compose": "heritage.api.composition",
+    "list_models": "heritage.api.options",
+    "list_options": "heritage.api.options",
+    "run": "heritage.api.run",
+}
+
+__all__ = [
+    "ArtefactDataModule",
+    "Classifier",
+    "HeritageError",
+    "Predictor",
+    "RunResult",
+    "TrainingRun",
+    "__version__",
+    "build",
+    "compose",
+    "list_models",
+    "list_options",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'heritage' has no attribute '{name}'")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -16,7 +16,7 @@ def main() -> None:
         print(usage(), end="")
         return
     if arguments[0] == "--version":
-        from heritage import __version__
+        from heritage.core.version import __version__
 
         print(__version__)
         return

@@ -54,7 +54,9 @@ _DISK_FAULTS = {
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
-def command(verb: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], None]]:
+def command(
+    verb: str, *, rewrite: Callable[[list[str]], list[str]] | None = None
+) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
     """Make a Hydra application of a function.
 
     The application reads ``conf/<verb>.yaml`` and the command line. A `HeritageError`, a mistake in
@@ -63,16 +65,17 @@ def command(verb: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], 
 
     Args:
         verb: The command's name, a key of `COMMANDS`.
+        rewrite: Turns command-line arguments of another form into overrides.
     """
 
-    def decorate(task: Callable[[DictConfig], None]) -> Callable[[], None]:
+    def decorate(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
         wish: dict[str, str | None] = {}  # what the person set HYDRA_FULL_ERROR to
 
         @functools.wraps(task)
-        def job(cfg: DictConfig) -> None:
+        def job(cfg: DictConfig) -> Any:
             with _full_error(wish.get(_FULL_ERROR)):
                 try:
-                    task(cfg)
+                    return task(cfg)
                 except (HeritageError, OSError, KeyboardInterrupt) as fault:
                     _raise_unexplained(fault)
                     # In a sweep the other jobs go on, and Hydra raises the fault at the end.
@@ -84,6 +87,8 @@ def command(verb: str) -> Callable[[Callable[[DictConfig], None]], Callable[[], 
 
         @functools.wraps(task)
         def main() -> None:
+            if rewrite is not None:
+                sys.argv[1:] = rewrite(sys.argv[1:])
             register()
             wish[_FULL_ERROR] = os.environ.get(_FULL_ERROR)
             # Hydra prints and exits by itself unless full errors are on: have them, and print our line.
@@ -141,16 +146,20 @@ def _lines(verb: str, fault: BaseException) -> list[str]:
         return [f"{place}{_DISK_FAULTS[fault.errno or 0]}; what was finished is kept, start again to go on"]
     if isinstance(fault, KeyboardInterrupt):
         return [str(fault) or "stopped by Ctrl-C; what was finished is kept, start again to go on"]
-    # Resolvers' own errors reach us wrapped by OmegaConf.
-    cause: BaseException | None = fault
-    while cause is not None and not isinstance(cause, HeritageError):
-        cause = cause.__cause__
-    fault = cause or fault
+    fault = heritage_cause(fault) or fault
     if isinstance(fault, FaultyConfigError):
         return list(fault.faults)
     if isinstance(fault, HeritageError):
         return [str(fault)]
     return explain_composition_error(fault, verb, overrides_of(sys.argv[1:]))
+
+
+def heritage_cause(error: BaseException) -> HeritageError | None:
+    """Return the `HeritageError` behind an exception: OmegaConf wraps those of resolvers."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, HeritageError):
+        cause = cause.__cause__
+    return cause
 
 
 def overrides_of(arguments: list[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from omegaconf import DictConfig
@@ -10,8 +9,14 @@ from omegaconf import DictConfig
 from heritage.cli import command
 
 
-@command("collect")
-def collect(cfg: DictConfig) -> None:
+def _report_option(arguments: list[str]) -> list[str]:
+    """Read ``--report`` and ``--report=FILE`` as ``report=…``."""
+    words = ["report=records" if word == "--report" else word for word in arguments]
+    return [word.replace("--report=", "report=", 1) for word in words]
+
+
+@command("collect", rewrite=_report_option)
+def main(cfg: DictConfig) -> None:
     """Open the museum, then report or collect."""
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
@@ -30,13 +35,6 @@ def collect(cfg: DictConfig) -> None:
             session.report()
         else:
             session.collect()
-
-
-def main() -> None:
-    """Run the command; ``--report`` and ``--report=FILE`` stand for ``report=…``."""
-    words = ["report=records" if word == "--report" else word for word in sys.argv[1:]]
-    sys.argv[1:] = [word.replace("--report=", "report=", 1) for word in words]
-    collect()
 
 
 if __name__ == "__main__":

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from omegaconf import DictConfig
 
 from heritage.cli import command
 
 
 @command("export")
-def main(cfg: DictConfig) -> None:
+def main(cfg: DictConfig) -> Any:
     """Export, compare, and say where it is."""
-    from typing import Any, cast
+    from typing import cast
 
     from omegaconf import OmegaConf
 
@@ -35,6 +37,7 @@ def main(cfg: DictConfig) -> None:
     for name, size in found.files.items():
         print(f"  {name}  {size / 1e6:,.1f} MB" if size >= 1e6 else f"  {name}  {size / 1e3:,.1f} kB")
     print(f"exported: {found.folder}")
+    return found
 
 
 if __name__ == "__main__":

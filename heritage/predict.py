@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from omegaconf import DictConfig
 
 from heritage.cli import command
 
 
 @command("predict")
-def main(cfg: DictConfig) -> None:
+def main(cfg: DictConfig) -> Any:
     """Answer, and say where the answers are."""
-    from typing import Any, cast
+    from typing import cast
 
     from omegaconf import OmegaConf
     from rich.console import Console
@@ -22,7 +24,9 @@ def main(cfg: DictConfig) -> None:
     options = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     del options["paths"]
     validate_options("heritage.prediction.predict.PredictOptions", options)
-    show(predict(PredictOptions(**options)), Console())
+    result = predict(PredictOptions(**options))
+    show(result, Console())
+    return result
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-import heritage
 from heritage.collection import ledger_counts as census
 from heritage.collection.collector import Collector, Targets, refresh
 from heritage.collection.dataset_writer import export, write_attribution
@@ -41,6 +40,7 @@ from heritage.collection.storage import (
 )
 from heritage.core.files import locked
 from heritage.core.manifest import Manifest
+from heritage.core.version import __version__
 from heritage.errors import CollectionError
 
 LOCK_FILE = ".collect.lock"
@@ -251,7 +251,7 @@ def _stopping(stop: asyncio.Event, console: Console) -> Iterator[None]:
 
 def _user_agent(contact: str | None) -> str:
     about = _PROJECT + (f"; contact: {contact}" if contact else "")
-    return f"{AGENT}/{heritage.__version__} ({about})"
+    return f"{AGENT}/{__version__} ({about})"
 
 
 @contextlib.contextmanager

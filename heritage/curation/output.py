@@ -10,10 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from heritage import __version__
 from heritage.core.files import write_text
 from heritage.core.manifest import SPLITS, Manifest
 from heritage.core.overrides import Override
+from heritage.core.version import __version__
 from heritage.curation import dataset_folder as dataset
 from heritage.curation.dataset_card import attribution, card
 from heritage.curation.duplicates import Photographs

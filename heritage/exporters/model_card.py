@@ -10,8 +10,8 @@ from typing import Any
 
 import jinja2
 
-from heritage import __version__
 from heritage.core.manifest import Manifest
+from heritage.core.version import __version__
 from heritage.errors import CheckpointError
 from heritage.exporters.card_metrics import RESAMPLES, figures_of_test
 from heritage.exporters.parity import Parity

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from heritage import __version__
+from heritage.core.version import __version__
 from heritage.inference.checkpoint import NormalizedModel, TrainedClassifier
 from heritage.prediction.decision_rule import DecisionRule
 

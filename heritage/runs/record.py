@@ -14,9 +14,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from heritage import __version__
 from heritage.core.files import PACKAGE, write_text
 from heritage.core.manifest import Manifest
+from heritage.core.version import __version__
 from heritage.runs.files import CONFIG_FILE, DATA_FILE, ENVIRONMENT_FILE
 
 _PACKAGES = (

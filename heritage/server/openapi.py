@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from heritage import __version__
+from heritage.core.version import __version__
 from heritage.server.limits import Limits
 from heritage.server.schemas import ErrorResponse, Health, ModelInfo, PredictionResponses
 

@@ -1,0 +1,1 @@
+"""The functions of ``import heritage``: compose, run and list, for scripts and notebooks."""
