@@ -17,12 +17,13 @@ def main(cfg: DictConfig) -> Any:
     from omegaconf import OmegaConf
 
     from heritage.config.validate import validate, validate_options
-    from heritage.exporters.export import ExportOptions, export
 
     validate(cfg, "export")
     options = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     del options["paths"]
     validate_options("heritage.exporters.export.ExportOptions", options)
+    from heritage.exporters.export import ExportOptions, export
+
     found = export(ExportOptions(**options))
     print(f"compared with PyTorch on {found.parity}")
     print(f"probabilities: {found.decision_rule}")

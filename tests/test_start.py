@@ -10,6 +10,7 @@ import pytest
 
 from heritage.cli import COMMANDS
 from heritage.core.files import config_dir
+from tests.config.test_composition import NEEDED
 from tests.conftest import Command
 
 HEAVY = ("albumentations", "cv2", "matplotlib", "numpy", "pyarrow", "pytorch_lightning", "scipy", "timm",
@@ -77,7 +78,8 @@ def test_a_configuration_error_imports_no_torch(tmp_path: Path, words: list[str]
 
 @pytest.mark.parametrize("verb", [verb for verb in COMMANDS if verb not in ("collect", "train")])
 def test_every_command_validates_before_it_imports(tmp_path: Path, verb: str) -> None:
-    _, err, modules = started(command_line(verb, "+no_such_key=1"), tmp_path)
+    given = [word.partition("=")[0] + "=x" for word in NEEDED.get(verb, [])]
+    _, err, modules = started(command_line(verb, *given, "+no_such_key=1"), tmp_path)
     assert "no_such_key" in err
     assert modules & set(HEAVY) == set()
 
