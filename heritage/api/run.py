@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import html
 import inspect
+import io
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -84,7 +85,7 @@ class RunResult:
         return f"<table><caption>heritage {html.escape(self.verb)}</caption>{cells}</table>"
 
 
-def run(verb: str, *overrides: str, multirun: bool = False, **options: Any) -> RunResult:
+def run(verb: str, *overrides: str, multirun: bool = False, quiet: bool = False, **options: Any) -> RunResult:
     """Run a command.
 
     It does what ``heritage <verb> <overrides>`` does and leaves the same folder.
@@ -94,6 +95,7 @@ def run(verb: str, *overrides: str, multirun: bool = False, **options: Any) -> R
             ``predict``, ``export``, ``serve`` or ``weights``.
         *overrides: Hydra overrides, as on the command line: ``"model=vit"``, ``"trainer.max_epochs=3"``.
         multirun: Run every combination of comma-separated values, as ``-m`` does.
+        quiet: Do not print what the command prints to standard output.
         **options: Further overrides by name: ``model="vit"``; two underscores stand for a dot
             (``data__root=path``). Values may be numbers, strings, paths, lists, dictionaries,
             booleans and None.
@@ -105,7 +107,7 @@ def run(verb: str, *overrides: str, multirun: bool = False, **options: Any) -> R
         HeritageError: Whatever the command would have refused, as one line.
 
     Example:
-        >>> result = heritage.run("train", *tiny, model="resnet10t", data__root=photographs)
+        >>> result = heritage.run("train", *tiny, data__root=photographs, quiet=True)
         >>> sorted(result.metrics)[:2]
         ['accuracy', 'classes']
         >>> result.report.name
@@ -114,7 +116,8 @@ def run(verb: str, *overrides: str, multirun: bool = False, **options: Any) -> R
     require_command(verb)
     words = [*overrides, *option_overrides(options)]
     task = inspect.unwrap(load(verb))
-    with explained(verb, words), global_hydra(), _logging():
+    stdout = contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext()
+    with explained(verb, words), global_hydra(), _logging(), stdout:
         hydra = Hydra.create_main_hydra2(verb, create_config_search_path(str(config_dir().absolute())))
         if multirun:
             return _multirun(hydra, verb, task, words)
