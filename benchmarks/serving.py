@@ -31,10 +31,11 @@ from heritage.exporters.onnx import open_onnx, write_onnx
 from heritage.exporters.portable import portable
 from heritage.exporters.timm import write_timm
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
-from heritage.prediction.images import PictureDataset, picture_batches
+from heritage.prediction.decision_rule import DecisionRule
+from heritage.prediction.images import InputDataset, image_batches
 from heritage.prediction.inputs import find_inputs
 from heritage.prediction.predict import PredictOptions, predict
-from heritage.prediction.predictor import DecisionRule, Predictor
+from heritage.prediction.predictor import Predictor
 
 BATCH = 64
 
@@ -59,13 +60,13 @@ def predicting(trained: TrainedClassifier, images: Path, workers: int, rounds: i
     """Compare ways of asking about a folder."""
     inputs = find_inputs(str(images), "file")
     count = len(inputs)
-    dataset = PictureDataset(
+    dataset = InputDataset(
         inputs, size=trained.image_size, crop_pct=trained.crop_pct, interpolation=trained.interpolation
     )
-    answerer = Predictor(trained, DecisionRule())
+    predictor = Predictor(trained, DecisionRule())
     decoded = [
         batch.images.clone()
-        for batch in picture_batches(dataset, start=0, batch_size=BATCH, num_workers=0, pin_memory=False)
+        for batch in image_batches(dataset, start=0, batch_size=BATCH, num_workers=0, pin_memory=False)
     ]
     write_timm(trained, None, scratch)
     theirs = timm.create_model(f"local-dir:{scratch}", pretrained=True).eval()
@@ -73,7 +74,7 @@ def predicting(trained: TrainedClassifier, images: Path, workers: int, rounds: i
 
     def bare() -> None:
         for batch in decoded:
-            answerer.ask(batch)
+            predictor.predict_batch(batch)
 
     def ours() -> None:
         predict(
@@ -101,7 +102,7 @@ def predicting(trained: TrainedClassifier, images: Path, workers: int, rounds: i
         )  # fmt: skip
         with (
             torch.inference_mode(),
-            torch.autocast("cpu", torch.bfloat16, answerer.precision == "bf16-mixed"),
+            torch.autocast("cpu", torch.bfloat16, predictor.precision == "bf16-mixed"),
         ):
             for pixels, _ in loader:
                 theirs(pixels.contiguous(memory_format=torch.channels_last)).softmax(dim=1).topk(3)
@@ -119,7 +120,7 @@ def predicting(trained: TrainedClassifier, images: Path, workers: int, rounds: i
     base = medians["bare forward loop, pictures decoded"]
     rows = [(name, f"{value:,.0f}", f"{value / base:.2f}") for name, value in medians.items()]
     table(
-        f"{count:,} pictures, {trained.image_size} px, {answerer.precision}, {workers} workers",
+        f"{count:,} pictures, {trained.image_size} px, {predictor.precision}, {workers} workers",
         [("way", "pictures/s", "against the bare loop"), *rows],
     )
 

@@ -25,7 +25,7 @@ def main(cfg: DictConfig) -> Any:
     validate_options("heritage.exporters.export.ExportOptions", options)
     found = export(ExportOptions(**options))
     print(f"compared with PyTorch on {found.parity}")
-    print(f"probabilities: {found.certainty}")
+    print(f"probabilities: {found.decision_rule}")
     if options["format"] == "safetensors":
         print(
             f'timm loads it: timm.create_model("local-dir:{found.folder}", pretrained=True)'

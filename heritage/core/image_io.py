@@ -61,6 +61,28 @@ def decode(data: bytes, *, name: object = None, at_least: int | None = None) -> 
     return _decode_other(data, name)
 
 
+def from_pillow(image: Image.Image, *, name: object = None) -> Pixels:
+    """Convert a Pillow image by the rules of `decode`; the image itself is not changed.
+
+    Args:
+        image: An image of any mode, loaded or not.
+        name: What to call it in messages.
+
+    Returns:
+        RGB pixels of shape (height, width, 3).
+
+    Raises:
+        ImageError: The image is empty, larger than `MAX_PIXELS`, or its file is damaged.
+    """
+    if 0 in image.size:
+        raise ImageError("an image without pixels", where=name, remedy="remove or replace it")
+    _refuse_bomb(image.width, image.height, name)
+    try:
+        return _rgb(ImageOps.exif_transpose(image))
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        raise ImageError(f"damaged picture ({error})", where=name, remedy="remove or replace it") from error
+
+
 def encode_jpeg(pixels: Pixels, *, quality: int = 92) -> bytes:
     """Encode RGB pixels of shape (height, width, 3) as a JPEG with 4:2:0 chroma."""
     encoded: bytes = simplejpeg.encode_jpeg(

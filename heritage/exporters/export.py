@@ -20,7 +20,7 @@ from heritage.exporters.timm import ask_with_own_transform, open_timm, open_weig
 from heritage.exporters.torch_export import open_program, write_program
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.inference.test_set import run_manifest_if_there
-from heritage.prediction.predictor import read_decision_rule
+from heritage.prediction.decision_rule import read_decision_rule
 
 ExportFormat = Literal["onnx", "torch_export", "safetensors"]
 ABOUT = "heritage.json"
@@ -60,7 +60,7 @@ class ExportResult:
         files: Names in it, with their sizes in bytes.
         parity: How it compared.
         timm: Whether timm loads it.
-        certainty: Its calibration, in words.
+        decision_rule: Its calibration, in words.
         resizing: What changes where timm resizes the pictures; None where that was not asked.
     """
 
@@ -68,7 +68,7 @@ class ExportResult:
     files: dict[str, int]
     parity: Parity
     timm: bool
-    certainty: str
+    decision_rule: str
     resizing: str | None
 
 
@@ -79,16 +79,16 @@ def export(wanted: ExportOptions) -> ExportResult:
         HeritageError: Whatever keeps it from being exported, or from saying the same.
     """
     trained = load_checkpoint(wanted.ckpt)
-    certainty = read_decision_rule(trained.folder)
+    decision_rule = read_decision_rule(trained.folder)
     out = _place(wanted, trained)
     manifest = run_manifest_if_there(trained)
     sample = pictures_for_parity(trained, manifest, wanted.pictures)
-    about = description(trained, certainty, wanted.licence)
+    about = description(trained, decision_rule, wanted.licence)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
         folder = Path(scratch) / out.name
         folder.mkdir()
-        model = portable(trained, certainty)
+        model = portable(trained, decision_rule)
         asks, timm = _write(wanted, trained, model, about, folder)
         parity = check_parity(model, asks, sample.source, sample.images)
         resizing = None
@@ -97,7 +97,7 @@ def export(wanted: ExportOptions) -> ExportResult:
         (folder / ABOUT).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         card = model_card(
             trained,
-            certainty,
+            decision_rule,
             manifest,
             form=wanted.format,
             timm=timm,
@@ -112,7 +112,7 @@ def export(wanted: ExportOptions) -> ExportResult:
             shutil.rmtree(out)
         folder.replace(out)
     files = {path.name: path.stat().st_size for path in sorted(out.iterdir())}
-    return ExportResult(out, files, parity, timm, str(certainty), resizing)
+    return ExportResult(out, files, parity, timm, str(decision_rule), resizing)
 
 
 def _write(

@@ -16,7 +16,7 @@ from heritage.errors import CheckpointError
 from heritage.exporters.card_metrics import RESAMPLES, figures_of_test
 from heritage.exporters.parity import Parity
 from heritage.inference.checkpoint import TrainedClassifier
-from heritage.prediction.predictor import DecisionRule
+from heritage.prediction.decision_rule import DecisionRule
 from heritage.runs.audits import read_audits
 from heritage.runs.calibration import read_calibration
 from heritage.runs.files import DATA_FILE, ENVIRONMENT_FILE
@@ -56,7 +56,7 @@ transform = timm.data.create_transform(**timm.data.resolve_model_data_config(mod
 
 def model_card(
     trained: TrainedClassifier,
-    certainty: DecisionRule,
+    decision_rule: DecisionRule,
     manifest: Manifest | None,
     *,
     form: str,
@@ -69,7 +69,7 @@ def model_card(
 
     Args:
         trained: The network and its run folder.
-        certainty: Its calibration at work.
+        decision_rule: Its calibration at work.
         manifest: Of its data set, where that is still there.
         form: The exported format.
         timm: Whether timm loads it.
@@ -97,8 +97,8 @@ def model_card(
         figures=None if folder is None else figures_of_test(folder, trained.classes),
         resamples=RESAMPLES,
         calibration=None if folder is None else read_calibration(folder),
-        certainty=str(certainty),
-        threshold=certainty.threshold,
+        decision_rule=str(decision_rule),
+        threshold=decision_rule.threshold,
         data=_data(trained, manifest, counts),
         audits=[] if folder is None else read_audits(folder),
         rare=_rare(counts),

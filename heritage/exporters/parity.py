@@ -72,7 +72,7 @@ def pictures_for_parity(trained: TrainedClassifier, manifest: Manifest | None, c
         DataError: None of the named pictures can be read.
     """
     if chosen is not None:
-        inputs = find_inputs(chosen, "file")
+        inputs = find_inputs(chosen, "file", key="pictures")
         # the card goes to strangers: no folders of this machine
         source, paths = (
             Path(chosen).resolve().name,

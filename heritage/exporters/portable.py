@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from heritage.core.version import __version__
 from heritage.inference.checkpoint import NormalizedModel, TrainedClassifier
-from heritage.prediction.predictor import DecisionRule
+from heritage.prediction.decision_rule import DecisionRule
 
 INPUT = "images"
 OUTPUTS = ("logits", "probabilities")
@@ -36,12 +36,14 @@ class Portable(nn.Module):
         return logits, (logits / self.temperature).softmax(dim=1)
 
 
-def portable(trained: TrainedClassifier, certainty: DecisionRule) -> Portable:
+def portable(trained: TrainedClassifier, decision_rule: DecisionRule) -> Portable:
     """Make a trained network portable, on the CPU."""
-    return Portable(trained.model.cpu(), certainty.temperature).eval()
+    return Portable(trained.model.cpu(), decision_rule.temperature).eval()
 
 
-def description(trained: TrainedClassifier, certainty: DecisionRule, licence: str | None) -> dict[str, Any]:
+def description(
+    trained: TrainedClassifier, decision_rule: DecisionRule, licence: str | None
+) -> dict[str, Any]:
     """Return all that a stranger must know to ask the network, as plain data."""
     spec, size = trained.spec, trained.image_size
     return {
@@ -62,9 +64,9 @@ def description(trained: TrainedClassifier, certainty: DecisionRule, licence: st
         },
         "outputs": {"logits": ["batch", "classes"], "probabilities": ["batch", "classes"]},
         "calibration": {
-            "fitted": certainty.fitted,
-            "temperature": certainty.temperature,
-            "threshold": certainty.threshold,
+            "fitted": decision_rule.fitted,
+            "temperature": decision_rule.temperature,
+            "threshold": decision_rule.threshold,
             "meaning": "probabilities = softmax(logits / temperature); below the threshold: unsure",
         },
         "data_fingerprint": trained.fingerprint,

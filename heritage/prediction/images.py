@@ -1,4 +1,4 @@
-"""Files of any size and kind to uint8 batches for a network; a bad one becomes a reason, never a stop."""
+"""Image files of any size and format to uint8 batches; an unreadable file becomes an error in its batch."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from heritage.core.image_io import Pixels, decode
 from heritage.data.augment import Interpolation, evaluation, reduce
 from heritage.data.dataset import shared_buffer, start_worker
 from heritage.errors import ImageError
+from heritage.prediction.image_input import read_file
 from heritage.prediction.inputs import Inputs
 
 
-class PictureBatch(NamedTuple):
-    """Some pictures one after the other; those that cannot be read have a reason instead of pixels."""
+class ImageBatch(NamedTuple):
+    """Consecutive images; unreadable ones have an error instead of pixels."""
 
     images: Tensor
-    """Of those that can be read: uint8, shape (B, S, S, 3)."""
-    faults: dict[int, str]
-    """Position in the batch → why it cannot be read."""
+    """The readable images: uint8, shape (B, S, S, 3)."""
+    errors: dict[int, str]
+    """Position in the batch → why that image cannot be read."""
     rows: range
-    """Positions among all pictures."""
+    """Positions among all inputs, readable or not."""
 
 
-class PictureDataset(Dataset[PictureBatch]):
-    """Whole batches of pictures, resized as evaluation does.
+class InputDataset(Dataset[ImageBatch]):
+    """A map-style dataset whose items are whole batches, resized as in evaluation.
 
     Args:
-        inputs: The pictures.
-        size: Pixels a side that the network sees.
-        crop_pct: The central part of each side that is kept.
-        interpolation: How to enlarge.
+        inputs: The image files.
+        size: Height and width of the network's input in pixels, S.
+        crop_pct: Fraction of each side that the central crop keeps.
+        interpolation: How images are enlarged.
     """
 
     def __init__(self, inputs: Inputs, *, size: int, crop_pct: float, interpolation: Interpolation) -> None:
@@ -44,48 +45,50 @@ class PictureDataset(Dataset[PictureBatch]):
     def __len__(self) -> int:
         return len(self.inputs)
 
-    def __getitems__(self, rows: range) -> PictureBatch:
-        """Read and resize pictures."""
+    def __getitems__(self, rows: range) -> ImageBatch:
+        """Read and resize the images of some rows."""
         images = shared_buffer(len(rows), self.size)
         pixels = images.numpy()
-        faults: dict[int, str] = {}
-        read = 0
-        for place, row in enumerate(rows):
+        errors: dict[int, str] = {}
+        count = 0
+        for position, row in enumerate(rows):
             try:
-                pixels[read] = self._resize(reduce(self._read(row), self.size))
+                pixels[count] = self._resize(reduce(self._read(row), self.size))
             except ImageError as error:
-                faults[place] = error.what
+                errors[position] = error.what
                 continue
-            read += 1
-        return PictureBatch(images[:read], faults, rows)
+            count += 1
+        return ImageBatch(images[:count], errors, rows)
 
     def _read(self, row: int) -> Pixels:
         path = self.inputs.path(row)
-        try:
-            data = path.read_bytes()
-        except (OSError, ValueError) as error:  # ValueError: a name with a null character
-            reason = getattr(error, "strerror", None) or "no file can have this name"
-            raise ImageError(reason.lower(), where=path) from error
-        return decode(data, name=path, at_least=self.size)
+        return decode(read_file(path), name=path, at_least=self.size)
 
 
-def picture_batches(
-    dataset: PictureDataset, *, start: int, batch_size: int, num_workers: int, pin_memory: bool
-) -> Iterator[PictureBatch]:
-    """Yield batches in order, from a row on.
+def image_batches(
+    dataset: InputDataset, *, start: int, batch_size: int, num_workers: int, pin_memory: bool
+) -> Iterator[ImageBatch]:
+    """Yield batches in order, beginning at a row.
 
-    Few pictures are read in this process: starting others would take longer.
+    A single batch is read in this process: starting workers would take longer.
+
+    Args:
+        dataset: The images.
+        start: The first row.
+        batch_size: Images per batch.
+        num_workers: Worker processes at most.
+        pin_memory: Whether batches are put into page-locked memory, for copies to a GPU.
     """
-    plan = [
+    batches = [
         range(first, min(first + batch_size, len(dataset)))
         for first in range(start, len(dataset), batch_size)
     ]
-    workers = min(num_workers, len(plan) - 1)
-    loader: DataLoader[PictureBatch] = DataLoader(
+    workers = min(num_workers, len(batches) - 1)
+    loader: DataLoader[ImageBatch] = DataLoader(
         dataset,
-        batch_sampler=plan,  # type: ignore[arg-type]  # ranges instead of lists of indices
+        batch_sampler=batches,  # type: ignore[arg-type]  # ranges instead of lists of indices
         num_workers=max(workers, 0),
-        collate_fn=_as_it_is,
+        collate_fn=_identity,
         pin_memory=pin_memory,
         worker_init_fn=start_worker,
         prefetch_factor=4 if workers > 0 else None,
@@ -93,5 +96,5 @@ def picture_batches(
     yield from loader
 
 
-def _as_it_is(batch: Any) -> Any:
+def _identity(batch: Any) -> Any:
     return batch

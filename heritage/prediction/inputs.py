@@ -1,4 +1,4 @@
-"""Which pictures a person means: a file, a folder, a pattern, a list or a table of them."""
+"""The ``input=`` of a command: a file, a folder, a pattern, a list or a table of images."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _MAGIC = "*?["
 
 @dataclass(frozen=True)
 class Inputs:
-    """Pictures to be asked about, in their order.
+    """Image files, in order.
 
-    Names are held in Arrow buffers: lists of strings would be copied page by page into every worker.
+    Names are held in Arrow buffers: forked workers would copy lists of strings page by page.
 
     Attributes:
         root: The folder that names are relative to.
-        names: In the system's own bytes: a name need not be text.
+        names: File names as the bytes of the file system: a name need not be valid text.
     """
 
     root: Path
@@ -39,75 +39,75 @@ class Inputs:
 
     @classmethod
     def of(cls, root: Path, names: Iterable[str]) -> Inputs:
-        """Take names as Python has them."""
+        """Make inputs of Python strings."""
         return cls(root, pa.array((os.fsencode(name) for name in names), pa.binary()))
 
     def name(self, row: int) -> str:
-        """Return a picture's name for people; bytes that are no text are written out."""
+        """Return an image's name as text; bytes that are not UTF-8 are escaped."""
         return self._bytes(row).decode("utf-8", "backslashreplace")
 
     def path(self, row: int) -> Path:
-        """Return a picture's file."""
+        """Return an image's file."""
         return self.root / os.fsdecode(self._bytes(row))
 
     def _bytes(self, row: int) -> bytes:
-        found: bytes = self.names[row].as_py()
-        return found
+        name: bytes = self.names[row].as_py()
+        return name
 
     def digest(self) -> str:
-        """Return a digest of names, sizes and times of change: other pictures give another one."""
+        """Return a digest of all names, file sizes and modification times."""
         digest = hashlib.sha256(os.fsencode(self.root.resolve()))
         for row in range(len(self)):
             path = self.path(row)
             try:
-                about = path.stat()
-                state = f"{about.st_size} {about.st_mtime_ns}"
+                stat = path.stat()
+                state = f"{stat.st_size} {stat.st_mtime_ns}"
             except (OSError, ValueError):  # ValueError: a name with a null character
                 state = "missing"
             digest.update(b"\n%s\0%s" % (self._bytes(row), state.encode()))
         return digest.hexdigest()
 
 
-def find_inputs(wanted: str | Sequence[str], column: str) -> Inputs:
-    """Find the pictures that a person means.
+def find_inputs(source: str | Sequence[str], column: str, *, key: str = "input") -> Inputs:
+    """List the images that an option such as ``input=`` names.
 
     Args:
-        wanted: A picture; a folder (with all below it); a pattern with ``*``; a text file with a name on
-            each line; a CSV or Parquet table; or several pictures. Names in lists and tables are
-            relative to the list's folder.
-        column: The table's column with the names.
+        source: An image; a folder (with its subfolders); a pattern with ``*``; a text file with one name per
+            line; a CSV or Parquet table; or several images. Names in lists and tables are relative to the
+            list's folder.
+        column: The table's column of names.
+        key: The option's name, for messages.
 
     Raises:
-        DatasetNotFoundError: There is nothing of that name, or not one picture.
-        DataError: A list or table that cannot be read.
+        DatasetNotFoundError: There is nothing of that name, or no image in it.
+        DataError: The list or table cannot be read.
     """
-    if not isinstance(wanted, str):
-        return _named(Path(), [str(Path(name).expanduser()) for name in wanted], ",".join(wanted))
-    path = Path(wanted).expanduser()
+    if not isinstance(source, str):
+        return _inputs(Path(), [str(Path(name).expanduser()) for name in source], f"{key}={','.join(source)}")
+    path = Path(source).expanduser()
     if path.is_dir():
-        files = [found.relative_to(path).as_posix() for found, _ in pictures_below(path)]
-        return _named(path, files, wanted)
+        files = [file.relative_to(path).as_posix() for file, _ in pictures_below(path)]
+        return _inputs(path, files, f"{key}={source}")
     if path.is_file():
         if path.suffix.lower() in TABLES:
-            return _named(path.parent, _column(path, column), wanted)
+            return _inputs(path.parent, _column(path, column), f"{key}={source}")
         if path.suffix.lower() in LISTS:
-            return _named(path.parent, _lines(path), wanted)
-        return _named(Path(), [str(path)], wanted)
-    if any(sign in wanted for sign in _MAGIC):
+            return _inputs(path.parent, _lines(path), f"{key}={source}")
+        return _inputs(Path(), [str(path)], f"{key}={source}")
+    if any(sign in source for sign in _MAGIC):
         matches = glob.iglob(str(path), recursive=True)  # noqa: PTH207  Path.glob takes no absolute pattern
-        found = sorted(name for name in matches if Path(name).is_file())
-        return _named(Path(), found, wanted)
+        return _inputs(Path(), sorted(name for name in matches if Path(name).is_file()), f"{key}={source}")
     raise DatasetNotFoundError(
-        "no such picture, folder or list",
-        where=f"input={wanted}",
+        "no such image, folder or list",
+        where=f"{key}={source}",
         remedy="give one, or a pattern such as 'photos/*.jpg'",
     )
 
 
-def _named(root: Path, names: list[str], wanted: str) -> Inputs:
+def _inputs(root: Path, names: list[str], where: str) -> Inputs:
     if not names:
         raise DatasetNotFoundError(
-            "not one picture", where=f"input={wanted}", remedy="look for a misspelt name or suffix"
+            "not a single image", where=where, remedy="check the spelling and the suffix"
         )
     return Inputs.of(root, names)
 
@@ -118,7 +118,7 @@ def _column(path: Path, column: str) -> list[str]:
         raise ManifestError(
             f"no column '{column}' (there are: {', '.join(table.column_names)})",
             where=path,
-            remedy="name the one with the pictures: column=…",
+            remedy="name the column of file names: column=…",
         )
     values: list[str] = table[column].cast(pa.string()).to_pylist()
     for number, value in enumerate(values, start=1):
@@ -131,5 +131,5 @@ def _lines(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise DataError("not a text in UTF-8", where=path, remedy="save it as UTF-8") from error
+        raise DataError("not a text file in UTF-8", where=path, remedy="save it as UTF-8") from error
     return [line.strip() for line in lines if line.strip()]

@@ -1,84 +1,140 @@
-"""Pictures to calibrated probabilities and embeddings: the one way in which all of serving asks a network."""
+"""A trained network as a Python object: images to calibrated probabilities, embeddings and saliency maps."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence, Sized
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, cast
+from typing import Any, Literal, NamedTuple, Protocol, cast, get_args, overload
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from heritage.core.image_io import Pixels
+from heritage.core.progress import Progress
 from heritage.data.augment import evaluation, reduce
-from heritage.explanation.saliency import saliency
-from heritage.inference.checkpoint import TrainedClassifier
-from heritage.metrics.calibration import Floats, softmax
-from heritage.runs.calibration import read_calibration
+from heritage.errors import ConfigError
+from heritage.explanation.saliency import Method, method_for, saliency
+from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
+from heritage.metrics.calibration import Floats
+from heritage.prediction.decision_rule import DecisionRule, read_decision_rule
+from heritage.prediction.image_input import ImageInput, image_name, is_image, load_pixels, not_an_image
+from heritage.prediction.results import Explanation, Prediction, Predictions
+from heritage.prediction.streaming import PreparedImage, prepare_image, prepared_batches
 from heritage.training.predict_loop import autocast
 from heritage.training.trainer import device_type
 
 Device = Literal["auto", "cpu", "gpu"]
 Views = Literal["none", "flip", "flip_zoom"]
-"""Test-time augmentation: the picture alone, with its mirror image, or these two and both enlarged."""
+"""Test-time augmentation: the image alone, with its mirror image, or these two and both enlarged."""
 
 _ZOOM = 0.85
+_BATCH = 64
+_LONG = 4  # batches from which a progress bar is shown
 
 
 class BatchPrediction(NamedTuple):
-    """What a network says of B pictures."""
+    """The output of a network for B images."""
 
     probabilities: Floats
     """Calibrated, shape (B, K)."""
     embeddings: npt.NDArray[np.float32]
-    """What the network's last layer reads, shape (B, D)."""
+    """The input of the network's last layer, shape (B, D)."""
 
 
 class SupportsPredictBatch(Protocol):
-    """What tells civilisations: `Predictor`, or a stand-in."""
+    """A classifier of image batches: `Predictor`, or a stand-in in tests."""
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The class list, length K."""
         ...
 
-    def ask(self, images: Tensor) -> BatchPrediction:
-        """Answer for uint8 images (B, S, S, 3)."""
+    def predict_batch(self, images: Tensor) -> BatchPrediction:
+        """Return probabilities and embeddings of uint8 images (B, S, S, 3)."""
         ...
 
 
-class Predictor:
-    """A trained network on a device, with its certainty.
+def load(
+    ckpt: str | Path,
+    *,
+    device: Device = "auto",
+    tta: Views = "none",
+    threshold: float | None = None,
+) -> Predictor:
+    """Load a trained network for prediction.
 
-    Not to be called from two threads at once.
+    Args:
+        ckpt: A run folder (its best checkpoint is used) or a checkpoint.
+        device: Where to compute: ``auto`` prefers a GPU.
+        tta: Test-time augmentation: probabilities are averaged over ``flip`` (the image and its mirror image,
+            twice the time) or ``flip_zoom`` (both also enlarged, four times).
+        threshold: Predictions with a confidence below it are unsure; None takes the threshold that was fitted
+            on validation.
+
+    Raises:
+        CheckpointError: There is no such checkpoint, or it is damaged.
+        ConfigError: An option has a value that it cannot have.
+
+    Example:
+        >>> predictor = heritage.load(run_folder)
+        >>> predictor.predict(photographs / "0.jpg").label in predictor.classes
+        True
+    """
+    _require_option("device", device, get_args(Device))
+    _require_option("tta", tta, get_args(Views))
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise ConfigError("not a probability", where=f"threshold={threshold}", remedy="give 0 to 1, or None")
+    trained = load_checkpoint(ckpt)
+    rule = read_decision_rule(trained.folder).with_threshold(threshold)
+    return Predictor(trained, rule, device=device, tta=tta)
+
+
+class Predictor:
+    """A trained network on a device, with its decision rule; made by `load`.
+
+    Not thread-safe.
 
     Args:
         trained: The network.
-        certainty: Applied to its logits.
+        decision_rule: Temperature and threshold.
         device: Where to compute.
-        tta: Test-time augmentation: probabilities (embeddings) are averaged over these views.
+        tta: Test-time augmentation: probabilities and embeddings are averaged over these views.
+
+    Example:
+        >>> predictor = heritage.load(run_folder)
+        >>> predictor.predict([photographs / "0.jpg", photographs / "1.jpg"]).names
+        ['0.jpg', '1.jpg']
     """
 
     def __init__(
         self,
         trained: TrainedClassifier,
-        certainty: DecisionRule,
+        decision_rule: DecisionRule,
         *,
         device: Device = "auto",
         tta: Views = "none",
     ) -> None:
         self.trained = trained
-        self.certainty = certainty
+        self.decision_rule = decision_rule
         self.device = torch.device(device_type(device))
         self.precision = trained.precision(self.device)
         self.tta = tta
         self._model = trained.model.to(self.device).eval()
-        self._read: list[Tensor] = []
-        head: Any = trained.model.net.get_classifier()  # type: ignore[operator]  # timm's contract
-        head.register_forward_pre_hook(self._keep)
+        self._resize = evaluation(trained.image_size, trained.crop_pct, trained.interpolation)
+        self._features: Tensor | None = None
+        head: Any = trained.model.net.get_classifier()  # type: ignore[operator]  # part of timm's interface
+        head.register_forward_pre_hook(self._keep_features)
+
+    def __repr__(self) -> str:
+        name = self.trained.config["model"].get("name") or type(self.trained.model.net).__name__
+        size, count = self.image_size, len(self.classes)
+        return f"Predictor({name}, {count} classes, {size}×{size} px, {self.device}; {self.decision_rule})"
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -87,47 +143,200 @@ class Predictor:
 
     @property
     def image_size(self) -> int:
-        """Pixels a side that the network sees, S."""
+        """Height and width of the network's input in pixels, S."""
         return self.trained.image_size
 
-    def prepare(self, pixels: Pixels) -> Pixels:
-        """Resize a picture (H, W, 3) as evaluation does, to (S, S, 3)."""
-        trained = self.trained
-        resize = evaluation(trained.image_size, trained.crop_pct, trained.interpolation)
-        return resize(reduce(pixels, trained.image_size))
+    @overload
+    def predict(self, images: ImageInput) -> Prediction: ...  # type: ignore[overload-overlap]  # str is iterable
+    @overload
+    def predict(self, images: Iterable[ImageInput], *, batch_size: int = _BATCH) -> Predictions: ...
+    def predict(
+        self, images: ImageInput | Iterable[ImageInput], *, batch_size: int = _BATCH
+    ) -> Prediction | Predictions:
+        """Predict the class of one image or of several.
 
-    def ask(self, images: Tensor) -> BatchPrediction:
-        """Answer for uint8 images (B, S, S, 3)."""
+        The probabilities are those that `heritage predict` writes for the same files.
+
+        Args:
+            images: A path, an encoded file as bytes, a Pillow image, a uint8 array or tensor
+                (`heritage.prediction.image_input.ImageInput`), or an iterable of these. Iterables are
+                streamed: memory holds two batches of images, whatever their number.
+            batch_size: Images per step.
+
+        Returns:
+            A `Prediction` for one image, `Predictions` for an iterable. Of several images, those that cannot
+            be read keep their place and have `Prediction.error` set.
+
+        Raises:
+            ImageError: A single image cannot be read.
+            TypeError: A value is not an image.
+
+        Example:
+            >>> predictor = heritage.load(run_folder)
+            >>> predictions = predictor.predict(sorted(photographs.glob("?.jpg")))
+            >>> [prediction.label in predictor.classes for prediction in predictions]
+            [True, True, True, True, True]
+        """
+        if is_image(images):
+            image = self._prepare(images)
+            return self._prediction(image, self.predict_batch(self._stack([image])).probabilities[0])
+        entries: list[Prediction] = []
+        for batch, output in self._stream(images, batch_size):
+            rows = iter(output.probabilities)
+            entries += [self._prediction(one, None if one.pixels is None else next(rows)) for one in batch]
+        return Predictions(entries, self.classes)
+
+    def embed(
+        self, images: ImageInput | Iterable[ImageInput], *, batch_size: int = _BATCH
+    ) -> npt.NDArray[np.float32]:
+        """Return the input of the network's last layer for each image.
+
+        Args:
+            images: As for `predict`.
+            batch_size: Images per step.
+
+        Returns:
+            Shape (N, D), with N of 1 for a single image. Rows of images that cannot be read are NaN.
+
+        Raises:
+            ImageError: A single image cannot be read.
+            TypeError: A value is not an image.
+
+        Example:
+            >>> predictor = heritage.load(run_folder)
+            >>> predictor.embed([photographs / "0.jpg", photographs / "1.jpg"]).dtype
+            dtype('float32')
+        """
+        if is_image(images):
+            return self.predict_batch(self._stack([self._prepare(images)])).embeddings
+        blocks = []
+        width = self.embedding_width()
+        for batch, output in self._stream(images, batch_size):
+            block = np.full((len(batch), width), np.nan, dtype=np.float32)
+            block[[one.pixels is not None for one in batch]] = output.embeddings
+            blocks.append(block)
+        return np.concatenate(blocks) if blocks else np.empty((0, width), dtype=np.float32)
+
+    def explain(self, image: ImageInput, *, label: str | None = None, method: Method = "auto") -> Explanation:
+        """Return a saliency map: which parts of an image support a class.
+
+        Args:
+            image: One image, as for `predict`.
+            label: The class to explain; None takes the most probable one.
+            method: A saliency method; ``auto`` chooses one for the kind of network
+                (`heritage.explanation.saliency.saliency`).
+
+        Raises:
+            ImageError: The image cannot be read.
+            ConfigError: There is no such class, or the method does not fit the network.
+            TypeError: The value is not a single image.
+
+        Example:
+            >>> predictor = heritage.load(run_folder)
+            >>> predictor.explain(photographs / "0.jpg", label="islam").label
+            'islam'
+        """
+        from heritage.reports.figures import overlay  # matplotlib takes half a second to import
+
+        if not is_image(image):
+            raise not_an_image(image)
+        if label is None:
+            label = next(iter(self.predict(image).probabilities))
+        _require_option("label", label, self.classes)
+        if method == "auto":
+            method = method_for(self.trained.model.net, self.image_size)
+        pixels = load_pixels(image)
+        prepared = self.prepare(load_pixels(image, at_least=self.image_size))
+        seen = self.saliency(prepared, self.classes.index(label), method)
+        strength = _whole_image(seen, pixels.shape[:2], self.trained.crop_pct)
+        return Explanation(
+            label, method, strength, Image.fromarray(overlay(pixels, strength)), image_name(image), pixels
+        )
+
+    def prepare(self, pixels: Pixels) -> Pixels:
+        """Resize an image (H, W, 3) as evaluation does, to (S, S, 3)."""
+        return self._resize(reduce(pixels, self.image_size))
+
+    def predict_batch(self, images: Tensor) -> BatchPrediction:
+        """Return probabilities and embeddings of uint8 images (B, S, S, 3); B may be 0."""
+        if not len(images):  # not every network accepts an empty batch
+            return BatchPrediction(np.empty((0, len(self.classes))), np.empty((0, 0), dtype=np.float32))
         probabilities, embeddings = [], []
         with torch.inference_mode(), autocast(self.device, self.precision):
             for view in self._views(images.to(self.device, non_blocking=True)):
-                self._read.clear()
                 logits = self._model(view).float().cpu().numpy()
-                probabilities.append(self.certainty.probabilities(logits))
-                embeddings.append(self._read[0].flatten(1).float().cpu().numpy())
-        self._read.clear()
+                probabilities.append(self.decision_rule.probabilities(logits))
+                embeddings.append(cast("Tensor", self._features).flatten(1).float().cpu().numpy())
+        self._features = None
         return BatchPrediction(
             cast("Floats", np.mean(probabilities, axis=0)), np.mean(embeddings, axis=0, dtype=np.float32)
         )
 
-    def saliency(self, pixels: Pixels, label: int) -> npt.NDArray[np.float32]:
-        """Return where the network looks for a class: which parts, if hidden, lower its probability.
+    def saliency(self, pixels: Pixels, target: int, method: Method = "occlusion") -> npt.NDArray[np.float32]:
+        """Return a saliency map (S, S) from 0 to 1.
 
         Args:
-            pixels: A picture as the network sees it, (S, S, 3).
-            label: The class.
-
-        Returns:
-            Shape (S, S), from 0 to 1.
+            pixels: The network's input, (S, S, 3), from `prepare`.
+            target: The index of the class to explain.
+            method: The saliency method.
         """
         images = torch.from_numpy(pixels.copy())[None].to(self.device)
-        found = saliency(self._model, images, torch.tensor([label], device=self.device), "occlusion")
-        self._read.clear()
-        strength: npt.NDArray[np.float32] = found[0].float().cpu().numpy()
+        maps = saliency(self._model, images, torch.tensor([target], device=self.device), method)
+        self._features = None
+        strength: npt.NDArray[np.float32] = maps[0].float().cpu().numpy()
         return strength
 
-    def _keep(self, _: object, inputs: tuple[Tensor, ...]) -> None:
-        self._read.append(inputs[0])
+    def embedding_width(self) -> int:
+        """Return the length of an embedding, D."""
+        size = self.image_size
+        blank = torch.zeros(1, size, size, 3, dtype=torch.uint8)
+        return int(self.predict_batch(blank).embeddings.shape[1])
+
+    def _stream(
+        self, images: Iterable[ImageInput], batch_size: int
+    ) -> Iterator[tuple[list[PreparedImage], BatchPrediction]]:
+        """Yield batches of images with the output for those that can be read."""
+        if not isinstance(images, Iterable):
+            raise not_an_image(images)
+        if batch_size < 1:
+            raise ConfigError(
+                "less than one image", where=f"batch_size={batch_size}", remedy="give 1 or more"
+            )
+        total = len(images) if isinstance(images, Sized) else 0
+        bar = Progress("predicting", total, logs=False) if total > _LONG * batch_size else nullcontext()
+        with bar as progress:
+            for batch in prepared_batches(
+                images, self.prepare, at_least=self.image_size, batch_size=batch_size
+            ):
+                yield batch, self.predict_batch(self._stack(batch))
+                if progress is not None:
+                    progress.advance(len(batch))
+
+    def _stack(self, batch: Iterable[PreparedImage]) -> Tensor:
+        """Return the images that can be read, (B, S, S, 3)."""
+        pixels = [image.pixels for image in batch if image.pixels is not None]
+        shape = (0, self.image_size, self.image_size, 3)
+        return torch.from_numpy(np.stack(pixels) if pixels else np.empty(shape, dtype=np.uint8))
+
+    def _prepare(self, image: ImageInput) -> PreparedImage:
+        return prepare_image(image, self.prepare, at_least=self.image_size)
+
+    def _prediction(self, image: PreparedImage, probabilities: Floats | None) -> Prediction:
+        if probabilities is None:
+            return Prediction(None, {}, float("nan"), True, image.name, image.error)
+        order = np.argsort(-probabilities, kind="stable")
+        confidence = float(probabilities[order[0]])
+        return Prediction(
+            label=self.classes[order[0]],
+            probabilities={self.classes[k]: float(probabilities[k]) for k in order},
+            confidence=confidence,
+            unsure=self.decision_rule.unsure(confidence),
+            name=image.name,
+            source=image.source,
+        )
+
+    def _keep_features(self, _: object, inputs: tuple[Tensor, ...]) -> None:
+        self._features = inputs[0]
 
     def _views(self, images: Tensor) -> list[Tensor]:
         if self.tta == "none":
@@ -139,7 +348,7 @@ class Predictor:
 
 
 def _enlarged(images: Tensor) -> Tensor:
-    """Enlarge the central part of uint8 images (B, S, S, 3) to their whole size."""
+    """Enlarge the central part of uint8 images (B, S, S, 3) to their full size."""
     side = images.shape[1]
     margin = round(side * (1 - _ZOOM) / 2)
     centre = images[:, margin : side - margin, margin : side - margin].permute(0, 3, 1, 2).float()
@@ -147,48 +356,21 @@ def _enlarged(images: Tensor) -> Tensor:
     return larger.round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
-UNSURE = "unsure"
-"""The answer in place of a class where the highest probability is under the threshold."""
+def _whole_image(
+    strength: npt.NDArray[np.float32], shape: tuple[int, ...], crop_pct: float
+) -> npt.NDArray[np.float32]:
+    """Return a map (S, S) of the central crop as a map (H, W) of the image, 0 outside the crop."""
+    height, width = shape
+    rows, columns = round(height * crop_pct), round(width * crop_pct)
+    top, left = (height - rows) // 2, (width - columns) // 2
+    whole = np.zeros((height, width), dtype=np.float32)
+    resized = cv2.resize(strength, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    whole[top : top + rows, left : left + columns] = resized
+    return whole
 
 
-@dataclass(frozen=True)
-class DecisionRule:
-    """How logits become probabilities, and which answers are withheld.
-
-    Attributes:
-        temperature: What logits are divided by before the softmax; 1 leaves them as they are.
-        threshold: The highest probability must reach this, or the answer is "unsure"; None: it always does.
-        fitted: Whether they were fitted on a validation split.
-    """
-
-    temperature: float = 1.0
-    threshold: float | None = None
-    fitted: bool = False
-
-    def __str__(self) -> str:
-        bound = "never unsure" if self.threshold is None else f"unsure below {self.threshold:.1%} probability"
-        if not self.fitted:
-            return f"not calibrated: run heritage evaluate; {bound}"
-        return f"calibrated with temperature {self.temperature:.3g}; {bound}"
-
-    def with_threshold(self, threshold: float | None) -> DecisionRule:
-        """Return the same with another threshold; None keeps the present one."""
-        return self if threshold is None else replace(self, threshold=threshold)
-
-    def probabilities(self, logits: npt.NDArray[np.floating[Any]]) -> Floats:
-        """Return calibrated probabilities (B, K) of logits (B, K)."""
-        return softmax(logits, self.temperature)
-
-    def unsure(self, confidence: float) -> bool:
-        """Return whether an answer whose highest probability is this should be withheld."""
-        return self.threshold is not None and confidence < self.threshold
-
-
-def read_decision_rule(run_folder: Path | None) -> DecisionRule:
-    """Return what a run folder's ``calibration.json`` says; without one, logits are taken as they are.
-
-    Raises:
-        CheckpointError: The file is damaged.
-    """
-    found = None if run_folder is None else read_calibration(run_folder)
-    return DecisionRule() if found is None else DecisionRule(found.temperature, found.threshold, fitted=True)
+def _require_option(name: str, value: object, options: Sequence[str]) -> None:
+    if value not in options:
+        raise ConfigError(
+            "no such option", where=f"{name}={value}", remedy=f"use one of {', '.join(options)}"
+        )

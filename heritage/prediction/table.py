@@ -1,4 +1,4 @@
-"""Answers as rows of a table: one a picture, also where it could not be read."""
+"""Predictions as rows of a table: one for each image, readable or not."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from heritage.core.files import atomic_path
-from heritage.prediction.images import PictureBatch
+from heritage.prediction.decision_rule import UNSURE, DecisionRule
+from heritage.prediction.images import ImageBatch
 from heritage.prediction.inputs import Inputs
-from heritage.prediction.predictor import UNSURE, BatchPrediction, DecisionRule
+from heritage.prediction.predictor import BatchPrediction
 
 Format = Literal["csv", "jsonl", "parquet"]
 
+_RANKED = (("class", pa.string()), ("probability", pa.float64()))
 
-def answer_schema(top_k: int, width: int | None) -> pa.Schema:
-    """Return the columns of a table of answers.
+
+def prediction_schema(top_k: int, width: int | None) -> pa.Schema:
+    """Return the columns of a table of predictions.
 
     Args:
-        top_k: How many classes a row names, best first.
+        top_k: Number of classes in a row, the most probable first.
         width: Length of an embedding; None leaves embeddings out.
     """
     ranked = [(f"{name}_{k}", kind) for k in range(1, top_k + 1) for name, kind in _RANKED]
@@ -33,7 +36,7 @@ def answer_schema(top_k: int, width: int | None) -> pa.Schema:
     return pa.schema(
         [
             ("file", pa.string()),
-            ("answer", pa.string()),  # a class, or "unsure"; null where the picture cannot be read
+            ("prediction", pa.string()),  # a class, or "unsure"; null if the image cannot be read
             ("unsure", pa.bool_()),
             *ranked,
             ("error", pa.string()),
@@ -42,77 +45,70 @@ def answer_schema(top_k: int, width: int | None) -> pa.Schema:
     )
 
 
-_RANKED = (("class", pa.string()), ("probability", pa.float64()))
-
-
-def answer_rows(
+def prediction_rows(
     inputs: Inputs,
-    batch: PictureBatch,
-    answer: BatchPrediction,
+    batch: ImageBatch,
+    output: BatchPrediction,
     classes: Sequence[str],
-    certainty: DecisionRule,
+    decision_rule: DecisionRule,
     schema: pa.Schema,
 ) -> pa.Table:
-    """Make the rows of a batch, in its order.
+    """Return the rows of a batch, in its order.
 
     Args:
-        inputs: Names of the pictures.
-        batch: What was asked about: B pictures that can be read and U that cannot.
-        answer: For the B.
+        inputs: Names of all images.
+        batch: B readable images and U unreadable ones.
+        output: The network's output for the B readable images.
         classes: The class list.
-        certainty: Says what is unsure.
-        schema: From `answer_schema`.
+        decision_rule: Decides which predictions are unsure.
+        schema: From `prediction_schema`.
     """
-    readable = [place for place in range(len(batch.rows)) if place not in batch.faults]
-    position = np.full(len(batch.rows), -1)
-    position[readable] = np.arange(len(readable))
-    order = np.argsort(-answer.probabilities, axis=1, kind="stable")
-    rows = []
-    for place, row in enumerate(batch.rows):
-        found: dict[str, Any] = {"file": inputs.name(row), "error": batch.faults.get(place)}
-        if place not in batch.faults:
-            k = int(position[place])
-            found |= _said(answer.probabilities[k], order[k], classes, certainty, schema)
+    order = np.argsort(-output.probabilities, axis=1, kind="stable")
+    rows, k = [], 0
+    for position, index in enumerate(batch.rows):
+        row: dict[str, Any] = {"file": inputs.name(index), "error": batch.errors.get(position)}
+        if position not in batch.errors:
+            row |= _prediction(output.probabilities[k], order[k], classes, decision_rule, schema)
             if "embedding" in schema.names:
-                found["embedding"] = answer.embeddings[k]
-        rows.append(found)
+                row["embedding"] = output.embeddings[k]
+            k += 1
+        rows.append(row)
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def _said(
+def _prediction(
     probabilities: npt.NDArray[np.float64],
     order: npt.NDArray[np.int64],
     classes: Sequence[str],
-    certainty: DecisionRule,
+    decision_rule: DecisionRule,
     schema: pa.Schema,
 ) -> dict[str, Any]:
-    best = float(probabilities[order[0]])
-    unsure = certainty.unsure(best)
-    said: dict[str, Any] = {"answer": UNSURE if unsure else classes[order[0]], "unsure": unsure}
+    unsure = decision_rule.unsure(float(probabilities[order[0]]))
+    columns: dict[str, Any] = {"prediction": UNSURE if unsure else classes[order[0]], "unsure": unsure}
     for rank, k in enumerate(order.tolist(), start=1):
         if f"class_{rank}" in schema.names:
-            said |= {f"class_{rank}": classes[k], f"probability_{rank}": round(float(probabilities[k]), 6)}
-    return said
+            columns |= {f"class_{rank}": classes[k], f"probability_{rank}": round(float(probabilities[k]), 6)}
+    return columns
 
 
 def write_rows(table: pa.Table, path: Path, form: Format) -> None:
-    """Write rows atomically, as CSV with its header, JSON lines or Parquet."""
+    """Write rows atomically, as CSV with a header, JSON lines or Parquet."""
     with atomic_path(path) as temporary:
         if form == "parquet":
             pq.write_table(table, temporary, compression="zstd")
         elif form == "csv":
             pa_csv.write_csv(table, temporary, pa_csv.WriteOptions(quoting_style="needed"))
         else:
-            lines = (json.dumps(_plain(row), ensure_ascii=False) + "\n" for row in table.to_pylist())
+            lines = (json.dumps(_without_nulls(row), ensure_ascii=False) + "\n" for row in table.to_pylist())
             temporary.write_text("".join(lines), encoding="utf-8")
 
 
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
+def _without_nulls(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if value is not None}
 
 
 def join_rows(parts: Iterable[Path], path: Path, form: Format, schema: pa.Schema) -> None:
-    """Join files that `write_rows` wrote into one, holding one at a time in memory."""
+    """Join files written by `write_rows`, holding one at a time in memory."""
     with atomic_path(path) as temporary:
         if form == "parquet":
             with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
@@ -122,5 +118,5 @@ def join_rows(parts: Iterable[Path], path: Path, form: Format, schema: pa.Schema
         with temporary.open("wb") as joined:
             for number, part in enumerate(parts):
                 content = part.read_bytes()
-                # each part has the header; a header's names hold no line break
+                # each part has the header, whose names contain no line break
                 joined.write(content.partition(b"\n")[2] if form == "csv" and number else content)

@@ -125,5 +125,5 @@ class Batcher:
                 one.answer.set_result(said)
 
     def _asked(self, batch: list[_Waiting]) -> list[QueuedPrediction]:
-        found = self._network.ask(torch.from_numpy(np.stack([one.pixels for one in batch])))
+        found = self._network.predict_batch(torch.from_numpy(np.stack([one.pixels for one in batch])))
         return [QueuedPrediction(found.probabilities[k], found.embeddings[k]) for k in range(len(batch))]

@@ -20,7 +20,8 @@ from heritage.data.module import available_cores
 from heritage.errors import ConfigError, MissingDependencyError
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.inference.test_set import run_manifest, run_manifest_if_there
-from heritage.prediction.predictor import Device, Predictor, read_decision_rule
+from heritage.prediction.decision_rule import read_decision_rule
+from heritage.prediction.predictor import Device, Predictor
 from heritage.runs.files import DATA_FILE, METRICS_FILE
 from heritage.server.limits import Limits
 from heritage.server.similar import SimilarObjects, build_neighbours
@@ -76,12 +77,12 @@ def serve(wanted: ServeOptions, limits: Limits) -> None:
     listener = listen(wanted.host, wanted.port)
     with listener:
         trained = load_checkpoint(wanted.ckpt)
-        certainty = read_decision_rule(trained.folder).with_threshold(wanted.threshold)
-        answerer = Predictor(trained, certainty, device=wanted.device)
-        app = build_app(answerer, wanted, limits)
+        decision_rule = read_decision_rule(trained.folder).with_threshold(wanted.threshold)
+        predictor = Predictor(trained, decision_rule, device=wanted.device)
+        app = build_app(predictor, wanted, limits)
         port = listener.getsockname()[1]
         shown = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
-        print(f"probabilities: {certainty}")
+        print(f"probabilities: {decision_rule}")
         print(f"open http://{shown}:{port} (Ctrl-C ends)", flush=True)
         config = uvicorn.Config(
             app,
@@ -101,22 +102,22 @@ def serve(wanted: ServeOptions, limits: Limits) -> None:
             print("stopped")
 
 
-def build_app(answerer: Predictor, wanted: ServeOptions, limits: Limits) -> Any:
+def build_app(predictor: Predictor, wanted: ServeOptions, limits: Limits) -> Any:
     """Build the application around a network."""
     from heritage.server.app import application
     from heritage.server.examples import find_exhibits
     from heritage.server.metrics import Metrics
     from heritage.server.service import PredictionService
 
-    trained = answerer.trained
-    manifest, neighbours = _data(answerer, wanted)
+    trained = predictor.trained
+    manifest, neighbours = _data(predictor, wanted)
     exhibits = find_exhibits(manifest, trained.classes)
     metrics = Metrics()
     desk = PredictionService(
-        answerer, neighbours, limits, metrics, batch_size=wanted.batch_size, readers=available_cores()
+        predictor, neighbours, limits, metrics, batch_size=wanted.batch_size, readers=available_cores()
     )
-    _warm_up(answerer)
-    about = _about(answerer, limits, neighbours is not None, len(exhibits.examples))
+    _warm_up(predictor)
+    about = _about(predictor, limits, neighbours is not None, len(exhibits.examples))
     return application(desk, exhibits, about, limits, metrics, hosts=allowed_hosts(wanted.host, wanted.names))
 
 
@@ -175,39 +176,39 @@ def require_extra() -> None:
             ) from error
 
 
-def _data(answerer: Predictor, wanted: ServeOptions) -> tuple[Manifest | None, SimilarObjects | None]:
-    trained = answerer.trained
+def _data(predictor: Predictor, wanted: ServeOptions) -> tuple[Manifest | None, SimilarObjects | None]:
+    trained = predictor.trained
     if wanted.similar is False:
         return run_manifest_if_there(trained), None
     manifest = run_manifest(trained) if wanted.similar is True else run_manifest_if_there(trained)
     if manifest is None:
         log.warning("the data set is not where it was: no similar objects are shown")
         return None, None
-    return manifest, build_neighbours(answerer, manifest, Path(wanted.cache))
+    return manifest, build_neighbours(predictor, manifest, Path(wanted.cache))
 
 
-def _warm_up(answerer: Predictor) -> None:
+def _warm_up(predictor: Predictor) -> None:
     """Ask once, so that the first person does not wait for what happens only the first time."""
     import torch
 
-    size = answerer.image_size
-    answerer.ask(torch.zeros(1, size, size, 3, dtype=torch.uint8))
+    size = predictor.image_size
+    predictor.predict_batch(torch.zeros(1, size, size, 3, dtype=torch.uint8))
 
 
-def _about(answerer: Predictor, limits: Limits, similar: bool, examples: int) -> Any:
+def _about(predictor: Predictor, limits: Limits, similar: bool, examples: int) -> Any:
     from heritage.server.schemas import ModelInfo
 
-    trained, certainty = answerer.trained, answerer.certainty
+    trained, decision_rule = predictor.trained, predictor.decision_rule
     metrics = _record(trained, METRICS_FILE)
     train = _record(trained, DATA_FILE).get("counts", {}).get("train", {})
     mean = sum(train.values()) / max(len(train), 1)
     return ModelInfo(
         classes=list(trained.classes),
         names={name: CIVILISATIONS.get(name, name) for name in trained.classes},
-        calibration=str(certainty),
-        calibrated=certainty.fitted,
+        calibration=str(decision_rule),
+        calibrated=decision_rule.fitted,
         crop=trained.crop_pct,
-        threshold=certainty.threshold,
+        threshold=decision_rule.threshold,
         macro_f1=metrics.get("macro_avg", {}).get("f1"),
         test_images=metrics.get("images"),
         rare=[name for name, count in train.items() if count < _RARE * mean],

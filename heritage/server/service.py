@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from heritage.core.image_io import Pixels
-from heritage.prediction.predictor import UNSURE, DecisionRule, SupportsPredictBatch
+from heritage.prediction.decision_rule import UNSURE, DecisionRule
+from heritage.prediction.predictor import SupportsPredictBatch
 from heritage.reports.figures import as_data_url
 from heritage.server.batcher import Batcher, QueuedPrediction
 from heritage.server.limits import Limits
@@ -27,7 +28,7 @@ _SIMILAR = 6
 class Network(SupportsPredictBatch, Protocol):
     """What the desk asks."""
 
-    certainty: DecisionRule
+    decision_rule: DecisionRule
 
     @property
     def image_size(self) -> int:
@@ -146,7 +147,7 @@ class PredictionService:
     def _reply(self, upload: Upload, said: QueuedPrediction) -> PredictionResponse:
         order = np.argsort(-said.probabilities, kind="stable")
         classes = self.network.classes
-        unsure = self.network.certainty.unsure(float(said.probabilities[order[0]]))
+        unsure = self.network.decision_rule.unsure(float(said.probabilities[order[0]]))
         return PredictionResponse(
             name=upload.name,
             answer=UNSURE if unsure else classes[order[0]],

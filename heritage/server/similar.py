@@ -16,7 +16,7 @@ from heritage.core.manifest import Manifest
 from heritage.core.progress import Progress
 from heritage.core.taxonomy import MUSEUMS
 from heritage.data.module import available_cores
-from heritage.prediction.images import PictureDataset, picture_batches
+from heritage.prediction.images import InputDataset, image_batches
 from heritage.prediction.inputs import Inputs
 from heritage.prediction.predictor import Predictor
 from heritage.server.schemas import MuseumObject
@@ -77,15 +77,15 @@ class SimilarObjects:
         return self.manifest.table[column][row].as_py()
 
 
-def build_neighbours(answerer: Predictor, manifest: Manifest, cache: Path) -> SimilarObjects:
+def build_neighbours(predictor: Predictor, manifest: Manifest, cache: Path) -> SimilarObjects:
     """Ask the network about a whole data set, or read what it said the last time.
 
     Args:
-        answerer: The network.
+        predictor: The network.
         manifest: The data set.
         cache: The folder in which the answer is kept, under a name that tells network and data.
     """
-    with answerer.trained.file.open("rb") as file:
+    with predictor.trained.file.open("rb") as file:
         weights = hashlib.file_digest(file, "sha256").hexdigest()
     kept = cache / f"{weights[:16]}-{manifest.fingerprint[:16]}.npz"
     if kept.is_file():
@@ -94,20 +94,20 @@ def build_neighbours(answerer: Predictor, manifest: Manifest, cache: Path) -> Si
                 return SimilarObjects(manifest, stored["rows"], stored["embeddings"])
         except (OSError, ValueError, KeyError) as error:
             log.warning("%s is damaged (%s): it is made again", kept, error)
-    found = _ask_all(answerer, manifest)
+    found = _ask_all(predictor, manifest)
     with atomic_path(kept) as temporary, temporary.open("wb") as file:
         np.savez(file, rows=found.rows, embeddings=found.embeddings)
     return found
 
 
-def _ask_all(answerer: Predictor, manifest: Manifest) -> SimilarObjects:
-    trained = answerer.trained
+def _ask_all(predictor: Predictor, manifest: Manifest) -> SimilarObjects:
+    trained = predictor.trained
     inputs = Inputs.of(manifest.root, manifest.column("file"))
-    dataset = PictureDataset(
+    dataset = InputDataset(
         inputs, size=trained.image_size, crop_pct=trained.crop_pct, interpolation=trained.interpolation
     )
     rows, embeddings = [], []
-    batches = picture_batches(
+    batches = image_batches(
         dataset, start=0, batch_size=_BATCH, num_workers=available_cores(), pin_memory=False
     )
     with Progress("computing embeddings", len(inputs)) as progress:
@@ -115,8 +115,8 @@ def _ask_all(answerer: Predictor, manifest: Manifest) -> SimilarObjects:
             progress.advance(len(batch.rows))
             if not len(batch.images):
                 continue
-            found = answerer.ask(batch.images).embeddings
+            found = predictor.predict_batch(batch.images).embeddings
             length = np.linalg.norm(found, axis=1, keepdims=True)
             embeddings.append(found / np.maximum(length, 1e-12))
-            rows += [row for place, row in enumerate(batch.rows) if place not in batch.faults]
+            rows += [row for place, row in enumerate(batch.rows) if place not in batch.errors]
     return SimilarObjects(manifest, np.array(rows, dtype=np.int64), np.concatenate(embeddings))

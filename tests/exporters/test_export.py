@@ -25,7 +25,7 @@ from heritage.exporters.portable import portable
 from heritage.exporters.timm import as_timm, open_timm, write_timm
 from heritage.inference.checkpoint import NormalizedModel, TrainedClassifier, load_checkpoint
 from heritage.models.vit import VisionTransformer
-from heritage.prediction.predictor import DecisionRule
+from heritage.prediction.decision_rule import DecisionRule
 from heritage.runs.audits import AuditResult, write_audits
 from heritage.runs.files import AUDITS_FILE
 from tests.conftest import Command, patch
@@ -186,7 +186,7 @@ def test_a_network_that_disagrees_is_not_kept(run_folder: Path, wrong: str) -> N
         (["format=tflite"], "format=tflite"),
         (["licence='free for all'"], "licence=free for all"),
         (["out={folder}"], "it is no export: choose another folder"),
-        (["pictures=nowhere"], "no such picture"),
+        (["pictures=nowhere"], "pictures=nowhere: no such image"),
         (["ckpt=nowhere"], "no such checkpoint"),
     ],
 )

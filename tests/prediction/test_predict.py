@@ -1,9 +1,11 @@
-"""Answers for pictures: what they say, what happens to bad ones, and going on after a stop."""
+"""`heritage predict`: predictions in tables, unreadable images, and resuming after an interruption."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +20,8 @@ import pytest
 
 from heritage.core.image_io import decode
 from heritage.inference.checkpoint import load_checkpoint
-from heritage.prediction.predictor import DecisionRule, Predictor
+from heritage.prediction.decision_rule import DecisionRule
+from heritage.prediction.predictor import Predictor
 from tests.conftest import Command
 
 BAD = {"cut.jpg", "empty.png", "text.jpg"}
@@ -33,10 +36,10 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
-def test_a_folder_becomes_a_table_in_which_bad_files_have_their_own_rows(
+def test_a_folder_becomes_a_table_with_a_row_for_every_file(
     heritage: Command, run_folder: Path, photographs: Path, tmp_path: Path, suffix: str
 ) -> None:
-    out = tmp_path / f"answers.{suffix}"
+    out = tmp_path / f"predictions.{suffix}"
     done = heritage("predict", f"ckpt={run_folder}", f"input={photographs}", f"out={out}")
     assert done.code == 0, done.err
     rows = {row["file"]: row for row in rows_of(out)}
@@ -44,9 +47,9 @@ def test_a_folder_becomes_a_table_in_which_bad_files_have_their_own_rows(
     for name, row in rows.items():
         if name in BAD:
             assert row["error"]
-            assert not row.get("answer")
+            assert not row.get("prediction")
         else:
-            assert row["answer"] == row["class_1"]
+            assert row["prediction"] == row["class_1"]
             assert row["probability_1"] >= row["probability_2"] >= row["probability_3"] >= 0
             assert not row.get("error")
     assert not out.with_name(f"{out.name}.parts").exists()
@@ -54,37 +57,37 @@ def test_a_folder_becomes_a_table_in_which_bad_files_have_their_own_rows(
     assert "not calibrated: run heritage evaluate" in done.out
 
 
-def test_probabilities_are_those_of_the_network_itself(
+def test_probabilities_and_embeddings_agree_with_the_network(
     heritage: Command, calibrated: Path, photographs: Path, tmp_path: Path
 ) -> None:
     import torch
 
-    out = tmp_path / "answers.parquet"
-    words = ("top_k=6", "embeddings=true", "batch_size=4", f"out={out}")
-    assert heritage("predict", f"ckpt={calibrated}", f"input={photographs}", *words).code == 0
+    out = tmp_path / "predictions.parquet"
+    options = ("top_k=6", "embeddings=true", "batch_size=4", f"out={out}")
+    assert heritage("predict", f"ckpt={calibrated}", f"input={photographs}", *options).code == 0
     trained = load_checkpoint(calibrated)
-    answerer = Predictor(trained, DecisionRule())
+    predictor = Predictor(trained, DecisionRule())
     unsure = 0
     for row in rows_of(out):
         if row["file"] in BAD:
             continue
-        pixels = answerer.prepare(decode((photographs / row["file"]).read_bytes(), at_least=32))
+        pixels = predictor.prepare(decode((photographs / row["file"]).read_bytes(), at_least=32))
         with torch.inference_mode():
             logits = trained.model(torch.from_numpy(pixels.copy())[None])
             expected = (logits / 2.0).softmax(dim=1)[0]
             head = trained.model.net.get_classifier()  # type: ignore[operator]
-            again = (head(torch.tensor(row["embedding"])[None]) / 2.0).softmax(dim=1)[0]
-        said = {row[f"class_{k}"]: row[f"probability_{k}"] for k in range(1, 7)}
-        for name, probability, from_embedding in zip(trained.classes, expected, again, strict=True):
-            assert said[name] == pytest.approx(float(probability), abs=1e-4)
-            assert said[name] == pytest.approx(float(from_embedding), abs=1e-4)
+            from_head = (head(torch.tensor(row["embedding"])[None]) / 2.0).softmax(dim=1)[0]
+        predicted = {row[f"class_{k}"]: row[f"probability_{k}"] for k in range(1, 7)}
+        for name, probability, from_embedding in zip(trained.classes, expected, from_head, strict=True):
+            assert predicted[name] == pytest.approx(float(probability), abs=1e-4)
+            assert predicted[name] == pytest.approx(float(from_embedding), abs=1e-4)
         assert row["unsure"] == (row["probability_1"] < 0.5)
-        assert row["answer"] == ("unsure" if row["unsure"] else row["class_1"])
+        assert row["prediction"] == ("unsure" if row["unsure"] else row["class_1"])
         unsure += row["unsure"]
-    assert unsure, "the fixture's threshold should leave something unsure"
+    assert unsure, "no prediction is below the threshold of the fixture"
 
 
-def test_lists_tables_patterns_and_single_pictures_name_pictures(
+def test_lists_tables_patterns_and_single_files_are_accepted_as_input(
     heritage: Command, run_folder: Path, photographs: Path, tmp_path: Path
 ) -> None:
     (photographs / "list.txt").write_text("1.jpg\n\nmore/5, with comma.jpg\ngone.jpg\n")
@@ -106,74 +109,124 @@ def test_lists_tables_patterns_and_single_pictures_name_pictures(
     assert rows_of(tmp_path / "0.jsonl")[2]["error"] == "no such file or directory"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems' names are text")
-def test_a_name_that_is_no_text_and_links_that_lead_nowhere_get_their_rows(
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text on other systems")
+def test_names_that_are_not_utf8_and_broken_links_get_a_row(
     heritage: Command, run_folder: Path, photographs: Path, tmp_path: Path
 ) -> None:
     (photographs / "0.jpg").rename(photographs / os.fsdecode(b"vas\xe9.jpg"))
     (photographs / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
     (photographs / "more" / "round").symlink_to(photographs, target_is_directory=True)
-    out = tmp_path / "answers.jsonl"
+    out = tmp_path / "predictions.jsonl"
     done = heritage("predict", f"ckpt={run_folder}", f"input={photographs}", f"out={out}")
     assert done.code == 0, done.err
     rows = {row["file"]: row for row in rows_of(out)}
     assert len(rows) == 10
-    assert rows[r"vas\xe9.jpg"]["answer"]
+    assert rows[r"vas\xe9.jpg"]["prediction"]
     assert rows["gone.jpg"]["error"] == "no such file or directory"
 
 
-def test_the_mirror_image_changes_nothing_of_a_flipped_answer(run_folder: Path, photographs: Path) -> None:
+def test_flip_augmentation_is_invariant_to_mirroring(run_folder: Path, photographs: Path) -> None:
     import torch
 
-    answerer = Predictor(load_checkpoint(run_folder), DecisionRule(), tta="flip")
-    pixels = torch.from_numpy(answerer.prepare(decode((photographs / "1.jpg").read_bytes())).copy())[None]
-    there, back = answerer.ask(pixels), answerer.ask(pixels.flip(2))
-    np.testing.assert_allclose(there.probabilities, back.probabilities, atol=1e-5)
-    plain = Predictor(load_checkpoint(run_folder), DecisionRule()).ask(pixels)
-    assert np.abs(there.probabilities - plain.probabilities).max() > 1e-6
+    predictor = Predictor(load_checkpoint(run_folder), DecisionRule(), tta="flip")
+    pixels = torch.from_numpy(predictor.prepare(decode((photographs / "1.jpg").read_bytes())).copy())[None]
+    original, mirrored = predictor.predict_batch(pixels), predictor.predict_batch(pixels.flip(2))
+    np.testing.assert_allclose(original.probabilities, mirrored.probabilities, atol=1e-5)
+    plain = Predictor(load_checkpoint(run_folder), DecisionRule()).predict_batch(pixels)
+    assert np.abs(original.probabilities - plain.probabilities).max() > 1e-6
 
 
-def test_a_repeated_command_finds_its_answers_and_an_interrupted_one_goes_on(
+def test_a_repeated_command_finds_its_table_and_an_interrupted_one_resumes(
     heritage: Command, run_folder: Path, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ("predict", f"ckpt={run_folder}", f"input={photographs}", "batch_size=2", f"folder={tmp_path}")
-    monkeypatch.setattr("heritage.prediction.parts.PART_ROWS", 2)
+    monkeypatch.setattr("heritage.prediction.resumable_table.PART_ROWS", 2)
     calls = 0
-    ask = Predictor.ask
+    predict_batch = Predictor.predict_batch
 
     def stops(self: Predictor, images: Any) -> Any:
         nonlocal calls
         calls += 1
         if calls == 3:
             raise KeyboardInterrupt
-        return ask(self, images)
+        return predict_batch(self, images)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Predictor, "ask", stops)
+        patched.setattr(Predictor, "predict_batch", stops)
         done = heritage(*words)
     assert done.code == 2
     assert "start again to go on" in done.err
     done = heritage(*words)
     assert done.code == 0, done.err
-    assert "4 of them answered before" in done.out
+    assert "4 of them predicted before" in done.out
     (out,) = tmp_path.glob("photographs-*.csv")
     before = out.read_bytes()
     whole = tmp_path / "whole.csv"
     assert heritage(*words, f"out={whole}").code == 0
     assert whole.read_bytes() == before
-    assert "9 of them answered before" in heritage(*words).out
+    assert "9 of them predicted before" in heritage(*words).out
     (photographs / "0.jpg").unlink()
     assert heritage(*words).code == 0
-    assert len(list(tmp_path.glob("photographs-*.csv"))) == 2, "other pictures are another job"
+    assert len(list(tmp_path.glob("photographs-*.csv"))) == 2, "other images are another job"
+
+
+def digest_of_0_1(run_folder: Path, photographs: Path, rule: str) -> str:
+    """The digest that version 0.1 put into ``job.json``, for the default options."""
+    weights = hashlib.sha256((run_folder / "checkpoints" / "best.ckpt").read_bytes()).hexdigest()
+    files = [path for path in photographs.rglob("*") if path.suffix in {".jpg", ".png"}]
+    digest = hashlib.sha256(os.fsencode(photographs.resolve()))
+    for name in sorted(path.relative_to(photographs).as_posix() for path in files):
+        stat = (photographs / name).stat()
+        digest.update(f"\n{name}\0{stat.st_size} {stat.st_mtime_ns}".encode())
+    options = {"top_k": 3, "threshold": None, "embeddings": False, "tta": "none"}
+    text = json.dumps([weights, rule, options, digest.hexdigest()])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_tables_of_version_0_1_are_refused_with_the_remedy(
+    heritage: Command, run_folder: Path, photographs: Path, tmp_path: Path
+) -> None:
+    rule = "not calibrated: run heritage evaluate; never unsure"
+    digest = digest_of_0_1(run_folder, photographs, rule)
+    words = ("predict", f"ckpt={run_folder}", f"input={photographs}", f"folder={tmp_path}")
+    out = tmp_path / f"photographs-{digest[:8]}.csv"
+    parts = out.with_name(f"{out.name}.parts")
+    parts.mkdir()
+    (parts / "job.json").write_text(json.dumps({"digest": digest}))
+    rows = '"file","answer","unsure"\n"0.jpg","asian",false\n'
+    (parts / "0000000000-0000000001.csv").write_text(rows)
+    done = heritage(*words)
+    assert done.code == 2
+    assert "unfinished predictions of an earlier version, with other columns; delete the folder" in done.err
+    shutil.rmtree(parts)
+    out.write_text(rows)
+    done = heritage(*words)
+    assert done.code == 2
+    assert "written by an earlier version, with other columns; overwrite=true" in done.err
+    assert heritage(*words, "overwrite=true").code == 0
+    assert len(rows_of(out)) == 9
+    assert "9 of them predicted before" in heritage(*words).out
+
+
+def test_parts_of_another_job_are_refused(
+    heritage: Command, run_folder: Path, photographs: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "predictions.csv"
+    parts = tmp_path / "predictions.csv.parts"
+    parts.mkdir()
+    (parts / "job.json").write_text(json.dumps({"digest": "x", "columns": []}))
+    done = heritage("predict", f"ckpt={run_folder}", f"input={photographs}", f"out={out}")
+    assert done.code == 2
+    assert "unfinished predictions of another network, other options or other images" in done.err
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["input=nowhere"], "no such picture, folder or list"),
-        (["input={photographs}/*.bmp"], "not one picture"),
-        (["input={photographs}", "out=answers.xlsx"], "end it in .csv"),
-        (["input={photographs}", "out=answers.csv", "embeddings=true"], "give out=….parquet"),
+        (["input=nowhere"], "no such image, folder or list"),
+        (["input={photographs}/*.bmp"], "not a single image"),
+        (["input={photographs}", "out=predictions.xlsx"], "end it in .csv"),
+        (["input={photographs}", "out=predictions.csv", "embeddings=true"], "give out=….parquet"),
         (["input={photographs}", "out={photographs}/0.jpg"], "no format for '.jpg'"),
         (["input={photographs}/notes.csv", "column=x"], "no column 'x' (there are: a, b)"),
         (["input={photographs}/notes.csv", "out={photographs}/notes.csv", "column=a"], "already exists"),
@@ -196,8 +249,9 @@ def test_wrong_input_ends_in_one_line(
 
 
 @pytest.mark.slow
-def test_kill_loses_no_more_than_a_part(run_folder: Path, photographs: Path, tmp_path: Path) -> None:
-    """The same bytes come out as without the kill."""
+def test_a_killed_command_resumes_to_the_same_bytes(
+    run_folder: Path, photographs: Path, tmp_path: Path
+) -> None:
     names = photographs / "list.txt"
     names.write_text("0.jpg\n1.jpg\ncut.jpg\n2.jpg\n" * 1_000)
     command = [
@@ -218,6 +272,6 @@ def test_kill_loses_no_more_than_a_part(run_folder: Path, photographs: Path, tmp
         process.send_signal(signal.SIGKILL)
     assert not killed.exists()
     done = subprocess.run([*command, f"out={killed}"], capture_output=True, text=True, check=True)
-    assert "of them answered before" in done.stdout
+    assert "of them predicted before" in done.stdout
     subprocess.run([*command, f"out={whole}"], check=True, capture_output=True)
     assert killed.read_bytes() == whole.read_bytes()

@@ -12,7 +12,8 @@ from typing import Any
 import uvicorn
 
 from heritage.inference.checkpoint import load_checkpoint
-from heritage.prediction.predictor import Predictor, read_decision_rule
+from heritage.prediction.decision_rule import read_decision_rule
+from heritage.prediction.predictor import Predictor
 from heritage.server.limits import Limits
 from heritage.server.protocol import PatientProtocol
 from heritage.server.server import ServeOptions, build_app, listen

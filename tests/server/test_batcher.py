@@ -19,7 +19,7 @@ class _FailsOnce:
     def __init__(self, error: Exception) -> None:
         self._errors = [error]
 
-    def ask(self, images: Tensor) -> BatchPrediction:
+    def predict_batch(self, images: Tensor) -> BatchPrediction:
         if self._errors:
             raise self._errors.pop()
         count = len(images)

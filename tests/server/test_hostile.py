@@ -342,7 +342,7 @@ def test_no_answer_in_time_is_503(run_folder: Path, tmp_path: Path, monkeypatch:
             seen_stuck.wait(60)  # a sleep would race with what a client takes to start
             raise AssertionError("nobody waits for it")
 
-        monkeypatch.setattr(Predictor, "ask", hangs)
+        monkeypatch.setattr(Predictor, "predict_batch", hangs)
         reply = send(address, JPEG)
         assert (reply.status_code, reply.json()["error"]["code"]) == (503, "too_slow")
         health = httpx.get(f"{address}/health")
@@ -364,7 +364,7 @@ def test_a_fault_of_ours_says_nothing(
         def breaks(self: Predictor, images: object) -> object:
             raise RuntimeError(f"secret of {tmp_path}")
 
-        monkeypatch.setattr(Predictor, "ask", breaks)
+        monkeypatch.setattr(Predictor, "predict_batch", breaks)
         reply = send(address, JPEG)
         assert (reply.status_code, reply.json()["error"]["code"]) == (500, "internal")
         assert_silent(reply)

@@ -17,7 +17,8 @@ import pytest
 from heritage.core.image_io import decode, encode_jpeg
 from heritage.errors import ConfigError
 from heritage.inference.checkpoint import load_checkpoint
-from heritage.prediction.predictor import DecisionRule, Predictor, read_decision_rule
+from heritage.prediction.decision_rule import DecisionRule, read_decision_rule
+from heritage.prediction.predictor import Predictor
 from heritage.reports.figures import as_data_url
 from heritage.server.limits import Limits
 from heritage.server.schemas import ModelInfo, PredictionResponses
@@ -41,11 +42,11 @@ def test_the_api_says_what_the_network_says(address: str, calibrated: Path) -> N
     assert reply.status_code == 200
     (found,) = PredictionResponses.model_validate_json(reply.content).pictures
     trained = load_checkpoint(calibrated)
-    answerer = Predictor(trained, read_decision_rule(trained.folder), device="cpu")
+    predictor = Predictor(trained, read_decision_rule(trained.folder), device="cpu")
     import torch
 
-    pixels = answerer.prepare(decode(jpeg(1), at_least=32))
-    expected = answerer.ask(torch.from_numpy(pixels.copy())[None]).probabilities[0]
+    pixels = predictor.prepare(decode(jpeg(1), at_least=32))
+    expected = predictor.predict_batch(torch.from_numpy(pixels.copy())[None]).probabilities[0]
     said = {one.label: one.probability for one in found.ranking}
     np.testing.assert_allclose([said[name] for name in trained.classes], expected, atol=1e-4)
     assert found.name == "vase.jpg"

@@ -1,0 +1,210 @@
+"""Predictions and explanations as objects: typed, short to print, and drawn in notebooks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from textwrap import shorten
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from heritage.core.image_io import Pixels
+from heritage.errors import ImageError
+from heritage.prediction.html import image_card, prediction_card, thumbnail
+from heritage.prediction.image_input import load_pixels
+from heritage.prediction.streaming import SHOWN
+
+_NAMES = 3  # unreadable files named by `repr`
+_CLASSES = 4  # classes counted by `repr`
+
+
+@dataclass(frozen=True, repr=False)
+class Prediction:
+    """The prediction for one image.
+
+    Attributes:
+        label: The most probable class, also when `unsure`; None for an image that cannot be read.
+        probabilities: Calibrated probability of each class, the most probable first.
+        confidence: The highest probability; NaN for an image that cannot be read.
+        unsure: Whether the confidence is below the threshold. True as well for an image that cannot be read,
+            so that filtering by it leaves usable predictions alone.
+        name: The image's file name; None for an image that was not read from a file.
+        error: Why the image cannot be read; None for a prediction.
+
+    Example:
+        >>> predictor = heritage.load(run_folder)
+        >>> prediction = predictor.predict(photographs / "0.jpg")
+        >>> prediction.name
+        '0.jpg'
+        >>> prediction.confidence == prediction.probabilities[prediction.label]
+        True
+    """
+
+    label: str | None
+    probabilities: Mapping[str, float]
+    confidence: float
+    unsure: bool
+    name: str | None = None
+    error: str | None = None
+    source: Path | bytes | None = field(default=None, repr=False, compare=False)
+    """The file, or a small JPEG of an image that was in memory: what notebooks show."""
+
+    def __repr__(self) -> str:
+        if self.error is not None:
+            text = f"error: {shorten(self.error, 70)}"
+        else:
+            text = f"{'unsure: ' if self.unsure else ''}{self.label} {self.confidence:.1%}"
+        return f"Prediction({text}{_named(self.name)})"
+
+    def _repr_html_(self) -> str:
+        if self.error is not None:
+            title = f"unreadable: {self.error}"
+        else:
+            title = f"{'unsure, most likely ' if self.unsure else ''}{self.label}"
+        return prediction_card(title, self.name, self.probabilities, self._thumbnail())
+
+    def _thumbnail(self) -> bytes | None:
+        if not isinstance(self.source, Path):
+            return self.source
+        try:
+            return thumbnail(load_pixels(self.source, at_least=256))
+        except ImageError:  # the file has gone since
+            return None
+
+
+class Predictions(Sequence[Prediction]):
+    """The predictions for several images, in the order of the images.
+
+    A sequence of `Prediction`. Images that cannot be read keep their place, with `Prediction.error` set.
+
+    Args:
+        entries: One prediction for each image.
+        classes: The class list, length K.
+
+    Example:
+        >>> predictor = heritage.load(run_folder)
+        >>> predictions = predictor.predict([photographs / "0.jpg", photographs / "cut.jpg"])
+        >>> len(predictions), predictions.labels[1], list(predictions.errors)
+        (2, None, [1])
+        >>> predictions.probabilities.shape
+        (2, 6)
+    """
+
+    def __init__(self, entries: Sequence[Prediction], classes: Sequence[str]) -> None:
+        self._entries = tuple(entries)
+        self.classes = tuple(classes)
+
+    @overload
+    def __getitem__(self, index: int) -> Prediction: ...
+    @overload
+    def __getitem__(self, index: slice) -> Predictions: ...
+    def __getitem__(self, index: int | slice) -> Prediction | Predictions:
+        if isinstance(index, slice):
+            return Predictions(self._entries[index], self.classes)
+        return self._entries[index]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Predictions):
+            return NotImplemented
+        return (self._entries, self.classes) == (other._entries, other.classes)
+
+    __hash__ = None  # type: ignore[assignment]  # entries hold mappings
+
+    @property
+    def labels(self) -> list[str | None]:
+        """The most probable class of each image; None for images that cannot be read."""
+        return [entry.label for entry in self]
+
+    @property
+    def names(self) -> list[str | None]:
+        """The file name of each image."""
+        return [entry.name for entry in self]
+
+    @property
+    def probabilities(self) -> npt.NDArray[np.float64]:
+        """Probabilities (N, K) with columns in the order of `classes`; NaN for images that cannot be read."""
+        rows = [[entry.probabilities.get(name, np.nan) for name in self.classes] for entry in self]
+        return np.array(rows, dtype=np.float64).reshape(len(self), len(self.classes))
+
+    @property
+    def errors(self) -> dict[int, str]:
+        """Position → reason, of the images that cannot be read."""
+        return {index: entry.error for index, entry in enumerate(self) if entry.error is not None}
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of images by prediction ("unsure" is one), the most frequent first."""
+        found = Counter(
+            "unsure" if entry.unsure else str(entry.label) for entry in self if entry.error is None
+        )
+        return dict(found.most_common())
+
+    def __repr__(self) -> str:
+        counts = self.counts()
+        parts = [f"{name} {count:,}" for name, count in list(counts.items())[:_CLASSES]]
+        parts += ["…"] * (len(counts) > _CLASSES)
+        text = f"{len(self):,} images" + (f": {', '.join(parts)}" if parts else "")
+        if errors := self.errors:
+            names = [_short(self[index].name) or f"[{index}]" for index in list(errors)[:_NAMES]]
+            names += ["…"] * (len(errors) > _NAMES)
+            text += f"; {len(errors):,} unreadable: {', '.join(names)}"
+        return f"Predictions({text})"
+
+    def _repr_html_(self) -> str:
+        cards = "".join(entry._repr_html_() for entry in self._entries[:SHOWN])
+        hidden = len(self) - SHOWN
+        return f"<p>{escape(repr(self))}</p>{cards}" + (f"<p>… and {hidden:,} more</p>" if hidden > 0 else "")
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Explanation:
+    """Which parts of an image support a class.
+
+    Attributes:
+        label: The class that is explained.
+        method: The saliency method, as in `heritage.explanation.saliency.Method`.
+        saliency: Shape (H, W), from 0 to 1; 0 outside the central crop that the network sees.
+        overlay: The image in grey with the saliency in colour, W × H pixels.
+        name: The image's file name; None for an image that was not read from a file.
+
+    Example:
+        >>> predictor = heritage.load(run_folder)
+        >>> explanation = predictor.explain(photographs / "0.jpg", method="occlusion")
+        >>> explanation.saliency.shape, explanation.overlay.size
+        ((40, 40), (40, 40))
+    """
+
+    label: str
+    method: str
+    saliency: npt.NDArray[np.float32]
+    overlay: Image.Image
+    name: str | None
+    pixels: Pixels = field(repr=False)
+    """The image itself, (H, W, 3)."""
+
+    def __repr__(self) -> str:
+        height, width = self.saliency.shape
+        return f"Explanation({self.label} by {self.method}, {height}×{width}{_named(self.name)})"
+
+    def _repr_html_(self) -> str:
+        title = f"{self.label}, by {self.method}"
+        return image_card(title, self.name, [self.pixels, np.asarray(self.overlay)])
+
+
+def _named(name: str | None) -> str:
+    return f", {_short(name)}" if name else ""
+
+
+def _short(name: str | None) -> str | None:
+    """Return a file name as a literal of at most some 40 characters: one line whatever it holds."""
+    if name is None:
+        return None
+    return repr(name if len(name) <= 40 else f"{name[:18]}…{name[-20:]}")
