@@ -41,7 +41,8 @@ RENAMED = {"wished_precision": "target_precision", "answer": "prediction"}
 PICTURES = (
     "data=class_folders", "data.root=pictures", "data.classes=[egyptian,islam,asian]",
     "data.split.test=0.25",
-    "data.image_size=32", "data.batch_size=8", "data.num_workers=0", "trainer=cpu", "trainer.precision=32-true",
+    "data.image_size=32", "data.batch_size=8", "data.num_workers=0", "trainer=cpu",
+    "trainer.precision=32-true",
 )  # fmt: skip
 VIT = (
     "model=vit", "model.width=8", "model.depth=2", "model.heads=2", "model.mlp_ratio=2", "model.patch_size=8",
