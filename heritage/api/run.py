@@ -46,7 +46,7 @@ class RunResult:
     value: Any = None
 
     @cached_property
-    def metrics(self) -> dict[str, Any]:
+    def details(self) -> dict[str, Any]:
         """The content of ``metrics.json``; empty for commands that measure nothing.
 
         Raises:
@@ -64,20 +64,33 @@ class RunResult:
         return values
 
     @property
+    def metrics(self) -> dict[str, float]:
+        """Metrics by name, such as ``accuracy``, ``macro_f1`` and ``recall/<class>``.
+
+        They are those of ``metrics.json`` without intervals and counts, see `details`.
+        """
+        values = {name: value for name, value in self.details.items() if isinstance(value, float)}
+        for average in ("macro", "weighted"):
+            for name, value in self.details.get(f"{average}_avg", {}).items():
+                values.setdefault(f"{average}_{name}", value)
+        for label, scores in self.details.get("classes", {}).items():
+            values |= {f"{name}/{label}": value for name, value in scores.items() if isinstance(value, float)}
+        return values
+
+    @property
     def report(self) -> Path | None:
         """The page to read; None where the command writes none."""
         return next((self.folder / name for name in _REPORTS if (self.folder / name).is_file()), None)
 
     def __repr__(self) -> str:
-        accuracy = self.metrics.get("accuracy")
-        score = f", accuracy={accuracy:.3f}" if isinstance(accuracy, float) else ""
+        score = f", macro_f1={self.metrics['macro_f1']:.3f}" if "macro_f1" in self.metrics else ""
         return f"RunResult({self.verb}, folder='{self.folder}'{score})"
 
     def _repr_html_(self) -> str:
         rows = {"folder": str(self.folder)}
         if self.report is not None:
             rows["report"] = str(self.report)
-        rows |= {name: f"{value:.4f}" for name, value in self.metrics.items() if isinstance(value, float)}
+        rows |= {name: f"{value:.4f}" for name, value in self.metrics.items()}
         cells = "".join(
             f"<tr><th style='text-align:left'>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>"
             for name, text in rows.items()
@@ -107,9 +120,9 @@ def run(verb: str, *overrides: str, multirun: bool = False, quiet: bool = False,
         HeritageError: Whatever the command would have refused, as one line.
 
     Example:
-        >>> result = heritage.run("train", *tiny, data__root=photographs, quiet=True)
-        >>> sorted(result.metrics)[:2]
-        ['accuracy', 'classes']
+        >>> result = heritage.run("train", *tiny, data__root=class_folders, quiet=True)
+        >>> 0 <= result.metrics["macro_f1"] <= 1
+        True
         >>> result.report.name
         'report.md'
     """

@@ -23,11 +23,17 @@ def with_examples() -> list[str]:
 
 @pytest.mark.parametrize("module", with_examples())
 def test_examples_run(
-    module: str, run_folder: Path, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    module: str,
+    run_folder: Path,
+    photographs: Path,
+    tree: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     names = {
-        "heritage": heritage, "np": np, "run_folder": run_folder, "photographs": tree, "tiny": list(TINY)
+        "heritage": heritage, "np": np, "run_folder": run_folder, "photographs": photographs,
+        "class_folders": tree, "tiny": list(TINY),
     }  # fmt: skip
     finder = doctest.DocTestFinder(exclude_empty=True)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
