@@ -142,7 +142,7 @@ def test_a_missing_file_is_named_before_training(heritage: Command, tmp_path: Pa
     ("number", "expected"),
     [
         (errno.ENOSPC, "the disk is full"),
-        (errno.ENOENT, "no such file or folder, and none can be made"),
+        (errno.ENOENT, "no such file or folder, and it cannot be created"),
         (errno.ENAMETOOLONG, "the name is too long"),
     ],
 )
