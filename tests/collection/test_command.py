@@ -40,7 +40,7 @@ def test_the_demo_museum_is_collected_from_the_command_line(
 
 
 WRONG = {
-    "no contact": ([], "source.contact has no value"),
+    "no contact": ([], "source.contact: no value"),
     "terms": (["source=louvre"], "source.accept_terms=true"),
     "unknown class": (["source=demo", "classes=[egyptain]"], "did you mean egyptian?"),
     "unknown key": (["source=demo", "limt=3"], "did you mean 'limit'?"),

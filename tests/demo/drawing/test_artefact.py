@@ -102,7 +102,7 @@ def test_objects_take_kinds_in_their_shares() -> None:
     [
         ({"class_name": "egyptain"}, "did you mean egyptian"),
         ({"class_name": "xyz"}, "it draws egyptian, grecoroman"),
-        ({"size": 8}, "cannot draw at 8 px"),
+        ({"size": 8}, "size=8: cannot draw"),
         ({"size": 4096}, "from 16 to 2048"),
         ({"object_index": -1}, "object_index is -1"),
         ({"view": -1}, "view is -1"),
