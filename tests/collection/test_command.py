@@ -51,7 +51,7 @@ WRONG = {
     "nothing collected": (["--report"], "nothing is collected yet"),
     "no such class here": (
         ["source=demo", "collection=thesis", "classes=[islam]"],
-        "no rule of collection=thesis",
+        "collection=thesis: no rule",
     ),
 }
 
