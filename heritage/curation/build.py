@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ class _Build:
         dealt, remarks = self._split(sights, groups, before, rows)
         scanner.restore(rows.tolist(), self.files, self.image_ids, sights)
         table = self._table(sights, groups, dealt)
-        kept = dataset.kept_of(table, plan.out, self.classes)
+        kept = replace(dataset.kept_of(table, plan.out, self.classes), museums=self.raw.museums)
         audited = self._audit(sights, kept, rows)
         earlier.write(
             kept.column("raw_sha256"),
