@@ -120,9 +120,8 @@ def _metrics(
     f1 = by_class["f1"].copy()
     for k in range(count):
         if len(np.unique(groups[targets == k])) < FEW_GROUPS:
-            f1[:, k] = (
-                np.nan
-            )  # as in `heritage evaluate`: so few values hardly vary, and the interval would be too narrow
+            # as in `heritage evaluate`: an interval of so few objects would be too narrow
+            f1[:, k] = np.nan
     each = {
         name: (_metric(name, float(scored.f1[k]), f1[:, k]), int(scored.support[k]))
         for k, name in enumerate(classes)
