@@ -23,14 +23,18 @@ if TYPE_CHECKING:
     from heritage.api.run import RunResult, run
     from heritage.data.module import ArtefactDataModule
     from heritage.errors import HeritageError
-    from heritage.prediction.predictor import Predictor
+    from heritage.prediction.predictor import Predictor, load
+    from heritage.prediction.results import Explanation, Prediction, Predictions
     from heritage.training.build import TrainingRun, build
     from heritage.training.classifier import Classifier
 
 _HOMES = {
     "ArtefactDataModule": "heritage.data.module",
     "Classifier": "heritage.training.classifier",
+    "Explanation": "heritage.prediction.results",
     "HeritageError": "heritage.errors",
+    "Prediction": "heritage.prediction.results",
+    "Predictions": "heritage.prediction.results",
     "Predictor": "heritage.prediction.predictor",
     "RunResult": "heritage.api.run",
     "TrainingRun": "heritage.training.build",
@@ -38,13 +42,17 @@ _HOMES = {
     "compose": "heritage.api.composition",
     "list_models": "heritage.api.options",
     "list_options": "heritage.api.options",
+    "load": "heritage.prediction.predictor",
     "run": "heritage.api.run",
 }
 
 __all__ = [
     "ArtefactDataModule",
     "Classifier",
+    "Explanation",
     "HeritageError",
+    "Prediction",
+    "Predictions",
     "Predictor",
     "RunResult",
     "TrainingRun",
@@ -53,6 +61,7 @@ __all__ = [
     "compose",
     "list_models",
     "list_options",
+    "load",
     "run",
 ]
 

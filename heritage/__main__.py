@@ -6,7 +6,6 @@ import sys
 from importlib.util import find_spec
 
 from heritage.cli import COMMANDS, EXIT_FAULT, load, usage
-from heritage.core.taxonomy import nearest
 
 
 def main() -> None:
@@ -22,13 +21,15 @@ def main() -> None:
         return
     verb = arguments[0]
     if verb not in COMMANDS:
+        from heritage.core.taxonomy import nearest
+
         near = nearest(verb, COMMANDS)
         hint = f"did you mean '{near}'?" if near else f"choose from {', '.join(COMMANDS)}"
-        print(f"heritage: no command '{verb}'; {hint}", file=sys.stderr)
+        print(f"heritage: there is no command '{verb}'; {hint}", file=sys.stderr)
         sys.exit(EXIT_FAULT)
     # Hydra reads sys.argv itself.
     sys.argv = [f"heritage {verb}", *arguments[1:]]
-    # What starts further processes (Lightning, on several GPUs) repeats `python -m <this module>`.
+    # Lightning starts further processes, one for each GPU, with `python -m <this module>`.
     sys.modules["__main__"].__spec__ = find_spec(f"heritage.{verb}")
     load(verb)()
 

@@ -1,7 +1,7 @@
-"""The commands, and how each one starts: compose, run, and turn what goes wrong into one line.
+"""The commands, and their common entry point: compose, run, and print errors as one line.
 
-Every verb is ``python -m heritage.<verb>`` and ``heritage <verb>``. Only Hydra is imported here, so
-that help and mistakes in a command line are answered at once.
+Every command is ``python -m heritage.<verb>`` and ``heritage <verb>``. Hydra is imported when a command
+starts, so that the list of commands appears at once.
 """
 
 from __future__ import annotations
@@ -12,34 +12,26 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn, TypeGuard
+from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
-from hydra.types import RunMode
-from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
-
-from heritage.config.faults import FaultyConfigError, explain_composition_error
-from heritage.config.help import asks_for_help, help_text
-from heritage.config.register import register
-from heritage.core.files import config_dir
 from heritage.errors import HeritageError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 COMMANDS: dict[str, str] = {
     "collect": "museum → raw images with licences and a ledger",
     "curate": "raw photographs → clean, split data set with a report",
     "train": "data set → checkpoint and test report",
-    "evaluate": "checkpoint × data set → scores with intervals, calibration, mistakes, audits",
-    "compare": "many runs → tables, paired tests and figures, the thesis's beside ours",
-    "explain": "checkpoint × images → saliency maps, held against random ones",
-    "predict": "checkpoint × photographs → a table of answers",
+    "evaluate": "checkpoint × data set → metrics with confidence intervals, calibration, errors, audits",
+    "compare": "many runs → tables, paired tests and figures, beside the thesis's results",
+    "explain": "checkpoint × images → saliency maps, with tests of their faithfulness",
+    "predict": "checkpoint × photographs → a table of predictions",
     "export": "checkpoint → ONNX, torch.export or timm's layout, with a model card",
     "serve": "checkpoint → a web page and a JSON API",
     "weights": "model name → pretrained weights in the cache, for machines without network",
 }
-"""Each verb and what it turns into what, in the order in which the data flows."""
+"""Each command with its input and output, in the order of the workflow."""
 
 EXIT_FAULT = 2
 _DISK_FAULTS = {
@@ -47,10 +39,11 @@ _DISK_FAULTS = {
     errno.EDQUOT: "the disk quota is used up",
     errno.EROFS: "the disk is read-only",
     errno.EACCES: "no permission",
-    errno.ENOTDIR: "a part of the path is a file",
+    errno.ENOTDIR: "a component of the path is a file",
     errno.ENAMETOOLONG: "the name is too long",
-    errno.ENOENT: "no such file or folder, and none can be made",
+    errno.ENOENT: "no such file or folder, and it cannot be created",
 }
+_RESUME = "finished work is kept, run the same command again to continue"
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
@@ -61,54 +54,69 @@ def command(
 
     The application reads ``conf/<verb>.yaml`` and the command line. A `HeritageError`, a mistake in
     the command line or Ctrl-C ends in a line on stderr and exit code 2; with ``HYDRA_FULL_ERROR=1``
-    the exception itself comes through.
+    the exception itself is raised.
 
     Args:
         verb: The command's name, a key of `COMMANDS`.
-        rewrite: Turns command-line arguments of another form into overrides.
+        rewrite: Converts command-line arguments of another form into overrides.
     """
 
     def decorate(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
-        wish: dict[str, str | None] = {}  # what the person set HYDRA_FULL_ERROR to
-
-        @functools.wraps(task)
-        def job(cfg: DictConfig) -> Any:
-            with _full_error(wish.get(_FULL_ERROR)):
-                try:
-                    return task(cfg)
-                except (HeritageError, OSError, KeyboardInterrupt) as fault:
-                    _raise_unexplained(fault)
-                    # In a sweep the other jobs go on, and Hydra raises the fault at the end.
-                    if wish.get(_FULL_ERROR) == "1" or HydraConfig.get().mode == RunMode.MULTIRUN:
-                        raise
-                    _leave(verb, fault)
-
-        application = hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=verb)(job)
-
         @functools.wraps(task)
         def main() -> None:
             if rewrite is not None:
                 sys.argv[1:] = rewrite(sys.argv[1:])
-            register()
-            wish[_FULL_ERROR] = os.environ.get(_FULL_ERROR)
-            # Hydra prints and exits by itself unless full errors are on: have them, and print our line.
-            with _full_error("1"):
-                try:
-                    if asks_for_help(sys.argv[1:]):
-                        print(help_text(verb, overrides_of(sys.argv[1:])))
-                    else:
-                        application()
-                except (
-                    HeritageError, HydraException, OmegaConfBaseException, OSError, KeyboardInterrupt
-                ) as fault:  # fmt: skip
-                    _raise_unexplained(fault)
-                    if wish[_FULL_ERROR] == "1":
-                        raise
-                    _leave(verb, fault)
+            _start(verb, task)
 
         return main
 
     return decorate
+
+
+def _start(verb: str, task: Callable[[DictConfig], Any]) -> None:
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from heritage.config.help import asks_for_help, help_text
+    from heritage.config.register import register
+    from heritage.core.files import config_dir
+
+    register()
+    users_choice = os.environ.get(_FULL_ERROR)
+    job = _job(verb, task, users_choice)
+    # Unless full errors are on, Hydra prints errors and exits; we print our own line instead.
+    with _full_error("1"):
+        try:
+            if asks_for_help(sys.argv[1:]):
+                print(help_text(verb, overrides_of(sys.argv[1:])))
+            else:
+                hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=verb)(job)()
+        except (HeritageError, HydraException, OmegaConfBaseException, OSError, KeyboardInterrupt) as fault:
+            if users_choice == "1" or _is_a_defect(fault):
+                raise
+            _exit_with(verb, fault)
+
+
+def _job(verb: str, task: Callable[[DictConfig], Any], full_error: str | None) -> Callable[[DictConfig], Any]:
+    """Return what Hydra calls: the task, with the user's own setting of ``HYDRA_FULL_ERROR``."""
+
+    @functools.wraps(task)
+    def job(cfg: DictConfig) -> Any:
+        from hydra.core.hydra_config import HydraConfig
+        from hydra.types import RunMode
+
+        with _full_error(full_error):
+            try:
+                return task(cfg)
+            except (HeritageError, OSError, KeyboardInterrupt) as fault:
+                # In a sweep the other jobs continue, and Hydra raises the error at the end.
+                multirun = HydraConfig.get().mode == RunMode.MULTIRUN
+                if full_error == "1" or multirun or _is_a_defect(fault):
+                    raise
+                _exit_with(verb, fault)
+
+    return job
 
 
 @contextlib.contextmanager
@@ -124,28 +132,31 @@ def _full_error(value: str | None) -> Iterator[None]:
             os.environ[_FULL_ERROR] = before
 
 
-def _raise_unexplained(fault: BaseException) -> None:
-    # some of Hydra's are OSErrors too
-    if isinstance(fault, OSError) and not isinstance(fault, HydraException) and not _of_disk(fault):
-        raise fault
+def _is_a_defect(fault: BaseException) -> bool:
+    """Return whether an error deserves its traceback: an OSError that no line of ours explains."""
+    from hydra.errors import HydraException  # some of Hydra's errors are OSErrors, too
+
+    return isinstance(fault, OSError) and not isinstance(fault, HydraException) and not _is_of_disk(fault)
 
 
-def _of_disk(fault: BaseException) -> TypeGuard[OSError]:
+def _is_of_disk(fault: BaseException) -> TypeGuard[OSError]:
     return isinstance(fault, OSError) and fault.errno in _DISK_FAULTS
 
 
-def _leave(verb: str, fault: BaseException) -> NoReturn:
+def _exit_with(verb: str, fault: BaseException) -> NoReturn:
     for line in _lines(verb, fault):
         print(f"heritage {verb}: {line}", file=sys.stderr)
     sys.exit(EXIT_FAULT)
 
 
 def _lines(verb: str, fault: BaseException) -> list[str]:
-    if _of_disk(fault):
+    from heritage.config.faults import FaultyConfigError, explain_composition_error
+
+    if _is_of_disk(fault):
         place = f"{fault.filename}: " if fault.filename else ""
-        return [f"{place}{_DISK_FAULTS[fault.errno or 0]}; what was finished is kept, start again to go on"]
+        return [f"{place}{_DISK_FAULTS[fault.errno or 0]}; {_RESUME}"]
     if isinstance(fault, KeyboardInterrupt):
-        return [str(fault) or "stopped by Ctrl-C; what was finished is kept, start again to go on"]
+        return [str(fault) or f"stopped by Ctrl-C; {_RESUME}"]
     fault = heritage_cause(fault) or fault
     if isinstance(fault, FaultyConfigError):
         return list(fault.faults)
@@ -155,7 +166,7 @@ def _lines(verb: str, fault: BaseException) -> list[str]:
 
 
 def heritage_cause(error: BaseException) -> HeritageError | None:
-    """Return the `HeritageError` behind an exception: OmegaConf wraps those of resolvers."""
+    """Return the `HeritageError` that caused an exception: OmegaConf wraps the errors of resolvers."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, HeritageError):
         cause = cause.__cause__
@@ -179,7 +190,7 @@ def usage() -> str:
 
 
 def load(verb: str) -> Callable[[], Any]:
-    """Import a verb's module and return its main function."""
+    """Import a command's module and return its main function."""
     from importlib import import_module
 
     main: Callable[[], Any] = import_module(f"heritage.{verb}").main

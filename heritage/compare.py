@@ -14,13 +14,14 @@ def main(cfg: DictConfig) -> None:
 
     from hydra.utils import instantiate
 
+    from heritage.config.validate import validate
+
+    validate(cfg, "compare")
     from heritage.comparison.comparison import compare
     from heritage.comparison.report import verdict, write_comparison
     from heritage.comparison.runs import find_runs
-    from heritage.config.validate import validate
     from heritage.runs.finished import unfinished
 
-    validate(cfg, "compare")
     wished = [cfg.runs] if isinstance(cfg.runs, str) else list(cfg.runs)
     folders = [name for name in wished if name]
     runs = find_runs(folders)

@@ -17,11 +17,12 @@ def main(cfg: DictConfig) -> None:
     from omegaconf import OmegaConf
 
     from heritage.config.validate import validate
+
+    validate(cfg, "curate")
     from heritage.core.processes import available_cores
     from heritage.curation.build import curate, summary
     from heritage.curation.options import CurationOptions
 
-    validate(cfg, "curate")
     plain = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     parts = {
         part: instantiate(plain[part], _convert_="all")

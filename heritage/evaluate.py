@@ -10,6 +10,9 @@ from heritage.cli import command
 @command("evaluate")
 def main(cfg: DictConfig) -> None:
     """Evaluate, and say where the report lies."""
+    from heritage.config.validate import validate
+
+    validate(cfg, "evaluate")
     from rich.console import Console
 
     from heritage.evaluation.evaluate import evaluate

@@ -10,6 +10,9 @@ from heritage.cli import command
 @command("explain")
 def main(cfg: DictConfig) -> None:
     """Explain, and say where the gallery lies."""
+    from heritage.config.validate import validate
+
+    validate(cfg, "explain")
     from rich.console import Console
 
     from heritage.explanation.explain import explain

@@ -17,12 +17,15 @@ def main(cfg: DictConfig) -> Any:
     from omegaconf import OmegaConf
 
     from heritage.config.validate import validate, validate_options
-    from heritage.exporters.export import ExportOptions, export
+    from heritage.exporters.formats import require_format
 
     validate(cfg, "export")
     options = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     del options["paths"]
     validate_options("heritage.exporters.export.ExportOptions", options)
+    require_format(options["format"])
+    from heritage.exporters.export import ExportOptions, export
+
     result = export(ExportOptions(**options))
     print(f"compared with PyTorch on {result.parity}")
     print(f"probabilities: {result.decision_rule}")

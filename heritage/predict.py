@@ -15,15 +15,17 @@ def main(cfg: DictConfig) -> Any:
     from typing import cast
 
     from omegaconf import OmegaConf
-    from rich.console import Console
 
     from heritage.config.validate import validate, validate_options
-    from heritage.prediction.predict import PredictOptions, predict, show
 
     validate(cfg, "predict")
     options = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     del options["paths"]
     validate_options("heritage.prediction.predict.PredictOptions", options)
+    from rich.console import Console
+
+    from heritage.prediction.predict import PredictOptions, predict, show
+
     result = predict(PredictOptions(**options))
     show(result, Console())
     return result

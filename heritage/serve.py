@@ -15,13 +15,14 @@ def main(cfg: DictConfig) -> None:
     from omegaconf import OmegaConf
 
     from heritage.config.validate import validate, validate_options
-    from heritage.server.limits import Limits
-    from heritage.server.server import ServeOptions, serve
 
     validate(cfg, "serve")
     options = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     del options["paths"]
     validate_options("heritage.server.server.ServeOptions", options)
+    from heritage.server.limits import Limits
+    from heritage.server.server import ServeOptions, serve
+
     limits = {name: value for name, value in options["limits"].items() if name != "_target_"}
     serve(ServeOptions(**options), Limits(**limits))
 

@@ -11,10 +11,11 @@ from heritage.cli import command
 def main(cfg: DictConfig) -> None:
     """Fetch the file and say where it lies."""
     from heritage.config.validate import validate
+
+    validate(cfg, "weights")
     from heritage.errors import ConfigError
     from heritage.models.hub import fetch_weights
 
-    validate(cfg, "weights")
     name = cfg.model.get("name")
     if name is None:
         raise ConfigError(

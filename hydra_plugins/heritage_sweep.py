@@ -31,12 +31,13 @@ class SweepLauncher(Launcher):
         Raises:
             HeritageError: Whatever keeps the sweep from starting, or the jobs that failed.
         """
-        from heritage.sweep.driver import sweep
         from heritage.sweep.expansion import expand
 
         if self._context is None or self._config is None:
             raise RuntimeError("Hydra calls setup first")
         plan = expand(self._config, job_overrides, initial_job_idx, self._context)
+        from heritage.sweep.driver import sweep  # imports torch: only for jobs that can run
+
         sweep(plan)
         return [_done() for _ in plan.jobs]
 

@@ -100,7 +100,7 @@ def test_several_faults_are_said_at_once(heritage: Command, tree: Path) -> None:
 
 def test_an_unknown_command_names_the_nearest(heritage: Command) -> None:
     done = heritage("trian")
-    assert (done.code, done.err) == (2, "heritage: no command 'trian'; did you mean 'train'?\n")
+    assert (done.code, done.err) == (2, "heritage: there is no command 'trian'; did you mean 'train'?\n")
     assert "train" in heritage().out
 
 
@@ -142,7 +142,7 @@ def test_a_missing_file_is_named_before_training(heritage: Command, tmp_path: Pa
     ("number", "expected"),
     [
         (errno.ENOSPC, "the disk is full"),
-        (errno.ENOENT, "no such file or folder, and none can be made"),
+        (errno.ENOENT, "no such file or folder, and it cannot be created"),
         (errno.ENAMETOOLONG, "the name is too long"),
     ],
 )

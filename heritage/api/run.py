@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import html
 import inspect
+import io
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -45,7 +46,7 @@ class RunResult:
     value: Any = None
 
     @cached_property
-    def metrics(self) -> dict[str, Any]:
+    def details(self) -> dict[str, Any]:
         """The content of ``metrics.json``; empty for commands that measure nothing.
 
         Raises:
@@ -63,20 +64,33 @@ class RunResult:
         return values
 
     @property
+    def metrics(self) -> dict[str, float]:
+        """Metrics by name, such as ``accuracy``, ``macro_f1`` and ``recall/<class>``.
+
+        They are those of ``metrics.json`` without intervals and counts, see `details`.
+        """
+        values = {name: value for name, value in self.details.items() if isinstance(value, float)}
+        for average in ("macro", "weighted"):
+            for name, value in self.details.get(f"{average}_avg", {}).items():
+                values.setdefault(f"{average}_{name}", value)
+        for label, scores in self.details.get("classes", {}).items():
+            values |= {f"{name}/{label}": value for name, value in scores.items() if isinstance(value, float)}
+        return values
+
+    @property
     def report(self) -> Path | None:
         """The page to read; None where the command writes none."""
         return next((self.folder / name for name in _REPORTS if (self.folder / name).is_file()), None)
 
     def __repr__(self) -> str:
-        accuracy = self.metrics.get("accuracy")
-        score = f", accuracy={accuracy:.3f}" if isinstance(accuracy, float) else ""
+        score = f", macro_f1={self.metrics['macro_f1']:.3f}" if "macro_f1" in self.metrics else ""
         return f"RunResult({self.verb}, folder='{self.folder}'{score})"
 
     def _repr_html_(self) -> str:
         rows = {"folder": str(self.folder)}
         if self.report is not None:
             rows["report"] = str(self.report)
-        rows |= {name: f"{value:.4f}" for name, value in self.metrics.items() if isinstance(value, float)}
+        rows |= {name: f"{value:.4f}" for name, value in self.metrics.items()}
         cells = "".join(
             f"<tr><th style='text-align:left'>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>"
             for name, text in rows.items()
@@ -84,7 +98,7 @@ class RunResult:
         return f"<table><caption>heritage {html.escape(self.verb)}</caption>{cells}</table>"
 
 
-def run(verb: str, *overrides: str, multirun: bool = False, **options: Any) -> RunResult:
+def run(verb: str, *overrides: str, multirun: bool = False, quiet: bool = False, **options: Any) -> RunResult:
     """Run a command.
 
     It does what ``heritage <verb> <overrides>`` does and leaves the same folder.
@@ -94,6 +108,7 @@ def run(verb: str, *overrides: str, multirun: bool = False, **options: Any) -> R
             ``predict``, ``export``, ``serve`` or ``weights``.
         *overrides: Hydra overrides, as on the command line: ``"model=vit"``, ``"trainer.max_epochs=3"``.
         multirun: Run every combination of comma-separated values, as ``-m`` does.
+        quiet: Do not print what the command prints to standard output.
         **options: Further overrides by name: ``model="vit"``; two underscores stand for a dot
             (``data__root=path``). Values may be numbers, strings, paths, lists, dictionaries,
             booleans and None.
@@ -105,16 +120,17 @@ def run(verb: str, *overrides: str, multirun: bool = False, **options: Any) -> R
         HeritageError: Whatever the command would have refused, as one line.
 
     Example:
-        >>> result = heritage.run("train", *tiny, model="resnet10t", data__root=photographs)
-        >>> sorted(result.metrics)[:2]
-        ['accuracy', 'classes']
+        >>> result = heritage.run("train", *tiny, data__root=class_folders, quiet=True)
+        >>> 0 <= result.metrics["macro_f1"] <= 1
+        True
         >>> result.report.name
         'report.md'
     """
     require_command(verb)
     words = [*overrides, *option_overrides(options)]
     task = inspect.unwrap(load(verb))
-    with explained(verb, words), global_hydra(), _logging():
+    stdout = contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext()
+    with explained(verb, words), global_hydra(), _logging(), stdout:
         hydra = Hydra.create_main_hydra2(verb, create_config_search_path(str(config_dir().absolute())))
         if multirun:
             return _multirun(hydra, verb, task, words)

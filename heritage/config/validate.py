@@ -1,19 +1,16 @@
-"""Hold a configuration against the signatures it will call, before anything starts.
+"""Validate a configuration against the signatures that it will call, before anything starts.
 
-Every node with a ``_target_`` is bound to that function's or class's signature: unknown keys, missing
-ones, and plain values of the wrong type or outside their range are all reported in one pass.
+Every node with a ``_target_`` is checked against the signature of that function or class: unknown keys,
+missing ones, and plain values of the wrong type or outside their range are all reported in one pass.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import inspect
-import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from hydra.errors import HydraException
-from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -21,29 +18,30 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnno
 
 from heritage.config.faults import FaultyConfigError, did_you_mean
 from heritage.config.schema import SCHEMAS
+from heritage.config.signatures import imported_signature, signature_of
 
 _HYDRA_KEYS = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
 _MISSING = "???"
 _PLAIN = (bool, int, float, str, type(None))
 
-# What `heritage.training.build` adds itself to each call, because only it knows: never given in a file.
 SUPPLIED: dict[str, frozenset[str]] = {
     "data": frozenset({"train", "copies", "sampling", "seed"}),
     "model": frozenset({"num_classes", "image_size"}),
     "trainer": frozenset({"callbacks", "loggers", "run_folder", "steady"}),
     "balance": frozenset({"counts", "weights"}),
 }
+"""Arguments, by group, that `heritage.training.build` adds itself: never given in a file."""
 
 
 def validate(cfg: DictConfig, verb: str) -> None:
-    """Refuse a configuration that cannot run, with every fault it has.
+    """Raise an error that lists every fault of a configuration, if there is one.
 
     Args:
-        cfg: A composed configuration; interpolations are resolved, the original is left as it is.
-        verb: The command, whose schema names the keys of the top level.
+        cfg: A composed configuration; it is not changed.
+        verb: The command, whose schema defines the keys of the top level.
 
     Raises:
-        FaultyConfigError: One line for each fault, with the key's path and the nearest right name.
+        FaultyConfigError: One line for each fault, with the key's path and the nearest valid name.
     """
     try:
         plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=False)
@@ -59,10 +57,10 @@ def validate(cfg: DictConfig, verb: str) -> None:
 
 
 def validate_options(target: str, options: Mapping[str, Any]) -> None:
-    """Hold options of a command's top level against the signature that will take them.
+    """Validate the options of a command's top level against the class that takes them.
 
     Args:
-        target: The full name of a class or function.
+        target: The dotted name of a class or function.
         options: Its arguments, as plain data.
 
     Raises:
@@ -76,14 +74,17 @@ def validate_options(target: str, options: Mapping[str, Any]) -> None:
 
 
 def value_faults(path: str, function: Callable[..., Any], values: Mapping[str, Any]) -> list[str]:
-    """Say which plain values a function or class does not take for its arguments of these names.
+    """Return the faults of plain values that a function or class is to be called with.
 
     Args:
-        path: Where they stand in the configuration.
-        function: Whose annotations tell.
+        path: The key of the configuration that holds the values.
+        function: The function or class, with annotations.
         values: Values by argument.
     """
-    hints = _hints(function)
+    return _type_faults(path, imported_signature(function).hints(values.keys()), values)
+
+
+def _type_faults(path: str, hints: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
     return [
         fault
         for key in sorted(values.keys() & hints.keys())
@@ -107,37 +108,35 @@ def _faults(path: str, node: Any, supplied: frozenset[str]) -> Iterator[str]:
 
 
 def _call_faults(path: str, node: Mapping[str, Any], supplied: frozenset[str]) -> Iterator[str]:
-    target = node["_target_"]
+    target = str(node["_target_"])
+    values = {str(key): value for key, value in node.items() if key not in _HYDRA_KEYS}
+    typed = {key for key, value in values.items() if value != _MISSING and _is_plain(value)}
     try:
-        function = get_object(target)
+        signature, hints = signature_of(target, typed)
     except (HydraException, ImportError, ValueError) as error:
         yield f"{path}._target_={target}: {str(error).partition(chr(10))[0]}"
         return
-    signature = inspect.signature(function)
-    parameters = {name: p for name, p in signature.parameters.items() if name != "self"}
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    given = {str(key) for key in node if key not in _HYDRA_KEYS}
-    known = {name for name, p in parameters.items() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)}
-    if not open_ended:
-        for key in sorted(given - known):
+    known = signature.required.keys()
+    if not signature.open_ended:
+        for key in sorted(values.keys() - known):
             yield f"{path}.{key}: {target} has no such key; {did_you_mean(key, known - supplied)}"
     if not node.get("_partial_"):
-        for name in sorted(known - given - supplied):
-            if parameters[name].default is inspect.Parameter.empty:
-                yield f"{path}.{name} is missing: {target} needs it"
-    yield from value_faults(path, function, {key: node[key] for key in given & known})
+        for name in sorted(known - values.keys() - supplied):
+            if signature.required[name]:
+                yield f"{path}.{name} is missing: {target} requires it"
+    yield from _type_faults(path, hints, values)
 
 
 def _value_faults(path: str, value: Any, hint: Any) -> Iterator[str]:
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
     except PydanticUserError as error:
-        # Annotated types that bring a configuration of their own refuse a second one.
+        # Annotated types with a configuration of their own do not accept a second one.
         if error.code != "type-adapter-config-unused":
             return
         adapter = TypeAdapter(hint)
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation):
-        return  # a type of somebody else's that pydantic cannot describe: the call itself will check
+        return  # a type that pydantic does not know: the call itself checks it
     try:
         adapter.validate_python(value)
     except ValidationError as error:
@@ -149,14 +148,6 @@ def _reason(path: str, detail: Any) -> str:
     place = ".".join(str(part) for part in detail["loc"] if isinstance(part, int))
     message = str(detail["msg"]).removeprefix("Input ").removeprefix("Value error, ")
     return f"entry {place} {message}" if place else message
-
-
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    called = function.__init__ if inspect.isclass(function) else function
-    try:
-        return typing.get_type_hints(inspect.unwrap(called), include_extras=True)
-    except (NameError, TypeError):
-        return {}  # annotations that exist for type checkers alone: the keys are still checked
 
 
 def _is_plain(value: Any) -> bool:

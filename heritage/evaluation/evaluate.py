@@ -15,7 +15,6 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from heritage.config.validate import validate
 from heritage.core.manifest import Manifest
 from heritage.evaluation.assessment import NAMES, Assessment, EvaluationOptions, few_groups_note
 from heritage.evaluation.audits import AuditOptions, audit, torn_apart
@@ -49,7 +48,6 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
     Raises:
         HeritageError: Whatever keeps it from being done, in words.
     """
-    validate(cfg, "evaluate")
     settings: EvaluationOptions = instantiate(cfg.report, _convert_="all")
     folder = Path(cfg.paths.run)
     device = choose_device(cfg.device)

@@ -15,7 +15,6 @@ from omegaconf import DictConfig
 from rich.console import Console
 from torch import Tensor
 
-from heritage.config.validate import validate
 from heritage.core.files import atomic_path, write_text
 from heritage.core.image_io import Pixels
 from heritage.core.manifest import Manifest
@@ -73,7 +72,6 @@ def explain(cfg: DictConfig, console: Console) -> Path:
     Raises:
         HeritageError: Whatever keeps it from being done, in words.
     """
-    validate(cfg, "explain")
     settings: ExplanationOptions = instantiate(cfg.explain, _convert_="all")
     if not settings.methods:
         raise ConfigError("no method", where="explain.methods", remedy="use explain.methods=[auto]")

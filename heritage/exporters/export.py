@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from heritage.errors import ConfigError
 from heritage.exporters.exporter import ExportSource
-from heritage.exporters.formats import known_format, load_exporter
+from heritage.exporters.formats import load_exporter
 from heritage.exporters.model_card import CARD, model_card
 from heritage.exporters.parity import Parity, check_parity, parity_sample, resizing_parity
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
@@ -41,7 +41,7 @@ class ExportOptions:
     """
 
     ckpt: str
-    format: Annotated[str, AfterValidator(known_format)]
+    format: str
     out: str | None
     folder: str
     licence: Annotated[str, Field(pattern=r"^[A-Za-z0-9.+-]+$")] | None

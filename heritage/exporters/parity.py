@@ -126,7 +126,8 @@ def check_parity(
     )
     if not parity.probabilities <= TOLERANCE:  # NaN does not pass
         raise ExportError(
-            f"the exported network gives other predictions: {parity}",
+            f"the exported network's predictions differ: {parity}",
+            where="export",
             remedy="nothing was kept; try another format",
         )
     return parity

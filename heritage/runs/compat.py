@@ -10,8 +10,20 @@ from collections.abc import Mapping
 from typing import Any
 
 MOVED: dict[str, str] = {
+    "heritage.analysis.assessment.Settings": "heritage.evaluation.assessment.EvaluationOptions",
+    "heritage.analysis.comparison.Resampling": "heritage.comparison.comparison.ResamplingOptions",
+    "heritage.auditing.Audits": "heritage.evaluation.audits.AuditOptions",
     "heritage.cluster.resources.Here": "heritage.cluster.resources.InProcess",
+    "heritage.collection.manners.Endpoint": "heritage.collection.http.settings.Endpoint",
+    "heritage.collection.manners.Patience": "heritage.collection.http.settings.RetryPolicy",
+    "heritage.curation.raw.class_folders": "heritage.curation.raw_sources.class_folders",
+    "heritage.curation.raw.collected": "heritage.curation.raw_sources.collected",
+    "heritage.curation.raw.rebuild": "heritage.curation.raw_sources.rebuild",
+    "heritage.curation.raw.table": "heritage.curation.raw_sources.table",
+    "heritage.curation.resizing.Resizing": "heritage.core.resizing.Resizing",
     "heritage.data.sampling.Natural": "heritage.data.sampling.InstanceBalanced",
+    "heritage.explanation.Settings": "heritage.explanation.explain.ExplanationOptions",
+    "heritage.serving.limits.Limits": "heritage.server.limits.Limits",
     "heritage.training.checkpoints.Best": "heritage.training.callbacks.checkpoints.BestCheckpoint",
     "heritage.training.checkpoints.early_stopping": "heritage.training.callbacks.checkpoints.early_stopping",
     "heritage.training.deferral.DeferredWeighting": "heritage.training.callbacks.deferred_weighting.DeferredWeighting",

@@ -184,7 +184,7 @@ def decode_upload(data: bytes, *, at_least: int, megapixels: float) -> Pixels:
     if data[:2] == b"\xff\xd8" and data.count(_START_OF_SCAN) > _MAX_SCANS:
         raise _damaged()
     try:
-        return decode(data, at_least=at_least)
+        return decode(data, name="upload", at_least=at_least)
     except ImageError as error:
         raise _damaged() from error
 

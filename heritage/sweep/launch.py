@@ -30,10 +30,11 @@ def start(cfg: DictConfig) -> None:
             "a sweep is many runs", where=f"+sweep={chosen['sweep']}", remedy="add -m to start them"
         )
     from heritage.config.validate import validate
-    from heritage.sweep.driver import cluster_of
 
     console = Console()
     validate(cfg, "train")
+    from heritage.sweep.driver import cluster_of  # imports torch: after validation
+
     job = _job(cfg)
     cluster = cluster_of(job)
     if cfg.plan:

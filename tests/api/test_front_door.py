@@ -24,7 +24,10 @@ from tests.conftest import TINY, Command
 PUBLIC = [
     "ArtefactDataModule",
     "Classifier",
+    "Explanation",
     "HeritageError",
+    "Prediction",
+    "Predictions",
     "Predictor",
     "RunResult",
     "TrainingRun",
@@ -33,6 +36,7 @@ PUBLIC = [
     "compose",
     "list_models",
     "list_options",
+    "load",
     "run",
 ]
 
@@ -124,7 +128,9 @@ def test_a_run_from_python_leaves_the_folder_of_the_command(
     configs = [(one / CONFIG_FILE).read_text().replace(str(one), "RUN") for one in (ours, theirs)]
     assert configs[0] == configs[1]
     metrics = json.loads((theirs / METRICS_FILE).read_text())
-    assert result.metrics | {"facts": {}} == metrics | {"facts": {}}  # they hold seconds
+    assert result.details | {"facts": {}} == metrics | {"facts": {}}  # they hold seconds
+    assert result.metrics["macro_f1"] == metrics["macro_avg"]["f1"]
+    assert result.metrics["recall/egyptian"] == metrics["classes"]["egyptian"]["recall"]
     assert result.report == ours / "report.md"
     assert "\n" not in repr(result)
     assert str(ours) in result._repr_html_()

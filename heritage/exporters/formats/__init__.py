@@ -35,16 +35,16 @@ def format_summaries() -> dict[str, str]:
     return summaries
 
 
-def known_format(name: str) -> str:
-    """Return a format's name if it exists.
+def require_format(name: str) -> None:
+    """Check that a format exists.
 
     Raises:
-        ValueError: There is no such format.
+        ConfigError: There is no such format.
     """
-    *others, last = map(repr, format_names())
     if name not in format_names():
-        raise ValueError(f"should be {', '.join(others)} or {last}")
-    return name
+        raise ConfigError(
+            "no such format", where=f"format={name}", remedy=f"use one of {', '.join(format_names())}"
+        )
 
 
 def load_exporter(name: str) -> type[Exporter]:
@@ -53,10 +53,7 @@ def load_exporter(name: str) -> type[Exporter]:
     Raises:
         ConfigError: There is no such format.
     """
-    try:
-        known_format(name)
-    except ValueError as error:
-        raise ConfigError(str(error), where=f"format={name}") from error
+    require_format(name)
     module = import_module(f"{__name__}.{name}")
     for value in vars(module).values():
         if isinstance(value, type) and getattr(value, "name", None) == name:

@@ -49,7 +49,9 @@ class OnnxExporter(Exporter):
         except (torch.onnx.OnnxExporterError, RuntimeError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise ExportError(
-                f"cannot be written as ONNX ({reason})", remedy="try format=torch_export"
+                f"the network cannot be written as ONNX ({reason})",
+                where="format=onnx",
+                remedy="try format=torch_export",
             ) from error
         if program is None:
             raise TypeError("torch.onnx.export with dynamo returns a program")

@@ -35,7 +35,11 @@ class TorchExportExporter(Exporter):
             program = torch.export.export(self.source.model, (example,), dynamic_shapes={INPUT: {0: batch}})
         except (RuntimeError, ValueError) as error:  # torch's user errors are ValueErrors or RuntimeErrors
             reason = str(error).strip().partition("\n")[0]
-            raise ExportError(f"cannot be traced ({reason})", remedy="try format=safetensors") from error
+            raise ExportError(
+                f"the network cannot be traced ({reason})",
+                where="format=torch_export",
+                remedy="try format=safetensors",
+            ) from error
         description = json.dumps(self.source.description, ensure_ascii=False)
         torch.export.save(program, folder / FILE, extra_files={DESCRIPTION: description})
 
