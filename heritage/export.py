@@ -7,9 +7,15 @@ from typing import Any
 from omegaconf import DictConfig
 
 from heritage.cli import command
+from heritage.exporters.formats import format_summaries, require_format
 
 
-@command("export")
+def formats() -> dict[str, list[str]]:
+    """Return the section of the help that lists the formats."""
+    return {"Formats": [f"{name}: {summary}" for name, summary in format_summaries().items()]}
+
+
+@command("export", help_sections=formats)
 def main(cfg: DictConfig) -> Any:
     """Export, and print the comparison with PyTorch and the files."""
     from typing import cast
@@ -17,7 +23,6 @@ def main(cfg: DictConfig) -> Any:
     from omegaconf import OmegaConf
 
     from heritage.config.validate import validate, validate_options
-    from heritage.exporters.formats import require_format
 
     validate(cfg, "export")
     options = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))

@@ -260,6 +260,10 @@ def test_a_new_format_is_one_file(
     (tmp_path / "formats").mkdir()
     (tmp_path / "formats" / "toy.py").write_text(TOY)
     monkeypatch.setattr(formats, "__path__", [*formats.__path__, str(tmp_path / "formats")])
+    text = heritage("export", "--help").out
+    assert "== Formats ==" in text
+    assert "toy: The state dict of PyTorch, as a toy." in text
+    assert "onnx: ONNX Runtime, in any language" in text
     out = tmp_path / "exported"
     try:
         done = heritage("export", f"ckpt={run_folder}", "format=toy", f"out={out}")
