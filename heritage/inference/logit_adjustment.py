@@ -48,7 +48,7 @@ def adjusted_already(trained: TrainedClassifier) -> str | None:
     if getattr(get_object(loss), "counts_classes", False):
         return f"its loss ({loss.rpartition('.')[2]})"
     sampling = balance["sampling"]["_target_"]
-    if not getattr(get_object(sampling), "proportionate", True):
+    if not getattr(get_object(sampling), "constant_proportions", True):
         return f"its sampling, which changed after the epoch that is counted ({sampling.rpartition('.')[2]})"
     weighting = balance["weighting"]["_target_"].rpartition(".")[2]
     return None if weighting == "no_weighting" else f"its class weights ({weighting})"
