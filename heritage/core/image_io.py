@@ -61,7 +61,7 @@ def decode(data: bytes, *, name: object = None, at_least: int | None = None) -> 
     return _decode_other(data, name)
 
 
-def from_pillow(image: Image.Image, *, name: object = None) -> Pixels:
+def from_pillow(image: Image.Image, *, name: object = "image") -> Pixels:
     """Convert a Pillow image by the rules of `decode`; the image itself is not changed.
 
     Args:
