@@ -264,7 +264,7 @@ def _embedded(path: Path) -> str:
     try:
         if not path.is_file():
             return ""
-        pixels = decode(path.read_bytes(), at_least=_SIDE)
+        pixels = decode(path.read_bytes(), name=path, at_least=_SIDE)
     except (OSError, ImageError):
         return ""  # the page says why instead
     return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(_SMALL(pixels), quality=72)).decode()

@@ -106,7 +106,7 @@ def inspect(task: InspectionTask, resizing: Resizing) -> Inspection:
         "raw_sha256": hashlib.sha256(data).hexdigest(),
     }
     try:
-        pixels = decode(data, at_least=resizing.min_decode_side)
+        pixels = decode(data, name=source, at_least=resizing.min_decode_side)
     except ImageError as error:
         return Inspection(task.row, problem=f"unreadable: {error.what}", **found)  # type: ignore[arg-type]
     encoded = encode_jpeg(resizing(pixels), quality=resizing.quality)
