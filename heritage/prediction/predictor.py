@@ -89,7 +89,9 @@ def load(
     _require_option("device", device, get_args(Device))
     _require_option("tta", tta, get_args(Views))
     if threshold is not None and not 0 <= threshold <= 1:
-        raise ConfigError("not a probability", where=f"threshold={threshold}", remedy="give 0 to 1, or None")
+        raise ConfigError(
+            "not a probability", where=f"threshold={threshold}", remedy="give a number from 0 to 1"
+        )
     trained = load_checkpoint(ckpt)
     rule = read_decision_rule(trained.folder).with_threshold(threshold)
     return Predictor(trained, rule, device=device, tta=tta)

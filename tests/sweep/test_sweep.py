@@ -114,7 +114,7 @@ def test_a_second_process_on_a_sweep_is_rejected(
         (["-m", "seed=0,1", "cluster=slurm"], ["no Slurm on this machine", "cluster=local"]),
         (["cluster=slurm"], ["no Slurm on this machine", "cluster=local"]),
         (["cluster=slurm", "cluster.time=2"], ["cluster.time=2", "give 4 min or more"]),
-        (["cluster=slurm", "callbacks.safeguard=null"], ["callbacks.safeguard: without it a job that Slurm stops"]),
+        (["cluster=slurm", "callbacks.safeguard=null"], ["callbacks.safeguard: without it a job"]),
         (["cluster=slurm", "cluster.extra={mail-type: END}"], ["write '+cluster.extra={mail-type: END}'"]),
         (["cluster=slurm", "+cluster.extra.mail-type=END"], ["no Slurm on this machine"]),
         (["cluster=slrum"], ["did you mean 'slurm'?"]),
