@@ -137,7 +137,9 @@ class Manifest:
         except (pa.ArrowInvalid, OSError) as error:
             raise ManifestError(f"unreadable: {error}", where=path, remedy="curate it again") from error
         except (ValueError, KeyError) as error:
-            raise ManifestError(f"unreadable: {error!r}", where=about, remedy="curate it again") from error
+            raise ManifestError(
+                f"unreadable: {type(error).__name__}: {error}", where=about, remedy="curate it again"
+            ) from error
         if "status" in table.column_names:
             table = table.filter(pc.equal(pc.coalesce(table["status"], pa.scalar("kept")), "kept"))
         return cls.build(table, root, classes, where=path)

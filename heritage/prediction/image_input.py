@@ -59,7 +59,7 @@ def load_pixels(image: ImageInput, *, at_least: int | None = None) -> Pixels:
     if isinstance(image, (str, os.PathLike)):
         return decode(read_file(Path(image)), name=image, at_least=at_least)
     if isinstance(image, bytes):
-        return decode(image, at_least=at_least)
+        return decode(image, name="image", at_least=at_least)
     if isinstance(image, Image.Image):
         return from_pillow(image, name=image_name(image) or "image")
     if isinstance(image, np.ndarray):
