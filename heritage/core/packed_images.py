@@ -84,7 +84,9 @@ class PackedImages:
             index = whole["index"]
             sound = whole["sha256"] == _digest_of(index) and index["version"] == VERSION
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"unreadable: {error!r}", where=path, remedy="pack it again") from error
+            raise DataError(
+                f"unreadable: {type(error).__name__}: {error}", where=path, remedy="pack it again"
+            ) from error
         if not sound:
             raise DataError("damaged, or of another version", where=path, remedy="pack it again")
         images = cls(folder, index)

@@ -288,7 +288,7 @@ def _description(folder: Path) -> dict[str, Any] | None:
         about["classes"] = [str(name) for name in about["classes"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ManifestError(
-            f"unreadable: {error!r}", where=path, remedy="remove it, or make it again"
+            f"unreadable: {type(error).__name__}: {error}", where=path, remedy="remove it, or make it again"
         ) from error
     return about
 
