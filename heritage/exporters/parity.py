@@ -13,7 +13,7 @@ import torch
 from heritage.core.image_io import Pixels, decode
 from heritage.core.manifest import Manifest
 from heritage.core.taxonomy import CLASSES
-from heritage.data.augment import evaluation, reduce
+from heritage.data.augment import downscale, eval_transform
 from heritage.demo import draw_artefact
 from heritage.errors import ExportError, ImageError
 from heritage.exporters.exporter import Logits, PortableModel, PredictFunction
@@ -161,5 +161,5 @@ def _read(path: Path, at_least: int) -> Pixels | None:
 
 
 def _network_inputs(trained: TrainedClassifier, images: list[Pixels]) -> npt.NDArray[np.uint8]:
-    resize = evaluation(trained.image_size, trained.crop_pct, trained.interpolation)
-    return np.stack([resize(reduce(pixels, trained.image_size)) for pixels in images])
+    resize = eval_transform(trained.image_size, trained.crop_pct, trained.interpolation)
+    return np.stack([resize(downscale(pixels, trained.image_size)) for pixels in images])
