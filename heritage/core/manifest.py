@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ class Manifest:
         root: Path,
         classes: Sequence[str],
         *,
-        where: object = None,
+        where: str | PathLike[str] | None = None,
     ) -> Manifest:
         """Check a table and make a manifest of it.
 
@@ -140,7 +141,9 @@ class Manifest:
         except (pa.ArrowInvalid, OSError) as error:
             raise ManifestError(f"unreadable: {error}", where=path, remedy="curate it again") from error
         except (ValueError, KeyError) as error:
-            raise ManifestError(f"unreadable: {error!r}", where=about, remedy="curate it again") from error
+            raise ManifestError(
+                f"unreadable: {type(error).__name__}: {error}", where=about, remedy="curate it again"
+            ) from error
         if "status" in table.column_names:
             table = table.filter(pc.equal(pc.coalesce(table["status"], pa.scalar("kept")), "kept"))
         return replace(cls.build(table, root, classes, where=path), museums=museums)
@@ -226,7 +229,7 @@ def count_by_class(targets: npt.NDArray[np.int64], classes: Sequence[str]) -> di
     return {name: int(count) for name, count in zip(classes, counts, strict=True)}
 
 
-def _require(table: pa.Table, names: Sequence[str], where: object) -> None:
+def _require(table: pa.Table, names: Sequence[str], where: str | PathLike[str]) -> None:
     missing = [name for name in names if name not in table.column_names]
     if missing:
         raise ManifestError(
@@ -242,7 +245,7 @@ def _require(table: pa.Table, names: Sequence[str], where: object) -> None:
             )
 
 
-def _require_unique(values: pa.ChunkedArray, name: str, where: object) -> None:
+def _require_unique(values: pa.ChunkedArray, name: str, where: str | PathLike[str]) -> None:
     counted = pc.value_counts(values)
     counts = counted.field("counts").to_numpy(zero_copy_only=False)
     if counts.max() > 1:
@@ -263,7 +266,7 @@ def _replace(table: pa.Table, name: str, values: Any) -> pa.Table:
     return table.append_column(name, values)
 
 
-def _ordered(table: pa.Table, where: object) -> pa.Table:
+def _ordered(table: pa.Table, where: str | PathLike[str]) -> pa.Table:
     """Put the known columns first, in the schema's order and types."""
     known = [name for name in SCHEMA.names if name in table.column_names]
     others = [name for name in table.column_names if name not in SCHEMA.names]

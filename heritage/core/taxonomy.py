@@ -11,6 +11,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from os import PathLike
 
 from heritage.errors import ManifestError
 
@@ -83,7 +84,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
-def require_known_classes(found: Iterable[str], classes: Sequence[str], where: object) -> None:
+def require_known_classes(found: Iterable[str], classes: Sequence[str], where: str | PathLike[str]) -> None:
     """Refuse class names that the class list lacks, naming the nearest right one.
 
     Raises:
