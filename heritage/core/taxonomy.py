@@ -36,10 +36,6 @@ MUSEUMS: dict[str, str] = {
 }
 """Museum codes as they appear in file names, and the names people know them by."""
 
-IMAGE_SUFFIXES: frozenset[str] = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
-)
-
 _NAME = re.compile(r"^(?P<class_id>[1-9]\d*)_(?P<museum>[A-Z][A-Z0-9]*)_(?P<unique_id>[^/\\\s]+)$")
 
 
