@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from heritage.core.files import atomic_path, write_text
+from heritage.core.museums import Museum, museum_of, read_museums, write_museums
 from heritage.core.taxonomy import require_known_classes
 from heritage.errors import DatasetNotFoundError, ManifestError
 
@@ -72,11 +73,13 @@ class Manifest:
         table: One row per image, with the columns of `SCHEMA` first; other columns are kept as they are.
         root: The folder that the `file` column is relative to.
         classes: The class list; the target of a row is the position of its class in it.
+        museums: The museums that the data set describes, by code; others are looked up in the configuration.
     """
 
     table: pa.Table
     root: Path
     classes: tuple[str, ...]
+    museums: Mapping[str, Museum] = field(default_factory=dict)
 
     @classmethod
     def build(
@@ -135,7 +138,8 @@ class Manifest:
                 )
         try:
             table = pq.read_table(path)
-            classes = json.loads(about.read_text(encoding="utf-8"))["classes"]
+            description = json.loads(about.read_text(encoding="utf-8"))
+            classes, museums = description["classes"], read_museums(description.get("museums", ()))
         except (pa.ArrowInvalid, OSError) as error:
             raise ManifestError(f"unreadable: {error}", where=path, remedy="curate it again") from error
         except (ValueError, KeyError) as error:
@@ -144,7 +148,7 @@ class Manifest:
             ) from error
         if "status" in table.column_names:
             table = table.filter(pc.equal(pc.coalesce(table["status"], pa.scalar("kept")), "kept"))
-        return cls.build(table, root, classes, where=path)
+        return replace(cls.build(table, root, classes, where=path), museums=museums)
 
     def write(self, root: Path, about: Mapping[str, Any] | None = None) -> None:
         """Write ``manifest.parquet`` and ``dataset.json`` (classes, counts, fingerprint and ``about``)."""
@@ -155,12 +159,22 @@ class Manifest:
             "images": len(self),
             "counts": self.counts(),
             "fingerprint": self.fingerprint,
+            **self.museum_record(),
             **(about or {}),
         }
         write_text(root / DATASET_FILE, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
+
+    def museum(self, code: object) -> Museum:
+        """Return a museum by its code; an unknown code is its own name."""
+        return museum_of(str(code), self.museums)
+
+    def museum_record(self) -> dict[str, Any]:
+        """Return the entry of ``dataset.json`` with the facts about these images' museums, if any."""
+        facts = write_museums(self.museums, self.column("museum"))
+        return {"museums": facts} if facts else {}
 
     def column(self, name: str) -> list[Any]:
         """Return a column as a list; a column that the manifest lacks is all None."""
@@ -181,19 +195,18 @@ class Manifest:
 
     def take(self, rows: npt.NDArray[np.int64]) -> Manifest:
         """Return a manifest of the rows at these positions, in this order."""
-        return Manifest(self.table.take(pa.array(rows)), self.root, self.classes)
+        return replace(self, table=self.table.take(pa.array(rows)))
 
     @classmethod
     def concatenate(cls, parts: Sequence[Manifest]) -> Manifest:
         """Concatenate manifests of one data set."""
-        first = parts[0]
-        return cls(pa.concat_tables([part.table for part in parts]), first.root, first.classes)
+        return replace(parts[0], table=pa.concat_tables([part.table for part in parts]))
 
     def with_column(self, name: str, values: Sequence[Any] | npt.NDArray[Any]) -> Manifest:
         """Return a manifest with a column added or replaced."""
         kind = SCHEMA.field(name).type if name in SCHEMA.names else None
         table = _replace(self.table, name, pa.array(values, type=kind))
-        return Manifest(_in_order(cast_columns(table, self.root)), self.root, self.classes)
+        return replace(self, table=_in_order(cast_columns(table, self.root)))
 
     @cached_property
     def fingerprint(self) -> str:

@@ -28,14 +28,6 @@ CIVILISATIONS: dict[str, str] = {
 }
 """The six classes as people call them; a class of another list keeps its own name."""
 
-MUSEUMS: dict[str, str] = {
-    "LOUVRE": "Musée du Louvre, Paris",
-    "MET": "The Metropolitan Museum of Art, New York",
-    "CLEVELAND": "The Cleveland Museum of Art",
-    "DEMO": "The built-in demo museum",
-}
-"""Museum codes as they appear in file names, and the names people know them by."""
-
 _NAME = re.compile(r"^(?P<class_id>[1-9]\d*)_(?P<museum>[A-Z][A-Z0-9]*)_(?P<unique_id>[^/\\\s]+)$")
 
 

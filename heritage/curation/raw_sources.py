@@ -10,26 +10,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
 
 from heritage.core.group_split import UNASSIGNED
 from heritage.core.image_folders import SourceKeys, as_text, labelled_images, require_folder
 from heritage.core.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA, SPLITS, cast_columns
+from heritage.core.museums import Museum, MuseumCode, read_museums
 from heritage.core.tables import listed_images, read_image_table, read_table
 from heritage.core.taxonomy import nearest
 from heritage.curation.splits import PreviousSplit
 from heritage.errors import DatasetNotFoundError, ManifestError
 
 KEYS = SourceKeys(group="raw", root="raw.root", reader="raw")
-
-MuseumCode = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]*$")]
-"""A museum's code as in file names, such as ``MET``."""
 
 # Columns of a curated data set that curation computes.
 _COMPUTED = frozenset(
@@ -54,6 +51,7 @@ class RawImages:
         classes: The source's class list.
         previous_split: The source's split, which is kept.
         rebuilt_from: The ``dataset.json`` of the data set that is rebuilt.
+        museums: The museums that the source describes, by code.
     """
 
     root: Path
@@ -63,6 +61,7 @@ class RawImages:
     classes: tuple[str, ...] | None = None
     previous_split: PreviousSplit | None = None
     rebuilt_from: Mapping[str, Any] | None = None
+    museums: Mapping[str, Museum] = field(default_factory=dict)
 
 
 def class_folders(root: str, *, museum: MuseumCode, values: Mapping[str, str]) -> RawImages:
@@ -149,7 +148,7 @@ def collected(root: str, *, museum: MuseumCode) -> RawImages:
             remedy="run `heritage collect` first, or use raw=table or raw=class_folders",
         )
     raw = table(root, table=MANIFEST_FILE, images="images", columns={}, museum=museum, values={})
-    return replace(raw, classes=_class_list(base))
+    return replace(raw, classes=_class_list(base), museums=_museums_of(base))
 
 
 def rebuild(root: str, *, dataset: str) -> RawImages:
@@ -194,6 +193,7 @@ def rebuild(root: str, *, dataset: str) -> RawImages:
         classes=_class_list(folder),
         previous_split=_previous_split(manifest, description),
         rebuilt_from=description,
+        museums=_museums_of(folder),
     )
 
 
@@ -230,6 +230,10 @@ def _constants(values: Mapping[str, str], rows: int) -> dict[str, Any]:
 def _class_list(folder: Path) -> tuple[str, ...] | None:
     description = _description(folder)
     return None if description is None else tuple(description["classes"])
+
+
+def _museums_of(folder: Path) -> dict[str, Museum]:
+    return read_museums((_description(folder) or {}).get("museums", ()))
 
 
 def _description(folder: Path) -> dict[str, Any] | None:
