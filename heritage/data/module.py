@@ -170,6 +170,10 @@ class ArtefactDataModule(pl.LightningDataModule):
         """Return the test batches of this rank: every image once, none padded."""
         return self.loader("test", self._rank())
 
+    def predict_dataloader(self) -> ArtefactLoader:
+        """Return the test batches of this rank, for `Trainer.predict`."""
+        return self.test_dataloader()
+
     def loader(self, split: str, rank: Rank = ALONE) -> ArtefactLoader:
         """Return a loader of a split: augmented and balanced for ``train``, in order otherwise."""
         dataset = self._dataset(split, augmented=split == "train")

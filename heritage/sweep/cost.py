@@ -23,7 +23,8 @@ from heritage.cluster.resources import Cluster, InProcess
 from heritage.data.batch import Batch
 from heritage.runs.state import State
 from heritage.sweep.checks import where_it_lies
-from heritage.training.build import TrainingRun, build
+from heritage.training.build import build
+from heritage.training.run import TrainingRun
 
 _GB = 1e9
 # What differs from run to run and costs nothing, or is left out of the measurement.
@@ -119,7 +120,7 @@ def _cost(job: Job) -> Cost:
 
 def _epochs(run: TrainingRun) -> float:
     """Return how many times the run shows its first epoch's images."""
-    batches = run.classifier.total_steps * run.trainer.accumulate_grad_batches
+    batches = (run.classifier.total_steps or 0) * run.trainer.accumulate_grad_batches
     return batches / run.data.plan(1).steps(0)
 
 

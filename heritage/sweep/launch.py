@@ -16,9 +16,10 @@ from heritage.cluster.job import Job
 from heritage.cluster.resources import InProcess
 from heritage.errors import CommandError
 from heritage.runs.files import JOB_ID_FILE
+from heritage.runs.result import TrainResult, read_result
 
 
-def start(cfg: DictConfig) -> None:
+def start(cfg: DictConfig) -> TrainResult | None:
     """Run, submit or plan what one command asks.
 
     Raises:
@@ -45,9 +46,11 @@ def start(cfg: DictConfig) -> None:
     elif isinstance(cluster, InProcess):
         from heritage.training.fit import train
 
-        train(cfg, console)
+        return train(cfg, console)
     else:
         _submit(job, console)
+        return read_result(job.folder)
+    return None
 
 
 def _submit(job: Job, console: Console) -> None:
