@@ -31,7 +31,10 @@ class FaultyConfigError(ConfigError):
 
     def __init__(self, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
-        super().__init__(" | ".join(self.faults))
+        super().__init__(" | ".join(self.faults), where="configuration", remedy="correct these options")
+
+    def __str__(self) -> str:
+        return self.what
 
     def __reduce__(self) -> tuple[object, ...]:
         return FaultyConfigError, (self.faults,)

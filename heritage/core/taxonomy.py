@@ -63,7 +63,8 @@ def parse_image_name(stem: str) -> ImageName:
     match = _NAME.match(stem)
     if match is None:
         raise ManifestError(
-            f"'{stem}' is not named CLASSID_MUSEUM_UNIQUEID",
+            "the name is not CLASSID_MUSEUM_UNIQUEID",
+            where=stem,
             remedy="rename it (for example 1_LOUVRE_26784283.jpg) or give its class in a column",
         )
     return ImageName(int(match["class_id"]), match["museum"], match["unique_id"])
@@ -77,7 +78,8 @@ def class_of_id(class_id: int, classes: Sequence[str]) -> str:
     """
     if not 1 <= class_id <= len(classes):
         raise ManifestError(
-            f"class id {class_id} is outside the class list 1..{len(classes)} ({', '.join(classes)})",
+            f"outside the class list 1..{len(classes)} ({', '.join(classes)})",
+            where=f"class id {class_id}",
             remedy="correct the file name or set data.classes",
         )
     return classes[class_id - 1]

@@ -96,7 +96,11 @@ class ArtefactDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         if repeated := {name for name in classes if classes.count(name) > 1}:
-            raise ConfigError(f"class {repeated.pop()} is listed twice", where="data.classes")
+            raise ConfigError(
+                f"class {repeated.pop()} is listed twice",
+                where="data.classes",
+                remedy="list each class once",
+            )
         self.manifest = split(reader(Path(root), classes))
         self.classes = self.manifest.classes
         self.image_size = image_size

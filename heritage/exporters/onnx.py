@@ -54,7 +54,9 @@ def write_onnx(model: Portable, size: int, about: dict[str, Any], folder: Path) 
             )
     except (torch.onnx.OnnxExporterError, RuntimeError) as error:
         raise ExportError(
-            f"cannot be written as ONNX ({_first_line(error)})", remedy="try format=torch_export"
+            f"the network cannot be written as ONNX ({_first_line(error)})",
+            where="format=onnx",
+            remedy="try format=torch_export",
         ) from error
     if program is None:
         raise TypeError("torch.onnx.export with dynamo returns a program")

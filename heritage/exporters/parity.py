@@ -115,7 +115,8 @@ def check_parity(model: Portable, other: Asks, source: str, images: npt.NDArray[
     )
     if not found.probabilities <= TOLERANCE:  # NaN does not pass
         raise ExportError(
-            f"the exported network says something else: {found}",
+            f"the exported network's predictions differ: {found}",
+            where="export",
             remedy="nothing was kept; try another format",
         )
     return found

@@ -37,7 +37,8 @@ def write_program(model: Portable, size: int, about: dict[str, Any], folder: Pat
         program = torch.export.export(model, (example,), dynamic_shapes={INPUT: {0: batch}})
     except (RuntimeError, ValueError) as error:  # torch's user errors are ValueErrors or RuntimeErrors
         raise ExportError(
-            f"cannot be traced ({str(error).strip().partition(chr(10))[0]})",
+            f"the network cannot be traced ({str(error).strip().partition(chr(10))[0]})",
+            where="format=torch_export",
             remedy="try format=safetensors",
         ) from error
     path = folder / FILE
