@@ -85,10 +85,9 @@ def build(model: str, size: int) -> nn.Module:
 
 def batches(size: int, batch: int, steps: int) -> list[Batch]:
     """Return random batches."""
-    none = torch.empty(0, dtype=torch.int64)
     return [
         Batch(torch.randint(0, 256, (batch, size, size, 3), dtype=torch.uint8), torch.randint(0, 6, (batch,)),
-              torch.arange(batch), none)
+              torch.arange(batch))
         for _ in range(steps)
     ]  # fmt: skip
 

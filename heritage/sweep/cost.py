@@ -235,7 +235,8 @@ def _batches(run: TrainingRun) -> Iterator[Batch]:
 
 
 def _moved(batch: Batch, device: torch.device) -> Batch:
-    return Batch(*(part.to(device, non_blocking=True) for part in batch))
+    images, targets, rows, _ = batch
+    return Batch(*(part.to(device, non_blocking=True) for part in (images, targets, rows)))
 
 
 def _reset_peak(device: torch.device) -> None:

@@ -60,7 +60,7 @@ def build(cfg: DictConfig, console: Console | None = None) -> TrainingRun:
         HeritageError: The configuration, the data or the weights are wrong.
 
     Example:
-        >>> run = heritage.build(heritage.compose("train", tiny, data__root=photographs))
+        >>> run = heritage.build(heritage.compose("train", tiny, data__root=class_folders))
         >>> run.fit()
         >>> sorted(run.test())[:2]
         ['test/accuracy', 'test/loss']

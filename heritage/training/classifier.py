@@ -62,9 +62,10 @@ class Classifier(pl.LightningModule):
             module's ``hparams``, which Lightning's loggers record.
 
     Example:
-        >>> classifier = heritage.Classifier(net, ("egyptian", "orient"), optimizer=lambda net:
-        SGD(net.parameters(), 0.1))
-        >>> pl.Trainer(max_epochs=1).fit(classifier, datamodule=data)
+        >>> run = heritage.build(heritage.compose("train", tiny, data__root=class_folders))
+        >>> run.trainer.fit(run.classifier, datamodule=run.data)
+        >>> sorted(run.trainer.callback_metrics)[-4:-1]
+        ['val/accuracy', 'val/loss', 'val/macro_f1']
     """
 
     def __init__(
@@ -125,8 +126,9 @@ class Classifier(pl.LightningModule):
             CheckpointError: The file is missing or damaged, or its network cannot be rebuilt.
 
         Example:
-            >>> classifier = heritage.Classifier.load_from_checkpoint("outputs/train/…/checkpoints/best.ckpt")
-            >>> trainer.test(classifier, datamodule=data)
+            >>> classifier = heritage.Classifier.load_from_checkpoint(run_folder)
+            >>> classifier.classes[:2]
+            ('egyptian', 'grecoroman')
         """
         if hparams_file is not None or strict is False or weights_only is False:
             raise ConfigError(
