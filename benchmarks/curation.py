@@ -101,7 +101,7 @@ def resize(folder: Path, images: int, rounds: int) -> None:
 
     def decoding() -> None:
         for path in files:
-            encode_jpeg(RESIZING(decode(path.read_bytes(), at_least=RESIZING.enough)), quality=92)
+            encode_jpeg(RESIZING(decode(path.read_bytes(), at_least=RESIZING.min_decode_side)), quality=92)
 
     ways = {"Pillow": by_pillow, "inspect": ours, "decode, resize, encode": decoding}
     rates: dict[str, list[float]] = {name: [] for name in ways}
@@ -123,7 +123,7 @@ def psnr(path: Path) -> float:
         reference = np.asarray(
             image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.LANCZOS), dtype=float
         )
-    resized = RESIZING(decode(path.read_bytes(), at_least=RESIZING.enough))
+    resized = RESIZING(decode(path.read_bytes(), at_least=RESIZING.min_decode_side))
     return float(10 * np.log10(255**2 / np.mean((resized - reference) ** 2)))
 
 

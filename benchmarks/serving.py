@@ -27,9 +27,9 @@ import torch
 from timm.data import create_dataset, create_loader, resolve_model_data_config
 
 from benchmarks.loader import draw
-from heritage.exporters.onnx import open_onnx, write_onnx
-from heritage.exporters.portable import portable
-from heritage.exporters.timm import write_timm
+from heritage.exporters.exporter import ExportSource
+from heritage.exporters.formats.onnx import OnnxExporter
+from heritage.exporters.formats.safetensors import SafetensorsExporter
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.prediction.decision_rule import DecisionRule
 from heritage.prediction.images import InputDataset, image_batches
@@ -68,7 +68,7 @@ def predicting(trained: TrainedClassifier, images: Path, workers: int, rounds: i
         batch.images.clone()
         for batch in image_batches(dataset, start=0, batch_size=BATCH, num_workers=0, pin_memory=False)
     ]
-    write_timm(trained, None, scratch)
+    SafetensorsExporter(ExportSource.of(trained, DecisionRule())).write(scratch)
     theirs = timm.create_model(f"local-dir:{scratch}", pretrained=True).eval()
     theirs = theirs.to(memory_format=torch.channels_last)
 
@@ -132,9 +132,10 @@ def _loading(net: torch.nn.Module) -> dict[str, object]:
 
 def runtimes(trained: TrainedClassifier, rounds: int, scratch: Path) -> None:
     """Compare ONNX Runtime with eager PyTorch in float32, each with its default threads."""
-    model, size = portable(trained, DecisionRule()), trained.image_size
-    write_onnx(model, size, {}, scratch)
-    onnx = open_onnx(scratch)
+    source, size = ExportSource.of(trained, DecisionRule()), trained.image_size
+    exporter = OnnxExporter(source)
+    exporter.write(scratch)
+    onnx, model = exporter.open(scratch), source.model
     rows: list[tuple[str, ...]] = [("batch", "eager, pictures/s", "ONNX Runtime, pictures/s", "ratio")]
     for batch in (1, 32):
         images = np.zeros((batch, size, size, 3), np.uint8)

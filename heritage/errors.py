@@ -25,6 +25,8 @@ code 2; a traceback appears only with ``HYDRA_FULL_ERROR=1``.
 
 from __future__ import annotations
 
+from os import PathLike
+
 
 class HeritageError(Exception):
     """Base class of all errors that a user can cause and fix.
@@ -39,7 +41,7 @@ class HeritageError(Exception):
         '/photographs: no such folder; set data.root'
     """
 
-    def __init__(self, what: str, *, where: object, remedy: str) -> None:
+    def __init__(self, what: str, *, where: str | PathLike[str], remedy: str) -> None:
         self.what = what
         self.where = str(where)
         self.remedy = remedy

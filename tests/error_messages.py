@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from os import PathLike
 
 import pytest
 
@@ -22,7 +23,7 @@ _FORBIDDEN = {
     r"\btyping\.|\bFieldInfo\b|\bTraceback\b": "Python's internals",
 }  # fmt: skip
 _ANGLES = re.compile(r"<[a-z][a-z ]*>")
-"""A name to be filled in by the reader, such as ``<run folder>``: in remedies only."""
+"""A placeholder for the reader, such as ``<run folder>``, is allowed in remedies only."""
 _PLACE = re.compile(r"[\w+~./@'\[\]-]+[^:]*: \S|[\w.]+ (?:has no value|is missing)|cannot read '")
 
 
@@ -30,12 +31,12 @@ def faults_of(error: HeritageError) -> list[str]:
     """Return what a message lacks."""
     if isinstance(error, FaultyConfigError):
         found = [f"no key at its start: {line}" for line in error.faults if not _PLACE.match(line)]
-        lines, open_to_angles = list(error.faults), " ".join(error.faults)
+        lines, what = list(error.faults), ""
     else:
         found = [f"no {name}" for name in ("what", "where", "remedy") if not getattr(error, name).strip()]
         if error.where == "None":
             found.append("no where")
-        lines, open_to_angles = [str(error)], f"{error.where} {error.what}"
+        lines, what = [str(error)], error.what
     found += [f"more than one line: {line}" for line in lines if "\n" in line]
     found += [
         f"{word}: {line}"
@@ -43,7 +44,7 @@ def faults_of(error: HeritageError) -> list[str]:
         for pattern, word in _FORBIDDEN.items()
         if re.search(pattern, line)
     ]
-    if not isinstance(error, FaultyConfigError) and _ANGLES.search(open_to_angles):
+    if _ANGLES.search(what):
         found.append(f"an unfilled placeholder: {error}")
     return [f"{type(error).__name__}: {fault} [{error}]" for fault in found]
 
@@ -64,7 +65,7 @@ def error_messages(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[HeritageErr
     raised: list[HeritageError] = []
     original = HeritageError.__init__
 
-    def record(self: HeritageError, what: str, *, where: object, remedy: str) -> None:
+    def record(self: HeritageError, what: str, *, where: str | PathLike[str], remedy: str) -> None:
         original(self, what, where=where, remedy=remedy)
         if _is_ours():
             raised.append(self)

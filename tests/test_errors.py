@@ -35,7 +35,7 @@ def test_an_error_crosses_process_boundaries(error: HeritageError) -> None:
     [
         ("", "a", "b", "no what"),
         ("wrong", "", "b", "no where"),
-        ("wrong", None, "b", "no where"),
+        ("wrong", "None", "b", "no where"),
         ("wrong", "a", " ", "no remedy"),
         ("unknown class {name}", "a", "b", "placeholder"),
         ("the value is None", "a", "b", "Python's None"),
@@ -46,7 +46,7 @@ def test_an_error_crosses_process_boundaries(error: HeritageError) -> None:
         ("expected typing.Any", "a", "b", "internals"),
     ],
 )
-def test_an_incomplete_message_is_found(what: str, where: object, remedy: str, fault: str) -> None:
+def test_an_incomplete_message_is_found(what: str, where: str, remedy: str, fault: str) -> None:
     assert fault in " ".join(faults_of(HeritageError(what, where=where, remedy=remedy)))
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from heritage.core.files import atomic_path, write_text
+from heritage.core.museums import Museum, museum_of, read_museums, write_museums
 from heritage.core.taxonomy import require_known_classes
 from heritage.errors import DatasetNotFoundError, ManifestError
 
@@ -72,11 +74,13 @@ class Manifest:
         table: One row an image; columns as in `SCHEMA`, others are kept as they came.
         root: The folder that the `file` column is relative to.
         classes: The class list; a row's target is the position of its class in it.
+        museums: The museums that the data set describes, by code; others are looked up in the configuration.
     """
 
     table: pa.Table
     root: Path
     classes: tuple[str, ...]
+    museums: Mapping[str, Museum] = field(default_factory=dict)
 
     @classmethod
     def build(
@@ -85,7 +89,7 @@ class Manifest:
         root: Path,
         classes: Sequence[str],
         *,
-        where: object = None,
+        where: str | PathLike[str] | None = None,
     ) -> Manifest:
         """Check a table and make a manifest of it.
 
@@ -132,14 +136,17 @@ class Manifest:
                 )
         try:
             table = pq.read_table(path)
-            classes = json.loads(about.read_text(encoding="utf-8"))["classes"]
+            description = json.loads(about.read_text(encoding="utf-8"))
+            classes, museums = description["classes"], read_museums(description.get("museums", ()))
         except (pa.ArrowInvalid, OSError) as error:
             raise ManifestError(f"unreadable: {error}", where=path, remedy="curate it again") from error
         except (ValueError, KeyError) as error:
-            raise ManifestError(f"unreadable: {error!r}", where=about, remedy="curate it again") from error
+            raise ManifestError(
+                f"unreadable: {type(error).__name__}: {error}", where=about, remedy="curate it again"
+            ) from error
         if "status" in table.column_names:
             table = table.filter(pc.equal(pc.coalesce(table["status"], pa.scalar("kept")), "kept"))
-        return cls.build(table, root, classes, where=path)
+        return replace(cls.build(table, root, classes, where=path), museums=museums)
 
     def write(self, root: Path, about: Mapping[str, Any] | None = None) -> None:
         """Write ``manifest.parquet`` and ``dataset.json`` (classes, counts, fingerprint, ``about``)."""
@@ -150,12 +157,22 @@ class Manifest:
             "images": len(self),
             "counts": self.counts(),
             "fingerprint": self.fingerprint,
+            **self.museum_record(),
             **(about or {}),
         }
         write_text(root / DATASET_FILE, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
+
+    def museum(self, code: object) -> Museum:
+        """Return a museum by its code; an unknown code is its own name."""
+        return museum_of(str(code), self.museums)
+
+    def museum_record(self) -> dict[str, Any]:
+        """Return the entry of ``dataset.json`` with the facts about these images' museums, if any."""
+        facts = write_museums(self.museums, self.column("museum"))
+        return {"museums": facts} if facts else {}
 
     def column(self, name: str) -> list[Any]:
         """Return a column as a list, nulls where the manifest does not know it."""
@@ -176,19 +193,18 @@ class Manifest:
 
     def take(self, rows: npt.NDArray[np.int64]) -> Manifest:
         """Return the manifest of these rows, in this order."""
-        return Manifest(self.table.take(pa.array(rows)), self.root, self.classes)
+        return replace(self, table=self.table.take(pa.array(rows)))
 
     @classmethod
     def concatenate(cls, parts: Sequence[Manifest]) -> Manifest:
         """Return the rows of several manifests of one data set, one after the other."""
-        first = parts[0]
-        return cls(pa.concat_tables([part.table for part in parts]), first.root, first.classes)
+        return replace(parts[0], table=pa.concat_tables([part.table for part in parts]))
 
     def with_column(self, name: str, values: Sequence[Any] | npt.NDArray[Any]) -> Manifest:
         """Return a manifest in which a column has these values."""
         kind = SCHEMA.field(name).type if name in SCHEMA.names else None
         table = _replace(self.table, name, pa.array(values, type=kind))
-        return Manifest(_ordered(table, self.root), self.root, self.classes)
+        return replace(self, table=_ordered(table, self.root))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -213,7 +229,7 @@ def count_by_class(targets: npt.NDArray[np.int64], classes: Sequence[str]) -> di
     return {name: int(count) for name, count in zip(classes, counts, strict=True)}
 
 
-def _require(table: pa.Table, names: Sequence[str], where: object) -> None:
+def _require(table: pa.Table, names: Sequence[str], where: str | PathLike[str]) -> None:
     missing = [name for name in names if name not in table.column_names]
     if missing:
         raise ManifestError(
@@ -229,7 +245,7 @@ def _require(table: pa.Table, names: Sequence[str], where: object) -> None:
             )
 
 
-def _require_unique(values: pa.ChunkedArray, name: str, where: object) -> None:
+def _require_unique(values: pa.ChunkedArray, name: str, where: str | PathLike[str]) -> None:
     counted = pc.value_counts(values)
     counts = counted.field("counts").to_numpy(zero_copy_only=False)
     if counts.max() > 1:
@@ -250,7 +266,7 @@ def _replace(table: pa.Table, name: str, values: Any) -> pa.Table:
     return table.append_column(name, values)
 
 
-def _ordered(table: pa.Table, where: object) -> pa.Table:
+def _ordered(table: pa.Table, where: str | PathLike[str]) -> pa.Table:
     """Put the known columns first, in the schema's order and types."""
     known = [name for name in SCHEMA.names if name in table.column_names]
     others = [name for name in table.column_names if name not in SCHEMA.names]

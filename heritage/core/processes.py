@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 _AHEAD = 4  # items in flight for each process
 
 
-def in_processes(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+def map_in_processes(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
     """Yield ``work(item)`` for each item, in the order in which they are finished.
 
     Args:

@@ -11,6 +11,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from os import PathLike
 
 from heritage.errors import ManifestError
 
@@ -26,14 +27,6 @@ CIVILISATIONS: dict[str, str] = {
     "asian": "Asia",
 }
 """The six classes as people call them; a class of another list keeps its own name."""
-
-MUSEUMS: dict[str, str] = {
-    "LOUVRE": "Musée du Louvre, Paris",
-    "MET": "The Metropolitan Museum of Art, New York",
-    "CLEVELAND": "The Cleveland Museum of Art",
-    "DEMO": "The built-in demo museum",
-}
-"""Museum codes as they appear in file names, and the names people know them by."""
 
 IMAGE_SUFFIXES: frozenset[str] = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
@@ -91,7 +84,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
-def require_known_classes(found: Iterable[str], classes: Sequence[str], where: object) -> None:
+def require_known_classes(found: Iterable[str], classes: Sequence[str], where: str | PathLike[str]) -> None:
     """Refuse class names that the class list lacks, naming the nearest right one.
 
     Raises:

@@ -10,26 +10,23 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
 
-from heritage.core.group_split import NEW
+from heritage.core.group_split import UNASSIGNED
 from heritage.core.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA, SPLITS
+from heritage.core.museums import Museum, MuseumCode, read_museums
 from heritage.core.tables import read_table, renamed
 from heritage.core.taxonomy import IMAGE_SUFFIXES, nearest
 from heritage.curation.splits import PreviousSplit
 from heritage.errors import DatasetNotFoundError, ManifestError
 
-MuseumCode = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]*$")]
-"""A museum as file names write it: ``MET``."""
-
 # Columns that describe a curated image: a new curation finds them anew.
-_FOUND_ANEW = frozenset(
+_RECOMPUTED = frozenset(
     {"file", "image_id", "sha256", "phash", "width", "height", "bytes", "status", "reason", "group_id"}
 )
 
@@ -47,6 +44,7 @@ class RawImages:
         classes: The class list that came with the source.
         dealt: The splits that came with the source.
         made: The description of the data set that is made again.
+        museums: The museums that the source describes, by code.
     """
 
     root: Path
@@ -54,8 +52,9 @@ class RawImages:
     notes: tuple[str, ...] = ()
     overrides: Path | None = None
     classes: tuple[str, ...] | None = None
-    dealt: PreviousSplit | None = None
-    made: Mapping[str, Any] | None = None
+    previous_split: PreviousSplit | None = None
+    rebuilt_from: Mapping[str, Any] | None = None
+    museums: Mapping[str, Museum] = field(default_factory=dict)
 
 
 def class_folders(root: str, *, museum: MuseumCode, values: Mapping[str, str]) -> RawImages:
@@ -132,7 +131,7 @@ def table(
     if "museum" not in named:
         named["museum"] = pa.chunked_array([[museum] * len(named["raw_file"])], pa.string())
     found = _typed(pa.table(_constant(values, len(named["raw_file"])) | named), path)
-    return RawImages(base, found, _left_out(base, images, found))
+    return RawImages(base, found, _unlisted_files(base, images, found))
 
 
 def collected(root: str, *, museum: MuseumCode) -> RawImages:
@@ -154,7 +153,7 @@ def collected(root: str, *, museum: MuseumCode) -> RawImages:
             remedy="run `heritage collect` first, or use raw=table or raw=class_folders",
         )
     found = table(root, table=MANIFEST_FILE, images="images", columns={}, museum=museum, values={})
-    return replace(found, classes=_classes_of(base))
+    return replace(found, classes=_classes_of(base), museums=_museums_of(base))
 
 
 def rebuild(root: str, *, dataset: str) -> RawImages:
@@ -182,7 +181,7 @@ def rebuild(root: str, *, dataset: str) -> RawImages:
             where=path,
             remedy="name a data set that `heritage curate` made",
         )
-    columns = {name: known[name] for name in known.column_names if name not in _FOUND_ANEW}
+    columns = {name: known[name] for name in known.column_names if name not in _RECOMPUTED}
     # Classes as they were before the curator's decisions, which are replayed.
     columns["class"] = columns.pop("raw_class")
     columns["expected_sha256"] = columns.pop("raw_sha256")
@@ -207,12 +206,13 @@ def rebuild(root: str, *, dataset: str) -> RawImages:
         _typed(pa.table(columns), path),
         overrides=overrides if overrides.is_file() else None,
         classes=_classes_of(home),
-        dealt=_deal_of(known, made),
-        made=made,
+        previous_split=_previous_split(known, made),
+        rebuilt_from=made,
+        museums=_museums_of(home),
     )
 
 
-def _deal_of(known: pa.Table, made: Mapping[str, Any] | None) -> PreviousSplit | None:
+def _previous_split(known: pa.Table, made: Mapping[str, Any] | None) -> PreviousSplit | None:
     """Return who was dealt where: a data set that has grown was not dealt at one go."""
     settings = (made or {}).get("configuration", {}).get("split")
     if settings is None or "split" not in known.column_names:
@@ -223,7 +223,7 @@ def _deal_of(known: pa.Table, made: Mapping[str, Any] | None) -> PreviousSplit |
     return PreviousSplit(
         settings,
         {
-            name: (SPLITS.index(split), NEW if fold is None else fold)
+            name: (SPLITS.index(split), UNASSIGNED if fold is None else fold)
             for name, split, fold in facts
             if split in SPLITS
         },
@@ -279,6 +279,10 @@ def _classes_of(folder: Path) -> tuple[str, ...] | None:
     return None if about is None else tuple(about["classes"])
 
 
+def _museums_of(folder: Path) -> dict[str, Museum]:
+    return read_museums((_description(folder) or {}).get("museums", ()))
+
+
 def _description(folder: Path) -> dict[str, Any] | None:
     path = folder / DATASET_FILE
     if not path.is_file():
@@ -288,7 +292,7 @@ def _description(folder: Path) -> dict[str, Any] | None:
         about["classes"] = [str(name) for name in about["classes"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ManifestError(
-            f"unreadable: {error!r}", where=path, remedy="remove it, or make it again"
+            f"unreadable: {type(error).__name__}: {error}", where=path, remedy="remove it, or make it again"
         ) from error
     return about
 
@@ -319,7 +323,7 @@ def _typed(found: pa.Table, where: Path) -> pa.Table:
     return typed.take(pc.sort_indices(typed, [("raw_file", "ascending")]))
 
 
-def _left_out(base: Path, images: str, found: pa.Table) -> tuple[str, ...]:
+def _unlisted_files(base: Path, images: str, found: pa.Table) -> tuple[str, ...]:
     folder = base / images
     if not folder.is_dir():
         raise DatasetNotFoundError("no such folder", where=folder, remedy="name it in raw.images")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from heritage.core.taxonomy import MUSEUMS
+from heritage.core.museums import Museum, museum_of
 from heritage.metrics.bootstrap import (
     confusion_scores,
     confusion_terms,
@@ -38,6 +38,7 @@ def museum_shortcut(
     museums: Sequence[str | None],
     groups: Sequence[str],
     classes: Sequence[str],
+    described: Mapping[str, Museum] | None = None,
 ) -> AuditResult:
     """Ask whether the network's frozen features tell the museum of an image *within* a class.
 
@@ -51,12 +52,13 @@ def museum_shortcut(
         museums: Codes, length N; None where it is not known.
         groups: Length N.
         classes: The class list, K.
+        described: The museums that the data set describes, by code.
     """
     codes = np.array([code or "unknown" for code in museums], dtype=object)
     names = sorted(set(codes.tolist()))
     table = [[name, *(f"{int(((targets == k) & (codes == code)).sum()):,}" for code in names)]
              for k, name in enumerate(classes)]  # fmt: skip
-    head = ["class", *(MUSEUMS.get(code, code) for code in names)]
+    head = ["class", *(museum_of(code, described).name for code in names)]
     if len(names) == 1:
         return AuditResult(
             "museum", "Museum shortcut", "Nothing can be said: there is one museum.",

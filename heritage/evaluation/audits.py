@@ -86,10 +86,13 @@ def audit(
     found, split = [], testbed.split
     features = compute_embeddings(trained, testbed, split, device)[1] if wished.museum or wished.map else None
     if wished.museum and features is not None:
-        museums = assessment.manifest.column("museum")
+        manifest = assessment.manifest
         found.append(
-            museum_shortcut(features, assessment.targets, museums, assessment.groups, assessment.classes)
-        )
+            museum_shortcut(
+                features, assessment.targets, manifest.column("museum"), assessment.groups,
+                assessment.classes, manifest.museums,
+            )
+        )  # fmt: skip
     if wished.background:
         hidden = []
         for name, centre in (("centre hidden", True), ("border hidden", False)):

@@ -225,7 +225,7 @@ class _Gallery:
         ]  # fmt: skip
 
     def _images(self, rows: np.ndarray[Any, np.dtype[np.int64]]) -> Tensor:
-        stored = self._data.stored_pictures(self._split, self._answers.rows[rows])
+        stored = self._data.eval_images(self._split, self._answers.rows[rows])
         return torch.from_numpy(np.stack(stored)).to(self._device)
 
 

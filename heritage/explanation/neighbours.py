@@ -58,7 +58,7 @@ class Neighbours:
         """
         found, cosines = nearest(self._features[places], self._train, self._count)
         rows = self._train_rows[found]
-        pictures = iter(self._data.stored_pictures("train", rows.ravel()))
+        pictures = iter(self._data.eval_images("train", rows.ravel()))
         files, labels = self._manifest.table["file"], self._manifest.table["class"]
         return [
             [

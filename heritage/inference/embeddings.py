@@ -121,7 +121,7 @@ def predict_with(
 ) -> Predictions:
     """Run another model than the classifier itself over a split, with a progress bar."""
     model.eval()  # `predict_loader` leaves a model in the mode that it found, and this one holds the network
-    loader = testbed.data.plain_loader(split)
+    loader = testbed.data.eval_loader(split)
     with Progress(what, len(testbed.data.rows(split))) as progress:
         return predict_loader(
             model, loader, device, precision=trained.precision(device), progress=progress.advance

@@ -48,7 +48,7 @@ def adjusted_already(trained: TrainedClassifier) -> str | None:
     if getattr(get_object(loss), "counts_classes", False):
         return f"its loss ({loss.rpartition('.')[2]})"
     sampling = balance["sampling"]["_target_"]
-    if not getattr(get_object(sampling), "proportionate", True):
+    if not getattr(get_object(sampling), "constant_proportions", True):
         return f"its sampling, which changed after the epoch that is counted ({sampling.rpartition('.')[2]})"
     weighting = balance["weighting"]["_target_"].rpartition(".")[2]
     return None if weighting == "no_weighting" else f"its class weights ({weighting})"
@@ -65,7 +65,9 @@ def _shown(trained: TrainedClassifier) -> dict[str, int]:
         counts: dict[str, Any] = json.loads(where.read_text(encoding="utf-8"))["counts"]["shown"]
         found = {name: int(counts[name]) for name in trained.classes}
     except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"unreadable ({error!r})", where=where, remedy=remedy) from error
+        raise CheckpointError(
+            f"unreadable ({type(error).__name__}: {error})", where=where, remedy=remedy
+        ) from error
     if never := [name for name, count in found.items() if count <= 0]:
         raise CheckpointError(
             f"{', '.join(never)} was never shown in training", where=where, remedy="leave logit_adjustment=0"

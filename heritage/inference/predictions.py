@@ -15,7 +15,7 @@ def predict_split(
     trained: TrainedClassifier, testbed: TestSet, split: str, device: torch.device
 ) -> Predictions:
     """Return the network's answers on a split, showing progress."""
-    loader = testbed.data.plain_loader(split)
+    loader = testbed.data.eval_loader(split)
     with Progress(f"asking about {split}", len(testbed.data.rows(split))) as progress:
         return predict_loader(
             trained.model, loader, device, precision=trained.precision(device), progress=progress.advance

@@ -140,7 +140,7 @@ def _data_module(
         raise TypeError("a configuration is a mapping")
     validate(cfg, "train")
     data = build_data(cfg)
-    data.use_input(trained.image_size, trained.interpolation)
+    data.set_input(trained.image_size, trained.interpolation)
     return data
 
 

@@ -14,15 +14,12 @@ from typing import Any
 from heritage.core.image_io import Pixels, decode, encode_jpeg
 from heritage.core.manifest import Manifest
 from heritage.core.resizing import Resizing
-from heritage.core.taxonomy import MUSEUMS
 from heritage.errors import ImageError
 
 SIDE = 96  # pixels of a small picture
 PAGE_BYTES = 22_000_000  # of pictures in a page; with 5,000 captions it stays below 30 MB
 _QUALITY = 58
 _SMALL = Resizing(SIDE, "pad", _QUALITY)
-# Where a record of a museum is found by the id in a file's name, if the manifest knows no permalink.
-_RECORDS = {"MET": "https://www.metmuseum.org/art/collection/search/{}"}
 _ABOUT = ("museum", "object_id", "permalink", "source_url", "image_url", "credit", "title", "object_name")
 
 
@@ -72,15 +69,13 @@ class Thumbnails:
     def about(self, row: int) -> Caption:
         """Return what is known of a row."""
         said = {name: values[row] or "" for name, values in self._columns.items()}
-        museum, number = str(said.get("museum", "")), str(said.get("object_id", ""))
-        record = _RECORDS[museum].format(number) if number and museum in _RECORDS else ""
+        museum = self._manifest.museum(said.get("museum", ""))
+        page = museum.page_of(str(said.get("object_id", "")))
         return Caption(
             file=str(self._manifest.table["file"][row].as_py()),
             title=str(said.get("title") or said.get("object_name") or "").partition("|")[0],
-            credit=str(said.get("credit") or MUSEUMS.get(museum, museum)),
-            link=str(
-                said.get("permalink") or said.get("source_url") or record or said.get("image_url") or ""
-            ),
+            credit=str(said.get("credit") or museum.name),
+            link=str(said.get("permalink") or said.get("source_url") or page or said.get("image_url") or ""),
         )
 
     def _add(self, path: Path) -> int | None:

@@ -42,6 +42,7 @@ MOVED: dict[str, str] = {
 """``_target_`` of version 0.1 → of today."""
 
 RENAMED_KEYS: dict[str, str] = {
+    "answer_seconds": "response_seconds",
     "wished_precision": "target_precision",
 }
 """Key of a configuration of version 0.1 → of today."""

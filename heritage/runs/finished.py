@@ -182,7 +182,9 @@ def _recipe(folder: Path, metrics: dict[str, Any]) -> tuple[RunDescription, Fold
         return read_description(folder, config), read_fold(config), settings_digest(config)
     except (OSError, YAMLError, OmegaConfBaseException, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"unreadable configuration ({error!r})", where=folder / CONFIG_FILE, remedy="restore the file"
+            f"unreadable configuration ({type(error).__name__}: {error})",
+            where=folder / CONFIG_FILE,
+            remedy="restore the file",
         ) from error
 
 

@@ -124,7 +124,7 @@ def build_network(cfg: DictConfig, data: ArtefactDataModule) -> nn.Module:
     if cfg.model.get("weights") not in (None, NONE, IMAGENET):
         match_classifier(net, cfg.model.weights, data.classes)
     spec = input_spec(net)
-    data.use_input(spec.image_size, spec.interpolation)
+    data.set_input(spec.image_size, spec.interpolation)
     if cfg.compile:
         net.compile()  # in place: names in the state dict stay as they are
     # Batches are NHWC bytes; convolutions that expect channels last need no transposition.
@@ -140,12 +140,12 @@ def build_loss(cfg: DictConfig, data: ArtefactDataModule) -> ClassLoss:
     Raises:
         ConfigError: Weighting, loss, sampling and schedule of ``balance`` contradict each other.
     """
-    counts = data.shown()
+    counts = data.sampled_counts()
     weights = _make(cfg.balance.weighting, counts=counts)
     loss: ClassLoss = _make(cfg.balance.loss, counts=counts, weights=weights)
     require_weights(_make(cfg.balance.schedule), loss)
     counted = get_object(cfg.balance.weighting["_target_"]) is not by_hand
-    require_lasting_counts(data.plan(1).proportionate, loss, counted=counted)
+    require_lasting_counts(data.plan(1).constant_proportions, loss, counted=counted)
     return loss
 
 
@@ -162,7 +162,7 @@ def build_trainer(cfg: DictConfig, data: ArtefactDataModule, net: nn.Module) -> 
             metric.
     """
     if cfg.trainer.overfit_batches:
-        data.repeat_batches(cfg.trainer.overfit_batches)
+        data.overfit_batches(cfg.trainer.overfit_batches)
     finetuning: FineTuning = _make(cfg.finetune)
     schedule: DeferredWeighting | None = _make(cfg.balance.schedule)
     trainer: pl.Trainer = _make(
@@ -175,7 +175,7 @@ def build_trainer(cfg: DictConfig, data: ArtefactDataModule, net: nn.Module) -> 
         ],
         loggers=[_make(part) for part in cfg.logger.values() if part],
         run_folder=cfg.paths.run,
-        steady=data.plan(1).steady,
+        steady=data.plan(1).constant_length,
     )
     finetuning.require_synchronised(trainer)
     _require_known_monitors(trainer, cfg.objective, data.classes)

@@ -64,8 +64,8 @@ class Classifier(pl.LightningModule):
     Example:
         >>> run = heritage.build(heritage.compose("train", tiny, data__root=class_folders))
         >>> run.trainer.fit(run.classifier, datamodule=run.data)
-        >>> sorted(run.trainer.callback_metrics)[-4:-1]
-        ['val/accuracy', 'val/loss', 'val/macro_f1']
+        >>> sorted(run.trainer.test(run.classifier, datamodule=run.data, verbose=False)[0])[:3]
+        ['test/accuracy', 'test/loss', 'test/macro_f1']
     """
 
     def __init__(

@@ -130,7 +130,7 @@ def _batches_by_epoch(trainer: pl.Trainer, plan: EpochPlan, steps: int) -> list[
     batches: list[int] = []
     left = steps
     while left > 0 and len(batches) != limit:
-        batches.append(plan.steps(0 if plan.steady else len(batches)))
+        batches.append(plan.steps(0 if plan.constant_length else len(batches)))
         left -= optimizer_steps(trainer, batches[-1:])
     return batches
 

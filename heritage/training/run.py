@@ -79,7 +79,7 @@ class TrainingRun:
     @cached_property
     def counts(self) -> dict[str, dict[str, int]]:
         """Images of each class: in each split, and as the first epoch shows them (``shown``)."""
-        return {split: self.data.counts(split) for split in SPLITS} | {"shown": self.data.shown()}
+        return {split: self.data.counts(split) for split in SPLITS} | {"shown": self.data.sampled_counts()}
 
     def __repr__(self) -> str:
         model, data = option_name(self.choices, "model"), option_name(self.choices, "data")
@@ -203,9 +203,7 @@ class TrainingRun:
 
     def _predict(self, split: str) -> Predictions:
         device = self.trainer.strategy.root_device
-        return predict_loader(
-            self.classifier, self.data.plain_loader(split), device, precision=self.precision
-        )
+        return predict_loader(self.classifier, self.data.eval_loader(split), device, precision=self.precision)
 
 
 def _test_metrics(predictions: Predictions, classes: tuple[str, ...]) -> dict[str, float]:

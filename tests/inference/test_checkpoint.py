@@ -27,9 +27,9 @@ def test_a_run_folder_answers_as_its_own_report_says(run_folder: Path) -> None:
     assert trained.image_size == 32
     said = pq.read_table(run_folder / "predictions.parquet").to_pylist()
     from heritage.core.image_io import decode
-    from heritage.data.augment import evaluation
+    from heritage.data.augment import eval_transform
 
-    resize = evaluation(trained.image_size, trained.crop_pct, trained.interpolation)
+    resize = eval_transform(trained.image_size, trained.crop_pct, trained.interpolation)
     root = Path(trained.config["data"]["root"])
     pictures = [decode((root / row["file"]).read_bytes(), at_least=trained.image_size) for row in said]
     images = torch.stack([torch.from_numpy(resize(picture).copy()) for picture in pictures])
