@@ -22,6 +22,7 @@ _HARMLESS = (
     "plan",
     "cluster",
     "contact_sheet",
+    "objective",
     "paths",
     "logger",
     "callbacks.progress",
