@@ -35,5 +35,5 @@ class Batch(NamedTuple):
     """Positions in the class list, int64, shape (B,)."""
     rows: torch.Tensor
     """Positions in the dataset, int64, shape (B,)."""
-    unreadable: torch.Tensor
-    """Positions of the images that were left out, int64, shape (U,)."""
+    unreadable: tuple[int, ...] = ()
+    """Positions of the images that were left out; not a tensor, so that Lightning infers B from the others."""
