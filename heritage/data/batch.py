@@ -36,4 +36,4 @@ class Batch(NamedTuple):
     rows: torch.Tensor
     """Positions in the dataset, int64, shape (B,)."""
     unreadable: tuple[int, ...] = ()
-    """Positions of the images that were left out; not a tensor, so that Lightning infers B from the others."""
+    """Positions of images left out; not a tensor, so that Lightning infers B from the others."""

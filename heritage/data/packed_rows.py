@@ -69,7 +69,8 @@ def open_packed(manifest: Manifest, mode: Packed, stage_folder: str | None = Non
     Raises:
         ConfigError: Images are to be staged but not read packed.
         DatasetNotFoundError: They are required and missing.
-        DataError: They are damaged, or required and made from another data set; or the local disk is too small.
+        DataError: They are damaged, or required and made from another data set; or the local disk is too
+            small.
     """
     folder = manifest.root / FOLDER
     if stage_folder is not None:
