@@ -134,7 +134,7 @@ def test_what_differs_from_the_set_that_is_made_again_is_said(
     assert "the fingerprints are the same" in caplog.text
     curate_folder(root, *rebuild, "resize.size=48", out=tmp_path / "other")
     assert (
-        "another data set than the one it was made again from (resize.size=48 instead of 64)" in caplog.text
+        "the rebuilt data set differs from the original (resize.size=48 instead of 64)" in caplog.text
     )
 
 
