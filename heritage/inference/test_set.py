@@ -117,7 +117,7 @@ def _data_module(
     options = dict(changes) if named else _defaults() | dict(config["data"]) | changes
     # the disk that was near in training need not exist here, and a pass or two would not repay the copying
     options["stage"] = changes.get("stage")
-    if set(options["classes"]) != set(trained.classes):
+    if options["classes"] is not None and set(options["classes"]) != set(trained.classes):
         raise CheckpointError(
             f"it knows {', '.join(trained.classes)}; the data set is to have {', '.join(options['classes'])}",
             where=trained.file,

@@ -57,7 +57,11 @@ def refuse_another_run(folder: Path, config: dict[str, Any], fingerprint: str) -
     """
     before = folder / CONFIG_FILE
     if before.is_file():
-        _refuse_other_config(upgrade_config(OmegaConf.to_container(OmegaConf.load(before))), config, folder)
+        saved = upgrade_config(OmegaConf.to_container(OmegaConf.load(before)))
+        if "data" in config and config["data"].get("classes") is None:
+            # the classes of the data set, which its fingerprint covers
+            config = {**config, "data": {**config["data"], "classes": saved["data"].get("classes")}}
+        _refuse_other_config(saved, config, folder)
     data = folder / DATA_FILE
     if data.is_file() and json.loads(data.read_text(encoding="utf-8"))["fingerprint"] != fingerprint:
         raise CheckpointError("the run saw other data (its fingerprint differs)", where=folder,
