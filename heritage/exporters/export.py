@@ -19,7 +19,7 @@ from heritage.exporters.portable import Portable, description, portable
 from heritage.exporters.timm import ask_with_own_transform, open_timm, open_weights, write_timm
 from heritage.exporters.torch_export import open_program, write_program
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
-from heritage.inference.test_set import run_manifest_if_there
+from heritage.inference.test_set import try_run_manifest
 from heritage.prediction.decision_rule import read_decision_rule
 
 ExportFormat = Literal["onnx", "torch_export", "safetensors"]
@@ -81,7 +81,7 @@ def export(wanted: ExportOptions) -> ExportResult:
     trained = load_checkpoint(wanted.ckpt)
     decision_rule = read_decision_rule(trained.folder)
     out = _place(wanted, trained)
-    manifest = run_manifest_if_there(trained)
+    manifest = try_run_manifest(trained)
     sample = pictures_for_parity(trained, manifest, wanted.pictures)
     about = description(trained, decision_rule, wanted.licence)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""From a checkpoint to a network that answers: all that later commands need is ``ckpt=…``."""
+"""Load a trained network from its checkpoint: all that evaluate, explain, predict, export and serve need."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class NormalizedModel(nn.Module):
 
     Args:
         net: The network.
-        shift: What is added to the logits, (K,); None is nothing.
+        shift: Added to the logits, (K,); None adds nothing.
     """
 
     shift: Tensor | None
@@ -52,16 +52,16 @@ class NormalizedModel(nn.Module):
 
 @dataclass(frozen=True)
 class TrainedClassifier:
-    """A trained classifier and what its checkpoint says of it.
+    """A trained network with the contents of its checkpoint.
 
     Attributes:
         file: The checkpoint.
-        folder: The run folder it lies in; None for a checkpoint that was moved out of one.
+        folder: Its run folder; None for a checkpoint that was moved out of one.
         model: uint8 images (B, S, S, 3) to logits (B, K), in evaluation mode, on the CPU.
-        classes: The class list, length K; a logit's place in it.
-        fingerprint: Of the data set it was trained on.
-        config: The run's resolved configuration.
-        epoch: The epoch whose end the checkpoint holds.
+        classes: The class list, in the order of the logits, K.
+        fingerprint: Fingerprint of the data set that it was trained on.
+        config: The resolved configuration of the run.
+        epoch: Index of the epoch after which it was saved.
     """
 
     file: Path
@@ -74,34 +74,34 @@ class TrainedClassifier:
 
     @property
     def spec(self) -> InputSpec:
-        """The input that the network was made for."""
+        """The input that the network expects."""
         return input_spec(self.model.net)
 
     @property
     def image_size(self) -> int:
-        """Pixels a side that the network sees."""
+        """Side length of the input in pixels."""
         return self.spec.image_size
 
     @property
     def crop_pct(self) -> float:
-        """The central part of each side that evaluation kept."""
+        """Fraction of each side that the centre crop of evaluation keeps."""
         return float(self.config["data"]["crop_pct"])
 
     @property
     def interpolation(self) -> Interpolation:
-        """How pictures were resized."""
+        """Interpolation with which images are resized."""
         return "bicubic" if self.spec.interpolation == "bicubic" else "bilinear"
 
     def precision(self, device: torch.device) -> str:
-        """Return the number format that training would choose for this network on a device."""
+        """Return the precision that training would use on a device, by Lightning's name."""
         return choose_precision(self.config["trainer"]["precision"], self.model.net, device.type)
 
 
 def find_checkpoint(ckpt: str | Path) -> Path:
-    """Return the file that ``ckpt`` means: a checkpoint, or the best one of a run folder.
+    """Return the path of a checkpoint, or of the best checkpoint of a run folder.
 
     Raises:
-        CheckpointError: There is none.
+        CheckpointError: There is no such file.
     """
     path = Path(ckpt).expanduser()
     if path.is_dir():
@@ -110,27 +110,30 @@ def find_checkpoint(ckpt: str | Path) -> Path:
             raise CheckpointError(
                 f"no {CHECKPOINTS_FOLDER}/{BEST_CHECKPOINT} in this folder",
                 where=path,
-                remedy="name a run folder that trained at least one epoch, or a checkpoint",
+                remedy="give a run folder that trained at least one epoch, or a checkpoint",
             )
         return best
     if not path.is_file():
         raise CheckpointError(
-            "no such checkpoint", where=path, remedy="look into outputs/train/<date>/<run>/checkpoints"
+            "no such checkpoint",
+            where=path,
+            remedy="checkpoints are in outputs/train/<date>/<run>/checkpoints",
         )
     return path
 
 
 def load_checkpoint(ckpt: str | Path) -> TrainedClassifier:
-    """Load a trained classifier.
+    """Load a trained network.
 
-    The file is read with ``weights_only=True``, and only this package's own builders of networks are
-    called, whatever it names: a stranger's checkpoint runs no code.
+    The file is read with ``weights_only=True``, and only builders of `heritage.models` are called: a
+    checkpoint from an untrusted source cannot run code.
 
     Args:
-        ckpt: A checkpoint of `heritage.train`, or a run folder, whose best one is meant.
+        ckpt: A checkpoint of `heritage.train`, or a run folder, whose best checkpoint is loaded.
 
     Raises:
-        CheckpointError: No such file, damaged, not one of ours, or of a network that cannot be rebuilt.
+        CheckpointError: The file does not exist, is damaged or not from heritage, or its network cannot be
+            rebuilt.
     """
     file = find_checkpoint(ckpt)
     state = _read(file)
@@ -165,21 +168,21 @@ def _read(file: Path) -> dict[str, Any]:
         state = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            "not a checkpoint, or one that holds more than plain data and weights",
+            "not a checkpoint, or one with objects other than plain data and weights",
             where=file,
             remedy="give one that `heritage train` wrote",
         ) from error
     except (OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        # torch's reader raises all of these on files that are cut off or no checkpoints at all
+        # torch raises all of these for truncated files and files of other formats
         raise CheckpointError(
             "damaged, or not a checkpoint", where=file, remedy="give one that `heritage train` wrote"
         ) from error
-    wanted = {"state_dict", OUR_RECORD, "epoch"}
-    if not isinstance(state, dict) or not wanted <= set(state):
+    required = {"state_dict", OUR_RECORD, "epoch"}
+    if not isinstance(state, dict) or not required <= set(state):
         raise CheckpointError(
             "not a checkpoint of `heritage train`: it lacks configuration and classes",
             where=file,
-            remedy="model.weights=<file> starts a training from foreign weights",
+            remedy="to start a training from other weights, use model.weights=<file>",
         )
     state[OUR_RECORD] = {**state[OUR_RECORD], "config": upgrade_config(state[OUR_RECORD]["config"])}
     return state
@@ -190,12 +193,12 @@ def _build_network(file: Path, config: dict[str, Any], num_classes: PositiveInt)
     target = str(options.pop("_target_"))
     if not target.startswith(_BUILDERS):
         raise CheckpointError(
-            f"its network is built by {target}, which is not this package's",
+            f"its network is built by {target}, which is not in {_BUILDERS[:-1]}",
             where=file,
             remedy="give a checkpoint that `heritage train` wrote",
         )
     try:
-        # what the weights were before training no longer matters, and may not be there any more
+        # pretrained weights are overwritten by the checkpoint, and may be missing on this machine
         net: nn.Module = get_object(target)(
             **options | {"weights": NONE}, num_classes=num_classes, image_size=config["data"]["image_size"]
         )
@@ -208,6 +211,6 @@ def _build_network(file: Path, config: dict[str, Any], num_classes: PositiveInt)
     return net.to(memory_format=torch.channels_last)
 
 
-def describe_checkpoint(trained: TrainedClassifier) -> RunDescription:
-    """Return how the network was made."""
-    return read_description(trained.folder, trained.config)
+def describe_checkpoint(classifier: TrainedClassifier) -> RunDescription:
+    """Return the choices that the network was trained with."""
+    return read_description(classifier.folder, classifier.config)

@@ -19,7 +19,7 @@ from heritage.core.types import PositiveInt, Probability
 from heritage.data.module import available_cores
 from heritage.errors import ConfigError, MissingDependencyError
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
-from heritage.inference.test_set import run_manifest, run_manifest_if_there
+from heritage.inference.test_set import run_manifest, try_run_manifest
 from heritage.prediction.decision_rule import read_decision_rule
 from heritage.prediction.predictor import Device, Predictor
 from heritage.runs.files import DATA_FILE, METRICS_FILE
@@ -179,8 +179,8 @@ def require_extra() -> None:
 def _data(predictor: Predictor, wanted: ServeOptions) -> tuple[Manifest | None, SimilarObjects | None]:
     trained = predictor.trained
     if wanted.similar is False:
-        return run_manifest_if_there(trained), None
-    manifest = run_manifest(trained) if wanted.similar is True else run_manifest_if_there(trained)
+        return try_run_manifest(trained), None
+    manifest = run_manifest(trained) if wanted.similar is True else try_run_manifest(trained)
     if manifest is None:
         log.warning("the data set is not where it was: no similar objects are shown")
         return None, None
