@@ -1,4 +1,4 @@
-# Everything a newcomer needs: `make train` and `make test` set up by themselves.
+# `make train` and `make test` are all that is needed on a fresh machine: they set up .venv first.
 # ARGS passes overrides on:  make train ARGS="model=vit balance=oversample"
 
 PYTHON ?= python3
@@ -8,8 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := .bootstrap/bin/uv
 STAMP := $(VENV)/.installed
-# Each process takes up to 2 GB, so never many. A file's tests stay together, since they share what is trained
-# for them; one process, for a debugger: ARGS="-n 0".
+# Each process takes up to 2 GB, so at most four. The tests of a file run in one process because they share
+# trained networks. One process, for a debugger: ARGS="-n 0".
 PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
@@ -20,8 +20,8 @@ help: ## list these targets
 
 setup: $(STAMP) ## create .venv and install what requirements.lock names
 
-# uv installs everything in a minute; where it cannot be had, pip does the same in some minutes. Both compile
-# what they install: every later start, and each worker process, is then quicker by ten seconds.
+# uv installs everything in a minute; without uv, pip takes some minutes. Both compile to bytecode: every later
+# start, and each worker process, is then ten seconds faster.
 $(STAMP): requirements.lock pyproject.toml heritage/core/version.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "heritage needs Python 3.11 or newer; name one: make setup PYTHON=python3.12" >&2; exit 2; }
@@ -73,7 +73,7 @@ format: $(STAMP) ## format the code
 wheel-check: $(STAMP) ## build the wheel, install it in a clean environment, run it from a temporary folder
 	$(BIN)/python -m pytest tests/test_wheel.py
 
-lock: ## resolve requirements.lock anew
+lock: ## resolve requirements.lock again
 	test -x $(UV) || { $(PYTHON) -m venv .bootstrap && .bootstrap/bin/pip install --quiet uv; }
 	$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade --quiet \
 		--generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -3,8 +3,8 @@
     python benchmarks/collection.py
     python benchmarks/collection.py --images 4000 --img2dataset /path/to/venv/bin/python
 
-Each contestant is a process of its own and fetches the same photographs from the same server, in turn,
-``--rounds`` times; the best round counts. A second of CPU is what the contestant itself used, so files
+Each competitor is a separate process and fetches the same photographs from the same server, in turn,
+``--rounds`` times; the best round counts. A second of CPU is what the competitor itself used, so files
 a CPU second compare tools that use different numbers of cores; what a process takes to start (imports,
 img2dataset's worker) is measured and taken off. The collector's photographs are in its ledger before the
 clock starts, as the others' are in a list of URLs.
@@ -48,7 +48,7 @@ if __name__ == "__main__":
 
 @dataclass(frozen=True)
 class Result:
-    """What a contestant did in a round."""
+    """Files, seconds and processor seconds of one competitor in one round."""
 
     files: int
     wall: float
@@ -107,7 +107,7 @@ def prepare(folder: Path, images: int) -> list[str]:
     return urls
 
 
-def contestant(name: str, base: str, urls: Path, folder: Path) -> None:
+def competitor(name: str, base: str, urls: Path, folder: Path) -> None:
     """Fetch everything (the child process); with no addresses, do nothing but import."""
     if name == "heritage":
         from heritage.collection.http.settings import Endpoint
@@ -133,8 +133,8 @@ async def with_httpx(addresses: Iterator[str], folder: Path) -> None:
 
         async def work() -> None:
             for url in addresses:
-                answer = await client.get(url)
-                (folder / url.rpartition("/")[2]).write_bytes(answer.content)
+                response = await client.get(url)
+                (folder / url.rpartition("/")[2]).write_bytes(response.content)
 
         await asyncio.gather(*(work() for _ in range(CONCURRENCY)))
 
@@ -147,14 +147,14 @@ async def with_aiohttp(addresses: Iterator[str], folder: Path) -> None:
 
         async def work() -> None:
             for url in addresses:
-                async with client.get(url) as answer:
-                    (folder / url.rpartition("/")[2]).write_bytes(await answer.read())
+                async with client.get(url) as response:
+                    (folder / url.rpartition("/")[2]).write_bytes(await response.read())
 
         await asyncio.gather(*(work() for _ in range(CONCURRENCY)))
 
 
 def measured(command: list[str], folder: Path) -> Result:
-    """Run a contestant's process and count the photographs it left."""
+    """Run a competitor's process and count the photographs it left."""
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT)  # noqa: S603
     _, status, usage = os.wait4(process.pid, 0)
@@ -166,7 +166,7 @@ def measured(command: list[str], folder: Path) -> Result:
 
 @contextmanager
 def server(images: int) -> Iterator[str]:
-    """Run the museum in a process of its own."""
+    """Run the museum in a separate process."""
     code = [sys.executable, __file__, "--serve", "--images", str(images)]
     process = subprocess.Popen(code, stdout=subprocess.PIPE, text=True, cwd=ROOT)  # noqa: S603
     try:
@@ -177,7 +177,7 @@ def server(images: int) -> Iterator[str]:
 
 
 def round_of(name: str, base: str, images: int, python: str | None) -> Result:
-    """Let one contestant run once, on a fresh folder, less what it takes to do nothing."""
+    """Run one competitor once in a fresh folder, and subtract its start-up."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "out"
         addresses = [base + url.removeprefix(PUBLISHED) for url in prepare(folder, images)]
@@ -193,7 +193,7 @@ def round_of(name: str, base: str, images: int, python: str | None) -> Result:
                 one.write_text(addresses[0])
                 source, target = (one, folder.parent / "one") if where == "nothing" else (lines, folder)
                 return [str(python), "-c", IMG2DATASET, str(source), str(target), name.rpartition(" ")[2]]
-            return [sys.executable, __file__, "--contestant", name, where, str(urls), str(folder)]
+            return [sys.executable, __file__, "--competitor", name, where, str(urls), str(folder)]
 
         idle = measured(command("nothing"), folder)
         done = measured(command(base), folder)
@@ -220,11 +220,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--img2dataset", metavar="PYTHON", help="a Python that has img2dataset")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--contestant", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--competitor", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.contestant:
-        name, base, urls, folder = given.contestant
-        contestant(name, base, Path(urls), Path(folder))
+    if given.competitor:
+        name, base, urls, folder = given.competitor
+        competitor(name, base, Path(urls), Path(folder))
         return
     if given.serve:
         with serve(answering(collection(given.images))) as base:

@@ -101,17 +101,17 @@ def resize(folder: Path, images: int, rounds: int) -> None:
 
     def decoding() -> None:
         for path in files:
-            encode_jpeg(RESIZING(decode(path.read_bytes(), at_least=RESIZING.enough)), quality=92)
+            encode_jpeg(RESIZING(decode(path.read_bytes(), at_least=RESIZING.min_decode_side)), quality=92)
 
     ways = {"Pillow": by_pillow, "inspect": ours, "decode, resize, encode": decoding}
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
             rates[name].append(rate(way, images, time.process_time))
-    middle = {name: statistics.median(found) for name, found in rates.items()}
+    middle = {name: statistics.median(values) for name, values in rates.items()}
     quality = [psnr(path) for path in files]
-    for name, found in middle.items():
-        print(f"{name:<24}{found:8.1f} images/s {found / middle['Pillow']:6.2f} times Pillow")
+    for name, values in middle.items():
+        print(f"{name:<24}{values:8.1f} images/s {values / middle['Pillow']:6.2f} times Pillow")
     print(
         f"PSNR against a full decode with Lanczos: mean {np.mean(quality):.1f} dB, least {min(quality):.1f}"
     )
@@ -123,8 +123,8 @@ def psnr(path: Path) -> float:
         reference = np.asarray(
             image.convert("RGB").resize((SIZE, SIZE), Image.Resampling.LANCZOS), dtype=float
         )
-    found = RESIZING(decode(path.read_bytes(), at_least=RESIZING.enough))
-    return float(10 * np.log10(255**2 / np.mean((found - reference) ** 2)))
+    resized = RESIZING(decode(path.read_bytes(), at_least=RESIZING.min_decode_side))
+    return float(10 * np.log10(255**2 / np.mean((resized - reference) ** 2)))
 
 
 def scale(folder: Path, images: int, rounds: int) -> None:
@@ -139,14 +139,14 @@ def scale(folder: Path, images: int, rounds: int) -> None:
         files.append(f"{number:04d}.jpg")
     rates: dict[int, list[tuple[float, float]]] = {1: [], 2: []}
     for turn in range(rounds):
-        for workers, found in rates.items():
+        for workers, values in rates.items():
             scanner = Scanner(raw, folder / f"out{turn}-{workers}", RESIZING, workers)
             scanner.begin()
             spent, began = processor_seconds(), time.perf_counter()
             scanner.scan(files, [Path(file).stem for file in files])
-            found.append((images / (time.perf_counter() - began), images / (processor_seconds() - spent)))
+            values.append((images / (time.perf_counter() - began), images / (processor_seconds() - spent)))
     for number, clock in enumerate(("second", "processor second")):
-        one, two = (statistics.median(found[number] for found in rates[workers]) for workers in (1, 2))
+        one, two = (statistics.median(values[number] for values in rates[workers]) for workers in (1, 2))
         print(f"images a {clock}: one process {one:.1f}, two {two:.1f}: {two / one:.2f} times")
 
 
@@ -212,7 +212,7 @@ def packed(folder: Path, images: int, rounds: int, batches: int) -> None:
             rates[name].append(loading_rates(loader, batches))
     for number, clock in enumerate(("second", "processor second")):
         ours, theirs = (
-            statistics.median(found[number] for found in rates[name]) for name in ("packed", "timm")
+            statistics.median(values[number] for values in rates[name]) for name in ("packed", "timm")
         )
         print(f"images a {clock}: packed {ours:,.0f}, timm's loader {theirs:,.0f}: {ours / theirs:.2f} times")
 
@@ -293,10 +293,10 @@ def loading_rates(loader: Callable[[], Iterator[object]], count: int) -> tuple[f
     began = time.perf_counter()
     for _ in range(count):
         next(batches)
-    found = 64 * count / (time.perf_counter() - began)
+    images_per_second = 64 * count / (time.perf_counter() - began)
     del batches  # ends the workers, whose time counts only then
     gc.collect()
-    return found, 64 * (count + 16) / (processor_seconds() - spent)
+    return images_per_second, 64 * (count + 16) / (processor_seconds() - spent)
 
 
 def processor_seconds() -> float:

@@ -5,7 +5,7 @@
 
 `loop` runs the same network over the same loader, once by hand and once by
 `heritage.training.predict_loop.predict_loader`, alternating.
-`bootstrap` resamples 22,363 answers in 14,000 groups a thousand times. `page` writes a report of
+`bootstrap` resamples 22,363 predictions in 14,000 groups a thousand times. `page` writes a report of
 noise pictures with 5,000 thumbnails; its size is printed, and where to find it, to be opened in a browser.
 """
 
@@ -29,11 +29,11 @@ from heritage.core.taxonomy import CLASSES
 from heritage.data.dataset import ArtefactDataset, ImageFiles
 from heritage.data.loader import ArtefactLoader, EpochPlan
 from heritage.evaluation.assessment import Assessment, EvaluationOptions
-from heritage.evaluation.report import Unseen, write_evaluation
+from heritage.evaluation.report import LabelCheck, write_evaluation
 from heritage.inference.checkpoint import NormalizedModel
 from heritage.metrics.bootstrap import bootstrap
 from heritage.metrics.calibration import softmax
-from heritage.metrics.label_errors import suspects
+from heritage.metrics.label_errors import find_label_errors
 from heritage.models.backbone import timm_network
 from heritage.training.predict_loop import predict_loader
 
@@ -70,7 +70,7 @@ def loop(rounds: int, count: int = 1024, size: int = 96) -> None:
         loader = ArtefactLoader(dataset, plan, num_workers=0)
         ways: dict[str, Callable[[], object]] = {
             "bare": partial(bare, model, loader),
-            "ask": partial(predict_loader, model, loader, torch.device("cpu")),
+            "ours": partial(predict_loader, model, loader, torch.device("cpu")),
         }
         seconds: dict[str, list[float]] = {way: [] for way in ways}
         for number in range(rounds + 1):
@@ -79,7 +79,7 @@ def loop(rounds: int, count: int = 1024, size: int = 96) -> None:
                 start = time.perf_counter()
                 ways[way]()
                 seconds[way].append(time.perf_counter() - start)
-    ratio = statistics.median(seconds["ask"][1:]) / statistics.median(seconds["bare"][1:])
+    ratio = statistics.median(seconds["ours"][1:]) / statistics.median(seconds["bare"][1:])
     print(f"loop: {count} images of {size} px take {ratio:.3f} times as long as bare")
 
 
@@ -90,7 +90,7 @@ def bare(model: NormalizedModel, loader: ArtefactLoader) -> None:
             model(batch.images)
 
 
-def answers() -> tuple[np.ndarray, np.ndarray, list[str]]:
+def predictions() -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Return targets, logits and groups of a test set of the thesis's size."""
     random = np.random.default_rng(0)
     targets = random.integers(0, len(CLASSES), _IMAGES)
@@ -101,12 +101,12 @@ def answers() -> tuple[np.ndarray, np.ndarray, list[str]]:
 
 def resampling() -> None:
     """Print how long a thousand resamples take."""
-    targets, logits, groups = answers()
+    targets, logits, groups = predictions()
     shares = softmax(logits)
     start = time.perf_counter()
     bootstrap(targets, shares, groups, resamples=1000)
     ours = time.perf_counter() - start
-    print(f"bootstrap: 1,000 resamples of {_IMAGES:,} answers in {ours:.2f} s")
+    print(f"bootstrap: 1,000 resamples of {_IMAGES:,} predictions in {ours:.2f} s")
 
 
 def page(folder: Path, count: int = 12_000) -> None:
@@ -118,15 +118,16 @@ def page(folder: Path, count: int = 12_000) -> None:
         resamples=100,
         target_precision=0.9,
         slices=[],
-        each=500,
-        pictures=5000,
-        suspects=120,
+        images_per_pair=500,
+        max_images=5000,
+        label_errors=120,
         seed=0,
         out_of_fold=None,
     )
-    found = Assessment("5,000 thumbnails", manifest, manifest.targets, logits, None, settings, {})
-    unseen = Unseen(manifest, found.probabilities, suspects(found.probabilities, manifest.targets))
-    path = write_evaluation(found, unseen, [], folder / "report", extra={})
+    assessment = Assessment("5,000 thumbnails", manifest, manifest.targets, logits, None, settings, {})
+    errors = find_label_errors(assessment.probabilities, manifest.targets)
+    label_check = LabelCheck(manifest, assessment.probabilities, errors)
+    path = write_evaluation(assessment, label_check, [], folder / "report", extra={})
     shown = path.read_text(encoding="utf-8").count("<img data-p=")
     print(f"page: {shown:,} thumbnails, {path.stat().st_size / 1e6:.1f} MB: {path}")
 

@@ -34,13 +34,13 @@ _BLOCK = 1024  # test images compared at once
 
 def small_pictures(data: Manifest) -> Vectors:
     """Return a centred, normed colour picture of each image, shape (N, 768)."""
-    found = np.empty((len(data), _SIDE * _SIDE * 3), dtype=np.float32)
+    scores = np.empty((len(data), _SIDE * _SIDE * 3), dtype=np.float32)
     for row, file in enumerate(data.column("file")):
         pixels = decode((data.root / file).read_bytes(), name=file, at_least=_SIDE)
-        found[row] = cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).ravel()
-    found -= found.mean(axis=0)
-    found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-6)
-    return found
+        scores[row] = cv2.resize(pixels, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).ravel()
+    scores -= scores.mean(axis=0)
+    scores /= np.maximum(np.linalg.norm(scores, axis=1, keepdims=True), 1e-6)
+    return scores
 
 
 def neighbour_f1(data: Manifest, vectors: Vectors) -> float:
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     columns = {"file": "filename", "group_id": chosen.group}
     data = table(chosen.root, CLASSES, table="metadata.csv", images="images", columns=columns)
     vectors = small_pictures(data)
-    found = np.array(
+    scores = np.array(
         [
             [
                 neighbour_f1(way(data, test=0.1, val=0.2, seed=seed), vectors)
@@ -83,9 +83,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for seed in range(chosen.seeds)
         ]
     )
-    for name, values in zip(("by image", "by group"), found.T, strict=True):
+    for name, values in zip(("by image", "by group"), scores.T, strict=True):
         print(f"{name}: macro-F1 {values.mean():.3f} (standard deviation {values.std(ddof=1):.3f})")
-    leak = found[:, 0] - found[:, 1]
+    leak = scores[:, 0] - scores[:, 1]
     error = leak.std(ddof=1) / np.sqrt(len(leak))
     print(f"the leak: {leak.mean():+.3f} ± {error:.3f} (standard error over {len(leak)} seeds)")
 

@@ -119,7 +119,7 @@ def main() -> None:
         for _ in range(options.rounds):
             for name, loader in loaders.items():
                 speeds[name].append(speed(loader.__iter__))
-    medians = {name: statistics.median(found) for name, found in speeds.items()}
+    medians = {name: statistics.median(values) for name, values in speeds.items()}
     best = max(speed for name, speed in medians.items() if name.startswith("timm"))
     print("\n| loader | images/s | against timm's faster |\n|---|---:|---:|")
     for name, value in medians.items():

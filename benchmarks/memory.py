@@ -1,8 +1,8 @@
-"""Memory of the loader over a long epoch: the main process and its workers, as the epoch goes on.
+"""Memory of the loader over a long epoch: the main process and its workers, as the epoch advances.
 
     python -m benchmarks.memory                      200,000 images, 2 workers (some minutes)
 
-The images are demo artefacts under 200,000 names of their own (hard links). Shared pages are counted in
+The images are demo artefacts hard-linked under 200,000 names. Shared pages are counted in
 proportion (PSS), so that what workers share with the main process is not counted twice.
 """
 

@@ -4,8 +4,8 @@
 
 Pictures/s of `heritage predict` against a bare loop of the same network over pictures already decoded, and
 against timm's own loader and loop (as its ``inference.py`` has them) on the same folder; ONNX Runtime against
-eager PyTorch; latency of the API at 1, 8 and 32 clients; the time from the command to the first answer. Only
-ratios within one run mean anything.
+eager PyTorch; latency of the API at 1, 8 and 32 clients; the time from the command to the first prediction.
+Only ratios within one run mean anything.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ import torch
 from timm.data import create_dataset, create_loader, resolve_model_data_config
 
 from benchmarks.loader import draw
-from heritage.exporters.onnx import open_onnx, write_onnx
-from heritage.exporters.portable import portable
-from heritage.exporters.timm import write_timm
+from heritage.exporters.exporter import ExportSource
+from heritage.exporters.formats.onnx import OnnxExporter
+from heritage.exporters.formats.safetensors import SafetensorsExporter
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.prediction.decision_rule import DecisionRule
 from heritage.prediction.images import InputDataset, image_batches
@@ -57,7 +57,7 @@ def table(title: str, rows: list[tuple[str, ...]]) -> None:
 
 
 def predicting(trained: TrainedClassifier, images: Path, workers: int, rounds: int, scratch: Path) -> None:
-    """Compare ways of asking about a folder."""
+    """Compare ways of predicting a folder of images."""
     inputs = find_inputs(str(images), "file")
     count = len(inputs)
     dataset = InputDataset(
@@ -68,7 +68,7 @@ def predicting(trained: TrainedClassifier, images: Path, workers: int, rounds: i
         batch.images.clone()
         for batch in image_batches(dataset, start=0, batch_size=BATCH, num_workers=0, pin_memory=False)
     ]
-    write_timm(trained, None, scratch)
+    SafetensorsExporter(ExportSource.of(trained, DecisionRule())).write(scratch)
     theirs = timm.create_model(f"local-dir:{scratch}", pretrained=True).eval()
     theirs = theirs.to(memory_format=torch.channels_last)
 
@@ -82,7 +82,7 @@ def predicting(trained: TrainedClassifier, images: Path, workers: int, rounds: i
                 ckpt=str(trained.file),
                 input=str(images),
                 column="file",
-                out=str(scratch / "answers.csv"),
+                out=str(scratch / "predictions.csv"),
                 folder="",
                 top_k=3,
                 threshold=None,
@@ -112,11 +112,11 @@ def predicting(trained: TrainedClassifier, images: Path, workers: int, rounds: i
         "heritage predict": ours,
         "timm, plain loader": timms,
     }
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    rates: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
-            found[name].append(rate(count, way))
-    medians = {name: statistics.median(rates) for name, rates in found.items()}
+            rates[name].append(rate(count, way))
+    medians = {name: statistics.median(values) for name, values in rates.items()}
     base = medians["bare forward loop, pictures decoded"]
     rows = [(name, f"{value:,.0f}", f"{value / base:.2f}") for name, value in medians.items()]
     table(
@@ -131,10 +131,11 @@ def _loading(net: torch.nn.Module) -> dict[str, object]:
 
 
 def runtimes(trained: TrainedClassifier, rounds: int, scratch: Path) -> None:
-    """Compare ONNX Runtime with eager PyTorch in float32, each with the threads it takes by itself."""
-    model, size = portable(trained, DecisionRule()), trained.image_size
-    write_onnx(model, size, {}, scratch)
-    onnx = open_onnx(scratch)
+    """Compare ONNX Runtime with eager PyTorch in float32, each with its default threads."""
+    source, size = ExportSource.of(trained, DecisionRule()), trained.image_size
+    exporter = OnnxExporter(source)
+    exporter.write(scratch)
+    onnx, model = exporter.open(scratch), source.model
     rows: list[tuple[str, ...]] = [("batch", "eager, pictures/s", "ONNX Runtime, pictures/s", "ratio")]
     for batch in (1, 32):
         images = np.zeros((batch, size, size, 3), np.uint8)
@@ -158,7 +159,7 @@ def runtimes(trained: TrainedClassifier, rounds: int, scratch: Path) -> None:
 
 
 def serving(ckpt: str, images: Path, requests: int) -> None:
-    """Start the server as a person does; measure the first answer and the latency under load."""
+    """Start the server as a person does; measure the first prediction and the latency under load."""
     picture = next(path for path in sorted(images.rglob("*.jpg"))).read_bytes()
     command = [sys.executable, "-m", "heritage.serve", f"ckpt={ckpt}", "port=8917", "similar=false"]
     began = time.perf_counter()
@@ -180,7 +181,7 @@ def serving(ckpt: str, images: Path, requests: int) -> None:
                 p50, p99 = np.quantile(seconds, [0.5, 0.99]) * 1000
                 rows.append((str(clients), f"{p50:.1f}", f"{p99:.1f}", f"{len(seconds) / taken:,.0f}"))
             table(f"API, one picture of {len(picture) / 1000:.0f} kB a request", rows)
-            print(f"\nfrom the command to the first answer: {first:.1f} s")
+            print(f"\nfrom the command to the first prediction: {first:.1f} s")
         finally:
             server.terminate()
 

@@ -104,7 +104,7 @@ def measure_data(images: int, rounds: int) -> None:
         for _ in range(rounds):
             began = time.perf_counter()
             loader = build_data(cfg).train_dataloader()
-            shown = len(loader.plan.draw(0).rows)
+            shown = len(loader.plan.sample(0).rows)
             next(iter(loader.plan))
             times.append(time.perf_counter() - began)
     print(f"{images:,} rows, {shown:,} images shown an epoch: {statistics.median(times):.2f} s")

@@ -203,9 +203,9 @@ def main() -> None:
         "| network | hand-written ms | Lightning ms | speed ratio | memory ratio |\n|---|---:|---:|---:|---:|"
     )
     for model in models:
-        found: dict[str, list[dict[str, float]]] = {"hand": [], "lightning": []}
+        timings: dict[str, list[dict[str, float]]] = {"hand": [], "lightning": []}
         for _ in range(options.rounds):
-            for way, results in found.items():
+            for way, results in timings.items():
                 words = ["--way", way, "--model", model, "--size", options.size, "--batch", options.batch]
                 command = [
                     sys.executable,
@@ -218,7 +218,10 @@ def main() -> None:
                 done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path.cwd())  # noqa: S603
                 results.append(json.loads(done.stdout.strip().splitlines()[-1]))
         hand, light = (
-            {key: statistics.median(result[key] for result in found[way]) for key in ("seconds", "megabytes")}
+            {
+                key: statistics.median(result[key] for result in timings[way])
+                for key in ("seconds", "megabytes")
+            }
             for way in ("hand", "lightning")
         )
         print(

@@ -3,9 +3,9 @@
     python -m benchmarks.warm_start --root /data/met-ceramics --images 200000 --out mae.safetensors
     python -m heritage.train data=met_ceramics model=vit model.weights=mae.safetensors
 
-Trains ``model=vit`` as a masked autoencoder (He et al. 2022) on the training split, whose labels it does not
-look at, and writes its weights for ``model.weights``. Three quarters of the patches are hidden from the
-encoder; a small decoder is asked for their pixels, each patch centred and scaled by itself. Hidden patches
+Trains ``model=vit`` as a masked autoencoder (He et al. 2022) on the training split, without using its
+labels, and writes its weights for ``model.weights``. Three quarters of the patches are hidden from the
+encoder; a small decoder predicts their pixels, each patch normalised separately. Hidden patches
 are blanked before the stem, whose convolutions would see over their edges otherwise.
 """
 

@@ -11,7 +11,7 @@ import errno
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
 from heritage.errors import HeritageError
@@ -48,7 +48,10 @@ _FULL_ERROR = "HYDRA_FULL_ERROR"
 
 
 def command(
-    verb: str, *, rewrite: Callable[[list[str]], list[str]] | None = None
+    verb: str,
+    *,
+    rewrite: Callable[[list[str]], list[str]] | None = None,
+    help_sections: Callable[[], Mapping[str, Sequence[str]]] | None = None,
 ) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
     """Make a Hydra application of a function.
 
@@ -59,6 +62,7 @@ def command(
     Args:
         verb: The command's name, a key of `COMMANDS`.
         rewrite: Converts command-line arguments of another form into overrides.
+        help_sections: Returns sections of the command's help beside those of every command: title → rows.
     """
 
     def decorate(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
@@ -66,14 +70,16 @@ def command(
         def main() -> None:
             if rewrite is not None:
                 sys.argv[1:] = rewrite(sys.argv[1:])
-            _start(verb, task)
+            _start(verb, task, help_sections or dict)
 
         return main
 
     return decorate
 
 
-def _start(verb: str, task: Callable[[DictConfig], Any]) -> None:
+def _start(
+    verb: str, task: Callable[[DictConfig], Any], help_sections: Callable[[], Mapping[str, Sequence[str]]]
+) -> None:
     import hydra
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
@@ -89,7 +95,7 @@ def _start(verb: str, task: Callable[[DictConfig], Any]) -> None:
     with _full_error("1"):
         try:
             if asks_for_help(sys.argv[1:]):
-                print(help_text(verb, overrides_of(sys.argv[1:])))
+                print(help_text(verb, overrides_of(sys.argv[1:]), help_sections()))
             else:
                 hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=verb)(job)()
         except (HeritageError, HydraException, OmegaConfBaseException, OSError, KeyboardInterrupt) as fault:

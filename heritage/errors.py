@@ -1,57 +1,61 @@
-"""Everything that can go wrong because of what a person gave us, in one tree.
+"""Errors that a user can cause and fix, in one hierarchy.
 
 HeritageError
 ├── ConfigError             a key, value or combination of options that cannot run
-│   ├── CommandError        a command that does not exist or may not be used this way
-│   └── BusyError           a folder that another process is at work in
-├── DataError               what is on disk, or missing from it
-│   ├── DatasetNotFoundError    no data set at that path
-│   ├── ManifestError           a table that lacks columns, rows or sense
-│   ├── SplitError              a split that leaves a class or a part empty
-│   └── ImageError              an image that cannot be read, or must not be
-├── WeightsError            pretrained weights that cannot be had or do not fit
-├── CheckpointError         a checkpoint or run folder that is missing, foreign or damaged
-├── TrainingError           a run that cannot go on
+│   ├── CommandError        a command that does not exist or cannot be used in this way
+│   └── BusyError           a folder that another process is using
+├── DataError               data on disk that are missing or wrong
+│   ├── DatasetNotFoundError    no data set at a path
+│   ├── ManifestError           a table with missing columns, missing rows or invalid values
+│   ├── SplitError              a split that leaves a class or a subset empty
+│   └── ImageError              an image that cannot be read or used
+├── WeightsError            pretrained weights that are not available or do not fit
+├── CheckpointError         a checkpoint or run folder that is missing, damaged or of another run
+├── TrainingError           a training run that cannot continue
 │   └── NonFiniteLossError      the loss became NaN or infinite
-├── ExportError             an exported network that cannot be made or does not agree
-├── ClusterError            a batch system that refuses a job, or is not there
+├── ExportError             a network that cannot be exported, or whose export predicts something else
+├── ClusterError            a batch system that is missing or rejects a job
 ├── SweepError              a sweep whose jobs did not all finish
-├── CollectionError         a museum, ledger or licence that stops the collector
-└── MissingDependencyError  a package only this feature needs is not installed
+├── CollectionError         a museum, ledger or licence that stops the collection
+└── MissingDependencyError  an optional package that is not installed
 
-A message is one line: what is wrong, where, and the remedy. The command line prints it and
-exits with code 2; a traceback appears only with ``HYDRA_FULL_ERROR=1``.
+A message is one line: where, what is wrong, and the remedy. The command line prints it and exits with
+code 2; a traceback appears only with ``HYDRA_FULL_ERROR=1``.
 """
 
 from __future__ import annotations
 
+from os import PathLike
+
 
 class HeritageError(Exception):
-    """Base of all errors a user can cause and mend.
+    """Base class of all errors that a user can cause and fix.
 
     Args:
         what: What is wrong, in a few words that name the offending value.
-        where: The file, key or object it was found in.
+        where: The file, configuration key or object that is wrong.
         remedy: What to do about it.
+
+    Example:
+        >>> str(HeritageError("no such folder", where="/photographs", remedy="set data.root"))
+        '/photographs: no such folder; set data.root'
     """
 
-    def __init__(self, what: str, *, where: object = None, remedy: str | None = None) -> None:
+    def __init__(self, what: str, *, where: str | PathLike[str], remedy: str) -> None:
         self.what = what
-        self.where = None if where is None else str(where)
+        self.where = str(where)
         self.remedy = remedy
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        place = f"{self.where}: " if self.where else ""
-        cure = f"; {self.remedy}" if self.remedy else ""
-        return " ".join(f"{place}{self.what}{cure}".split())
+        return " ".join(f"{self.where}: {self.what}; {self.remedy}".split())
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Keyword-only arguments are lost by the default; errors cross process boundaries in loaders.
+        # The default loses keyword-only arguments; errors cross process boundaries in data loaders.
         return _rebuild, (type(self), self.what, self.where, self.remedy)
 
 
-def _rebuild(kind: type[HeritageError], what: str, where: str | None, remedy: str | None) -> HeritageError:
+def _rebuild(kind: type[HeritageError], what: str, where: str, remedy: str) -> HeritageError:
     return kind(what, where=where, remedy=remedy)
 
 
@@ -60,43 +64,43 @@ class ConfigError(HeritageError):
 
 
 class CommandError(ConfigError):
-    """A command that does not exist or may not be used this way."""
+    """A command that does not exist or cannot be used in this way."""
 
 
 class BusyError(ConfigError):
-    """A folder that another process is at work in."""
+    """A folder that another process is using."""
 
 
 class DataError(HeritageError):
-    """What is on disk, or missing from it."""
+    """Data on disk that are missing or wrong."""
 
 
 class DatasetNotFoundError(DataError):
-    """No data set at that path."""
+    """No data set at a path."""
 
 
 class ManifestError(DataError):
-    """A table that lacks columns, rows or sense."""
+    """A table with missing columns, missing rows or invalid values."""
 
 
 class SplitError(DataError):
-    """A split that leaves a class or a part empty."""
+    """A split that leaves a class or a subset empty."""
 
 
 class ImageError(DataError):
-    """An image that cannot be read, or must not be."""
+    """An image that cannot be read or used."""
 
 
 class WeightsError(HeritageError):
-    """Pretrained weights that cannot be had or do not fit."""
+    """Pretrained weights that are not available or do not fit."""
 
 
 class CheckpointError(HeritageError):
-    """A checkpoint or run folder that is missing, foreign or damaged."""
+    """A checkpoint or run folder that is missing, damaged or of another run."""
 
 
 class TrainingError(HeritageError):
-    """A run that cannot go on."""
+    """A training run that cannot continue."""
 
 
 class NonFiniteLossError(TrainingError):
@@ -104,11 +108,11 @@ class NonFiniteLossError(TrainingError):
 
 
 class ExportError(HeritageError):
-    """An exported network that cannot be made, or does not agree with the one it was made of."""
+    """A network that cannot be exported, or whose export predicts something else."""
 
 
 class ClusterError(HeritageError):
-    """A batch system that refuses a job, or is not there."""
+    """A batch system that is missing or rejects a job."""
 
 
 class SweepError(HeritageError):
@@ -116,8 +120,8 @@ class SweepError(HeritageError):
 
 
 class CollectionError(HeritageError):
-    """A museum, ledger or licence that stops the collector."""
+    """A museum, ledger or licence that stops the collection."""
 
 
 class MissingDependencyError(HeritageError):
-    """A package only this feature needs is not installed."""
+    """An optional package that is not installed."""

@@ -1,4 +1,4 @@
-"""`python -m heritage.export`: a trained network as a folder that others load."""
+"""`python -m heritage.export`: a trained network to a folder for other runtimes."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ from typing import Any
 from omegaconf import DictConfig
 
 from heritage.cli import command
+from heritage.exporters.formats import format_summaries, require_format
 
 
-@command("export")
+def formats() -> dict[str, list[str]]:
+    """Return the section of the help that lists the formats."""
+    return {"Formats": [f"{name}: {summary}" for name, summary in format_summaries().items()]}
+
+
+@command("export", help_sections=formats)
 def main(cfg: DictConfig) -> Any:
-    """Export, compare, and say where it is."""
+    """Export, and print the comparison with PyTorch and the files."""
     from typing import cast
 
     from omegaconf import OmegaConf
@@ -22,23 +28,18 @@ def main(cfg: DictConfig) -> Any:
     options = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     del options["paths"]
     validate_options("heritage.exporters.export.ExportOptions", options)
+    require_format(options["format"])
     from heritage.exporters.export import ExportOptions, export
 
-    found = export(ExportOptions(**options))
-    print(f"compared with PyTorch on {found.parity}")
-    print(f"probabilities: {found.decision_rule}")
-    if options["format"] == "safetensors":
-        print(
-            f'timm loads it: timm.create_model("local-dir:{found.folder}", pretrained=True)'
-            if found.timm
-            else "timm has no such network: the weights load into heritage.models alone"
-        )
-    if found.resizing:
-        print(f"where timm's transform resizes the pictures: {found.resizing}")
-    for name, size in found.files.items():
+    result = export(ExportOptions(**options))
+    print(f"compared with PyTorch on {result.parity}")
+    print(f"probabilities: {result.decision_rule}")
+    for message in result.messages:
+        print(message)
+    for name, size in result.files.items():
         print(f"  {name}  {size / 1e6:,.1f} MB" if size >= 1e6 else f"  {name}  {size / 1e3:,.1f} kB")
-    print(f"exported: {found.folder}")
-    return found
+    print(f"exported: {result.folder}")
+    return result
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python -m heritage.predict`: a trained network's answers for photographs."""
+"""`python -m heritage.predict`: a trained network's predictions for any images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from heritage.cli import command
 
 @command("predict")
 def main(cfg: DictConfig) -> Any:
-    """Answer, and say where the answers are."""
+    """Predict, and print the predictions and the path of their table."""
     from typing import cast
 
     from omegaconf import OmegaConf

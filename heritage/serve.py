@@ -1,4 +1,4 @@
-"""`python -m heritage.serve`: a web page and an API that answer for photographs."""
+"""`python -m heritage.serve`: a web page and a JSON API for a trained network."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Hydra's side of a sweep: it expands the words of the command line, `heritage.sweep` runs the jobs.
+"""The Hydra launcher of sweeps: Hydra expands the command line, `heritage.sweep` runs the jobs.
 
-Hydra takes launchers from the namespace `hydra_plugins` alone, and imports all it finds there at every
-start: nothing heavy is imported before jobs are launched.
+Hydra searches the namespace `hydra_plugins` for launchers and imports all of them at every start, so nothing
+heavy is imported here before jobs are launched.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from omegaconf import DictConfig
 
 
 class SweepLauncher(Launcher):
-    """Hands the jobs of a multirun to `heritage.sweep.driver`."""
+    """Passes the jobs of a multirun to `heritage.sweep.driver`."""
 
     def __init__(self) -> None:
         self._context: HydraContext | None = None
         self._config: DictConfig | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what Hydra knows; the task is always a training run."""
+        """Keep the context and configuration; the task is always a training run."""
         self._context, self._config = hydra_context, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Bring all jobs to their ends.
+        """Run all jobs.
 
         Raises:
-            HeritageError: Whatever keeps the sweep from starting, or the jobs that failed.
+            HeritageError: The sweep cannot start, or jobs failed.
         """
         from heritage.sweep.expansion import expand
 
         if self._context is None or self._config is None:
             raise RuntimeError("Hydra calls setup first")
-        plan = expand(self._config, job_overrides, initial_job_idx, self._context)
-        from heritage.sweep.driver import sweep  # imports torch: only for jobs that can run
+        sweep = expand(self._config, job_overrides, initial_job_idx, self._context)
+        from heritage.sweep.driver import run_sweep  # imports torch: after validation
 
-        sweep(plan)
-        return [_done() for _ in plan.jobs]
+        run_sweep(sweep)
+        return [_done() for _ in sweep.jobs]
 
 
 def _done() -> JobReturn:

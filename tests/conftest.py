@@ -20,7 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from heritage.core.image_io import encode_jpeg
 from heritage.core.taxonomy import CLASSES
 
-pytest_plugins = ["tests.trained_networks"]
+pytest_plugins = ["tests.error_messages", "tests.trained_networks"]
 
 COUNTS = {"egyptian": 14, "grecoroman": 16, "orient": 20, "islam": 10, "byzantium": 8, "asian": 12}
 

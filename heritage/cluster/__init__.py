@@ -1,1 +1,1 @@
-"""Where jobs run: here, in processes of their own, or on Slurm; the latter two through submitit."""
+"""Run jobs: in this process, in local subprocesses, or on Slurm (the latter two through submitit)."""

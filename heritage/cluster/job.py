@@ -1,4 +1,4 @@
-"""One run of a sweep: frozen when the sweep starts, run here or wherever it is sent."""
+"""A job: a training run whose configuration was fixed when it was submitted."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ from heritage.runs.state import State, state_of
 
 @dataclass(frozen=True)
 class Job:
-    """A run whose configuration is settled.
+    """A training run with a resolved configuration.
 
-    It is pickled as it is: what it runs does not change when files do, while it waits.
+    A submitted job is pickled, so editing configuration files while it waits does not change it.
 
     Attributes:
-        number: Its place among the jobs of the sweep.
-        name: The values of what the sweep varies.
+        number: The job's position in the sweep.
+        name: The values of the swept keys.
         folder: The run folder, absolute.
-        words: Its overrides.
-        config: The composed configuration, Hydra's own node included; nothing is left to be resolved.
-        context: What Hydra needs to run it.
+        overrides: The job's overrides.
+        config: The composed and resolved configuration, with Hydra's own node.
+        context: Hydra's context, which running the job requires.
     """
 
     number: int
     name: str
     folder: Path
-    words: tuple[str, ...]
+    overrides: tuple[str, ...]
     config: DictConfig
     context: HydraContext
 
     @property
-    def task(self) -> dict[str, Any]:
-        """The run's configuration as plain data, Hydra's node left out."""
+    def run_config(self) -> dict[str, Any]:
+        """The run's configuration as plain data, without Hydra's node."""
         plain = OmegaConf.to_container(self.config)
         if not isinstance(plain, dict):
             raise TypeError(f"a configuration is a mapping, not {type(plain).__name__}")
@@ -58,17 +58,17 @@ class Job:
 
     @property
     def state(self) -> State:
-        """What its folder says."""
+        """The state of the run folder."""
         return state_of(self.folder)
 
     def run(self) -> None:
-        """Run it, from its checkpoint if there is one; a fault is written to its folder.
+        """Train, from the last checkpoint if there is one; an error is written to the run folder.
 
         Raises:
-            BusyError: Another process runs it.
-            KeyboardInterrupt: A signal stopped it.
+            BusyError: Another process runs this job.
+            KeyboardInterrupt: A signal stopped the run.
         """
-        with _alone(self.folder):
+        with _locked(self.folder):
             self._run()
 
     def _run(self) -> None:
@@ -79,7 +79,7 @@ class Job:
         config = copy.deepcopy(self.config)
         if (self.folder / CHECKPOINTS_FOLDER / LAST_CHECKPOINT).is_file():
             config.resume = str(self.folder)
-        with _Isolated(self.folder):
+        with _FailureRecorder(self.folder):
             done = run_job(
                 hydra_context=self.context,
                 task_function=_train,
@@ -87,22 +87,28 @@ class Job:
                 job_dir_key="hydra.run.dir",
                 job_subdir_key=None,
             )
-            _ = done.return_value  # raises what the run raised
-        _clear_away()
+            _ = done.return_value  # raises the run's exception
+        _release_resources()
 
 
 def freeze(
-    config: DictConfig, *, number: int, name: str, folder: Path, words: tuple[str, ...], context: HydraContext
+    config: DictConfig,
+    *,
+    number: int,
+    name: str,
+    folder: Path,
+    overrides: tuple[str, ...],
+    context: HydraContext,
 ) -> Job:
-    """Settle a run's configuration: interpolations become what they stand for now.
+    """Make a job: resolve all interpolations of a run's configuration.
 
     Args:
-        config: As composed, with Hydra's node.
-        number: Its place among the jobs of the sweep.
-        name: What to call it.
+        config: The composed configuration, with Hydra's node.
+        number: The job's position in the sweep.
+        name: The job's name.
         folder: The run folder.
-        words: Its overrides.
-        context: What Hydra needs to run it.
+        overrides: The job's overrides.
+        context: Hydra's context.
     """
     folder = folder.absolute()
     hydra = copy.deepcopy(config.hydra)
@@ -115,19 +121,19 @@ def freeze(
     with read_write(whole), open_dict(whole):
         whole.hydra = hydra
     before = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(whole)  # what ${hydra:…} is resolved from
+    HydraConfig.instance().set_config(whole)  # ${hydra:…} is resolved from it
     try:
-        mine = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
-        frozen = DictConfig(OmegaConf.to_container(mine, resolve=True))
+        ours = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
+        frozen = DictConfig(OmegaConf.to_container(ours, resolve=True))
     finally:
         HydraConfig.instance().cfg = before
     frozen["hydra"] = hydra
-    return Job(number, name, folder, words, frozen, context)
+    return Job(number, name, folder, overrides, frozen, context)
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    # Slurm runs a job once; and a lock whose node died may outlive it on a shared disk.
+def _locked(folder: Path) -> Iterator[None]:
+    # Slurm runs a job only once, and on a shared disk a lock may survive the node that held it.
     if "SLURM_JOB_ID" in os.environ or int(os.environ.get("SUBMITIT_LOCAL_GLOBALID", "0")):
         yield
         return
@@ -143,8 +149,8 @@ def _train(cfg: DictConfig) -> None:
     train(cfg, Console())
 
 
-class _Isolated:
-    """Keeps a job's fault from the other jobs, and writes it down."""
+class _FailureRecorder:
+    """Write a job's exception to ``failure.txt`` and suppress it, so that the other jobs run."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -164,10 +170,10 @@ class _Isolated:
         return True
 
 
-def _clear_away() -> None:
-    """Leave nothing of a run to the next one in this process."""
+def _release_resources() -> None:
+    """Free what a run holds before the next one starts in this process."""
     if (wandb := sys.modules.get("wandb")) is not None:
-        wandb.finish()  # a second logger would go on in the first one's run
+        wandb.finish()  # otherwise the next logger would continue this run
     gc.collect()
     if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()

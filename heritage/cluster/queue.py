@@ -1,6 +1,6 @@
-"""What Slurm says: its partitions, and which jobs it still has.
+"""Query Slurm: its partitions, and the state of waiting and running jobs.
 
-`squeue` answers without an accounting database, which many clusters lack.
+Only `squeue`, `sinfo` and `scontrol` are used: they need no accounting database, which many clusters lack.
 """
 
 from __future__ import annotations
@@ -18,79 +18,80 @@ _ACTIVE = {
     "PENDING", "RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "RESIZING", "REQUEUED", "REQUEUE_HOLD",
     "REQUEUE_FED", "SIGNALING", "STAGE_OUT", "STOPPED", "SPECIAL_EXIT", "PREEMPTED",
 }  # fmt: skip
-_ORDINARY = {
+_ORDINARY_REASONS = {
     "None", "Resources", "Priority", "BeginTime", "Dependency", "JobArrayTaskLimit", "Cleaning", "Prolog",
     "WaitingForScheduling", "Licenses", "Reservation",
 }  # fmt: skip
-"""Why a job waits that will start by itself."""
-_PATIENCE = 60.0
+"""Reasons for which a job waits that end without intervention."""
+_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True)
-class Place:
-    """What Slurm says of a job that it has.
+class JobStatus:
+    """The status of a job in Slurm's queue.
 
     Attributes:
-        state: ``PENDING``, ``RUNNING`` and the like.
-        reason: Why it waits, in Slurm's word.
+        state: ``PENDING``, ``RUNNING`` and so on.
+        reason: Why it waits, as Slurm names it.
     """
 
     state: str
     reason: str
 
     @property
-    def stuck(self) -> bool:
-        """Whether it waits for something that may never come about."""
-        return self.state == "PENDING" and self.reason not in _ORDINARY
+    def is_stuck(self) -> bool:
+        """Whether the job waits for something that may never happen."""
+        return self.state == "PENDING" and self.reason not in _ORDINARY_REASONS
 
 
 class Queue:
     """Slurm's queue."""
 
-    def places(self, tickets: Sequence[str]) -> dict[str, Place]:
-        """Return where those jobs stand that are waiting or running.
+    def statuses(self, job_ids: Sequence[str]) -> dict[str, JobStatus]:
+        """Return the status of those jobs that are waiting or running.
 
         Args:
-            tickets: Slurm's numbers, ``1234`` or ``1234_5``.
+            job_ids: Slurm's job ids, ``1234`` or ``1234_5``.
 
         Raises:
-            ClusterError: Slurm does not answer.
+            ClusterError: Slurm does not respond.
         """
-        if not tickets:
+        if not job_ids:
             return {}
-        # By user, not by number: squeue fails on a number that Slurm has forgotten.
-        lines = _ask("squeue", "--me", "-h", "-r", "-o", "%i|%T|%r").splitlines()
-        found = {}
+        # By user, not by id: squeue fails on an id that Slurm no longer knows.
+        lines = _run("squeue", "--me", "-h", "-r", "-o", "%i|%T|%r").splitlines()
+        statuses = {}
         for line in lines:
-            ticket, _, rest = line.strip().partition("|")
+            job_id, _, rest = line.strip().partition("|")
             state, _, reason = rest.partition("|")
-            found[ticket] = Place(state, reason)
+            statuses[job_id] = JobStatus(state, reason)
         return {
-            ticket: found[ticket] for ticket in tickets if ticket in found and found[ticket].state in _ACTIVE
+            job_id: statuses[job_id]
+            for job_id in job_ids
+            if job_id in statuses and statuses[job_id].state in _ACTIVE
         }
 
-    def ends(self, ticket: str) -> bool:
-        """Return whether Slurm is ending a job that is not to ask to be queued again.
+    def is_ending(self, job_id: str) -> bool:
+        """Return whether Slurm is ending a job that must not requeue itself.
 
-        It was cancelled, and would come back to life; or Slurm has put it into the queue itself. A job
-        that is cancelled for a more important one may ask.
+        Such a job was cancelled, or Slurm has requeued it already. A preempted job may requeue itself.
 
         Args:
-            ticket: Slurm's number.
+            job_id: Slurm's job id.
 
         Raises:
-            ClusterError: Slurm does not answer.
+            ClusterError: Slurm does not respond.
         """
-        said = _ask("scontrol", "-o", "show", "job", ticket).split()
-        job = dict(word.split("=", 1) for word in said if "=" in word)
+        words = _run("scontrol", "-o", "show", "job", job_id).split()
+        job = dict(word.split("=", 1) for word in words if "=" in word)
         return job.get("JobState") != "RUNNING" and job.get("PreemptTime", "None") == "None"
 
 
 def require_slurm() -> None:
-    """Refuse to go on without Slurm's commands.
+    """Raise an error unless Slurm's commands are installed.
 
     Raises:
-        ClusterError: They are not here.
+        ClusterError: A command is missing.
     """
     missing = [name for name in ("sbatch", "squeue", "srun") if shutil.which(name) is None]
     if missing:
@@ -101,19 +102,19 @@ def require_slurm() -> None:
         )
 
 
-def refuse_wrong_partition(partition: str | None, minutes: int) -> None:
-    """Refuse a partition that does not exist, or that lets no job run as long.
+def require_partition(partition: str | None, minutes: int) -> None:
+    """Raise an error unless a partition exists and its time limit is long enough.
 
     Args:
-        partition: Its name, or several between commas; None is the cluster's default.
-        minutes: How long a job runs at most.
+        partition: One name, or several separated by commas; None is the cluster's default.
+        minutes: The job's time limit.
 
     Raises:
-        ConfigError: No such partition, or too long a time.
-        ClusterError: Slurm does not answer.
+        ConfigError: There is no such partition, or its time limit is shorter.
+        ClusterError: Slurm does not respond.
     """
     limits = {}
-    for line in _ask("sinfo", "--all", "-h", "-o", "%R|%P|%l").splitlines():
+    for line in _run("sinfo", "--all", "-h", "-o", "%R|%P|%l").splitlines():
         name, marked, limit = line.strip().split("|")
         limits[name] = limit
         if partition is None and marked.endswith("*"):
@@ -130,9 +131,9 @@ def refuse_wrong_partition(partition: str | None, minutes: int) -> None:
             )
         if minutes > _minutes(limits[name]):
             raise ConfigError(
-                f"partition {name} lets jobs run for {_minutes(limits[name]):.0f} min",
+                f"partition {name} limits jobs to {_minutes(limits[name]):.0f} min",
                 where=f"cluster.time={minutes}",
-                remedy="give less: a job that needs longer is queued again and goes on",
+                remedy="give less: a job that needs longer is requeued and continues",
             )
 
 
@@ -147,14 +148,16 @@ def _minutes(limit: str) -> float:
     return float(days or 0) * 1440 + parts[-3] * 60 + parts[-2] + parts[-1] / 60
 
 
-def _ask(*words: str) -> str:
+def _run(*command: str) -> str:
     try:
         done = subprocess.run(  # noqa: S603  Slurm's own commands, fixed words
-            words, capture_output=True, text=True, check=True, timeout=_PATIENCE
+            command, capture_output=True, text=True, check=True, timeout=_TIMEOUT
         )
     except (OSError, subprocess.SubprocessError) as error:
-        said = (getattr(error, "stderr", None) or str(error)).strip().partition("\n")[0]
+        message = (getattr(error, "stderr", None) or str(error)).strip().partition("\n")[0]
         raise ClusterError(
-            f"Slurm does not answer ({said})", where=words[0], remedy="try again, or ask who runs the cluster"
+            f"Slurm does not respond ({message})",
+            where=command[0],
+            remedy="try again later, or contact the cluster's administrators",
         ) from error
     return done.stdout

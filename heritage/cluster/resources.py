@@ -1,4 +1,4 @@
-"""What a job asks of a machine: the `cluster` group."""
+"""The options of the `cluster` group: the resources that a job requests."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ Devices = PositiveInt | Literal["auto"] | list[int]
 Option = str | int | float | bool
 
 _STARTING = 60
-"""Seconds that a job needs to import what it needs, before it can be told to save."""
+"""Seconds that a job takes to import its packages; before that it cannot save."""
 _EARLY = 60
-"""Seconds by which Slurm may send a signal before its time (sbatch, --signal)."""
+"""Seconds by which Slurm may send a signal early (sbatch, --signal)."""
 
 
 @dataclass(frozen=True)
 class InProcess:
-    """One job after the other in this very process."""
+    """One job after the other in this process."""
 
 
 @dataclass(frozen=True)
 class LocalJobs:
-    """Jobs in processes of their own on this machine.
+    """Jobs in subprocesses on this machine.
 
     Args:
-        tasks_per_node: Processes of a job; ``auto`` is one for each GPU asked for.
+        tasks_per_node: Processes of a job; ``auto`` is one for each requested GPU.
         gpus: GPUs of a job; None is one for each process of a GPU run.
-        parallel: Jobs at once.
+        parallel: The number of jobs that run at the same time.
         time: Minutes after which a job is stopped.
     """
 
@@ -44,25 +44,25 @@ class LocalJobs:
 
 @dataclass(frozen=True)
 class SlurmJobs:
-    """Jobs that Slurm runs.
+    """Jobs on Slurm.
 
     Args:
-        nodes: Machines of a job.
-        tasks_per_node: Processes on each; ``auto`` is one for each GPU asked for.
-        gpus: GPUs on each machine; None is one for each process of a GPU run.
-        cpus: Cores for each process.
-        memory: GB on each machine; None takes the partition's own.
-        partition: Which partition, or several between commas; None takes the cluster's own choice.
-        account: Who pays.
+        nodes: Nodes of a job.
+        tasks_per_node: Processes on each node; ``auto`` is one for each requested GPU.
+        gpus: GPUs on each node; None is one for each process of a GPU run.
+        cpus: CPU cores for each process.
+        memory: GB on each node; None is the partition's default.
+        partition: A partition, or several separated by commas; None is the cluster's default.
+        account: The account to charge.
         qos: Quality of service.
         constraint: Features that a node must have.
-        time: Minutes; a job that needs longer is queued again.
-        notice: Seconds before that limit at which a job is told to save.
-        max_timeouts: How often a job may reach its limit.
-        parallel: Jobs of an array at once.
-        setup: Lines of shell before the job.
+        time: Time limit in minutes; a job that needs longer is requeued.
+        notice: Seconds before the time limit at which a job is signalled to save.
+        max_timeouts: How often a job may reach its time limit.
+        parallel: The number of jobs of an array that run at the same time.
+        setup: Shell commands to run before the job.
         extra: Other options of sbatch by their long names.
-        wait: Whether to wait for the jobs' ends.
+        wait: Whether to wait until the jobs have ended.
 
     Raises:
         ConfigError: The time limit leaves a job no time to train.
@@ -89,8 +89,8 @@ class SlurmJobs:
         least = self.notice + _EARLY + _STARTING
         if 60 * self.time < least:
             raise ConfigError(
-                f"{self.time} min are over before a job has started: it is told to save {self.notice} s "
-                f"(cluster.notice) before its end, up to {_EARLY} s earlier if Slurm is busy, and needs "
+                f"{self.time} min leave no time to train: a job is signalled to save {self.notice} s "
+                f"(cluster.notice) before its limit, up to {_EARLY} s earlier if Slurm is busy, and takes "
                 f"about {_STARTING} s to start",
                 where=f"cluster.time={self.time}",
                 remedy=f"give {(least + 59) // 60} min or more",
@@ -101,41 +101,47 @@ Cluster = InProcess | LocalJobs | SlurmJobs
 
 
 @dataclass(frozen=True)
-class Shape:
-    """How many processes and GPUs a job has on each of its machines."""
+class Allocation:
+    """The size of a job.
+
+    Attributes:
+        nodes: Nodes of the job.
+        tasks: Processes on each node.
+        gpus: GPUs on each node.
+    """
 
     nodes: int
     tasks: int
     gpus: int
 
 
-def shape(cluster: LocalJobs | SlurmJobs, trainer: Mapping[str, Any]) -> Shape:
-    """Return a job's shape, which is also that of its Trainer.
+def allocation_of(cluster: LocalJobs | SlurmJobs, trainer: Mapping[str, Any]) -> Allocation:
+    """Return the size of a job, which its Trainer must agree with.
 
     Args:
-        cluster: What is asked for.
+        cluster: The requested resources.
         trainer: The configuration's ``trainer``.
 
     Raises:
-        ConfigError: The cluster would start other processes than the Trainer expects: it would wait for
-            the missing ones for ever, or each would train alone.
+        ConfigError: The cluster would start another number of processes than the Trainer expects: it would
+            wait for the missing ones forever, or each process would train alone.
     """
     nodes = cluster.nodes if isinstance(cluster, SlurmJobs) else 1
     if nodes != trainer["num_nodes"]:
         where = "cluster.nodes" if isinstance(cluster, SlurmJobs) else "cluster=local"
         raise ConfigError(
-            f"{nodes} machines, but trainer.num_nodes={trainer['num_nodes']}",
+            f"{nodes} nodes, but trainer.num_nodes={trainer['num_nodes']}",
             where=where,
-            remedy=f"set trainer.num_nodes={nodes}; cluster.nodes follows it by itself",
+            remedy=f"set trainer.num_nodes={nodes}; cluster.nodes follows it",
         )
-    asked, devices = _count(cluster.tasks_per_node), _count(trainer["devices"])
-    tasks = asked or devices or max(1, cluster.gpus or 0)
-    for name, count in (("cluster.tasks_per_node", asked), ("trainer.devices", devices)):
+    requested, devices = _count(cluster.tasks_per_node), _count(trainer["devices"])
+    tasks = requested or devices or max(1, cluster.gpus or 0)
+    for name, count in (("cluster.tasks_per_node", requested), ("trainer.devices", devices)):
         if count not in (None, tasks):
             raise ConfigError(
                 f"{name}={count}, but the other is {tasks}",
                 where="cluster.tasks_per_node and trainer.devices",
-                remedy="set trainer.devices alone; cluster.tasks_per_node follows it by itself",
+                remedy="set trainer.devices alone; cluster.tasks_per_node follows it",
             )
     gpus = cluster.gpus
     if gpus is None:
@@ -146,7 +152,7 @@ def shape(cluster: LocalJobs | SlurmJobs, trainer: Mapping[str, Any]) -> Shape:
             where=f"cluster.gpus={gpus}",
             remedy=f"set trainer.devices={gpus}",
         )
-    return Shape(nodes, tasks, gpus)
+    return Allocation(nodes, tasks, gpus)
 
 
 def _count(devices: Devices) -> int | None:

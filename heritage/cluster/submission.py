@@ -1,4 +1,4 @@
-"""Jobs in processes of their own and on Slurm, through submitit."""
+"""Run jobs in subprocesses or on Slurm, through submitit."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import open_dict
 
 from heritage.cluster.job import Job
-from heritage.cluster.queue import Place, Queue, refuse_wrong_partition, require_slurm
-from heritage.cluster.resources import LocalJobs, Shape, SlurmJobs, shape
+from heritage.cluster.queue import JobStatus, Queue, require_partition, require_slurm
+from heritage.cluster.resources import Allocation, LocalJobs, SlurmJobs, allocation_of
 from heritage.cluster.task import Task
 from heritage.errors import ClusterError, ConfigError, MissingDependencyError
 from heritage.runs.files import FAILURE_FILE
@@ -23,33 +23,34 @@ from heritage.runs.state import State
 if TYPE_CHECKING:
     import submitit
 
-Look = Callable[[], None]
+OnChange = Callable[[], None]
 
 _FOLDER = ".submitit"
-_LOCAL_TICK, _SLURM_TICK = 0.5, 5.0
-_LAST_WORDS = 15.0
-"""Seconds that the other ranks have after one has failed: without it they would wait for half an hour."""
-_SILENCE = 100
-"""How often Slurm may leave a question unanswered: its controller is busy, or started anew."""
+_LOCAL_INTERVAL, _SLURM_INTERVAL = 0.5, 5.0
+"""Seconds between two checks of the running jobs."""
+_RANK_GRACE = 15.0
+"""Seconds until the other ranks are killed after one has failed; they would wait for half an hour."""
+_MAX_FAILED_QUERIES = 100
+"""How many queries in a row may fail: Slurm's controller may be busy or restarting."""
 
 
-def run_local(jobs: list[Job], cluster: LocalJobs, folder: Path, look: Look) -> None:
-    """Run jobs in processes of their own, some at once, and wait for them.
+def run_local(jobs: list[Job], cluster: LocalJobs, folder: Path, on_change: OnChange) -> None:
+    """Run jobs in subprocesses, some at the same time, and wait for them.
 
     Args:
-        jobs: What to run.
-        cluster: How.
-        folder: For submitit's files and the jobs' output.
-        look: Called whenever a job has ended.
+        jobs: The jobs.
+        cluster: The resources of each job.
+        folder: Where submitit writes its files and the jobs' output.
+        on_change: Called whenever a job has ended.
 
     Raises:
-        ConfigError: The Trainer expects other processes than would be started; more GPUs than there are.
+        ConfigError: The Trainer expects another number of processes, or there are too few GPUs.
     """
     if not jobs:
         return
     submitit = _submitit()
-    form = _common_shape(jobs, cluster)
-    slots = _slots(cluster, form)
+    size = _common_allocation(jobs, cluster)
+    slots = _gpu_slots(cluster, size)
     waiting = list(jobs)
     running: dict[int, tuple[Job, Any]] = {}
     failed: dict[int, float] = {}
@@ -60,188 +61,191 @@ def run_local(jobs: list[Job], cluster: LocalJobs, folder: Path, look: Look) -> 
                 print(f"#{job.number} {job.name}", flush=True)
                 executor = submitit.LocalExecutor(folder / _FOLDER / "%j", max_num_timeout=0)
                 executor.update_parameters(
-                    tasks_per_node=form.tasks,
-                    gpus_per_node=form.gpus,
+                    tasks_per_node=size.tasks,
+                    gpus_per_node=size.gpus,
                     visible_gpus=slots[slot],
                     timeout_min=cluster.time,
                 )
-                running[slot] = job, executor.submit(_prepared(job, form))
-        time.sleep(_LOCAL_TICK)
-        for slot, (job, ticket) in list(running.items()):
-            if ticket.done():
+                running[slot] = job, executor.submit(_task(job, size))
+        time.sleep(_LOCAL_INTERVAL)
+        for slot, (job, handle) in list(running.items()):
+            if handle.done():
                 del running[slot]
                 failed.pop(slot, None)
-                look()
-            elif form.tasks > 1 and job.state is State.FAILED and slot not in failed:
+                on_change()
+            elif size.tasks > 1 and job.state is State.FAILED and slot not in failed:
                 failed[slot] = time.monotonic()
-            elif time.monotonic() - failed.get(slot, math.inf) > _LAST_WORDS:
-                _end_ranks(ticket)
+            elif time.monotonic() - failed.get(slot, math.inf) > _RANK_GRACE:
+                _kill_ranks(handle)
 
 
-def _end_ranks(ticket: Any) -> None:
-    """End what is left of a local job.
+def _kill_ranks(handle: Any) -> None:
+    """Kill the remaining processes of a local job.
 
-    submitit's own way sends SIGINT, which a command that a script started in the background ignores.
+    submitit would send SIGINT, which is ignored by a command that a script started in the background.
     """
     import psutil
 
     with contextlib.suppress(psutil.NoSuchProcess):
-        for rank in psutil.Process(int(ticket.job_id)).children():
+        for rank in psutil.Process(int(handle.job_id)).children():
             rank.kill()
 
 
 def run_slurm(
-    jobs: list[Job], cluster: SlurmJobs, folder: Path, tickets: dict[str, str], look: Look
+    jobs: list[Job], cluster: SlurmJobs, folder: Path, job_ids: dict[str, str], on_change: OnChange
 ) -> list[str]:
-    """Submit jobs to Slurm, one as a job and several as an array, and wait for them.
+    """Submit jobs to Slurm (several as an array) and wait for them.
 
-    Jobs that an earlier start submitted and that are still in the queue are waited for, not submitted
-    again.
+    Jobs that were submitted earlier and are still in the queue are not submitted again.
 
     Args:
-        jobs: What to run.
-        cluster: How.
-        folder: For submitit's files and the jobs' output.
-        tickets: Slurm's number of each job, by the job's name; changed in place.
-        look: Called whenever a job may have changed its state.
+        jobs: The jobs.
+        cluster: The resources of each job.
+        folder: Where submitit writes its files and the jobs' output.
+        job_ids: Slurm's id of each submitted job, by the job's name; updated in place.
+        on_change: Called whenever a job may have changed its state.
 
     Returns:
-        Names of jobs that are still in the queue, where nobody is to wait.
+        Names of the jobs that are left in the queue, if ``cluster.wait`` is off.
 
     Raises:
-        ClusterError: There is no Slurm here, or it refuses the jobs.
-        ConfigError: The Trainer expects other processes than would be started.
+        ClusterError: Slurm is not installed or rejects the jobs.
+        ConfigError: The Trainer expects another number of processes.
     """
     if not jobs:
         return []
     _require_safeguard(jobs)
     require_slurm()
     queue = Queue()
-    known = queue.places([tickets[job.name] for job in jobs if job.name in tickets])
-    new = [job for job in jobs if tickets.get(job.name) not in known]
+    queued = queue.statuses([job_ids[job.name] for job in jobs if job.name in job_ids])
+    new = [job for job in jobs if job_ids.get(job.name) not in queued]
     for job in jobs:
         if job not in new:
-            print(f"#{job.number} {job.name}: in the queue already, job {tickets[job.name]}", flush=True)
+            print(f"#{job.number} {job.name}: already in the queue, job {job_ids[job.name]}", flush=True)
     if new:
-        refuse_wrong_partition(cluster.partition, cluster.time)
-        form = _common_shape(new, cluster)
-        executor = _slurm_executor(cluster, form, folder, new)
+        require_partition(cluster.partition, cluster.time)
+        size = _common_allocation(new, cluster)
+        executor = _slurm_executor(cluster, size, folder)
         try:
-            # submitit prints what sbatch says, and raises it: once is enough
+            # submitit both prints and raises the error of sbatch
             with contextlib.redirect_stderr(io.StringIO()), executor.batch():
-                sent = [executor.submit(_prepared(job, form)) for job in new]
+                submitted = [executor.submit(_task(job, size)) for job in new]
         except _submitit().core.utils.FailedJobError as error:
             raise ClusterError(
-                f"Slurm refuses the job ({_reason(error)})", where="cluster", remedy="change what it asks for"
+                f"Slurm rejects the job ({_reason(error)})",
+                where="cluster",
+                remedy="change the requested resources",
             ) from error
-        for job, ticket in zip(new, sent, strict=True):
-            tickets[job.name] = ticket.job_id
-            print(f"#{job.number} {job.name}: Slurm job {ticket.job_id}", flush=True)
-    look()
+        for job, handle in zip(new, submitted, strict=True):
+            job_ids[job.name] = handle.job_id
+            print(f"#{job.number} {job.name}: Slurm job {handle.job_id}", flush=True)
+    on_change()
     names = [job.name for job in jobs]
-    print(f"their output: {folder / _FOLDER}/<job>/; scancel <job> stops one", flush=True)
+    print(f"output: {folder / _FOLDER}/<job>/; scancel <job> stops a job", flush=True)
     if not cluster.wait:
         return names
     try:
-        _await(jobs, tickets, queue, look)
+        _wait_for(jobs, job_ids, queue, on_change)
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(
-            "the jobs stay in Slurm's queue; the same command waits for them again, scancel stops them"
+            "the jobs stay in Slurm's queue; run the same command again to wait for them; "
+            "scancel <job> stops a job"
         ) from stop
     return []
 
 
-def _await(jobs: list[Job], tickets: dict[str, str], queue: Queue, look: Look) -> None:
+def _wait_for(jobs: list[Job], job_ids: dict[str, str], queue: Queue, on_change: OnChange) -> None:
     open_jobs = list(jobs)
     missing: dict[str, int] = {}
-    silent, said = 0, set[str]()
+    failed_queries, reported = 0, set[str]()
     while open_jobs:
         try:
-            places = queue.places([tickets[job.name] for job in open_jobs])
+            statuses = queue.statuses([job_ids[job.name] for job in open_jobs])
         except ClusterError:
-            silent += 1
-            if silent > _SILENCE:
+            failed_queries += 1
+            if failed_queries > _MAX_FAILED_QUERIES:
                 raise
-            time.sleep(_SLURM_TICK)
+            time.sleep(_SLURM_INTERVAL)
             continue
-        silent = 0
-        _say_what_is_stuck(open_jobs, tickets, places, said)
+        failed_queries = 0
+        _report_stuck_jobs(open_jobs, job_ids, statuses, reported)
         for job in list(open_jobs):
-            # A job that Slurm has lost sight of may still be between two states.
-            gone = tickets[job.name] not in places
+            # A job that is missing once may be between two states.
+            gone = job_ids[job.name] not in statuses
             missing[job.name] = missing.get(job.name, 0) + 1 if gone else 0
             if job.state is State.FINISHED or missing[job.name] > 1:
                 open_jobs.remove(job)
-                look()
+                on_change()
         if open_jobs:
-            time.sleep(_SLURM_TICK)
+            time.sleep(_SLURM_INTERVAL)
 
 
-def _say_what_is_stuck(
-    jobs: list[Job], tickets: dict[str, str], places: dict[str, Place], said: set[str]
+def _report_stuck_jobs(
+    jobs: list[Job], job_ids: dict[str, str], statuses: dict[str, JobStatus], reported: set[str]
 ) -> None:
-    """Say once for each reason why a job may never start: Slurm takes what no node can give, and waits."""
+    """Print, once for each reason, why a job may never start: Slurm also accepts impossible requests."""
     for job in jobs:
-        place = places.get(tickets[job.name])
-        if place is not None and place.stuck and place.reason not in said:
-            said.add(place.reason)
+        status = statuses.get(job_ids[job.name])
+        if status is not None and status.is_stuck and status.reason not in reported:
+            reported.add(status.reason)
             print(
-                f"{job.name}: Slurm does not start job {tickets[job.name]} ({place.reason}); if no node "
-                "can give what it asks for, scancel it and ask for less",
+                f"{job.name}: Slurm does not start job {job_ids[job.name]} ({status.reason}); if no node "
+                "has the requested resources, scancel it and request less",
                 flush=True,
             )
 
 
-def _prepared(job: Job, form: Shape) -> Task:
+def _task(job: Job, size: Allocation) -> Task:
     (job.folder / FAILURE_FILE).unlink(missing_ok=True)
-    if form.tasks > 1 and job.config.trainer.devices == "auto":
+    if size.tasks > 1 and job.config.trainer.devices == "auto":
         with open_dict(job.config):
-            job.config.trainer.devices = form.tasks
+            job.config.trainer.devices = size.tasks
     return Task(job)
 
 
 def _require_safeguard(jobs: list[Job]) -> None:
     for job in jobs:
-        if not job.task["callbacks"].get("safeguard"):
+        if not job.run_config["callbacks"].get("safeguard"):
             raise ConfigError(
-                "a job that Slurm stops would start anew each time",
+                "without it a job that Slurm stops would start from the beginning",
                 where="callbacks.safeguard",
-                remedy="leave it as it is: it saves what the job goes on from",
+                remedy="leave it on: it saves the checkpoint that the job resumes from",
             )
 
 
-def _common_shape(jobs: list[Job], cluster: LocalJobs | SlurmJobs) -> Shape:
-    forms = {shape(cluster, job.task["trainer"]) for job in jobs}
-    if len(forms) > 1:
+def _common_allocation(jobs: list[Job], cluster: LocalJobs | SlurmJobs) -> Allocation:
+    sizes = {allocation_of(cluster, job.run_config["trainer"]) for job in jobs}
+    if len(sizes) > 1:
         raise ConfigError(
-            "the jobs of a sweep must have the same shape",
+            "the jobs of a sweep must have the same number of processes",
             where="trainer",
-            remedy="sweep over something else",
+            remedy="start a sweep for each number",
         )
-    return forms.pop()
+    return sizes.pop()
 
 
-def _slots(cluster: LocalJobs, form: Shape) -> list[tuple[int, ...]]:
+def _gpu_slots(cluster: LocalJobs, size: Allocation) -> list[tuple[int, ...]]:
+    """Return the GPUs of each job that runs at the same time."""
     import torch
 
-    wanted, there = cluster.parallel * form.gpus, torch.cuda.device_count()
-    if wanted > there:
+    required, available = cluster.parallel * size.gpus, torch.cuda.device_count()
+    if required > available:
         raise ConfigError(
-            f"{cluster.parallel} jobs at once with {form.gpus} GPUs each, but there are {there}",
+            f"{cluster.parallel} jobs at once with {size.gpus} GPUs each, but there are {available}",
             where="cluster.parallel",
             remedy="run fewer at once",
         )
-    return [tuple(range(k * form.gpus, (k + 1) * form.gpus)) for k in range(cluster.parallel)]
+    return [tuple(range(k * size.gpus, (k + 1) * size.gpus)) for k in range(cluster.parallel)]
 
 
-def _slurm_executor(cluster: SlurmJobs, form: Shape, folder: Path, jobs: list[Job]) -> submitit.SlurmExecutor:
+def _slurm_executor(cluster: SlurmJobs, size: Allocation, folder: Path) -> submitit.SlurmExecutor:
     executor = _submitit().SlurmExecutor(folder / _FOLDER / "%j", max_num_timeout=cluster.max_timeouts)
     options: dict[str, Any] = {
         "job_name": f"heritage-{folder.name}",
         "time": cluster.time,
-        "nodes": form.nodes,
-        "ntasks_per_node": form.tasks,
-        "gpus_per_node": form.gpus or None,
+        "nodes": size.nodes,
+        "ntasks_per_node": size.tasks,
+        "gpus_per_node": size.gpus or None,
         "cpus_per_task": cluster.cpus,
         "mem": None if cluster.memory is None else f"{cluster.memory}GB",
         "partition": cluster.partition,
@@ -251,9 +255,9 @@ def _slurm_executor(cluster: SlurmJobs, form: Shape, folder: Path, jobs: list[Jo
         "signal_delay_s": cluster.notice,
         "array_parallelism": cluster.parallel,
         "setup": cluster.setup or None,
-        # Where a site's default is not to queue jobs again, `scontrol requeue` would be refused.
+        # Some sites do not requeue jobs by default; `scontrol requeue` would then be rejected.
         "additional_parameters": {"requeue": True, **cluster.extra},
-        # A step does not inherit the job's cores; and where one rank dies the others would wait for it.
+        # A step does not inherit the job's cores. If one rank dies, the others would wait for it.
         "srun_args": [f"--cpus-per-task={cluster.cpus}", "--kill-on-bad-exit=1"],
     }
     executor.update_parameters(**{key: value for key, value in options.items() if value is not None})
@@ -265,7 +269,9 @@ def _submitit() -> Any:
         import submitit
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
-            "submitit is not installed", where="cluster", remedy="pip install 'heritage[slurm]'"
+            "submitit is not installed",
+            where="cluster=local or cluster=slurm",
+            remedy="pip install 'heritage[slurm]'",
         ) from error
     return submitit
 

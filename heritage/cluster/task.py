@@ -1,7 +1,7 @@
-"""What a submitted process does: it runs its job, and when it must stop, asks to be queued again.
+"""The function that submitit runs: run a job, and requeue it when a signal stops it.
 
-The order is that of `docs/cluster.md`: a signal comes, `heritage.training.callbacks.safeguard` finishes the
-step and saves, and only then does submitit's handler queue the job again.
+As `docs/cluster.md` describes, `heritage.training.callbacks.safeguard` first finishes the step and saves;
+only then does submitit's signal handler requeue the job.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from heritage.runs.files import FAILURE_FILE
 from heritage.runs.state import State
 from heritage.training.callbacks.safeguard import BATCH_SIGNAL, Stopped
 
-_LAST_MOMENTS = 60.0
+_REQUEUE_GRACE = 60.0
+"""Seconds after which a process exits that was not ended by the requeueing of its job."""
 _FIRST_PORT, _PORTS = 10_000, 10_000
 
 
@@ -33,12 +34,12 @@ class Task:
         self.job = job
 
     def __call__(self) -> None:
-        """Run the job, unless it is finished: a job may be queued again just after its end."""
+        """Run the job unless it is finished: a job may be requeued just after its end."""
         if self.job.state is State.FINISHED:
             return
-        if _queued_again():
+        if _is_requeued():
             (self.job.folder / FAILURE_FILE).unlink(missing_ok=True)
-        _tell_torch()
+        _set_rank_environment()
         try:
             self.job.run()
         except KeyboardInterrupt as stop:
@@ -47,60 +48,60 @@ class Task:
                 cause = cause.__cause__ or cause.__context__
             if cause is None:
                 raise
-            if cause.number == signal.SIGINT or not _slurm_lets_it_run():
+            if cause.number == signal.SIGINT or not _may_requeue():
                 raise SystemExit(str(stop)) from stop  # one line in the job's log, and exit code 1
-            _queue_again()
+            _requeue()
         if self.job.state is State.FAILED:
             raise SystemExit(1)
 
     def checkpoint(self) -> Any:
-        """Return what to run when the job comes around again: the same."""
+        """Return the call to make when the job is requeued: the same one."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
 
 
-def _queued_again() -> bool:
-    """Whether this is the first rank of a job that Slurm runs once more.
+def _is_requeued() -> bool:
+    """Return whether this is the first rank of a requeued job.
 
-    Before its first start the failure of an earlier job is forgotten by whoever submits it: a rank that
-    starts late must not remove what an early one says.
+    Before the first start, submission removes an earlier ``failure.txt``: a rank that starts late must not
+    remove the one that an earlier rank has written.
     """
     return os.environ.get("SLURM_RESTART_COUNT", "0") != "0" and os.environ.get("SLURM_PROCID") == "0"
 
 
-def _tell_torch() -> None:
-    """Say who the ranks are, where no Slurm does."""
+def _set_rank_environment() -> None:
+    """Set torch.distributed's environment variables for local jobs; on Slurm, Lightning reads Slurm's."""
     if os.environ.get("SUBMITIT_EXECUTOR") == "local" and int(os.environ["SUBMITIT_LOCAL_NTASKS"]) > 1:
         from submitit.helpers import TorchDistributedEnvironment
 
         TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
-        # submitit draws from the range in which the system hands out ports of its own accord
-        os.environ["MASTER_PORT"] = str(_meeting_port(int(os.environ["SUBMITIT_LOCAL_JOB_ID"])))
+        # submitit chooses from the range of the ephemeral ports
+        os.environ["MASTER_PORT"] = str(_rendezvous_port(int(os.environ["SUBMITIT_LOCAL_JOB_ID"])))
 
 
-def _meeting_port(job: int) -> int:
-    """Return the port at which the ranks of a local job meet: the same for all, another for each job."""
+def _rendezvous_port(job: int) -> int:
+    """Return the rendezvous port of a local job: the same for all ranks, different for each job."""
     return _FIRST_PORT + job % _PORTS
 
 
-def _slurm_lets_it_run() -> bool:
-    """Whether the job is Slurm's and may ask to be queued again."""
+def _may_requeue() -> bool:
+    """Return whether this is a Slurm job that may requeue itself."""
     if os.environ.get("SUBMITIT_EXECUTOR") != "slurm":
         return False
     from submitit.core.job_environment import JobEnvironment
 
     try:
-        return not Queue().ends(JobEnvironment().job_id)
+        return not Queue().is_ending(JobEnvironment().job_id)
     except ClusterError:
         return True
 
 
-def _queue_again() -> None:
-    """Let submitit's handler do what it would have done when the signal came."""
+def _requeue() -> None:
+    """Call submitit's signal handler, which requeues the job."""
     handler = signal.getsignal(BATCH_SIGNAL)
     if callable(handler):
         handler(BATCH_SIGNAL, None)
-    # Only the first process queues the job again; the others end with it.
-    time.sleep(_LAST_MOMENTS)
+    # Only the first process requeues the job; the others end with it.
+    time.sleep(_REQUEUE_GRACE)
     raise SystemExit(1)

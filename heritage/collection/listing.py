@@ -58,7 +58,8 @@ async def list_all(
     listings = source.listings(rules, classes)
     if not listings:
         raise ConfigError(
-            f"no rule of collection={rules.name} gives {' or '.join(classes)} from {source.rules_museum}",
+            f"no rule gives {' or '.join(classes)} from {source.rules_museum}",
+            where=f"collection={rules.name}",
             remedy="choose another source, collection or classes",
         )
     _choose(ledger, source, _MUSEUM if dump is None else _DUMP)
@@ -181,7 +182,9 @@ def _ids_of(source: Source, path: Path) -> list[Listed]:
     try:
         lines = path.read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the ids cannot be read ({error})", where=path) from error
+        raise ConfigError(
+            f"the ids cannot be read ({error})", where=path, remedy="give a text file with one id a line"
+        ) from error
     for line in lines:
         try:
             source.record_url(line)

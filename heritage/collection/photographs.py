@@ -15,6 +15,8 @@ from heritage.errors import ImageError
 
 IMAGES = "images"
 
+_LEFT_OUT = "it is left out of the collection"
+
 # What a file begins with, and the suffix that says so.
 _SIGNATURES: tuple[tuple[bytes, int, str], ...] = (
     (b"\xff\xd8\xff", 0, ".jpg"),
@@ -40,7 +42,7 @@ def stem_of(class_id: int, museum: str, object_id: str, position: int) -> str:
     return str(ImageName(class_id, museum, unique))
 
 
-def suffix_of(data: bytes) -> str:
+def suffix_of(data: bytes, name: str) -> str:
     """Return the suffix that a file's content asks for.
 
     Raises:
@@ -49,7 +51,7 @@ def suffix_of(data: bytes) -> str:
     for signature, start, suffix in _SIGNATURES:
         if data[start : start + len(signature)] == signature:
             return suffix
-    raise ImageError("not a picture of a known format")
+    raise ImageError("not a picture of a known format", where=name, remedy=_LEFT_OUT)
 
 
 def verify(data: bytes, stem: str, *, min_side: int, placeholders: frozenset[str]) -> StoredFile:
@@ -65,16 +67,18 @@ def verify(data: bytes, stem: str, *, min_side: int, placeholders: frozenset[str
         ImageError: It cannot be decoded to the last pixel, is a decompression bomb, too small, blank or
             a placeholder.
     """
-    suffix = suffix_of(data)
+    suffix = suffix_of(data, stem)
     digest = hashlib.sha256(data).hexdigest()
     if digest in placeholders:
-        raise ImageError("a known placeholder")
+        raise ImageError("a known placeholder", where=stem, remedy=_LEFT_OUT)
     pixels = picture.decode(data, name=stem, at_least=_LOOKED_AT)
     width, height = _size(data) if suffix == ".jpg" else (pixels.shape[1], pixels.shape[0])
     if min(width, height) < min_side:
-        raise ImageError(f"{width}×{height} pixels are fewer than {min_side} a side")
+        raise ImageError(
+            f"{width}×{height} pixels are fewer than {min_side} a side", where=stem, remedy=_LEFT_OUT
+        )
     if float(np.std(pixels[:: max(1, height // 64), :: max(1, width // 64)])) < _LEAST_SPREAD:
-        raise ImageError("a blank picture")
+        raise ImageError("a blank picture", where=stem, remedy=_LEFT_OUT)
     return StoredFile(f"{IMAGES}/{stem}{suffix}", digest, len(data), width, height)
 
 

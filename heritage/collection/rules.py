@@ -139,13 +139,17 @@ class ClassRules:
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             place = ".".join(str(part) for part in first["loc"])
-            raise ConfigError(f"rule {place}: {first['msg']}", where=f"collection={name}") from error
+            raise ConfigError(
+                f"rule {place}: {first['msg']}",
+                where=f"collection={name}",
+                remedy="correct the rule, see docs/collecting.md",
+            ) from error
         self._check()
 
     def _check(self) -> None:
         place = f"collection={self.name}"
         if len(set(self.classes)) != len(self.classes) or not self.classes:
-            raise ConfigError("its classes are empty or repeated", where=place)
+            raise ConfigError("its classes are empty or repeated", where=place, remedy="list each class once")
         names = [rule.name for rule in self._rules]
         for rule in self._rules:
             if rule.class_name is not None:

@@ -281,9 +281,13 @@ def _first(fault: BaseException) -> BaseException:
 def _told(fault: BaseException) -> BaseException:
     if isinstance(fault, OSError):
         said = fault.strerror or str(fault)
-        return CollectionError(said, where=fault.filename, remedy="make room on the disk, or set folder=…")
+        return CollectionError(
+            said, where=fault.filename or "the collection", remedy="make room on the disk, or set folder=…"
+        )
     if isinstance(fault, sqlite3.Error):
-        return CollectionError(f"the ledger cannot be used ({fault})", remedy="make room on the disk")
+        return CollectionError(
+            f"cannot be used ({fault})", where="the ledger", remedy="free some space on the disk"
+        )
     return fault
 
 

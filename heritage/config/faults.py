@@ -31,7 +31,10 @@ class FaultyConfigError(ConfigError):
 
     def __init__(self, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
-        super().__init__(" | ".join(self.faults))
+        super().__init__(" | ".join(self.faults), where="configuration", remedy="correct these options")
+
+    def __str__(self) -> str:
+        return self.what
 
     def __reduce__(self) -> tuple[object, ...]:
         return FaultyConfigError, (self.faults,)
@@ -112,8 +115,8 @@ def _unknown_in_sweep(verb: str, key: str) -> str:
 
 
 def _explain_unknown(cfg: DictConfig, key: str, known_groups: Sequence[str]) -> str:
-    if key.rpartition(".")[2] in RENAMED_KEYS:
-        return f"it is now called {RENAMED_KEYS[key.rpartition('.')[2]]}"
+    if renamed := RENAMED_KEYS.get(key) or RENAMED_KEYS.get(key.rpartition(".")[2]):
+        return f"it is now called {renamed}"
     parent, _, leaf = key.rpartition(".")
     while parent and not _has(cfg, parent):
         parent, _, leaf = parent.rpartition(".")

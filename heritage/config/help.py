@@ -6,7 +6,8 @@ shows what the command itself takes, and which options are chosen now.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -27,12 +28,15 @@ def asks_for_help(arguments: Sequence[str]) -> bool:
     return bool(flags) and flags <= _FLAGS
 
 
-def help_text(verb: str, overrides: Sequence[str]) -> str:
+def help_text(
+    verb: str, overrides: Sequence[str], sections: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> str:
     """Return a command's help: what it does, its groups, its configuration.
 
     Args:
         verb: The command.
         overrides: The overrides of its command line; the configuration is shown with them.
+        sections: Further sections: title → rows.
 
     Raises:
         HydraException: An override names what there is not.
@@ -44,6 +48,7 @@ def help_text(verb: str, overrides: Sequence[str]) -> str:
     if additions := _ADDITIONS.get(verb):
         rows = [f"+{group}: {', '.join(options(group, nested=True))}" for group in additions]
         parts += [_section("Sets of choices, added with a plus", rows)]
+    parts += [_section(title, rows) for title, rows in sections.items()]
     with open_dict(cfg):
         del cfg["hydra"]
     parts += [_section("Configuration", [OmegaConf.to_yaml(cfg).rstrip()]), _FOOTER]

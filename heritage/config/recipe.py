@@ -50,4 +50,4 @@ def require_recipe() -> None:
     for word in hydra.overrides.task:
         group, _, name = str(word).partition("=")
         if group == _GROUP and name not in known:
-            raise ConfigError(f"there is no such recipe; {did_you_mean(name, known)}", where=word)
+            raise ConfigError("there is no such recipe", where=word, remedy=did_you_mean(name, known))

@@ -15,19 +15,19 @@ import numpy.typing as npt
 
 Codes = npt.NDArray[np.int64]
 
-NEW = -1
+UNASSIGNED = -1
 """The part of a row that was never dealt."""
 
 # A group may overfill a part by this much of what the part is to hold of a class.
 _SLACK = 0.05
 
 
-def shares_of(test: float, val: float) -> tuple[float, float, float]:
+def split_fractions(test: float, val: float) -> tuple[float, float, float]:
     """Return the shares of train, val and test: ``test`` of all images, ``val`` of the rest."""
     return (1 - test) * (1 - val), (1 - test) * val, test
 
 
-def deal(
+def assign_groups(
     targets: Codes,
     groups: Codes,
     names: Sequence[str],
@@ -50,7 +50,7 @@ def deal(
         names: What each row contributes to its group's name, length N; the least of them is the name.
         shares: The share of each part; they add up to 1.
         seed: Another seed gives another order.
-        before: The part of each row in an earlier deal, or `NEW`; shape (N,). A group with a row that
+        before: The part of each row in an earlier deal, or `UNASSIGNED`; shape (N,). A group with a row that
             was dealt before goes where that row is.
         large: Groups with more than this part of a class come first, while there is room for them.
 
@@ -64,7 +64,7 @@ def deal(
     name = ["\uffff"] * count
     for group, own in zip(codes.tolist(), names, strict=True):
         name[group] = min(name[group], own)
-    fixed = np.full(count, NEW)
+    fixed = np.full(count, UNASSIGNED)
     if before is not None:
         np.maximum.at(fixed, codes, before)
     limits = (large * totals).tolist()
@@ -73,12 +73,12 @@ def deal(
 
     def turn(group: int) -> tuple[bool, bool, bytes]:
         small = all(count <= limits[target] for target, count in inside[group].items())
-        return bool(fixed[group] == NEW), small, _rank(name[group], seed)
+        return bool(fixed[group] == UNASSIGNED), small, _rank(name[group], seed)
 
     part_of = fixed.tolist()
     # Plain lists: a quarter of a million groups are dealt in about a second, with arrays in ten.
     for group in sorted(range(count), key=turn):
-        if part_of[group] == NEW:
+        if part_of[group] == UNASSIGNED:
             part_of[group] = max(
                 range(len(held)), key=lambda part: _need(inside[group], held[part], goals[part])
             )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import io
 import warnings
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ _PROFILED = ("RGB", "RGBA", "CMYK", "L")
 Pixels = npt.NDArray[np.uint8]
 
 
-def decode(data: bytes, *, name: object = None, at_least: int | None = None) -> Pixels:
+def decode(data: bytes, *, name: str | PathLike[str] = "image", at_least: int | None = None) -> Pixels:
     """Decode a picture.
 
     Args:
@@ -61,7 +62,7 @@ def decode(data: bytes, *, name: object = None, at_least: int | None = None) -> 
     return _decode_other(data, name)
 
 
-def from_pillow(image: Image.Image, *, name: object = None) -> Pixels:
+def from_pillow(image: Image.Image, *, name: str | PathLike[str] = "image") -> Pixels:
     """Convert a Pillow image by the rules of `decode`; the image itself is not changed.
 
     Args:
@@ -91,7 +92,7 @@ def encode_jpeg(pixels: Pixels, *, quality: int = 92) -> bytes:
     return encoded
 
 
-def _decode_jpeg(data: bytes, name: object, at_least: int | None) -> Pixels | None:
+def _decode_jpeg(data: bytes, name: str | PathLike[str], at_least: int | None) -> Pixels | None:
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(data)
         _refuse_bomb(width, height, name)
@@ -124,7 +125,7 @@ def _reduction(height: int, width: int, at_least: int | None) -> int:
     )
 
 
-def _decode_other(data: bytes, name: object) -> Pixels:
+def _decode_other(data: bytes, name: str | PathLike[str]) -> Pixels:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -220,7 +221,7 @@ def _grey_of_many_levels(image: Image.Image, most: float) -> Pixels:
     return np.repeat(grey[:, :, None], 3, axis=2)
 
 
-def _refuse_bomb(width: int, height: int, name: object) -> None:
+def _refuse_bomb(width: int, height: int, name: str | PathLike[str]) -> None:
     if width * height > MAX_PIXELS:
         raise ImageError(
             f"{width}×{height} is more than {MAX_PIXELS:,} pixels", where=name, remedy="make it smaller"

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ class Manifest:
         root: Path,
         classes: Sequence[str],
         *,
-        where: object = None,
+        where: str | PathLike[str] | None = None,
     ) -> Manifest:
         """Check a table and make a manifest of it.
 
@@ -136,7 +137,9 @@ class Manifest:
         except (pa.ArrowInvalid, OSError) as error:
             raise ManifestError(f"unreadable: {error}", where=path, remedy="curate it again") from error
         except (ValueError, KeyError) as error:
-            raise ManifestError(f"unreadable: {error!r}", where=about, remedy="curate it again") from error
+            raise ManifestError(
+                f"unreadable: {type(error).__name__}: {error}", where=about, remedy="curate it again"
+            ) from error
         if "status" in table.column_names:
             table = table.filter(pc.equal(pc.coalesce(table["status"], pa.scalar("kept")), "kept"))
         return cls.build(table, root, classes, where=path)
@@ -213,7 +216,7 @@ def count_by_class(targets: npt.NDArray[np.int64], classes: Sequence[str]) -> di
     return {name: int(count) for name, count in zip(classes, counts, strict=True)}
 
 
-def _require(table: pa.Table, names: Sequence[str], where: object) -> None:
+def _require(table: pa.Table, names: Sequence[str], where: str | PathLike[str]) -> None:
     missing = [name for name in names if name not in table.column_names]
     if missing:
         raise ManifestError(
@@ -229,7 +232,7 @@ def _require(table: pa.Table, names: Sequence[str], where: object) -> None:
             )
 
 
-def _require_unique(values: pa.ChunkedArray, name: str, where: object) -> None:
+def _require_unique(values: pa.ChunkedArray, name: str, where: str | PathLike[str]) -> None:
     counted = pc.value_counts(values)
     counts = counted.field("counts").to_numpy(zero_copy_only=False)
     if counts.max() > 1:
@@ -250,7 +253,7 @@ def _replace(table: pa.Table, name: str, values: Any) -> pa.Table:
     return table.append_column(name, values)
 
 
-def _ordered(table: pa.Table, where: object) -> pa.Table:
+def _ordered(table: pa.Table, where: str | PathLike[str]) -> pa.Table:
     """Put the known columns first, in the schema's order and types."""
     known = [name for name in SCHEMA.names if name in table.column_names]
     others = [name for name in table.column_names if name not in SCHEMA.names]

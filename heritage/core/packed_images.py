@@ -84,7 +84,9 @@ class PackedImages:
             index = whole["index"]
             sound = whole["sha256"] == _digest_of(index) and index["version"] == VERSION
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(f"unreadable: {error!r}", where=path, remedy="pack it again") from error
+            raise DataError(
+                f"unreadable: {type(error).__name__}: {error}", where=path, remedy="pack it again"
+            ) from error
         if not sound:
             raise DataError("damaged, or of another version", where=path, remedy="pack it again")
         images = cls(folder, index)
@@ -136,7 +138,7 @@ class PackedImages:
             ImageError: A shard's content is not what was written.
         """
         for shard in self.shards:
-            if checksum_of(self.folder / shard.file) != shard.sha256:
+            if file_sha256(self.folder / shard.file) != shard.sha256:
                 raise ImageError(
                     "its checksum is wrong", where=self.folder / shard.file, remedy="pack it again"
                 )
@@ -150,7 +152,7 @@ class PackedImages:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class ShardPlan:
     """A shard to be written: where, from which images, and its checksum where an earlier index has it."""
 
     path: Path
@@ -164,7 +166,7 @@ class Piece:
         return _size(len(self.sources), self.side)
 
     @property
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         """Whether a file of its name and size is there."""
         return self.path.is_file() and self.path.stat().st_size == self.bytes
 
@@ -175,7 +177,7 @@ def plan(
     checksums: Sequence[str],
     side: int,
     shard_bytes: int = _SHARD_BYTES,
-) -> list[Piece]:
+) -> list[ShardPlan]:
     """Cut images into shards.
 
     Args:
@@ -192,11 +194,11 @@ def plan(
     for number, start in enumerate(range(0, len(sources), each)):
         content = hashlib.sha256("\n".join(checksums[start : start + each]).encode()).hexdigest()[:12]
         path = folder / f"shard-{number:05d}-{content}.npy"
-        pieces.append(Piece(path, tuple(sources[start : start + each]), side, known.get(path.name, "")))
+        pieces.append(ShardPlan(path, tuple(sources[start : start + each]), side, known.get(path.name, "")))
     return pieces
 
 
-def clear(folder: Path, pieces: Sequence[Piece]) -> None:
+def clear(folder: Path, pieces: Sequence[ShardPlan]) -> None:
     """Remove what an interrupted packing left and shards of other images, so that they cost no space.
 
     Without its index the folder is no packed set until `write_index`.
@@ -208,13 +210,13 @@ def clear(folder: Path, pieces: Sequence[Piece]) -> None:
             path.unlink()
 
 
-def require_space(folder: Path, pieces: Sequence[Piece]) -> int:
+def require_space(folder: Path, pieces: Sequence[ShardPlan]) -> int:
     """Return how many bytes are still to be written, and refuse where the disk cannot hold them.
 
     Raises:
         DataError: The disk is too small.
     """
-    needed = sum(piece.bytes for piece in pieces if not piece.is_there)
+    needed = sum(piece.bytes for piece in pieces if not piece.exists)
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise DataError(
@@ -225,7 +227,7 @@ def require_space(folder: Path, pieces: Sequence[Piece]) -> int:
     return needed
 
 
-def write_shard(piece: Piece, images: Iterable[Pixels]) -> Shard:
+def write_shard(piece: ShardPlan, images: Iterable[Pixels]) -> Shard:
     """Write a shard, or find it whole and unchanged from before, and return its checksum.
 
     Args:
@@ -235,8 +237,8 @@ def write_shard(piece: Piece, images: Iterable[Pixels]) -> Shard:
     Raises:
         OSError: It cannot be written; nothing half-written is left.
     """
-    if piece.is_there:
-        found = checksum_of(piece.path)
+    if piece.exists:
+        found = file_sha256(piece.path)
         if piece.sha256 in ("", found):
             return Shard(piece.path.name, len(piece.sources), found)
         log.warning("%s is damaged: it is written again", piece.path)
@@ -245,7 +247,7 @@ def write_shard(piece: Piece, images: Iterable[Pixels]) -> Shard:
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
         for image in images:
             file.write(np.ascontiguousarray(image).data)
-    return Shard(piece.path.name, len(piece.sources), checksum_of(piece.path))
+    return Shard(piece.path.name, len(piece.sources), file_sha256(piece.path))
 
 
 def write_index(
@@ -266,7 +268,7 @@ def write_index(
             path.unlink()
 
 
-def checksum_of(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     """Return the sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 _AHEAD = 4  # items in flight for each process
 
 
-def in_processes(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+def map_in_processes(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
     """Yield ``work(item)`` for each item, in the order in which they are finished.
 
     Args:
@@ -43,7 +43,8 @@ def in_processes(work: Callable[[Item], Result], items: Iterable[Item], workers:
             yield from _in_flight(pool, work, iter(items), workers * _AHEAD)
         except BrokenProcessPool as error:
             raise DataError(
-                "a worker process died (it may have run out of memory)",
+                "one died (it may have run out of memory)",
+                where="worker processes",
                 remedy="start again with fewer workers: what was finished is kept",
             ) from error
         finally:

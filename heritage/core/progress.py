@@ -1,10 +1,11 @@
-"""A progress bar on a terminal; elsewhere, a log line every 15 seconds."""
+"""A progress bar on a terminal and in a notebook; elsewhere, a log line every 15 seconds."""
 
 from __future__ import annotations
 
 import logging
 import sys
 import time
+from importlib.util import find_spec
 from types import TracebackType
 
 from rich.console import Console
@@ -40,6 +41,10 @@ class Progress:
         self._description, self._total, self._unit, self._logs = description, total, unit, logs
         self._done, self._items, self._steps = done, 0, 0
         self.console = Console(file=sys.stderr)
+        # Without ipywidgets a notebook cannot redraw a bar: it gets lines instead.
+        notebook = self.console.is_jupyter
+        self._draws = self.console.is_terminal or (notebook and find_spec("ipywidgets") is not None)
+        self._print = notebook and not self._draws
         self._bar = RichProgress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -47,7 +52,7 @@ class Progress:
             TextColumn("{task.fields[speed]}"),
             TimeRemainingColumn(),
             console=self.console,
-            disable=not self.console.is_terminal,
+            disable=not self._draws,
             transient=True,
         )
         self._task = self._bar.add_task(description, total=total, completed=done, speed="")
@@ -88,9 +93,13 @@ class Progress:
         rate = self._items / max(now - self._started, 1e-9)
         speed = f"{rate:,.0f} {self._unit}/s"
         self._bar.update(self._task, advance=count, description=description, speed=speed)
-        if self._logs and not self.console.is_terminal and now - self._logged > _LOG_EVERY:
+        if (self._logs or self._print) and not self._draws and now - self._logged > _LOG_EVERY:
             self._logged = now
             steps, seconds = self._done + self._steps, now - self._started
             minutes = (self._total - steps) * seconds / self._steps / 60
             what, of = description or self._description, f"{steps:,} of {self._total:,}"
-            log.info("%s: %s, %s, %.0f min left", what, of, speed, minutes)
+            line = f"{what}: {of}, {speed}, {minutes:.0f} min left"
+            if self._print:
+                print(line, file=sys.stderr)
+            else:
+                log.info("%s", line)

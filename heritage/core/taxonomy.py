@@ -11,6 +11,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from os import PathLike
 
 from heritage.errors import ManifestError
 
@@ -63,7 +64,8 @@ def parse_image_name(stem: str) -> ImageName:
     match = _NAME.match(stem)
     if match is None:
         raise ManifestError(
-            f"'{stem}' is not named CLASSID_MUSEUM_UNIQUEID",
+            "the name is not CLASSID_MUSEUM_UNIQUEID",
+            where=stem,
             remedy="rename it (for example 1_LOUVRE_26784283.jpg) or give its class in a column",
         )
     return ImageName(int(match["class_id"]), match["museum"], match["unique_id"])
@@ -77,7 +79,8 @@ def class_of_id(class_id: int, classes: Sequence[str]) -> str:
     """
     if not 1 <= class_id <= len(classes):
         raise ManifestError(
-            f"class id {class_id} is outside the class list 1..{len(classes)} ({', '.join(classes)})",
+            f"outside the class list 1..{len(classes)} ({', '.join(classes)})",
+            where=f"class id {class_id}",
             remedy="correct the file name or set data.classes",
         )
     return classes[class_id - 1]
@@ -89,7 +92,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
-def require_known_classes(found: Iterable[str], classes: Sequence[str], where: object) -> None:
+def require_known_classes(found: Iterable[str], classes: Sequence[str], where: str | PathLike[str]) -> None:
     """Refuse class names that the class list lacks, naming the nearest right one.
 
     Raises:

@@ -11,28 +11,28 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from heritage.core.files import write_text
-from heritage.core.group_split import NEW
+from heritage.core.group_split import UNASSIGNED
 from heritage.core.manifest import SPLITS, Manifest
 from heritage.core.overrides import read_overrides, stale
 from heritage.curation import dataset_folder as dataset
 from heritage.curation.drop_reasons import RowDecisions
-from heritage.curation.duplicates import Photographs
-from heritage.curation.groups import bridges, components, link_all
+from heritage.curation.duplicates import DuplicateClusters
+from heritage.curation.groups import all_links, components, find_bridges
 from heritage.curation.html_report import report
 from heritage.curation.leak_check import LeakCheck, audit
 from heritage.curation.naming import class_list, image_ids, labels, museum_of
 from heritage.curation.options import CurationOptions
-from heritage.curation.output import Curated, compare, publish
-from heritage.curation.packing import foretell, pack, say_stale
+from heritage.curation.output import CurationResult, compare, publish
+from heritage.curation.packing import log_required_space, pack, warn_if_stale
 from heritage.curation.raw_sources import RawImages
 from heritage.curation.scan import Inspections, Scanner
 from heritage.curation.splits import (
-    Earlier,
     SplitAssignment,
+    SplitHistory,
     assign,
-    empty_parts,
+    missing_classes,
+    overlapping_museums,
     require_museums,
-    torn_by_museums,
 )
 from heritage.errors import DataError, SplitError
 
@@ -49,7 +49,7 @@ _SEEN = (
 _LINKING = ("", "duplicate", "near-duplicate", "label conflict", "repeated")
 
 
-def curate(raw: RawImages, plan: CurationOptions) -> Curated:
+def curate(raw: RawImages, plan: CurationOptions) -> CurationResult:
     """Curate photographs into ``plan.out``.
 
     Raises:
@@ -58,23 +58,23 @@ def curate(raw: RawImages, plan: CurationOptions) -> Curated:
     """
     plan.split.check()
     build = _Build(raw, plan)
-    with dataset.claimed(plan.out, raw.root):
+    with dataset.lock_output(plan.out, raw.root):
         if plan.pack:
-            foretell(plan.out, len(build.files), plan.resize.size)
+            log_required_space(plan.out, len(build.files), plan.resize.size)
         curated = build.run()
         page = report(curated, raw, plan.out, str(plan.configuration.get("name", "")))
         write_text(plan.out / "report.html", page)
-        publish(curated, plan, raw, build.decisions)
-        if raw.made is not None:
-            compare(raw.made, curated, plan)
+        publish(curated, plan, raw, build.overrides_file)
+        if raw.rebuilt_from is not None:
+            compare(raw.rebuilt_from, curated, plan)
         if plan.pack:
             pack(curated.kept, plan.out, plan.resize.size, plan.workers)
         else:
-            say_stale(curated.kept, plan.out)
+            warn_if_stale(curated.kept, plan.out)
     return curated
 
 
-def _decisions(raw: RawImages, plan: CurationOptions) -> Path | None:
+def _overrides_file(raw: RawImages, plan: CurationOptions) -> Path | None:
     """Return the file of decisions: the one given, the one in the data set's folder, or the source's."""
     left = plan.out / "overrides.csv"
     return plan.overrides or (left if left.is_file() else raw.overrides)
@@ -88,8 +88,8 @@ class _Build:
         self.classes = class_list(raw, plan.classes)
         self.files: list[str] = raw.table["raw_file"].to_pylist()
         self.raw_labels = labels(raw, self.classes)
-        self.decisions = _decisions(raw, plan)
-        self.overrides = read_overrides(self.decisions, self.classes)
+        self.overrides_file = _overrides_file(raw, plan)
+        self.overrides = read_overrides(self.overrides_file, self.classes)
         self.labels = [
             self.overrides[file].to or label if file in self.overrides else label
             for file, label in zip(self.files, self.raw_labels, strict=True)
@@ -98,41 +98,43 @@ class _Build:
         self.museums = [museum_of(name) for name in self.image_ids]
         self.objects = self._objects()
         require_museums(plan.split, self.museums)
-        self.verdicts = RowDecisions(len(self.files))
+        self.decisions = RowDecisions(len(self.files))
         self.keys = plan.groups.keys(raw.table, self.museums)
         self.stale: dict[str, str] = {}
 
-    def run(self) -> Curated:
+    def run(self) -> CurationResult:
         """Go through the stages."""
         plan = self.plan
         scanner = Scanner(self.raw.root, plan.out, plan.resize, plan.workers)
-        dataset.unpublish(plan.out)
+        dataset.invalidate(plan.out)
         scanner.begin()
-        sights = scanner.scan(self.files, self.image_ids)
-        earlier = Earlier(plan.out / dataset.STATE / "split.parquet", plan.split, self.raw.dealt)
-        before = earlier.of(sights.texts("raw_sha256"))
-        self._replay(sights)
-        self._clean(sights)
-        photographs = self._deduplicate(sights, before)
+        inspections = scanner.scan(self.files, self.image_ids)
+        earlier = SplitHistory(
+            plan.out / dataset.STATE / "split.parquet", plan.split, self.raw.previous_split
+        )
+        before = earlier.of(inspections.texts("raw_sha256"))
+        self._replay(inspections)
+        self._clean(inspections)
+        photographs = self._deduplicate(inspections, before)
         self._refuse_bridges(photographs, before)
         groups = self._groups(photographs)
-        self.verdicts.drop_all(torn_by_museums(plan.split, groups, self.museums), "torn")
-        rows = np.flatnonzero(self.verdicts.kept)
+        self.decisions.drop_all(overlapping_museums(plan.split, groups, self.museums), "torn")
+        rows = np.flatnonzero(self.decisions.kept)
         if not len(rows):
             raise DataError(
-                "nothing is left", where=self.raw.root, remedy=f"dropped were {self.verdicts.counts()}"
+                "nothing is left", where=self.raw.root, remedy=f"dropped were {self.decisions.counts()}"
             )
-        dealt, remarks = self._split(sights, groups, before, rows)
-        scanner.restore(rows.tolist(), self.files, self.image_ids, sights)
-        table = self._table(sights, groups, dealt)
-        kept = dataset.kept_of(table, plan.out, self.classes)
-        audited = self._audit(sights, kept, rows)
+        dealt, remarks = self._split(inspections, groups, before, rows)
+        scanner.restore(rows.tolist(), self.files, self.image_ids, inspections)
+        table = self._table(inspections, groups, dealt)
+        kept = dataset.kept_manifest(table, plan.out, self.classes)
+        audited = self._audit(inspections, kept, rows)
         earlier.write(
             kept.column("raw_sha256"),
             SplitAssignment(dealt.split[rows], dealt.fold[rows]),
         )
-        return Curated(
-            table, kept, audited, photographs, self.verdicts.counts(), self.overrides, self.stale,
+        return CurationResult(
+            table, kept, audited, photographs, self.decisions.counts(), self.overrides, self.stale,
             (*self.raw.notes, *remarks),
         )  # fmt: skip
 
@@ -144,9 +146,9 @@ class _Build:
             for museum, one, file in zip(self.museums, ids, self.files, strict=True)
         ]
 
-    def _replay(self, sights: Inspections) -> None:
+    def _replay(self, inspections: Inspections) -> None:
         """Apply the curator's decisions, as far as they still fit."""
-        checksums = dict(zip(self.files, sights.texts("raw_sha256"), strict=True))
+        checksums = dict(zip(self.files, inspections.texts("raw_sha256"), strict=True))
         self.stale = stale(self.overrides, checksums, dict(zip(self.files, self.raw_labels, strict=True)))
         for file, why in self.stale.items():
             log.warning("stale override of %s: %s", file, why)
@@ -158,9 +160,9 @@ class _Build:
             if override is None or (file in self.stale and not confirmed):
                 continue
             if override.decision == "drop":
-                self.verdicts.drop(row, "override", override.note)
+                self.decisions.drop(row, "override", override.note)
             else:
-                self.verdicts.protect(row)
+                self.decisions.protect(row)
 
     def _take_back_labels(self) -> None:
         """Undo relabelling that turned out stale: files are named by class before they are read."""
@@ -174,7 +176,7 @@ class _Build:
         if undone:
             self.image_ids = image_ids(self.raw, self.labels, self.classes)
 
-    def _clean(self, sights: Inspections) -> None:
+    def _clean(self, inspections: Inspections) -> None:
         known = self.raw.table.column_names
         expected = self.raw.table["expected_sha256"].to_pylist() if "expected_sha256" in known else None
         if "raw_status" in known:
@@ -185,54 +187,56 @@ class _Build:
             )
             for row, (status, reason) in enumerate(said):
                 if status == "dropped":
-                    self.verdicts.drop(row, "collector", reason or "")
+                    self.decisions.drop(row, "collector", reason or "")
         if "raw_problem" in known:
             for row, problem in enumerate(self.raw.table["raw_problem"].to_pylist()):
                 if problem:
-                    self.verdicts.drop(row, "unreadable", problem)
-        self.plan.cleaning.apply(self.verdicts, sights, self.labels, expected or [None] * len(self.files))
+                    self.decisions.drop(row, "unreadable", problem)
+        self.plan.cleaning.apply(
+            self.decisions, inspections, self.labels, expected or [None] * len(self.files)
+        )
 
-    def _deduplicate(self, sights: Inspections, before: SplitAssignment) -> Photographs:
-        rows = np.flatnonzero(self.verdicts.kept)
-        found = self.plan.duplicates.find(sights, rows, self.objects, self.labels)
+    def _deduplicate(self, inspections: Inspections, before: SplitAssignment) -> DuplicateClusters:
+        rows = np.flatnonzero(self.decisions.kept)
+        found = self.plan.duplicates.find(inspections, rows, self.objects, self.labels)
         self.plan.duplicates.apply(
-            self.verdicts,
-            sights,
+            self.decisions,
+            inspections,
             found,
             self.files,
             self.objects,
             self.labels,
-            (before.split != NEW) | (before.fold != NEW),
+            (before.split != UNASSIGNED) | (before.fold != UNASSIGNED),
         )
         return found
 
     def _linking(self) -> npt.NDArray[np.bool_]:
         return np.array(
-            [self.verdicts.reason(row) in _LINKING for row in range(len(self.files))], dtype=np.bool_
+            [self.decisions.reason(row) in _LINKING for row in range(len(self.files))], dtype=np.bool_
         )
 
-    def _links(self, photographs: Photographs) -> list[list[str | None]]:
+    def _links(self, photographs: DuplicateClusters) -> list[list[str | None]]:
         same = [str(cluster) if cluster >= 0 else None for cluster in photographs.cluster.tolist()]
         return [*self.keys, same]
 
-    def _refuse_bridges(self, photographs: Photographs, before: SplitAssignment) -> None:
+    def _refuse_bridges(self, photographs: DuplicateClusters, before: SplitAssignment) -> None:
         if self.plan.split.by != "group":
             return
         parts = before.split if self.plan.split.folds is None else before.fold
-        found = bridges(self._links(photographs), self._linking(), photographs.pairs, parts)
-        self.verdicts.drop_all(found, "bridge", "it touches groups of different splits")
+        found = find_bridges(self._links(photographs), self._linking(), photographs.pairs, parts)
+        self.decisions.drop_all(found, "bridge", "it touches groups of different splits")
 
-    def _groups(self, photographs: Photographs) -> Codes:
-        linked = link_all(self._links(photographs), self._linking(), photographs.pairs)
+    def _groups(self, photographs: DuplicateClusters) -> Codes:
+        linked = all_links(self._links(photographs), self._linking(), photographs.pairs)
         return components(len(self.files), linked)
 
     def _split(
-        self, sights: Inspections, groups: Codes, before: SplitAssignment, rows: Codes
+        self, inspections: Inspections, groups: Codes, before: SplitAssignment, rows: Codes
     ) -> tuple[SplitAssignment, list[str]]:
         targets = np.array(
             [self.classes.index(str(self.labels[row])) for row in rows.tolist()], dtype=np.int64
         )
-        checksums = sights.texts("raw_sha256")
+        checksums = inspections.texts("raw_sha256")
         dealt = assign(
             self.plan.split,
             targets,
@@ -241,18 +245,20 @@ class _Build:
             [checksums[row] for row in rows.tolist()],
             SplitAssignment(before.split[rows], before.fold[rows]),
         )
-        whole = SplitAssignment(np.full(len(groups), NEW), np.full(len(groups), NEW))
+        whole = SplitAssignment(np.full(len(groups), UNASSIGNED), np.full(len(groups), UNASSIGNED))
         whole.split[rows], whole.fold[rows] = dealt.split, dealt.fold
-        moved = int(((whole.split != before.split) & (before.split != NEW) & (whole.split != NEW)).sum())
-        remarks = empty_parts(dealt, targets, self.classes)
+        moved = int(
+            ((whole.split != before.split) & (before.split != UNASSIGNED) & (whole.split != UNASSIGNED)).sum()
+        )
+        remarks = missing_classes(dealt, targets, self.classes)
         if moved:
             remarks.append(
                 f"{moved:,} images changed their split: groups of an earlier build have grown together."
             )
         return whole, remarks
 
-    def _table(self, sights: Inspections, groups: Codes, dealt: SplitAssignment) -> pa.Table:
-        kept = self.verdicts.kept.tolist()
+    def _table(self, inspections: Inspections, groups: Codes, dealt: SplitAssignment) -> pa.Table:
+        kept = self.decisions.kept.tolist()
         linking = self._linking()
         first: dict[int, str] = {}
         for row in np.flatnonzero(linking).tolist():
@@ -270,22 +276,22 @@ class _Build:
             "group_id": [
                 first.get(int(g)) if on else None for g, on in zip(groups, linking.tolist(), strict=True)
             ],
-            "split": [SPLITS[part] if part != NEW else None for part in dealt.split.tolist()],
+            "split": [SPLITS[part] if part != UNASSIGNED else None for part in dealt.split.tolist()],
             "width": [self.plan.resize.size if keep else None for keep in kept],
             "height": [self.plan.resize.size if keep else None for keep in kept],
             "status": ["kept" if keep else "dropped" for keep in kept],
-            "reason": [self.verdicts.text(row) for row in range(len(kept))],
+            "reason": [self.decisions.text(row) for row in range(len(kept))],
             "raw_class": pa.array(self.raw_labels, pa.string()),
         }
         if "group_id" in known:
             found["raw_group"] = self.raw.table["group_id"].cast(pa.string()).combine_chunks()
         if self.plan.split.folds is not None:
-            found["fold"] = pa.array([int(f) if f != NEW else None for f in dealt.fold], pa.int32())
+            found["fold"] = pa.array([int(f) if f != UNASSIGNED else None for f in dealt.fold], pa.int32())
         for name in _SEEN:
-            found[name] = sights.table[name].combine_chunks()
-        return dataset.tabulate(self.raw, found)
+            found[name] = inspections.table[name].combine_chunks()
+        return dataset.manifest_table(self.raw, found)
 
-    def _audit(self, sights: Inspections, kept: Manifest, rows: Codes) -> LeakCheck:
+    def _audit(self, inspections: Inspections, kept: Manifest, rows: Codes) -> LeakCheck:
         found = audit(
             kept.column("split"),
             {
@@ -295,8 +301,8 @@ class _Build:
                 "images": kept.column("sha256"),
             },
             kept.column("image_id"),
-            sights.array("phash")[rows],
-            sights.signatures[rows],
+            inspections.array("phash")[rows],
+            inspections.signatures[rows],
             self.plan.duplicates.radius,
             self.plan.duplicates.similarity,
         )
@@ -314,7 +320,7 @@ class _Build:
         return found
 
 
-def summary(curated: Curated, out: Path) -> str:
+def summary(curated: CurationResult, out: Path) -> str:
     """Return some lines: what came in, what is kept, what was dropped, and where to look."""
     kept = curated.kept
     splits = kept.column("split")

@@ -33,44 +33,44 @@ class Cleaning:
 
     def apply(
         self,
-        verdicts: RowDecisions,
-        sights: Inspections,
+        decisions: RowDecisions,
+        inspections: Inspections,
         labelled: Sequence[str | None],
         expected: Sequence[str | None],
     ) -> None:
         """Drop what cannot or must not be used.
 
         Args:
-            verdicts: Where to note it.
-            sights: What was seen of each row.
+            decisions: Where to note it.
+            inspections: What was seen of each row.
             labelled: Each row's class.
             expected: The sha256 that a row's raw file must have, where that is known.
         """
-        for row, problem in enumerate(sights.texts("problem")):
+        for row, problem in enumerate(inspections.texts("problem")):
             if problem:
                 reason, _, detail = problem.partition(": ")
-                verdicts.drop(row, reason, detail)
-        self._refuse_strangers(verdicts, sights, labelled, expected)
-        sides = np.minimum(sights.array("raw_width"), sights.array("raw_height"))
+                decisions.drop(row, reason, detail)
+        self._drop_changed_or_unlabelled(decisions, inspections, labelled, expected)
+        sides = np.minimum(inspections.array("raw_width"), inspections.array("raw_height"))
         for row in np.flatnonzero(sides < self.min_side).tolist():
-            size = f"{sights.table['raw_width'][row]}×{sights.table['raw_height'][row]}"
-            verdicts.drop(row, "too small", f"{size}, and {self.min_side} are needed")
-        contrast = sights.array("contrast")
+            size = f"{inspections.table['raw_width'][row]}×{inspections.table['raw_height'][row]}"
+            decisions.drop(row, "too small", f"{size}, and {self.min_side} are needed")
+        contrast = inspections.array("contrast")
         for row in np.flatnonzero(contrast < self.blank_contrast).tolist():
-            verdicts.drop(row, "blank", f"contrast {contrast[row]:.0f} of 255")
+            decisions.drop(row, "blank", f"contrast {contrast[row]:.0f} of 255")
         if self.drop_greyscale:
-            verdicts.drop_all(np.flatnonzero(sights.array("greyscale")), "greyscale")
+            decisions.drop_all(np.flatnonzero(inspections.array("greyscale")), "greyscale")
 
     @staticmethod
-    def _refuse_strangers(
-        verdicts: RowDecisions,
-        sights: Inspections,
+    def _drop_changed_or_unlabelled(
+        decisions: RowDecisions,
+        inspections: Inspections,
         labelled: Sequence[str | None],
         expected: Sequence[str | None],
     ) -> None:
-        checksums = sights.texts("raw_sha256")
+        checksums = inspections.texts("raw_sha256")
         for row, (label, sought) in enumerate(zip(labelled, expected, strict=True)):
             if sought and checksums[row] and sought != checksums[row]:
-                verdicts.drop(row, "changed", f"sha256 {checksums[row][:12]}, and {sought[:12]} is expected")
+                decisions.drop(row, "changed", f"sha256 {checksums[row][:12]}, and {sought[:12]} is expected")
             if not label:
-                verdicts.drop(row, "no class")
+                decisions.drop(row, "no class")

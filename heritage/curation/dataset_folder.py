@@ -34,7 +34,7 @@ _OURS = frozenset(
 
 
 @contextlib.contextmanager
-def claimed(out: Path, raw_root: Path) -> Iterator[None]:
+def lock_output(out: Path, raw_root: Path) -> Iterator[None]:
     """Make the data set's folder, refuse one that is somebody else's, and keep other builds out of it.
 
     Raises:
@@ -67,12 +67,12 @@ def claimed(out: Path, raw_root: Path) -> Iterator[None]:
         yield
 
 
-def unpublish(out: Path) -> None:
+def invalidate(out: Path) -> None:
     """Take back the description, without which the folder is no data set, before anything is changed."""
     (out / DATASET_FILE).unlink(missing_ok=True)
 
 
-def tabulate(raw: RawImages, found: Mapping[str, pa.Array | Sequence[Any]]) -> pa.Table:
+def manifest_table(raw: RawImages, found: Mapping[str, pa.Array | Sequence[Any]]) -> pa.Table:
     """Put what was found beside what the source says: one row a photograph, the manifest's columns first."""
     columns = {name: raw.table[name] for name in raw.table.column_names if name not in _NOT_KEPT}
     for name, values in found.items():
@@ -82,12 +82,12 @@ def tabulate(raw: RawImages, found: Mapping[str, pa.Array | Sequence[Any]]) -> p
     return pa.table({name: columns[name] for name in [*ordered, *(n for n in columns if n not in ordered)]})
 
 
-def kept_of(table: pa.Table, out: Path, classes: Sequence[str]) -> Manifest:
+def kept_manifest(table: pa.Table, out: Path, classes: Sequence[str]) -> Manifest:
     """Return the manifest of the images that are kept."""
     return Manifest.build(table.filter(pc.equal(table["status"], "kept")), out, classes)
 
 
-def sweep(out: Path, kept: Manifest) -> None:
+def remove_unlisted(out: Path, kept: Manifest) -> None:
     """Remove images that the manifest does not name."""
     named = {Path(file).name for file in kept.column("file")}
     for path in (out / "images").iterdir():

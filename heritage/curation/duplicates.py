@@ -25,7 +25,7 @@ _CROWD = 256  # more files than this of one hash are not compared each with each
 
 
 @dataclass(frozen=True, slots=True)
-class Photographs:
+class DuplicateClusters:
     """Which rows show the same photograph.
 
     Attributes:
@@ -72,39 +72,39 @@ class Duplicates:
 
     def find(
         self,
-        sights: Inspections,
+        inspections: Inspections,
         rows: npt.NDArray[np.int64],
         objects: Sequence[str],
         labelled: Sequence[str | None],
-    ) -> Photographs:
+    ) -> DuplicateClusters:
         """Find which of these rows show the same photograph.
 
         Args:
-            sights: What was seen of each row of the source.
+            inspections: What was seen of each row of the source.
             rows: The rows to compare.
             objects: Each row's object, in the order of the source.
             labelled: Each row's class.
         """
-        pairs = same_photograph(sights, rows, self.radius, self.similarity)
-        checksums = sights.texts("raw_sha256")
-        images = sights.texts("sha256")
+        pairs = near_duplicates(inspections, rows, self.radius, self.similarity)
+        checksums = inspections.texts("raw_sha256")
+        images = inspections.texts("sha256")
         copies = np.concatenate([links([one[row] for row in rows.tolist()]) for one in (checksums, images)])
-        cluster = np.full(len(sights), -1, dtype=np.int64)
-        cluster[rows] = components(len(sights), [pairs, rows[copies]])[rows]
-        found = Photographs(cluster, pairs, (), ())
+        cluster = np.full(len(inspections), -1, dtype=np.int64)
+        cluster[rows] = components(len(inspections), [pairs, rows[copies]])[rows]
+        found = DuplicateClusters(cluster, pairs, (), ())
         placeholders, conflicts = [], []
         for name, members in found.members().items():
-            if self._is_placeholder(sights, members, objects):
+            if self._is_placeholder(inspections, members, objects):
                 placeholders.append(name)
             elif len({labelled[row] for row in members}) > 1:
                 conflicts.append(name)
-        return Photographs(cluster, pairs, tuple(conflicts), tuple(placeholders))
+        return DuplicateClusters(cluster, pairs, tuple(conflicts), tuple(placeholders))
 
     def apply(
         self,
-        verdicts: RowDecisions,
-        sights: Inspections,
-        found: Photographs,
+        decisions: RowDecisions,
+        inspections: Inspections,
+        found: DuplicateClusters,
         files: Sequence[str],
         objects: Sequence[str],
         labelled: Sequence[str | None],
@@ -113,48 +113,57 @@ class Duplicates:
         """Drop what the rules say.
 
         Args:
-            verdicts: Where to note it.
-            sights: What was seen of each row.
+            decisions: Where to note it.
+            inspections: What was seen of each row.
             found: What `find` returned.
             files: Each row's raw file.
             objects: Each row's object.
             labelled: Each row's class.
             known: Which rows an earlier build kept: of several copies these are kept again.
         """
-        checksums = sights.texts("raw_sha256")
-        area = sights.array("raw_width").astype(np.int64) * sights.array("raw_height")
+        checksums = inspections.texts("raw_sha256")
+        area = inspections.array("raw_width").astype(np.int64) * inspections.array("raw_height")
         for name, members in found.members().items():
             if name in found.placeholders:
                 count = len({objects[row] for row in members})
-                verdicts.drop_all(members, "placeholder", f"the same picture on {count} objects")
+                decisions.drop_all(members, "placeholder", f"the same picture on {count} objects")
                 continue
             if name in found.conflicts:
-                self._settle(verdicts, members, files, labelled)
+                self._resolve_conflict(decisions, members, files, labelled)
             best = sorted(
                 members,
-                key=lambda row: (not verdicts.is_protected(row), not known[row], -int(area[row]), files[row]),
+                key=lambda row: (
+                    not decisions.is_protected(row),
+                    not known[row],
+                    -int(area[row]),
+                    files[row],
+                ),
             )
-            _drop_repeated_rows(verdicts, members, files, labelled)
+            _drop_repeated_rows(decisions, members, files, labelled)
             if self.exact == "drop":
-                _drop_copies(verdicts, best, files, [checksums[row] for row in best], labelled)
+                _drop_copies(decisions, best, files, [checksums[row] for row in best], labelled)
             if self.near == "drop":
-                _drop_copies(verdicts, best, files, None, labelled)
+                _drop_copies(decisions, best, files, None, labelled)
 
-    def _is_placeholder(self, sights: Inspections, members: list[int], objects: Sequence[str]) -> bool:
+    def _is_placeholder(self, inspections: Inspections, members: list[int], objects: Sequence[str]) -> bool:
         if len({objects[row] for row in members}) < self.placeholder_objects:
             return False
         # A chain of photographs, each like the next, is no card: all must be like the commonest one.
-        checksums = sights.table["raw_sha256"].take(members).to_pylist()
+        checksums = inspections.table["raw_sha256"].take(members).to_pylist()
         commonest = Counter(checksums).most_common(1)[0][0]
         middle = members[checksums.index(commonest)]
-        hashes = sights.array("phash")
+        hashes = inspections.array("phash")
         alike = np.bitwise_count(hashes[members] ^ hashes[middle]) <= self.radius
         return len({objects[row] for row, like in zip(members, alike.tolist(), strict=True) if like}) >= max(
             self.placeholder_objects, len(members) // 2
         )
 
-    def _settle(
-        self, verdicts: RowDecisions, members: list[int], files: Sequence[str], labelled: Sequence[str | None]
+    def _resolve_conflict(
+        self,
+        decisions: RowDecisions,
+        members: list[int],
+        files: Sequence[str],
+        labelled: Sequence[str | None],
     ) -> None:
         if self.conflict == "keep":
             return
@@ -163,20 +172,22 @@ class Duplicates:
         for row in members:
             other = next(one for one in members if labelled[one] != labelled[row])
             if labelled[row] != wins:
-                verdicts.drop(
+                decisions.drop(
                     row, "label conflict", f"{labelled[row]}, but {files[other]} is {labelled[other]}"
                 )
 
 
-def same_photograph(sights: Inspections, rows: npt.NDArray[np.int64], radius: int, least: float) -> Pairs:
+def near_duplicates(
+    inspections: Inspections, rows: npt.NDArray[np.int64], radius: int, least: float
+) -> Pairs:
     """Return pairs of rows with near hashes and small pictures that correlate, shape (M, 2).
 
     Copies of one file are represented by the first of them. Where very many files share one hash, the
     first of these represents them in comparisons with other hashes.
     """
-    checksums = np.array(sights.table["raw_sha256"].take(rows).to_pylist(), dtype=np.str_)
+    checksums = np.array(inspections.table["raw_sha256"].take(rows).to_pylist(), dtype=np.str_)
     rows = rows[np.sort(np.unique(checksums, return_index=True)[1])]
-    hashes = sights.array("phash")[rows]
+    hashes = inspections.array("phash")[rows]
     _, first, inverse, counts = np.unique(hashes, return_index=True, return_inverse=True, return_counts=True)
     crowded = counts[inverse] > _CROWD
     leaders = first[inverse]
@@ -188,7 +199,7 @@ def same_photograph(sights: Inspections, rows: npt.NDArray[np.int64], radius: in
             rows[np.stack([leaders[followers], followers], axis=1)],
         ]
     )
-    pictures = sights.signatures
+    pictures = inspections.signatures
     close = [similarity(pictures[part[:, 0]], pictures[part[:, 1]]) >= least for part in _blocks(pairs)]
     return np.sort(pairs[np.concatenate([np.zeros(0, dtype=np.bool_), *close])], axis=1)
 
@@ -198,17 +209,17 @@ def _blocks(pairs: Pairs) -> list[Pairs]:
 
 
 def _drop_repeated_rows(
-    verdicts: RowDecisions, members: list[int], files: Sequence[str], labelled: Sequence[str | None]
+    decisions: RowDecisions, members: list[int], files: Sequence[str], labelled: Sequence[str | None]
 ) -> None:
     seen: set[tuple[str, str | None]] = set()
     for row in members:
         if (files[row], labelled[row]) in seen:
-            verdicts.drop(row, "repeated", "the same file and class stand in an earlier row")
+            decisions.drop(row, "repeated", "the same file and class stand in an earlier row")
         seen.add((files[row], labelled[row]))
 
 
 def _drop_copies(
-    verdicts: RowDecisions,
+    decisions: RowDecisions,
     members: list[int],
     files: Sequence[str],
     checksums: list[str] | None,
@@ -217,10 +228,10 @@ def _drop_copies(
     """Keep the first of each class and checksum (of each class where there are no checksums)."""
     first: dict[tuple[str | None, str], int] = {}
     for position, row in enumerate(members):
-        if verdicts.reason(row):
+        if decisions.reason(row):
             continue
         key = (labelled[row], checksums[position] if checksums else "")
         if key in first:
-            verdicts.drop(row, "duplicate" if checksums else "near-duplicate", f"of {files[first[key]]}")
+            decisions.drop(row, "duplicate" if checksums else "near-duplicate", f"of {files[first[key]]}")
         else:
             first[key] = row

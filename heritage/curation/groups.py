@@ -17,7 +17,7 @@ import pyarrow as pa
 from scipy.sparse import coo_array  # type: ignore[import-untyped]
 from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
 
-from heritage.core.group_split import NEW
+from heritage.core.group_split import UNASSIGNED
 from heritage.core.taxonomy import nearest
 from heritage.errors import ConfigError
 
@@ -55,7 +55,7 @@ class Grouping:
         return found
 
 
-def link_all(
+def all_links(
     keys: Sequence[Sequence[str | None]], linking: npt.NDArray[np.bool_], pairs: Pairs
 ) -> list[Pairs]:
     """Return the links between rows that may link: by key, and by near-duplicate pair.
@@ -70,7 +70,7 @@ def link_all(
     return [*by_key, pairs[linking[pairs].all(axis=1)]]
 
 
-def bridges(
+def find_bridges(
     keys: Sequence[Sequence[str | None]], linking: npt.NDArray[np.bool_], pairs: Pairs, parts: Codes
 ) -> list[int]:
     """Return the new rows that would join groups which an earlier build put into different parts.
@@ -79,22 +79,24 @@ def bridges(
     into one more part is a bridge.
 
     Args:
-        keys: As for `link_all`.
-        linking: As for `link_all`.
-        pairs: As for `link_all`.
-        parts: The part of each row in the earlier build, or `NEW`; shape (N,).
+        keys: As for `all_links`.
+        linking: As for `all_links`.
+        pairs: As for `all_links`.
+        parts: The part of each row in the earlier build, or `UNASSIGNED`; shape (N,).
     """
-    rows = np.flatnonzero(linking & _torn(components(len(linking), link_all(keys, linking, pairs)), parts))
+    rows = np.flatnonzero(
+        linking & _spans_subsets(components(len(linking), all_links(keys, linking, pairs)), parts)
+    )
     if not len(rows):
         return []
-    forest = _Forest(parts[rows])
+    forest = _UnionFind(parts[rows])
     place = {row: position for position, row in enumerate(rows.tolist())}
     near: dict[int, list[int]] = defaultdict(list)
     for one, other in pairs[np.isin(pairs, rows).all(axis=1)].tolist():
         near[place[one]].append(place[other])
         near[place[other]].append(place[one])
     found = []
-    new = parts[rows] == NEW
+    new = parts[rows] == UNASSIGNED
     # A stable sort: old rows first, each kind in the order of the source.
     for position in np.argsort(new, kind="stable").tolist():
         row = int(rows[position])
@@ -104,16 +106,16 @@ def bridges(
     return found
 
 
-class _Forest:
+class _UnionFind:
     """Groups that grow row by row, and the parts that each reaches into.
 
     Args:
-        parts: The part of each row in an earlier build, or `NEW`; shape (N,).
+        parts: The part of each row in an earlier build, or `UNASSIGNED`; shape (N,).
     """
 
     def __init__(self, parts: Codes) -> None:
         self._parent = list(range(len(parts)))
-        self._parts = [{part} - {NEW} for part in parts.tolist()]
+        self._parts = [{part} - {UNASSIGNED} for part in parts.tolist()]
         self._holder: dict[tuple[int, str | None], int] = {}  # a row of each key
         self._admitted: set[int] = set()
 
@@ -141,11 +143,11 @@ class _Forest:
         return row
 
 
-def _torn(group: Codes, parts: Codes) -> npt.NDArray[np.bool_]:
+def _spans_subsets(group: Codes, parts: Codes) -> npt.NDArray[np.bool_]:
     """Tell of each row whether its group reaches into several parts."""
-    old = np.flatnonzero(parts != NEW)
+    old = np.flatnonzero(parts != UNASSIGNED)
     low = np.full(len(group), np.iinfo(np.int64).max)
-    high = np.full(len(group), NEW)
+    high = np.full(len(group), UNASSIGNED)
     np.minimum.at(low, group[old], parts[old])
     np.maximum.at(high, group[old], parts[old])
     return np.asarray(low[group] < high[group])

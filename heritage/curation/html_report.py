@@ -25,7 +25,7 @@ from heritage.core.overrides import COLUMNS
 from heritage.core.resizing import Resizing
 from heritage.core.taxonomy import MUSEUMS
 from heritage.curation.drop_reasons import REASONS
-from heritage.curation.output import Curated
+from heritage.curation.output import CurationResult
 from heritage.curation.raw_sources import RawImages
 from heritage.errors import ImageError
 
@@ -52,7 +52,7 @@ class ReportImage:
 class _Pictures:
     """Small pictures of the source's rows, each made once."""
 
-    def __init__(self, curated: Curated, raw: RawImages, out: Path) -> None:
+    def __init__(self, curated: CurationResult, raw: RawImages, out: Path) -> None:
         table = curated.table
         self._raw, self._out = raw.root, out
         self._columns = {name: table[name].to_pylist() for name in _SHOWN}
@@ -86,7 +86,7 @@ class _Pictures:
         return self._cache[row]
 
 
-def report(curated: Curated, raw: RawImages, out: Path, name: str) -> str:
+def report(curated: CurationResult, raw: RawImages, out: Path, name: str) -> str:
     """Return the page as HTML.
 
     Args:
@@ -129,7 +129,7 @@ def report(curated: Curated, raw: RawImages, out: Path, name: str) -> str:
     return page
 
 
-def _tiles(curated: Curated) -> list[tuple[str, str]]:
+def _tiles(curated: CurationResult) -> list[tuple[str, str]]:
     kept = curated.kept
     crossing = curated.audit.groups + curated.audit.objects + curated.audit.near_duplicates
     return [
@@ -141,7 +141,7 @@ def _tiles(curated: Curated) -> list[tuple[str, str]]:
     ]
 
 
-def _remarks(curated: Curated) -> list[str]:
+def _remarks(curated: CurationResult) -> list[str]:
     said = list(curated.remarks)
     said += [f"A decision no longer applies: {file}: {why}." for file, why in curated.stale.items()]
     if curated.photographs.conflicts:
@@ -159,13 +159,13 @@ def _remarks(curated: Curated) -> list[str]:
     return said
 
 
-def _crossed(curated: Curated, column: str, values: Sequence[str]) -> dict[str, list[int]]:
+def _crossed(curated: CurationResult, column: str, values: Sequence[str]) -> dict[str, list[int]]:
     """Count classes (rows) by a column's values."""
     found = Counter(zip(curated.kept.column("class"), curated.kept.column(column), strict=True))
     return {name: [found[name, value] for value in values] for name in curated.kept.classes}
 
 
-def _histograms(curated: Curated) -> list[Histogram]:
+def _histograms(curated: CurationResult) -> list[Histogram]:
     kept = curated.kept
     sides = np.minimum(kept.column("raw_width"), kept.column("raw_height"))
     return [
@@ -177,7 +177,7 @@ def _histograms(curated: Curated) -> list[Histogram]:
     ]
 
 
-def _sheets(curated: Curated, pictures: _Pictures) -> dict[str, list[ReportImage]]:
+def _sheets(curated: CurationResult, pictures: _Pictures) -> dict[str, list[ReportImage]]:
     """A sample of each class, the same for the same content."""
     rows: dict[str, list[int]] = defaultdict(list)
     status, labels = curated.table["status"].to_pylist(), curated.table["class"].to_pylist()
@@ -187,7 +187,7 @@ def _sheets(curated: Curated, pictures: _Pictures) -> dict[str, list[ReportImage
     return {name: pictures.figures(_sample(curated, rows[name])) for name in curated.kept.classes}
 
 
-def _dropped(curated: Curated, pictures: _Pictures) -> list[dict[str, Any]]:
+def _dropped(curated: CurationResult, pictures: _Pictures) -> list[dict[str, Any]]:
     rows: dict[str, list[int]] = defaultdict(list)
     for row, reason in enumerate(curated.table["reason"].to_pylist()):
         if reason:
@@ -199,7 +199,7 @@ def _dropped(curated: Curated, pictures: _Pictures) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _near_clusters(curated: Curated) -> list[int]:
+def _near_clusters(curated: CurationResult) -> list[int]:
     """Clusters of near-duplicates of one class, the largest first."""
     photographs = curated.photographs
     inside = {int(photographs.cluster[row]) for row in photographs.pairs[:, 0]}
@@ -208,7 +208,7 @@ def _near_clusters(curated: Curated) -> list[int]:
     return sorted(inside, key=lambda cluster: (-sizes[cluster], cluster))
 
 
-def _clusters(curated: Curated, pictures: _Pictures, names: Sequence[int]) -> dict[str, Any]:
+def _clusters(curated: CurationResult, pictures: _Pictures, names: Sequence[int]) -> dict[str, Any]:
     members = curated.photographs.members()
     shown = [
         {"count": len(members[name]), "figures": pictures.figures(members[name][:_MEMBERS])}
@@ -217,7 +217,7 @@ def _clusters(curated: Curated, pictures: _Pictures, names: Sequence[int]) -> di
     return {"count": len(names), "shown": shown}
 
 
-def _groups(curated: Curated, pictures: _Pictures) -> list[dict[str, Any]]:
+def _groups(curated: CurationResult, pictures: _Pictures) -> list[dict[str, Any]]:
     """The largest groups: a wrong link shows here first."""
     rows: dict[str, list[int]] = defaultdict(list)
     for row, (group, state) in enumerate(
@@ -233,7 +233,7 @@ def _groups(curated: Curated, pictures: _Pictures) -> list[dict[str, Any]]:
     ]
 
 
-def _decisions(curated: Curated) -> list[dict[str, str]]:
+def _decisions(curated: CurationResult) -> list[dict[str, str]]:
     return [
         {
             "file": file,
@@ -251,7 +251,7 @@ def _detail(reason: str) -> str:
     return reason.partition(": ")[2] or reason
 
 
-def _sample(curated: Curated, rows: Sequence[int], most: int = _SHEET) -> list[int]:
+def _sample(curated: CurationResult, rows: Sequence[int], most: int = _SHEET) -> list[int]:
     files = curated.table["raw_file"]
 
     def rank(row: int) -> bytes:
@@ -264,7 +264,7 @@ def _embedded(path: Path) -> str:
     try:
         if not path.is_file():
             return ""
-        pixels = decode(path.read_bytes(), at_least=_SIDE)
+        pixels = decode(path.read_bytes(), name=path, at_least=_SIDE)
     except (OSError, ImageError):
         return ""  # the page says why instead
     return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(_SMALL(pixels), quality=72)).decode()

@@ -106,11 +106,11 @@ def inspect(task: InspectionTask, resizing: Resizing) -> Inspection:
         "raw_sha256": hashlib.sha256(data).hexdigest(),
     }
     try:
-        pixels = decode(data, at_least=resizing.enough)
+        pixels = decode(data, name=source, at_least=resizing.min_decode_side)
     except ImageError as error:
         return Inspection(task.row, problem=f"unreadable: {error.what}", **found)  # type: ignore[arg-type]
     encoded = encode_jpeg(resizing(pixels), quality=resizing.quality)
-    write_whole(Path(task.target), encoded)
+    write_atomically(Path(task.target), encoded)
     width, height = _full_size(data, pixels)
     # All measures are of coarse features: one reduction serves them all.
     glance = np.asarray(cv2.resize(pixels, (_GLANCE, _GLANCE), interpolation=cv2.INTER_AREA), dtype=np.uint8)
@@ -130,7 +130,7 @@ def inspect(task: InspectionTask, resizing: Resizing) -> Inspection:
     )
 
 
-def write_whole(target: Path, data: bytes) -> None:
+def write_atomically(target: Path, data: bytes) -> None:
     """Write a file that is either whole or not there, after a kill or on a full disk.
 
     Unlike `heritage.core.files.atomic_path` it does not wait for the disk: a quarter of a million images

@@ -16,7 +16,7 @@ from heritage.core.overrides import Override
 from heritage.core.version import __version__
 from heritage.curation import dataset_folder as dataset
 from heritage.curation.dataset_card import attribution, card
-from heritage.curation.duplicates import Photographs
+from heritage.curation.duplicates import DuplicateClusters
 from heritage.curation.leak_check import LeakCheck
 from heritage.curation.options import CurationOptions
 from heritage.curation.raw_sources import RawImages
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Curated:
+class CurationResult:
     """What came out.
 
     Attributes:
@@ -42,14 +42,14 @@ class Curated:
     table: pa.Table
     kept: Manifest
     audit: LeakCheck
-    photographs: Photographs
+    photographs: DuplicateClusters
     reasons: dict[str, int]
     overrides: dict[str, Override]
     stale: dict[str, str]
     remarks: tuple[str, ...]
 
 
-def publish(curated: Curated, plan: CurationOptions, raw: RawImages, decisions: Path | None) -> None:
+def publish(curated: CurationResult, plan: CurationOptions, raw: RawImages, decisions: Path | None) -> None:
     """Write credits, card, manifest and, last, the description; remove images that are not kept.
 
     Args:
@@ -59,7 +59,7 @@ def publish(curated: Curated, plan: CurationOptions, raw: RawImages, decisions: 
         decisions: The curator's file, which is copied beside the data set.
     """
     kept = curated.kept
-    dataset.sweep(plan.out, kept)
+    dataset.remove_unlisted(plan.out, kept)
     write_text(plan.out / "ATTRIBUTION.md", attribution(kept))
     if decisions is not None:
         dataset.write_decisions(plan.out, decisions.read_text(encoding="utf-8"))
@@ -80,7 +80,7 @@ def publish(curated: Curated, plan: CurationOptions, raw: RawImages, decisions: 
     dataset.publish(plan.out, curated.table, kept, about)
 
 
-def compare(made: Mapping[str, Any], curated: Curated, plan: CurationOptions) -> None:
+def compare(made: Mapping[str, Any], curated: CurationResult, plan: CurationOptions) -> None:
     """Say whether a data set that was made again is the same, and which settings differ."""
     if made.get("fingerprint") == curated.kept.fingerprint:
         log.info("it is the data set that it was made again from: the fingerprints are the same")

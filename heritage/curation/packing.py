@@ -12,15 +12,15 @@ from heritage.core.manifest import Manifest
 from heritage.core.packed_images import (
     INDEX_FILE,
     PackedImages,
-    Piece,
     Shard,
+    ShardPlan,
     clear,
     plan,
     require_space,
     write_index,
     write_shard,
 )
-from heritage.core.processes import in_processes
+from heritage.core.processes import map_in_processes
 from heritage.core.progress import Progress
 from heritage.errors import DataError, ImageError
 
@@ -50,7 +50,7 @@ def pack(kept: Manifest, out: Path, side: int, workers: int) -> None:
     shards: dict[str, Shard] = {}
     try:
         with Progress("packing", len(kept)) as progress:
-            for shard in in_processes(_pack_piece, pieces, min(workers, len(pieces))):
+            for shard in map_in_processes(_pack_piece, pieces, min(workers, len(pieces))):
                 shards[shard.file] = shard
                 progress.advance(shard.rows)
         ordered = [shards[piece.path.name] for piece in pieces]
@@ -63,7 +63,7 @@ def pack(kept: Manifest, out: Path, side: int, workers: int) -> None:
         ) from error
 
 
-def foretell(out: Path, photographs: int, side: int) -> None:
+def log_required_space(out: Path, photographs: int, side: int) -> None:
     """Say before the long work how much disk packing may take: all photographs, should none be dropped."""
     needed = photographs * side**2 * 3
     folder = out / FOLDER
@@ -73,7 +73,7 @@ def foretell(out: Path, photographs: int, side: int) -> None:
     tell("packing will take up to %.2f GiB, and %.2f GiB are free for it", needed / 2**30, free / 2**30)
 
 
-def say_stale(kept: Manifest, out: Path) -> None:
+def warn_if_stale(kept: Manifest, out: Path) -> None:
     """Warn where packed images of another state of the data set take up space and are not read."""
     folder = out / FOLDER
     if not (folder / INDEX_FILE).is_file():
@@ -88,11 +88,11 @@ def say_stale(kept: Manifest, out: Path) -> None:
         )
 
 
-def _pack_piece(piece: Piece) -> Shard:
+def _pack_piece(piece: ShardPlan) -> Shard:
     return write_shard(piece, _images(piece))
 
 
-def _images(piece: Piece) -> Iterator[Pixels]:
+def _images(piece: ShardPlan) -> Iterator[Pixels]:
     for path in piece.sources:
         image = decode(path.read_bytes(), name=path)
         if image.shape != (piece.side, piece.side, 3):

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from heritage.core.group_split import NEW
+from heritage.core.group_split import UNASSIGNED
 from heritage.core.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA, SPLITS
 from heritage.core.tables import read_table, renamed
 from heritage.core.taxonomy import IMAGE_SUFFIXES, nearest
@@ -29,7 +29,7 @@ MuseumCode = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]*$")]
 """A museum as file names write it: ``MET``."""
 
 # Columns that describe a curated image: a new curation finds them anew.
-_FOUND_ANEW = frozenset(
+_RECOMPUTED = frozenset(
     {"file", "image_id", "sha256", "phash", "width", "height", "bytes", "status", "reason", "group_id"}
 )
 
@@ -54,8 +54,8 @@ class RawImages:
     notes: tuple[str, ...] = ()
     overrides: Path | None = None
     classes: tuple[str, ...] | None = None
-    dealt: PreviousSplit | None = None
-    made: Mapping[str, Any] | None = None
+    previous_split: PreviousSplit | None = None
+    rebuilt_from: Mapping[str, Any] | None = None
 
 
 def class_folders(root: str, *, museum: MuseumCode, values: Mapping[str, str]) -> RawImages:
@@ -132,7 +132,7 @@ def table(
     if "museum" not in named:
         named["museum"] = pa.chunked_array([[museum] * len(named["raw_file"])], pa.string())
     found = _typed(pa.table(_constant(values, len(named["raw_file"])) | named), path)
-    return RawImages(base, found, _left_out(base, images, found))
+    return RawImages(base, found, _unlisted_files(base, images, found))
 
 
 def collected(root: str, *, museum: MuseumCode) -> RawImages:
@@ -182,7 +182,7 @@ def rebuild(root: str, *, dataset: str) -> RawImages:
             where=path,
             remedy="name a data set that `heritage curate` made",
         )
-    columns = {name: known[name] for name in known.column_names if name not in _FOUND_ANEW}
+    columns = {name: known[name] for name in known.column_names if name not in _RECOMPUTED}
     # Classes as they were before the curator's decisions, which are replayed.
     columns["class"] = columns.pop("raw_class")
     columns["expected_sha256"] = columns.pop("raw_sha256")
@@ -207,12 +207,12 @@ def rebuild(root: str, *, dataset: str) -> RawImages:
         _typed(pa.table(columns), path),
         overrides=overrides if overrides.is_file() else None,
         classes=_classes_of(home),
-        dealt=_deal_of(known, made),
-        made=made,
+        previous_split=_previous_split(known, made),
+        rebuilt_from=made,
     )
 
 
-def _deal_of(known: pa.Table, made: Mapping[str, Any] | None) -> PreviousSplit | None:
+def _previous_split(known: pa.Table, made: Mapping[str, Any] | None) -> PreviousSplit | None:
     """Return who was dealt where: a data set that has grown was not dealt at one go."""
     settings = (made or {}).get("configuration", {}).get("split")
     if settings is None or "split" not in known.column_names:
@@ -223,7 +223,7 @@ def _deal_of(known: pa.Table, made: Mapping[str, Any] | None) -> PreviousSplit |
     return PreviousSplit(
         settings,
         {
-            name: (SPLITS.index(split), NEW if fold is None else fold)
+            name: (SPLITS.index(split), UNASSIGNED if fold is None else fold)
             for name, split, fold in facts
             if split in SPLITS
         },
@@ -288,7 +288,7 @@ def _description(folder: Path) -> dict[str, Any] | None:
         about["classes"] = [str(name) for name in about["classes"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ManifestError(
-            f"unreadable: {error!r}", where=path, remedy="remove it, or make it again"
+            f"unreadable: {type(error).__name__}: {error}", where=path, remedy="remove it, or make it again"
         ) from error
     return about
 
@@ -319,7 +319,7 @@ def _typed(found: pa.Table, where: Path) -> pa.Table:
     return typed.take(pc.sort_indices(typed, [("raw_file", "ascending")]))
 
 
-def _left_out(base: Path, images: str, found: pa.Table) -> tuple[str, ...]:
+def _unlisted_files(base: Path, images: str, found: pa.Table) -> tuple[str, ...]:
     folder = base / images
     if not folder.is_dir():
         raise DatasetNotFoundError("no such folder", where=folder, remedy="name it in raw.images")

@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from heritage.core.files import atomic_path
-from heritage.core.processes import in_processes
+from heritage.core.processes import map_in_processes
 from heritage.core.progress import Progress
 from heritage.core.resizing import Resizing
 from heritage.curation.inspection import TEMPORARY, Inspection, InspectionTask, inspect_all
@@ -128,7 +128,7 @@ class Scanner:
         return self._sights(files)
 
     def restore(
-        self, rows: Sequence[int], files: Sequence[str], image_ids: Sequence[str], sights: Inspections
+        self, rows: Sequence[int], files: Sequence[str], image_ids: Sequence[str], inspections: Inspections
     ) -> int:
         """Write the copies that are to be kept and are not there, and return how many were written.
 
@@ -136,7 +136,7 @@ class Scanner:
             DataError: As `scan`; or a photograph has become unreadable meanwhile.
         """
         sizes = {path.name: path.stat().st_size for path in (self._out / "images").iterdir()}
-        expected = sights.array("bytes")
+        expected = inspections.array("bytes")
         absent = [row for row in rows if sizes.get(f"{image_ids[row]}.jpg") != expected[row]]
         for problem in self._inspect(absent, files, image_ids):
             raise DataError(problem, where=self._root, remedy="it changed during the curation: start again")
@@ -181,10 +181,14 @@ class Scanner:
         written = time.monotonic()
         try:
             with Progress("inspecting", len(rows)) as progress:
-                for sights in in_processes(work, _chunks(tasks), self._workers):
-                    held += sights
-                    progress.advance(len(sights))
-                    problems += [f"{files[sight.row]}: {sight.problem}" for sight in sights if sight.problem]
+                for inspections in map_in_processes(work, _chunks(tasks), self._workers):
+                    held += inspections
+                    progress.advance(len(inspections))
+                    problems += [
+                        f"{files[inspection.row]}: {inspection.problem}"
+                        for inspection in inspections
+                        if inspection.problem
+                    ]
                     if len(held) >= _ROWS or time.monotonic() - written > _SECONDS:
                         self._record(held, files)
                         held, written = [], time.monotonic()
@@ -198,16 +202,16 @@ class Scanner:
             self._record(held, files)
         return problems
 
-    def _record(self, sights: Sequence[Inspection], files: Sequence[str]) -> None:
-        if not sights:
+    def _record(self, inspections: Sequence[Inspection], files: Sequence[str]) -> None:
+        if not inspections:
             return
         rows = [
             {
-                **dataclasses.asdict(sight),
-                "raw_file": files[sight.row],
-                "signature": sight.signature or _NOTHING,
+                **dataclasses.asdict(inspection),
+                "raw_file": files[inspection.row],
+                "signature": inspection.signature or _NOTHING,
             }
-            for sight in sights
+            for inspection in inspections
         ]
         number = max((int(part.stem) for part in self._seen.glob("[0-9]*.parquet")), default=-1) + 1
         try:

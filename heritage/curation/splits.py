@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from heritage.core.files import atomic_path
-from heritage.core.group_split import NEW, deal, shares_of
+from heritage.core.group_split import UNASSIGNED, assign_groups, split_fractions
 from heritage.core.manifest import SPLITS
 from heritage.core.types import Fraction, NonNegativeInt
 from heritage.errors import ConfigError, ManifestError, SplitError
@@ -84,7 +84,7 @@ class SplitAssignment:
 
     Attributes:
         split: `TRAIN`, `VAL` or `TEST`, shape (N,).
-        fold: The fold, or `NEW` where there are none; shape (N,).
+        fold: The fold, or `UNASSIGNED` where there are none; shape (N,).
     """
 
     split: Codes
@@ -104,7 +104,7 @@ class PreviousSplit:
     parts: Mapping[str, tuple[int, int]]
 
 
-class Earlier:
+class SplitHistory:
     """The parts that an earlier build gave, by checksum of the raw photograph.
 
     Args:
@@ -138,11 +138,11 @@ class Earlier:
             return {}
         if theirs["fold"] == self._settings["fold"]:
             return dict(known.parts)
-        return {name: (NEW, fold) for name, (_, fold) in known.parts.items()}
+        return {name: (UNASSIGNED, fold) for name, (_, fold) in known.parts.items()}
 
     def of(self, checksums: Sequence[str]) -> SplitAssignment:
-        """Return the earlier parts of these photographs, `NEW` where there are none."""
-        found = [self._parts.get(one, (NEW, NEW)) for one in checksums]
+        """Return the earlier parts of these photographs, `UNASSIGNED` where there are none."""
+        found = [self._parts.get(one, (UNASSIGNED, UNASSIGNED)) for one in checksums]
         both = np.array(found, dtype=np.int64).reshape(-1, 2)
         return SplitAssignment(both[:, 0], both[:, 1])
 
@@ -185,30 +185,30 @@ def assign(
     Raises:
         SplitError: No photograph comes from a museum to test on.
     """
-    none = np.full(len(targets), NEW, dtype=np.int64)
-    shares = shares_of(splitting.test, splitting.val)
+    none = np.full(len(targets), UNASSIGNED, dtype=np.int64)
+    shares = split_fractions(splitting.test, splitting.val)
     if splitting.by == "image":
         # Copies of one file go together even here: they are one image.
         images = np.unique(np.array(checksums, dtype=np.str_), return_inverse=True)[1]
         return SplitAssignment(
-            deal(targets, images, checksums, shares, splitting.seed, before=before.split), none
+            assign_groups(targets, images, checksums, shares, splitting.seed, before=before.split), none
         )
     if splitting.by == "group" and splitting.folds is None:
         return SplitAssignment(
-            deal(targets, groups, checksums, shares, splitting.seed, before=before.split), none
+            assign_groups(targets, groups, checksums, shares, splitting.seed, before=before.split), none
         )
     fold = none
     if splitting.by == "group":
         each = (1 / (splitting.folds or 1),) * (splitting.folds or 1)
-        fold = deal(targets, groups, checksums, each, splitting.seed, before=before.fold)
+        fold = assign_groups(targets, groups, checksums, each, splitting.seed, before=before.fold)
         tested = fold == splitting.fold
     else:
         tested = np.isin(np.array(museums), splitting.museums)
         require_museums(splitting, museums)
     split = np.full(len(targets), TEST, dtype=np.int64)
     rest = np.flatnonzero(~tested)
-    earlier = np.where(before.split[rest] == VAL, 1, np.where(before.split[rest] == TRAIN, 0, NEW))
-    inner = deal(
+    earlier = np.where(before.split[rest] == VAL, 1, np.where(before.split[rest] == TRAIN, 0, UNASSIGNED))
+    inner = assign_groups(
         targets[rest],
         groups[rest],
         [checksums[row] for row in rest.tolist()],
@@ -235,7 +235,7 @@ def require_museums(splitting: Splitting, museums: Sequence[str]) -> None:
         )
 
 
-def torn_by_museums(splitting: Splitting, groups: Codes, museums: Sequence[str]) -> Codes:
+def overlapping_museums(splitting: Splitting, groups: Codes, museums: Sequence[str]) -> Codes:
     """Return the rows outside the museums tested on whose group reaches into them."""
     if splitting.by != "museum":
         return np.empty(0, dtype=np.int64)
@@ -243,7 +243,7 @@ def torn_by_museums(splitting: Splitting, groups: Codes, museums: Sequence[str])
     return np.flatnonzero(~tested & np.isin(groups, groups[tested]))
 
 
-def empty_parts(dealt: SplitAssignment, targets: Codes, classes: Sequence[str]) -> list[str]:
+def missing_classes(dealt: SplitAssignment, targets: Codes, classes: Sequence[str]) -> list[str]:
     """Return a sentence for the classes that are missing, and for those that a split lacks."""
     present = [set(targets[dealt.split == part].tolist()) for part in range(len(SPLITS))]
     anywhere = set().union(*present)

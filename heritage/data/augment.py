@@ -154,7 +154,7 @@ class Pipeline:
         return changed
 
 
-def reduce(pixels: Pixels, at_least: int) -> Pixels:
+def downscale(pixels: Pixels, at_least: int) -> Pixels:
     """Halve a picture, averaging areas, as long as neither side gets shorter than ``at_least``.
 
     What is left of the reduction to a network's size is less than a factor of two, which linear
@@ -168,7 +168,7 @@ def reduce(pixels: Pixels, at_least: int) -> Pixels:
     return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
-def evaluation(size: int, crop_pct: float, interpolation: Interpolation) -> Callable[[Pixels], Pixels]:
+def eval_transform(size: int, crop_pct: float, interpolation: Interpolation) -> Callable[[Pixels], Pixels]:
     """Return what happens to a picture when a model is asked about it: resizing, and nothing random.
 
     Args:

@@ -20,7 +20,7 @@ from torch.utils.data import Dataset, get_worker_info
 
 from heritage.core.image_io import Pixels, decode
 from heritage.core.manifest import Manifest
-from heritage.data.augment import Augmentation, Interpolation, Pipeline, evaluation, reduce
+from heritage.data.augment import Augmentation, Interpolation, Pipeline, downscale, eval_transform
 from heritage.data.batch import Batch, BatchPlan
 from heritage.data.packed_rows import PackedRows
 from heritage.errors import ImageError
@@ -91,7 +91,7 @@ class ArtefactDataset(Dataset[Batch]):
         self.images = images
         self.targets = targets
         self.size = size
-        self._resize: Callable[[Pixels], Pixels] = evaluation(size, crop_pct, interpolation)
+        self._resize: Callable[[Pixels], Pixels] = eval_transform(size, crop_pct, interpolation)
         self._pipeline = transform.pipeline(size, interpolation) if transform else None
         self._copies = copies.pipeline(size, interpolation) if copies else self._pipeline
 
@@ -113,7 +113,7 @@ class ArtefactDataset(Dataset[Batch]):
         unreadable: list[int] = []
         for row, copy in zip(plan.rows.tolist(), plan.copies.tolist(), strict=True):
             try:
-                picture = reduce(self.images.read(row), self.size)
+                picture = downscale(self.images.read(row), self.size)
             except ImageError as error:
                 log.warning("left out: %s", error)
                 unreadable.append(row)
@@ -133,7 +133,7 @@ class ArtefactDataset(Dataset[Batch]):
         return self._resize(picture) if pipeline is None else pipeline(picture)
 
 
-def start_worker(_: int) -> None:
+def init_worker(_: int) -> None:
     """Keep a worker to its one core, and let the main process decide what Ctrl-C means.
 
     OpenCV would start as many threads as the machine has cores.

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from torch.utils.data import DataLoader, Sampler
 
 from heritage.data.batch import Batch, BatchPlan
-from heritage.data.dataset import ArtefactDataset, start_worker
-from heritage.data.sampling import Draw, Sampling
+from heritage.data.dataset import ArtefactDataset, init_worker
+from heritage.data.sampling import EpochSample, Sampling
 from heritage.errors import DataError
 
 
@@ -30,7 +30,7 @@ class Rank:
     count: int = 1
 
 
-ALONE = Rank()
+SINGLE_PROCESS = Rank()
 
 
 class EpochPlan(Sampler[BatchPlan]):
@@ -57,7 +57,7 @@ class EpochPlan(Sampler[BatchPlan]):
         *,
         batch_size: int,
         seed: int,
-        rank: Rank = ALONE,
+        rank: Rank = SINGLE_PROCESS,
         repeat: int | None = None,
     ) -> None:
         self.targets = targets
@@ -69,7 +69,7 @@ class EpochPlan(Sampler[BatchPlan]):
         self.repeat = repeat
         self.epoch = 0
         self._resumed = (0, 0)
-        self._drawn: tuple[int, Draw] | None = None
+        self._sample: tuple[int, EpochSample] | None = None
 
     @property
     def sampler(self) -> EpochPlan:
@@ -91,41 +91,41 @@ class EpochPlan(Sampler[BatchPlan]):
         self.epoch = epoch
         self._resumed = (epoch, batches)
 
-    def draw(self, epoch: int) -> Draw:
+    def sample(self, epoch: int) -> EpochSample:
         """Return the images of an epoch, of all ranks together."""
         if self.sampling is None:
             rows = np.arange(len(self.targets))
-            return Draw(rows, np.zeros(len(rows), dtype=np.bool_))
+            return EpochSample(rows, np.zeros(len(rows), dtype=np.bool_))
         epoch = epoch if self.repeat is None else 0
-        if self._drawn is None or self._drawn[0] != epoch:
-            self._drawn = (epoch, self.sampling.draw(self.targets, self.classes, epoch, self.seed))
-        return self._drawn[1]
+        if self._sample is None or self._sample[0] != epoch:
+            self._sample = (epoch, self.sampling.sample(self.targets, self.classes, epoch, self.seed))
+        return self._sample[1]
 
     def counts(self, epoch: int = 0) -> npt.NDArray[np.int64]:
         """Return how often each class is shown in an epoch, shape (K,)."""
-        return np.bincount(self.targets[self.draw(epoch).rows], minlength=len(self.classes))
+        return np.bincount(self.targets[self.sample(epoch).rows], minlength=len(self.classes))
 
     def __len__(self) -> int:
         return self.steps(self.epoch)
 
     @property
-    def steady(self) -> bool:
+    def constant_length(self) -> bool:
         """Whether all epochs have as many steps as the first."""
-        return self.sampling is None or self.sampling.steady
+        return self.sampling is None or self.sampling.constant_length
 
     @property
-    def proportionate(self) -> bool:
+    def constant_proportions(self) -> bool:
         """Whether all epochs show the classes in the first one's proportions."""
-        return self.sampling is None or self.sampling.proportionate
+        return self.sampling is None or self.sampling.constant_proportions
 
     def steps(self, epoch: int) -> int:
         """Return how many steps an epoch has on each rank."""
-        steps = self._steps_of(len(self.draw(epoch).rows))
+        steps = self._steps_of(len(self.sample(epoch).rows))
         return steps if self.repeat is None else min(steps, self.repeat)
 
     def steps_by_epoch(self, epochs: int) -> list[int]:
         """Return the steps of each of the first epochs."""
-        if self.steady:
+        if self.constant_length:
             return [self.steps(0)] * epochs
         return [self.steps(epoch) for epoch in range(epochs)]
 
@@ -136,7 +136,7 @@ class EpochPlan(Sampler[BatchPlan]):
         """
         steps: list[int] = []
         while images > 0:
-            shown = len(self.draw(0 if self.steady else len(steps)).rows)
+            shown = len(self.sample(0 if self.constant_length else len(steps)).rows)
             whole = self._steps_of(shown)
             steps.append(whole if images >= shown else self._first_steps(shown, images))
             images -= shown
@@ -155,7 +155,7 @@ class EpochPlan(Sampler[BatchPlan]):
 
     def __iter__(self) -> Iterator[BatchPlan]:
         start, self._resumed = self.start, (0, 0)
-        draw = self.draw(self.epoch)
+        draw = self.sample(self.epoch)
         steps = self._steps_of(len(draw.rows))
         rows = np.array_split(draw.rows, steps * self.rank.count)
         copies = np.array_split(draw.copies, steps * self.rank.count)
@@ -187,20 +187,20 @@ class ArtefactLoader(DataLoader[Batch]):
             dataset,
             batch_sampler=plan,  # type: ignore[arg-type]  # plans instead of lists of indices
             num_workers=num_workers,
-            collate_fn=_as_it_is,
+            collate_fn=_identity,
             pin_memory=pin_memory,
             persistent_workers=num_workers > 0,
-            worker_init_fn=start_worker,
+            worker_init_fn=init_worker,
             prefetch_factor=4 if num_workers else None,
         )
         self.plan = plan
         self.unreadable: set[int] = set()
-        self._handed_out = 0
+        self._yielded = 0
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
-        self._handed_out = self.plan.start
+        self._yielded = self.plan.start
         for batch in super().__iter__():
-            self._handed_out += 1
+            self._yielded += 1
             if len(batch.unreadable):
                 self.unreadable.update(batch.unreadable.tolist())
                 if not len(batch.rows):
@@ -210,16 +210,16 @@ class ArtefactLoader(DataLoader[Batch]):
                         remedy="look at the warnings above; data.verify=true names every unreadable image",
                     )
             yield batch
-        self._handed_out = 0
+        self._yielded = 0
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position in the epoch."""
-        return {"epoch": self.plan.epoch, "batches": self._handed_out}
+        return {"epoch": self.plan.epoch, "batches": self._yielded}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a position that `state_dict` returned."""
         self.plan.resume(state["epoch"], state["batches"])
 
 
-def _as_it_is(batch: Any) -> Any:
+def _identity(batch: Any) -> Any:
     return batch

@@ -21,7 +21,7 @@ from heritage.core.types import NonNegativeInt, PositiveInt
 from heritage.data.augment import Augmentation, Interpolation
 from heritage.data.batch import BatchPlan
 from heritage.data.dataset import ArtefactDataset, ImageFiles
-from heritage.data.loader import ALONE, ArtefactLoader, EpochPlan, Rank
+from heritage.data.loader import SINGLE_PROCESS, ArtefactLoader, EpochPlan, Rank
 from heritage.data.packed_rows import Packed, open_packed
 from heritage.data.readers import missing_files
 from heritage.data.sampling import Sampling
@@ -59,7 +59,7 @@ class ArtefactDataModule(pl.LightningDataModule):
         reader: Makes a manifest of it.
         classes: The class list; a target is a position in it.
         split: Sets the manifest's `split` column.
-        image_size: Pixels a side that the network sees; None leaves it to the network (`use_input`).
+        image_size: Pixels a side that the network sees; None leaves it to the network (`set_input`).
         crop_pct: The central part of each side kept in evaluation.
         batch_size: Images a step on each device, at most.
         num_workers: Processes that decode and augment; None is one for each core, 16 at most.
@@ -96,7 +96,11 @@ class ArtefactDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         if repeated := {name for name in classes if classes.count(name) > 1}:
-            raise ConfigError(f"class {repeated.pop()} is listed twice", where="data.classes")
+            raise ConfigError(
+                f"class {repeated.pop()} is listed twice",
+                where="data.classes",
+                remedy="list each class once",
+            )
         self.manifest = split(reader(Path(root), classes))
         self.classes = self.manifest.classes
         self.image_size = image_size
@@ -117,12 +121,12 @@ class ArtefactDataModule(pl.LightningDataModule):
         if verify:
             self._verify()
 
-    def use_input(self, image_size: int, interpolation: str) -> None:
+    def set_input(self, image_size: int, interpolation: str) -> None:
         """Take the network's input size, and how its images were resized."""
         self.image_size = image_size
         self._interpolation = "bicubic" if interpolation == "bicubic" else "bilinear"
 
-    def repeat_batches(self, batches: int) -> None:
+    def overfit_batches(self, batches: int) -> None:
         """Let every epoch show the same first batches, to learn them by heart."""
         self._repeat = batches
 
@@ -138,9 +142,9 @@ class ArtefactDataModule(pl.LightningDataModule):
         """Return how many images of each class a split has."""
         return count_by_class(self.targets(split), self.classes)
 
-    def shown(self) -> dict[str, int]:
+    def sampled_counts(self) -> dict[str, int]:
         """Return how often each class is shown in the first epoch, after balancing."""
-        plan = self._plan("train", ALONE)
+        plan = self._plan("train", SINGLE_PROCESS)
         return dict(zip(self.classes, plan.counts().tolist(), strict=True))
 
     def plan(self, ranks: int, split: str = "train") -> EpochPlan:
@@ -170,7 +174,7 @@ class ArtefactDataModule(pl.LightningDataModule):
         """Return the test batches of this rank: every image once, none padded."""
         return self.loader("test", self._rank())
 
-    def loader(self, split: str, rank: Rank = ALONE) -> ArtefactLoader:
+    def loader(self, split: str, rank: Rank = SINGLE_PROCESS) -> ArtefactLoader:
         """Return a loader of a split: augmented and balanced for ``train``, in order otherwise."""
         dataset = self._dataset(split, augmented=split == "train")
         loader = ArtefactLoader(
@@ -184,7 +188,7 @@ class ArtefactDataModule(pl.LightningDataModule):
         self._loaders[split] = loader
         return loader
 
-    def plain_loader(self, split: str) -> ArtefactLoader:
+    def eval_loader(self, split: str) -> ArtefactLoader:
         """Return a loader of a split as evaluation sees it, ``train`` too: in order, each image once."""
         loader = ArtefactLoader(
             self._dataset(split, augmented=False),
@@ -195,7 +199,7 @@ class ArtefactDataModule(pl.LightningDataModule):
         self._loaders[split] = loader
         return loader
 
-    def stored_pictures(self, split: str, rows: npt.NDArray[np.int64]) -> list[Pixels]:
+    def eval_images(self, split: str, rows: npt.NDArray[np.int64]) -> list[Pixels]:
         """Return images of a split as evaluation sees them: resized, nothing else."""
         dataset = self._dataset(split, augmented=False)
         batch = dataset.__getitems__(BatchPlan(rows, np.zeros(len(rows), dtype=np.bool_), 0))
@@ -230,7 +234,7 @@ class ArtefactDataModule(pl.LightningDataModule):
 
     def _rank(self) -> Rank:
         trainer: Any = self.trainer
-        return ALONE if trainer is None else Rank(trainer.global_rank, trainer.world_size)
+        return SINGLE_PROCESS if trainer is None else Rank(trainer.global_rank, trainer.world_size)
 
     def _verify(self) -> None:
         """Read every image and name the unreadable ones."""

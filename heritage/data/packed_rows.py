@@ -90,4 +90,6 @@ def _fingerprint(root: Path) -> str:
     try:
         return str(json.loads(path.read_text(encoding="utf-8"))["fingerprint"])
     except (OSError, ValueError, KeyError) as error:
-        raise DatasetNotFoundError(f"unreadable: {error!r}", where=path, remedy="curate it again") from error
+        raise DatasetNotFoundError(
+            f"unreadable: {type(error).__name__}: {error}", where=path, remedy="curate it again"
+        ) from error

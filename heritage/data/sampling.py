@@ -29,7 +29,7 @@ Chosen = Annotated[list[str], Field(min_length=1)]
 _MOST = 10**8  # images of a class in an epoch: what asks for more is a slip of the finger
 
 
-class Draw(NamedTuple):
+class EpochSample(NamedTuple):
     """An epoch's images in order."""
 
     rows: Rows
@@ -42,14 +42,14 @@ class Sampling(Protocol):
     """Draws the images of an epoch.
 
     Attributes:
-        steady: Whether every epoch shows as many images as the first.
-        proportionate: Whether every epoch shows the classes in the first one's proportions.
+        constant_length: Whether every epoch shows as many images as the first.
+        constant_proportions: Whether every epoch shows the classes in the first one's proportions.
     """
 
-    steady: ClassVar[bool] = True
-    proportionate: ClassVar[bool] = True
+    constant_length: ClassVar[bool] = True
+    constant_proportions: ClassVar[bool] = True
 
-    def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
+    def sample(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> EpochSample:
         """Draw an epoch.
 
         Args:
@@ -65,10 +65,10 @@ class Sampling(Protocol):
 class InstanceBalanced(Sampling):
     """Every image once, in a new order each epoch."""
 
-    def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
+    def sample(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> EpochSample:
         """Shuffle all images."""
         rows = _generator(seed, epoch).permutation(len(targets))
-        return Draw(rows, np.zeros(len(rows), dtype=np.bool_))
+        return EpochSample(rows, np.zeros(len(rows), dtype=np.bool_))
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Undersample(Sampling):
     ratio: Ratio
     redraw: bool
 
-    def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
+    def sample(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> EpochSample:
         """Draw without replacement up to the limit from each class."""
         counts = np.bincount(targets, minlength=len(classes))
         smallest, largest = int(counts.min()), int(counts.max())
@@ -93,7 +93,7 @@ class Undersample(Sampling):
         choice = _generator(seed, epoch if self.redraw else 0)
         kept = [choice.permutation(np.flatnonzero(targets == k))[:limit] for k in range(len(classes))]
         rows = _generator(seed, epoch, "order").permutation(np.concatenate(kept))
-        return Draw(rows, np.zeros(len(rows), dtype=np.bool_))
+        return EpochSample(rows, np.zeros(len(rows), dtype=np.bool_))
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Oversample(Sampling):
     target: Target
     classes: Chosen | None
 
-    def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
+    def sample(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> EpochSample:
         """Draw copies evenly: no image is repeated twice more than another of its class.
 
         Raises:
@@ -124,7 +124,7 @@ class Oversample(Sampling):
             rows.append(_repeated(members, max(0, goal - len(members)), random))
         copies = np.repeat([False, True], [len(targets), sum(map(len, rows[1:]))])
         order = random.permutation(len(copies))
-        return Draw(np.concatenate(rows)[order], copies[order])
+        return EpochSample(np.concatenate(rows)[order], copies[order])
 
     def _goal(self, largest: int) -> int:
         if self.target == "largest":
@@ -160,7 +160,7 @@ class Weighted(Sampling):
 
     power: Probability
 
-    def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
+    def sample(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> EpochSample:
         """Draw as many images as there are; those after an image's first showing are copies."""
         counts = np.bincount(targets, minlength=len(classes)).astype(np.float64)
         chances = np.where(counts > 0, counts, 1.0) ** -self.power
@@ -178,10 +178,10 @@ class ProgressivelyBalanced(Sampling):
         epochs: T, the epochs over which it changes; later ones are balanced.
     """
 
-    proportionate: ClassVar[bool] = False
+    constant_proportions: ClassVar[bool] = False
     epochs: PositiveInt
 
-    def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
+    def sample(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> EpochSample:
         """Draw as many images as there are; those after an image's first showing are copies."""
         counts = np.bincount(targets, minlength=len(classes)).astype(np.float64)
         progress = 1.0 if self.epochs == 1 else min(1.0, epoch / (self.epochs - 1))
@@ -200,16 +200,16 @@ class ProgressiveUndersample(Sampling):
         epochs: Over how many epochs it changes; later ones are like the last.
     """
 
-    steady: ClassVar[bool] = False
-    proportionate: ClassVar[bool] = False
+    constant_length: ClassVar[bool] = False
+    constant_proportions: ClassVar[bool] = False
 
     first: Ratio
     last: Ratio
     epochs: PositiveInt
 
-    def draw(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> Draw:
+    def sample(self, targets: Rows, classes: Sequence[str], epoch: int, seed: int) -> EpochSample:
         """Draw without replacement up to the epoch's limit from each class."""
-        return Undersample(self.ratio(epoch), redraw=True).draw(targets, classes, epoch, seed)
+        return Undersample(self.ratio(epoch), redraw=True).sample(targets, classes, epoch, seed)
 
     def ratio(self, epoch: int) -> float:
         """Return the ratio of an epoch."""
@@ -217,13 +217,15 @@ class ProgressiveUndersample(Sampling):
         return float(self.first * (self.last / self.first) ** progress)
 
 
-def _with_replacement(targets: Rows, chances: npt.NDArray[np.float64], random: np.random.Generator) -> Draw:
+def _with_replacement(
+    targets: Rows, chances: npt.NDArray[np.float64], random: np.random.Generator
+) -> EpochSample:
     """Draw as many images as there are, each with its class's chance; repeats are copies."""
     weights = chances[targets]
     rows = random.choice(len(targets), size=len(targets), p=weights / weights.sum())
     copies = np.ones(len(rows), dtype=np.bool_)
     copies[np.unique(rows, return_index=True)[1]] = False
-    return Draw(rows, copies)
+    return EpochSample(rows, copies)
 
 
 def _repeated(members: Rows, wanted: int, random: np.random.Generator) -> Rows:

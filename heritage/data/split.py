@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
-from heritage.core.group_split import deal, shares_of
+from heritage.core.group_split import assign_groups, split_fractions
 from heritage.core.manifest import SPLITS, Manifest
 from heritage.core.taxonomy import nearest
 from heritage.core.types import Fraction, NonNegativeInt
@@ -150,13 +150,13 @@ def by_fold(
 
 def _deal(targets: Codes, groups: Sequence[str], shares: Sequence[float], seed: int) -> Codes:
     codes = np.unique(np.array(groups, dtype=object).astype(str), return_inverse=True)[1]
-    return deal(targets, codes, groups, shares, seed, large=_LARGE)
+    return assign_groups(targets, codes, groups, shares, seed, large=_LARGE)
 
 
 def _three_ways(
     manifest: Manifest, groups: list[str], test: float, val: float, seed: int, unit: str
 ) -> Manifest:
-    dealt = _deal(manifest.targets, groups, shares_of(test, val), seed)
+    dealt = _deal(manifest.targets, groups, split_fractions(test, val), seed)
     return _checked(_assigned(manifest, dealt), unit)
 
 

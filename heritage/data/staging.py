@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from heritage.core.files import atomic_path, locked
-from heritage.core.packed_images import INDEX_FILE, PackedImages, checksum_of
+from heritage.core.packed_images import INDEX_FILE, PackedImages, file_sha256
 from heritage.errors import BusyError, ConfigError, DataError
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def _copy(source: Path, target: Path, images: PackedImages) -> None:
         try:
             with atomic_path(target / shard.file) as temporary:
                 shutil.copyfile(source / shard.file, temporary)
-                if checksum_of(temporary) != shard.sha256:
+                if file_sha256(temporary) != shard.sha256:
                     raise DataError(
                         "its checksum is wrong after copying",
                         where=target / shard.file,
@@ -80,7 +80,7 @@ def _copy(source: Path, target: Path, images: PackedImages) -> None:
 
 
 def _same(file: Path, sha256: str) -> bool:
-    return file.is_file() and checksum_of(file) == sha256
+    return file.is_file() and file_sha256(file) == sha256
 
 
 def _too_small(target: Path, needed: int, free: int) -> DataError:

@@ -90,7 +90,7 @@ def class_counts(images: int) -> dict[str, int]:
         ConfigError: Fewer images than two for each class.
     """
     if images < FEWEST:
-        raise ConfigError(f"a demo set of {images} images", remedy=f"ask for at least {FEWEST}")
+        raise ConfigError("too few images", where=f"images={images}", remedy=f"give at least {FEWEST}")
     least = min(12, images // len(CLASSES))
     total = sum(THESIS_COUNTS.values())
     above = {name: max(images * count / total - least, 0.0) for name, count in THESIS_COUNTS.items()}

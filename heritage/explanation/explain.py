@@ -159,11 +159,7 @@ class _Gallery:
                 sections.append({"name": name, "note": note, "of_errors": of_errors, "images": shown})
                 progress.advance(len(rows))
         labels = {one.method: one.label for one in results}
-        record = {
-            one.method: {key: value for key, value in asdict(one).items() if key != "gain"}
-            | {"pictures": len(one.gain), "beats_random": one.beats_random, "label": one.label}
-            for one in results
-        }
+        record = {one.method: _record(one) for one in results}
         write_text(folder / RECORD_FILE, json.dumps(without_nan(record), indent=2) + "\n")
         write_page(
             "explanation",
@@ -238,7 +234,7 @@ class _Gallery:
         ]
 
     def _images(self, rows: np.ndarray[Any, np.dtype[np.int64]]) -> Tensor:
-        stored = self._data.stored_pictures(self._split, self._predictions.rows[rows])
+        stored = self._data.eval_images(self._split, self._predictions.rows[rows])
         return torch.from_numpy(np.stack(stored)).to(self._device)
 
 
@@ -252,15 +248,23 @@ METHOD_NAMES = {
 """Names of the methods in the page."""
 
 
+def _record(one: Faithfulness) -> dict[str, Any]:
+    """Return a result for ``explanation.json``, with the keys of version 0.1."""
+    values = asdict(one)
+    values.pop("gain")
+    values["alike"] = values.pop("shuffled_similarity")
+    return values | {"pictures": len(one.gain), "beats_random": one.beats_random, "label": one.label}
+
+
 def _sentence(one: Faithfulness) -> str:
     name = METHOD_NAMES[one.method]
     low, high = one.advantage.low, one.advantage.high
     words = f"{name} beats random maps" if one.beats_random else f"{name} does not beat random maps"
     words += f": insertion minus deletion is {one.gain.mean():+.3f} ({low:+.3f} – {high:+.3f}) above theirs "
     words += f"on {len(one.gain)} images"
-    if np.isnan(one.alike):
+    if np.isnan(one.shuffled_similarity):
         return f"{words}; maps of the network with shuffled weights are constant."
-    correlation = f"rank correlation with maps of shuffled weights {one.alike:.2f}"
+    correlation = f"rank correlation with maps of shuffled weights {one.shuffled_similarity:.2f}"
     if one.depends_on_weights:
         return f"{words}; {correlation}."
     return f"{words}; {correlation}: the maps show edges of the image and not what was learnt."

@@ -48,7 +48,7 @@ class Faithfulness:
         random_insertion: Mean area under insertion for random maps.
         gain: Insertion minus deletion, relative to random maps, for each image, (B,).
         advantage: 95 % interval of the mean gain over images.
-        alike: Mean rank correlation with the maps of the network with shuffled weights; NaN if all of these
+        shuffled_similarity: Mean rank correlation with the maps of the network with shuffled weights; NaN if all of these
             are constant.
     """
 
@@ -59,7 +59,7 @@ class Faithfulness:
     random_insertion: float
     gain: Floats
     advantage: Interval
-    alike: float
+    shuffled_similarity: float
 
     @property
     def beats_random(self) -> bool:
@@ -69,7 +69,7 @@ class Faithfulness:
     @property
     def depends_on_weights(self) -> bool:
         """Whether the network with shuffled weights gives other maps."""
-        return not self.alike >= SIMILAR
+        return not self.shuffled_similarity >= SIMILAR
 
     @property
     def label(self) -> str:
@@ -113,7 +113,7 @@ def faithfulness(
         random_insertion=float(random_areas[1].mean()),
         gain=gain,
         advantage=interval(resampled),
-        alike=map_similarity(maps, saliency(shuffled(model, seed), images, targets, method)),
+        shuffled_similarity=map_similarity(maps, saliency(shuffled(model, seed), images, targets, method)),
     )
 
 

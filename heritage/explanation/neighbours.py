@@ -58,7 +58,7 @@ class Neighbours:
         """
         nearest_rows, cosines = nearest(self._features[indices], self._train, self._count)
         rows = self._train_rows[nearest_rows]
-        pictures = iter(self._data.stored_pictures("train", rows.ravel()))
+        pictures = iter(self._data.eval_images("train", rows.ravel()))
         files, labels = self._manifest.table["file"], self._manifest.table["class"]
         return [
             [

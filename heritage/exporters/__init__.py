@@ -1,1 +1,1 @@
-"""What `heritage export` does: a checkpoint to formats that other runtimes load, with a model card."""
+"""`heritage export`: a checkpoint to formats that other runtimes load, with a model card."""

@@ -1,4 +1,4 @@
-"""The figures of a model card: scores on the run's own test split, each with an interval."""
+"""The metrics of a model card: on the run's own test split, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -13,16 +13,9 @@ import pyarrow.parquet as pq
 
 from heritage.errors import CheckpointError
 from heritage.evaluation.assessment import FEW_GROUPS
-from heritage.metrics.bootstrap import (
-    Floats,
-    confusion_scores,
-    confusion_terms,
-    draws,
-    group_codes,
-    group_sums,
-    interval,
-)
-from heritage.metrics.classification import confusion_matrix, scores
+from heritage.metrics.bootstrap import Floats, confusion_terms, group_codes, interval, resampled_sums
+from heritage.metrics.classification import ConfusionScores, confusion_matrix, scores
+from heritage.metrics.registry import compute_metrics, confusion_metrics, metrics_of_confusion
 from heritage.runs.files import PREDICTIONS_FILE
 
 RESAMPLES = 1000
@@ -31,13 +24,13 @@ _NEEDED = {"class", "predicted"}
 
 @dataclass(frozen=True)
 class CardMetric:
-    """A score and the middle 95 % of its values over resamples of objects.
+    """A metric with a 95 % bootstrap interval over objects.
 
     Attributes:
-        name: What people call it.
-        value: The score.
-        low: Lower end; NaN where there are too few objects to tell.
-        high: Upper end.
+        name: Its name.
+        value: Its value.
+        low: Lower bound; NaN if there are too few objects for an interval.
+        high: Upper bound.
     """
 
     name: str
@@ -47,31 +40,35 @@ class CardMetric:
 
     def __str__(self) -> str:
         if math.isnan(self.low):
-            return f"{self.value:.3f} (too few objects to tell)"
+            return f"{self.value:.3f} (too few objects for an interval)"
         return f"{self.value:.3f} ({self.low:.3f}–{self.high:.3f})"
 
 
 @dataclass(frozen=True)
 class CardMetrics:
-    """Scores of a test split.
+    """Metrics of a test split.
 
     Attributes:
-        images: How many photographs.
-        groups: Of how many objects.
-        whole: Of all classes together.
-        classes: Class → F1, and photographs of it.
+        images: Number of images.
+        groups: Number of objects that they show.
+        overall: Metrics over all classes.
+        classes: Class → F1, and the number of its images.
     """
 
     images: int
     groups: int
-    whole: tuple[CardMetric, ...]
+    overall: tuple[CardMetric, ...]
     classes: dict[str, tuple[CardMetric, int]]
 
 
-def figures_of_test(run_folder: Path, classes: tuple[str, ...]) -> CardMetrics | None:
-    """Score a run folder's ``predictions.parquet``; None where there is none.
+def card_metrics(run_folder: Path, classes: tuple[str, ...]) -> CardMetrics | None:
+    """Compute metrics of a run folder's ``predictions.parquet``; None if there is no such file.
 
-    Resamples draw objects, not photographs (`heritage.metrics.bootstrap`).
+    The bootstrap resamples objects, not images (`heritage.metrics.bootstrap`).
+
+    Args:
+        run_folder: The run folder.
+        classes: The class list.
 
     Raises:
         CheckpointError: The file is damaged.
@@ -82,47 +79,48 @@ def figures_of_test(run_folder: Path, classes: tuple[str, ...]) -> CardMetrics |
     try:
         table = pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise CheckpointError(f"unreadable ({error})", where=path, remedy="train or test it again") from error
+        raise CheckpointError(
+            f"unreadable ({error})", where=path, remedy="restore the file, or train again"
+        ) from error
     if not set(table.column_names) >= _NEEDED:
         raise CheckpointError(
-            "lacks a column of classes or predictions", where=path, remedy="train or test it again"
+            "has no column of classes or predictions", where=path, remedy="restore the file, or train again"
         )
     targets, predicted = (_positions(table[name].to_pylist(), classes) for name in ("class", "predicted"))
     names = table["group_id"].to_pylist() if "group_id" in table.column_names else range(len(targets))
-    return _figures(targets, predicted, group_codes([str(name) for name in names]), classes)
+    return _metrics(targets, predicted, group_codes([str(name) for name in names]), classes)
 
 
-def _figures(
+def _metrics(
     targets: npt.NDArray[np.int64],
     predicted: npt.NDArray[np.int64],
     groups: npt.NDArray[np.int64],
     classes: tuple[str, ...],
 ) -> CardMetrics:
     count = len(classes)
-    sums = group_sums(confusion_terms(targets, predicted, count), groups)
-    single, by_class = confusion_scores(
-        np.concatenate([drawn @ sums for drawn in draws(len(sums), RESAMPLES, seed=0)]).reshape(
-            -1, count, count
-        )
-    )
+    sums = resampled_sums(confusion_terms(targets, predicted, count), groups, RESAMPLES, seed=0)
+    resampled = ConfusionScores(sums.reshape(-1, count, count))
+    by_metric = compute_metrics(resampled)
     confusion = confusion_matrix(targets, predicted, count)
-    scored = scores(confusion)
-    whole = (
-        _figure("accuracy", scored.accuracy, single["accuracy"]),
-        _figure("macro-F1", scored.macro.f1, single["macro_f1"]),
+    scored, values = scores(confusion), metrics_of_confusion(confusion)
+    overall = tuple(
+        _metric(metric.title, values[metric.name], by_metric[metric.name])
+        for metric in confusion_metrics()
+        if metric.headline
     )
-    f1 = by_class["f1"].copy()
+    f1 = resampled.f1.copy()
     for k in range(count):
         if len(np.unique(groups[targets == k])) < FEW_GROUPS:
-            f1[:, k] = np.nan  # as `heritage evaluate` has it: they hardly vary, and would look sure
+            # as in `heritage evaluate`: an interval of so few objects would be too narrow
+            f1[:, k] = np.nan
     each = {
-        name: (_figure(name, float(scored.f1[k]), f1[:, k]), int(scored.support[k]))
+        name: (_metric(name, float(scored.f1[k]), f1[:, k]), int(scored.support[k]))
         for k, name in enumerate(classes)
     }
-    return CardMetrics(len(targets), len(sums), whole, each)
+    return CardMetrics(len(targets), int(groups.max()) + 1, overall, each)
 
 
-def _figure(name: str, value: float, resampled: Floats) -> CardMetric:
+def _metric(name: str, value: float, resampled: Floats) -> CardMetric:
     middle = interval(resampled)
     return CardMetric(name, value, middle.low, middle.high)
 
@@ -133,7 +131,7 @@ def _positions(names: list[str], classes: tuple[str, ...]) -> npt.NDArray[np.int
         return np.array([known[name] for name in names], dtype=np.int64)
     except KeyError as error:
         raise CheckpointError(
-            f"names a class that the network does not know: {error}",
+            f"names a class that the network does not have: {error}",
             where=PREDICTIONS_FILE,
-            remedy="train or test it again",
+            remedy="restore the file, or train again",
         ) from error

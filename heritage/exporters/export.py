@@ -1,4 +1,4 @@
-"""From a checkpoint to a folder that others load: network, description and model card."""
+"""`heritage export`: a checkpoint to a folder with the network, its description and a model card."""
 
 from __future__ import annotations
 
@@ -7,43 +7,41 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from pydantic import Field
 
 from heritage.errors import ConfigError
+from heritage.exporters.exporter import ExportSource
+from heritage.exporters.formats import load_exporter
 from heritage.exporters.model_card import CARD, model_card
-from heritage.exporters.onnx import Asks, open_onnx, write_onnx
-from heritage.exporters.parity import Parity, check_parity, pictures_for_parity, resizing_parity
-from heritage.exporters.portable import Portable, description, portable
-from heritage.exporters.timm import ask_with_own_transform, open_timm, open_weights, write_timm
-from heritage.exporters.torch_export import open_program, write_program
+from heritage.exporters.parity import Parity, check_parity, parity_sample, resizing_parity
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.inference.test_set import try_run_manifest
 from heritage.prediction.decision_rule import read_decision_rule
 
-ExportFormat = Literal["onnx", "torch_export", "safetensors"]
-ABOUT = "heritage.json"
+DESCRIPTION = "heritage.json"
+"""What a user of the network needs to know: classes, input, calibration."""
 
-_MARKS = {ABOUT, CARD}
+_MARKS = {DESCRIPTION, CARD}
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What is exported, how, and where it goes.
+    """Options of `export`.
 
     Attributes:
-        ckpt: A checkpoint or run folder.
-        format: What others load.
-        out: The folder; None makes one named after the run below ``folder``.
-        folder: Where folders without a name go.
-        licence: Of the weights, as an SPDX identifier; None leaves it open.
-        pictures: What to compare on (`heritage.prediction.inputs.find_inputs`); None takes the test split.
+        ckpt: A run folder or checkpoint.
+        format: A module of `heritage.exporters.formats`.
+        out: The folder to write; None writes one named after the run into ``folder``.
+        folder: The folder of exports that ``out`` does not name.
+        licence: Of the weights, as an SPDX identifier; None if it is not stated.
+        pictures: Images to compare on (`heritage.prediction.inputs.find_inputs`); None takes the test split.
         overwrite: Whether an earlier export in ``out`` may be replaced.
     """
 
     ckpt: str
-    format: ExportFormat
+    format: str
     out: str | None
     folder: str
     licence: Annotated[str, Field(pattern=r"^[A-Za-z0-9.+-]+$")] | None
@@ -53,95 +51,76 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What `export` did.
+    """The result of `export`.
 
     Attributes:
-        folder: Where it is.
-        files: Names in it, with their sizes in bytes.
-        parity: How it compared.
-        timm: Whether timm loads it.
-        decision_rule: Its calibration, in words.
-        resizing: What changes where timm resizes the pictures; None where that was not asked.
+        folder: The exported folder.
+        files: Its file names, with their sizes in bytes.
+        parity: The comparison with PyTorch.
+        decision_rule: Calibration and threshold, as text.
+        messages: What else there is to know, for the console.
     """
 
     folder: Path
     files: dict[str, int]
     parity: Parity
-    timm: bool
     decision_rule: str
-    resizing: str | None
+    messages: tuple[str, ...]
 
 
-def export(wanted: ExportOptions) -> ExportResult:
-    """Export a network, compare it with PyTorch, and only then put it in its place.
+def export(options: ExportOptions) -> ExportResult:
+    """Export a network and compare it with PyTorch; the folder appears only if they agree.
 
     Raises:
-        HeritageError: Whatever keeps it from being exported, or from saying the same.
+        HeritageError: The options are faulty, the network cannot be exported, or the export disagrees.
     """
-    trained = load_checkpoint(wanted.ckpt)
+    exporter_class = load_exporter(options.format)
+    exporter_class.require_packages()
+    trained = load_checkpoint(options.ckpt)
     decision_rule = read_decision_rule(trained.folder)
-    out = _place(wanted, trained)
+    out = _output(options, trained)
     manifest = try_run_manifest(trained)
-    sample = pictures_for_parity(trained, manifest, wanted.pictures)
-    about = description(trained, decision_rule, wanted.licence)
+    sample = parity_sample(trained, manifest, options.pictures)
+    source = ExportSource.of(trained, decision_rule, options.licence)
+    exporter = exporter_class(source)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
         folder = Path(scratch) / out.name
         folder.mkdir()
-        model = portable(trained, decision_rule)
-        asks, timm = _write(wanted, trained, model, about, folder)
-        parity = check_parity(model, asks, sample.source, sample.images)
+        exporter.write(folder)
+        parity = check_parity(source.model, exporter.open(folder), sample.source, sample.images)
         resizing = None
-        if timm and sample.files:
-            resizing = resizing_parity(model, sample, ask_with_own_transform(folder, sample.files))
-        (folder / ABOUT).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        card = model_card(
-            trained,
-            decision_rule,
-            manifest,
-            form=wanted.format,
-            timm=timm,
-            licence=wanted.licence,
-            parity=parity,
-            resizing=resizing,
-        )
+        if sample.files and (logits := exporter.with_own_resizing(folder, sample.files)) is not None:
+            resizing = resizing_parity(source.model, sample, logits)
+        text = json.dumps(source.description, indent=2, ensure_ascii=False)
+        (folder / DESCRIPTION).write_text(f"{text}\n", encoding="utf-8")
+        card = model_card(exporter, decision_rule, manifest, parity=parity, resizing=resizing)
         (folder / CARD).write_text(card, encoding="utf-8")
         for path in folder.iterdir():
             path.chmod(0o666 & folder.stat().st_mode)  # some writers make files that only their owner reads
         if out.exists():
             shutil.rmtree(out)
         folder.replace(out)
+    messages = exporter.messages(out)
+    if resizing:
+        messages += [f"images resized by {exporter.library}'s own transform: {resizing}"]
     files = {path.name: path.stat().st_size for path in sorted(out.iterdir())}
-    return ExportResult(out, files, parity, timm, str(decision_rule), resizing)
+    return ExportResult(out, files, parity, str(decision_rule), tuple(messages))
 
 
-def _write(
-    wanted: ExportOptions, trained: TrainedClassifier, model: Portable, about: dict[str, Any], folder: Path
-) -> tuple[Asks, bool]:
-    """Write the network; return how to ask what was written, and whether timm loads it."""
-    size = trained.image_size
-    if wanted.format == "onnx":
-        write_onnx(model, size, about, folder)
-        return open_onnx(folder), False
-    if wanted.format == "torch_export":
-        write_program(model, size, about, folder)
-        return open_program(folder), False
-    timm = write_timm(trained, wanted.licence, folder)
-    return (open_timm(folder) if timm else open_weights(trained, folder)), timm
-
-
-def _place(wanted: ExportOptions, trained: TrainedClassifier) -> Path:
-    if wanted.out is not None:
-        out = Path(wanted.out).expanduser()
+def _output(options: ExportOptions, trained: TrainedClassifier) -> Path:
+    """Return the folder to write."""
+    if options.out is not None:
+        out = Path(options.out).expanduser()
     else:
         run = trained.folder.resolve().name if trained.folder else trained.file.stem
-        out = Path(wanted.folder) / f"{run}-{wanted.format}"
+        out = Path(options.folder) / f"{run}-{options.format}"
     if not out.exists():
         return out
-    ours = out.is_dir() and {path.name for path in out.iterdir()} >= _MARKS
-    if not wanted.overwrite or not ours:
-        remedy = (
-            "choose another folder, or overwrite=true" if ours else "it is no export: choose another folder"
-        )
+    is_export = out.is_dir() and {path.name for path in out.iterdir()} >= _MARKS
+    if not options.overwrite or not is_export:
+        remedy = "choose another folder, or overwrite=true"
+        if not is_export:
+            remedy = "it is not an export: choose another folder"
         raise ConfigError("already exists", where=f"out={out}", remedy=remedy)
     return out

@@ -1,8 +1,7 @@
-"""The model card: written from the run's own files, so that it says what was measured and nothing else."""
+"""The model card: written from the files of the run, so that it states what was measured and nothing else."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,89 +11,61 @@ import jinja2
 
 from heritage.core.manifest import Manifest
 from heritage.core.version import __version__
-from heritage.errors import CheckpointError
-from heritage.exporters.card_metrics import RESAMPLES, figures_of_test
+from heritage.exporters.card_metrics import RESAMPLES, card_metrics
+from heritage.exporters.exporter import Exporter
 from heritage.exporters.parity import Parity
 from heritage.inference.checkpoint import TrainedClassifier
 from heritage.prediction.decision_rule import DecisionRule
 from heritage.runs.audits import read_audits
 from heritage.runs.calibration import read_calibration
 from heritage.runs.files import DATA_FILE, ENVIRONMENT_FILE
+from heritage.runs.record import read_json
 
 CARD = "README.md"
 
-_FEW = 0.5  # of the mean number of photographs a class
+_RARE = 0.5  # of the mean number of training images per class
 _UNKNOWN = "not recorded"
-_COLUMNS = {"shown": "shown an epoch"}
-
-_USAGE = {
-    "onnx": """```python
-import json, numpy as np, onnxruntime
-
-session = onnxruntime.InferenceSession("model.onnx")
-images = np.zeros((1, {size}, {size}, 3), np.uint8)  # RGB, resized as heritage.json says
-logits, probabilities = session.run(None, {{"images": images}})
-classes = json.loads(session.get_modelmeta().custom_metadata_map["classes"])
-```""",
-    "torch_export": """```python
-import torch
-
-model = torch.export.load("model.pt2").module()
-images = torch.zeros(1, {size}, {size}, 3, dtype=torch.uint8)  # RGB, resized as heritage.json says
-logits, probabilities = model(images)
-```""",
-    "safetensors": """```python
-import timm, torch
-
-model = timm.create_model("local-dir:.", pretrained=True).eval()
-transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model))
-# logits = model(transform(picture)[None]); heritage.json has the classes and the temperature
-```""",
-    "weights": "timm has no such network: `model.safetensors` loads into `heritage.models` alone.",
-}
+_COLUMNS = {"shown": "images per epoch"}
 
 
 def model_card(
-    trained: TrainedClassifier,
+    exporter: Exporter,
     decision_rule: DecisionRule,
     manifest: Manifest | None,
     *,
-    form: str,
-    timm: bool,
-    licence: str | None,
     parity: Parity,
     resizing: str | None,
 ) -> str:
-    """Write a model card in Markdown, with the front matter of the Hugging Face hub.
+    """Return a model card in Markdown, with the metadata that the Hugging Face hub reads.
 
     Args:
-        trained: The network and its run folder.
-        decision_rule: Its calibration at work.
-        manifest: Of its data set, where that is still there.
-        form: The exported format.
-        timm: Whether timm loads it.
-        licence: Of the weights.
-        parity: How the exported network compared.
-        resizing: What changes where timm resizes the pictures; None where that is not known.
+        exporter: The format, with the network and its licence.
+        decision_rule: The network's calibration.
+        manifest: Of its data set, if that is available.
+        parity: The comparison of the exported network with PyTorch.
+        resizing: The effect of the format's own resizing; None if it has none or it was not measured.
+
+    Raises:
+        CheckpointError: A file of the run folder is damaged.
     """
+    trained = exporter.source.trained
     folder = trained.folder
-    environment = _record(folder, ENVIRONMENT_FILE)
-    counts = _record(folder, DATA_FILE).get("counts", {})
+    environment = _read(folder, ENVIRONMENT_FILE)
+    counts = _read(folder, DATA_FILE).get("counts", {})
     git = environment.get("git") or {}
-    usage = "weights" if form == "safetensors" and not timm else form
-    environment_of_template = jinja2.Environment(
+    jinja = jinja2.Environment(
         loader=jinja2.PackageLoader("heritage.exporters", "."),
-        autoescape=False,  # noqa: S701  Markdown of our own facts, not a page
+        autoescape=False,  # noqa: S701  Markdown of our own data, not a web page
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
-    return environment_of_template.get_template("model_card.md.j2").render(
+    return jinja.get_template("model_card.md.j2").render(
         name=_name(trained),
         classes=trained.classes,
-        licence=licence,
-        timm=timm,
-        facts=_facts(trained, counts),
-        figures=None if folder is None else figures_of_test(folder, trained.classes),
+        licence=exporter.source.licence,
+        library=exporter.library,
+        properties=_properties(trained, counts),
+        metrics=None if folder is None else card_metrics(folder, trained.classes),
         resamples=RESAMPLES,
         calibration=None if folder is None else read_calibration(folder),
         decision_rule=str(decision_rule),
@@ -102,12 +73,12 @@ def model_card(
         data=_data(trained, manifest, counts),
         audits=[] if folder is None else read_audits(folder),
         rare=_rare(counts),
-        usage=_USAGE[usage].format(size=trained.image_size),
+        usage=exporter.usage(),
         command=_command(environment.get("command", [])),
         heritage=environment.get("heritage", __version__),
         commit=str(git.get("commit", ""))[:12] + (" with changes" if git.get("dirty") else ""),
         started=environment.get("started", _UNKNOWN),
-        form=form,
+        format=exporter.name,
         parity=parity,
         resizing=resizing,
     )
@@ -118,7 +89,7 @@ def _name(trained: TrainedClassifier) -> str:
     return f"heritage {model.get('name') or str(model['_target_']).rpartition('.')[2]}"
 
 
-def _facts(trained: TrainedClassifier, counts: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
+def _properties(trained: TrainedClassifier, counts: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
     config = trained.config
     parameters = sum(parameter.numel() for parameter in trained.model.net.parameters())
     shown = sum(counts.get("shown", {}).values())
@@ -126,8 +97,8 @@ def _facts(trained: TrainedClassifier, counts: Mapping[str, Mapping[str, int]]) 
     return {
         "network": f"{config['model'].get('name') or config['model']['_target_']}, {parameters:,} parameters",
         "input": f"RGB, {size}×{size}",
-        "weights before training": str(config["model"].get("weights")),
-        "trained for": f"{trained.epoch + 1} epochs" + (f" of {shown:,} photographs" if shown else ""),
+        "pretrained weights": str(config["model"].get("weights")),
+        "training": f"{trained.epoch + 1} epochs" + (f" of {shown:,} images" if shown else ""),
         "seed": str(config["seed"]),
     }
 
@@ -137,11 +108,11 @@ def _data(
 ) -> dict[str, Any]:
     root = Path(str(trained.config["data"]["root"])).name
     split = str(trained.config["data"]["split"].get("_target_", "")).rpartition(".")[2]
-    there = "" if manifest is not None else " It is not on the machine that wrote this card."
+    missing = "" if manifest is not None else " It was not available when this card was written."
     return {
         "name": root,
-        "description": f"`{root}`, fingerprint `{trained.fingerprint[:12]}`, split by `{split}`.{there}",
-        "counts": {_COLUMNS.get(name, name): dict(found) for name, found in counts.items()},
+        "description": f"`{root}`, fingerprint `{trained.fingerprint[:12]}`, split by `{split}`.{missing}",
+        "counts": {_COLUMNS.get(name, name): dict(by_class) for name, by_class in counts.items()},
         "licences": _tally(manifest, "licence"),
         "museums": _tally(manifest, "museum"),
     }
@@ -150,14 +121,13 @@ def _data(
 def _tally(manifest: Manifest | None, column: str) -> dict[str, int]:
     if manifest is None:
         return {}
-    known = Counter(value for value in manifest.column(column) if value)
-    return dict(known.most_common())
+    return dict(Counter(value for value in manifest.column(column) if value).most_common())
 
 
 def _command(words: list[str]) -> str:
-    """Return the command of a run, without the folders of the machine it ran on."""
-    told = [f"{word.partition('=')[0]}=…" if "/" in word else word for word in words[1:]]
-    return " ".join(["heritage train", *told])
+    """Return the command of a run, without folders of the machine it ran on."""
+    arguments = [f"{word.partition('=')[0]}=…" if "/" in word else word for word in words[1:]]
+    return " ".join(["heritage train", *arguments])
 
 
 def _rare(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
@@ -165,16 +135,8 @@ def _rare(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     if not train:
         return []
     mean = sum(train.values()) / len(train)
-    return [name for name, count in train.items() if count < _FEW * mean]
+    return [name for name, count in train.items() if count < _RARE * mean]
 
 
-def _record(folder: Path | None, name: str) -> dict[str, Any]:
-    if folder is None or not (folder / name).is_file():
-        return {}
-    try:
-        found = json.loads((folder / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"unreadable ({error})", where=folder / name, remedy="restore the run folder"
-        ) from error
-    return dict(found)
+def _read(folder: Path | None, name: str) -> dict[str, Any]:
+    return {} if folder is None else read_json(folder, name)

@@ -1,4 +1,4 @@
-"""Does an exported network say the same? Asked about real pictures, after each export."""
+"""Comparison of an exported network with PyTorch, on real images, after each export."""
 
 from __future__ import annotations
 
@@ -13,128 +13,144 @@ import torch
 from heritage.core.image_io import Pixels, decode
 from heritage.core.manifest import Manifest
 from heritage.core.taxonomy import CLASSES
-from heritage.data.augment import evaluation, reduce
+from heritage.data.augment import downscale, eval_transform
 from heritage.demo import draw_artefact
 from heritage.errors import ExportError, ImageError
-from heritage.exporters.onnx import Asks
-from heritage.exporters.portable import Portable
+from heritage.exporters.exporter import Logits, PortableModel, PredictFunction
 from heritage.inference.checkpoint import TrainedClassifier
 from heritage.prediction.inputs import find_inputs
 
 TOLERANCE = 1e-3
-"""Largest difference of a probability that passes: exporters reorder sums, they do not change answers."""
+"""Largest accepted difference of a probability: exporters may reorder sums, but not change predictions."""
 
-_PICTURES = 32
+_IMAGES = 32
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How far an exported network is from PyTorch's.
+    """The difference between an exported network and PyTorch.
 
     Attributes:
-        source: Where the pictures came from.
-        pictures: How many, N.
+        source: Where the images came from.
+        images: Their number, N.
         logits: Largest difference of a logit.
         probabilities: Largest difference of a probability.
-        same_answers: Pictures whose first class is the same.
+        same_class: Number of images with the same most probable class.
     """
 
     source: str
-    pictures: int
+    images: int
     logits: float
     probabilities: float
-    same_answers: int
+    same_class: int
 
     def __str__(self) -> str:
         return (
-            f"{self.pictures} pictures ({self.source}): largest difference {self.probabilities:.1e} of a "
-            f"probability, {self.logits:.1e} of a logit; {self.same_answers} of {self.pictures} same answers"
+            f"{self.images} images ({self.source}): largest difference {self.probabilities:.1e} in a "
+            f"probability, {self.logits:.1e} in a logit; same class for {self.same_class} of {self.images}"
         )
 
 
-class Sample(NamedTuple):
-    """Pictures on which networks are compared."""
+class ParitySample(NamedTuple):
+    """Images on which networks are compared."""
 
     source: str
     """Where they came from."""
     images: npt.NDArray[np.uint8]
-    """As the network sees them, (N, S, S, 3)."""
+    """Inputs of the network, (N, S, S, 3)."""
     files: list[Path]
-    """The N files; none where they were drawn."""
+    """The N files; empty for drawn images."""
 
 
-def pictures_for_parity(trained: TrainedClassifier, manifest: Manifest | None, chosen: str | None) -> Sample:
-    """Return real pictures.
+def parity_sample(
+    trained: TrainedClassifier, manifest: Manifest | None, pictures: str | None
+) -> ParitySample:
+    """Return images to compare networks on: given ones, else the test split's, else drawn artefacts.
 
-    They are those that a person names, else the test split's, else drawn artefacts.
+    Args:
+        trained: The network.
+        manifest: Of its data set, if that is available.
+        pictures: The images as for `heritage.prediction.inputs.find_inputs`; None chooses.
 
     Raises:
-        DataError: None of the named pictures can be read.
+        DataError: None of the given images can be read.
     """
-    if chosen is not None:
-        inputs = find_inputs(chosen, "file", key="pictures")
-        # the card goes to strangers: no folders of this machine
-        source, paths = (
-            Path(chosen).resolve().name,
-            [inputs.path(row) for row in range(min(len(inputs), _PICTURES))],
-        )
+    if pictures is not None:
+        inputs = find_inputs(pictures, "file", key="pictures")
+        source = Path(pictures).resolve().name  # the card is public: no folders of this machine
+        paths = [inputs.path(row) for row in range(min(len(inputs), _IMAGES))]
     elif manifest is not None:
         rows = np.flatnonzero(np.array(manifest.column("split")) == "test")
-        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _PICTURES)).astype(int)]
-        files = manifest.take(rows).column("file")
-        source, paths = f"test split of {manifest.root.name}", [manifest.root / name for name in files]
+        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _IMAGES)).astype(int)]
+        source = f"test split of {manifest.root.name}"
+        paths = [manifest.root / name for name in manifest.take(rows).column("file")]
     else:
         drawn = [
             draw_artefact(CLASSES[k % len(CLASSES)], k, 0, size=trained.image_size, seed=1)
-            for k in range(_PICTURES // 2)
+            for k in range(_IMAGES // 2)
         ]
-        return Sample("drawn artefacts", _as_seen(trained, drawn), [])
+        return ParitySample("drawn artefacts", _network_inputs(trained, drawn), [])
     read = {path: pixels for path in paths if (pixels := _read(path, trained.image_size)) is not None}
     if not read:
-        raise ImageError("not one picture can be read", where=source, remedy="name others: pictures=…")
-    return Sample(source, _as_seen(trained, list(read.values())), list(read))
+        raise ImageError("no image can be read", where=source, remedy="give other images: pictures=…")
+    return ParitySample(source, _network_inputs(trained, list(read.values())), list(read))
 
 
-def check_parity(model: Portable, other: Asks, source: str, images: npt.NDArray[np.uint8]) -> Parity:
-    """Ask both networks about the same pictures; probabilities are the file's own where it gives them.
-
-    Raises:
-        ExportError: They differ by more than `TOLERANCE`.
-    """
-    said, given = other(images)
-    theirs = torch.from_numpy(np.array(said))
-    calibrated = (theirs / model.temperature).softmax(dim=1) if given is None else torch.from_numpy(given)
-    with torch.inference_mode():
-        logits, probabilities = model(torch.from_numpy(images))
-    found = Parity(
-        source,
-        len(images),
-        float((logits - theirs).abs().max()),
-        float((probabilities - calibrated).abs().max()),
-        int((logits.argmax(dim=1) == theirs.argmax(dim=1)).sum()),
-    )
-    if not found.probabilities <= TOLERANCE:  # NaN does not pass
-        raise ExportError(
-            f"the exported network says something else: {found}",
-            remedy="nothing was kept; try another format",
-        )
-    return found
-
-
-def resizing_parity(model: Portable, sample: Sample, logits: npt.NDArray[np.float32]) -> str:
-    """Say how much it matters that somebody else resizes the pictures.
+def check_parity(
+    model: PortableModel, exported: PredictFunction, source: str, images: npt.NDArray[np.uint8]
+) -> Parity:
+    """Compare an exported network with PyTorch.
 
     Args:
-        model: Asked about the sample as training would resize it.
-        sample: The pictures.
-        logits: Of the same pictures resized otherwise, (N, K).
+        model: The network in PyTorch.
+        exported: The exported network. If it returns no probabilities, they are computed from its logits.
+        source: Where the images came from.
+        images: Inputs of the network, (N, S, S, 3).
+
+    Raises:
+        ExportError: A probability differs by more than `TOLERANCE`.
+    """
+    exported_logits, exported_probabilities = exported(images)
+    other_logits = torch.from_numpy(np.array(exported_logits))
+    other = _probabilities(model, other_logits)
+    if exported_probabilities is not None:
+        other = torch.from_numpy(exported_probabilities)
+    with torch.inference_mode():
+        logits, probabilities = model(torch.from_numpy(images))
+    parity = Parity(
+        source,
+        len(images),
+        float((logits - other_logits).abs().max()),
+        float((probabilities - other).abs().max()),
+        int((logits.argmax(dim=1) == other_logits.argmax(dim=1)).sum()),
+    )
+    if not parity.probabilities <= TOLERANCE:  # NaN does not pass
+        raise ExportError(
+            f"the exported network's predictions differ: {parity}",
+            where="export",
+            remedy="nothing was kept; try another format",
+        )
+    return parity
+
+
+def resizing_parity(model: PortableModel, sample: ParitySample, logits: Logits) -> str:
+    """Describe how much another way of resizing changes the predictions.
+
+    Args:
+        model: The network in PyTorch, for images resized as in training.
+        sample: The images.
+        logits: Logits (N, K) of the same images, resized otherwise.
     """
     with torch.inference_mode():
         ours = model(torch.from_numpy(sample.images))[1]
-        theirs = (torch.from_numpy(logits) / model.temperature).softmax(dim=1)
-    differ = float((ours - theirs).abs().max())
+    theirs = _probabilities(model, torch.from_numpy(logits))
+    difference = float((ours - theirs).abs().max())
     same = int((ours.argmax(dim=1) == theirs.argmax(dim=1)).sum())
-    return f"largest difference {differ:.3f} of a probability, {same} of {len(ours)} same answers"
+    return f"largest difference {difference:.3f} in a probability, same class for {same} of {len(ours)}"
+
+
+def _probabilities(model: PortableModel, logits: torch.Tensor) -> torch.Tensor:
+    return (logits / model.temperature).softmax(dim=1)
 
 
 def _read(path: Path, at_least: int) -> Pixels | None:
@@ -144,6 +160,6 @@ def _read(path: Path, at_least: int) -> Pixels | None:
         return None
 
 
-def _as_seen(trained: TrainedClassifier, pictures: list[Pixels]) -> npt.NDArray[np.uint8]:
-    resize = evaluation(trained.image_size, trained.crop_pct, trained.interpolation)
-    return np.stack([resize(reduce(pixels, trained.image_size)) for pixels in pictures])
+def _network_inputs(trained: TrainedClassifier, images: list[Pixels]) -> npt.NDArray[np.uint8]:
+    resize = eval_transform(trained.image_size, trained.crop_pct, trained.interpolation)
+    return np.stack([resize(downscale(pixels, trained.image_size)) for pixels in images])

@@ -50,7 +50,7 @@ def frequency_correction(classifier: TrainedClassifier) -> str | None:
     if getattr(get_object(loss), "counts_classes", False):
         return f"its loss ({loss.rpartition('.')[2]})"
     sampling = balance["sampling"]["_target_"]
-    if not getattr(get_object(sampling), "proportionate", True):
+    if not getattr(get_object(sampling), "constant_proportions", True):
         return f"its sampling, which changes over epochs ({sampling.rpartition('.')[2]})"
     weighting = balance["weighting"]["_target_"].rpartition(".")[2]
     return None if weighting == "no_weighting" else f"its class weights ({weighting})"
@@ -70,7 +70,9 @@ def _shown_counts(classifier: TrainedClassifier) -> dict[str, int]:
         recorded: dict[str, Any] = read_json(classifier.folder, DATA_FILE)["counts"]["shown"]
         counts = {name: int(recorded[name]) for name in classifier.classes}
     except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"unreadable ({error!r})", where=where, remedy=remedy) from error
+        raise CheckpointError(
+            f"unreadable ({type(error).__name__}: {error})", where=where, remedy=remedy
+        ) from error
     if missing := [name for name, count in counts.items() if count <= 0]:
         raise CheckpointError(
             f"{', '.join(missing)} was never shown in training", where=where, remedy="use logit_adjustment=0"

@@ -34,7 +34,7 @@ def predict_split(
     """
     model = classifier.model if model is None else model
     model.eval()  # `predict_loader` restores the mode, and a wrapper is made in training mode
-    loader = test_set.data.plain_loader(split)
+    loader = test_set.data.eval_loader(split)
     with Progress(description or f"predicting {split}", len(test_set.data.rows(split))) as progress:
         return predict_loader(
             model, loader, device, precision=classifier.precision(device), progress=progress.advance

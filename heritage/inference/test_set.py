@@ -143,7 +143,7 @@ def _data_module(
         raise TypeError("a configuration is a mapping")
     validate(cfg, "train")
     data = build_data(cfg)
-    data.use_input(classifier.image_size, classifier.interpolation)
+    data.set_input(classifier.image_size, classifier.interpolation)
     return data
 
 

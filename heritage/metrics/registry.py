@@ -10,7 +10,7 @@ Every metric is computed for R sets of images at once: the set itself (R = 1), o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -190,3 +190,20 @@ def metrics_of_predictions(probabilities: Floats, targets: Targets) -> dict[str,
 
 def _single(values: Mapping[str, Floats]) -> dict[str, float]:
     return {name: float(value[0]) for name, value in values.items()}
+
+
+def logged_names(classes: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of `logged_metrics`."""
+    return *(metric.name for metric in confusion_metrics()), *(f"recall/{name}" for name in classes)
+
+
+def logged_metrics(confusion: Counts, classes: Sequence[str]) -> dict[str, float]:
+    """Return the metrics that training logs of a split: `confusion_metrics` and the recall of each class.
+
+    Args:
+        confusion: Targets (rows) by predictions (columns), (K, K).
+        classes: The class list, K.
+    """
+    scores = ConfusionScores(confusion[None].astype(np.float64))
+    recalls = {f"recall/{name}": scores.recall[:, k] for k, name in enumerate(classes)}
+    return _single(compute_metrics(scores) | recalls)

@@ -106,9 +106,15 @@ def _fault_at(name: str, size: int, options: Mapping[str, Any]) -> str | None:
         try:
             net = timm.create_model(name, pretrained=False, num_classes=1, **options).eval()
         except TypeError as error:
-            raise ConfigError(f"{name} refuses an option: {error}", remedy="set it to null") from error
+            raise ConfigError(
+                f"the network does not take an option ({error})",
+                where=f"model.name={name}",
+                remedy="set the option to null",
+            ) from error
         if not hasattr(net, "get_classifier"):
-            raise ConfigError(f"{name} is an encoder without classifier", remedy="choose another model.name")
+            raise ConfigError(
+                "an encoder without a classifier", where=f"model.name={name}", remedy="choose another network"
+            )
         patch = getattr(getattr(net, "patch_embed", None), "patch_size", 1)
         patch = patch if isinstance(patch, int) else patch[0]
         stride = int(net.feature_info[-1]["reduction"])

@@ -8,6 +8,7 @@ import pickle
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -125,13 +126,13 @@ def load_weights(net: nn.Module, file: str) -> None:
         raise misfit(error, type(net).__name__, path) from error
 
 
-def log_new_classifier(where: object, found: int, wanted: int) -> None:
+def log_new_classifier(where: str | PathLike[str], found: int, wanted: int) -> None:
     """Say that a classifier was left out."""
     was = f"the classifier for {found} classes is left out" if found else "there is no classifier"
     _log.info("%s: %s; the one for %d classes starts untrained", where, was, wanted)
 
 
-def misfit(error: Exception, model: str, where: object) -> WeightsError:
+def misfit(error: Exception, model: str, where: str | PathLike[str]) -> WeightsError:
     """Return in one line what torch says at length about weights that do not fit a network."""
     return WeightsError(
         f"these are not the weights of {model}: {_complaints(error)}",

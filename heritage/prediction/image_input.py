@@ -59,9 +59,9 @@ def load_pixels(image: ImageInput, *, at_least: int | None = None) -> Pixels:
     if isinstance(image, (str, os.PathLike)):
         return decode(read_file(Path(image)), name=image, at_least=at_least)
     if isinstance(image, bytes):
-        return decode(image, at_least=at_least)
+        return decode(image, name="image", at_least=at_least)
     if isinstance(image, Image.Image):
-        return from_pillow(image, name=image_name(image))
+        return from_pillow(image, name=image_name(image) or "image")
     if isinstance(image, np.ndarray):
         return _from_array(image)
     if isinstance(image, Tensor):

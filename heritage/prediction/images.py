@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from heritage.core.image_io import Pixels, decode
-from heritage.data.augment import Interpolation, evaluation, reduce
-from heritage.data.dataset import shared_buffer, start_worker
+from heritage.data.augment import Interpolation, downscale, eval_transform
+from heritage.data.dataset import init_worker, shared_buffer
 from heritage.errors import ImageError
 from heritage.prediction.image_input import read_file
 from heritage.prediction.inputs import Inputs
@@ -40,7 +40,7 @@ class InputDataset(Dataset[ImageBatch]):
     def __init__(self, inputs: Inputs, *, size: int, crop_pct: float, interpolation: Interpolation) -> None:
         self.inputs = inputs
         self.size = size
-        self._resize = evaluation(size, crop_pct, interpolation)
+        self._resize = eval_transform(size, crop_pct, interpolation)
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -53,7 +53,7 @@ class InputDataset(Dataset[ImageBatch]):
         count = 0
         for position, row in enumerate(rows):
             try:
-                pixels[count] = self._resize(reduce(self._read(row), self.size))
+                pixels[count] = self._resize(downscale(self._read(row), self.size))
             except ImageError as error:
                 errors[position] = error.what
                 continue
@@ -90,7 +90,7 @@ def image_batches(
         num_workers=max(workers, 0),
         collate_fn=_identity,
         pin_memory=pin_memory,
-        worker_init_fn=start_worker,
+        worker_init_fn=init_worker,
         prefetch_factor=4 if workers > 0 else None,
     )
     yield from loader

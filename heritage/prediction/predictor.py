@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from heritage.core.image_io import Pixels
 from heritage.core.progress import Progress
-from heritage.data.augment import evaluation, reduce
+from heritage.data.augment import downscale, eval_transform
 from heritage.errors import ConfigError
 from heritage.explanation.saliency import Method, method_for, saliency
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
@@ -89,7 +89,9 @@ def load(
     _require_option("device", device, get_args(Device))
     _require_option("tta", tta, get_args(Views))
     if threshold is not None and not 0 <= threshold <= 1:
-        raise ConfigError("not a probability", where=f"threshold={threshold}", remedy="give 0 to 1, or None")
+        raise ConfigError(
+            "not a probability", where=f"threshold={threshold}", remedy="give a number from 0 to 1"
+        )
     trained = load_checkpoint(ckpt)
     rule = read_decision_rule(trained.folder).with_threshold(threshold)
     return Predictor(trained, rule, device=device, tta=tta)
@@ -126,7 +128,7 @@ class Predictor:
         self.precision = trained.precision(self.device)
         self.tta = tta
         self._model = trained.model.to(self.device).eval()
-        self._resize = evaluation(trained.image_size, trained.crop_pct, trained.interpolation)
+        self._resize = eval_transform(trained.image_size, trained.crop_pct, trained.interpolation)
         self._features: Tensor | None = None
         head: Any = trained.model.net.get_classifier()  # type: ignore[operator]  # part of timm's interface
         head.register_forward_pre_hook(self._keep_features)
@@ -255,7 +257,7 @@ class Predictor:
 
     def prepare(self, pixels: Pixels) -> Pixels:
         """Resize an image (H, W, 3) as evaluation does, to (S, S, 3)."""
-        return self._resize(reduce(pixels, self.image_size))
+        return self._resize(downscale(pixels, self.image_size))
 
     def predict_batch(self, images: Tensor) -> BatchPrediction:
         """Return probabilities and embeddings of uint8 images (B, S, S, 3); B may be 0."""

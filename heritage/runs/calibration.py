@@ -41,7 +41,9 @@ def read_calibration(folder: Path) -> Calibration | None:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
-            f"unreadable calibration ({error!r})", where=path, remedy="fit it again with `heritage evaluate`"
+            f"unreadable calibration ({type(error).__name__}: {error})",
+            where=path,
+            remedy="fit it again with `heritage evaluate`",
         ) from error
     if not calibration.temperature > 0:
         raise CheckpointError(

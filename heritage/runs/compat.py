@@ -42,6 +42,7 @@ MOVED: dict[str, str] = {
 """``_target_`` of version 0.1 → current."""
 
 RENAMED_KEYS: dict[str, str] = {
+    "answer_seconds": "response_seconds",
     "wished_precision": "target_precision",
     "report.each": "report.images_per_pair",
     "report.pictures": "report.max_images",

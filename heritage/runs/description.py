@@ -129,7 +129,9 @@ def _own_description(folder: Path | None, config: Mapping[str, Any]) -> RunDescr
             words = [str(word) for word in record.overrides.task]
         except (OSError, YAMLError, OmegaConfBaseException, AttributeError, TypeError) as error:
             raise CheckpointError(
-                f"unreadable ({error!r})", where=folder / _HYDRA, remedy="restore it or remove the file"
+                f"unreadable ({type(error).__name__}: {error})",
+                where=folder / _HYDRA,
+                remedy="restore it or remove the file",
             ) from error
     return RunDescription(
         model=str(choices.get("model") or _model(config["model"])),

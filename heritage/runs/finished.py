@@ -181,7 +181,9 @@ def _describe(folder: Path, metrics: dict[str, Any]) -> tuple[RunDescription, Fo
         return read_description(folder, config), read_fold(config), settings_digest(config)
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"unreadable configuration ({error!r})", where=folder / CONFIG_FILE, remedy="restore the file"
+            f"unreadable configuration ({type(error).__name__}: {error})",
+            where=folder / CONFIG_FILE,
+            remedy="restore the file",
         ) from error
 
 

@@ -1,1 +1,1 @@
-"""What `heritage serve` does: a web page and a JSON API."""
+"""`heritage serve`: a web page and a JSON API for a trained network."""

@@ -1,4 +1,4 @@
-"""The web application: one page, one question (`POST /predict`), and what watches over a server."""
+"""The web application: a page, its API (`POST /predict`), health and metrics."""
 
 from __future__ import annotations
 
@@ -17,180 +17,180 @@ from starlette.types import ASGIApp
 from heritage.server.examples import ExampleImages
 from heritage.server.limits import MEGABYTE, Limits
 from heritage.server.metrics import CONTENT_TYPE, Metrics
-from heritage.server.middleware import RateLimit, SecurityMiddleware, refusal_reply
+from heritage.server.middleware import RateLimit, SecurityMiddleware, error_response
 from heritage.server.openapi import openapi
 from heritage.server.schemas import Health, ModelInfo, PredictionResponses, RequestRefused
 from heritage.server.service import PredictionService
-from heritage.server.uploads import Memory, uploads
+from heritage.server.uploads import UploadMemory, read_uploads
 
-_PAGE = {
+_STATIC = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
-_A_DAY = {"cache-control": "private, max-age=86400"}
-_WORDS = {
-    404: ("not_found", "There is nothing under this address."),
-    405: ("method_not_allowed", "This address is asked otherwise: see /openapi.json."),
+_CACHED_FOR_A_DAY = {"cache-control": "private, max-age=86400"}
+_HTTP_ERRORS = {
+    404: ("not_found", "There is nothing at this address."),
+    405: ("method_not_allowed", "This address does not support the method: see /openapi.json."),
 }
 
 
-def application(
-    desk: PredictionService,
-    exhibits: ExampleImages,
-    about: ModelInfo,
+def build_application(
+    service: PredictionService,
+    examples: ExampleImages,
+    model_info: ModelInfo,
     limits: Limits,
     metrics: Metrics,
     *,
     hosts: Collection[str] | None,
 ) -> ASGIApp:
-    """Return the application.
+    """Build the ASGI application.
 
     Args:
-        desk: Answers.
-        exhibits: Pictures that the server shows by itself.
-        about: What the page says of the network.
-        limits: What is accepted.
-        metrics: What is counted.
-        hosts: Names under which the server may be asked; None allows all.
+        service: Predicts uploads.
+        examples: The images that the server shows itself.
+        model_info: The response of ``GET /about``.
+        limits: Limits of requests.
+        metrics: Counters for Prometheus.
+        hosts: Accepted host names; None accepts all.
     """
-    site = Site(desk, exhibits, about, limits, metrics)
+    endpoints = Endpoints(service, examples, model_info, limits, metrics)
     routes = [
-        Route("/predict", site.predict, methods=["POST"]),
-        Route("/about", site.about),
-        Route("/health", site.health),
-        Route("/metrics", site.figures),
-        Route("/openapi.json", site.described),
-        Route("/examples/{number:int}.jpg", site.example),
-        Route("/objects/{row:int}.jpg", site.thumbnail),
-        *(_page_route(path, *what) for path, what in _PAGE.items()),
+        Route("/predict", endpoints.predict, methods=["POST"]),
+        Route("/about", endpoints.about),
+        Route("/health", endpoints.health),
+        Route("/metrics", endpoints.metrics),
+        Route("/openapi.json", endpoints.openapi),
+        Route("/examples/{number:int}.jpg", endpoints.example),
+        Route("/objects/{row:int}.jpg", endpoints.thumbnail),
+        *(_static_route(path, *file) for path, file in _STATIC.items()),
     ]
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        desk.start()
+        service.start()
         yield
-        await desk.stop()
+        await service.stop()
 
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
-        exception_handlers={RequestRefused: _refusal, HTTPException: _http_refusal, Exception: _internal},
+        exception_handlers={RequestRefused: _refused, HTTPException: _http_error, Exception: _internal_error},
     )
     paths = [route.path for route in routes]
     return SecurityMiddleware(
-        app, hosts=hosts, rate=RateLimit(limits.per_minute), metrics=metrics, paths=paths
+        app, hosts=hosts, rate_limit=RateLimit(limits.per_minute), metrics=metrics, paths=paths
     )
 
 
-class Site:
-    """What each address answers.
+class Endpoints:
+    """The request handlers.
 
     Args:
-        desk: Answers.
-        exhibits: Pictures that the server shows by itself.
-        about: What the page says of the network.
-        limits: What is accepted.
-        metrics: What is counted.
+        service: Predicts uploads.
+        examples: The images that the server shows itself.
+        model_info: The response of ``GET /about``.
+        limits: Limits of requests.
+        metrics: Counters for Prometheus.
     """
 
     def __init__(
         self,
-        desk: PredictionService,
-        exhibits: ExampleImages,
-        about: ModelInfo,
+        service: PredictionService,
+        examples: ExampleImages,
+        model_info: ModelInfo,
         limits: Limits,
         metrics: Metrics,
     ) -> None:
-        self._desk = desk
-        self._exhibits = exhibits
-        self._about = about
+        self._service = service
+        self._examples = examples
+        self._model_info = model_info
         self._limits = limits
         self._metrics = metrics
-        self._memory = Memory(int(limits.held_megabytes * MEGABYTE))
+        self._memory = UploadMemory(int(limits.held_megabytes * MEGABYTE))
         self._document = openapi(limits)
-        metrics.watch("heritage_pictures_inside", "Pictures being answered or waiting", lambda: desk.inside)
-        metrics.watch("heritage_upload_bytes_held", "Bytes of uploads in memory", lambda: self._memory.held)
+        metrics.gauge("heritage_pictures_inside", "Images being predicted or queued", lambda: service.pending)
+        metrics.gauge("heritage_upload_bytes_held", "Bytes of uploads in memory", lambda: self._memory.held)
 
     async def predict(self, request: Request) -> Response:
-        """Answer for the pictures of a request."""
+        """Predict the images of a request."""
         saliency, similar = (_flag(request, name) for name in ("saliency", "similar"))
         try:
-            async with uploads(request, self._limits, self._memory) as found:
-                answers = await self._desk.answer(found, saliency=saliency, similar=similar)
+            async with read_uploads(request, self._limits, self._memory) as uploads:
+                predictions = await self._service.predict(uploads, saliency=saliency, similar=similar)
         except ClientDisconnect:
-            return Response(status_code=400)  # nobody reads it
-        return _json(PredictionResponses(calibration=self._about.calibration, pictures=answers))
+            return Response(status_code=400)  # nobody receives it
+        return _json(PredictionResponses(calibration=self._model_info.calibration, pictures=predictions))
 
     async def about(self, _: Request) -> Response:
-        """Say what the page shows of the network."""
-        return _json(self._about)
+        """Return information about the network and the limits."""
+        return _json(self._model_info)
 
     async def health(self, _: Request) -> Response:
-        """Say that the server is up, and that its network still answers."""
-        if not self._desk.answers:
-            raise RequestRefused(503, "stuck", "The network does not answer. Start the server again.")
+        """Return 200 if the server and its network respond, 503 if the network is stuck."""
+        if not self._service.healthy:
+            raise RequestRefused(503, "stuck", "The network does not respond. Restart the server.")
         return _json(Health(status="ok"))
 
-    async def figures(self, _: Request) -> Response:
-        """Say what was counted."""
+    async def metrics(self, _: Request) -> Response:
+        """Return metrics for Prometheus."""
         return Response(self._metrics.text(), headers={"content-type": CONTENT_TYPE})
 
-    async def described(self, _: Request) -> Response:
-        """Give the OpenAPI document."""
+    async def openapi(self, _: Request) -> Response:
+        """Return the OpenAPI document."""
         return JSONResponse(self._document)
 
     async def example(self, request: Request) -> Response:
-        """Give an example picture."""
+        """Return an example image."""
         number = int(request.path_params["number"])
-        if number >= len(self._exhibits.examples):
+        if number >= len(self._examples.examples):
             raise HTTPException(404)
-        return Response(self._exhibits.examples[number], media_type="image/jpeg", headers=_A_DAY)
+        return Response(self._examples.examples[number], media_type="image/jpeg", headers=_CACHED_FOR_A_DAY)
 
     def thumbnail(self, request: Request) -> Response:
-        """Give a small picture of an object, decoded in a thread of Starlette's."""
-        picture = self._exhibits.thumbnail(int(request.path_params["row"]))
-        if picture is None:
+        """Return a thumbnail of a museum object; Starlette calls this in a thread."""
+        jpeg = self._examples.thumbnail(int(request.path_params["row"]))
+        if jpeg is None:
             raise HTTPException(404)
-        return Response(picture, media_type="image/jpeg", headers=_A_DAY)
+        return Response(jpeg, media_type="image/jpeg", headers=_CACHED_FOR_A_DAY)
 
 
-def _page_route(path: str, name: str, kind: str) -> Route:
+def _static_route(path: str, name: str, content_type: str) -> Route:
     content = resources.files("heritage.server").joinpath("static", name).read_bytes()
 
-    async def page(_: Request) -> Response:
-        return Response(content, headers={"content-type": kind, "cache-control": "no-cache"})
+    async def endpoint(_: Request) -> Response:
+        return Response(content, headers={"content-type": content_type, "cache-control": "no-cache"})
 
-    return Route(path, page)
+    return Route(path, endpoint)
 
 
 def _flag(request: Request, name: str) -> bool:
     value = request.query_params.get(name, "false").lower()
     if value not in ("true", "false", "1", "0"):
-        raise RequestRefused(400, "bad_query", f"{name} is true or false.")
+        raise RequestRefused(400, "bad_query", f"{name} must be true or false.")
     return value in ("true", "1")
 
 
-def _json(reply: BaseModel) -> Response:
-    return Response(reply.model_dump_json(), media_type="application/json")
+def _json(content: BaseModel) -> Response:
+    return Response(content.model_dump_json(), media_type="application/json")
 
 
-async def _refusal(_: Request, error: Exception) -> Response:
+async def _refused(_: Request, error: Exception) -> Response:
     if not isinstance(error, RequestRefused):
         raise error
-    return refusal_reply(error)
+    return error_response(error)
 
 
-async def _internal(_: Request, __: Exception) -> Response:
-    """Say nothing of a fault of ours; Starlette raises it again, and uvicorn logs it."""
-    return refusal_reply(RequestRefused(500, "internal", "Something went wrong here."))
+async def _internal_error(_: Request, __: Exception) -> Response:
+    """Reveal nothing of the exception; Starlette raises it again, and uvicorn logs it."""
+    return error_response(RequestRefused(500, "internal", "Internal server error."))
 
 
-async def _http_refusal(_: Request, error: Exception) -> Response:
+async def _http_error(_: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    code, message = _WORDS.get(error.status_code, ("refused", "This request cannot be answered."))
-    reply = refusal_reply(RequestRefused(error.status_code, code, message))
-    reply.headers.update(error.headers or {})
-    return reply
+    code, message = _HTTP_ERRORS.get(error.status_code, ("refused", "The request was refused."))
+    response = error_response(RequestRefused(error.status_code, code, message))
+    response.headers.update(error.headers or {})
+    return response

@@ -1,7 +1,7 @@
-"""Concurrent requests share batches: while the network works on one, the next gathers.
+"""Dynamic batching: while the network processes one batch, concurrent requests fill the next.
 
-No time is spent waiting for a batch to fill: a lone picture goes at once, and under load the batch is
-whatever has come in the meantime.
+There is no waiting time for a batch to fill: a single image is processed at once, and under load a batch
+holds the images that arrived in the meantime.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
-class QueuedPrediction:
-    """The network's answer for one picture."""
+class NetworkOutput:
+    """The output of the network for one image."""
 
     probabilities: npt.NDArray[np.float64]
     """Shape (K,)."""
@@ -35,17 +35,17 @@ class QueuedPrediction:
 
 
 @dataclass
-class _Waiting:
+class _QueuedImage:
     pixels: Pixels
-    answer: asyncio.Future[QueuedPrediction]
+    future: asyncio.Future[NetworkOutput]
 
 
 class Batcher:
-    """Asks a network from one thread, in batches.
+    """Runs a network in a single thread, in batches.
 
     Args:
         network: The network.
-        batch_size: Pictures at a time, at most.
+        batch_size: Images per batch at most.
         observe: Called with the size of each batch.
     """
 
@@ -55,49 +55,49 @@ class Batcher:
         self._network = network
         self._batch_size = batch_size
         self._observe = observe
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
+        self._queue: asyncio.Queue[_QueuedImage] = asyncio.Queue()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="network")
-        self._task: asyncio.Task[None] | None = None
-        self._since: float | None = None  # when the network's thread began what it is doing
+        self._worker: asyncio.Task[None] | None = None
+        self._busy_since: float | None = None
 
     @property
-    def works(self) -> bool:
-        """Whether pictures that are waiting will get their turn."""
-        return self._task is not None and not self._task.done()
+    def running(self) -> bool:
+        """Whether queued images will be processed."""
+        return self._worker is not None and not self._worker.done()
 
     @property
     def busy_seconds(self) -> float:
-        """How long the network has been at what it is doing; 0 where it does nothing."""
-        since = self._since
+        """Seconds that the current batch has been running; 0 when idle."""
+        since = self._busy_since
         return 0.0 if since is None else time.monotonic() - since
 
     def start(self) -> None:
-        """Begin to work, in the running event loop."""
-        self._task = asyncio.create_task(self._work())
+        """Start the worker in the running event loop."""
+        self._worker = asyncio.create_task(self._work())
 
     async def stop(self) -> None:
-        """End."""
-        if self._task is not None:
-            self._task.cancel()
+        """Stop the worker and its thread."""
+        if self._worker is not None:
+            self._worker.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+                await self._worker
         self._thread.shutdown(wait=True, cancel_futures=True)
 
-    async def ask(self, pixels: Pixels) -> QueuedPrediction:
-        """Answer for a picture as the network sees it, (S, S, 3)."""
-        answer: asyncio.Future[QueuedPrediction] = asyncio.get_running_loop().create_future()
-        self._queue.put_nowait(_Waiting(pixels, answer))
-        return await answer
+    async def predict(self, pixels: Pixels) -> NetworkOutput:
+        """Return the output for a network input (S, S, 3)."""
+        future: asyncio.Future[NetworkOutput] = asyncio.get_running_loop().create_future()
+        self._queue.put_nowait(_QueuedImage(pixels, future))
+        return await future
 
     async def run(self, task: Callable[[], _Result]) -> _Result:
-        """Run something else that needs the network, between two batches."""
+        """Run another function in the network's thread, between two batches."""
 
         def timed() -> _Result:
-            self._since = time.monotonic()
+            self._busy_since = time.monotonic()
             try:
                 return task()
             finally:
-                self._since = None
+                self._busy_since = None
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, timed)
 
@@ -106,24 +106,24 @@ class Batcher:
             batch = [await self._queue.get()]
             while len(batch) < self._batch_size and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
-            batch = [one for one in batch if not one.answer.done()]  # who gave up needs no answer
+            batch = [image for image in batch if not image.future.done()]  # skip cancelled requests
             if batch:
-                await self._answer(batch)
+                await self._process(batch)
 
-    async def _answer(self, batch: list[_Waiting]) -> None:
+    async def _process(self, batch: list[_QueuedImage]) -> None:
         self._observe(len(batch))
-        # Whatever goes wrong is the batch's: an error that left this task would end it, and all later
-        # pictures would wait for nobody.
-        (found,) = await asyncio.gather(self.run(lambda: self._asked(batch)), return_exceptions=True)
-        if isinstance(found, BaseException):
-            for one in batch:
-                if not one.answer.done():
-                    one.answer.set_exception(found)
+        # An exception that escapes this task would stop the worker, and all later requests would hang.
+        (outputs,) = await asyncio.gather(self.run(lambda: self._predict(batch)), return_exceptions=True)
+        if isinstance(outputs, BaseException):
+            for image in batch:
+                if not image.future.done():
+                    image.future.set_exception(outputs)
             return
-        for one, said in zip(batch, found, strict=True):
-            if not one.answer.done():
-                one.answer.set_result(said)
+        for image, output in zip(batch, outputs, strict=True):
+            if not image.future.done():
+                image.future.set_result(output)
 
-    def _asked(self, batch: list[_Waiting]) -> list[QueuedPrediction]:
-        found = self._network.predict_batch(torch.from_numpy(np.stack([one.pixels for one in batch])))
-        return [QueuedPrediction(found.probabilities[k], found.embeddings[k]) for k in range(len(batch))]
+    def _predict(self, batch: list[_QueuedImage]) -> list[NetworkOutput]:
+        images = torch.from_numpy(np.stack([image.pixels for image in batch]))
+        output = self._network.predict_batch(images)
+        return [NetworkOutput(output.probabilities[k], output.embeddings[k]) for k in range(len(batch))]

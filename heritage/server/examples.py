@@ -1,4 +1,4 @@
-"""Pictures that the server shows by itself: examples to click, and the museum objects of its data set."""
+"""The images that the server shows itself: examples to click on, and thumbnails of museum objects."""
 
 from __future__ import annotations
 
@@ -15,55 +15,61 @@ from heritage.demo import draw_artefact
 from heritage.errors import ImageError
 
 _EXAMPLE, _THUMBNAIL = 512, 256  # pixels of the longer side
+_TRIES = 5  # unreadable files of a class that are skipped
 
 
 @dataclass(frozen=True)
 class ExampleImages:
-    """Pictures by number: no name that a stranger gives ever becomes a path.
+    """Images addressed by number, so that user input never becomes a path.
 
     Attributes:
-        manifest: Of the data set (all splits), where it is there.
-        examples: JPEGs.
+        manifest: The data set (all splits), if it is available.
+        examples: Example images as JPEG files.
     """
 
     manifest: Manifest | None
     examples: tuple[bytes, ...]
 
     def thumbnail(self, row: int) -> bytes | None:
-        """Return a small JPEG of a row of the manifest; None where there is none."""
+        """Return a JPEG thumbnail of a row of the manifest; None if there is none."""
         if self.manifest is None or not 0 <= row < len(self.manifest):
             return None
-        return _small(self.manifest, row, _THUMBNAIL)
+        return _read_small(self.manifest, row, _THUMBNAIL)
 
 
-def find_exhibits(manifest: Manifest | None, classes: Sequence[str]) -> ExampleImages:
-    """Choose a photograph of each class that the network was tested on; draw them where there is none."""
+def choose_examples(manifest: Manifest | None, classes: Sequence[str]) -> ExampleImages:
+    """Choose one test image per class; without a data set, draw artefacts instead.
+
+    Args:
+        manifest: The data set, if it is available.
+        classes: The class list.
+    """
     if manifest is None:
-        known = [name for name in classes if name in CLASSES] or list(CLASSES)
-        drawn = [draw_artefact(name, 3, 0, size=256, seed=7) for name in known]
+        drawable = [name for name in classes if name in CLASSES] or list(CLASSES)
+        drawn = [draw_artefact(name, 3, 0, size=256, seed=7) for name in drawable]
         return ExampleImages(None, tuple(encode_jpeg(pixels) for pixels in drawn))
     test = np.array(manifest.column("split")) == "test"
-    found = []
+    examples = []
     for k in range(len(manifest.classes)):
         rows = np.flatnonzero(test & (manifest.targets == k))
-        # from the middle: the first ones of a museum's list are often alike
-        for row in rows[len(rows) // 2 :][:5]:
-            picture = _small(manifest, int(row), _EXAMPLE)
-            if picture is not None:
-                found.append(picture)
+        # from the middle: the first rows of a museum often look alike
+        for row in rows[len(rows) // 2 :][:_TRIES]:
+            jpeg = _read_small(manifest, int(row), _EXAMPLE)
+            if jpeg is not None:
+                examples.append(jpeg)
                 break
-    return ExampleImages(manifest, tuple(found))
+    return ExampleImages(manifest, tuple(examples))
 
 
-def _small(manifest: Manifest, row: int, side: int) -> bytes | None:
+def _read_small(manifest: Manifest, row: int, side: int) -> bytes | None:
     path = manifest.root / manifest.table["file"][row].as_py()
     try:
-        return encode_jpeg(_fit(decode(path.read_bytes(), name=path, at_least=side), side), quality=85)
+        return encode_jpeg(_shrink(decode(path.read_bytes(), name=path, at_least=side), side), quality=85)
     except (ImageError, OSError):
         return None
 
 
-def _fit(pixels: Pixels, side: int) -> Pixels:
+def _shrink(pixels: Pixels, side: int) -> Pixels:
     height, width = pixels.shape[:2]
     scale = side / max(height, width)
     if scale >= 1:

@@ -1,4 +1,4 @@
-"""The files of a form while it arrives: each byte is kept once, in memory, and nothing is written to disk."""
+"""A streaming parser of multipart forms: each byte of a file is kept once, in memory only."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from heritage.server.schemas import RequestRefused
 
-_OTHER_PARTS = 10  # of a form, beside its files: they are passed over
+_OTHER_PARTS = 10  # parts accepted beside files; their content is ignored
 
 
-class Form:
-    """Takes a form apart, chunk by chunk (RFC 7578).
+class MultipartForm:
+    """Parses ``multipart/form-data`` (RFC 7578) chunk by chunk.
 
     Args:
-        content_type: The request's header, which names the boundary.
-        pictures: Files that are accepted.
+        content_type: The Content-Type header of the request, which names the boundary.
+        max_files: Files at most.
 
     Raises:
-        Refusal: 400, there is no boundary.
+        RequestRefused: The header names no valid boundary: 400.
     """
 
-    def __init__(self, content_type: str, *, pictures: int) -> None:
-        self._pictures = pictures
+    def __init__(self, content_type: str, *, max_files: int) -> None:
+        self._max_files = max_files
         self._parts = 0
         self._ended = False
-        self._field = b""
-        self._value = b""
+        self._header_name = b""
+        self._header_value = b""
         self._disposition = b""
         self._file: io.BytesIO | None = None
         self._files: list[tuple[str, io.BytesIO]] = []
         boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
         if not boundary:
-            raise _broken()
+            raise _malformed()
         try:
             self._parser = MultipartParser(
                 boundary,
                 {
                     "on_part_begin": self._begin_part,
-                    "on_header_field": self._add_to_field,
-                    "on_header_value": self._add_to_value,
+                    "on_header_field": self._add_to_header_name,
+                    "on_header_value": self._add_to_header_value,
                     "on_header_end": self._end_header,
                     "on_headers_finished": self._end_headers,
                     "on_part_data": self._add_to_file,
@@ -49,55 +49,55 @@ class Form:
                 },
             )
         except FormParserError as error:
-            raise _broken() from error
+            raise _malformed() from error
 
     def write(self, chunk: bytes) -> None:
-        """Take what has arrived.
+        """Parse the next chunk.
 
         Raises:
-            Refusal: 400 no form, 413 too many files.
+            RequestRefused: 400 malformed, 413 too many files.
         """
         try:
             self._parser.write(chunk)
         except FormParserError as error:
-            raise _broken() from error
+            raise _malformed() from error
 
     def files(self) -> list[tuple[str, bytes]]:
-        """Return each file's name as it came, and its content; to be asked once, at the end.
+        """Return the name and content of each file; to be called once, after the last chunk.
 
         Raises:
-            Refusal: 400, the form is cut off.
+            RequestRefused: The form is truncated: 400.
         """
         if not self._ended:
-            raise _broken()
-        # BytesIO gives its own buffer away instead of copying it
+            raise _malformed()
+        # BytesIO returns its buffer without copying it
         return [(name, file.getvalue()) for name, file in self._files]
 
     def _begin_part(self) -> None:
         self._parts += 1
-        if self._parts > self._pictures + _OTHER_PARTS:
+        if self._parts > self._max_files + _OTHER_PARTS:
             raise self._too_many()
         self._disposition = b""
         self._file = None
 
-    def _add_to_field(self, data: bytes, start: int, end: int) -> None:
-        self._field += data[start:end]
+    def _add_to_header_name(self, data: bytes, start: int, end: int) -> None:
+        self._header_name += data[start:end]
 
-    def _add_to_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
+    def _add_to_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
 
     def _end_header(self) -> None:
-        if self._field.lower() == b"content-disposition":
-            self._disposition = self._value
-        self._field = self._value = b""
+        if self._header_name.lower() == b"content-disposition":
+            self._disposition = self._header_value
+        self._header_name = self._header_value = b""
 
     def _end_headers(self) -> None:
         _, options = parse_options_header(self._disposition)
         if b"name" not in options:
-            raise _broken()
+            raise _malformed()
         if b"filename" not in options:
-            return  # a field that is no file
-        if len(self._files) == self._pictures:
+            return  # a field that is not a file
+        if len(self._files) == self._max_files:
             raise self._too_many()
         self._file = io.BytesIO()
         self._files.append((options[b"filename"].decode("utf-8", "replace"), self._file))
@@ -110,8 +110,8 @@ class Form:
         self._ended = True
 
     def _too_many(self) -> RequestRefused:
-        return RequestRefused(413, "too_many", f"A request may have {self._pictures} pictures.")
+        return RequestRefused(413, "too_many", f"A request may have {self._max_files} images at most.")
 
 
-def _broken() -> RequestRefused:
-    return RequestRefused(400, "bad_form", "The form cannot be read.")
+def _malformed() -> RequestRefused:
+    return RequestRefused(400, "bad_form", "The form is malformed.")

@@ -1,4 +1,4 @@
-"""What the server accepts before it says no, so that no stranger can fill its memory or its time."""
+"""Limits of requests, so that no client can exhaust the server's memory or time."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ MEGABYTE = 1_000_000
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of what is accepted.
+    """Limits of requests.
 
     Attributes:
-        megabytes: Of one request, all its pictures together.
-        megapixels: Of one picture.
-        pictures: In one request.
-        held_megabytes: Of all uploads that are held in memory at a time.
-        waiting: Pictures that wait for the network at a time.
-        upload_seconds: For the whole of a request to arrive.
-        answer_seconds: For its answer.
-        connections: Open at a time.
-        per_minute: Requests of one address; None does not count them.
+        megabytes: Size of a request with all its images.
+        megapixels: Size of one image.
+        pictures: Number of images in a request.
+        held_megabytes: Size of all uploads held in memory at a time.
+        waiting: Number of images that are being predicted or queued at a time.
+        upload_seconds: Time for a request to arrive.
+        response_seconds: Time for its response.
+        connections: Number of open connections.
+        per_minute: Rate limit: requests per minute and client address; None is unlimited.
     """
 
     megabytes: PositiveFloat
@@ -33,20 +33,20 @@ class Limits:
     held_megabytes: PositiveFloat
     waiting: PositiveInt
     upload_seconds: PositiveFloat
-    answer_seconds: PositiveFloat
+    response_seconds: PositiveFloat
     connections: PositiveInt
     per_minute: PositiveInt | None
 
     def __post_init__(self) -> None:
         if self.megapixels * 1e6 > MAX_PIXELS:
             raise ConfigError(
-                f"more than the {MAX_PIXELS / 1e6:.1f} that are ever decoded",
+                f"above the maximum of {MAX_PIXELS / 1e6:.1f} megapixels that are ever decoded",
                 where=f"limits.megapixels={self.megapixels:g}",
                 remedy="lower it",
             )
         if self.held_megabytes < self.megabytes:
             raise ConfigError(
-                "less than one request may have",
+                f"below limits.megabytes={self.megabytes:g}, so that no large request could ever be accepted",
                 where=f"limits.held_megabytes={self.held_megabytes:g}",
                 remedy="raise it, or lower limits.megabytes",
             )

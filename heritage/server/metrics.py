@@ -1,4 +1,4 @@
-"""Figures for Prometheus."""
+"""Metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 class Metrics:
-    """What the server counts, in a registry of its own."""
+    """The server's counters and histograms, in a separate registry."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -21,20 +21,20 @@ class Metrics:
             "heritage_requests_total", "Requests", ["path", "status"], registry=self._registry
         )
         self.seconds = Histogram(
-            "heritage_request_seconds", "From the request's head to the end of its answer", ["path"],
+            "heritage_request_seconds", "From a request's headers to the end of its response", ["path"],
             buckets=_SECONDS, registry=self._registry,
         )  # fmt: skip
-        self.answers = Counter(
-            "heritage_answers_total", "Pictures by answer", ["answer"], registry=self._registry
+        self.predictions = Counter(
+            "heritage_predictions_total", "Images by prediction", ["prediction"], registry=self._registry
         )
         self.batches = Histogram(
-            "heritage_batch_pictures", "Pictures a batch", buckets=_SIZES, registry=self._registry
+            "heritage_batch_pictures", "Images per batch", buckets=_SIZES, registry=self._registry
         )
 
-    def watch(self, name: str, what: str, value: Callable[[], float]) -> None:
-        """Show a value that changes by itself."""
-        Gauge(name, what, registry=self._registry).set_function(value)
+    def gauge(self, name: str, documentation: str, value: Callable[[], float]) -> None:
+        """Add a metric whose value is computed when it is read."""
+        Gauge(name, documentation, registry=self._registry).set_function(value)
 
     def text(self) -> bytes:
-        """Return all figures in Prometheus's text format."""
+        """Return all metrics in Prometheus's text format."""
         return generate_latest(self._registry)

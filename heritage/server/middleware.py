@@ -1,4 +1,4 @@
-"""What stands before every request: whose it is, how many it has sent, and the headers of every reply."""
+"""ASGI middleware: allowed hosts, cross-site requests, rate limit, security headers and request metrics."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from heritage.server.metrics import Metrics
-from heritage.server.schemas import ErrorResponse, Fault, RequestRefused
+from heritage.server.schemas import ErrorDetail, ErrorResponse, RequestRefused
 
 HEADERS: dict[str, str] = {
-    # own files alone; pictures may also come from the page itself (a person's upload, a saliency map)
+    # only our own files; images may also come from the page itself (an upload, a saliency map)
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' blob: data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
@@ -27,14 +27,14 @@ HEADERS: dict[str, str] = {
 }
 
 _PORT = re.compile(r":\d*$")
-_ADDRESSES = 10_000  # remembered at a time
+_ADDRESSES = 10_000  # client addresses remembered at a time
 
 
 class RateLimit:
-    """So many requests a minute of each address: a bucket that refills steadily.
+    """A token bucket for each client address.
 
     Args:
-        per_minute: Its size, and how much comes in a minute; None lets everything through.
+        per_minute: Capacity of a bucket and tokens added per minute; None is unlimited.
     """
 
     def __init__(self, per_minute: int | None) -> None:
@@ -42,35 +42,38 @@ class RateLimit:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, address: str, now: float) -> None:
-        """Count a request.
+        """Take a token.
+
+        Args:
+            address: The client's address.
+            now: The time in seconds.
 
         Raises:
-            Refusal: It is one too many: 429.
+            RequestRefused: The bucket is empty: 429.
         """
         if self._per_minute is None:
             return
-        level, then = self._buckets.pop(address, (float(self._per_minute), now))
-        level = min(self._per_minute, level + (now - then) * self._per_minute / 60)
-        self._buckets[address] = (max(level - 1, 0) if level >= 1 else level, now)
+        tokens, then = self._buckets.pop(address, (float(self._per_minute), now))
+        tokens = min(self._per_minute, tokens + (now - then) * self._per_minute / 60)
+        self._buckets[address] = (max(tokens - 1, 0) if tokens >= 1 else tokens, now)
         if len(self._buckets) > _ADDRESSES:
             self._buckets.popitem(last=False)
-        if level < 1:
-            wait = int((1 - level) * 60 / self._per_minute) + 1
+        if tokens < 1:
+            wait = int((1 - tokens) * 60 / self._per_minute) + 1
             raise RequestRefused(
-                429, "too_many_requests", "Too many requests. Wait a moment.", retry_after=wait
+                429, "too_many_requests", "Too many requests. Try again in a moment.", retry_after=wait
             )
 
 
 class SecurityMiddleware:
-    """An ASGI application around another.
+    """Refuses requests before they reach the application, and completes the headers of responses.
 
     Args:
         app: The application.
-        hosts: Names under which the server may be asked (a page of another site that resolves its own name
-            to this machine is turned away); None allows all.
-        rate: Counts requests of addresses.
+        hosts: Accepted values of the Host header (protects from DNS rebinding); None accepts all.
+        rate_limit: Limits the POST requests of an address.
         metrics: Counts requests.
-        paths: Paths that metrics name; others count as "other".
+        paths: Paths that metrics name; all others are counted as "other".
     """
 
     def __init__(
@@ -78,63 +81,63 @@ class SecurityMiddleware:
         app: ASGIApp,
         *,
         hosts: Collection[str] | None,
-        rate: RateLimit,
+        rate_limit: RateLimit,
         metrics: Metrics,
         paths: Collection[str],
     ) -> None:
         self._app = app
         self._hosts = hosts
-        self._rate = rate
+        self._rate_limit = rate_limit
         self._metrics = metrics
         self._paths = frozenset(paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request."""
+        """Handle an ASGI connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         began, status = time.perf_counter(), 500
 
-        async def reply(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                given = {name.lower() for name, _ in message["headers"]}
+                present = {name.lower() for name, _ in message["headers"]}
                 message["headers"] = [
                     *message["headers"],
-                    *((n.encode(), v.encode()) for n, v in HEADERS.items() if n.encode() not in given),
+                    *((n.encode(), v.encode()) for n, v in HEADERS.items() if n.encode() not in present),
                 ]
             await send(message)
 
         try:
-            self._admit(scope)
-            await self._app(scope, receive, reply)
+            self._check(scope)
+            await self._app(scope, receive, send_with_headers)
         except RequestRefused as refusal:
-            await refusal_reply(refusal)(scope, receive, reply)
+            await error_response(refusal)(scope, receive, send_with_headers)
         finally:
             path = scope["path"] if scope["path"] in self._paths else "other"
             self._metrics.requests.labels(path, str(status)).inc()
             self._metrics.seconds.labels(path).observe(time.perf_counter() - began)
 
-    def _admit(self, scope: Scope) -> None:
+    def _check(self, scope: Scope) -> None:
         headers = {name.lower(): value for name, value in scope["headers"]}
         if self._hosts is not None:
             host = _PORT.sub("", headers.get(b"host", b"").decode("latin-1").lower())
             if host not in self._hosts:
-                raise RequestRefused(403, "wrong_host", "This server does not answer under that name.")
+                raise RequestRefused(403, "wrong_host", "This server does not accept this host name.")
         if headers.get(b"sec-fetch-site") == b"cross-site" and scope["method"] != "GET":
-            raise RequestRefused(403, "cross_site", "Pages of other sites may not ask this server.")
+            raise RequestRefused(403, "cross_site", "Requests from pages of other sites are not allowed.")
         if scope["method"] == "POST":
             client = scope.get("client")
-            self._rate.take(client[0] if client else "", time.monotonic())
+            self._rate_limit.take(client[0] if client else "", time.monotonic())
 
 
-def refusal_reply(refusal: RequestRefused) -> JSONResponse:
-    """Return a refusal as JSON.
+def error_response(refusal: RequestRefused) -> JSONResponse:
+    """Return the JSON response of a refused request.
 
-    The connection stays open: who is still sending would find it reset and never read why. What is left of an
-    upload is thrown away as it comes, for some seconds (`heritage.server.protocol`).
+    The connection stays open: a client that is still sending would find it reset and never read the error.
+    The rest of the upload is discarded as it arrives, for a few seconds (`heritage.server.protocol`).
     """
     headers = {} if refusal.retry_after is None else {"retry-after": str(refusal.retry_after)}
-    body = ErrorResponse(error=Fault(code=refusal.code, message=refusal.message)).model_dump()
+    body = ErrorResponse(error=ErrorDetail(code=refusal.code, message=refusal.message)).model_dump()
     return JSONResponse(body, status_code=refusal.status, headers=headers)

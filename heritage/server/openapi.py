@@ -1,4 +1,4 @@
-"""The OpenAPI document, from the types of the replies."""
+"""The OpenAPI document, generated from the response schemas."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from heritage.core.version import __version__
 from heritage.server.limits import Limits
 from heritage.server.schemas import ErrorResponse, Health, ModelInfo, PredictionResponses
 
-_REFUSALS = {
-    "400": "no picture, or a form that cannot be read",
-    "403": "asked for by a page of another site",
+_ERRORS = {
+    "400": "no image, or a malformed form",
+    "403": "a request from a page of another site, or to another host name",
     "408": "the upload took too long",
-    "413": "too many bytes, pixels or pictures",
-    "415": "not a picture of a known format",
-    "422": "a damaged picture",
-    "429": "too many requests of one address",
-    "503": "busy, or no answer in time: see Retry-After",
+    "413": "too many bytes, pixels or images",
+    "415": "not an image in a supported format",
+    "422": "a damaged image",
+    "429": "too many requests from one address",
+    "503": "busy, or no prediction in time: see Retry-After",
 }
 
 
 def openapi(limits: Limits) -> dict[str, Any]:
     """Return the document (OpenAPI 3.1)."""
-    kinds: list[type[BaseModel]] = [PredictionResponses, ModelInfo, Health, ErrorResponse]
+    models: list[type[BaseModel]] = [PredictionResponses, ModelInfo, Health, ErrorResponse]
     _, schema = models_json_schema(
-        [(kind, "serialization") for kind in kinds], ref_template="#/components/schemas/{model}"
+        [(model, "serialization") for model in models], ref_template="#/components/schemas/{model}"
     )
-    picture = {"type": "string", "format": "binary"}
+    image = {"type": "string", "format": "binary"}
     flag = {"in": "query", "required": False, "schema": {"type": "boolean", "default": False}}
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "heritage",
             "version": __version__,
-            "description": "Which ancient civilisation an artefact comes from, from its photograph.",
+            "description": "Predicts which ancient civilisation an artefact comes from, from its photograph.",
         },
         "paths": {
             "/predict": {
                 "post": {
-                    "summary": "Answer for one or several photographs",
-                    "description": f"At most {limits.pictures} pictures and {limits.megabytes:g} MB a "
-                    f"request, {limits.megapixels:g} megapixels a picture. Where one picture is sent and "
-                    "cannot be read, its error is the reply's status; of several, each has its own `error`.",
+                    "summary": "Predict one or several images",
+                    "description": f"At most {limits.pictures} images and {limits.megabytes:g} MB per "
+                    f"request, {limits.megapixels:g} megapixels per image. If a single image cannot be read, "
+                    "its error is the status of the response; of several images, each has its own `error`.",
                     "parameters": [
-                        {**flag, "name": "saliency", "description": "also where the network looked"},
-                        {**flag, "name": "similar", "description": "also the most similar museum objects"},
+                        {**flag, "name": "saliency", "description": "add a saliency map"},
+                        {**flag, "name": "similar", "description": "add the most similar museum objects"},
                     ],
                     "requestBody": {
                         "required": True,
@@ -57,23 +57,23 @@ def openapi(limits: Limits) -> dict[str, Any]:
                             "multipart/form-data": {
                                 "schema": {
                                     "type": "object",
-                                    "properties": {"picture": {"type": "array", "items": picture}},
+                                    "properties": {"picture": {"type": "array", "items": image}},
                                 }
                             },
-                            "image/*": {"schema": picture},
+                            "image/*": {"schema": image},
                         },
                     },
-                    "responses": {"200": _reply("the answers", PredictionResponses)}
-                    | {status: _reply(what, ErrorResponse) for status, what in _REFUSALS.items()},
+                    "responses": {"200": _response("the predictions", PredictionResponses)}
+                    | {status: _response(reason, ErrorResponse) for status, reason in _ERRORS.items()},
                 }
             },
             "/about": {"get": _get("the network and the limits", ModelInfo)},
             "/health": {
-                "get": _get("that the server is up and its network answers", Health, {"503": "it does not"})
+                "get": _get("the server and its network respond", Health, {"503": "the network is stuck"})
             },
             "/metrics": {
                 "get": {
-                    "summary": "figures for Prometheus",
+                    "summary": "metrics for Prometheus",
                     "responses": {"200": {"description": "text", "content": {"text/plain": {}}}},
                 }
             },
@@ -83,12 +83,12 @@ def openapi(limits: Limits) -> dict[str, Any]:
 
 
 def _get(
-    what: str, kind: type[BaseModel], refusals: Mapping[str, str] = MappingProxyType({})
+    summary: str, model: type[BaseModel], errors: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, Any]:
-    replies = {status: _reply(why, ErrorResponse) for status, why in refusals.items()}
-    return {"summary": what, "responses": {"200": _reply(what, kind)} | replies}
+    responses = {status: _response(reason, ErrorResponse) for status, reason in errors.items()}
+    return {"summary": summary, "responses": {"200": _response(summary, model)} | responses}
 
 
-def _reply(what: str, kind: type[BaseModel]) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{kind.__name__}"}
-    return {"description": what, "content": {"application/json": {"schema": schema}}}
+def _response(description: str, model: type[BaseModel]) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}

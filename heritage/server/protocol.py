@@ -1,4 +1,4 @@
-"""HTTP for strangers: who opens a connection must say what for, and take the answer, within some seconds."""
+"""uvicorn's HTTP protocol with header-read and write timeouts: protection from slow clients."""
 
 from __future__ import annotations
 
@@ -6,65 +6,65 @@ import asyncio
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-HEAD_SECONDS = 10.0
-"""For the head of a request to arrive whole, and for what is left of an upload that was refused."""
+HEADER_SECONDS = 10.0
+"""Time for a request's headers to arrive, and for the rest of an upload that was refused."""
 
-TAKE_SECONDS = 30.0
-"""For an answer to be taken, once it is more than the system's own buffers hold."""
+WRITE_SECONDS = 30.0
+"""Time for a client to read a response that exceeds the system's buffers."""
 
 
-class PatientProtocol(H11Protocol):
-    """uvicorn's protocol, which waits for ever: for the rest of a head, and for somebody to read."""
+class TimeoutProtocol(H11Protocol):
+    """Closes connections that uvicorn's protocol would wait for without limit."""
 
-    _head: asyncio.TimerHandle | None = None
-    _taken: asyncio.TimerHandle | None = None
+    _header_timer: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start to wait."""
+        """Start the header timer."""
         super().connection_made(transport)
-        self._head = self.loop.call_later(HEAD_SECONDS, self._end)
+        self._header_timer = self.loop.call_later(HEADER_SECONDS, self._close_idle)
 
     def data_received(self, data: bytes) -> None:
-        """Wait for the rest where a head is not whole; uvicorn's own timer stops at its first byte."""
+        """Keep the header timer running until the headers are complete; uvicorn's stops at the first byte."""
         before = self.cycle
         super().data_received(data)
         if self.cycle is not before:
-            self._stop_head()
-        elif self._idle() and self._head is None:
-            self._head = self.loop.call_later(HEAD_SECONDS, self._end)
+            self._stop_header_timer()
+        elif self._idle() and self._header_timer is None:
+            self._header_timer = self.loop.call_later(HEADER_SECONDS, self._close_idle)
 
     def pause_writing(self) -> None:
-        """Start to wait for somebody who does not read."""
+        """Start the write timer: the client does not read."""
         super().pause_writing()
-        if self._taken is None:
-            self._taken = self.loop.call_later(TAKE_SECONDS, self.transport.abort)
+        if self._write_timer is None:
+            self._write_timer = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Stop that."""
+        """Stop the write timer."""
         super().resume_writing()
-        self._stop_taken()
+        self._stop_write_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
-        self._stop_head()
-        self._stop_taken()
+        """Stop both timers."""
+        self._stop_header_timer()
+        self._stop_write_timer()
         super().connection_lost(exc)
 
     def _idle(self) -> bool:
-        asked: object = self.cycle  # uvicorn's annotation forgets that it is None before the first request
-        return asked is None or self.cycle.response_complete
+        cycle: object = self.cycle  # None before the first request, contrary to uvicorn's annotation
+        return cycle is None or self.cycle.response_complete
 
-    def _end(self) -> None:
-        self._head = None
+    def _close_idle(self) -> None:
+        self._header_timer = None
         if self._idle():
             self.transport.abort()
 
-    def _stop_head(self) -> None:
-        if self._head is not None:
-            self._head.cancel()
-        self._head = None
+    def _stop_header_timer(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+        self._header_timer = None
 
-    def _stop_taken(self) -> None:
-        if self._taken is not None:
-            self._taken.cancel()
-        self._taken = None
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+        self._write_timer = None

@@ -1,76 +1,76 @@
-"""What the API says, as types: the OpenAPI document is made of them, so both always agree."""
+"""Response schemas of the API, from which the OpenAPI document is generated, and refused requests."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
 
-class Fault(BaseModel):
-    """Why there is no answer."""
+class ErrorDetail(BaseModel):
+    """Why there is no prediction."""
 
-    code: str = Field(description="for programs", examples=["too_many_pixels"])
-    message: str = Field(description="for people")
+    code: str = Field(description="fixed identifier, for programs", examples=["too_many_pixels"])
+    message: str = Field(description="explanation, for people")
 
 
 class ErrorResponse(BaseModel):
-    """A request that got no answer."""
+    """The response to a request that was refused."""
 
-    error: Fault
+    error: ErrorDetail
 
 
-class Ranked(BaseModel):
-    """A class and how probable it is."""
+class ClassProbability(BaseModel):
+    """A class and its probability."""
 
     label: str
     probability: float = Field(ge=0, le=1)
 
 
 class MuseumObject(BaseModel):
-    """A photograph of its data set that the network finds similar."""
+    """An image of the data set that is similar to the upload."""
 
-    label: str = Field(description="the civilisation that its museum assigns it to")
+    label: str = Field(description="the civilisation that the museum assigns")
     title: str | None
     museum: str | None
     credit: str | None
     licence: str | None
-    link: str | None = Field(description="the museum's own page of it")
+    link: str | None = Field(description="the object's page at the museum")
     thumbnail: str = Field(description="path on this server")
-    similarity: float = Field(ge=-1, le=1, description="cosine of the embeddings")
+    similarity: float = Field(ge=-1, le=1, description="cosine similarity of the embeddings")
 
 
 class PredictionResponse(BaseModel):
-    """The answer for one picture."""
+    """The prediction for one image."""
 
     name: str
-    answer: str | None = Field(description="a class, `unsure`, or null where there is an error")
+    prediction: str | None = Field(description="a class, `unsure`, or null if there is an error")
     unsure: bool | None = None
-    ranking: list[Ranked] = Field(default=[], description="all classes, most probable first")
+    ranking: list[ClassProbability] = Field(default=[], description="all classes, most probable first")
     saliency: str | None = Field(
-        default=None, description="a PNG as data URL: how much each part spoke for the first class"
+        default=None, description="PNG as a data URL: how much each region supports the first class"
     )
     similar: list[MuseumObject] = []
-    error: Fault | None = None
+    error: ErrorDetail | None = None
 
 
 class PredictionResponses(BaseModel):
-    """The answers for the pictures of a request, in their order."""
+    """The predictions for the images of a request, in their order."""
 
     calibration: str
     pictures: list[PredictionResponse]
 
 
 class ModelInfo(BaseModel):
-    """The network behind the server, for the page."""
+    """The network and the limits of the server, for the page."""
 
     classes: list[str]
-    names: dict[str, str] = Field(description="what people call each class")
+    names: dict[str, str] = Field(description="display name of each class")
     calibration: str
     calibrated: bool
     threshold: float | None
-    crop: float = Field(description="the central part of each side that the network sees")
+    crop: float = Field(description="fraction of each side that the network's central crop keeps")
     macro_f1: float | None
     test_images: int | None
-    rare: list[str]
+    rare: list[str] = Field(description="classes with few training images")
     similar: bool
     pictures: int
     megabytes: float
@@ -79,19 +79,19 @@ class ModelInfo(BaseModel):
 
 
 class Health(BaseModel):
-    """That the server is up."""
+    """The state of the server."""
 
     status: str
 
 
-class RequestRefused(Exception):  # noqa: N818  it is no fault of ours
-    """A request, or one picture of it, that gets no answer.
+class RequestRefused(Exception):  # noqa: N818  an expected outcome, not an error of the server
+    """A request, or one image of it, that is refused.
 
     Args:
         status: The HTTP status.
-        code: For programs, fixed.
-        message: For people.
-        retry_after: Seconds after which another try makes sense.
+        code: Fixed identifier, for programs.
+        message: Explanation, for people.
+        retry_after: Seconds after which to try again, if that can help.
     """
 
     def __init__(self, status: int, code: str, message: str, *, retry_after: int | None = None) -> None:
@@ -103,5 +103,5 @@ class RequestRefused(Exception):  # noqa: N818  it is no fault of ours
 
 
 def busy() -> RequestRefused:
-    """Return the refusal for a server that has enough to do."""
+    """Return the refusal of a server at capacity."""
     return RequestRefused(503, "busy", "The server is busy. Try again in a moment.", retry_after=2)

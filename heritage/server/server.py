@@ -1,10 +1,10 @@
-"""The server process: a network, its page, a socket."""
+"""The server process: load a network, build the application, listen on a socket."""
 
 from __future__ import annotations
 
+import errno
 import importlib
 import ipaddress
-import json
 import logging
 import socket
 from dataclasses import dataclass
@@ -17,38 +17,39 @@ from heritage.core.manifest import Manifest
 from heritage.core.taxonomy import CIVILISATIONS
 from heritage.core.types import PositiveInt, Probability
 from heritage.data.module import available_cores
-from heritage.errors import ConfigError, MissingDependencyError
+from heritage.errors import CheckpointError, ConfigError, MissingDependencyError
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.inference.test_set import run_manifest, try_run_manifest
 from heritage.prediction.decision_rule import read_decision_rule
 from heritage.prediction.predictor import Device, Predictor
 from heritage.runs.files import DATA_FILE, METRICS_FILE
+from heritage.runs.record import read_json
 from heritage.server.limits import Limits
-from heritage.server.similar import SimilarObjects, build_neighbours
+from heritage.server.similar import SimilarObjects, build_index
 
 log = logging.getLogger(__name__)
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
 _EXTRA = ("starlette", "uvicorn", "python_multipart", "prometheus_client")
-_RARE = 0.5  # of the mean number of photographs a class
+_RARE = 0.5  # of the mean number of training images per class
 
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """What is served, and to whom.
+    """Options of `serve`.
 
     Attributes:
-        ckpt: A checkpoint or run folder.
-        host: The address to listen at; 127.0.0.1 is this machine alone.
-        port: 0 takes a free one.
-        names: Names under which others may ask, where ``host`` is not this machine alone; None allows all.
-        similar: Whether to show the most similar objects of its data set: ``auto`` where it is there.
-        cache: The folder where its embeddings are kept.
-        threshold: Answers below it are "unsure"; None is the calibration's.
-        batch_size: Pictures at a time that the network is asked about.
+        ckpt: A run folder or checkpoint.
+        host: The address to listen on; 127.0.0.1 accepts connections from this machine only.
+        port: The port; 0 chooses a free one.
+        names: Host names that requests may use; None: this machine's for a loopback address, else all.
+        similar: Whether to show the most similar objects of the data set; ``auto``: if it is available.
+        cache: The folder in which embeddings of data sets are cached.
+        threshold: Predictions with a confidence below it are "unsure"; None takes the fitted threshold.
+        batch_size: Images per batch at most.
         device: Where to compute.
-        limits: What is accepted.
+        limits: Limits of requests.
     """
 
     ckpt: str
@@ -63,30 +64,30 @@ class ServeOptions:
     limits: Any
 
 
-def serve(wanted: ServeOptions, limits: Limits) -> None:
-    """Serve until somebody presses Ctrl-C.
+def serve(options: ServeOptions, limits: Limits) -> None:
+    """Serve until Ctrl-C.
 
     Raises:
-        HeritageError: Whatever keeps the server from starting.
+        HeritageError: The server cannot start.
     """
     require_extra()
     import uvicorn
 
-    from heritage.server.protocol import PatientProtocol
+    from heritage.server.protocol import TimeoutProtocol
 
-    listener = listen(wanted.host, wanted.port)
+    listener = listen(options.host, options.port)
     with listener:
-        trained = load_checkpoint(wanted.ckpt)
-        decision_rule = read_decision_rule(trained.folder).with_threshold(wanted.threshold)
-        predictor = Predictor(trained, decision_rule, device=wanted.device)
-        app = build_app(predictor, wanted, limits)
+        trained = load_checkpoint(options.ckpt)
+        decision_rule = read_decision_rule(trained.folder).with_threshold(options.threshold)
+        predictor = Predictor(trained, decision_rule, device=options.device)
+        app = build_app(predictor, options, limits)
         port = listener.getsockname()[1]
-        shown = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
+        address = f"[{options.host}]" if ":" in options.host else options.host
         print(f"probabilities: {decision_rule}")
-        print(f"open http://{shown}:{port} (Ctrl-C ends)", flush=True)
+        print(f"open http://{address}:{port} (Ctrl-C stops the server)", flush=True)
         config = uvicorn.Config(
             app,
-            http=PatientProtocol,
+            http=TimeoutProtocol,
             ws="none",
             log_level="warning",
             access_log=False,
@@ -102,41 +103,47 @@ def serve(wanted: ServeOptions, limits: Limits) -> None:
             print("stopped")
 
 
-def build_app(predictor: Predictor, wanted: ServeOptions, limits: Limits) -> Any:
-    """Build the application around a network."""
-    from heritage.server.app import application
-    from heritage.server.examples import find_exhibits
+def build_app(predictor: Predictor, options: ServeOptions, limits: Limits) -> Any:
+    """Build the application for a network."""
+    from heritage.server.app import build_application
+    from heritage.server.examples import choose_examples
     from heritage.server.metrics import Metrics
     from heritage.server.service import PredictionService
 
     trained = predictor.trained
-    manifest, neighbours = _data(predictor, wanted)
-    exhibits = find_exhibits(manifest, trained.classes)
+    manifest, similar = _data_set(predictor, options)
+    examples = choose_examples(manifest, trained.classes)
     metrics = Metrics()
-    desk = PredictionService(
-        predictor, neighbours, limits, metrics, batch_size=wanted.batch_size, readers=available_cores()
+    service = PredictionService(
+        predictor, similar, limits, metrics, batch_size=options.batch_size, decoders=available_cores()
     )
     _warm_up(predictor)
-    about = _about(predictor, limits, neighbours is not None, len(exhibits.examples))
-    return application(desk, exhibits, about, limits, metrics, hosts=allowed_hosts(wanted.host, wanted.names))
+    info = _model_info(predictor, limits, similar is not None, len(examples.examples))
+    hosts = allowed_hosts(options.host, options.names)
+    return build_application(service, examples, info, limits, metrics, hosts=hosts)
 
 
 def allowed_hosts(host: str, names: list[str] | None) -> frozenset[str] | None:
-    """Return the names under which the server may be asked; None allows all."""
+    """Return the accepted host names; None accepts all.
+
+    Args:
+        host: The address that the server listens on.
+        names: The names that ``names=`` gives.
+    """
     if names is not None:
         return frozenset(name.lower() for name in (*names, host))
     try:
-        alone = ipaddress.ip_address(host).is_loopback
+        is_loopback = ipaddress.ip_address(host).is_loopback
     except ValueError:
-        alone = host == "localhost"
-    return frozenset({"localhost", "127.0.0.1", "[::1]", host.lower()}) if alone else None
+        is_loopback = host == "localhost"
+    return frozenset({"localhost", "127.0.0.1", "[::1]", host.lower()}) if is_loopback else None
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Bind a socket.
+    """Open a listening socket.
 
     Raises:
-        ConfigError: The address is not this machine's, or the port is taken.
+        ConfigError: The address is not one of this machine, or the port is in use.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -148,22 +155,26 @@ def listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
-        listener.listen()  # who comes while the network is loaded waits instead of being turned away
+        listener.listen()  # connections made while the network is loaded wait instead of being refused
     except OSError as error:
         listener.close()
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise ConfigError(
+                "not an address of this machine", where=f"host={host}", remedy="use 127.0.0.1 or 0.0.0.0"
+            ) from error
         raise ConfigError(
-            f"cannot listen there ({error.strerror})",
+            f"cannot listen on this port ({error.strerror})",
             where=f"{host}:{port}",
-            remedy=f"choose another, port={port + 1}, or port=0 for any",
+            remedy="choose another, or port=0 for any free one",
         ) from error
     return listener
 
 
 def require_extra() -> None:
-    """Make sure that the web server's packages are there.
+    """Check that the packages of the web server are installed.
 
     Raises:
-        MissingDependencyError: One is not.
+        MissingDependencyError: One is missing.
     """
     for name in _EXTRA:
         try:
@@ -176,26 +187,26 @@ def require_extra() -> None:
             ) from error
 
 
-def _data(predictor: Predictor, wanted: ServeOptions) -> tuple[Manifest | None, SimilarObjects | None]:
+def _data_set(predictor: Predictor, options: ServeOptions) -> tuple[Manifest | None, SimilarObjects | None]:
     trained = predictor.trained
-    if wanted.similar is False:
+    if options.similar is False:
         return try_run_manifest(trained), None
-    manifest = run_manifest(trained) if wanted.similar is True else try_run_manifest(trained)
+    manifest = run_manifest(trained) if options.similar is True else try_run_manifest(trained)
     if manifest is None:
-        log.warning("the data set is not where it was: no similar objects are shown")
+        log.warning("the data set is not available: similar objects are not shown")
         return None, None
-    return manifest, build_neighbours(predictor, manifest, Path(wanted.cache))
+    return manifest, build_index(predictor, manifest, Path(options.cache))
 
 
 def _warm_up(predictor: Predictor) -> None:
-    """Ask once, so that the first person does not wait for what happens only the first time."""
+    """Run the network once: the first call is slower, and no user should wait for it."""
     import torch
 
     size = predictor.image_size
     predictor.predict_batch(torch.zeros(1, size, size, 3, dtype=torch.uint8))
 
 
-def _about(predictor: Predictor, limits: Limits, similar: bool, examples: int) -> Any:
+def _model_info(predictor: Predictor, limits: Limits, similar: bool, examples: int) -> Any:
     from heritage.server.schemas import ModelInfo
 
     trained, decision_rule = predictor.trained, predictor.decision_rule
@@ -221,11 +232,8 @@ def _about(predictor: Predictor, limits: Limits, similar: bool, examples: int) -
 
 
 def _record(trained: TrainedClassifier, name: str) -> dict[str, Any]:
-    path = None if trained.folder is None else trained.folder / name
-    if path is None or not path.is_file():
-        return {}
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        log.warning("%s is unreadable (%s)", path, error)
+        return {} if trained.folder is None else read_json(trained.folder, name)
+    except CheckpointError as error:
+        log.warning("%s", error)
         return {}

@@ -1,4 +1,4 @@
-"""The enquiry desk: uploads in, replies out, each within its bounds of time and memory."""
+"""The prediction service: uploads to responses, with bounded time and memory."""
 
 from __future__ import annotations
 
@@ -15,157 +15,165 @@ from heritage.core.image_io import Pixels
 from heritage.prediction.decision_rule import UNSURE, DecisionRule
 from heritage.prediction.predictor import SupportsPredictBatch
 from heritage.reports.figures import as_data_url
-from heritage.server.batcher import Batcher, QueuedPrediction
+from heritage.server.batcher import Batcher, NetworkOutput
 from heritage.server.limits import Limits
 from heritage.server.metrics import Metrics
-from heritage.server.schemas import Fault, MuseumObject, PredictionResponse, Ranked, RequestRefused, busy
+from heritage.server.schemas import (
+    ClassProbability,
+    ErrorDetail,
+    PredictionResponse,
+    RequestRefused,
+    busy,
+)
 from heritage.server.similar import SimilarObjects
-from heritage.server.uploads import Upload, read_picture
+from heritage.server.uploads import Upload, decode_upload
 
-_SIMILAR = 6
+_SIMILAR = 6  # objects shown
 
 
-class Network(SupportsPredictBatch, Protocol):
-    """What the desk asks."""
+class ServedNetwork(SupportsPredictBatch, Protocol):
+    """A classifier with preprocessing and saliency: `heritage.prediction.predictor.Predictor`."""
 
     decision_rule: DecisionRule
 
     @property
     def image_size(self) -> int:
-        """Pixels a side that the network sees."""
+        """Height and width of the network's input in pixels, S."""
         ...
 
     def prepare(self, pixels: Pixels) -> Pixels:
-        """Resize a picture (H, W, 3) to (S, S, 3)."""
+        """Resize an image (H, W, 3) to (S, S, 3)."""
         ...
 
-    def saliency(self, pixels: Pixels, label: int) -> npt.NDArray[np.float32]:
-        """Return where it looks for a class, (S, S), from 0 to 1."""
+    def saliency(self, pixels: Pixels, target: int) -> npt.NDArray[np.float32]:
+        """Return a saliency map (S, S) from 0 to 1 for a class."""
         ...
 
 
 class PredictionService:
-    """Answers uploads.
+    """Predicts uploads.
 
     Args:
         network: The network.
-        neighbours: The index of similar objects; None where there is none.
-        limits: What is accepted.
-        metrics: Counts answers and batches.
-        batch_size: Pictures at a time that the network is asked about.
-        readers: Pictures decoded at a time: bounds the memory that pixels take.
+        similar_objects: The index of similar objects; None without a data set.
+        limits: Limits of requests.
+        metrics: Counts predictions and batches.
+        batch_size: Images per batch at most.
+        decoders: Images decoded at a time, which bounds the memory for pixels.
     """
 
     def __init__(
         self,
-        network: Network,
-        neighbours: SimilarObjects | None,
+        network: ServedNetwork,
+        similar_objects: SimilarObjects | None,
         limits: Limits,
         metrics: Metrics,
         *,
         batch_size: int,
-        readers: int,
+        decoders: int,
     ) -> None:
         self.network = network
-        self.neighbours = neighbours
+        self.similar_objects = similar_objects
         self.limits = limits
         self._metrics = metrics
-        self.inside = 0  # pictures that are being answered or wait for it
+        self.pending = 0  # images being predicted or queued
         self.batcher = Batcher(network, batch_size=batch_size, observe=metrics.batches.observe)
-        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="reader")
+        self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
 
     @property
-    def answers(self) -> bool:
-        """Whether a picture given now can hope for an answer in time."""
-        return self.batcher.works and self.batcher.busy_seconds < self.limits.answer_seconds
+    def healthy(self) -> bool:
+        """Whether a new request can expect a prediction in time."""
+        return self.batcher.running and self.batcher.busy_seconds < self.limits.response_seconds
 
     def start(self) -> None:
-        """Open, in the running event loop."""
+        """Start in the running event loop."""
         self.batcher.start()
 
     async def stop(self) -> None:
-        """Close."""
+        """Stop all threads."""
         await self.batcher.stop()
-        self._readers.shutdown(wait=True, cancel_futures=True)
+        self._decoders.shutdown(wait=True, cancel_futures=True)
 
-    async def answer(
+    async def predict(
         self, uploads: Sequence[Upload], *, saliency: bool, similar: bool
     ) -> list[PredictionResponse]:
-        """Answer for pictures.
+        """Predict the images of a request.
 
-        A picture that cannot be read gets its error; where it is the only one, the error is raised.
+        Args:
+            uploads: The images. One that cannot be read gets an error of its own, unless it is the only one.
+            saliency: Whether to add saliency maps.
+            similar: Whether to add similar museum objects.
 
         Raises:
-            Refusal: Of the only picture; or 503 for all, where there is too much to do or no answer in time.
+            RequestRefused: The only image cannot be read; or 503, if too many images are queued or the
+                predictions take too long.
         """
-        if self.inside + len(uploads) > self.limits.waiting:
+        if self.pending + len(uploads) > self.limits.waiting:
             raise busy()
-        self.inside += len(uploads)
+        self.pending += len(uploads)
         try:
-            async with asyncio.timeout(self.limits.answer_seconds):
-                found = await asyncio.gather(
-                    *(self._one(upload, saliency=saliency, similar=similar) for upload in uploads),
+            async with asyncio.timeout(self.limits.response_seconds):
+                results = await asyncio.gather(
+                    *(self._predict(upload, saliency=saliency, similar=similar) for upload in uploads),
                     return_exceptions=True,
                 )
         except TimeoutError as error:
             raise RequestRefused(
-                503, "too_slow", "No answer in time. Try again later.", retry_after=5
+                503, "too_slow", "No prediction in time. Try again later.", retry_after=5
             ) from error
         finally:
-            self.inside -= len(uploads)
-        return self._replies(uploads, found)
+            self.pending -= len(uploads)
+        return self._responses(uploads, results)
 
-    def _replies(
-        self, uploads: Sequence[Upload], found: Sequence[PredictionResponse | BaseException]
+    def _responses(
+        self, uploads: Sequence[Upload], results: Sequence[PredictionResponse | BaseException]
     ) -> list[PredictionResponse]:
-        replies = []
-        for upload, reply in zip(uploads, found, strict=True):
-            if isinstance(reply, PredictionResponse):
-                replies.append(reply)
-            elif isinstance(reply, RequestRefused) and len(uploads) > 1:
-                replies.append(_refused(upload, reply))
+        responses = []
+        for upload, result in zip(uploads, results, strict=True):
+            if isinstance(result, PredictionResponse):
+                responses.append(result)
+            elif isinstance(result, RequestRefused) and len(uploads) > 1:
+                responses.append(_unreadable(upload, result))
             else:
-                raise reply
-            self._metrics.answers.labels(replies[-1].answer or "error").inc()
-        return replies
+                raise result
+            self._metrics.predictions.labels(responses[-1].prediction or "error").inc()
+        return responses
 
-    async def _one(self, upload: Upload, *, saliency: bool, similar: bool) -> PredictionResponse:
+    async def _predict(self, upload: Upload, *, saliency: bool, similar: bool) -> PredictionResponse:
         loop = asyncio.get_running_loop()
-        pixels = await loop.run_in_executor(self._readers, self._read, upload.data)
-        said = await self.batcher.ask(pixels)
-        reply = self._reply(upload, said)
+        pixels = await loop.run_in_executor(self._decoders, self._decode, upload.data)
+        output = await self.batcher.predict(pixels)
+        response = self._response(upload, output)
         if saliency:
-            reply.saliency = await self.batcher.run(partial(self._saliency, pixels, said))
-        if similar and self.neighbours is not None:
-            reply.similar = await loop.run_in_executor(self._readers, self._similar, said)
-        return reply
+            response.saliency = await self.batcher.run(partial(self._saliency, pixels, output))
+        if similar and self.similar_objects is not None:
+            response.similar = await loop.run_in_executor(
+                self._decoders, self.similar_objects.nearest, output.embedding, _SIMILAR
+            )
+        return response
 
-    def _read(self, data: bytes) -> Pixels:
+    def _decode(self, data: bytes) -> Pixels:
         size = self.network.image_size
-        return self.network.prepare(read_picture(data, at_least=size, megapixels=self.limits.megapixels))
+        return self.network.prepare(decode_upload(data, at_least=size, megapixels=self.limits.megapixels))
 
-    def _reply(self, upload: Upload, said: QueuedPrediction) -> PredictionResponse:
-        order = np.argsort(-said.probabilities, kind="stable")
+    def _response(self, upload: Upload, output: NetworkOutput) -> PredictionResponse:
+        order = np.argsort(-output.probabilities, kind="stable")
         classes = self.network.classes
-        unsure = self.network.decision_rule.unsure(float(said.probabilities[order[0]]))
+        unsure = self.network.decision_rule.unsure(float(output.probabilities[order[0]]))
         return PredictionResponse(
             name=upload.name,
-            answer=UNSURE if unsure else classes[order[0]],
+            prediction=UNSURE if unsure else classes[order[0]],
             unsure=unsure,
             ranking=[
-                Ranked(label=classes[k], probability=round(float(said.probabilities[k]), 6)) for k in order
+                ClassProbability(label=classes[k], probability=round(float(output.probabilities[k]), 6))
+                for k in order
             ],
         )
 
-    def _saliency(self, pixels: Pixels, said: QueuedPrediction) -> str:
-        label = int(said.probabilities.argmax())
-        return as_data_url(self.network.saliency(pixels, label))
-
-    def _similar(self, said: QueuedPrediction) -> list[MuseumObject]:
-        return [] if self.neighbours is None else self.neighbours.nearest(said.embedding, _SIMILAR)
+    def _saliency(self, pixels: Pixels, output: NetworkOutput) -> str:
+        return as_data_url(self.network.saliency(pixels, int(output.probabilities.argmax())))
 
 
-def _refused(upload: Upload, refusal: RequestRefused) -> PredictionResponse:
-    return PredictionResponse(
-        name=upload.name, answer=None, error=Fault(code=refusal.code, message=refusal.message)
-    )
+def _unreadable(upload: Upload, refusal: RequestRefused) -> PredictionResponse:
+    error = ErrorDetail(code=refusal.code, message=refusal.message)
+    return PredictionResponse(name=upload.name, prediction=None, error=error)

@@ -1,4 +1,4 @@
-"""The museum objects that a network finds most similar: its data set, by embedding."""
+"""The museum objects most similar to an image: nearest neighbours in the data set, by embedding."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from heritage.server.schemas import MuseumObject
 log = logging.getLogger(__name__)
 
 _BATCH = 64
+_CANDIDATES = 50  # images considered per object: an object may have many
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class SimilarObjects:
 
     Attributes:
         manifest: The data set.
-        rows: Rows of it that could be read, shape (N,).
-        embeddings: Of unit length, shape (N, D).
+        rows: Its readable rows, shape (N,).
+        embeddings: Their normalised embeddings, shape (N, D).
     """
 
     manifest: Manifest
@@ -41,21 +42,26 @@ class SimilarObjects:
     embeddings: npt.NDArray[np.float32]
 
     def nearest(self, embedding: npt.NDArray[np.float32], count: int) -> list[MuseumObject]:
-        """Return the most similar objects, each by its most similar photograph."""
+        """Return the most similar objects, each by its most similar image.
+
+        Args:
+            embedding: Shape (D,).
+            count: Number of objects at most.
+        """
         direction = embedding / max(float(np.linalg.norm(embedding)), 1e-12)
         similarity = self.embeddings @ direction
-        found: list[MuseumObject] = []
-        seen: set[str] = set()
-        for place in np.argsort(-similarity, kind="stable")[: 50 * count]:
-            row = int(self.rows[place])
+        objects: list[MuseumObject] = []
+        groups: set[str] = set()
+        for position in np.argsort(-similarity, kind="stable")[: _CANDIDATES * count]:
+            row = int(self.rows[position])
             group = str(self._value("group_id", row))
-            if group in seen:
+            if group in groups:
                 continue
-            seen.add(group)
-            found.append(self._object(row, float(np.clip(similarity[place], -1, 1))))
-            if len(found) == count:
+            groups.add(group)
+            objects.append(self._object(row, float(np.clip(similarity[position], -1, 1))))
+            if len(objects) == count:
                 break
-        return found
+        return objects
 
     def _object(self, row: int, similarity: float) -> MuseumObject:
         museum = self._value("museum", row)
@@ -77,30 +83,30 @@ class SimilarObjects:
         return self.manifest.table[column][row].as_py()
 
 
-def build_neighbours(predictor: Predictor, manifest: Manifest, cache: Path) -> SimilarObjects:
-    """Ask the network about a whole data set, or read what it said the last time.
+def build_index(predictor: Predictor, manifest: Manifest, cache: Path) -> SimilarObjects:
+    """Compute the embeddings of a data set, or read them from the cache.
 
     Args:
         predictor: The network.
         manifest: The data set.
-        cache: The folder in which the answer is kept, under a name that tells network and data.
+        cache: The cache folder; file names hold digests of network and data set.
     """
     with predictor.trained.file.open("rb") as file:
         weights = hashlib.file_digest(file, "sha256").hexdigest()
-    kept = cache / f"{weights[:16]}-{manifest.fingerprint[:16]}.npz"
-    if kept.is_file():
+    cached = cache / f"{weights[:16]}-{manifest.fingerprint[:16]}.npz"
+    if cached.is_file():
         try:
-            with np.load(kept, allow_pickle=False) as stored:
-                return SimilarObjects(manifest, stored["rows"], stored["embeddings"])
+            with np.load(cached, allow_pickle=False) as arrays:
+                return SimilarObjects(manifest, arrays["rows"], arrays["embeddings"])
         except (OSError, ValueError, KeyError) as error:
-            log.warning("%s is damaged (%s): it is made again", kept, error)
-    found = _ask_all(predictor, manifest)
-    with atomic_path(kept) as temporary, temporary.open("wb") as file:
-        np.savez(file, rows=found.rows, embeddings=found.embeddings)
-    return found
+            log.warning("%s is damaged (%s): computing it again", cached, error)
+    index = _compute(predictor, manifest)
+    with atomic_path(cached) as temporary, temporary.open("wb") as file:
+        np.savez(file, rows=index.rows, embeddings=index.embeddings)
+    return index
 
 
-def _ask_all(predictor: Predictor, manifest: Manifest) -> SimilarObjects:
+def _compute(predictor: Predictor, manifest: Manifest) -> SimilarObjects:
     trained = predictor.trained
     inputs = Inputs.of(manifest.root, manifest.column("file"))
     dataset = InputDataset(
@@ -115,8 +121,8 @@ def _ask_all(predictor: Predictor, manifest: Manifest) -> SimilarObjects:
             progress.advance(len(batch.rows))
             if not len(batch.images):
                 continue
-            found = predictor.predict_batch(batch.images).embeddings
-            length = np.linalg.norm(found, axis=1, keepdims=True)
-            embeddings.append(found / np.maximum(length, 1e-12))
-            rows += [row for place, row in enumerate(batch.rows) if place not in batch.errors]
+            block = predictor.predict_batch(batch.images).embeddings
+            length = np.linalg.norm(block, axis=1, keepdims=True)
+            embeddings.append(block / np.maximum(length, 1e-12))
+            rows += [row for position, row in enumerate(batch.rows) if position not in batch.errors]
     return SimilarObjects(manifest, np.array(rows, dtype=np.int64), np.concatenate(embeddings))

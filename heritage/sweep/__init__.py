@@ -1,1 +1,1 @@
-"""Many runs as one: which jobs a sweep has, what state each is in, and how they are brought to their ends."""
+"""Sweeps and submitted runs: expand, check, estimate the cost, run and summarise."""

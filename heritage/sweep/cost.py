@@ -1,4 +1,4 @@
-"""What runs would cost on this machine: measured speed, hours, memory and disk, before anything starts."""
+"""Estimate the cost of runs (hours, memory, disk) from a few measured training steps on this machine."""
 
 from __future__ import annotations
 
@@ -22,40 +22,41 @@ from heritage.cluster.job import Job
 from heritage.cluster.resources import Cluster, InProcess
 from heritage.data.batch import Batch
 from heritage.runs.state import State
-from heritage.sweep.checks import where_it_lies
+from heritage.sweep.checks import unstaged
 from heritage.training.build import TrainingRun, build
 
 _GB = 1e9
-# What differs from run to run and costs nothing, or is left out of the measurement.
-_FREE = ("seed", "paths", "cluster", "callbacks", "logger")
-# Evaluation has no backward pass: about a third of a training step.
+_IGNORED = ("seed", "paths", "cluster", "callbacks", "logger")
+"""Keys that do not change the cost, or are left out of the measurement."""
 _EVALUATION = 1 / 3
+"""Time of an evaluated image over that of a training image: there is no backward pass."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run would cost.
+    """The estimated cost of a run.
 
     Attributes:
-        parameters: Of the network.
-        speed: As measured.
-        shown: Images shown in an epoch.
-        evaluated: Images evaluated in an epoch.
-        epochs: At most.
-        tested: Images tested in the end.
+        parameters: Parameters of the network.
+        speed: The measurement.
+        train_images: Training images per epoch, after sampling.
+        val_images: Validation images per epoch.
+        epochs: The largest number of epochs.
+        test_images: Images of the final test.
     """
 
     parameters: int
     speed: Speed
-    shown: int
-    evaluated: int
+    train_images: int
+    val_images: int
     epochs: float
-    tested: int
+    test_images: int
 
     @property
     def hours(self) -> float:
-        """Time for all epochs and the test, on one such device."""
-        images = self.epochs * (self.shown + _EVALUATION * self.evaluated) + _EVALUATION * self.tested
+        """Time for all epochs and the test, on one device like the measured one."""
+        images = self.epochs * (self.train_images + _EVALUATION * self.val_images)
+        images += _EVALUATION * self.test_images
         return images / self.speed.images_per_second / 3600
 
     @property
@@ -65,43 +66,43 @@ class Cost:
 
 
 def print_plan(jobs: Sequence[Job], cluster: Cluster, console: Console) -> None:
-    """Measure and print what jobs would cost here; nothing is started or written.
+    """Measure and print the cost of jobs on this machine; no job is started.
 
     Jobs that differ only in their seed are measured once.
 
     Args:
         jobs: The jobs.
         cluster: Where they would run.
-        console: Where to print.
+        console: The console to print to.
 
     Raises:
-        HeritageError: A job could not start: its data or weights are missing.
+        HeritageError: A job cannot start: its data or weights are missing.
     """
     measured: dict[str, Cost] = {}
     costs = []
     for job in jobs:
-        config = {key: value for key, value in job.task.items() if key not in _FREE}
+        config = {key: value for key, value in job.run_config.items() if key not in _IGNORED}
         key = json.dumps(config, sort_keys=True)
         if key not in measured:
             console.print(f"measuring {job.name} …", style="dim", highlight=False, soft_wrap=True)
             measured[key] = _cost(job)
         costs.append(measured[key])
     console.print(_table(jobs, costs))
-    left = [cost for job, cost in zip(jobs, costs, strict=True) if job.state is not State.FINISHED]
-    for line in _totals(left, jobs, cluster):
+    remaining = [cost for job, cost in zip(jobs, costs, strict=True) if job.state is not State.FINISHED]
+    for line in _totals(remaining, jobs, cluster):
         console.print(line, highlight=False, soft_wrap=True)
 
 
 def _cost(job: Job) -> Cost:
     with tempfile.TemporaryDirectory(prefix="heritage-plan-") as folder:
-        config = OmegaConf.create(job.task)
+        config = OmegaConf.create(job.run_config)
         with open_dict(config):
             config.paths.run = folder
-            config.data = where_it_lies(job.task["data"])
+            config.data = unstaged(job.run_config["data"])
             config.resume = False
             config.logger = {}
             config.callbacks = {}
-            # The other ranks are not here: one device is measured.
+            # One device is measured, without the other ranks.
             config.trainer.devices = 1
             config.trainer.num_nodes = 1
             config.trainer.strategy = "auto"
@@ -118,22 +119,22 @@ def _cost(job: Job) -> Cost:
 
 
 def _epochs(run: TrainingRun) -> float:
-    """Return how many times the run shows its first epoch's images."""
+    """Return the number of epochs of the first epoch's length."""
     batches = run.classifier.total_steps * run.trainer.accumulate_grad_batches
     return batches / run.data.plan(1).steps(0)
 
 
 def _table(jobs: Sequence[Job], costs: Sequence[Cost]) -> Table:
-    table = Table(title="What it would cost on this machine", title_justify="left")
+    table = Table(title="Estimated cost on this machine", title_justify="left")
     table.add_column("job", overflow="fold")
-    for name in ("params", "images/s", "an epoch", "epochs", "hours", "memory", "disk"):
+    for name in ("params", "images/s", "images/epoch", "epochs", "hours", "memory", "disk"):
         table.add_column(name, justify="right", no_wrap=True)
     for job, cost in zip(jobs, costs, strict=True):
         table.add_row(
             job.name,
             f"{cost.parameters / 1e6:,.1f} M",
             f"{cost.speed.images_per_second:,.0f}",
-            f"{cost.shown:,}",
+            f"{cost.train_images:,}",
             f"{cost.epochs:g}",
             _hours(cost.hours),
             _size(cost.speed.memory),
@@ -151,11 +152,11 @@ def _totals(costs: Sequence[Cost], jobs: Sequence[Job], cluster: Cluster) -> lis
     device = costs[0].speed.device
     free = _size(shutil.disk_usage(folder).free)
     lines = [f"{len(costs)} of {len(jobs)} jobs to run: {_hours(total)} h on one {device}"]
-    lines.append(f"{_size(disk)} of disk; {free} are free there")
+    lines.append(f"{_size(disk)} of disk space; {free} are free")
     if not isinstance(cluster, InProcess):
         waves = max(total / cluster.parallel, max(cost.hours for cost in costs))
-        lines.append(f"{cluster.parallel} at once: {_hours(waves)} h, if its devices are as fast as this one")
-    lines.append("early stopping may end runs sooner; nothing was started")
+        lines.append(f"{cluster.parallel} jobs at once: {_hours(waves)} h, on devices as fast as this one")
+    lines.append("early stopping may end runs sooner; no job was started")
     return lines
 
 
@@ -173,13 +174,13 @@ _SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Speed:
-    """What was measured.
+    """Measured speed and memory of training.
 
     Attributes:
-        images_per_second: Of training, loading and augmenting included.
-        memory: Bytes at the highest: of the GPU, or of this process.
-        checkpoint: Bytes of weights and the optimiser's state.
-        device: What it was measured on.
+        images_per_second: Training throughput, with loading and augmentation.
+        memory: Peak memory in bytes, of the GPU or of this process.
+        checkpoint: Bytes of the weights and the optimiser's state.
+        device: Name of the device.
     """
 
     images_per_second: float
@@ -189,10 +190,10 @@ class Speed:
 
 
 def measure(run: TrainingRun) -> Speed:
-    """Train a few steps, on the path that training takes, and time those after the first two.
+    """Train for a few steps and time those after the warm-up.
 
     Args:
-        run: A run, built and not started; its weights change.
+        run: A run that was built and not started; its weights change.
 
     Raises:
         DataError: The data cannot be read.
@@ -226,7 +227,7 @@ def measure(run: TrainingRun) -> Speed:
 
 
 def _batches(run: TrainingRun) -> Iterator[Batch]:
-    """Yield training batches, epoch after epoch: small data sets have few."""
+    """Yield training batches of one epoch after the other: small data sets have few."""
     loader = run.data.loader("train")
     for epoch in range(_WARM_UP + _STEPS):
         loader.plan.set_epoch(epoch)
@@ -242,21 +243,21 @@ def _reset_peak(device: torch.device) -> None:
         torch.cuda.reset_peak_memory_stats(device)
         return
     try:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # Linux: forget the peak
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # Linux: reset the peak
     except OSError:
-        return  # the peak since the process began is then what is shown
+        return  # the peak since the start of the process is shown
 
 
 def _peak(device: torch.device) -> int:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     try:
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
+        match = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
     except OSError:
-        found = None
-    if found is None:
+        match = None
+    if match is None:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return int(found[1]) * 1024
+    return int(match[1]) * 1024
 
 
 def _name(device: torch.device) -> str:

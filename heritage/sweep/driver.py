@@ -1,12 +1,11 @@
-"""Brings the jobs of a sweep to their ends: skips, goes on, starts, and sums up."""
+"""Run the jobs of a sweep: skip finished ones, resume interrupted ones, start the others, summarise."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
@@ -18,64 +17,71 @@ from heritage.cluster.resources import Cluster, InProcess, LocalJobs
 from heritage.core.files import locked
 from heritage.errors import BusyError, CommandError, SweepError
 from heritage.runs.files import METRICS_FILE
+from heritage.runs.record import read_json
 from heritage.runs.state import State, failure_of
-from heritage.sweep.checks import check_inputs, refuse_what_multirun_breaks
+from heritage.sweep.checks import check_inputs, check_multirun
 from heritage.sweep.expansion import Sweep
 from heritage.sweep.index import Index
 
 LOCK_FILE = ".sweep.lock"
 
 
-def sweep(sweep: Sweep) -> None:
-    """Run what is not finished yet.
+def run_sweep(sweep: Sweep) -> None:
+    """Run all jobs of a sweep that are not finished.
 
-    Finished jobs are skipped, interrupted ones go on, failed ones are run again if ``retry_failed``.
+    Finished jobs are skipped, interrupted ones are resumed, failed ones run again if ``retry_failed`` is set.
 
     Raises:
-        HeritageError: The sweep cannot start; nothing was.
+        HeritageError: The sweep cannot start; no job was started.
         SweepError: Not all jobs finished.
     """
     console = Console()
-    cluster = _settings(sweep.jobs)
+    cluster = _common_cluster(sweep.jobs)
     if sweep.jobs[0].config.plan:
         from heritage.sweep.cost import print_plan
 
         print_plan(sweep.jobs, cluster, console)
         return
-    refuse_what_multirun_breaks(sweep.jobs, cluster)
+    check_multirun(sweep.jobs, cluster)
     with locked(sweep.folder / LOCK_FILE):
         index = Index(sweep)
         check_inputs(sweep.jobs)
         states = {job.name: job.state for job in sweep.jobs}
-        todo = [job for job in sweep.jobs if _wanted(job, states[job.name])]
+        todo = [job for job in sweep.jobs if _is_to_run(job, states[job.name])]
         index.write(states)
-        console.print(f"sweep {sweep.folder}: {_counted(states.values())}", highlight=False, soft_wrap=True)
-        left: list[str] = []
+        console.print(
+            f"sweep {sweep.folder}: {_count_states(states.values())}", highlight=False, soft_wrap=True
+        )
+        queued: list[str] = []
         try:
-            left = run_jobs(todo, cluster, sweep.folder, index.tickets, lambda: index.write(_now(sweep)))
+            queued = run_jobs(todo, cluster, sweep.folder, index.job_ids, lambda: index.write(_states(sweep)))
         finally:
-            states = _now(sweep) | dict.fromkeys(left, State.QUEUED)
+            states = _states(sweep) | dict.fromkeys(queued, State.QUEUED)
             index.write(states)
-    remedy = "the same command goes on with those that are not finished"
+    remedy = "run the same command again to resume those that are not finished"
     if State.FAILED in states.values():
         remedy += "; retry_failed=true also runs the failed ones again"
-    sum_up(sweep.jobs, states, console, sweep.folder, remedy)
+    report_jobs(sweep.jobs, states, console, sweep.folder, remedy)
 
 
 def run_jobs(
-    jobs: list[Job], cluster: Cluster, folder: Path, tickets: dict[str, str], look: Any
+    jobs: list[Job],
+    cluster: Cluster,
+    folder: Path,
+    job_ids: dict[str, str],
+    on_change: Callable[[], None],
 ) -> list[str]:
-    """Run jobs where the configuration says.
+    """Run jobs in this process, in local subprocesses or on Slurm.
 
     Args:
-        jobs: What to run.
-        cluster: Where.
-        folder: For what submitit writes.
-        tickets: The batch system's number of each job, by the job's name; changed in place.
-        look: Called whenever a job's state may have changed.
+        jobs: The jobs.
+        cluster: Where to run them.
+        folder: Where submitit writes its files.
+        job_ids: The batch system's id of each job, by the job's name; updated in place.
+        on_change: Called whenever a job's state may have changed.
 
     Returns:
-        Names of jobs that a batch system still has, where nobody is to wait for them.
+        Names of the jobs that are left in the batch system's queue, if they are not to be waited for.
     """
     if isinstance(cluster, InProcess):
         for job in jobs:
@@ -83,36 +89,36 @@ def run_jobs(
             try:
                 job.run()
             except BusyError as fault:
-                print(f"left alone: {fault}", file=sys.stderr)
+                print(f"skipped: {fault}", file=sys.stderr)
             except KeyboardInterrupt as stop:
                 raise KeyboardInterrupt(
-                    f"stopped in job {job.name}; the same command goes on where it stopped"
+                    f"stopped in job {job.name}; run the same command again to resume"
                 ) from stop
-            look()
+            on_change()
         return []
     from heritage.cluster.submission import run_local, run_slurm
 
     if isinstance(cluster, LocalJobs):
-        run_local(jobs, cluster, folder, look)
+        run_local(jobs, cluster, folder, on_change)
         return []
-    return run_slurm(jobs, cluster, folder, tickets, look)
+    return run_slurm(jobs, cluster, folder, job_ids, on_change)
 
 
-def sum_up(
+def report_jobs(
     jobs: Iterable[Job],
     states: dict[str, State],
     console: Console,
     folder: Path,
     remedy: str,
 ) -> None:
-    """Print each job's state and scores.
+    """Print each job's state and metrics.
 
     Args:
         jobs: The jobs.
         states: Their states, by name.
-        console: Where to print.
-        folder: What holds them.
-        remedy: What to do about those that did not finish.
+        console: The console to print to.
+        folder: The folder of the sweep or run.
+        remedy: What to do about jobs that did not finish.
 
     Raises:
         SweepError: A job did not finish.
@@ -122,58 +128,59 @@ def sum_up(
     for name in ("job", "state", "accuracy", "macro-F1"):
         table.add_column(name, justify="left" if name in ("job", "state") else "right", overflow="fold")
     for job in jobs:
-        table.add_row(job.name, str(states[job.name]), *_scores(job.folder))
+        table.add_row(job.name, str(states[job.name]), *_metrics(job.folder))
     console.print(table)
     for job in jobs:
         if states[job.name] is State.FAILED:
             console.print(f"{job.name}: {failure_of(job.folder)}", highlight=False, soft_wrap=True)
-    open_ends = [state for state in states.values() if state not in (State.FINISHED, State.QUEUED)]
-    if open_ends:
+    unfinished = [state for state in states.values() if state not in (State.FINISHED, State.QUEUED)]
+    if unfinished:
         raise SweepError(
-            f"{len(open_ends)} of {len(jobs)} jobs did not finish ({_counted(states.values())})",
+            f"{len(unfinished)} of {len(jobs)} jobs did not finish ({_count_states(states.values())})",
             where=folder,
             remedy=remedy,
         )
 
 
-def _wanted(job: Job, state: State) -> bool:
+def _is_to_run(job: Job, state: State) -> bool:
     if state is State.FAILED:
         return bool(job.config.retry_failed)
     return state is not State.FINISHED
 
 
-def _settings(jobs: Iterable[Job]) -> Cluster:
-    """Return where to run, which all jobs must agree on."""
-    found = {json.dumps(job.task["cluster"], sort_keys=True): job for job in jobs}
-    if len(found) > 1:
+def _common_cluster(jobs: Iterable[Job]) -> Cluster:
+    """Return where to run, which must be the same for all jobs."""
+    different = {json.dumps(job.run_config["cluster"], sort_keys=True): job for job in jobs}
+    if len(different) > 1:
         raise CommandError(
-            "the jobs of a sweep run in one place with one shape",
+            "all jobs of a sweep must have the same value",
             where="cluster",
-            remedy="sweep over something else, and start a sweep for each shape",
+            remedy="start a sweep for each value",
         )
-    (job,) = found.values()
+    (job,) = different.values()
     return cluster_of(job)
 
 
 def cluster_of(job: Job) -> Cluster:
     """Return where a job is to run."""
-    # Hydra would wrap our errors in its own if it called the class itself.
-    cluster: Cluster = instantiate(OmegaConf.create(job.task["cluster"]), _partial_=True, _convert_="all")()
+    # Calling the class here, not in Hydra, keeps our errors unwrapped.
+    cluster: Cluster = instantiate(
+        OmegaConf.create(job.run_config["cluster"]), _partial_=True, _convert_="all"
+    )()
     return cluster
 
 
-def _now(sweep: Sweep) -> dict[str, State]:
+def _states(sweep: Sweep) -> dict[str, State]:
     return {job.name: job.state for job in sweep.jobs}
 
 
-def _counted(states: Iterable[State]) -> str:
+def _count_states(states: Iterable[State]) -> str:
     states = list(states)
     return ", ".join(f"{states.count(state)} {state}" for state in State if state in states)
 
 
-def _scores(folder: Path) -> tuple[str, str]:
-    file = folder / METRICS_FILE
-    if not file.is_file():
+def _metrics(folder: Path) -> tuple[str, str]:
+    metrics = read_json(folder, METRICS_FILE)
+    if not metrics:
         return "", ""
-    metrics = json.loads(file.read_text(encoding="utf-8"))
     return f"{metrics['accuracy']:.4f}", f"{metrics['macro_avg']['f1']:.4f}"

@@ -1,4 +1,4 @@
-"""From the words of a multirun to its jobs, all checked before one starts."""
+"""Expand a multirun into its jobs, and validate all of them before one starts."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from heritage.runs.sweep_names import Experiment, experiment_of
 
 @dataclass(frozen=True)
 class Sweep:
-    """A multirun, settled.
+    """A multirun and its jobs.
 
     Attributes:
-        folder: Where its runs lie.
-        experiment: What it is.
-        jobs: Its runs.
-        command: The words it was started with.
+        folder: The folder of the run folders.
+        experiment: What identifies the sweep.
+        jobs: The jobs.
+        command: The overrides of the command line.
     """
 
     folder: Path
@@ -37,16 +37,16 @@ class Sweep:
 def expand(
     config: DictConfig, overrides: Sequence[Sequence[str]], first: int, context: HydraContext
 ) -> Sweep:
-    """Compose and check every job.
+    """Compose and validate every job.
 
     Args:
         config: The configuration of the multirun, with Hydra's node.
-        overrides: The words of each job.
+        overrides: The overrides of each job.
         first: The number of the first job.
-        context: What Hydra needs to compose and run.
+        context: Hydra's context.
 
     Raises:
-        FaultyConfigError: Every fault of every job, each said once.
+        FaultyConfigError: All faults of all jobs, each reported once.
         CommandError: Two jobs are the same.
     """
     HydraConfig.instance().set_config(config)
@@ -54,15 +54,15 @@ def expand(
     experiment = experiment_of(config.hydra)
     jobs = []
     faults: dict[str, None] = {}
-    for number, words in enumerate(overrides, first):
-        name = experiment.job(words)
-        composed = context.config_loader.load_sweep_config(config, list(words))
+    for number, own in enumerate(overrides, first):
+        name = experiment.job(own)
+        composed = context.config_loader.load_sweep_config(config, list(own))
         job = freeze(
-            composed, number=number, name=name, folder=folder / name, words=tuple(words), context=context
+            composed, number=number, name=name, folder=folder / name, overrides=tuple(own), context=context
         )
         jobs.append(job)
         try:
-            validate(OmegaConf.create(job.task), "train")
+            validate(OmegaConf.create(job.run_config), "train")
         except FaultyConfigError as fault:
             faults |= dict.fromkeys(fault.faults)
     if faults:

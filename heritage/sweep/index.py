@@ -1,7 +1,7 @@
-"""``sweep.json``: what a sweep is, and its jobs with their parameters and states.
+"""``sweep.json``: the index of a sweep's jobs, with their parameters and states.
 
-Whoever reads a sweep (`heritage compare`) finds each run by it. The states are those of the last look;
-a run's own folder is what counts.
+`heritage compare` finds the runs of a sweep by it. The states are those of the last update; the run folders
+are authoritative.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Index:
     """The index of a sweep folder.
 
     Attributes:
-        tickets: The batch system's number of each job that was submitted, by the job's name.
+        job_ids: The batch system's id of each submitted job, by the job's name.
     """
 
     def __init__(self, sweep: Sweep) -> None:
-        """Read the index, or begin one.
+        """Read the index, or start a new one.
 
         Raises:
             CheckpointError: The folder holds another sweep, or an index that cannot be read.
@@ -39,17 +39,17 @@ class Index:
         self._rows: dict[str, dict[str, Any]] = {}
         if self._path.is_file():
             before = self._read()
-            _refuse_another(before["experiment"], sweep.experiment, sweep.folder)
-            self._rows = {row["name"]: row for row in before["jobs"]}
-        self.tickets: dict[str, str] = {
-            name: row["ticket"] for name, row in self._rows.items() if row.get("ticket")
+            _require_same(before["experiment"], sweep.experiment, sweep.folder)
+            self._rows = {row["name"]: _upgraded(row) for row in before["jobs"]}
+        self.job_ids: dict[str, str] = {
+            name: row["job_id"] for name, row in self._rows.items() if row.get("job_id")
         }
 
     def write(self, states: dict[str, State]) -> None:
         """Write the jobs' states.
 
         Args:
-            states: By the job's name; jobs of an earlier start that are not among these are kept.
+            states: States by the job's name. Jobs of an earlier start that are not among them are kept.
         """
         for job in self._sweep.jobs:
             self._rows[job.name] = self._row(job, states[job.name])
@@ -61,37 +61,49 @@ class Index:
         write_text(self._path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
     def _row(self, job: Job, state: State) -> dict[str, Any]:
-        words = dict(word.split("=", 1) for word in job.words if "=" in word)
+        values = dict(word.split("=", 1) for word in job.overrides if "=" in word)
         return {
             "name": job.name,
             "folder": job.folder.relative_to(self._sweep.folder).as_posix(),
-            "parameters": {key.lstrip("+"): words.get(key) for key in self._sweep.experiment.swept},
+            "parameters": {key.lstrip("+"): values.get(key) for key in self._sweep.experiment.swept},
             "state": str(state),
-            "ticket": self.tickets.get(job.name),
+            "job_id": self.job_ids.get(job.name),
             "error": failure_of(job.folder) or None,
         }
 
     def _read(self) -> dict[str, Any]:
         try:
             record: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
-            _ = record["experiment"], [row["name"] for row in record["jobs"]]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            _ = record["experiment"].keys(), [row["name"] for row in record["jobs"]]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(
-                f"unreadable ({error!r})", where=self._path, remedy="remove it: the runs' folders say it all"
+                f"unreadable ({type(error).__name__}: {error})",
+                where=self._path,
+                remedy="remove the file: it is written again from the run folders",
             ) from error
         return record
 
 
-def _refuse_another(before: Any, now: Experiment, folder: Path) -> None:
-    # as JSON has it: tuples are lists
-    wanted = json.loads(json.dumps(asdict(now)))
-    if before == wanted:
+def _upgraded(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row under today's keys; version 0.1 wrote the job id as ``ticket``."""
+    return {"job_id" if key == "ticket" else key: value for key, value in row.items()}
+
+
+def _require_same(before: Any, now: Experiment, folder: Path) -> None:
+    as_read = json.loads(json.dumps(asdict(now)))  # tuples become lists
+    if before == as_read:
         return
     differs = "; ".join(
-        f"{key}: {before.get(key)} → {wanted[key]}" for key in wanted if before.get(key) != wanted[key]
+        f"{key}: {_words(before.get(key))} → {_words(as_read[key])}"
+        for key in as_read
+        if before.get(key) != as_read[key]
     )
     raise CheckpointError(
         f"the folder holds another experiment ({differs})",
         where=folder,
-        remedy="leave hydra.sweep.dir out, or name a new folder by it",
+        remedy="leave hydra.sweep.dir out, or give a new folder",
     )
+
+
+def _words(value: Any) -> str:
+    return " ".join(value) if isinstance(value, list) else str(value)

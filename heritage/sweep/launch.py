@@ -1,4 +1,4 @@
-"""A single run: right here, submitted, or only planned."""
+"""Start a single run: in this process, on a cluster, or only its cost estimate."""
 
 from __future__ import annotations
 
@@ -19,15 +19,17 @@ from heritage.runs.files import JOB_ID_FILE
 
 
 def start(cfg: DictConfig) -> None:
-    """Run, submit or plan what one command asks.
+    """Run or submit a training run, or estimate its cost.
 
     Raises:
-        HeritageError: Whatever stops it.
+        HeritageError: The run cannot start or did not finish.
     """
     chosen = HydraConfig.get().runtime.choices
     if chosen.get("sweep"):
         raise CommandError(
-            "a sweep is many runs", where=f"+sweep={chosen['sweep']}", remedy="add -m to start them"
+            "a sweep consists of several runs",
+            where=f"+sweep={chosen['sweep']}",
+            remedy="add -m to start them",
         )
     from heritage.config.validate import validate
 
@@ -41,7 +43,7 @@ def start(cfg: DictConfig) -> None:
         from heritage.sweep.cost import print_plan
 
         print_plan([job], cluster, console)
-        _leave_no_folder(job.folder)
+        _remove_empty_run_folder(job.folder)
     elif isinstance(cluster, InProcess):
         from heritage.training.fit import train
 
@@ -55,33 +57,33 @@ def _submit(job: Job, console: Console) -> None:
     from heritage.runs.resume import checkpoint_to_resume
     from heritage.runs.state import State
     from heritage.sweep.checks import check_inputs
-    from heritage.sweep.driver import LOCK_FILE, cluster_of, run_jobs, sum_up
+    from heritage.sweep.driver import LOCK_FILE, cluster_of, report_jobs, run_jobs
 
-    again = f"the same command with resume={job.folder}"
+    again = f"run the same command with resume={job.folder}"
     with locked(job.folder / LOCK_FILE):
         if not job.config.resume:
-            checkpoint_to_resume(job.folder, job.config.resume, {}, "")  # refuses a folder that holds a run
+            checkpoint_to_resume(job.folder, job.config.resume, {}, "")  # raises if the folder holds a run
         check_inputs([job])
         file = job.folder / JOB_ID_FILE
-        tickets = {job.name: file.read_text(encoding="utf-8").strip()} if file.is_file() else {}
+        job_ids = {job.name: file.read_text(encoding="utf-8").strip()} if file.is_file() else {}
 
-        def keep() -> None:
-            if job.name in tickets:
-                write_text(file, f"{tickets[job.name]}\n")
+        def write_job_id() -> None:
+            if job.name in job_ids:
+                write_text(file, f"{job_ids[job.name]}\n")
 
         try:
-            left = run_jobs([job], cluster_of(job), job.folder, tickets, keep)
+            queued = run_jobs([job], cluster_of(job), job.folder, job_ids, write_job_id)
         except KeyboardInterrupt as stop:
-            what = "the job stays in Slurm's queue" if job.name in tickets else "stopped"
-            raise KeyboardInterrupt(f"{what}; {again} goes on with it") from stop
-    states = {job.name: State.QUEUED if left else job.state}
-    sum_up([job], states, console, job.folder, f"{again} goes on with it")
-    if left:
-        console.print(f"{again} waits for it", highlight=False, soft_wrap=True)
+            what = "the job stays in Slurm's queue" if job.name in job_ids else "stopped"
+            raise KeyboardInterrupt(f"{what}; {again} to continue") from stop
+    states = {job.name: State.QUEUED if queued else job.state}
+    report_jobs([job], states, console, job.folder, f"{again} to continue")
+    if queued:
+        console.print(f"{again} to wait for the job", highlight=False, soft_wrap=True)
 
 
-def _leave_no_folder(folder: Path) -> None:
-    """Remove what Hydra made for a run that was only planned, where nothing else lies there."""
+def _remove_empty_run_folder(folder: Path) -> None:
+    """Remove the folder that Hydra has created for an estimate, unless it holds anything else."""
     hydra = HydraConfig.get()
     records = folder / str(hydra.output_subdir)
     ours = {records, folder / f"{hydra.job.name}.log"}
@@ -89,7 +91,7 @@ def _leave_no_folder(folder: Path) -> None:
         return
     shutil.rmtree(folder)
     with contextlib.suppress(OSError):
-        folder.parent.rmdir()  # the day's, if this was its first
+        folder.parent.rmdir()  # the folder of the day, if it is empty
 
 
 def _job(cfg: DictConfig) -> Job:
@@ -105,6 +107,6 @@ def _job(cfg: DictConfig) -> Job:
         number=0,
         name=folder.name,
         folder=folder,
-        words=tuple(hydra.overrides.task),
-        context=HydraContext(None, Callbacks()),  # type: ignore[arg-type]  # nothing is composed any more
+        overrides=tuple(hydra.overrides.task),
+        context=HydraContext(None, Callbacks()),  # type: ignore[arg-type]  # nothing more is composed
     )

@@ -99,20 +99,20 @@ def build(cfg: DictConfig) -> TrainingRun:
     if not len(data.rows("train")):
         raise SplitError("no image to train on", where="data/split", remedy="use data/split=group")
     if cfg.trainer.overfit_batches:
-        data.repeat_batches(cfg.trainer.overfit_batches)
+        data.overfit_batches(cfg.trainer.overfit_batches)
     # before anything is written to the folder: it may be another run's
     checkpoint = checkpoint_to_resume(Path(cfg.paths.run), cfg.resume, config, data.manifest.fingerprint)
     net = build_network(cfg, data)
     finetuning: FineTuning = _make(cfg.finetune)
     trains = finetuning.prepare(net)
-    counts = {split: data.counts(split) for split in SPLITS} | {"shown": data.shown()}
+    counts = {split: data.counts(split) for split in SPLITS} | {"shown": data.sampled_counts()}
     precision = choose_precision(cfg.trainer.precision, net, device_type(cfg.trainer.accelerator))
     weights = _make(cfg.balance.weighting, counts=counts["shown"])
     loss: ClassLoss = _make(cfg.balance.loss, counts=counts["shown"], weights=weights)
     schedule: DeferredWeighting | None = _make(cfg.balance.schedule)
     require_weights(schedule, loss)
     counted = get_object(cfg.balance.weighting["_target_"]) is not by_hand
-    require_lasting_counts(data.plan(1).proportionate, loss, counted=counted)
+    require_lasting_counts(data.plan(1).constant_proportions, loss, counted=counted)
     trainer: pl.Trainer = _make(
         cfg.trainer,
         precision=precision,
@@ -123,7 +123,7 @@ def build(cfg: DictConfig) -> TrainingRun:
         ],
         loggers=[_make(part) for part in cfg.logger.values() if part],
         run_folder=cfg.paths.run,
-        steady=data.plan(1).steady,
+        steady=data.plan(1).constant_length,
     )
     finetuning.require_synchronised(trainer)
     _require_known_monitors(trainer, data.classes)
@@ -233,7 +233,7 @@ def _epochs_of(trainer: pl.Trainer, plan: EpochPlan, steps: int) -> list[int]:
     batches: list[int] = []
     left = steps
     while left > 0 and len(batches) != most:
-        batches.append(plan.steps(0 if plan.steady else len(batches)))
+        batches.append(plan.steps(0 if plan.constant_length else len(batches)))
         left -= optimizer_steps(trainer, batches[-1:])
     return batches
 
@@ -256,7 +256,7 @@ def build_network(cfg: DictConfig, data: ArtefactDataModule) -> nn.Module:
     if cfg.model.get("weights") not in (None, NONE, IMAGENET):
         match_classifier(net, cfg.model.weights, data.classes)
     spec = input_spec(net)
-    data.use_input(spec.image_size, spec.interpolation)
+    data.set_input(spec.image_size, spec.interpolation)
     if cfg.compile:
         net.compile()  # in place: names in the state dict stay as they are
     # Batches come as NHWC bytes; convolutions that expect channels last need no transposition.

@@ -19,21 +19,18 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from heritage.data.batch import Batch
-from heritage.metrics.classification import scores
+from heritage.metrics.registry import logged_metrics, logged_names
 from heritage.models.normalize import Normalize
 from heritage.models.weights import OUR_RECORD
 from heritage.training.mixing import Mixing
-
-LOSS, ACCURACY, MACRO_F1, RECALL = "val/loss", "val/accuracy", "val/macro_f1", "val/recall"
-"""What a validation logs; the last once for each class, as ``val/recall/<class>``."""
 
 Optimizer = Callable[[nn.Module], torch.optim.Optimizer]
 Scheduler = Callable[[torch.optim.Optimizer, int], dict[str, Any]]
 
 
 def validation_figures(classes: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of all figures that a validation logs."""
-    return LOSS, ACCURACY, MACRO_F1, *(f"{RECALL}/{name}" for name in classes)
+    """Return the names of all metrics that validation logs."""
+    return "val/loss", *(f"val/{name}" for name in logged_names(classes))
 
 
 class Classifier(pl.LightningModule):
@@ -123,16 +120,11 @@ class Classifier(pl.LightningModule):
         self.val_loss.update(nn.functional.cross_entropy(logits.float(), batch.targets), len(batch.targets))
 
     def on_validation_epoch_end(self) -> None:
-        """Log loss, accuracy and macro-F1 of the whole validation split."""
-        found = scores(self.confusion.compute().cpu().numpy().astype(np.int64))
-        figures = {
-            LOSS: float(self.val_loss.compute()),
-            ACCURACY: found.accuracy,
-            MACRO_F1: found.macro.f1,
-        }
-        self._newest_macro_f1 = found.macro.f1
-        for name, recall in zip(self.classes, found.recall, strict=True):
-            figures[f"{RECALL}/{name}"] = float(recall)
+        """Log the metrics of the whole validation split."""
+        metrics = logged_metrics(self.confusion.compute().cpu().numpy().astype(np.int64), self.classes)
+        figures = {"val/loss": float(self.val_loss.compute())}
+        figures |= {f"val/{name}": value for name, value in metrics.items()}
+        self._newest_macro_f1 = metrics["macro_f1"]
         # The metrics are those of all ranks already; saying so again costs a mean of equal numbers.
         self.log_dict(figures, sync_dist=True)
         self.confusion.reset()

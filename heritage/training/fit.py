@@ -117,7 +117,7 @@ def _calibrate(run: TrainingRun, target_precision: float) -> dict[str, str]:
 
 def _ask(run: TrainingRun, split: str) -> Predictions:
     device = run.trainer.strategy.root_device
-    return predict_loader(run.classifier, run.data.plain_loader(split), device, precision=run.precision)
+    return predict_loader(run.classifier, run.data.eval_loader(split), device, precision=run.precision)
 
 
 def _report(run: TrainingRun, answers: Predictions, facts: dict[str, str]) -> Report:

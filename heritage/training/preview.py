@@ -24,7 +24,7 @@ def write_preview(data: ArtefactDataModule, classifier: Classifier, folder: Path
     loader = data.loader("train")
     targets = data.targets("train")
     chosen = np.array([np.flatnonzero(targets == k)[0] for k in range(len(data.classes))])
-    columns = [data.stored_pictures("train", chosen)]
+    columns = [data.eval_images("train", chosen)]
     for seed in range(_VIEWS + _COPIES):
         copies = np.full(len(chosen), seed >= _VIEWS)
         classifier.seed_step(0, seed)

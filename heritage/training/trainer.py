@@ -160,7 +160,9 @@ def _in_one_line() -> Iterator[None]:
     try:
         yield
     except (MisconfigurationException, ValueError, TypeError, AttributeError) as error:
-        raise ConfigError(str(error).partition("\n")[0], where="trainer") from error
+        raise ConfigError(
+            str(error).partition("\n")[0], where="trainer", remedy="change this option of trainer"
+        ) from error
 
 
 def _cluster_environment() -> list[ClusterEnvironment]:
@@ -289,7 +291,9 @@ def _refuse_unknown(extra: dict[str, Any]) -> None:
         if name in _OWN:
             raise ConfigError("is not to be set here", where=f"trainer.extra.{name}", remedy=_OWN[name])
         if name in own:
-            raise ConfigError(f"set trainer.{name} itself", where=f"trainer.extra.{name}")
+            raise ConfigError(
+                "has a key of its own", where=f"trainer.extra.{name}", remedy=f"set trainer.{name} instead"
+            )
         if name not in known:
             near = nearest(name, known)
             raise ConfigError(

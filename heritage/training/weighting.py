@@ -68,7 +68,11 @@ def by_hand(counts: Counts, *, weights: dict[str, Weight]) -> Weights:
 
 def _numbers(counts: Counts) -> npt.NDArray[np.float64]:
     if empty := [name for name, count in counts.items() if not count]:
-        raise ConfigError(f"no image of {', '.join(empty)} to weigh", where="balance.weighting")
+        raise ConfigError(
+            f"no image of {', '.join(empty)} to weigh",
+            where="balance.weighting",
+            remedy="leave the class out of data.classes, or choose balance/weighting=none",
+        )
     return np.array(list(counts.values()), dtype=np.float64)
 
 

@@ -1,4 +1,4 @@
-"""Runs that are long enough to be interrupted, and how two of them are compared."""
+"""Runs that are long enough to be interrupted, and the comparison of two of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COUNTS = {"egyptian": 40, "grecoroman": 40, "orient": 40, "islam": 24, "byzantiu
 
 
 def words(root: Path, outputs: Path, data: str = "class_folders") -> list[str]:
-    """Overrides of a run of some hundred steps that saves twice a second."""
+    """Return overrides of a run of some hundred steps that saves twice a second."""
     others = ("max_epochs", "batch_size", "data=")
     small = [word for word in TINY if not any(other in word for other in others)]
     return [
@@ -36,12 +36,12 @@ def words(root: Path, outputs: Path, data: str = "class_folders") -> list[str]:
 
 
 def write_set(folder: Path) -> Path:
-    """Write the pictures that all runs see."""
+    """Write the images that all runs use."""
     return write_tree(folder / "set", COUNTS)
 
 
 def start(*given: str, cwd: Path, own_session: bool = False) -> subprocess.Popen[str]:
-    """Start the command; its output can be read when it has ended."""
+    """Start the command; read its output when it has ended."""
     return subprocess.Popen(
         [sys.executable, "-m", "heritage.train", *given],
         cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=own_session,
@@ -50,7 +50,7 @@ def start(*given: str, cwd: Path, own_session: bool = False) -> subprocess.Popen
 
 
 def finish(process: subprocess.Popen[str], seconds: float = 560) -> str:
-    """Wait for the command, and refuse a failure; it does not outlive this."""
+    """Wait for the command, kill it after a timeout, and fail if it failed."""
     try:
         out, _ = process.communicate(timeout=seconds)
     finally:
@@ -60,7 +60,7 @@ def finish(process: subprocess.Popen[str], seconds: float = 560) -> str:
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """End the command and what it started, so that a test that failed leaves the next ones a free machine."""
+    """Kill the command and its children, so that they do not run beside the next tests."""
     if process.poll() is not None:
         return
     started = psutil.Process(process.pid)
@@ -71,20 +71,20 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 def run(*given: str, cwd: Path) -> str:
-    """Run the command to its end."""
+    """Run the command."""
     return finish(start(*given, cwd=cwd))
 
 
-def await_that(
+def wait_until(
     what: str, true: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 240
 ) -> None:
-    """Wait until something is true, while the command runs."""
+    """Wait until a condition is true, while the command runs."""
     limit = time.monotonic() + seconds
     while not true():
         assert process.poll() is None, process.communicate()[0]
         if time.monotonic() > limit:
             end(process)
-            raise AssertionError(f"{what} did not come about")
+            raise AssertionError(f"timeout while waiting for {what}")
         time.sleep(0.1)
 
 
@@ -94,11 +94,11 @@ def sweep_folder(outputs: Path) -> Path:
     return folder
 
 
-def tickets(outputs: Path) -> dict[str, str]:
-    """Return Slurm's number of each job that was submitted."""
-    found = list((outputs / "sweeps").glob("*/sweep.json")) if (outputs / "sweeps").is_dir() else []
-    rows = json.loads(found[0].read_text())["jobs"] if found else []
-    return {row["name"]: row["ticket"] for row in rows if row["ticket"]}
+def job_ids(outputs: Path) -> dict[str, str]:
+    """Return Slurm's id of each submitted job."""
+    indices = list((outputs / "sweeps").glob("*/sweep.json")) if (outputs / "sweeps").is_dir() else []
+    rows = json.loads(indices[0].read_text())["jobs"] if indices else []
+    return {row["name"]: row["job_id"] for row in rows if row["job_id"]}
 
 
 def last(folder: Path) -> Path:
@@ -107,7 +107,7 @@ def last(folder: Path) -> Path:
 
 
 def assert_same(one: Path, other: Path) -> None:
-    """Refuse two runs whose weights or logged steps differ."""
+    """Check that two runs have the same weights and logged steps."""
     states = [torch.load(last(folder), weights_only=True)["state_dict"] for folder in (one, other)]
     assert states[0].keys() == states[1].keys()
     assert [name for name in states[0] if not torch.equal(states[0][name], states[1][name])] == []
@@ -115,7 +115,7 @@ def assert_same(one: Path, other: Path) -> None:
 
 
 def step(folder: Path) -> int:
-    """Return the step that a run's last checkpoint holds."""
+    """Return the step of a run's last checkpoint."""
     return int(torch.load(last(folder), weights_only=True)["global_step"])
 
 
@@ -125,7 +125,7 @@ def _logged(folder: Path) -> list[str]:
 
 
 class StuckJob(Job):
-    """A job whose second rank fails before it meets the first, which waits for it."""
+    """A job whose second rank fails at the start, while the first waits for it."""
 
     def run(self) -> None:
         """Fail, or wait for five minutes."""
@@ -137,10 +137,10 @@ class StuckJob(Job):
 
 
 def stuck_job(folder: Path) -> Job:
-    """Return such a job."""
+    """Return a job with a rank that fails."""
     config = {
         "trainer": {"devices": 2, "num_nodes": 1, "accelerator": "cpu"},
         "callbacks": {"safeguard": {"folder": ""}},
     }
-    context: HydraContext = None  # type: ignore[assignment]  # it composes nothing
+    context: HydraContext = None  # type: ignore[assignment]  # nothing is composed
     return StuckJob(0, folder.name, folder, (), OmegaConf.create(config), context)

@@ -1,4 +1,4 @@
-"""Jobs in processes of their own: an array, and two processes that train together."""
+"""Local jobs: an array, and two processes that train together."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from heritage.cluster.resources import LocalJobs
 from heritage.runs.state import State
 from tests.cluster.runs import (
     assert_same,
-    await_that,
     finish,
     last,
     run,
     start,
     stuck_job,
     sweep_folder,
+    wait_until,
     words,
     write_set,
 )
 
 
 @pytest.mark.slow
-def test_two_processes_of_a_local_job_train_as_those_of_a_plain_command(tmp_path: Path) -> None:
+def test_a_local_job_with_two_processes_equals_a_plain_command_with_two(tmp_path: Path) -> None:
     root = write_set(tmp_path)
     two = ["trainer=ddp", "trainer.devices=2", "trainer.accelerator=cpu", "balance=oversample",
            "trainer.max_epochs=1", "callbacks.safeguard.every_minutes=15"]  # fmt: skip
@@ -40,21 +40,21 @@ def test_two_processes_of_a_local_job_train_as_those_of_a_plain_command(tmp_path
     assert_same(plain, local)
     data = json.loads((local / "data.json").read_text())
     seen = int((local / "report.md").read_text().split(" images seen")[0].split()[-1].replace(",", ""))
-    assert seen == sum(data["counts"]["shown"].values()), "each image as often as the sampling says"
+    assert seen == sum(data["counts"]["shown"].values()), "each image as often as the sampler draws it"
     assert pq.read_table(local / "predictions.parquet").num_rows == sum(data["counts"]["test"].values())
 
 
 @pytest.mark.slow
-def test_a_stopped_driver_stops_its_jobs_and_the_same_command_goes_on(tmp_path: Path) -> None:
+def test_ctrl_c_stops_the_jobs_and_the_same_command_resumes_them(tmp_path: Path) -> None:
     root, outputs = write_set(tmp_path), tmp_path / "local"
     command = ["-m", *words(root, outputs), "seed=0,1", "cluster=local", "cluster.parallel=2"]
     process = start(*command, cwd=tmp_path, own_session=True)
-    await_that(
+    wait_until(
         "a first checkpoint",
         lambda: any(outputs.glob("sweeps/*/seed=*/checkpoints/last.ckpt")),
         process,
     )
-    os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C on a terminal does
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal does
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 2, out
     out = run(*command, cwd=tmp_path)
@@ -70,14 +70,14 @@ def test_a_stopped_driver_stops_its_jobs_and_the_same_command_goes_on(tmp_path: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("background", [False, True])
-def test_ranks_do_not_wait_for_one_that_failed_before_they_met(
+def test_ranks_are_killed_when_one_fails_at_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, background: bool
 ) -> None:
-    """Also where a script started the command in the background, with SIGINT ignored."""
-    monkeypatch.setattr(submission, "_LAST_WORDS", 1.0)
+    """Also when a script started the command in the background, where SIGINT is ignored."""
+    monkeypatch.setattr(submission, "_RANK_GRACE", 1.0)
     before = signal.signal(signal.SIGINT, signal.SIG_IGN if background else signal.default_int_handler)
     request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     job, began = stuck_job(tmp_path / "run"), time.monotonic()
     submission.run_local([job], LocalJobs(2, 0, 1, 10), tmp_path, lambda: None)
     assert job.state is State.FAILED
-    assert time.monotonic() - began < 200, "the other rank waits for five minutes"
+    assert time.monotonic() - began < 200, "the other rank would wait for five minutes"

@@ -1,4 +1,4 @@
-"""What a job asks of a machine must be what its Trainer expects."""
+"""The requested resources must agree with the Trainer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from heritage.cluster.queue import _minutes
-from heritage.cluster.resources import LocalJobs, Shape, SlurmJobs, shape
+from heritage.cluster.resources import Allocation, LocalJobs, SlurmJobs, allocation_of
 from heritage.errors import ConfigError
 
 SLURM: dict[str, Any] = {
@@ -22,17 +22,17 @@ TRAINER = {"devices": "auto", "num_nodes": 1, "accelerator": "auto"}
 @pytest.mark.parametrize(
     ("cluster", "trainer", "expected"),
     [
-        ({}, {}, Shape(1, 1, 0)),
-        ({"tasks_per_node": 2}, {"devices": 2}, Shape(1, 2, 0)),
-        ({"tasks_per_node": 2}, {"devices": 2, "accelerator": "gpu"}, Shape(1, 2, 2)),
-        ({"gpus": 4}, {}, Shape(1, 4, 4)),
-        ({"nodes": 3, "tasks_per_node": 2}, {"devices": 2, "num_nodes": 3}, Shape(3, 2, 0)),
-        ({"tasks_per_node": [0, 2]}, {"devices": [0, 2], "accelerator": "gpu"}, Shape(1, 2, 2)),
-        ({}, {"accelerator": "gpu"}, Shape(1, 1, 1)),
+        ({}, {}, Allocation(1, 1, 0)),
+        ({"tasks_per_node": 2}, {"devices": 2}, Allocation(1, 2, 0)),
+        ({"tasks_per_node": 2}, {"devices": 2, "accelerator": "gpu"}, Allocation(1, 2, 2)),
+        ({"gpus": 4}, {}, Allocation(1, 4, 4)),
+        ({"nodes": 3, "tasks_per_node": 2}, {"devices": 2, "num_nodes": 3}, Allocation(3, 2, 0)),
+        ({"tasks_per_node": [0, 2]}, {"devices": [0, 2], "accelerator": "gpu"}, Allocation(1, 2, 2)),
+        ({}, {"accelerator": "gpu"}, Allocation(1, 1, 1)),
     ],
 )
-def test_shapes_that_fit(cluster: dict[str, Any], trainer: dict[str, Any], expected: Shape) -> None:
-    assert shape(SlurmJobs(**SLURM | cluster), TRAINER | trainer) == expected
+def test_sizes_that_agree(cluster: dict[str, Any], trainer: dict[str, Any], expected: Allocation) -> None:
+    assert allocation_of(SlurmJobs(**SLURM | cluster), TRAINER | trainer) == expected
 
 
 @pytest.mark.parametrize(
@@ -45,16 +45,16 @@ def test_shapes_that_fit(cluster: dict[str, Any], trainer: dict[str, Any], expec
         ({"gpus": 4, "tasks_per_node": 2}, {"devices": 2}, "set trainer.devices=4"),
     ],
 )
-def test_shapes_that_would_hang_are_refused(
+def test_sizes_that_would_hang_are_rejected(
     cluster: dict[str, Any], trainer: dict[str, Any], expected: str
 ) -> None:
     with pytest.raises(ConfigError, match=expected):
-        shape(SlurmJobs(**SLURM | cluster), TRAINER | trainer)
+        allocation_of(SlurmJobs(**SLURM | cluster), TRAINER | trainer)
 
 
-def test_one_machine_is_one_machine() -> None:
+def test_local_jobs_have_one_node() -> None:
     with pytest.raises(ConfigError, match="cluster=local"):
-        shape(LocalJobs(1, None, 1, 60), TRAINER | {"devices": 1, "num_nodes": 2})
+        allocation_of(LocalJobs(1, None, 1, 60), TRAINER | {"devices": 1, "num_nodes": 2})
 
 
 @pytest.mark.parametrize(("time", "notice", "least"), [(1, 60, 3), (2, 60, 3), (3, 120, 4)])

@@ -1,6 +1,6 @@
-"""On a real Slurm of one node: an array, jobs that are queued again, preemption, two processes.
+"""Tests on a real Slurm of one node: an array, requeued jobs, preemption, two processes.
 
-`make test-slurm` starts it and runs this file; elsewhere these tests are skipped.
+`make test-slurm` starts Slurm and runs this file; otherwise these tests are skipped.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from heritage.cluster.resources import SlurmJobs
 from heritage.runs.state import State
 from tests.cluster.runs import (
     assert_same,
-    await_that,
     finish,
+    job_ids,
     last,
     run,
     start,
     step,
     stuck_job,
     sweep_folder,
-    tickets,
+    wait_until,
     words,
     write_set,
 )
@@ -60,28 +60,28 @@ def slurm(*command: str) -> str:
     return done.stdout
 
 
-def warn(ticket: str) -> None:
-    """Send what Slurm sends before a time limit, once.
+def warn(job_id: str) -> None:
+    """Send the signal that Slurm sends before a time limit, once.
 
-    scancel tries again while a job is queued anew, and would then meet a Python that is still starting.
+    scancel retries while a job is being requeued, and would then signal a Python that is still starting.
     """
     with contextlib.suppress(subprocess.TimeoutExpired):
-        subprocess.run(["scancel", "--signal=USR2", ticket], check=False, capture_output=True, timeout=3)
+        subprocess.run(["scancel", "--signal=USR2", job_id], check=False, capture_output=True, timeout=3)
 
 
-def state(ticket: str) -> str:
-    return slurm("squeue", "-h", "-r", "-j", ticket, "-o", "%T").strip()
+def state(job_id: str) -> str:
+    return slurm("squeue", "-h", "-r", "-j", job_id, "-o", "%T").strip()
 
 
-def elapsed(ticket: str) -> int:
+def elapsed(job_id: str) -> int:
     """Return the seconds that a job has run."""
-    clock = slurm("squeue", "-h", "-j", ticket, "-o", "%M").strip()
+    clock = slurm("squeue", "-h", "-j", job_id, "-o", "%M").strip()
     hours, minutes, seconds = (int(part) for part in f"0:{clock}".split(":")[-3:])
     return 3600 * hours + 60 * minutes + seconds
 
 
 def preempt() -> None:
-    """Take the whole node for a moment, with a job that goes before all others."""
+    """Take the whole node for a moment, with a job of higher priority than all others."""
     slurm("sbatch", "--partition=urgent", "--ntasks=1", "--cpus-per-task=4", "--time=1", "--output=/dev/null",
           "--wrap=sleep 2")  # fmt: skip
 
@@ -92,28 +92,28 @@ def test_thesis_balance_survives_signals_requeueing_and_preemption(tmp_path: Pat
              "callbacks=default", "augment=light"]  # fmt: skip
     outputs, whole = tmp_path / "slurm", tmp_path / "whole"
     process = start(*sweep, *words(pictures, outputs, "demo"), *SLURM, "cluster.parallel=2", cwd=tmp_path)
-    await_that("an array", lambda: len(tickets(outputs)) == 4, process)
-    folder, numbers = sweep_folder(outputs), tickets(outputs)
+    wait_until("an array", lambda: len(job_ids(outputs)) == 4, process)
+    folder, numbers = sweep_folder(outputs), job_ids(outputs)
     assert len({number.partition("_")[0] for number in numbers.values()}) == 1, "one array"
     baseline, weights, undersample, oversample = (
         folder / f"experiment=thesis-{name}" for name in ("baseline", "weights", "undersample", "oversample")
     )
 
-    # what a time limit sends
-    await_that("a first checkpoint", last(baseline).is_file, process)
+    # the signal before a time limit
+    wait_until("a first checkpoint", last(baseline).is_file, process)
     warn(numbers[baseline.name])
-    await_that("a job that is queued again", lambda: state(numbers[baseline.name]) == "PENDING", process)
+    wait_until("a requeued job", lambda: state(numbers[baseline.name]) == "PENDING", process)
     saved = step(baseline)
 
-    # what an administrator does
-    await_that("a first checkpoint", last(weights).is_file, process)
+    # an administrator requeues a job
+    wait_until("a first checkpoint", last(weights).is_file, process)
     slurm("scontrol", "requeue", numbers[weights.name])
 
-    # a job that matters more, with and without a moment to say goodbye
-    await_that("a first checkpoint", last(oversample).is_file, process)
+    # preemption with a grace time
+    wait_until("a first checkpoint", last(oversample).is_file, process)
     slurm("scontrol", "update", "PartitionName=main", "GraceTime=20")
     preempt()
-    await_that("a preempted job", lambda: state(numbers[oversample.name]) == "PENDING", process)
+    wait_until("a preempted job", lambda: state(numbers[oversample.name]) == "PENDING", process)
     slurm("scontrol", "update", "PartitionName=main", "GraceTime=0")
     out = finish(process)
     assert out.count("finished") >= 4, out
@@ -122,15 +122,15 @@ def test_thesis_balance_survives_signals_requeueing_and_preemption(tmp_path: Pat
     for job in (baseline, weights, undersample, oversample):
         assert_same(sweep_folder(whole) / job.name, job)
     steps = step(baseline)
-    assert saved % (steps // 4), "it must have been stopped in mid-epoch for this test to mean anything"
+    assert saved % (steps // 4), "this test requires a stop in mid-epoch"
     assert "SIGUSR2" in "".join(path.read_text() for path in folder.glob(".submitit/*/*.err"))
 
-    # the table that it was all for
+    # the comparison of the sweep
     table = compare(folder, tmp_path)
     for name in ("none", "weights", "undersample", "oversample"):
         assert f"\n{name}," in table
 
-    # nothing is left to do
+    # nothing is left to run
     began = time.monotonic()
     out = run(*sweep, *words(pictures, outputs, "demo"), *SLURM, cwd=tmp_path)
     assert "4 finished" in out
@@ -146,7 +146,9 @@ def compare(runs: Path, cwd: Path) -> str:
     return (out / "tables" / "overview.csv").read_text(encoding="utf-8")
 
 
-def test_a_job_runs_what_was_submitted_and_two_processes_go_on_alike(pictures: Path, tmp_path: Path) -> None:
+def test_a_job_keeps_its_submitted_configuration_and_two_processes_resume(
+    pictures: Path, tmp_path: Path
+) -> None:
     mine = tmp_path / "conf" / "experiment" / "mine.yaml"
     mine.parent.mkdir(parents=True)
     mine.write_text("# @package _global_\ntrainer:\n  max_epochs: 3\n")
@@ -154,22 +156,22 @@ def test_a_job_runs_what_was_submitted_and_two_processes_go_on_alike(pictures: P
            "trainer.strategy=ddp", "trainer.accelerator=cpu", "balance=oversample"]  # fmt: skip
     given = [word for word in words(pictures, tmp_path) if "max_epochs" not in word]
     job, plain = tmp_path / "job", tmp_path / "plain"
-    slurm("scontrol", "update", "PartitionName=main", "State=DOWN")  # let it wait
+    slurm("scontrol", "update", "PartitionName=main", "State=DOWN")  # the job waits
     process = start(*given, *two, *SLURM, f"hydra.run.dir={job}", cwd=tmp_path)
-    await_that("a waiting job", lambda: bool(slurm("squeue", "-h").strip()), process)
+    wait_until("a waiting job", lambda: bool(slurm("squeue", "-h").strip()), process)
     mine.write_text("# @package _global_\ntrainer:\n  max_epochs: 99\n")
     slurm("scontrol", "update", "PartitionName=main", "State=UP")
-    await_that("a first checkpoint", last(job).is_file, process)
-    ticket = slurm("squeue", "-h", "-o", "%i").split()[0]
-    warn(ticket)
-    await_that("a job that is queued again", lambda: state(ticket) == "PENDING", process)
+    wait_until("a first checkpoint", last(job).is_file, process)
+    job_id = slurm("squeue", "-h", "-o", "%i").split()[0]
+    warn(job_id)
+    wait_until("a requeued job", lambda: state(job_id) == "PENDING", process)
     finish(process)
     mine.write_text("# @package _global_\ntrainer:\n  max_epochs: 3\n")
     run(*given, *two, f"hydra.run.dir={plain}", cwd=tmp_path)
     assert_same(plain, job)
 
 
-PAUSE = '''"""Lets a run take a minute on any machine: Slurm looks at time limits twice a minute."""
+PAUSE = '''"""Make a run take a minute on any machine: Slurm checks time limits twice a minute."""
 
 import time
 
@@ -191,61 +193,61 @@ def test_a_single_run_survives_its_time_limit_and_preemption_without_a_warning(
     both = tmp_path / "conf" / "logger" / "both.yaml"
     both.parent.mkdir(parents=True)
     both.write_text("defaults: [csv, wandb]\n")
-    (tmp_path / "pause.py").write_text(PAUSE)  # Python looks where it is started
+    (tmp_path / "pause.py").write_text(PAUSE)  # in the working directory, which Python searches
     given = [word for word in words(pictures, tmp_path) if "max_epochs" not in word]
     given += [f"hydra.searchpath=[file://{tmp_path / 'conf'}]", "logger=both", "trainer.max_epochs=12"]
     job, plain = tmp_path / "job", tmp_path / "plain"
     submit = [*given, *SLURM, "cluster.notice=60", "+callbacks.pause._target_=pause.Pause"]
     out = run(*submit, "cluster.wait=false", f"hydra.run.dir={job}", cwd=tmp_path)
-    assert f"resume={job} waits for it" in out
+    assert f"resume={job} to wait for the job" in out
     process = start(*submit, f"resume={job}", cwd=tmp_path)
-    await_that("a first checkpoint", last(job).is_file, process)
-    (ticket,) = slurm("squeue", "-h", "-o", "%i").split()  # submitted once
+    wait_until("a first checkpoint", last(job).is_file, process)
+    (job_id,) = slurm("squeue", "-h", "-o", "%i").split()  # submitted once
 
-    # Slurm itself says that the time is nearly over, and would end the job
-    minutes = (elapsed(ticket) + 40) // 60 + 1
-    slurm("scontrol", "update", f"JobId={ticket}", f"TimeLimit={minutes}")
-    await_that("a job that is queued again", lambda: state(ticket) == "PENDING", process)
-    slurm("scontrol", "update", f"JobId={ticket}", "TimeLimit=10")
+    # Slurm signals that the time limit is near, and would end the job
+    minutes = (elapsed(job_id) + 40) // 60 + 1
+    slurm("scontrol", "update", f"JobId={job_id}", f"TimeLimit={minutes}")
+    wait_until("a requeued job", lambda: state(job_id) == "PENDING", process)
+    slurm("scontrol", "update", f"JobId={job_id}", "TimeLimit=10")
     written, saved = last(job).stat().st_mtime_ns, step(job)
 
-    await_that("a second start", lambda: state(ticket) == "RUNNING", process)
-    await_that("a later checkpoint", lambda: last(job).stat().st_mtime_ns > written, process)
-    assert step(job) > saved, "it went on, and did not start anew"
+    wait_until("a second start", lambda: state(job_id) == "RUNNING", process)
+    wait_until("a later checkpoint", lambda: last(job).stat().st_mtime_ns > written, process)
+    assert step(job) > saved, "resumed, not started from the beginning"
     preempt()
-    await_that("a preempted job", lambda: state(ticket) == "PENDING", process)
+    wait_until("a preempted job", lambda: state(job_id) == "PENDING", process)
     out = finish(process)
-    assert f"in the queue already, job {ticket}" in out
+    assert f"already in the queue, job {job_id}" in out
     assert len(list(job.glob(".submitit/*/*_submitted.pkl"))) == 1
 
     run(*given, f"hydra.run.dir={plain}", cwd=tmp_path)
     assert_same(plain, job)
-    said = "".join(path.read_text() for path in job.glob(".submitit/*/*.err"))
-    assert said.count("Caught signal SIGUSR2") == 1, "what preempted it gave no warning"
+    log = "".join(path.read_text() for path in job.glob(".submitit/*/*.err"))
+    assert log.count("Caught signal SIGUSR2") == 1, "preemption without a warning"
     starts = {folder.name.rpartition("-")[2] for folder in job.glob("wandb/offline-run-*")}
-    assert starts == {(job / "wandb_id.txt").read_text().strip()}, "one run of Weights & Biases"
+    assert starts == {(job / "wandb_id.txt").read_text().strip()}, "a single run of Weights & Biases"
     assert len(list(job.glob("wandb/offline-run-*"))) == 3
 
 
-def test_a_cancelled_job_stays_cancelled_and_can_go_on(pictures: Path, tmp_path: Path) -> None:
+def test_a_cancelled_job_stays_cancelled_and_can_be_resumed(pictures: Path, tmp_path: Path) -> None:
     job = tmp_path / "job"
     command = [*words(pictures, tmp_path), *SLURM, f"hydra.run.dir={job}"]
     process = start(*command, cwd=tmp_path)
-    await_that("a first checkpoint", last(job).is_file, process)
-    (ticket,) = slurm("squeue", "-h", "-o", "%i").split()
-    slurm("scancel", ticket)
+    wait_until("a first checkpoint", last(job).is_file, process)
+    (job_id,) = slurm("squeue", "-h", "-o", "%i").split()
+    slurm("scancel", job_id)
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 2, out
-    assert f"1 of 1 jobs did not finish (1 interrupted); the same command with resume={job}" in out
-    assert not state(ticket)
+    assert f"1 of 1 jobs did not finish (1 interrupted); run the same command with resume={job}" in out
+    assert not state(job_id)
     out = run(*command[:-1], f"resume={job}", cwd=tmp_path)
     assert "finished" in out
 
 
-def test_ranks_do_not_wait_for_one_that_failed_before_they_met(
+def test_ranks_are_killed_when_one_fails_at_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(Path(__file__).parents[2])  # whence the ranks import the job
+    monkeypatch.chdir(Path(__file__).parents[2])  # the ranks import the job from here
     cluster = SlurmJobs(
         nodes=1, tasks_per_node=2, gpus=None, cpus=1, memory=None, partition="main", account=None, qos=None,
         constraint=None, time=10, notice=60, max_timeouts=3, parallel=1, setup=[], extra={}, wait=True,
@@ -253,19 +255,19 @@ def test_ranks_do_not_wait_for_one_that_failed_before_they_met(
     job, began = stuck_job(tmp_path / "run"), time.monotonic()
     assert submission.run_slurm([job], cluster, tmp_path, {}, lambda: None) == []
     assert job.state is State.FAILED
-    assert time.monotonic() - began < 200, "the other rank waits for five minutes"
+    assert time.monotonic() - began < 200, "the other rank would wait for five minutes"
 
 
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
         (["cluster.partition=mian"], ["no such partition", "did you mean 'main'?"]),
-        (["cluster.time=100"], ["partition main lets jobs run for 60 min", "cluster.time=100"]),
-        (["cluster.constraint=gold"], ["Slurm refuses the job", "feature"]),
+        (["cluster.time=100"], ["partition main limits jobs to 60 min", "cluster.time=100"]),
+        (["cluster.constraint=gold"], ["Slurm rejects the job", "feature"]),
         (["trainer.devices=2", "cluster.tasks_per_node=1"], ["set trainer.devices alone"]),
     ],
 )
-def test_what_slurm_will_not_do_is_said_in_one_line(
+def test_jobs_that_slurm_rejects_end_in_one_line(
     heritage: Command, tiny: tuple[str, ...], given: list[str], expected: list[str]
 ) -> None:
     base = [word for word in SLURM if word.split("=")[0] not in [other.split("=")[0] for other in given]]

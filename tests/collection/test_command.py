@@ -40,7 +40,7 @@ def test_the_demo_museum_is_collected_from_the_command_line(
 
 
 WRONG = {
-    "no contact": ([], "source.contact has no value"),
+    "no contact": ([], "source.contact: no value"),
     "terms": (["source=louvre"], "source.accept_terms=true"),
     "unknown class": (["source=demo", "classes=[egyptain]"], "did you mean egyptian?"),
     "unknown key": (["source=demo", "limt=3"], "did you mean 'limit'?"),
@@ -51,7 +51,7 @@ WRONG = {
     "nothing collected": (["--report"], "nothing is collected yet"),
     "no such class here": (
         ["source=demo", "collection=thesis", "classes=[islam]"],
-        "no rule of collection=thesis",
+        "collection=thesis: no rule",
     ),
 }
 

@@ -38,7 +38,7 @@ def check(data: bytes, min_side: int = 32) -> tuple[str, int, int]:
     ],
 )
 def test_the_suffix_follows_the_content(kind: str, suffix: str) -> None:
-    assert suffix_of(encoded(kind)) == suffix
+    assert suffix_of(encoded(kind), "1") == suffix
     assert check(encoded(kind)) == (f"images/1_MET_1{suffix}", 90, 70)
 
 

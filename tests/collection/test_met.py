@@ -148,7 +148,7 @@ def test_an_unknown_department_is_not_taken_for_an_empty_one(tmp_path: Path) -> 
     empty = Reply(200, body, {"Content-Type": "application/json"})
     with (
         serve(recorded({"/public/collection/v1/objects": empty})) as base,
-        pytest.raises(ConfigError, match="no department 14"),
+        pytest.raises(ConfigError, match="department 14: The Met has no such department"),
     ):
         session(source("met", base), tmp_path, classes=["islam"]).collect()
 

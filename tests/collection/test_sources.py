@@ -26,13 +26,13 @@ def test_ids_are_checked_before_they_become_addresses(wrong: str) -> None:
 def test_terms_contact_and_limits_are_demanded_of_real_museums(tmp_path: Path) -> None:
     wrong: list[tuple[str, dict[str, Any], str]] = [
         ("louvre", {"contact": "me@example.org"}, r"teaching.*source\.accept_terms=true"),
-        ("louvre", {"accept_terms": True}, r"source\.contact has no value"),
-        ("met", {}, r"source\.contact has no value"),
+        ("louvre", {"accept_terms": True}, r"source\.contact: no value"),
+        ("met", {}, r"source\.contact: no value"),
         ("met", {"contact": "me"}, "not an e-mail address"),
         (
             "met",
             {"contact": "me@example.org", "hosts.api.rate": None},
-            r"source\.hosts\.api\.rate has no value",
+            r"source\.hosts\.api\.rate: no value",
         ),
         ("met", {"contact": "me@example.org"}, r"client\.wall_pause=0\.05"),
     ]

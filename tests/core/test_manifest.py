@@ -96,5 +96,5 @@ def test_image_names(stem: str) -> None:
     "stem", ["0_MET_1", "MET_1", "1_met_1", "1_MET_", "1_MET_a b", "../1_MET_1", "1_MET_../x"]
 )
 def test_other_names_are_refused(stem: str) -> None:
-    with pytest.raises(ManifestError, match="is not named CLASSID_MUSEUM_UNIQUEID"):
+    with pytest.raises(ManifestError, match="the name is not CLASSID_MUSEUM_UNIQUEID"):
         parse_image_name(stem)

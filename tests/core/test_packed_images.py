@@ -11,7 +11,7 @@ import pytest
 
 from heritage.core.packed_images import (
     PackedImages,
-    Piece,
+    ShardPlan,
     clear,
     plan,
     require_space,
@@ -133,6 +133,6 @@ def test_shards_of_other_images_make_room_first(tmp_path: Path) -> None:
 
 
 def test_too_small_a_disk_is_said_before_starting(tmp_path: Path) -> None:
-    huge = Piece(tmp_path / "shard.npy", tuple([Path("x")] * 1000), 100_000)
+    huge = ShardPlan(tmp_path / "shard.npy", tuple([Path("x")] * 1000), 100_000)
     with pytest.raises(DataError, match="packing needs 28,610,229 MiB"):
         require_space(tmp_path, [huge])

@@ -17,9 +17,9 @@ from heritage.config.validate import validate
 from heritage.core.files import config_dir
 from heritage.curation.build import curate
 from heritage.curation.options import CurationOptions
-from heritage.curation.output import Curated
+from heritage.curation.output import CurationResult
 
-Curate = Callable[..., Curated]
+Curate = Callable[..., CurationResult]
 
 
 def plan_of(out: Path, *settings: str) -> tuple[Any, CurationOptions]:
@@ -50,7 +50,7 @@ def plan_of(out: Path, *settings: str) -> tuple[Any, CurationOptions]:
 def curate_folder(tmp_path: Path) -> Curate:
     """Return a function that curates a folder into ``tmp_path/out`` with some settings."""
 
-    def run(root: Path, *settings: str, out: Path | None = None) -> Curated:
+    def run(root: Path, *settings: str, out: Path | None = None) -> CurationResult:
         reader, plan = plan_of(out or tmp_path / "out", f"raw.root={root}", *settings)
         return curate(reader(), plan)
 

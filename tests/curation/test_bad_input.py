@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from heritage.core.manifest import Manifest
-from heritage.curation.output import Curated
+from heritage.curation.output import CurationResult
 from heritage.errors import ConfigError, DataError, DatasetNotFoundError, ManifestError, SplitError
 from tests.curation.conftest import Curate
 from tests.curation.pictures import add_faults, class_tree, jpeg, photograph, write
@@ -21,7 +21,7 @@ from tests.curation.pictures import add_faults, class_tree, jpeg, photograph, wr
 TREE = "raw=class_folders"
 
 
-def reasons(curated: Curated) -> dict[str, str]:
+def reasons(curated: CurationResult) -> dict[str, str]:
     rows = zip(curated.table["raw_file"].to_pylist(), curated.table["reason"].to_pylist(), strict=True)
     return {file: reason.partition(": ")[0] for file, reason in rows if reason}
 

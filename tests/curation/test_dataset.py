@@ -14,7 +14,7 @@ import pytest
 from heritage.core.image_io import decode
 from heritage.core.manifest import Manifest
 from heritage.core.packed_images import PackedImages
-from heritage.curation.output import Curated
+from heritage.curation.output import CurationResult
 from heritage.errors import ManifestError
 from tests.curation.conftest import Curate
 from tests.curation.pictures import class_tree, jpeg, photograph, write
@@ -23,7 +23,7 @@ from tests.curation.test_bad_input import COLUMNS, reasons, table_rows, write_ta
 TREE = "raw=class_folders"
 
 
-def split_of(curated: Curated) -> dict[str, str]:
+def split_of(curated: CurationResult) -> dict[str, str]:
     return dict(zip(curated.kept.column("raw_file"), curated.kept.column("split"), strict=True))
 
 

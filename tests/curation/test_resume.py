@@ -17,7 +17,7 @@ import pytest
 import heritage.curation.inspection
 from heritage.core.manifest import Manifest
 from heritage.core.resizing import Resizing
-from heritage.curation.inspection import Inspection, InspectionTask, inspect, write_whole
+from heritage.curation.inspection import Inspection, InspectionTask, inspect, write_atomically
 from heritage.errors import ConfigError, DataError, DatasetNotFoundError
 from tests.curation.conftest import Curate
 from tests.curation.pictures import class_tree, photograph, write
@@ -85,9 +85,9 @@ def test_a_full_disk_stops_with_a_line_and_the_rest_goes_on_later(
         room -= 1
         if room < 0:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        write_whole(target, data)
+        write_atomically(target, data)
 
-    monkeypatch.setattr(heritage.curation.inspection, "write_whole", filling)
+    monkeypatch.setattr(heritage.curation.inspection, "write_atomically", filling)
     monkeypatch.setattr("heritage.curation.scan._CHUNK", 2)
     with pytest.raises(DataError, match=r"No space left on device.*free some space and start again"):
         curate_folder(root, TREE)
@@ -107,7 +107,7 @@ def test_a_failed_write_leaves_no_part(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(OSError, match="full"):
-        write_whole(tmp_path / "a.jpg", b"123456")
+        write_atomically(tmp_path / "a.jpg", b"123456")
     assert list(tmp_path.iterdir()) == []
 
 

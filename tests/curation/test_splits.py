@@ -11,18 +11,18 @@ import networkx as nx  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 
-from heritage.core.group_split import NEW, deal
-from heritage.curation.groups import bridges, components, links
+from heritage.core.group_split import UNASSIGNED, assign_groups
+from heritage.curation.groups import components, find_bridges, links
 from heritage.curation.leak_check import audit
 from heritage.curation.splits import (
     TEST,
     TRAIN,
     VAL,
-    Earlier,
     SplitAssignment,
+    SplitHistory,
     Splitting,
     assign,
-    empty_parts,
+    missing_classes,
 )
 from heritage.errors import ConfigError, SplitError
 
@@ -40,13 +40,13 @@ def population(seed: int, groups: int) -> tuple[np.ndarray, np.ndarray, list[str
 
 
 def fresh(rows: int) -> np.ndarray:
-    return np.full(rows, NEW)
+    return np.full(rows, UNASSIGNED)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_groups_stay_whole_and_classes_get_their_share(seed: int) -> None:
     targets, groups, names = population(seed, 3000)
-    parts = deal(targets, groups, names, SHARES, seed, before=fresh(len(groups)))
+    parts = assign_groups(targets, groups, names, SHARES, seed, before=fresh(len(groups)))
     assert all(len(found) == 1 for found in _parts_of(groups, parts).values())
     for target in range(3):
         own = parts[targets == target]
@@ -55,18 +55,20 @@ def test_groups_stay_whole_and_classes_get_their_share(seed: int) -> None:
 
 def test_the_order_and_names_of_rows_do_not_matter() -> None:
     targets, groups, names = population(1, 500)
-    parts = deal(targets, groups, names, SHARES, 0, before=fresh(len(groups)))
+    parts = assign_groups(targets, groups, names, SHARES, 0, before=fresh(len(groups)))
     order = np.random.default_rng(0).permutation(len(groups))
     renamed = (groups[order] * 7919) % 100_003
-    again = deal(targets[order], renamed, [names[i] for i in order], SHARES, 0, before=fresh(len(groups)))
+    again = assign_groups(
+        targets[order], renamed, [names[i] for i in order], SHARES, 0, before=fresh(len(groups))
+    )
     np.testing.assert_array_equal(again, parts[order])
-    assert (deal(targets, groups, names, SHARES, 1, before=fresh(len(groups))) != parts).any()
+    assert (assign_groups(targets, groups, names, SHARES, 1, before=fresh(len(groups))) != parts).any()
 
 
 def test_adding_moves_nothing_and_keeps_shares() -> None:
     targets, groups, names = population(2, 2000)
     old = groups < 1200
-    first = deal(
+    first = assign_groups(
         targets[old],
         groups[old],
         [n for n, o in zip(names, old, strict=True) if o],
@@ -76,7 +78,7 @@ def test_adding_moves_nothing_and_keeps_shares() -> None:
     )
     before = fresh(len(groups))
     before[old] = first
-    parts = deal(targets, groups, names, SHARES, 0, before=before)
+    parts = assign_groups(targets, groups, names, SHARES, 0, before=before)
     np.testing.assert_array_equal(parts[old], first)
     assert all(len(found) == 1 for found in _parts_of(groups, parts).values())
     np.testing.assert_allclose(np.bincount(parts) / len(parts), SHARES, atol=0.02)
@@ -98,15 +100,15 @@ def test_links_of_a_key_join_its_rows_and_nothing_else() -> None:
 
 def test_a_new_row_that_joins_two_parts_is_a_bridge() -> None:
     objects = [["a", "a", "b", "b", "a", "c", "c"]]
-    parts = np.array([TRAIN, TRAIN, TEST, TEST, NEW, NEW, NEW])
+    parts = np.array([TRAIN, TRAIN, TEST, TEST, UNASSIGNED, UNASSIGNED, UNASSIGNED])
     linking = np.ones(7, dtype=bool)
     # Row 4 is of object a and looks like row 2 of object b; row 5 of a new object looks like row 0.
     pairs = np.array([[2, 4], [0, 5]])
-    assert bridges(objects, linking, pairs, parts) == [4]
+    assert find_bridges(objects, linking, pairs, parts) == [4]
     # Through new rows alone: 5 looks like a, 6 of the same object looks like b.
     pairs = np.array([[0, 5], [2, 6]])
-    assert bridges(objects, linking, pairs, parts) == [6]
-    assert bridges(objects, linking, pairs, np.full(7, NEW)) == []
+    assert find_bridges(objects, linking, pairs, parts) == [6]
+    assert find_bridges(objects, linking, pairs, np.full(7, UNASSIGNED)) == []
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -119,8 +121,8 @@ def test_without_its_bridges_no_group_reaches_into_two_parts(seed: int) -> None:
     # The old rows as an earlier build dealt them: whole groups.
     inner = pairs[(pairs < 700).all(axis=1)]
     groups = components(rows, [links([o if k else None for o, k in zip(objects, old, strict=True)]), inner])
-    parts = np.where(old, groups % 3, NEW)
-    found = bridges([objects], np.ones(rows, dtype=bool), pairs, parts)
+    parts = np.where(old, groups % 3, UNASSIGNED)
+    found = find_bridges([objects], np.ones(rows, dtype=bool), pairs, parts)
     assert found
     assert all(not old[row] for row in found)
     kept = np.setdiff1d(np.arange(rows), found)
@@ -193,17 +195,17 @@ def test_senseless_combinations_are_refused(change: dict[str, object], message: 
 def test_earlier_parts_are_kept_only_for_the_same_settings(tmp_path: Path) -> None:
     path = tmp_path / "split.parquet"
     dealt = SplitAssignment(np.array([TRAIN, VAL]), fresh(2))
-    Earlier(path, SPLITTING).write(["x", "y"], dealt)
-    Earlier(path, SPLITTING).write(["z"], SplitAssignment(np.array([TEST]), fresh(1)))
-    known = Earlier(path, SPLITTING).of(["y", "new", "z", "x"])
-    assert known.split.tolist() == [VAL, NEW, TEST, TRAIN]
-    other = Earlier(path, dataclasses.replace(SPLITTING, seed=1)).of(["x"])
-    assert other.split.tolist() == [NEW]
+    SplitHistory(path, SPLITTING).write(["x", "y"], dealt)
+    SplitHistory(path, SPLITTING).write(["z"], SplitAssignment(np.array([TEST]), fresh(1)))
+    known = SplitHistory(path, SPLITTING).of(["y", "new", "z", "x"])
+    assert known.split.tolist() == [VAL, UNASSIGNED, TEST, TRAIN]
+    other = SplitHistory(path, dataclasses.replace(SPLITTING, seed=1)).of(["x"])
+    assert other.split.tolist() == [UNASSIGNED]
 
 
 def test_missing_classes_are_said_once() -> None:
     dealt = SplitAssignment(np.array([TRAIN, TRAIN, VAL, TEST]), fresh(4))
-    assert empty_parts(dealt, np.array([0, 1, 0, 0]), ["a", "b", "c"]) == [
+    assert missing_classes(dealt, np.array([0, 1, 0, 0]), ["a", "b", "c"]) == [
         "There is no image of c: train with 'data.classes=[a,b]'.",
         "No image of b is in the val split.",
         "No image of b is in the test split.",

@@ -74,7 +74,7 @@ def test_every_image_counts_once_on_any_number_of_ranks(
     assert len({len(part) for part in batches}) == 1, "ranks must take the same number of steps"
     assert len(batches[0]) == len(plans[0])
     shown = np.concatenate([plan.rows for part in batches for plan in part])
-    expected = sampling.draw(targets, ("a", "b", "c"), 0, 1).rows
+    expected = sampling.sample(targets, ("a", "b", "c"), 0, 1).rows
     assert sorted(shown.tolist()) == sorted(expected.tolist())
     sizes = [len(plan.rows) for part in batches for plan in part]
     assert max(sizes) - min(sizes) <= 1

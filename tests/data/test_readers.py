@@ -64,8 +64,8 @@ def test_a_table_with_the_class_in_the_file_name(tmp_path: Path) -> None:
         ),
         ("name,lot", "1_MET_5.jpg,1", {"file": "file", "group_id": "lot"}, "set data.reader.columns.file"),
         ("filename,lot", "1_MET_5.jpg,1", {"file": "filename", "grup_id": "lot"}, "did you mean 'group_id'"),
-        ("filename,lot", "9_MET_5.jpg,1", COLUMNS, "class id 9 is outside"),
-        ("filename,lot", "photo.jpg,1", COLUMNS, "not named CLASSID_MUSEUM_UNIQUEID"),
+        ("filename,lot", "9_MET_5.jpg,1", COLUMNS, "class id 9: outside"),
+        ("filename,lot", "photo.jpg,1", COLUMNS, "photo: the name is not CLASSID_MUSEUM_UNIQUEID"),
         ("filename,lot", "1_MET_5.jpg", COLUMNS, "unreadable table"),
     ],
 )

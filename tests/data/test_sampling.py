@@ -21,7 +21,7 @@ TARGETS = np.repeat([0, 1, 2], [80, 30, 10])
 
 
 def counts(sampling: Sampling, epoch: int = 0, seed: int = 0) -> list[int]:
-    shown = TARGETS[sampling.draw(TARGETS, CLASSES, epoch, seed).rows]
+    shown = TARGETS[sampling.sample(TARGETS, CLASSES, epoch, seed).rows]
     return [int(count) for count in np.bincount(shown, minlength=3)]
 
 
@@ -65,7 +65,7 @@ def test_progressive_undersampling_tightens_and_loosens() -> None:
     ]  # fmt: skip
     looser = ProgressiveUndersample(first=1.0, last=8.0, epochs=4)
     assert [sum(counts(looser, epoch)) for epoch in range(4)] == [30, 50, 80, 120]
-    assert not tighter.steady
+    assert not tighter.constant_length
 
 
 @pytest.mark.parametrize(
@@ -81,34 +81,34 @@ def test_progressive_undersampling_tightens_and_loosens() -> None:
     ids=lambda s: type(s).__name__,
 )
 def test_epochs_differ_and_repeat_by_seed(sampling: Sampling) -> None:
-    first = sampling.draw(TARGETS, CLASSES, 0, 7)
-    again = sampling.draw(TARGETS, CLASSES, 0, 7)
+    first = sampling.sample(TARGETS, CLASSES, 0, 7)
+    again = sampling.sample(TARGETS, CLASSES, 0, 7)
     assert np.array_equal(first.rows, again.rows)
     assert np.array_equal(first.copies, again.copies)
     for epoch, seed in ((1, 7), (0, 8)):
-        assert not np.array_equal(first.rows, sampling.draw(TARGETS, CLASSES, epoch, seed).rows)
+        assert not np.array_equal(first.rows, sampling.sample(TARGETS, CLASSES, epoch, seed).rows)
 
 
 def test_natural_and_oversampling_show_every_image() -> None:
     for sampling in (InstanceBalanced(), Oversample("largest", None)):
-        draw = sampling.draw(TARGETS, CLASSES, 2, 0)
+        draw = sampling.sample(TARGETS, CLASSES, 2, 0)
         assert sorted(set(draw.rows.tolist())) == list(range(120))
         assert sorted(draw.rows[~draw.copies].tolist()) == list(range(120))
-    repeats = np.bincount(Oversample("largest", None).draw(TARGETS, CLASSES, 0, 0).rows)[TARGETS == 1]
+    repeats = np.bincount(Oversample("largest", None).sample(TARGETS, CLASSES, 0, 0).rows)[TARGETS == 1]
     assert repeats.max() - repeats.min() <= 1
 
 
 def test_undersampling_once_keeps_its_images() -> None:
     once, afresh = Undersample(1.0, redraw=False), Undersample(1.0, redraw=True)
-    kept = [set(once.draw(TARGETS, CLASSES, epoch, 0).rows.tolist()) for epoch in range(3)]
+    kept = [set(once.sample(TARGETS, CLASSES, epoch, 0).rows.tolist()) for epoch in range(3)]
     assert kept[0] == kept[1] == kept[2]
-    seen = set[int]().union(*(afresh.draw(TARGETS, CLASSES, epoch, 0).rows.tolist() for epoch in range(60)))
+    seen = set[int]().union(*(afresh.sample(TARGETS, CLASSES, epoch, 0).rows.tolist() for epoch in range(60)))
     assert len(seen) == 120
 
 
 def test_copies_are_marked() -> None:
     for sampling in (Oversample("largest", None), Weighted(1.0)):
-        draw = sampling.draw(TARGETS, CLASSES, 0, 0)
+        draw = sampling.sample(TARGETS, CLASSES, 0, 0)
         first: set[int] = set(draw.rows[~draw.copies].tolist())
         assert len(first) == int((~draw.copies).sum())
         assert set(draw.rows[draw.copies].tolist()) <= first
@@ -116,4 +116,4 @@ def test_copies_are_marked() -> None:
 
 def test_an_unknown_class_is_refused() -> None:
     with pytest.raises(ConfigError, match="unknown class 'd'"):
-        Oversample("largest", ["d"]).draw(TARGETS, CLASSES, 0, 0)
+        Oversample("largest", ["d"]).sample(TARGETS, CLASSES, 0, 0)

@@ -181,9 +181,9 @@ def test_a_set_that_appears_while_drawing_is_kept(tmp_path: Path) -> None:
 
 
 def test_wrong_settings_are_named_and_leave_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="a demo set of 11 images"):
+    with pytest.raises(ConfigError, match="images=11: too few images"):
         write_demo_dataset(tmp_path / "demo", images=11, size=32, seed=0)
-    with pytest.raises(ConfigError, match="cannot draw at 8 px"):
+    with pytest.raises(ConfigError, match="size=8: cannot draw"):
         write_demo_dataset(tmp_path / "demo", images=12, size=8, seed=0)
     assert list(tmp_path.iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""Exported networks, loaded by others and asked about the same pictures."""
+"""Exported networks, loaded by other runtimes and compared with PyTorch."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ import torch
 from torch import nn
 
 from heritage.core.image_io import encode_jpeg
-from heritage.errors import ExportError
-from heritage.exporters.card_metrics import figures_of_test
+from heritage.errors import ConfigError, ExportError
+from heritage.exporters import formats
+from heritage.exporters.card_metrics import card_metrics
+from heritage.exporters.exporter import ExportSource
+from heritage.exporters.formats.safetensors import SafetensorsExporter, as_timm
 from heritage.exporters.parity import check_parity
-from heritage.exporters.portable import portable
-from heritage.exporters.timm import as_timm, open_timm, write_timm
 from heritage.inference.checkpoint import NormalizedModel, TrainedClassifier, load_checkpoint
 from heritage.models.vit import VisionTransformer
 from heritage.prediction.decision_rule import DecisionRule
@@ -33,18 +34,18 @@ from tests.conftest import Command, patch
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:onnxscript")
 
 
-def some_images(size: int = 32) -> npt.NDArray[np.uint8]:
+def random_images(size: int = 32) -> npt.NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (5, size, size, 3), dtype=np.uint8)
 
 
-def test_onnx_runs_without_this_package_and_agrees(
+def test_onnx_runs_without_this_package_and_agrees_with_pytorch(
     heritage: Command, calibrated: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "exported"
     done = heritage("export", f"ckpt={calibrated}", "format=onnx", f"out={out}", "licence=CC-BY-4.0")
     assert done.code == 0, done.err
     assert "largest difference" in done.out
-    images = some_images()
+    images = random_images()
     np.save(tmp_path / "images.npy", images)
     script = (
         "import json, sys, numpy as np, onnxruntime\n"
@@ -65,31 +66,35 @@ def test_onnx_runs_without_this_package_and_agrees(
     assert json.loads(about["calibration"])["temperature"] == 2.0
 
 
-def test_a_program_of_torch_export_agrees(heritage: Command, calibrated: Path, tmp_path: Path) -> None:
+def test_a_program_of_torch_export_agrees_with_pytorch(
+    heritage: Command, calibrated: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "exported"
     done = heritage("export", f"ckpt={calibrated}", "format=torch_export", f"out={out}")
     assert done.code == 0, done.err
-    images = torch.from_numpy(some_images())
+    images = torch.from_numpy(random_images())
     found = torch.export.load(out / "model.pt2").module()(images)[1]
     with torch.inference_mode():
         expected = (load_checkpoint(calibrated).model(images) / 2.0).softmax(dim=1)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
-def test_timm_itself_loads_the_folder_and_agrees(heritage: Command, calibrated: Path, tmp_path: Path) -> None:
+def test_timm_loads_the_folder_and_agrees_with_pytorch(
+    heritage: Command, calibrated: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "exported"
     words = ("export", f"ckpt={calibrated}", "format=safetensors", f"out={out}")
     done = heritage(*words)
     assert done.code == 0, done.err
     assert "timm.create_model" in done.out
-    assert "where timm's transform resizes the pictures: largest difference" in done.out
+    assert "images resized by timm's own transform: largest difference" in done.out
     assert {path.stat().st_mode & 0o777 for path in out.iterdir()} == {0o666 & out.stat().st_mode}
     net = timm.create_model(f"local-dir:{out}", pretrained=True).eval()
     trained = load_checkpoint(calibrated)
     config = timm.data.resolve_model_data_config(net)
     assert config["input_size"] == (3, 32, 32)
     assert config["crop_mode"] == "squash"
-    images = torch.from_numpy(some_images())
+    images = torch.from_numpy(random_images())
     mean, std = (torch.tensor(config[name]).view(1, 3, 1, 1) for name in ("mean", "std"))
     with torch.inference_mode():
         found = net((images.permute(0, 3, 1, 2) / 255 - mean) / std)
@@ -101,7 +106,9 @@ def test_timm_itself_loads_the_folder_and_agrees(heritage: Command, calibrated: 
     assert heritage(*words, "overwrite=true").code == 0
 
 
-def test_the_card_says_what_the_run_measured(heritage: Command, calibrated: Path, tmp_path: Path) -> None:
+def test_the_model_card_states_the_metrics_of_the_run(
+    heritage: Command, calibrated: Path, tmp_path: Path
+) -> None:
     out, run = tmp_path / "exported", shutil.copytree(calibrated, tmp_path / "run")
     verdict = "It reads the centre; the border alone says hardly anything."
     write_audits([AuditResult("background", "Background", verdict, "Hidden parts say so.", good=True)], run)
@@ -119,8 +126,8 @@ def test_the_card_says_what_the_run_measured(heritage: Command, calibrated: Path
     assert "temperature 2" in card
     assert load_checkpoint(calibrated).fingerprint[:12] in card
     assert "records no licences" in card
-    assert "on 1 pictures (own)" in card
-    assert "timm's transform resizes otherwise" in card
+    assert "on 1 images (own)" in card
+    assert "The transform of timm resizes images differently from training" in card
     assert f"- **Background.** {verdict} Hidden parts say so." in card
     assert str(tmp_path) not in card
     (run / AUDITS_FILE).write_text("[{}]")
@@ -129,63 +136,74 @@ def test_the_card_says_what_the_run_measured(heritage: Command, calibrated: Path
     assert "unreadable audits" in done.err
 
 
-def test_a_handful_of_objects_gets_no_interval(tmp_path: Path) -> None:
+def test_classes_of_few_objects_get_no_interval(tmp_path: Path) -> None:
     table = {
         "class": ["egyptian"] * 6 + ["asian"] * 20,
         "predicted": ["egyptian"] * 6 + ["asian", "egyptian"] * 10,
         "group_id": [str(k // 3) for k in range(6)] + [f"a{k}" for k in range(20)],
     }
     pq.write_table(pa.table(table), tmp_path / "predictions.parquet")
-    figures = figures_of_test(tmp_path, ("egyptian", "asian"))
-    assert figures is not None
-    assert str(figures.classes["egyptian"][0]) == "0.545 (too few objects to tell)"
-    assert str(figures.classes["asian"][0]).startswith("0.667 (0.")
+    metrics = card_metrics(tmp_path, ("egyptian", "asian"))
+    assert metrics is not None
+    assert str(metrics.classes["egyptian"][0]) == "0.545 (too few objects for an interval)"
+    assert str(metrics.classes["asian"][0]).startswith("0.667 (0.")
 
 
 @pytest.mark.parametrize(
     ("pool", "positions", "layer_scale"), [("avg", "sincos", None), ("token", "learned", 0.1)]
 )
-def test_our_vision_transformer_becomes_timms(
+def test_the_vision_transformer_is_exported_as_timms(
     run_folder: Path, tmp_path: Path, pool: str, positions: str, layer_scale: float | None
 ) -> None:
     trained = with_network(load_checkpoint(run_folder), vit(pool, positions, layer_scale, "linear"))
-    assert write_timm(trained, None, tmp_path)
-    found = check_parity(portable(trained, DecisionRule()), open_timm(tmp_path), "noise", some_images())
-    assert found.same_answers == 5
-    assert found.logits < 1e-4
+    exporter = SafetensorsExporter(ExportSource.of(trained, DecisionRule()))
+    exporter.write(tmp_path)
+    assert exporter.library == "timm"
+    parity = check_parity(exporter.source.model, exporter.open(tmp_path), "noise", random_images())
+    assert parity.same_class == 5
+    assert parity.logits < 1e-4
 
 
-def test_what_timm_lacks_is_written_as_weights_alone(run_folder: Path, tmp_path: Path) -> None:
+def test_networks_that_timm_does_not_have_are_written_as_weights_only(
+    run_folder: Path, tmp_path: Path
+) -> None:
     trained = with_network(load_checkpoint(run_folder), vit("avg", "sincos", None, "conv"))
     assert as_timm(trained.model.net) is None
-    assert not write_timm(trained, None, tmp_path)
+    exporter = SafetensorsExporter(ExportSource.of(trained, DecisionRule()))
+    exporter.write(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+    assert exporter.library == "heritage"
+    assert exporter.messages(tmp_path) == [
+        "timm does not have this network: the weights load into heritage.models only"
+    ]
+    parity = check_parity(exporter.source.model, exporter.open(tmp_path), "noise", random_images())
+    assert parity.same_class == 5
 
 
 @pytest.mark.parametrize("wrong", ["logits", "probabilities"])
-def test_a_network_that_disagrees_is_not_kept(run_folder: Path, wrong: str) -> None:
+def test_an_export_that_disagrees_is_refused(run_folder: Path, wrong: str) -> None:
     trained = load_checkpoint(run_folder)
-    model = portable(trained, DecisionRule(temperature=2.0))
+    model = ExportSource.of(trained, DecisionRule(temperature=2.0)).model
 
     def other(
         images: npt.NDArray[np.uint8],
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
         with torch.inference_mode():
-            logits, probabilities = (found.numpy() for found in model(torch.from_numpy(images)))
+            logits, probabilities = (output.numpy() for output in model(torch.from_numpy(images)))
         if wrong == "logits":
             return logits[:, ::-1], None
         return logits, np.roll(probabilities, 1, axis=1)
 
-    with pytest.raises(ExportError, match="says something else"):
-        check_parity(model, other, "noise", some_images())
+    with pytest.raises(ExportError, match="predictions differ"):
+        check_parity(model, other, "noise", random_images())
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["format=tflite"], "format=tflite"),
+        (["format=tflite"], "format=tflite: no such format; use one of onnx, safetensors, torch_export"),
         (["licence='free for all'"], "licence=free for all"),
-        (["out={folder}"], "it is no export: choose another folder"),
+        (["out={folder}"], "it is not an export: choose another folder"),
         (["pictures=nowhere"], "pictures=nowhere: no such image"),
         (["ckpt=nowhere"], "no such checkpoint"),
     ],
@@ -200,6 +218,73 @@ def test_wrong_input_ends_in_one_line(
     assert message in done.err
     assert "Traceback" not in done.err
     assert not (tmp_path / "outputs" / "export").exists() or not any((tmp_path / "outputs/export").iterdir())
+
+
+TOY = '''"""The state dict of PyTorch, as a toy."""
+
+from pathlib import Path
+
+import torch
+
+from heritage.exporters.exporter import Exporter, PredictFunction
+
+
+class ToyExporter(Exporter):
+    """Pickles the network."""
+
+    name = "toy"
+
+    def write(self, folder: Path) -> None:
+        """Write it."""
+        torch.save(self.source.model, folder / "toy.pt")
+
+    def open(self, folder: Path) -> PredictFunction:
+        """Read it."""
+        model = torch.load(folder / "toy.pt", weights_only=False)
+        return lambda images: tuple(output.detach().numpy() for output in model(torch.from_numpy(images)))
+
+    def usage(self) -> str:
+        """Return how."""
+        return "Open `toy.pt` with the toy."
+
+    def messages(self, folder: Path) -> list[str]:
+        """Return the name of the file."""
+        return [f"play with {folder / 'toy.pt'}"]
+'''
+
+
+def test_a_new_format_is_one_file(
+    heritage: Command, run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command, its help, its messages and the model card follow."""
+    (tmp_path / "formats").mkdir()
+    (tmp_path / "formats" / "toy.py").write_text(TOY)
+    monkeypatch.setattr(formats, "__path__", [*formats.__path__, str(tmp_path / "formats")])
+    text = heritage("export", "--help").out
+    assert "== Formats ==" in text
+    assert "toy: The state dict of PyTorch, as a toy." in text
+    assert "onnx: ONNX Runtime, in any language" in text
+    out = tmp_path / "exported"
+    try:
+        done = heritage("export", f"ckpt={run_folder}", "format=toy", f"out={out}")
+    finally:
+        sys.modules.pop("heritage.exporters.formats.toy", None)
+        vars(formats).pop("toy", None)
+    assert done.code == 0, done.err
+    assert f"play with {out / 'toy.pt'}" in done.out
+    assert sorted(path.name for path in out.iterdir()) == ["README.md", "heritage.json", "toy.pt"]
+    card = (out / "README.md").read_text()
+    assert "Open `toy.pt` with the toy." in card
+    assert "Exported as toy; compared" in card
+
+
+def test_every_format_has_an_exporter_and_a_summary() -> None:
+    for name, summary in formats.format_summaries().items():
+        exporter = formats.load_exporter(name)
+        assert exporter.name == name
+        assert summary.endswith(".")
+    with pytest.raises(ConfigError, match="format=tflite: no such format; use one of onnx"):
+        formats.load_exporter("tflite")
 
 
 def test_a_missing_extra_is_named(

@@ -155,7 +155,7 @@ def test_a_repeated_command_finds_its_table_and_an_interrupted_one_resumes(
         patched.setattr(Predictor, "predict_batch", stops)
         done = heritage(*words)
     assert done.code == 2
-    assert "start again to go on" in done.err
+    assert "run the same command again to continue" in done.err
     done = heritage(*words)
     assert done.code == 0, done.err
     assert "4 of them predicted before" in done.out

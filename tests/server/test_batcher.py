@@ -1,4 +1,4 @@
-"""The batcher: an error is the batch's own, and the next batch is answered."""
+"""The batcher: an error fails its batch only."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ class _FailsOnce:
         return BatchPrediction(np.full((count, 2), 0.5), np.zeros((count, 3), dtype=np.float32))
 
 
-@pytest.mark.parametrize("error", [RuntimeError("out of memory"), IndexError("a fault of ours")])
-def test_an_error_does_not_end_the_batcher(error: Exception) -> None:
-    async def ask_twice() -> None:
+@pytest.mark.parametrize("error", [RuntimeError("out of memory"), IndexError("a bug")])
+def test_an_error_fails_only_its_batch(error: Exception) -> None:
+    async def predict_twice() -> None:
         batcher = Batcher(_FailsOnce(error), batch_size=4, observe=lambda _: None)
         batcher.start()
-        picture = np.zeros((4, 4, 3), dtype=np.uint8)
+        image = np.zeros((4, 4, 3), dtype=np.uint8)
         with pytest.raises(type(error)):
-            await asyncio.wait_for(batcher.ask(picture), 10)
-        said = await asyncio.wait_for(batcher.ask(picture), 10)
-        assert said.probabilities.tolist() == [0.5, 0.5]
+            await asyncio.wait_for(batcher.predict(image), 10)
+        output = await asyncio.wait_for(batcher.predict(image), 10)
+        assert output.probabilities.tolist() == [0.5, 0.5]
         await batcher.stop()
 
-    asyncio.run(ask_twice())
+    asyncio.run(predict_twice())
 
 
-def test_it_knows_whether_it_works_and_for_how_long_the_network_has_been_busy() -> None:
+def test_it_reports_whether_it_runs_and_how_long_the_network_is_busy() -> None:
     async def watch() -> None:
         batcher = Batcher(_FailsOnce(RuntimeError()), batch_size=4, observe=lambda _: None)
-        works = [batcher.works]
+        running = [batcher.running]
         batcher.start()
-        works.append(batcher.works)
+        running.append(batcher.running)
         assert batcher.busy_seconds == 0
         release = threading.Event()
         task = asyncio.create_task(batcher.run(release.wait))
@@ -56,6 +56,6 @@ def test_it_knows_whether_it_works_and_for_how_long_the_network_has_been_busy() 
         await task
         assert batcher.busy_seconds == 0
         await batcher.stop()
-        assert [*works, batcher.works] == [False, True, False]
+        assert [*running, batcher.running] == [False, True, False]
 
     asyncio.run(asyncio.wait_for(watch(), 20))

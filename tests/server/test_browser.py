@@ -1,4 +1,4 @@
-"""The page in a real browser: upload, answer, several pictures, an error, the keyboard, a phone."""
+"""The page in a real browser: uploads, predictions, errors, keyboard, screen readers, a phone."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 SHOTS = os.environ.get("HERITAGE_SCREENSHOTS")
-"""A folder in which to keep pictures of the page, to be looked at by a person."""
+"""A folder for screenshots of the page, for people."""
 
 
 @pytest.fixture(scope="module")
@@ -65,17 +65,23 @@ def page(started: Chrome, address: str) -> Iterator[Page]:
     found = Page(started, address)
     found.open(1200, 900)
     yield found
-    complaints = [entry["message"] for entry in started.get_log("browser")]  # type: ignore[no-untyped-call]
+    messages = [entry["message"] for entry in started.get_log("browser")]  # type: ignore[no-untyped-call]
     allowed = ("415", "422", "413")  # the browser logs each refused request
-    assert [text for text in complaints if not any(code in text for code in allowed)] == []
-    asked = [json.loads(entry["message"])["message"] for entry in started.get_log("performance")]  # type: ignore[no-untyped-call]
-    urls = [one["params"]["request"]["url"] for one in asked if one["method"] == "Network.requestWillBeSent"]
-    foreign = [url for url in urls if not url.startswith((address, "blob:", "data:", "chrome:"))]
-    assert foreign == [], "the page asks somebody else"
+    assert [text for text in messages if not any(code in text for code in allowed)] == []
+    events = [json.loads(entry["message"])["message"] for entry in started.get_log("performance")]  # type: ignore[no-untyped-call]
+    urls = [
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    ]
+    foreign = [
+        url for url in urls if not url.startswith((address, "blob:", "data:", "chrome:", "chrome-untrusted:"))
+    ]
+    assert foreign == [], "the page loads from another server"
 
 
 class Page:
-    """What a person does on the page."""
+    """The page and what a user does with it."""
 
     def __init__(self, browser: Chrome, address: str) -> None:
         self.browser = browser
@@ -95,10 +101,10 @@ class Page:
 
         WebDriverWait(self.browser, 60).until(lambda _: self.script(condition))
 
-    def give(self, *files: Path) -> None:
+    def upload(self, *files: Path) -> None:
         self.browser.find_element("id", "files").send_keys("\n".join(map(str, files)))
         self.until("return document.querySelectorAll('.card').length > 0"
-                   " && document.querySelectorAll('.card.waiting').length == 0")  # fmt: skip
+                   " && document.querySelectorAll('.card.pending').length == 0")  # fmt: skip
 
     def texts(self, selector: str) -> list[str]:
         found: list[str] = self.script(
@@ -106,7 +112,7 @@ class Page:
         )
         return found
 
-    def shot(self, name: str) -> None:
+    def screenshot(self, name: str) -> None:
         if SHOTS:
             Path(SHOTS).mkdir(parents=True, exist_ok=True)
             self.browser.save_screenshot(str(Path(SHOTS) / f"{name}.png"))
@@ -121,40 +127,42 @@ def pictures(tmp_path: Path) -> list[Path]:
     return found
 
 
-def test_a_picture_gets_its_answer(page: Page, pictures: list[Path]) -> None:
-    page.give(pictures[0])
-    (answer,) = page.texts(".card h3")
+def test_an_upload_gets_a_prediction(page: Page, pictures: list[Path]) -> None:
+    page.upload(pictures[0])
+    (title,) = page.texts(".card h3")
     labels, values = page.texts(".bars .label"), page.texts(".bars .value")
-    assert answer in {"Unsure", labels[0]}
+    assert title in {"Unsure", labels[0]}
     assert sorted(labels) == sorted(CIVILISATIONS.values())
     assert all(value.endswith("%") for value in values)
     widths = page.script("return [...document.querySelectorAll('.fill')].map(one => one.offsetWidth)")
     assert widths == sorted(widths, reverse=True)
     assert widths[0] > 20
     assert page.texts("figcaption") == ["vase 0.jpg"]
-    assert page.texts("#status") == ["One answer below."]
+    assert page.texts("#status") == ["One prediction below."]
     assert len(page.texts(".similar li")) == 6
     page.until("return [...document.querySelectorAll('.similar img')].some(one => one.naturalWidth > 0)")
-    page.browser.find_element("css selector", "button.look").click()
+    page.browser.find_element("css selector", "button.saliency-button").click()
     assert page.script("return document.querySelector('.heat').checkVisibility()")
     assert page.script("return document.querySelector('.heat').naturalWidth") == 256
-    assert page.texts(".limits li")[0].startswith("Other civilisations. It only knows Egypt, Greece and Rome")
-    page.shot("one")
+    assert page.texts(".limits li")[0].startswith(
+        "Other civilisations. The network only knows Egypt, Greece and Rome"
+    )
+    page.screenshot("one")
 
 
-def test_several_pictures_with_a_bad_one_among_them(page: Page, pictures: list[Path], tmp_path: Path) -> None:
+def test_several_uploads_with_an_unreadable_one(page: Page, pictures: list[Path], tmp_path: Path) -> None:
     (tmp_path / "notes.jpg").write_text("no picture")
-    page.give(*pictures, tmp_path / "notes.jpg")
+    page.upload(*pictures, tmp_path / "notes.jpg")
     page.until("return document.querySelectorAll('.card').length == 4"
-               " && document.querySelectorAll('.card.waiting').length == 0")  # fmt: skip
-    assert len(page.texts(".card:not(.fault)")) == 3
-    assert page.texts(".card.fault h3") == ["No answer"]
-    assert "not a picture that can be read" in page.texts(".card.fault .words")[0]
-    assert page.texts("#status") == ["4 answers below."]
-    page.shot("several")
+               " && document.querySelectorAll('.card.pending').length == 0")  # fmt: skip
+    assert len(page.texts(".card:not(.error)")) == 3
+    assert page.texts(".card.error h3") == ["No prediction"]
+    assert "not an image in a supported format" in page.texts(".card.error .summary")[0]
+    assert page.texts("#status") == ["4 predictions below."]
+    page.screenshot("several")
 
 
-def test_the_keyboard_is_enough(page: Page) -> None:
+def test_the_page_works_by_keyboard(page: Page) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys
 
@@ -166,15 +174,18 @@ def test_the_keyboard_is_enough(page: Page) -> None:
                                  " || document.activeElement.tagName"))  # fmt: skip
     assert order == ["skip", "files", "BUTTON"]
     keys.send_keys(Keys.ENTER).perform()
-    page.until("return document.querySelectorAll('.card').length == 1 && !document.querySelector('.waiting')")
-    assert page.script("return document.activeElement.id") == "answers"
+    page.until("return document.querySelectorAll('.card').length == 1 && !document.querySelector('.pending')")
+    assert page.script("return document.activeElement.id") == "predictions"
     keys.send_keys(Keys.TAB).perform()
     keys.send_keys(Keys.ENTER).perform()
-    assert page.script("return document.querySelector('.look').getAttribute('aria-pressed')") == "true"
+    assert (
+        page.script("return document.querySelector('.saliency-button').getAttribute('aria-pressed')")
+        == "true"
+    )
 
 
-def test_screen_readers_find_names_and_structure(page: Page, pictures: list[Path]) -> None:
-    page.give(pictures[0])
+def test_the_accessibility_tree_has_names_and_headings(page: Page, pictures: list[Path]) -> None:
+    page.upload(pictures[0])
     assert page.script("return document.documentElement.lang") == "en"
     assert page.script("return document.querySelectorAll('img:not([alt])').length") == 0
     tree = page.browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})
@@ -192,52 +203,54 @@ def test_screen_readers_find_names_and_structure(page: Page, pictures: list[Path
     assert len(statuses) == 1
 
 
-def test_a_busy_server_is_asked_again_and_one_that_is_gone_is_named(page: Page, pictures: list[Path]) -> None:
+def test_a_busy_server_is_tried_again_and_an_unreachable_one_reported(
+    page: Page, pictures: list[Path]
+) -> None:
     page.script(
         "const real = window.fetch; window.refused = 0;"
         "window.fetch = (address, ...more) => String(address).startsWith('predict') && window.refused < 1"
         " ? (window.refused += 1, Promise.resolve("
         "new Response('{}', {status: 503, headers: {'retry-after': '1'}}))) : real(address, ...more);"
     )
-    page.give(pictures[0])
+    page.upload(pictures[0])
     assert page.script("return window.refused") == 1
     assert len(page.texts(".bars li")) == 6
     page.script("window.fetch = () => Promise.reject(new TypeError('no network'))")
     page.script("document.querySelector('#examples button').click()")
     page.until("return document.getElementById('status').textContent.includes('cannot be reached')")
-    page.give(pictures[1])
-    assert "cannot be reached" in page.texts(".card.fault .words")[0]
+    page.upload(pictures[1])
+    assert "cannot be reached" in page.texts(".card.error .summary")[0]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_its_ground(page: Page, scheme: str) -> None:
-    """WCAG 2.2: a contrast of 4.5 between text and ground."""
+def test_text_has_enough_contrast(page: Page, scheme: str) -> None:
+    """WCAG 2.2: a contrast of 4.5 between text and background."""
     page.browser.execute_cdp_cmd(
         "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
     )
     read = "const style = getComputedStyle(document.documentElement);"
     colours = {
         name: page.script(f"{read} return style.getPropertyValue('--{name}').trim()")
-        for name in ("paper", "card", "ink", "quiet", "clay", "fault")
+        for name in ("paper", "card", "ink", "quiet", "clay", "error")
     }
     for ground in ("paper", "card"):
-        for text in ("ink", "quiet", "clay", "fault"):
+        for text in ("ink", "quiet", "clay", "error"):
             assert contrast(colours[ground], colours[text]) >= 4.5, f"{text} on {ground}"
     page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
-def test_it_fits_a_phone(page: Page, pictures: list[Path]) -> None:
+def test_the_page_fits_a_phone(page: Page, pictures: list[Path]) -> None:
     page.open(360, 740)
-    page.shot("phone-start")
-    page.give(pictures[1])
+    page.screenshot("phone-start")
+    page.upload(pictures[1])
     assert page.script("return document.documentElement.scrollWidth") <= 360
     sizes = page.script(
         "return [...document.querySelectorAll('button, .drop input')].filter(one => one.checkVisibility())"
         ".map(one => Math.min(one.offsetWidth, one.offsetHeight))"
     )
-    assert min(sizes) >= 44, "too small for a thumb"
+    assert min(sizes) >= 44, "too small to touch"
     page.script("document.querySelector('.card').scrollIntoView()")
-    page.shot("phone-answer")
+    page.screenshot("phone-prediction")
 
 
 def contrast(one: str, other: str) -> float:

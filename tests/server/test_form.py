@@ -1,4 +1,4 @@
-"""Forms taken apart while they arrive: every way of cutting them into chunks gives the same files."""
+"""The streaming form parser: any division into chunks gives the same files."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import tracemalloc
 
 import pytest
 
-from heritage.server.form import Form
+from heritage.server.form import MultipartForm
 from heritage.server.schemas import RequestRefused
 
 KIND = "multipart/form-data; boundary=edge"
-CONTENT = b"\r\n--edg\r\r\n--" * 7  # nearly a boundary, again and again
+CONTENT = b"\r\n--edg\r\r\n--" * 7  # almost the boundary, repeatedly
 
 
 def part(disposition: str, content: bytes) -> bytes:
@@ -30,8 +30,8 @@ WHOLE = b"".join(
 
 
 @pytest.mark.parametrize("step", [1, 2, 7, 64, 10_000])
-def test_files_come_out_as_they_went_in(step: int) -> None:
-    form = Form(KIND, pictures=2)
+def test_files_are_returned_unchanged(step: int) -> None:
+    form = MultipartForm(KIND, max_files=2)
     for place in range(0, len(WHOLE), step):
         form.write(WHOLE[place : place + step])
     assert form.files() == [("one.jpg", CONTENT), ("Vase \u00e9.png", b"")]
@@ -51,9 +51,9 @@ def test_files_come_out_as_they_went_in(step: int) -> None:
         pytest.param(KIND, part('name="a"', b"y") * 100, 413, "too_many", id="parts"),
     ],
 )
-def test_a_form_that_is_none_is_refused(kind: str, body: bytes, status: int, code: str) -> None:
+def test_malformed_forms_are_refused(kind: str, body: bytes, status: int, code: str) -> None:
     def read() -> None:
-        form = Form(kind, pictures=2)
+        form = MultipartForm(kind, max_files=2)
         form.write(body)
         form.files()
 
@@ -62,11 +62,11 @@ def test_a_form_that_is_none_is_refused(kind: str, body: bytes, status: int, cod
     assert (caught.value.status, caught.value.code) == (status, code)
 
 
-def test_each_byte_is_kept_once() -> None:
+def test_file_content_is_held_in_memory_once() -> None:
     chunk, count = bytes(65_536), 128
     tracemalloc.start()
     try:
-        form = Form(KIND, pictures=1)
+        form = MultipartForm(KIND, max_files=1)
         form.write(part('name="a"; filename="x"', b"")[:-2])
         for _ in range(count):
             form.write(chunk)

@@ -1,8 +1,9 @@
-"""A sweep is started, stopped, started again: each run comes to its end once, and one that fails alone."""
+"""A sweep runs each job once, resumes interrupted jobs, and continues when a job fails."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,11 @@ import pytest
 from omegaconf import OmegaConf
 
 from heritage.core.files import locked
+from heritage.errors import CheckpointError
+from heritage.runs.sweep_names import Experiment
 from heritage.sweep.driver import LOCK_FILE
+from heritage.sweep.expansion import Sweep
+from heritage.sweep.index import Index
 from tests.conftest import TINY, Command
 from tests.data.test_packed_rows import dataset, pack
 
@@ -25,7 +30,7 @@ def only_sweep(tmp_path: Path) -> Path:
     return folder
 
 
-def test_finished_jobs_are_skipped_and_interrupted_ones_go_on(
+def test_finished_jobs_are_skipped_and_interrupted_ones_resume(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
     words = (*tiny, "logger=none")
@@ -38,7 +43,7 @@ def test_finished_jobs_are_skipped_and_interrupted_ones_go_on(
     first, second = (folder / name / "report.md" for name in ("seed=0", "seed=1"))
     before = first.stat().st_mtime_ns
 
-    # a run that was killed while it tested
+    # a run that was killed during its test
     second.unlink()
     done = heritage("train", "-m", *words, "seed=0,1,2", "data.num_workers=0")
     assert done.code == 0, done.err
@@ -49,7 +54,7 @@ def test_finished_jobs_are_skipped_and_interrupted_ones_go_on(
     assert len(index(folder)) == 3
     assert "seed=0 " not in done.out.partition("Jobs of")[0]
 
-    # the same command, but what it means has changed since
+    # the same command with another resulting configuration
     config = folder / "seed=0" / "config.yaml"
     changed = OmegaConf.load(config)
     changed.optimizer.lr = 0.5
@@ -64,7 +69,7 @@ def test_finished_jobs_are_skipped_and_interrupted_ones_go_on(
     assert "model=vit" in done.err
 
 
-def test_a_failed_job_takes_no_other_with_it(
+def test_a_failed_job_does_not_stop_the_others(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
     words = (*tiny, "optimizer=sgd", "scheduler=constant", "trainer.gradient_clip_val=null",
@@ -82,12 +87,12 @@ def test_a_failed_job_takes_no_other_with_it(
     written = failure.stat().st_mtime_ns
 
     assert heritage("train", "-m", *words).code == 2
-    assert failure.stat().st_mtime_ns == written, "not run again unasked"
+    assert failure.stat().st_mtime_ns == written, "not run again without retry_failed"
     assert heritage("train", "-m", *words, "retry_failed=true").code == 2
     assert failure.stat().st_mtime_ns > written
 
 
-def test_two_drivers_on_one_sweep_are_refused(
+def test_a_second_process_on_a_sweep_is_rejected(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
     with locked(tmp_path / "mine" / LOCK_FILE):
@@ -101,26 +106,26 @@ def test_two_drivers_on_one_sweep_are_refused(
     ("words", "expected"),
     [
         (["-m", "seed=0,1", "trainer.devices=2"], ["trainer.devices=2", "cluster=local", "leave -m out"]),
-        (["-m", "seed=0,1", "resume=true"], ["resume", "a sweep goes on by itself"]),
+        (["-m", "seed=0,1", "resume=true"], ["resume", "a sweep resumes automatically"]),
         (["-m", "seed=1,1"], ["two jobs are the same"]),
         (["-m", "seed=0,1", "model.dpeth=3,4"], ["model.dpeth"]),
-        (["+sweep=seeds"], ["a sweep is many runs", "add -m"]),
+        (["+sweep=seeds"], ["a sweep consists of several runs", "add -m"]),
         (["-m", "seed=0,1", "optimizer.lr=-1"], ["optimizer.lr=-1"]),
         (["-m", "seed=0,1", "cluster=slurm"], ["no Slurm on this machine", "cluster=local"]),
         (["cluster=slurm"], ["no Slurm on this machine", "cluster=local"]),
         (["cluster=slurm", "cluster.time=2"], ["cluster.time=2", "give 4 min or more"]),
-        (["cluster=slurm", "callbacks.safeguard=null"], ["callbacks.safeguard: a job that Slurm stops"]),
+        (["cluster=slurm", "callbacks.safeguard=null"], ["callbacks.safeguard: without it a job"]),
         (["cluster=slurm", "cluster.extra={mail-type: END}"], ["write '+cluster.extra={mail-type: END}'"]),
         (["cluster=slurm", "+cluster.extra.mail-type=END"], ["no Slurm on this machine"]),
         (["cluster=slrum"], ["did you mean 'slurm'?"]),
         (["cluster=slurm", "cluster.partiton=gpu"], ["did you mean 'partition'?"]),
-        (["-m", "seed=0,1", "cluster=local,none"], ["run in one place"]),
+        (["-m", "seed=0,1", "cluster=local,none"], ["must have the same value"]),
         (["-m", "seed=0,1", "model=resnet50", "model.weights=/no/such.pt"], ["/no/such.pt"]),
         (["-m", "seed=0,1", "data.root=/nowhere"], ["/nowhere", "no such folder"]),
         (["-m", "seed=0,1", "cluster=local", "cluster.gpus=1", "cluster.parallel=99"], ["99 jobs at once"]),
     ],
 )  # fmt: skip
-def test_what_cannot_run_is_refused_before_anything_starts(
+def test_jobs_that_cannot_run_are_rejected_before_any_starts(
     heritage: Command,
     tiny: tuple[str, ...],
     tmp_path: Path,
@@ -129,7 +134,7 @@ def test_what_cannot_run_is_refused_before_anything_starts(
     expected: list[str],
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))  # no Slurm, whatever this machine has
-    many = [word for word in words if word == "-m"]  # argparse wants it before all others
+    many = [word for word in words if word == "-m"]  # argparse requires it before the others
     given = [word for word in words if word != "-m"]
     base = [word for word in tiny if word.split("=")[0] not in [other.split("=")[0] for other in given]]
     done = heritage("train", *many, *base, *given)
@@ -140,35 +145,35 @@ def test_what_cannot_run_is_refused_before_anything_starts(
     assert not list(tmp_path.rglob("checkpoints"))
 
 
-def test_a_plan_measures_and_starts_nothing(heritage: Command, tiny: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_cost_estimate_starts_no_job(heritage: Command, tiny: tuple[str, ...], tmp_path: Path) -> None:
     done = heritage("train", "-m", *tiny, "seed=0,1", "balance=none,oversample", "plan=true")
     assert done.code == 0, done.err
-    assert done.out.count("measuring") == 2, "a seed changes no cost"
+    assert done.out.count("measuring") == 2, "seeds do not change the cost"
     assert "4 of 4 jobs to run" in done.out
-    assert "nothing was started" in done.out
+    assert "no job was started" in done.out
     assert not list(tmp_path.rglob("checkpoints"))
     assert not list(tmp_path.rglob("config.yaml")), "no run folder"
 
     done = heritage("train", *tiny, "plan=true")
     assert done.code == 0, done.err
     assert "1 of 1 jobs to run" in done.out
-    assert not list(tmp_path.rglob(".hydra")), "nor Hydra's"
+    assert not list(tmp_path.rglob(".hydra")), "no folder of Hydra"
 
     kept = tmp_path / "kept"
     kept.mkdir()
     (kept / "mine.txt").touch()
     assert heritage("train", *tiny, "plan=true", f"hydra.run.dir={kept}").code == 0
-    assert (kept / "mine.txt").is_file(), "a folder with anything else in it stays"
+    assert (kept / "mine.txt").is_file(), "a folder with other files is kept"
 
 
-def test_what_is_staged_on_compute_nodes_is_not_copied_here(
+def test_staging_does_not_copy_data_on_the_login_node(
     heritage: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manifest = dataset(tmp_path / "set", count=60)
     words = [word for word in TINY if not word.startswith("data=")]
     words += ["data=folder", "data/split=image", f"data.root={tmp_path / 'set'}", "data.classes=[a,b,c]",
               f"data.stage={tmp_path / 'scratch'}"]  # fmt: skip
-    monkeypatch.setenv("PATH", str(tmp_path))  # no Slurm: what comes before that is what is looked at
+    monkeypatch.setenv("PATH", str(tmp_path))  # no Slurm: the checks before submission run
     done = heritage("train", "-m", *words, "seed=0,1", "cluster=slurm")
     assert done.code == 2
     assert "no packed images" in done.err
@@ -180,3 +185,27 @@ def test_what_is_staged_on_compute_nodes_is_not_copied_here(
     done = heritage("train", *words, "plan=true")
     assert done.code == 0, done.err
     assert not (tmp_path / "scratch").exists()
+
+
+def test_the_index_of_version_0_1_is_read(tmp_path: Path) -> None:
+    experiment = Experiment("seeds", ("seed",), ("model=vit",))
+    job = {"name": "seed=0", "folder": "seed=0", "parameters": {"seed": "0"}, "state": "queued"}
+    rows = [{**job, "ticket": "7_0", "error": None}, {**job, "name": "seed=1", "ticket": None, "error": None}]
+    (tmp_path / "sweep.json").write_text(
+        json.dumps({"experiment": asdict(experiment), "command": ["seed=0,1"], "jobs": rows})
+    )
+    written = Index(Sweep(tmp_path, experiment, (), ()))
+    assert written.job_ids == {"seed=0": "7_0"}
+    written.write({})
+    assert [row["job_id"] for row in index(tmp_path).values()] == ["7_0", None]
+    with pytest.raises(CheckpointError, match="seed → model"):
+        Index(Sweep(tmp_path, Experiment("seeds", ("model",), ("model=vit",)), (), ()))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"experiment": 3, "jobs": []}', '{"experiment": {}, "jobs": [1]}']
+)
+def test_a_damaged_index_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "sweep.json").write_text(text)
+    with pytest.raises(CheckpointError, match=r"sweep\.json: unreadable .*; remove the file"):
+        Index(Sweep(tmp_path, Experiment("seeds", ("seed",), ()), (), ()))

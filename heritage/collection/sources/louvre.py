@@ -65,7 +65,9 @@ class LouvreSource(Source):
             ConfigError: They are not accepted.
         """
         if not self.accept_terms:
-            raise ConfigError(f"{TERMS} To go on within these terms", remedy="source.accept_terms=true")
+            raise ConfigError(
+                TERMS, where="source.accept_terms", remedy="to accept these terms: source.accept_terms=true"
+            )
         return TERMS
 
     def listings(self, rules: ClassRules, classes: tuple[str, ...]) -> list[Listing]:

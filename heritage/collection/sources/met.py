@@ -98,7 +98,11 @@ class MetSource(Source):
                 remedy="try again later; if it stays, the API has changed",
             )  # fmt: skip
         if not ids and since is None:
-            raise ConfigError(f"The Met has no department {department}", where="collection")
+            raise ConfigError(
+                "The Met has no such department",
+                where=f"source.departments, department {department}",
+                remedy="give the number of a department of The Met",
+            )
         for start in range(0, len(ids), _PAGE):
             yield [Listed(str(i)) for i in ids[start : start + _PAGE] if isinstance(i, int)]
 
@@ -184,11 +188,17 @@ class MetSource(Source):
             with path.open(encoding="utf-8-sig", newline="") as file:
                 rows = csv.DictReader(file)
                 if "Object ID" not in (rows.fieldnames or []):
-                    raise ConfigError("not a MetObjects.csv: no column 'Object ID'", where=path)
+                    raise ConfigError(
+                        "not a MetObjects.csv: no column 'Object ID'",
+                        where=path,
+                        remedy="give The Met's own file by source.csv",
+                    )
                 for row in rows:
                     yield row["Object ID"], self._row(row)
         except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise ConfigError(f"cannot be read ({error})", where=path) from error
+            raise ConfigError(
+                f"cannot be read ({error})", where=path, remedy="download MetObjects.csv again"
+            ) from error
 
     def _row(self, row: dict[str, str]) -> Record | RecordError:
         if row.get("Is Public Domain") != "True":

@@ -145,25 +145,24 @@ class Source(abc.ABC):
         if self.allow_private and all(own):
             return
         if self.contact is None or not _CONTACT.fullmatch(self.contact):
-            said = (
-                "no value"
-                if self.contact is None
-                else f"'{self.contact}', not an e-mail address or a web page"
-            )
+            given = self.contact is not None
             raise ConfigError(
-                f"source.contact has {said}",
-                remedy="museums want to know whom to write to: source.contact=you@example.org",
+                "not an e-mail address or a web page" if given else "no value",
+                where=f"source.contact={self.contact}" if given else "source.contact",
+                remedy="museums need an address to write to: source.contact=you@example.org",
             )
         for name, endpoint in self.hosts.items():
             if endpoint.rate is None:
                 raise ConfigError(
-                    f"source.hosts.{name}.rate has no value",
-                    remedy="a museum is never asked without a limit: give requests per second",
+                    "no value",
+                    where=f"source.hosts.{name}.rate",
+                    remedy="give requests per second: a museum is never queried without a rate limit",
                 )
         if wall_pause < POLITE_PAUSE:
             raise ConfigError(
-                f"client.wall_pause={wall_pause:g} is less than {POLITE_PAUSE:g} seconds",
-                remedy="leave a museum alone for a minute after a wall",
+                f"less than {POLITE_PAUSE:g} seconds",
+                where=f"client.wall_pause={wall_pause:g}",
+                remedy="wait for a minute or more after a museum has blocked requests",
             )
 
     def fetch_url(self, url: str) -> str:
@@ -182,10 +181,14 @@ def _is_ones_own(name: str, endpoint: Endpoint) -> bool:
     try:
         url = httpx.URL(endpoint.url)
     except httpx.InvalidURL as error:
-        raise ConfigError(f"source.hosts.{name}.url={endpoint.url}: {error}") from error
+        raise ConfigError(
+            str(error), where=f"source.hosts.{name}.url={endpoint.url}", remedy="give https://host/path"
+        ) from error
     if url.scheme not in ("http", "https") or not url.host:
         raise ConfigError(
-            f"source.hosts.{name}.url={endpoint.url} is no web address", remedy="give https://host/path"
+            "not a web address",
+            where=f"source.hosts.{name}.url={endpoint.url}",
+            remedy="give https://host/path",
         )
     if url.host == "localhost":
         return True

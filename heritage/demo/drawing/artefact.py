@@ -83,11 +83,16 @@ def _require(class_name: str, object_index: int, view: int, size: int, seed: int
     if class_name not in KINDS:
         near = nearest(class_name, CLASSES)
         raise ConfigError(
-            f"the demo draws no class '{class_name}'",
+            "the demo draws no such class",
+            where=class_name,
             remedy=f"did you mean {near}?" if near else f"it draws {', '.join(CLASSES)}",
         )
     if size not in SIZES:
-        raise ConfigError(f"cannot draw at {size} px", remedy=f"choose a size from {SIZES[0]} to {SIZES[-1]}")
+        raise ConfigError(
+            "cannot draw an image of this size",
+            where=f"size={size}",
+            remedy=f"choose a size from {SIZES[0]} to {SIZES[-1]}",
+        )
     for name, value in (("object_index", object_index), ("view", view), ("seed", seed)):
         if value < 0:
-            raise ConfigError(f"{name} is {value}", remedy="give a number from 0 on")
+            raise ConfigError("is negative", where=f"{name}={value}", remedy="give a number from 0 on")

@@ -1,66 +1,66 @@
 "use strict";
 
-const AT_A_TIME = 3; // requests; the server puts them into one batch
+const CONCURRENT = 3; // requests; the server puts them into one batch
 const TRIES = 4; // while the server is busy
 const UNREACHABLE = "The server cannot be reached. Is it still running?";
 
-const place = (id) => document.getElementById(id);
+const byId = (id) => document.getElementById(id);
 const percent = (value) => {
   if (value >= 0.9995) return ">\u00a099.9\u00a0%";
   return value < 0.001 ? "<\u00a00.1\u00a0%" : `${(100 * value).toFixed(1)}\u00a0%`;
 };
 
-const called = (label) => about?.names[label] ?? label;
+const displayName = (label) => about?.names[label] ?? label;
 
-let about = null;
-let loading = null;
-let waiting = [];
-let busy = 0;
-let asked = 0;
-let answered = 0;
+let about = null; // the response of GET /about
+let loading = null; // its promise
+let queue = [];
+let running = 0;
+let total = 0;
+let finished = 0;
 
-function make(tag, name, text) {
-  const found = document.createElement(tag);
-  if (name) found.className = name;
-  if (text !== undefined && text !== null) found.textContent = text;
-  return found;
+function createElement(tag, className, text) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  if (text !== undefined && text !== null) element.textContent = text;
+  return element;
 }
 
-function tell() {
-  const left = asked - answered;
-  place("status").textContent = left
-    ? `Looking at ${left === 1 ? "the photograph" : `${left} photographs`} …`
-    : `${answered === 1 ? "One answer" : `${answered} answers`} below.`;
+function updateStatus() {
+  const left = total - finished;
+  byId("status").textContent = left
+    ? `Predicting ${left === 1 ? "the photograph" : `${left} photographs`} …`
+    : `${finished === 1 ? "One prediction" : `${finished} predictions`} below.`;
 }
 
-function newCard(name, source) {
-  const card = place("card").content.firstElementChild.cloneNode(true);
+function addCard(name, source) {
+  const card = byId("card").content.firstElementChild.cloneNode(true);
   const picture = card.querySelector(".picture img");
   picture.src = source;
   picture.alt = `Your photograph ${name}`;
   picture.addEventListener("error", () => picture.closest(".picture").remove());
   card.querySelector("figcaption").textContent = name;
-  card.querySelector("h3").textContent = "Looking …";
-  card.classList.add("waiting");
-  place("answers").prepend(card);
+  card.querySelector("h3").textContent = "Predicting …";
+  card.classList.add("pending");
+  byId("predictions").prepend(card);
   return card;
 }
 
-function showBars(list, reply) {
-  for (const { label, probability } of reply.ranking.slice(0, 8)) {
-    const row = make("li");
-    const track = make("span", "track");
-    const fill = make("span", "fill");
+function showBars(list, prediction) {
+  for (const { label, probability } of prediction.ranking.slice(0, 8)) {
+    const row = createElement("li");
+    const track = createElement("span", "track");
+    const fill = createElement("span", "fill");
     track.setAttribute("aria-hidden", "true");
     fill.style.display = "block";
     fill.style.width = `${100 * probability}%`;
     track.append(fill);
     if (about && about.threshold !== null) {
-      const bound = make("span", "bound");
-      bound.style.left = `${100 * about.threshold}%`;
-      track.append(bound);
+      const threshold = createElement("span", "threshold");
+      threshold.style.left = `${100 * about.threshold}%`;
+      track.append(threshold);
     }
-    row.append(make("span", "label", called(label)), track, make("span", "value", percent(probability)));
+    row.append(createElement("span", "label", displayName(label)), track, createElement("span", "value", percent(probability)));
     list.append(row);
   }
 }
@@ -69,13 +69,13 @@ function showSimilar(box, similar) {
   if (!similar.length) return;
   const list = box.querySelector("ul");
   for (const object of similar) {
-    const entry = make("li");
-    const picture = make("img");
+    const entry = createElement("li");
+    const picture = createElement("img");
     picture.src = object.thumbnail;
     picture.alt = "";
     picture.loading = "lazy";
     const title = object.title || "Untitled object";
-    const name = make(object.link ? "a" : "span", "title", title);
+    const name = createElement(object.link ? "a" : "span", "title", title);
     if (object.link) {
       name.href = object.link;
       name.rel = "noreferrer noopener";
@@ -83,19 +83,19 @@ function showSimilar(box, similar) {
       name.setAttribute("aria-label", `${title}, on the museum’s site, in a new window`);
     }
     const rights = [object.museum, object.credit, object.licence].filter(Boolean);
-    const credit = [...new Set(rights)].filter((one, k, all) => !all.some((other, j) => j !== k && other.includes(one)));
-    entry.append(picture, name, make("span", "", called(object.label)), make("div", "credit", credit.join(" · ")));
+    const credit = [...new Set(rights)].filter((text, k, all) => !all.some((other, j) => j !== k && other.includes(text)));
+    entry.append(picture, name, createElement("span", "", displayName(object.label)), createElement("div", "credit", credit.join(" · ")));
     list.append(entry);
   }
   box.hidden = false;
 }
 
-function showHeat(card, address) {
-  if (!address || !card.querySelector(".picture")) return;
+function showSaliency(card, url) {
+  if (!url || !card.querySelector(".picture")) return;
   const heat = card.querySelector(".heat");
-  const button = card.querySelector(".look");
-  const words = card.querySelector(".looked");
-  heat.src = address;
+  const button = card.querySelector(".saliency-button");
+  const note = card.querySelector(".saliency-note");
+  heat.src = url;
   if (about) heat.style.inset = `${50 * (1 - about.crop)}%`;
   if (about) heat.style.width = heat.style.height = `${100 * about.crop}%`;
   button.hidden = false;
@@ -103,44 +103,44 @@ function showHeat(card, address) {
     const shown = button.getAttribute("aria-pressed") === "true";
     button.setAttribute("aria-pressed", String(!shown));
     heat.hidden = shown;
-    words.hidden = shown;
+    note.hidden = shown;
   });
 }
 
-function words(reply) {
-  const [first, second] = reply.ranking;
-  if (reply.unsure) {
-    return `The likeliest is ${called(first.label)}, with ${percent(first.probability)}. Below ${percent(about.threshold)} it `
-      + "is wrong too often to be called an answer.";
+function summary(prediction) {
+  const [first, second] = prediction.ranking;
+  if (prediction.unsure) {
+    return `Most likely ${displayName(first.label)}, with ${percent(first.probability)}. Predictions below `
+      + `${percent(about.threshold)} are wrong too often to be relied on.`;
   }
   return second && second.probability >= 0.1
-    ? `With ${percent(first.probability)}; ${called(second.label)} comes next, with ${percent(second.probability)}.`
-    : `With ${percent(first.probability)}; nothing else comes near.`;
+    ? `With ${percent(first.probability)}; second is ${displayName(second.label)}, with ${percent(second.probability)}.`
+    : `With ${percent(first.probability)}; all other classes are far less likely.`;
 }
 
-function showReply(card, reply) {
-  card.classList.remove("waiting");
-  if (reply.unsure) card.classList.add("unsure");
-  card.querySelector("h3").textContent = reply.unsure ? "Unsure" : called(reply.answer);
-  card.querySelector(".words").textContent = words(reply);
-  showBars(card.querySelector(".bars"), reply);
-  card.querySelector(".bounded").hidden = about === null || about.threshold === null;
-  showHeat(card, reply.saliency);
-  showSimilar(card.querySelector(".similar"), reply.similar);
+function showPrediction(card, prediction) {
+  card.classList.remove("pending");
+  if (prediction.unsure) card.classList.add("unsure");
+  card.querySelector("h3").textContent = prediction.unsure ? "Unsure" : displayName(prediction.prediction);
+  card.querySelector(".summary").textContent = summary(prediction);
+  showBars(card.querySelector(".bars"), prediction);
+  card.querySelector(".threshold-note").hidden = about === null || about.threshold === null;
+  showSaliency(card, prediction.saliency);
+  showSimilar(card.querySelector(".similar"), prediction.similar);
 }
 
-function showFault(card, message) {
-  card.classList.remove("waiting");
-  card.classList.add("fault");
-  card.querySelector("h3").textContent = "No answer";
-  card.querySelector(".words").textContent = message;
+function showError(card, message) {
+  card.classList.remove("pending");
+  card.classList.add("error");
+  card.querySelector("h3").textContent = "No prediction";
+  card.querySelector(".summary").textContent = message;
   card.querySelector(".bars").remove();
-  card.querySelector(".bounded").remove();
+  card.querySelector(".threshold-note").remove();
 }
 
-async function reach(address, options) {
+async function request(url, options) {
   try {
-    return await fetch(address, options);
+    return await fetch(url, options);
   } catch {
     throw new Error(UNREACHABLE);
   }
@@ -148,103 +148,105 @@ async function reach(address, options) {
 
 async function post(form) {
   for (let tries = 1; ; tries += 1) {
-    const reply = await reach("predict?saliency=true&similar=true", { method: "POST", body: form });
-    const seconds = Number(reply.headers.get("retry-after"));
-    if (![429, 503].includes(reply.status) || !seconds || tries === TRIES) return reply;
-    await new Promise((done) => { setTimeout(done, 1000 * seconds); });
+    const response = await request("predict?saliency=true&similar=true", { method: "POST", body: form });
+    const seconds = Number(response.headers.get("retry-after"));
+    if (![429, 503].includes(response.status) || !seconds || tries === TRIES) return response;
+    await new Promise((resolve) => { setTimeout(resolve, 1000 * seconds); });
   }
 }
 
-async function ask(blob, name, card) {
-  await know();
+async function predict(blob, name, card) {
+  await loadAbout();
   if (blob.size > about.megabytes * 1e6) {
     throw new Error(`The file is larger than ${about.megabytes} MB.`);
   }
   const form = new FormData();
   form.append("picture", blob, name);
-  const reply = await post(form);
-  const content = await reply.json().catch(() => null);
-  if (!reply.ok) throw new Error(content?.error?.message ?? "The server gave no answer.");
-  showReply(card, content.pictures[0]);
+  const response = await post(form);
+  const content = await response.json().catch(() => null);
+  if (!response.ok) throw new Error(content?.error?.message ?? "The server did not respond correctly.");
+  showPrediction(card, content.pictures[0]);
 }
 
 async function work() {
-  if (busy >= AT_A_TIME || !waiting.length) return;
-  busy += 1;
-  const { blob, name, card } = waiting.shift();
+  if (running >= CONCURRENT || !queue.length) return;
+  running += 1;
+  const { blob, name, card } = queue.shift();
   try {
-    await ask(blob, name, card);
-  } catch (fault) {
-    showFault(card, fault.message);
+    await predict(blob, name, card);
+  } catch (error) {
+    showError(card, error.message);
   }
-  busy -= 1;
-  answered += 1;
-  tell();
+  running -= 1;
+  finished += 1;
+  updateStatus();
   work();
 }
 
-function take(files) {
-  const pictures = [...files];
-  if (!pictures.length) return;
-  for (const blob of pictures) {
-    const name = blob.name || "picture";
-    waiting.push({ blob, name, card: newCard(name, URL.createObjectURL(blob)) });
-    asked += 1;
+function addFiles(files) {
+  const images = [...files];
+  if (!images.length) return;
+  for (const blob of images) {
+    const name = blob.name || "image";
+    queue.push({ blob, name, card: addCard(name, URL.createObjectURL(blob)) });
+    total += 1;
   }
-  tell();
-  for (let k = 0; k < AT_A_TIME; k += 1) work();
+  updateStatus();
+  for (let k = 0; k < CONCURRENT; k += 1) work();
 }
 
-async function takeExample(address, number) {
+async function addExample(url, number) {
   let blob;
   try {
-    blob = await (await reach(address)).blob();
-  } catch (fault) {
-    place("status").textContent = fault.message;
+    blob = await (await request(url)).blob();
+  } catch (error) {
+    byId("status").textContent = error.message;
     return;
   }
-  take([new File([blob], `Example ${number}`, { type: blob.type })]);
-  place("answers").focus({ preventScroll: true });
-  place("status").scrollIntoView({ block: "start" });
+  addFiles([new File([blob], `Example ${number}`, { type: blob.type })]);
+  byId("predictions").focus({ preventScroll: true });
+  byId("status").scrollIntoView({ block: "start" });
 }
 
-function showExamples(addresses) {
-  if (!addresses.length) return;
-  const list = place("examples").querySelector("ul");
-  addresses.forEach((address, k) => {
-    const entry = make("li");
-    const button = make("button");
-    const picture = make("img");
+function showExamples(urls) {
+  if (!urls.length) return;
+  const list = byId("examples").querySelector("ul");
+  urls.forEach((url, k) => {
+    const entry = createElement("li");
+    const button = createElement("button");
+    const picture = createElement("img");
     button.type = "button";
-    picture.src = address;
+    picture.src = url;
     picture.alt = `Example ${k + 1}`;
     button.append(picture);
-    button.addEventListener("click", () => takeExample(address, k + 1));
+    button.addEventListener("click", () => addExample(url, k + 1));
     entry.append(button);
     list.append(entry);
   });
-  place("examples").hidden = false;
+  byId("examples").hidden = false;
 }
 
 function showAbout() {
-  place("classes").textContent = about.classes.map(called).join(", ");
-  place("bounds").textContent = `One or several, up to ${about.megabytes} MB each. They stay in this server’s memory and `
-    + "are forgotten at once.";
+  byId("classes").textContent = about.classes.map(displayName).join(", ");
+  byId("limits-of-uploads").textContent = `One or several, up to ${about.megabytes} MB each. They are kept in this `
+    + "server’s memory only until the prediction is made.";
   const parts = [];
   if (about.macro_f1 !== null) {
-    parts.push(`On ${about.test_images.toLocaleString("en")} photographs kept aside for testing its mean F1 score was `
+    parts.push(`On ${about.test_images.toLocaleString("en")} test photographs, the network’s macro-F1 score is `
       + `${about.macro_f1.toFixed(2)} (1 is perfect).`);
   }
-  if (about.rare.length) parts.push(`It saw few photographs of ${about.rare.map(called).join(" and ")}: expect more mistakes there.`);
+  if (about.rare.length) {
+    parts.push(`It was trained on few photographs of ${about.rare.map(displayName).join(" and ")}: expect more errors there.`);
+  }
   parts.push(about.calibrated
-    ? "Its percentages are calibrated: of answers given with 80 %, about four in five are right on photographs like "
-      + "those it was tested on."
-    : "Its percentages are not calibrated yet and may be too high or too low.");
-  place("quality").textContent = parts.join(" ");
+    ? "Its probabilities are calibrated: of the predictions with 80 %, about four in five are correct on photographs like "
+      + "those of the test."
+    : "Its probabilities are not calibrated and may be too high or too low.");
+  byId("quality").textContent = parts.join(" ");
 }
 
-function watchDrops() {
-  const drop = place("drop");
+function listenForDrops() {
+  const drop = byId("drop");
   for (const kind of ["dragenter", "dragover"]) {
     window.addEventListener(kind, (event) => {
       event.preventDefault();
@@ -257,33 +259,33 @@ function watchDrops() {
   window.addEventListener("drop", (event) => {
     event.preventDefault();
     drop.classList.remove("over");
-    take(event.dataTransfer.files);
+    addFiles(event.dataTransfer.files);
   });
-  window.addEventListener("paste", (event) => take(event.clipboardData.files));
+  window.addEventListener("paste", (event) => addFiles(event.clipboardData.files));
 }
 
-function know() {
-  loading ??= reach("about").then((reply) => reply.json()).then((content) => {
+function loadAbout() {
+  loading ??= request("about").then((response) => response.json()).then((content) => {
     about = content;
     showAbout();
     showExamples(about.examples);
-  }).catch((fault) => {
-    loading = null; // the next picture tries again
-    throw fault;
+  }).catch((error) => {
+    loading = null; // the next image tries again
+    throw error;
   });
   return loading;
 }
 
 async function start() {
-  place("files").addEventListener("change", (event) => {
-    take(event.target.files);
+  byId("files").addEventListener("change", (event) => {
+    addFiles(event.target.files);
     event.target.value = "";
   });
-  watchDrops();
+  listenForDrops();
   try {
-    await know();
-  } catch (fault) {
-    place("status").textContent = fault.message;
+    await loadAbout();
+  } catch (error) {
+    byId("status").textContent = error.message;
   }
 }
 

@@ -102,11 +102,11 @@ def test_objects_take_kinds_in_their_shares() -> None:
     [
         ({"class_name": "egyptain"}, "did you mean egyptian"),
         ({"class_name": "xyz"}, "it draws egyptian, grecoroman"),
-        ({"size": 8}, "cannot draw at 8 px"),
+        ({"size": 8}, "size=8: cannot draw"),
         ({"size": 4096}, "from 16 to 2048"),
-        ({"object_index": -1}, "object_index is -1"),
-        ({"view": -1}, "view is -1"),
-        ({"seed": -1}, "seed is -1"),
+        ({"object_index": -1}, "object_index=-1: is negative"),
+        ({"view": -1}, "view=-1: is negative"),
+        ({"seed": -1}, "seed=-1: is negative"),
     ],
 )
 def test_wrong_arguments_are_named(change: dict[str, object], message: str) -> None:

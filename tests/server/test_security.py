@@ -1,4 +1,4 @@
-"""The server asked by strangers who mean no good: the right status, no insides told, no memory kept."""
+"""Malicious and faulty clients: the right status, no internals in responses, bounded memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from PIL import Image
 from heritage.core.image_io import encode_jpeg
 from heritage.server.middleware import RateLimit
 from heritage.server.schemas import RequestRefused
-from heritage.server.uploads import shown_name
+from heritage.server.uploads import display_name
 from tests.conftest import patch
 from tests.server.running import running, serving
 
@@ -35,7 +35,7 @@ NAMELESS = b"--a\r\nContent-Disposition: form-data\r\n\r\nx"
 
 
 def png(width: int, height: int, rows: int = 0) -> bytes:
-    """A PNG that claims a size and holds so many of its rows, all black: a bomb is small."""
+    """Return a PNG with a size in its header and some black rows: a decompression bomb is small."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -52,7 +52,7 @@ def saved(kind: str, size: tuple[int, int] = (50, 40)) -> bytes:
 
 
 def many_scans(count: int) -> bytes:
-    """A JPEG whose last scan is repeated: each time, all pixels are gone over again."""
+    """Return a JPEG whose last scan is repeated: a decoder processes all pixels for each."""
     file = io.BytesIO()
     Image.new("RGB", (400, 400), "red").save(file, "JPEG", progressive=True)
     whole = file.getvalue()
@@ -62,8 +62,8 @@ def many_scans(count: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def address(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(run_folder, tmp_path_factory.mktemp("cache")) as found:
-        yield found
+    with serving(run_folder, tmp_path_factory.mktemp("cache")) as address:
+        yield address
 
 
 def send(address: str, data: bytes, name: str = "x.jpg", kind: str = "image/jpeg") -> httpx.Response:
@@ -73,28 +73,28 @@ def send(address: str, data: bytes, name: str = "x.jpg", kind: str = "image/jpeg
 @pytest.mark.parametrize(
     ("data", "status", "code"),
     [
-        pytest.param(png(30_000, 30_000), 413, "too_many_pixels", id="bomb-announced"),
+        pytest.param(png(30_000, 30_000), 413, "too_many_pixels", id="bomb-in-header"),
         pytest.param(png(200_000, 200_000), 413, "too_many_pixels", id="bomb-beyond-pillow"),
         pytest.param(png(6_000, 3_400, 3_400), 413, "too_many_pixels", id="bomb-real"),
         pytest.param(saved("PNG", (900, 900))[:-400], 422, "damaged", id="png-cut"),
         pytest.param(JPEG[: len(JPEG) // 2], 422, "damaged", id="jpeg-cut"),
-        pytest.param(JPEG[:20], 415, "not_a_picture", id="jpeg-head-alone"),
+        pytest.param(JPEG[:20], 415, "not_a_picture", id="jpeg-header-only"),
         pytest.param(saved("WEBP")[:40], 422, "damaged", id="webp-cut"),
         pytest.param(b"\x89PNG\r\n\x1a\n" + bytes(100), 415, "not_a_picture", id="png-without-chunks"),
         pytest.param(many_scans(20_000), 422, "damaged", id="jpeg-of-many-scans"),
         pytest.param(SVG, 415, "not_a_picture", id="svg"),
         pytest.param(b"%PDF-1.7\n1 0 obj", 415, "not_a_picture", id="pdf"),
         pytest.param(b"%!PS-Adobe-3.0 EPSF-3.0\n", 415, "not_a_picture", id="eps"),
-        pytest.param(saved("ICO"), 415, "not_a_picture", id="format-not-wanted"),
+        pytest.param(saved("ICO"), 415, "not_a_picture", id="unsupported-format"),
         pytest.param(b"\x00" * 1000, 415, "not_a_picture", id="zeros"),
         pytest.param(b"PK\x03\x04" + JPEG, 415, "not_a_picture", id="zip-then-jpeg"),
         pytest.param(b"", 400, "no_picture", id="empty"),
     ],
 )
-def test_a_bad_picture_gets_its_status(address: str, data: bytes, status: int, code: str) -> None:
+def test_bad_images_are_refused_with_their_status(address: str, data: bytes, status: int, code: str) -> None:
     reply = send(address, data)
     assert (reply.status_code, reply.json()["error"]["code"]) == (status, code)
-    assert_silent(reply)
+    assert_reveals_nothing(reply)
 
 
 @pytest.mark.parametrize(
@@ -107,8 +107,8 @@ def test_a_bad_picture_gets_its_status(address: str, data: bytes, status: int, c
         pytest.param(saved("JPEG", (4_000, 1)), id="a-line"),
     ],
 )
-def test_a_polyglot_is_a_picture_and_nothing_else(address: str, data: bytes) -> None:
-    """It is decoded to pixels; no byte of it is ever sent back."""
+def test_polyglot_files_are_only_decoded(address: str, data: bytes) -> None:
+    """Their bytes are never sent back."""
     reply = send(address, data, "x.html", "text/html")
     assert reply.status_code == 200
     assert reply.headers["content-type"] == "application/json"
@@ -128,7 +128,7 @@ def test_a_polyglot_is_a_picture_and_nothing_else(address: str, data: bytes) -> 
         ({"content-type": "image/jpeg"}, bytes(5_000_000), 413),
     ],
 )  # fmt: skip
-def test_a_bad_request_gets_its_status(
+def test_bad_requests_are_refused_with_their_status(
     address: str, headers: dict[str, str], content: bytes, status: int
 ) -> None:
     if headers.get("content-length") == "5000000":
@@ -137,11 +137,11 @@ def test_a_bad_request_gets_its_status(
         return
     reply = httpx.post(f"{address}/predict", headers=headers, content=content)
     assert reply.status_code == status
-    assert_silent(reply)
+    assert_reveals_nothing(reply)
 
 
-def test_who_is_still_sending_is_told_why_it_is_too_much(address: str) -> None:
-    """Closing at once would reset the connection, and a browser would say that the server is gone."""
+def test_a_client_that_is_still_sending_receives_the_error(address: str) -> None:
+    """Closing at once would reset the connection, and a browser would report an unreachable server."""
     head = b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\n"
     for announced in (b"Content-Length: 20000000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n1312d00\r\n"):
         with connect(address) as connection:
@@ -151,7 +151,7 @@ def test_who_is_still_sending_is_told_why_it_is_too_much(address: str) -> None:
             assert connection.recv(65_536).startswith(b"HTTP/1.1 413")
 
 
-def test_an_endless_upload_is_cut_off(address: str) -> None:
+def test_an_endless_upload_is_refused(address: str) -> None:
     def endless() -> Iterator[bytes]:
         for _ in range(1000):
             yield bytes(100_000)
@@ -160,11 +160,11 @@ def test_an_endless_upload_is_cut_off(address: str) -> None:
     try:
         status = httpx.post(f"{address}/predict", content=endless(), headers=headers).status_code
     except httpx.TransportError:
-        return  # the connection was closed while we were still sending
+        return  # the connection was closed during the upload
     assert status == 413
 
 
-def test_too_many_pictures(address: str) -> None:
+def test_too_many_images_are_refused(address: str) -> None:
     files = [("picture", ("x.jpg", JPEG, "image/jpeg"))] * 6
     reply = httpx.post(f"{address}/predict", files=files)
     assert (reply.status_code, reply.json()["error"]["code"]) == (413, "too_many")
@@ -173,7 +173,7 @@ def test_too_many_pictures(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "shown"),
+    ("name", "displayed"),
     [
         ("../../etc/passwd", "passwd"),
         ("..\\..\\windows\\win.ini", "win.ini"),
@@ -185,12 +185,14 @@ def test_too_many_pictures(address: str) -> None:
         (None, "picture"),
     ],
 )
-def test_names_lose_their_folders_and_tricks(name: str | None, shown: str) -> None:
-    assert shown_name(name) == shown
+def test_names_lose_folders_and_control_characters(name: str | None, displayed: str) -> None:
+    assert display_name(name) == displayed
 
 
-def test_nothing_is_written(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))  # writing there fails
+def test_uploads_are_not_written_to_disk(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))  # temporary files cannot be created
     noise = np.random.default_rng(0).integers(0, 255, (1200, 800, 3), dtype=np.uint8)
     large = encode_jpeg(noise, quality=98)
     assert len(large) > 1_000_000
@@ -201,33 +203,31 @@ def test_nothing_is_written(address: str, tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("path", ["/../../etc/passwd", "/objects/..%2f..%2fx.jpg", "/objects/-1.jpg",
     "/objects/999999999999999999999.jpg", "/examples/99.jpg", "/page/../server.py", "/%00"])  # fmt: skip
-def test_there_is_nothing_else_to_get(address: str, path: str) -> None:
+def test_other_paths_are_not_found(address: str, path: str) -> None:
     reply = raw(address, f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
     assert reply.startswith((b"HTTP/1.1 404", b"HTTP/1.1 400"))
     assert b"Traceback" not in reply
 
 
-def test_other_sites_and_names_are_turned_away(address: str) -> None:
-    crossing = httpx.post(
+def test_other_sites_and_host_names_are_refused(address: str) -> None:
+    cross_site = httpx.post(
         f"{address}/predict", files={"picture": JPEG}, headers={"sec-fetch-site": "cross-site"}
     )
-    assert crossing.status_code == 403
+    assert cross_site.status_code == 403
     assert httpx.get(f"{address}/health", headers={"host": "evil.example:80"}).status_code == 403
     assert httpx.get(f"{address}/health", headers={"host": "LOCALHOST:1"}).status_code == 200
     assert httpx.get(f"{address}/predict").status_code == 405
 
 
-def test_a_huge_head_is_refused(address: str) -> None:
-    for head in (b"X: " + b"a" * 200_000, b"".join(b"X%d: a\r\n" % k for k in range(20_000))):
-        reply = raw(address, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + head + b"\r\n\r\n")
+def test_huge_headers_are_refused(address: str) -> None:
+    for headers in (b"X: " + b"a" * 200_000, b"".join(b"X%d: a\r\n" % k for k in range(20_000))):
+        reply = raw(address, b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n" + headers + b"\r\n\r\n")
         assert reply[:12] in (b"HTTP/1.1 400", b"HTTP/1.1 431", b"")
     assert httpx.get(f"{address}/health").status_code == 200
 
 
-def test_a_slow_upload_is_given_up_and_a_silent_connection_closed(
-    address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("heritage.server.protocol.HEAD_SECONDS", 1.0)
+def test_slow_uploads_and_silent_connections_time_out(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("heritage.server.protocol.HEADER_SECONDS", 1.0)
     head = (
         b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\nContent-Length: 9\r\n\r\n"
     )
@@ -239,29 +239,29 @@ def test_a_slow_upload_is_given_up_and_a_silent_connection_closed(
     assert time.monotonic() - began < 5
 
 
-def test_a_second_head_and_the_rest_of_a_refused_upload_have_their_time_too(
+def test_later_headers_and_the_rest_of_a_refused_upload_time_out(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("heritage.server.protocol.HEAD_SECONDS", 1.0)
-    asked = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    monkeypatch.setattr("heritage.server.protocol.HEADER_SECONDS", 1.0)
+    accepted = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     refused = (
         b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\n"
         b"Content-Length: 1000000\r\n\r\n"
     )
-    for head, status in ((asked, b"200"), (refused, b"415")):
+    for head, status in ((accepted, b"200"), (refused, b"415")):
         with connect(address) as connection:
             connection.sendall(head)
             assert connection.recv(65_536)[9:12] == status
             began = time.monotonic()
-            with pytest.raises(ConnectionError):  # noqa: PT012  a byte now and then, for ever
+            with pytest.raises(ConnectionError):  # noqa: PT012  a byte from time to time
                 while time.monotonic() - began < 10:
                     connection.sendall(b"G")
                     time.sleep(0.2)
             assert time.monotonic() - began < 4
 
 
-def test_who_does_not_take_the_answer_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("heritage.server.protocol.TAKE_SECONDS", 0.5)
+def test_a_client_that_does_not_read_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("heritage.server.protocol.WRITE_SECONDS", 0.5)
     length = 30_000_000
     lengths = [(b"content-length", str(length).encode())]
 
@@ -280,7 +280,7 @@ def test_who_does_not_take_the_answer_is_left(monkeypatch: pytest.MonkeyPatch) -
         assert taken < length
 
 
-def test_two_hundred_clients_with_slow_ones_among_them(address: str) -> None:
+def test_two_hundred_clients_besides_slow_ones(address: str) -> None:
     slow = []
     for _ in range(60):
         connection = connect(address)
@@ -289,7 +289,7 @@ def test_two_hundred_clients_with_slow_ones_among_them(address: str) -> None:
         slow.append(connection)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-    async def ask_all() -> list[int]:
+    async def send_all() -> list[int]:
         limits = httpx.Limits(max_connections=200)
         async with httpx.AsyncClient(timeout=60, limits=limits) as client:
             replies = await asyncio.gather(
@@ -297,7 +297,7 @@ def test_two_hundred_clients_with_slow_ones_among_them(address: str) -> None:
             )
         return [reply.status_code for reply in replies]
 
-    statuses = asyncio.run(ask_all())
+    statuses = asyncio.run(send_all())
     assert set(statuses) <= {200, 503}
     assert statuses.count(200) >= 150
     for connection in slow:
@@ -306,11 +306,11 @@ def test_two_hundred_clients_with_slow_ones_among_them(address: str) -> None:
     assert grown < 400, f"{grown} MiB"
     deadline = time.monotonic() + 10
     while not re.search(r"^heritage_upload_bytes_held 0\.0$", metrics(address), re.MULTILINE):
-        assert time.monotonic() < deadline, "uploads are kept"
+        assert time.monotonic() < deadline, "uploads stay in memory"
         time.sleep(0.1)
 
 
-def test_memory_and_queue_run_full_with_503(run_folder: Path, tmp_path: Path) -> None:
+def test_full_memory_and_a_full_queue_are_503(run_folder: Path, tmp_path: Path) -> None:
     with serving(run_folder, tmp_path, held_megabytes=4, waiting=2, upload_seconds=5) as address:
         hog = connect(address)
         hog.sendall(b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/jpeg\r\n"
@@ -331,30 +331,30 @@ def test_memory_and_queue_run_full_with_503(run_folder: Path, tmp_path: Path) ->
         assert httpx.post(f"{address}/predict", files=files).status_code == 503
 
 
-def test_no_answer_in_time_is_503(run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stuck_network_is_503(run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from heritage.prediction.predictor import BatchPrediction, Predictor
 
-    seen_stuck = threading.Event()
+    release = threading.Event()
 
-    with serving(run_folder, tmp_path, answer_seconds=0.3) as address:
+    with serving(run_folder, tmp_path, response_seconds=0.3) as address:
 
         def hangs(self: Predictor, images: object) -> BatchPrediction:
-            seen_stuck.wait(60)  # a sleep would race with what a client takes to start
-            raise AssertionError("nobody waits for it")
+            release.wait(60)  # a fixed sleep would race with the start of the client
+            raise AssertionError("its result is discarded")
 
         monkeypatch.setattr(Predictor, "predict_batch", hangs)
         reply = send(address, JPEG)
         assert (reply.status_code, reply.json()["error"]["code"]) == (503, "too_slow")
         health = httpx.get(f"{address}/health")
         assert (health.status_code, health.json()["error"]["code"]) == (503, "stuck")
-        seen_stuck.set()
+        release.set()
         deadline = time.monotonic() + 30
         while httpx.get(f"{address}/health").status_code != 200:
-            assert time.monotonic() < deadline, "it is well again"
+            assert time.monotonic() < deadline, "the server does not recover"
             time.sleep(0.1)
 
 
-def test_a_fault_of_ours_says_nothing(
+def test_internal_errors_reveal_nothing(
     run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from heritage.prediction.predictor import Predictor
@@ -367,12 +367,12 @@ def test_a_fault_of_ours_says_nothing(
         monkeypatch.setattr(Predictor, "predict_batch", breaks)
         reply = send(address, JPEG)
         assert (reply.status_code, reply.json()["error"]["code"]) == (500, "internal")
-        assert_silent(reply)
+        assert_reveals_nothing(reply)
         monkeypatch.undo()
         assert send(address, JPEG).status_code == 200
 
 
-def test_an_address_that_asks_too_often_waits() -> None:
+def test_the_rate_limit_refills_steadily() -> None:
     rate = RateLimit(3)
     for _ in range(3):
         rate.take("a", 0.0)
@@ -386,16 +386,16 @@ def test_an_address_that_asks_too_often_waits() -> None:
     assert len(rate._buckets) <= 10_000
 
 
-def test_the_rate_limit_stands_before_the_api(run_folder: Path, tmp_path: Path) -> None:
+def test_the_rate_limit_applies_to_the_api_only(run_folder: Path, tmp_path: Path) -> None:
     with serving(run_folder, tmp_path, per_minute=2) as address:
         statuses = [send(address, JPEG).status_code for _ in range(4)]
         assert statuses == [200, 200, 429, 429]
         assert httpx.get(f"{address}/health").status_code == 200
 
 
-def test_connections_are_counted() -> None:
+def test_connections_are_limited() -> None:
     async def app(scope: object, receive: object, send: object) -> None:
-        raise AssertionError("never asked")
+        raise AssertionError("no request reaches it")
 
     with running(app, connections=5) as address:
         held = [connect(address) for _ in range(6)]
@@ -405,9 +405,9 @@ def test_connections_are_counted() -> None:
             connection.close()
 
 
-def assert_silent(reply: httpx.Response) -> None:
-    for told in (tempfile.gettempdir(), "Traceback", "/work", ".py", "0x", "PIL", "secret"):
-        assert told not in reply.text
+def assert_reveals_nothing(reply: httpx.Response) -> None:
+    for internal in (tempfile.gettempdir(), "Traceback", "/work", ".py", "0x", "PIL", "secret"):
+        assert internal not in reply.text
 
 
 def metrics(address: str) -> str:
@@ -422,7 +422,7 @@ def connect(address: str) -> socket.socket:
 
 
 def raw(address: str, data: bytes) -> bytes:
-    """Send bytes as they are and return what comes back until the server closes or has said something."""
+    """Send bytes and return the first bytes of the response; nothing if the server closes the connection."""
     with connect(address) as connection:
         try:
             connection.sendall(data)

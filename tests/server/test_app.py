@@ -1,4 +1,4 @@
-"""The server asked by its friends: page, API, and what it says of itself."""
+"""The server: page, API, health, metrics and options."""
 
 from __future__ import annotations
 
@@ -29,46 +29,46 @@ from tests.server.running import LIMITS, serving
 
 @pytest.fixture(scope="module")
 def address(calibrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(calibrated, tmp_path_factory.mktemp("cache")) as found:
-        yield found
+    with serving(calibrated, tmp_path_factory.mktemp("cache")) as address:
+        yield address
 
 
 def jpeg(class_index: int, seed: int = 99) -> bytes:
     return encode_jpeg(patch(class_index, seed))
 
 
-def test_the_api_says_what_the_network_says(address: str, calibrated: Path) -> None:
+def test_the_api_agrees_with_the_network(address: str, calibrated: Path) -> None:
     reply = httpx.post(f"{address}/predict", files={"picture": ("vase.jpg", jpeg(1), "image/jpeg")})
     assert reply.status_code == 200
-    (found,) = PredictionResponses.model_validate_json(reply.content).pictures
+    (result,) = PredictionResponses.model_validate_json(reply.content).pictures
     trained = load_checkpoint(calibrated)
     predictor = Predictor(trained, read_decision_rule(trained.folder), device="cpu")
     import torch
 
     pixels = predictor.prepare(decode(jpeg(1), at_least=32))
     expected = predictor.predict_batch(torch.from_numpy(pixels.copy())[None]).probabilities[0]
-    said = {one.label: one.probability for one in found.ranking}
-    np.testing.assert_allclose([said[name] for name in trained.classes], expected, atol=1e-4)
-    assert found.name == "vase.jpg"
-    assert found.unsure == (max(expected) < 0.5)
-    assert found.answer == ("unsure" if found.unsure else trained.classes[int(expected.argmax())])
+    ranking = {entry.label: entry.probability for entry in result.ranking}
+    np.testing.assert_allclose([ranking[name] for name in trained.classes], expected, atol=1e-4)
+    assert result.name == "vase.jpg"
+    assert result.unsure == (max(expected) < 0.5)
+    assert result.prediction == ("unsure" if result.unsure else trained.classes[int(expected.argmax())])
 
 
-def test_a_picture_may_be_the_body_and_several_may_come_at_once(address: str) -> None:
+def test_an_image_may_be_the_body_and_several_may_be_in_a_form(address: str) -> None:
     plain = httpx.post(f"{address}/predict", content=jpeg(2), headers={"content-type": "image/jpeg"})
     files = [("picture", (f"{k}.jpg", jpeg(k), "image/jpeg")) for k in (2, 0, 1)]
     files.insert(1, ("picture", ("bad.jpg", b"no picture", "image/jpeg")))
     several = httpx.post(f"{address}/predict", files=files).json()["pictures"]
     assert [one["name"] for one in several] == ["2.jpg", "bad.jpg", "0.jpg", "1.jpg"]
     assert several[1]["error"]["code"] == "not_a_picture"
-    assert several[1]["answer"] is None
+    assert several[1]["prediction"] is None
     (alone,) = plain.json()["pictures"]
     for one, other in zip(alone["ranking"], several[0]["ranking"], strict=True):
         assert one["label"] == other["label"]
         assert one["probability"] == pytest.approx(other["probability"], abs=1e-4)
 
 
-def test_similar_objects_and_saliency_come_on_request(address: str, tree: Path) -> None:
+def test_similar_objects_and_saliency_are_added_on_request(address: str, tree: Path) -> None:
     known = (tree / "islam" / "003.jpg").read_bytes()
     query = "saliency=true&similar=true"
     (found,) = httpx.post(f"{address}/predict?{query}", files={"picture": known}).json()["pictures"]
@@ -87,7 +87,7 @@ def test_similar_objects_and_saliency_come_on_request(address: str, tree: Path) 
     assert picture[..., 3].max() > 100
 
 
-def test_the_overlay_is_strong_where_the_map_is() -> None:
+def test_the_overlay_is_opaque_where_the_saliency_is_high() -> None:
     strength = np.zeros((32, 32), np.float32)
     strength[24:, 24:] = 1
     png = base64.b64decode(as_data_url(strength, side=64).partition(",")[2])
@@ -98,7 +98,7 @@ def test_the_overlay_is_strong_where_the_map_is() -> None:
     assert opaque[:40, :40].max() == 0
 
 
-def test_the_document_describes_the_replies(address: str) -> None:
+def test_the_openapi_document_describes_the_responses(address: str) -> None:
     document = httpx.get(f"{address}/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     text = json.dumps(document)
@@ -115,7 +115,7 @@ def test_the_document_describes_the_replies(address: str) -> None:
     assert str(refused.status_code) in document["paths"]["/predict"]["post"]["responses"]
 
 
-def test_the_page_is_whole_and_asks_nobody_else(address: str) -> None:
+def test_the_page_loads_from_this_server_only(address: str) -> None:
     page = httpx.get(address)
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -127,7 +127,7 @@ def test_the_page_is_whole_and_asks_nobody_else(address: str) -> None:
         assert found.status_code == 200
         assert found.headers["x-content-type-options"] == "nosniff"
         assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", found.text)
-    assert "style=" not in page.text, "the policy forbids it"
+    assert "style=" not in page.text, "the content security policy forbids it"
     about = ModelInfo.model_validate_json(httpx.get(f"{address}/about").content)
     assert about.calibrated
     assert about.threshold == 0.5
@@ -136,26 +136,27 @@ def test_the_page_is_whole_and_asks_nobody_else(address: str) -> None:
         assert decode(httpx.get(f"{address}/{example}").content).shape == (40, 40, 3)
 
 
-def test_health_and_metrics(address: str) -> None:
+def test_health_and_metrics_are_reported(address: str) -> None:
     assert httpx.get(f"{address}/health").json() == {"status": "ok"}
-    httpx.get(f"{address}/secret/of/somebody")
+    httpx.get(f"{address}/secret/path")
     text = httpx.get(f"{address}/metrics").text
     assert 'heritage_requests_total{path="/health",status="200"}' in text
     assert 'path="other",status="404"' in text
     assert "secret" not in text
     assert "heritage_batch_pictures_count" in text
+    assert "heritage_predictions_total" in text
     assert re.search(r"^heritage_upload_bytes_held 0\.0$", text, re.MULTILINE)
 
 
 def test_concurrent_requests_share_batches(address: str) -> None:
-    async def ask_all() -> list[httpx.Response]:
+    async def send_all() -> list[httpx.Response]:
         async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=40)) as client:
             return await asyncio.gather(
                 *(client.post(f"{address}/predict", files={"picture": jpeg(k % 6, k)}) for k in range(40))
             )
 
     before = batches(address)
-    assert {reply.status_code for reply in asyncio.run(ask_all())} == {200}
+    assert {reply.status_code for reply in asyncio.run(send_all())} == {200}
     after = batches(address)
     assert after["sum"] - before["sum"] == 40
     assert after["count"] - before["count"] < 40
@@ -169,13 +170,13 @@ def batches(address: str) -> dict[str, float]:
     }
 
 
-def test_hosts_follow_the_address() -> None:
+def test_accepted_hosts_depend_on_the_address() -> None:
     assert allowed_hosts("127.0.0.1", None) == frozenset({"localhost", "127.0.0.1", "[::1]"})
     assert allowed_hosts("0.0.0.0", None) is None  # noqa: S104
     assert allowed_hosts("0.0.0.0", ["Museum.example.org"]) == frozenset({"museum.example.org", "0.0.0.0"})  # noqa: S104
 
 
-def test_a_taken_port_is_named() -> None:
+def test_a_port_in_use_is_refused() -> None:
     with listen("127.0.0.1", 0) as first, pytest.raises(ConfigError, match="port=0 for any"):
         listen("127.0.0.1", first.getsockname()[1])
 
@@ -201,7 +202,7 @@ def test_wrong_input_ends_in_one_line(
     assert "Traceback" not in done.err
 
 
-def test_the_certainty_reads_itself_out() -> None:
+def test_the_decision_rule_is_printed() -> None:
     assert str(DecisionRule()) == "not calibrated: run heritage evaluate; never unsure"
     assert (
         str(DecisionRule(1.5, 0.6, fitted=True))
