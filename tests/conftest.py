@@ -1,4 +1,4 @@
-"""Tiny data sets, and the real command run in this process."""
+"""Fixtures of all tests: tiny data sets, and the command line run in this process."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("WANDB_MODE", "offline")
-# Networks this small gain nothing from a second thread, and on a machine with other work threads that wait
-# for each other make a run several times slower. Torch reads it when loaded, and so do commands we start.
+# Tiny networks gain nothing from a second thread, and on a busy machine threads that wait for each other make
+# a run several times slower. Torch reads this when it is imported, also in subprocesses.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from heritage.core.image_io import encode_jpeg
@@ -26,7 +26,7 @@ COUNTS = {"egyptian": 14, "grecoroman": 16, "orient": 20, "islam": 10, "byzantiu
 
 
 def patch(class_index: int, seed: int, size: int = 40) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """A noisy picture whose stripes tell its class."""
+    """Return a noisy image with stripes whose angle depends on the class."""
     random = np.random.default_rng([class_index, seed])
     rows, columns = np.mgrid[0:size, 0:size]
     angle = np.pi * class_index / len(CLASSES)
@@ -36,7 +36,7 @@ def patch(class_index: int, seed: int, size: int = 40) -> np.ndarray[tuple[int, 
 
 
 def write_tree(root: Path, counts: dict[str, int] = COUNTS) -> Path:
-    """Write a tree with one folder for each class."""
+    """Write one folder of images for each class."""
     for name, count in counts.items():
         (root / name).mkdir(parents=True)
         for number in range(count):
@@ -46,20 +46,20 @@ def write_tree(root: Path, counts: dict[str, int] = COUNTS) -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files of slow tests first, so that one of them does not end long after all others."""
+    """Run the files of slow tests first, so that none of them runs alone at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tree with one folder for each class; read only."""
+    """Return a folder with one folder of images for each class; read only."""
     return write_tree(tmp_path_factory.mktemp("tree") / "photographs")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -70,10 +70,10 @@ Command = Callable[..., Outcome]
 
 
 @pytest.fixture(autouse=True)
-def logging_as_it_was() -> Iterator[None]:
-    """Undo what a command does to logging: it has a process of its own elsewhere.
+def restored_logging() -> Iterator[None]:
+    """Undo a command's changes to logging, which otherwise end with its process.
 
-    A handler that stayed would write again into the folder of a test that is over, and find it gone.
+    A remaining handler would write into the deleted folder of an earlier test.
     """
     level = logging.root.level
     handlers = {logger: logger.handlers[:] for logger in loggers()}
@@ -91,14 +91,14 @@ def logging_as_it_was() -> Iterator[None]:
 
 
 def loggers() -> list[logging.Logger]:
-    """Return all loggers that there are, the root among them."""
+    """Return all loggers, with the root logger."""
     named = logging.root.manager.loggerDict.values()
     return [logging.root, *(logger for logger in named if isinstance(logger, logging.Logger))]
 
 
 @pytest.fixture
 def heritage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Command:
-    """Run ``heritage <verb> …`` in this process, in a temporary folder, through the real entry point."""
+    """Return a function that runs ``heritage <verb> …`` in this process and in a temporary folder."""
     from hydra.core.global_hydra import GlobalHydra
 
     from heritage.__main__ import main
@@ -132,10 +132,10 @@ TINY = (
     "callbacks.progress=null",
     "target_precision=null",
 )
-"""Overrides that make a run on `tree` small."""
+"""Overrides of a small training run."""
 
 
 @pytest.fixture
 def tiny(tree: Path) -> tuple[str, ...]:
-    """Overrides of a run of a second on `tree`."""
+    """Return overrides of a training run on `tree` that takes a second."""
     return (*TINY, f"data.root={tree}")

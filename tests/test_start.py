@@ -85,7 +85,7 @@ def test_every_command_validates_before_it_imports(tmp_path: Path, verb: str) ->
 
 
 @pytest.mark.parametrize("verb", COMMANDS)
-def test_every_commands_help_shows_what_it_takes(heritage: Command, verb: str) -> None:
+def test_the_help_of_every_command_shows_its_configuration(heritage: Command, verb: str) -> None:
     shown = heritage(verb, "--help")
     head = (config_dir() / f"{verb}.yaml").read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
     assert shown.code == 0
@@ -93,13 +93,13 @@ def test_every_commands_help_shows_what_it_takes(heritage: Command, verb: str) -
     assert "paths:\n  outputs: outputs\n" in shown.out
 
 
-def test_help_shows_the_options_chosen(heritage: Command) -> None:
+def test_help_shows_the_chosen_options(heritage: Command) -> None:
     shown = heritage("train", "--help", "model=vit", "data.batch_size=7").out
     assert "[vit], vit_pretrained" in shown
     assert "batch_size: 7\n" in shown
     assert "+experiment: crt, recommended_pretrained, recommended_scratch, thesis/baseline, " in shown
-    assert "\nsource:" not in shown, "training takes no museum"
-    assert "_common" not in shown, "a part of other files is no option"
+    assert "\nsource:" not in shown, "training has no museum"
+    assert "_common" not in shown, "a file shared by others is not an option"
 
 
 def test_help_explains_a_misspelt_group(heritage: Command) -> None:

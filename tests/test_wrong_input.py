@@ -1,4 +1,4 @@
-"""What a person gets wrong ends in one line that says what, where and the remedy, and in exit code 2."""
+"""Wrong input ends in one line (what is wrong, where, and the remedy) and in exit code 2."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_one_line_and_exit_code_2(
         assert part.replace("'", "") in lines[0].replace("'", "")
 
 
-def test_several_faults_are_said_at_once(heritage: Command, tree: Path) -> None:
+def test_several_faults_are_reported_at_once(heritage: Command, tree: Path) -> None:
     done = heritage("train", "data=class_folders", f"data.root={tree}", "data.batch_size=0",
                     "optimizer.lr=-1", "trainer.max_epochs=ten")  # fmt: skip
     assert done.code == 2
@@ -104,7 +104,7 @@ def test_an_unknown_command_names_the_nearest(heritage: Command) -> None:
     assert "train" in heritage().out
 
 
-def test_classes_that_cannot_be_learnt_are_refused(heritage: Command, tmp_path: Path) -> None:
+def test_classes_that_cannot_be_learnt_are_rejected(heritage: Command, tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "set", {**COUNTS, "byzantium": 0})
     done = heritage("train", *TINY, f"data.root={tree}")
     assert done.code == 2
@@ -146,7 +146,7 @@ def test_a_missing_file_is_named_before_training(heritage: Command, tmp_path: Pa
         (errno.ENAMETOOLONG, "the name is too long"),
     ],
 )
-def test_what_the_disk_refuses_is_said_in_one_line(
+def test_an_error_of_the_disk_ends_in_one_line(
     heritage: Command, tiny: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, number: int, expected: str
 ) -> None:
     def refuse(*_: object) -> None:
@@ -159,7 +159,7 @@ def test_what_the_disk_refuses_is_said_in_one_line(
     assert len(done.err.splitlines()) == 1
 
 
-def test_a_full_traceback_on_request(heritage: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hydra_full_error_shows_the_traceback(heritage: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     from heritage.errors import DatasetNotFoundError
 
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
@@ -167,7 +167,7 @@ def test_a_full_traceback_on_request(heritage: Command, monkeypatch: pytest.Monk
         heritage("train", "data=class_folders", "data.root=/nowhere")
 
 
-def test_a_loss_that_is_no_number_stops_the_run(
+def test_a_loss_that_is_not_finite_stops_the_run(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
     done = heritage("train", *tiny, "optimizer=sgd", "optimizer.lr=1e30", "scheduler=constant",
@@ -182,7 +182,7 @@ def test_a_loss_that_is_no_number_stops_the_run(
     assert all(name.split("/")[0] in COUNTS for name in record["images"])
 
 
-def test_weights_that_are_no_numbers_take_no_checkpoints_place(
+def test_weights_that_are_not_finite_are_not_saved(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
     words = ("optimizer=sgd", "optimizer.lr=1e30", "scheduler=constant", "trainer.gradient_clip_val=null",
@@ -193,9 +193,9 @@ def test_weights_that_are_no_numbers_take_no_checkpoints_place(
     assert not list(tmp_path.glob("outputs/train/*/*/checkpoints/*.ckpt"))
 
 
-@pytest.mark.parametrize(("blow", "why"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+@pytest.mark.parametrize(("number", "reason"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
 def test_a_signal_keeps_the_last_checkpoint(
-    tree: Path, tmp_path: Path, blow: signal.Signals, why: str
+    tree: Path, tmp_path: Path, number: signal.Signals, reason: str
 ) -> None:
     folder = tmp_path / "run"
     words = [*TINY, f"data.root={tree}", "trainer.max_epochs=100000", f"hydra.run.dir={folder}"]
@@ -208,13 +208,15 @@ def test_a_signal_keeps_the_last_checkpoint(
     deadline = time.monotonic() + 120
     while not last.is_file() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)
-    process.send_signal(blow)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 2
     lines = [line for line in err.splitlines() if line.startswith("heritage train: ")]
     assert len(lines) == 1
     assert "Traceback" not in err
-    assert lines[0] == f"heritage train: stopped by {why}; {last} holds the state, go on with resume={folder}"
+    assert (
+        lines[0] == f"heritage train: stopped by {reason}; {last} holds the state, go on with resume={folder}"
+    )
     import torch
 
     torch.load(last, weights_only=True)

@@ -1,4 +1,4 @@
-"""Fixtures: tiny networks, trained once, and pictures good and bad."""
+"""Fixtures: tiny networks, trained once, and valid and damaged images."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def command(*words: str) -> None:
 
 @pytest.fixture(scope="session")
 def runs(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two runs, ``none`` and ``weights``, that differ in how they balance; read only."""
+    """Return a folder with two runs, ``none`` and ``weights``, that differ in ``balance``; read only."""
     folder = tmp_path_factory.mktemp("runs")
     for balance in ("none", "weights"):
         command("train", *TINY, f"data.root={tree}", "data.split.test=0.3", "trainer.max_epochs=2",
@@ -43,7 +43,7 @@ def runs(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def run_folder(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run folder of a network that has seen `tree` for some epochs; read only."""
+    """Return the run folder of a network trained on `tree` for some epochs; read only."""
     from heritage.config.register import register
     from heritage.training.fit import train
 
@@ -58,7 +58,7 @@ def run_folder(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def calibrated(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with a calibration under which some answers are unsure."""
+    """Return a copy of `run_folder` with a calibration under which some predictions are unsure."""
     folder = tmp_path_factory.mktemp("runs") / "calibrated"
     shutil.copytree(run_folder, folder)
     fitted = Calibration(2.0, 0.5, 0.9, FittedOn("val", 10, "x"), 0.2, 0.1)
@@ -68,7 +68,7 @@ def calibrated(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture
 def photographs(tmp_path: Path) -> Path:
-    """A folder with six pictures, one of them in a folder of its own, and three that are none."""
+    """Return a folder with six images, one of them in a subfolder, and three files that are no images."""
     folder = tmp_path / "photographs"
     (folder / "more").mkdir(parents=True)
     for number in range(5):

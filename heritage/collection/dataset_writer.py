@@ -6,6 +6,7 @@ import itertools
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from heritage.collection.ledger import Ledger
 from heritage.collection.rules import ClassRules
 from heritage.core.files import write_text
 from heritage.core.manifest import SCHEMA, Manifest
-from heritage.core.taxonomy import MUSEUMS
+from heritage.core.museums import STANDARD_LICENCES, Museum, museum_of, read_museums
 
 REPEATS_OF_A_PLACEHOLDER = 5
 """Photographs of as many URLs with the very same bytes are taken for a placeholder."""
@@ -27,6 +28,7 @@ _FIELDS = (
 
 _KNOWN = pa.schema([field for field in SCHEMA if field.name not in ("split", "phash")])
 _PIECE = 5_000
+_MUSEUM = "museum:"
 
 _QUESTION = """
 SELECT i.id, i.file, i.url, i.sha256, i.width, i.height, i.bytes, i.credit,
@@ -61,9 +63,23 @@ def export(ledger: Ledger, folder: Path, rules: ClassRules) -> Manifest | None:
     table = pa.Table.from_batches(_batches(ledger, groups, repeated), schema=_KNOWN)
     if not table.num_rows:
         return None
-    manifest = Manifest.build(table, folder, rules.classes)
+    museums = described_museums(ledger)
+    manifest = replace(Manifest.build(table, folder, rules.classes), museums=museums)
     manifest.write(folder, {"collection": rules.name, "rules": rules.fingerprint})
     return manifest
+
+
+def describe_museum(ledger: Ledger, museum: Museum) -> None:
+    """Record a museum's facts in the ledger: the configuration of a later run may not have them."""
+    ledger.put(f"{_MUSEUM}{museum.code}", json.dumps(asdict(museum), ensure_ascii=False))
+
+
+def described_museums(ledger: Ledger) -> dict[str, Museum]:
+    """Return the museums in a ledger, by code; version 0.1 recorded no facts about them."""
+    facts = ledger.query("SELECT value FROM meta WHERE substr(key, 1, length(?1)) = ?1", (_MUSEUM,))
+    known = read_museums(json.loads(value) for (value,) in facts)
+    codes = [str(code) for (code,) in ledger.query("SELECT DISTINCT museum FROM images")]
+    return {code: museum_of(code, known) for code in codes}
 
 
 def _batches(ledger: Ledger, groups: dict[str, str], repeated: set[str]) -> Iterator[pa.RecordBatch]:
@@ -139,14 +155,6 @@ def _groups(ledger: Ledger) -> dict[str, str]:
 ATTRIBUTION_FILE = "ATTRIBUTION.md"
 LICENCES_FILE = "LICENCES.md"
 
-_MEANING = {
-    "CC0-1.0": "no rights reserved: use, change and publish freely; naming the museum is a courtesy",
-    "Musée du Louvre, terms of use (no open licence)": (
-        "museum, teaching, scientific and thesis use only, each with photo credit and permalink; "
-        "not to be published as a data set, not to be used commercially"
-    ),
-}
-
 
 def write_attribution(manifest: Manifest, folder: Path) -> None:
     """Write ``ATTRIBUTION.md`` (a line a photograph) and ``LICENCES.md`` (what each licence allows)."""
@@ -162,16 +170,16 @@ def _attribution(manifest: Manifest) -> str:
                                  f"{_escaped(credit)}. {_escaped(licence)}. <{link}>")  # fmt: skip
     parts = ["# Where the photographs come from\n"]
     for museum, lines in sorted(by_museum.items()):
-        parts.append(f"\n## {MUSEUMS.get(museum, museum)}\n\n" + "\n".join(lines) + "\n")
+        parts.append(f"\n## {manifest.museum(museum).name}\n\n" + "\n".join(lines) + "\n")
     return "".join(parts)
 
 
 def _licences(manifest: Manifest) -> str:
     counts = Counter(zip(manifest.column("licence"), manifest.column("museum"), strict=True))
-    rows = "".join(
-        f"| {licence} | {MUSEUMS.get(museum, museum)} | {number:,} | {_MEANING.get(licence, '')} |\n"
-        for (licence, museum), number in sorted(counts.items())
-    )
+    rows = ""
+    for (licence, code), number in sorted(counts.items()):
+        museum = manifest.museum(code)
+        rows += f"| {licence} | {museum.name} | {number:,} | {_permitted_use(museum, licence)} |\n"
     return (
         "# What may be done with the photographs\n\n"
         f"| licence | museum | photographs | it allows |\n|---|---|---:|---|\n{rows}"
@@ -179,6 +187,12 @@ def _licences(manifest: Manifest) -> str:
         f"photograph is in `{ATTRIBUTION_FILE}` and in the manifest's columns `licence`, `credit` and "
         "`permalink`.\n"
     )
+
+
+def _permitted_use(museum: Museum, licence: str) -> str:
+    if licence == museum.licence and museum.permitted_use is not None:
+        return museum.permitted_use
+    return STANDARD_LICENCES.get(licence, "")
 
 
 def _escaped(text: str) -> str:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from heritage.collection import ledger_counts as census
 from heritage.collection.collector import Collector, Targets, refresh
-from heritage.collection.dataset_writer import export, write_attribution
+from heritage.collection.dataset_writer import describe_museum, export, write_attribution
 from heritage.collection.http.cache import opened_cache
 from heritage.collection.http.client import Client
 from heritage.collection.http.errors import StoppingError
@@ -117,6 +117,7 @@ class Session:
         )
 
     def _prepare(self, ledger: Ledger, shelf: PhotoStorage) -> None:
+        describe_museum(ledger, self.source.museum)
         # Before new rules rename what is stored, everything is either stored or not.
         finish_interrupted(ledger, self.source.code, shelf)
         changed = relabel(self.source, ledger, self.rules, self.order.folder)

@@ -1,5 +1,5 @@
-"""The typed schema of the configurations, and the checks that run before anything starts.
+"""Schemas of the configurations, their composition, validation and help texts.
 
-`heritage.config.schema` and `heritage.config.faults` import nothing heavy; `heritage.config.validate`
-imports whatever a configuration's ``_target_`` names.
+Nothing here imports torch, so that help and error messages appear at once; `heritage.config.signatures` reads
+the classes that a configuration names from their source.
 """

@@ -1,4 +1,4 @@
-"""What there is to compose, and composing it outside of a Hydra application."""
+"""List configuration groups and their options, and compose outside of a Hydra application."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from heritage.core.files import config_dir
 
 ADDED = ("experiment", "sweep")
-"""Groups whose options are sets of choices, added on top of the others: ``+group=option``."""
+"""Groups whose options combine choices of other groups and are added by ``+group=option``."""
 
 
 def compose_command(verb: str, overrides: Sequence[str]) -> DictConfig:
@@ -20,7 +20,7 @@ def compose_command(verb: str, overrides: Sequence[str]) -> DictConfig:
     The schemas and resolvers must be registered already.
 
     Raises:
-        HydraException: An override names what there is not.
+        HydraException: An override names an unknown key or option.
     """
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_dir().absolute()), version_base="1.3"):
@@ -28,18 +28,18 @@ def compose_command(verb: str, overrides: Sequence[str]) -> DictConfig:
 
 
 def groups() -> list[str]:
-    """Return the names of all groups, nested ones as ``balance/weighting``."""
+    """Return the names of all groups; nested ones are written ``balance/weighting``."""
     root = config_dir()
     return sorted({path.parent.relative_to(root).as_posix() for path in root.rglob("*.yaml")} - {"."})
 
 
 def options(group: str, *, nested: bool = False) -> list[str]:
-    """Return what a group offers, without the parts (``_name.yaml``) that its files share.
+    """Return the options of a group, without the files (``_name.yaml``) that they share.
 
     Args:
-        group: Its name.
-        nested: Whether folders below it hold more of its options, such as ``thesis/baseline``; most hold
-            groups of their own.
+        group: The name of the group.
+        nested: Whether subfolders hold further options of the group, such as ``thesis/baseline``; most
+            subfolders are groups themselves.
     """
     folder = config_dir() / group
     names = [path.relative_to(folder) for path in (folder.rglob if nested else folder.glob)("*.yaml")]

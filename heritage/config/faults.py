@@ -1,4 +1,4 @@
-"""Mistakes in a configuration, each said in one line with the nearest right name."""
+"""Describe faults of a configuration, each in one line with the nearest valid name."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ _UNKNOWN_IN_FILE = re.compile(
     r"(?:In '(?P<file>[^']+)': .*\n)?Key '(?P<key>[^']+)' not in '\w+'(?:\s+full_key: (?P<path>\S+))?"
 )
 _UNKNOWN_GROUP = re.compile(r"Could not override '(?P<group>[^']+)'\.\s*No match in the defaults list")
+_UNKNOWN_DELETED = re.compile(r"Could not delete from config\. '(?P<key>[^']+)' does not exist")
 _VALUE = re.compile(r"Error merging override (?P<override>\S+)")
 
 
 class FaultyConfigError(ConfigError):
-    """Several faults of one configuration, found in one pass.
+    """All faults of a configuration.
 
     Attributes:
         faults: One line each.
@@ -41,8 +42,13 @@ class FaultyConfigError(ConfigError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ``"did you mean 'x'?"``, or the list to choose from where nothing is close."""
+    """Return ``"did you mean 'x'?"``, or the list to choose from if no name is close.
+
+    A key of an earlier version is answered with its new name, if that is among the known ones.
+    """
     names = sorted(known)
+    if RENAMED_KEYS.get(word) in names:
+        return f"it is now called '{RENAMED_KEYS[word]}'"
     near = nearest(word, names)
     if near:
         return f"did you mean '{near}'?"
@@ -50,9 +56,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def explain_composition_error(fault: BaseException, verb: str, overrides: Sequence[str]) -> list[str]:
-    """Say what Hydra or OmegaConf refused, in lines with the nearest right names.
+    """Return what Hydra or OmegaConf rejected, one line for each fault, with the nearest valid names.
 
-    Where the cause is an unknown key, all unknown keys of the command line are named at once.
+    If a key is unknown, all unknown keys of the command line are listed at once.
 
     Args:
         fault: The exception that composing raised.
@@ -64,14 +70,17 @@ def explain_composition_error(fault: BaseException, verb: str, overrides: Sequen
         return [_missing_file(fault, text)]
     if isinstance(fault, OverrideParseException):
         return [f"cannot read '{fault.override}' ({_first_line(text)}); write key=value"]
-    if found := _UNKNOWN_KEY.search(text):
-        return _unknown_overrides(verb, overrides) or [_unknown_in_sweep(verb, found["key"])]
-    if found := _UNKNOWN_IN_FILE.search(text):
-        path = found["path"] or found["key"]
-        file = f"{found['file']}.yaml" if found["file"] else "a configuration file"
+    if match := _UNKNOWN_KEY.search(text):
+        return _unknown_overrides(verb, overrides) or [_unknown_in_sweep(verb, match["key"])]
+    if match := _UNKNOWN_IN_FILE.search(text):
+        path = match["path"] or match["key"]
+        file = f"{match['file']}.yaml" if match["file"] else "a configuration file"
         return [f"{path}: {file} sets it, but {_explain_unknown(compose_command(verb, []), path, groups())}"]
-    if found := _VALUE.search(text):
-        return [f"{found['override']}: {_first_line(str(fault.__cause__ or text))}"]
+    if match := _UNKNOWN_DELETED.search(text):
+        key = match["key"]
+        return [f"~{key}: {_explain_unknown(compose_command(verb, []), key, groups())}"]
+    if match := _VALUE.search(text):
+        return [f"{match['override']}: {_first_line(str(fault.__cause__ or text))}"]
     cause = f" ({_first_line(str(fault.__cause__))})" if fault.__cause__ else ""
     return [_first_line(text) + cause]
 
@@ -79,7 +88,7 @@ def explain_composition_error(fault: BaseException, verb: str, overrides: Sequen
 def _missing_file(fault: MissingConfigException, text: str) -> str:
     name = str(fault.missing_cfg_file)
     group, _, option = name.rpartition("/")
-    known = fault.options or options(group)  # Hydra does not name them for one of several: group=[one,two]
+    known = fault.options or options(group)  # Hydra lists no options for group=[one,two]
     if not group or not known:
         return _first_line(text)
     return f"{group}={option}: there is no such {group}; {did_you_mean(option, known)}"
@@ -99,30 +108,30 @@ def _unknown_overrides(verb: str, overrides: Sequence[str]) -> list[str]:
             continue
         if _has(cfg, key):
             if word.partition("=")[2].startswith("{") and OmegaConf.select(cfg, key) == {}:
-                faults.append(f"{word}: {key} is filled by an addition: write '+{word}'")
+                faults.append(f"{word}: {key} is empty and takes additions only; write '+{word}'")
             continue
         faults.append(f"{word}: {_explain_unknown(cfg, key, known_groups)}")
     return faults + [
-        f"{word}: {group} is chosen by an addition: write +{word}"
+        f"{word}: {group} is not among the defaults; write +{word}"
         for word in choices
         if word[0] not in "+~" and (group := _key(word)) in ADDED
     ]
 
 
 def _unknown_in_sweep(verb: str, key: str) -> str:
-    # The command line has no such word, so a sweep's parameters must have set it.
+    # No override of the command line sets the key, so the parameters of a sweep do.
     return f"{key}: a sweep file sets it, but {_explain_unknown(compose_command(verb, []), key, groups())}"
 
 
 def _explain_unknown(cfg: DictConfig, key: str, known_groups: Sequence[str]) -> str:
-    if renamed := RENAMED_KEYS.get(key) or RENAMED_KEYS.get(key.rpartition(".")[2]):
-        return f"it is now called {renamed}"
+    if key in RENAMED_KEYS:
+        return f"it is now called '{RENAMED_KEYS[key]}'"
     parent, _, leaf = key.rpartition(".")
     while parent and not _has(cfg, parent):
         parent, _, leaf = parent.rpartition(".")
     node: Any = OmegaConf.select(cfg, parent) if parent else cfg
     if not isinstance(node, DictConfig):
-        return f"'{parent}' is a value, not a group of keys"
+        return f"'{parent}' is a value, not a group of keys; write {parent}=…"
     names = [str(name) for name in node if name not in ("_target_", "hydra")]
     if not parent:
         names += known_groups

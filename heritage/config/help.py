@@ -1,7 +1,7 @@
-"""What ``heritage <verb> --help`` says.
+"""The text of ``heritage <verb> --help``.
 
-Hydra's own help lists the groups of every command and reads every configuration file for it; this one
-shows what the command itself takes, and which options are chosen now.
+Hydra's own help reads every configuration file and lists the groups of all commands; this one shows the
+groups of one command and the chosen options.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from heritage.config.compose import ADDED, compose_command, options
 from heritage.core.files import config_dir
 
-_ADDITIONS = {"train": ADDED}  # what each command takes of them
+_ADDITIONS = {"train": ADDED}  # by command
 
 _FLAGS = frozenset({"--help", "-h"})
 _FOOTER = """\
 Choose an option:      group=option         any value:  key=value or section.key=value
-Look before you run:   --cfg job            Hydra's own flags:  --hydra-help"""
+Show the configuration: --cfg job           Hydra's own flags:  --hydra-help"""
 
 
 def asks_for_help(arguments: Sequence[str]) -> bool:
-    """Say whether a command line asks for help and for nothing else of Hydra's."""
+    """Return whether a command line has ``--help`` or ``-h`` and no other flag."""
     flags = {word for word in arguments if word.startswith("-")}
     return bool(flags) and flags <= _FLAGS
 
@@ -31,7 +31,7 @@ def asks_for_help(arguments: Sequence[str]) -> bool:
 def help_text(
     verb: str, overrides: Sequence[str], sections: Mapping[str, Sequence[str]] = MappingProxyType({})
 ) -> str:
-    """Return a command's help: what it does, its groups, its configuration.
+    """Return a command's help: its description, groups and configuration.
 
     Args:
         verb: The command.
@@ -39,7 +39,7 @@ def help_text(
         sections: Further sections: title → rows.
 
     Raises:
-        HydraException: An override names what there is not.
+        HydraException: An override names an unknown key or option.
     """
     cfg = compose_command(verb, overrides)
     parts = [_header(verb)]
@@ -47,7 +47,7 @@ def help_text(
         parts += [_section("Groups and their options (the chosen one in brackets)", rows)]
     if additions := _ADDITIONS.get(verb):
         rows = [f"+{group}: {', '.join(options(group, nested=True))}" for group in additions]
-        parts += [_section("Sets of choices, added with a plus", rows)]
+        parts += [_section("Presets of several groups, added with a plus", rows)]
     parts += [_section(title, rows) for title, rows in sections.items()]
     with open_dict(cfg):
         del cfg["hydra"]
@@ -56,7 +56,7 @@ def help_text(
 
 
 def _header(verb: str) -> str:
-    # The head of conf/<verb>.yaml is where a command is described; nothing is written twice.
+    # A command is described only in the header of conf/<verb>.yaml.
     lines = []
     for line in (config_dir() / f"{verb}.yaml").read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):

@@ -1,7 +1,7 @@
-"""The group `recipe`: what a network wants otherwise than the defaults of optimizer and scheduler.
+"""The group `recipe`: hyperparameters of a network that differ from the optimizer's and scheduler's defaults.
 
-Hydra chooses ``recipe/<optimizer>_<model>.yaml`` by itself, where there is such a file, and would pass
-over one that a person names and that does not exist.
+Hydra chooses ``recipe/<optimizer>_<model>.yaml`` automatically if the file exists, and silently ignores a
+recipe that does not exist.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ _GROUP = "recipe"
 
 
 def fine_tuned(rate: float, otherwise: float, *, _root_: DictConfig) -> float:
-    """Return the learning rate of a network that brings weights and trains more than its classifier.
+    """Return the learning rate for fine-tuning, or that for training from scratch.
 
-    Made known to OmegaConf as ``${fine_tuned:…}``.
+    The OmegaConf resolver ``${fine_tuned:…}``.
 
     Args:
-        rate: For such a network.
-        otherwise: For one from scratch, or a classifier on features that stay as they are.
+        rate: The rate for pretrained networks of which more than the classifier is trained.
+        otherwise: The rate for networks from scratch, and for a classifier on frozen features.
         _root_: The whole configuration.
     """
     weights = OmegaConf.select(_root_, "model.weights", throw_on_missing=False)
     finetune = OmegaConf.select(_root_, "finetune") or {}
-    features_stay = finetune.get("depth") == "head" and not finetune.get("unfreeze_every")
-    return otherwise if weights in (None, "none") or features_stay else rate
+    frozen = finetune.get("depth") == "head" and not finetune.get("unfreeze_every")
+    return otherwise if weights in (None, "none") or frozen else rate
 
 
 def require_recipe() -> None:
-    """Refuse a recipe that the command line names and that no folder of configurations holds.
+    """Raise an error if the command line names a recipe that does not exist.
 
     Raises:
-        ConfigError: With the nearest name that there is.
+        ConfigError: The message names the nearest recipe.
     """
     hydra = HydraConfig.get()
     sources = [Path(source.path) for source in hydra.runtime.config_sources if source.schema == "file"]

@@ -1,4 +1,4 @@
-"""What Hydra and OmegaConf must know before a configuration is composed."""
+"""Register schemas and resolvers, which composing a configuration requires."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from heritage.runs.folders import run_folder, sweep_folder
 
 
 def register() -> None:
-    """Make the schemas of all commands and our ``${…:…}`` known; a second time changes nothing."""
+    """Register the schemas of all commands and the ``${…:…}`` resolvers; repeated calls are harmless."""
     register_schemas()
     for resolver in (run_folder, sweep_folder, fine_tuned):
         OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)

@@ -1,8 +1,8 @@
-"""The top level of each command's configuration, typed.
+"""Schemas of the top level of each command's configuration.
 
-Hydra merges these with the YAML file of the same command: a misspelt key at the top level or a value
-of the wrong type is refused while composing, wherever it stands. What lies inside a group is checked
-by `heritage.config.validate` against the signature that its ``_target_`` names.
+Hydra merges a schema with the YAML file of the same command: misspelt keys at the top level and values of
+the wrong type are rejected while composing. The contents of a group are checked by
+`heritage.config.validate` against the signature of its ``_target_``.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from omegaconf import MISSING
 
 @dataclass
 class PathsConfig:
-    """Where a run reads and writes."""
+    """Folders that a run reads from and writes to."""
 
-    outputs: str = MISSING  # everything a run writes goes below it
-    data: str = MISSING  # where data sets are looked for and the demo set is cached
-    run: str = MISSING  # this run's folder
+    outputs: str = MISSING  # all output is written below it
+    data: str = MISSING  # data sets, and the cache of the demo set
+    run: str = MISSING  # the folder of this run
 
 
 @dataclass
 class BalanceConfig:
-    """The independent axes of a remedy for class imbalance."""
+    """The independent components of a remedy for class imbalance."""
 
-    sampling: Any = MISSING  # which images an epoch shows, and how often
-    weighting: Any = MISSING  # how much each class counts in the loss
+    sampling: Any = MISSING  # which images an epoch contains, and how often
+    weighting: Any = MISSING  # class weights of the loss
     loss: Any = MISSING  # the loss function
-    schedule: Any = MISSING  # when they start to act
+    schedule: Any = MISSING  # when the class weights apply
 
 
 @dataclass
@@ -196,7 +196,7 @@ class WeightsConfig:
 
     paths: PathsConfig = MISSING
     model: Any = MISSING
-    optimizer: Any = None  # what the model chooses for training
+    optimizer: Any = None  # chosen by model presets; not used
 
 
 SCHEMAS: dict[str, type] = {
@@ -214,7 +214,7 @@ SCHEMAS: dict[str, type] = {
 
 
 def register_schemas() -> None:
-    """Store each command's schema where its YAML file finds it, as ``<command>_schema``."""
+    """Store each command's schema as ``<command>_schema``, which its YAML file includes."""
     store = ConfigStore.instance()
     for verb, schema in SCHEMAS.items():
         store.store(name=f"{verb}_schema", node=schema, provider="heritage")

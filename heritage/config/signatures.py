@@ -13,7 +13,7 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
@@ -69,11 +69,13 @@ def signature_of(target: str, names: AbstractSet[str]) -> tuple[Signature, dict[
 def imported_signature(function: Callable[..., Any]) -> Signature:
     """Return the signature of a function or class."""
     parameters = {name: p for name, p in inspect.signature(function).parameters.items() if name != "self"}
-    called = function.__init__ if inspect.isclass(function) else function
+    # A dataclass's fields are evaluated where they are declared: a subclass need not import their types.
+    is_plain_class = inspect.isclass(function) and not is_dataclass(function)
+    called = function.__init__ if is_plain_class else inspect.unwrap(function)
 
     def hints(names: AbstractSet[str]) -> dict[str, Any]:
         try:
-            known = typing.get_type_hints(inspect.unwrap(called), include_extras=True)
+            known = typing.get_type_hints(called, include_extras=True)
         except (NameError, TypeError):
             return {}  # annotations for type checkers only: the keys are still checked
         return {name: known[name] for name in known.keys() & names}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from heritage.core.files import atomic_path, write_text
+from heritage.core.museums import Museum, museum_of, read_museums, write_museums
 from heritage.core.taxonomy import require_known_classes
 from heritage.errors import DatasetNotFoundError, ManifestError
 
@@ -73,11 +74,13 @@ class Manifest:
         table: One row an image; columns as in `SCHEMA`, others are kept as they came.
         root: The folder that the `file` column is relative to.
         classes: The class list; a row's target is the position of its class in it.
+        museums: The museums that the data set describes, by code; others are looked up in the configuration.
     """
 
     table: pa.Table
     root: Path
     classes: tuple[str, ...]
+    museums: Mapping[str, Museum] = field(default_factory=dict)
 
     @classmethod
     def build(
@@ -133,7 +136,8 @@ class Manifest:
                 )
         try:
             table = pq.read_table(path)
-            classes = json.loads(about.read_text(encoding="utf-8"))["classes"]
+            description = json.loads(about.read_text(encoding="utf-8"))
+            classes, museums = description["classes"], read_museums(description.get("museums", ()))
         except (pa.ArrowInvalid, OSError) as error:
             raise ManifestError(f"unreadable: {error}", where=path, remedy="curate it again") from error
         except (ValueError, KeyError) as error:
@@ -142,7 +146,7 @@ class Manifest:
             ) from error
         if "status" in table.column_names:
             table = table.filter(pc.equal(pc.coalesce(table["status"], pa.scalar("kept")), "kept"))
-        return cls.build(table, root, classes, where=path)
+        return replace(cls.build(table, root, classes, where=path), museums=museums)
 
     def write(self, root: Path, about: Mapping[str, Any] | None = None) -> None:
         """Write ``manifest.parquet`` and ``dataset.json`` (classes, counts, fingerprint, ``about``)."""
@@ -153,12 +157,22 @@ class Manifest:
             "images": len(self),
             "counts": self.counts(),
             "fingerprint": self.fingerprint,
+            **self.museum_record(),
             **(about or {}),
         }
         write_text(root / DATASET_FILE, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
+
+    def museum(self, code: object) -> Museum:
+        """Return a museum by its code; an unknown code is its own name."""
+        return museum_of(str(code), self.museums)
+
+    def museum_record(self) -> dict[str, Any]:
+        """Return the entry of ``dataset.json`` with the facts about these images' museums, if any."""
+        facts = write_museums(self.museums, self.column("museum"))
+        return {"museums": facts} if facts else {}
 
     def column(self, name: str) -> list[Any]:
         """Return a column as a list, nulls where the manifest does not know it."""
@@ -179,19 +193,18 @@ class Manifest:
 
     def take(self, rows: npt.NDArray[np.int64]) -> Manifest:
         """Return the manifest of these rows, in this order."""
-        return Manifest(self.table.take(pa.array(rows)), self.root, self.classes)
+        return replace(self, table=self.table.take(pa.array(rows)))
 
     @classmethod
     def concatenate(cls, parts: Sequence[Manifest]) -> Manifest:
         """Return the rows of several manifests of one data set, one after the other."""
-        first = parts[0]
-        return cls(pa.concat_tables([part.table for part in parts]), first.root, first.classes)
+        return replace(parts[0], table=pa.concat_tables([part.table for part in parts]))
 
     def with_column(self, name: str, values: Sequence[Any] | npt.NDArray[Any]) -> Manifest:
         """Return a manifest in which a column has these values."""
         kind = SCHEMA.field(name).type if name in SCHEMA.names else None
         table = _replace(self.table, name, pa.array(values, type=kind))
-        return Manifest(_ordered(table, self.root), self.root, self.classes)
+        return replace(self, table=_ordered(table, self.root))
 
     @cached_property
     def fingerprint(self) -> str:

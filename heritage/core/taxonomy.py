@@ -28,14 +28,6 @@ CIVILISATIONS: dict[str, str] = {
 }
 """The six classes as people call them; a class of another list keeps its own name."""
 
-MUSEUMS: dict[str, str] = {
-    "LOUVRE": "Musée du Louvre, Paris",
-    "MET": "The Metropolitan Museum of Art, New York",
-    "CLEVELAND": "The Cleveland Museum of Art",
-    "DEMO": "The built-in demo museum",
-}
-"""Museum codes as they appear in file names, and the names people know them by."""
-
 IMAGE_SUFFIXES: frozenset[str] = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
 )

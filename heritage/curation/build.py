@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ class _Build:
         dealt, remarks = self._split(inspections, groups, before, rows)
         scanner.restore(rows.tolist(), self.files, self.image_ids, inspections)
         table = self._table(inspections, groups, dealt)
-        kept = dataset.kept_manifest(table, plan.out, self.classes)
+        kept = replace(dataset.kept_manifest(table, plan.out, self.classes), museums=self.raw.museums)
         audited = self._audit(inspections, kept, rows)
         earlier.write(
             kept.column("raw_sha256"),

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from heritage.core.manifest import SPLITS, Manifest
-from heritage.core.taxonomy import MUSEUMS
 from heritage.curation.drop_reasons import REASONS
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -74,7 +73,7 @@ def _composition(kept: Manifest) -> str:
         cells = " | ".join(f"{own.count(split):,}" for split in SPLITS)
         rows.append(f"| {name} | {cells} | {len(own):,} |")
     from_where = ", ".join(
-        f"{MUSEUMS.get(museum, museum)} ({museums.count(museum):,})" for museum in sorted(set(museums))
+        f"{kept.museum(museum).name} ({museums.count(museum):,})" for museum in sorted(set(museums))
     )
     licences = ", ".join(f"{name} ({count:,})" for name, count in licence_counts(kept).items())
     return (
@@ -156,7 +155,7 @@ def attribution(kept: Manifest) -> str:
         "The columns `credit`, `licence`, `permalink` and `source_url` of the manifest say it of each image.",
     ]
     for museum in sorted(rows):
-        text += ["", f"## {MUSEUMS.get(museum, museum)}"]
+        text += ["", f"## {kept.museum(museum).name}"]
         for licence in sorted(rows[museum]):
             text += _section(kept, licence, rows[museum][licence])
     return "\n".join(text) + "\n"

@@ -114,6 +114,7 @@ def publish(out: Path, table: pa.Table, kept: Manifest, about: Mapping[str, Any]
         "images": len(kept),
         "counts": kept.counts(),
         "fingerprint": kept.fingerprint,
+        **kept.museum_record(),
         **about,
     }
     write_text(out / DATASET_FILE, json.dumps(record, indent=2, ensure_ascii=False) + "\n")

@@ -23,7 +23,6 @@ from heritage.core.image_io import decode, encode_jpeg
 from heritage.core.manifest import SPLITS, Manifest
 from heritage.core.overrides import COLUMNS
 from heritage.core.resizing import Resizing
-from heritage.core.taxonomy import MUSEUMS
 from heritage.curation.drop_reasons import REASONS
 from heritage.curation.output import CurationResult
 from heritage.curation.raw_sources import RawImages
@@ -109,7 +108,7 @@ def report(curated: CurationResult, raw: RawImages, out: Path, name: str) -> str
         name=name or out.name,
         fingerprint=curated.kept.fingerprint,
         classes=curated.kept.classes,
-        museums=MUSEUMS,
+        museums={code: name for code in codes if (name := curated.kept.museum(code).name) != code},
         splits=SPLITS,
         columns=COLUMNS,
         audit=curated.audit,

@@ -10,23 +10,20 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import Field
 
 from heritage.core.group_split import UNASSIGNED
 from heritage.core.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA, SPLITS
+from heritage.core.museums import Museum, MuseumCode, read_museums
 from heritage.core.tables import read_table, renamed
 from heritage.core.taxonomy import IMAGE_SUFFIXES, nearest
 from heritage.curation.splits import PreviousSplit
 from heritage.errors import DatasetNotFoundError, ManifestError
-
-MuseumCode = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]*$")]
-"""A museum as file names write it: ``MET``."""
 
 # Columns that describe a curated image: a new curation finds them anew.
 _RECOMPUTED = frozenset(
@@ -47,6 +44,7 @@ class RawImages:
         classes: The class list that came with the source.
         dealt: The splits that came with the source.
         made: The description of the data set that is made again.
+        museums: The museums that the source describes, by code.
     """
 
     root: Path
@@ -56,6 +54,7 @@ class RawImages:
     classes: tuple[str, ...] | None = None
     previous_split: PreviousSplit | None = None
     rebuilt_from: Mapping[str, Any] | None = None
+    museums: Mapping[str, Museum] = field(default_factory=dict)
 
 
 def class_folders(root: str, *, museum: MuseumCode, values: Mapping[str, str]) -> RawImages:
@@ -154,7 +153,7 @@ def collected(root: str, *, museum: MuseumCode) -> RawImages:
             remedy="run `heritage collect` first, or use raw=table or raw=class_folders",
         )
     found = table(root, table=MANIFEST_FILE, images="images", columns={}, museum=museum, values={})
-    return replace(found, classes=_classes_of(base))
+    return replace(found, classes=_classes_of(base), museums=_museums_of(base))
 
 
 def rebuild(root: str, *, dataset: str) -> RawImages:
@@ -209,6 +208,7 @@ def rebuild(root: str, *, dataset: str) -> RawImages:
         classes=_classes_of(home),
         previous_split=_previous_split(known, made),
         rebuilt_from=made,
+        museums=_museums_of(home),
     )
 
 
@@ -277,6 +277,10 @@ def _below(images: str, files: pa.ChunkedArray) -> pa.ChunkedArray:
 def _classes_of(folder: Path) -> tuple[str, ...] | None:
     about = _description(folder)
     return None if about is None else tuple(about["classes"])
+
+
+def _museums_of(folder: Path) -> dict[str, Museum]:
+    return read_museums((_description(folder) or {}).get("museums", ()))
 
 
 def _description(folder: Path) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from heritage.core.taxonomy import MUSEUMS
+from heritage.core.museums import Museum, museum_of
 from heritage.metrics.bootstrap import confusion_terms, group_codes, interval, resampled_sums
 from heritage.metrics.classification import ConfusionScores
 from heritage.runs.audits import AuditResult
@@ -32,6 +32,7 @@ def museum_audit(
     museums: Sequence[str | None],
     groups: Sequence[str],
     classes: Sequence[str],
+    described: Mapping[str, Museum] | None = None,
 ) -> AuditResult:
     """Measure whether the frozen features identify an image's museum *within* a class.
 
@@ -45,12 +46,13 @@ def museum_audit(
         museums: Museum codes, length N; None if unknown.
         groups: The group of each image, length N.
         classes: The class list, K.
+        described: The museums that the data set describes, by code.
     """
     codes = np.array([code or "unknown" for code in museums], dtype=object)
     names = sorted(set(codes.tolist()))
     table = [[name, *(f"{int(((targets == k) & (codes == code)).sum()):,}" for code in names)]
              for k, name in enumerate(classes)]  # fmt: skip
-    head = ["class", *(MUSEUMS.get(code, code) for code in names)]
+    head = ["class", *(museum_of(code, described).name for code in names)]
     if len(names) == 1:
         return AuditResult(
             "museum", "Museum shortcut", "Not measurable: all images come from one museum.",

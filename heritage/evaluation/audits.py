@@ -99,9 +99,16 @@ def run_audits(
     if options.museum or options.map:
         features = compute_embeddings(classifier, test_set, split, device)[1]
     if options.museum and features is not None:
-        museums = assessment.manifest.column("museum")
+        manifest = assessment.manifest
         results.append(
-            museum_audit(features, assessment.targets, museums, assessment.groups, assessment.classes)
+            museum_audit(
+                features,
+                assessment.targets,
+                manifest.column("museum"),
+                assessment.groups,
+                assessment.classes,
+                manifest.museums,
+            )
         )
     if options.background:
         masked = [

@@ -48,8 +48,8 @@ class Faithfulness:
         random_insertion: Mean area under insertion for random maps.
         gain: Insertion minus deletion, relative to random maps, for each image, (B,).
         advantage: 95 % interval of the mean gain over images.
-        shuffled_similarity: Mean rank correlation with the maps of the network with shuffled weights; NaN if all of these
-            are constant.
+        shuffled_similarity: Mean rank correlation with the maps of the network with shuffled weights; NaN if
+            all of these are constant.
     """
 
     method: str

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heritage.core.manifest import Manifest
-from heritage.core.taxonomy import MUSEUMS, nearest
+from heritage.core.taxonomy import nearest
 from heritage.errors import ConfigError
 from heritage.metrics.bootstrap import (
     Interval,
@@ -87,7 +87,7 @@ def slice_labels(manifest: Manifest, by: str) -> list[str] | None:
             if column == "begin_year":
                 return [UNKNOWN if year is None else era(int(year)) for year in values]
             if column == "museum":
-                return [MUSEUMS.get(str(code), str(code or UNKNOWN)) for code in values]
+                return [manifest.museum(code or UNKNOWN).name for code in values]
             return _most_common([str(value or UNKNOWN) for value in values])
     return None
 

@@ -162,7 +162,7 @@ class Predictor:
         Args:
             images: A path, an encoded file as bytes, a Pillow image, a uint8 array or tensor
                 (`heritage.prediction.image_input.ImageInput`), or an iterable of these. Iterables are
-                streamed: memory holds two batches of images, whatever their number.
+                streamed: memory holds two batches of images at most.
             batch_size: Images per step.
 
         Returns:

@@ -142,10 +142,10 @@ class Predictions(Sequence[Prediction]):
 
     def counts(self) -> dict[str, int]:
         """Return the number of images by prediction ("unsure" is one), the most frequent first."""
-        found = Counter(
+        counts = Counter(
             "unsure" if entry.unsure else str(entry.label) for entry in self if entry.error is None
         )
-        return dict(found.most_common())
+        return dict(counts.most_common())
 
     def __repr__(self) -> str:
         counts = self.counts()
@@ -204,7 +204,7 @@ def _named(name: str | None) -> str:
 
 
 def _short(name: str | None) -> str | None:
-    """Return a file name as a literal of at most some 40 characters: one line whatever it holds."""
+    """Return a file name as a literal of about 40 characters at most, in one line."""
     if name is None:
         return None
     return repr(name if len(name) <= 40 else f"{name[:18]}…{name[-20:]}")

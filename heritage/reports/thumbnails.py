@@ -14,15 +14,12 @@ from typing import Any
 from heritage.core.image_io import Pixels, decode, encode_jpeg
 from heritage.core.manifest import Manifest
 from heritage.core.resizing import Resizing
-from heritage.core.taxonomy import MUSEUMS
 from heritage.errors import ImageError
 
 SIDE = 96  # pixels
 PAGE_BYTES = 22_000_000  # of thumbnails in a page; with 5,000 captions it stays below 30 MB
 _QUALITY = 58
 _SMALL = Resizing(SIDE, "pad", _QUALITY)
-# The web page of an object by its id, for manifests without permalinks.
-_RECORDS = {"MET": "https://www.metmuseum.org/art/collection/search/{}"}
 _COLUMNS = ("museum", "object_id", "permalink", "source_url", "image_url", "credit", "title", "object_name")
 
 
@@ -72,14 +69,14 @@ class Thumbnails:
     def caption(self, row: int) -> Caption:
         """Return the caption of a row."""
         known = {name: values[row] or "" for name, values in self._columns.items()}
-        museum, number = str(known.get("museum", "")), str(known.get("object_id", ""))
-        record = _RECORDS[museum].format(number) if number and museum in _RECORDS else ""
+        museum = self._manifest.museum(known.get("museum", ""))
+        page = museum.page_of(str(known.get("object_id", "")))
         return Caption(
             file=str(self._manifest.table["file"][row].as_py()),
             title=str(known.get("title") or known.get("object_name") or "").partition("|")[0],
-            credit=str(known.get("credit") or MUSEUMS.get(museum, museum)),
+            credit=str(known.get("credit") or museum.name),
             link=str(
-                known.get("permalink") or known.get("source_url") or record or known.get("image_url") or ""
+                known.get("permalink") or known.get("source_url") or page or known.get("image_url") or ""
             ),
         )
 

@@ -110,7 +110,9 @@ class Endpoints:
         self._metrics = metrics
         self._memory = UploadMemory(int(limits.held_megabytes * MEGABYTE))
         self._document = openapi(limits)
-        metrics.gauge("heritage_pictures_inside", "Images being predicted or queued", lambda: service.pending)
+        metrics.gauge(
+            "heritage_pictures_pending", "Images being predicted or queued", lambda: service.pending
+        )
         metrics.gauge("heritage_upload_bytes_held", "Bytes of uploads in memory", lambda: self._memory.held)
 
     async def predict(self, request: Request) -> Response:

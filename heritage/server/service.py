@@ -100,7 +100,7 @@ class PredictionService:
         """Predict the images of a request.
 
         Args:
-            uploads: The images. One that cannot be read gets an error of its own, unless it is the only one.
+            uploads: The images. Unless there is only one, those that cannot be read get separate errors.
             saliency: Whether to add saliency maps.
             similar: Whether to add similar museum objects.
 

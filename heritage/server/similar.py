@@ -14,7 +14,6 @@ import numpy.typing as npt
 from heritage.core.files import atomic_path
 from heritage.core.manifest import Manifest
 from heritage.core.progress import Progress
-from heritage.core.taxonomy import MUSEUMS
 from heritage.data.module import available_cores
 from heritage.prediction.images import InputDataset, image_batches
 from heritage.prediction.inputs import Inputs
@@ -69,7 +68,7 @@ class SimilarObjects:
         return MuseumObject(
             label=str(self._value("class", row)),
             title=self._value("title", row) or self._value("object_name", row),
-            museum=MUSEUMS.get(museum, museum) if museum else None,
+            museum=self.manifest.museum(museum).name if museum else None,
             credit=self._value("credit", row),
             licence=self._value("licence", row),
             link=link if link and link.startswith(("https://", "http://")) else None,

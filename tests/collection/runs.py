@@ -15,6 +15,7 @@ from heritage.collection.http.settings import Endpoint, RetryPolicy
 from heritage.collection.sources.met import MetSource
 from heritage.collection.sources.source import Source
 from heritage.core.files import config_dir
+from heritage.core.museums import museum_of
 from heritage.demo.holdings import PUBLISHED
 
 
@@ -36,7 +37,8 @@ def met(base: str, **changes: Any) -> MetSource:
             part: Endpoint(url=base + path, rate=None, concurrency=4, published=PUBLISHED + path)
             for part, path in (("api", "/public/collection"), ("images", "/images"))
         },
-        "allowed_hosts": [], "allow_private": True, "contact": None, "expected_yield": 0.9, "code": "MET",
+        "allowed_hosts": [], "allow_private": True, "contact": None, "expected_yield": 0.9,
+        "museum": museum_of("MET"),
         "departments": departments, "csv": None,
     }  # fmt: skip
     return MetSource(**(usual | changes))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from heritage.core.manifest import Manifest
+from heritage.core.museums import museum_of
 from heritage.errors import ConfigError
 from tests.collection import faults
 from tests.collection.faults import FaultyMuseum
@@ -140,6 +141,7 @@ def test_the_louvres_language_is_spoken_too(tmp_path: Path) -> None:
     from heritage.collection.sources.demo import DemoSource
 
     demo = DemoSource(
+        museum=museum_of("DEMO"),
         speaks="louvre", images=60, picture_size=48, seed=0, port=0, concurrency=4, departments={},
         expected_yield=0.9,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a model brings along: its optimiser, and the rate of another one; the command line goes first."""
+"""A model preset brings its optimiser and learning rate; the command line overrides both."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from tests.config.test_composition import composed
         (["+experiment=crt", "model.weights=best.ckpt"], "adam", 2e-3),
     ],
 )
-def test_the_optimiser_follows_the_model_unless_told_otherwise(
+def test_the_optimiser_follows_the_model_and_the_command_line(
     words: list[str], target: str, rate: float
 ) -> None:
     optimizer = composed("train", words).optimizer
     assert (optimizer["_target_"], optimizer.lr) == (f"heritage.training.optimizers.{target}", rate)
 
 
-def test_fetching_weights_does_not_mind_what_a_model_chooses() -> None:
+def test_the_weights_command_accepts_models_with_a_recipe() -> None:
     assert composed("weights", ["model=vit"]).model.size == "mini"

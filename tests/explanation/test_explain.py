@@ -33,7 +33,7 @@ def test_wrong_input_ends_in_one_line(heritage: Command, runs: Path) -> None:
         ("explain.methods=[attention]", "no attention"),
         ("explain.methods=[]", "no method"),
         ("explain.faithfulness_images=0", "explain.faithfulness_images=0"),
-        ("explain.faith=6", "it is now called explain.faithfulness_images"),
+        ("explain.faith=6", "it is now called 'explain.faithfulness_images'"),
         ("explain.methods=[gradcm]", "explain.methods"),
     ):
         done = heritage("explain", f"ckpt={runs / 'none'}", word)

@@ -73,10 +73,10 @@ def test_a_program_of_torch_export_agrees_with_pytorch(
     done = heritage("export", f"ckpt={calibrated}", "format=torch_export", f"out={out}")
     assert done.code == 0, done.err
     images = torch.from_numpy(random_images())
-    found = torch.export.load(out / "model.pt2").module()(images)[1]
+    probabilities = torch.export.load(out / "model.pt2").module()(images)[1]
     with torch.inference_mode():
         expected = (load_checkpoint(calibrated).model(images) / 2.0).softmax(dim=1)
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(probabilities, expected, atol=1e-5, rtol=0)
 
 
 def test_timm_loads_the_folder_and_agrees_with_pytorch(
@@ -97,8 +97,8 @@ def test_timm_loads_the_folder_and_agrees_with_pytorch(
     images = torch.from_numpy(random_images())
     mean, std = (torch.tensor(config[name]).view(1, 3, 1, 1) for name in ("mean", "std"))
     with torch.inference_mode():
-        found = net((images.permute(0, 3, 1, 2) / 255 - mean) / std)
-        torch.testing.assert_close(found, trained.model(images), atol=1e-4, rtol=0)
+        logits = net((images.permute(0, 3, 1, 2) / 255 - mean) / std)
+        torch.testing.assert_close(logits, trained.model(images), atol=1e-4, rtol=0)
     assert net.pretrained_cfg["label_names"] == list(trained.classes)
     again = heritage(*words)
     assert again.code == 2
@@ -110,8 +110,10 @@ def test_the_model_card_states_the_metrics_of_the_run(
     heritage: Command, calibrated: Path, tmp_path: Path
 ) -> None:
     out, run = tmp_path / "exported", shutil.copytree(calibrated, tmp_path / "run")
-    verdict = "It reads the centre; the border alone says hardly anything."
-    write_audits([AuditResult("background", "Background", verdict, "Hidden parts say so.", good=True)], run)
+    verdict = "It uses the centre; the border alone predicts hardly anything."
+    write_audits(
+        [AuditResult("background", "Background", verdict, "Measured by hiding parts.", good=True)], run
+    )
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "vase.jpg").write_bytes(encode_jpeg(patch(0, 99, size=90)))
     words = ("format=safetensors", f"out={out}", "licence=CC-BY-4.0", f"pictures={tmp_path / 'own'}")
@@ -128,7 +130,7 @@ def test_the_model_card_states_the_metrics_of_the_run(
     assert "records no licences" in card
     assert "on 1 images (own)" in card
     assert "The transform of timm resizes images differently from training" in card
-    assert f"- **Background.** {verdict} Hidden parts say so." in card
+    assert f"- **Background.** {verdict} Measured by hiding parts." in card
     assert str(tmp_path) not in card
     (run / AUDITS_FILE).write_text("[{}]")
     done = heritage("export", f"ckpt={run}", *words, "overwrite=true")

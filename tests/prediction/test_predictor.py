@@ -76,9 +76,9 @@ def test_every_form_of_an_image_gives_the_same_prediction(predictor: Predictor, 
     forms: list[Any] = [str(path), path, path.read_bytes(), Image.fromarray(pixels), pixels, tensor]
     expected = predictor.predict(path)
     for form in forms:
-        found = predictor.predict(form)
-        assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
-        assert found.name == ("1.jpg" if isinstance(form, (str, Path)) else None)
+        prediction = predictor.predict(form)
+        assert prediction.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
+        assert prediction.name == ("1.jpg" if isinstance(form, (str, Path)) else None)
     several = predictor.predict(forms)
     assert several.labels == [expected.label] * len(forms)
     with Image.open(path) as opened:
@@ -137,12 +137,12 @@ def test_an_unreadable_image_raises_alone_and_keeps_its_place_in_a_list(
             method(image)
         assert message in str(caught.value)
         assert "\n" not in str(caught.value)
-    found = predictor.predict([patch(0, 1), image, patch(1, 1)])
-    assert [entry.error is None for entry in found] == [True, False, True]
-    assert list(found.errors) == [1]
-    assert found[1].error == caught.value.what
-    assert np.isnan(found.probabilities[1]).all()
-    assert not np.isnan(found.probabilities[[0, 2]]).any()
+    predictions = predictor.predict([patch(0, 1), image, patch(1, 1)])
+    assert [entry.error is None for entry in predictions] == [True, False, True]
+    assert list(predictions.errors) == [1]
+    assert predictions[1].error == caught.value.what
+    assert np.isnan(predictions.probabilities[1]).all()
+    assert not np.isnan(predictions.probabilities[[0, 2]]).any()
 
 
 def test_other_types_are_type_errors(predictor: Predictor) -> None:
@@ -156,17 +156,17 @@ def test_other_types_are_type_errors(predictor: Predictor) -> None:
 
 
 def test_nothing_gives_empty_results(predictor: Predictor) -> None:
-    found = predictor.predict([])
-    assert len(found) == 0
-    assert found.probabilities.shape == (0, 6)
-    assert repr(found) == "Predictions(0 images)"
+    predictions = predictor.predict([])
+    assert len(predictions) == 0
+    assert predictions.probabilities.shape == (0, 6)
+    assert repr(predictions) == "Predictions(0 images)"
     assert predictor.embed([]).shape == (0, predictor.embedding_width())
     with pytest.raises(ConfigError, match="batch_size=0"):
         predictor.predict([patch(0, 0)], batch_size=0)
 
 
 def test_iterables_are_streamed(predictor: Predictor) -> None:
-    """Few images are alive at a time, and each is converted before the iterable is asked for the next."""
+    """Few images are alive at a time, and each is converted before the next is requested."""
     alive: list[weakref.ref[Any]] = []
     most = 0
     buffer = np.zeros((40, 40, 3), np.uint8)
@@ -186,11 +186,11 @@ def test_iterables_are_streamed(predictor: Predictor) -> None:
             buffer[:] = patch(k % 6, k)
             yield buffer
 
-    found = predictor.predict(frames(), batch_size=8)
+    predictions = predictor.predict(frames(), batch_size=8)
     assert most <= 4
-    assert len(found) == 60
+    assert len(predictions) == 60
     np.testing.assert_array_equal(
-        predictor.predict(one_buffer(), batch_size=8).probabilities, found.probabilities
+        predictor.predict(one_buffer(), batch_size=8).probabilities, predictions.probabilities
     )
 
 
@@ -208,16 +208,18 @@ def test_a_long_list_shows_progress(
 
 
 def test_predictions_are_a_sequence(predictor: Predictor, photographs: Path) -> None:
-    found = predictor.predict(files_of(photographs))
-    assert isinstance(found[2:4], Predictions)
-    assert found[2:4].names == found.names[2:4]
-    assert found[-1] == list(found)[-1]
-    readable = found[:3]
+    predictions = predictor.predict(files_of(photographs))
+    assert isinstance(predictions[2:4], Predictions)
+    assert predictions[2:4].names == predictions.names[2:4]
+    assert predictions[-1] == list(predictions)[-1]
+    readable = predictions[:3]
     assert readable == pickle.loads(pickle.dumps(readable))  # noqa: S301  our own
-    assert sum(found.counts().values()) + len(found.errors) == len(found)
-    assert {found.names[k] for k in found.errors} == BAD
-    order = [found.classes.index(name) for name in found[0].probabilities]
-    np.testing.assert_array_equal(found.probabilities[0][order], list(found[0].probabilities.values()))
+    assert sum(predictions.counts().values()) + len(predictions.errors) == len(predictions)
+    assert {predictions.names[k] for k in predictions.errors} == BAD
+    order = [predictions.classes.index(name) for name in predictions[0].probabilities]
+    np.testing.assert_array_equal(
+        predictions.probabilities[0][order], list(predictions[0].probabilities.values())
+    )
 
 
 def test_representations_are_one_line_and_name_what_is_unreadable(
@@ -225,13 +227,13 @@ def test_representations_are_one_line_and_name_what_is_unreadable(
 ) -> None:
     long = photographs / f"{'x' * 120}\n.jpg"
     long.write_bytes(b"")
-    found = predictor.predict([*files_of(photographs), long])
-    for value in (predictor, found, *found, predictor.explain(photographs / "0.jpg")):
+    predictions = predictor.predict([*files_of(photographs), long])
+    for value in (predictor, predictions, *predictions, predictor.explain(photographs / "0.jpg")):
         assert "\n" not in repr(value)
         assert len(repr(value)) < 160, repr(value)
-    assert "5 unreadable: 'cut.jpg', 'empty.png', 'text.jpg', …" in repr(found)
-    assert repr(found[0]).startswith("Prediction(")
-    assert repr(found[0]).endswith("%, '0.jpg')")
+    assert "5 unreadable: 'cut.jpg', 'empty.png', 'text.jpg', …" in repr(predictions)
+    assert repr(predictions[0]).startswith("Prediction(")
+    assert repr(predictions[0]).endswith("%, '0.jpg')")
     assert "32×32 px, cpu; calibrated with temperature 2; unsure below 50.0% probability" in repr(predictor)
 
 
@@ -239,15 +241,15 @@ def test_html_has_images_and_escapes_names(predictor: Predictor, photographs: Pa
     evil = photographs / "<img src=x onerror=alert(1) &.jpg"
     evil.write_bytes((photographs / "0.jpg").read_bytes())
     images: list[Any] = [evil, photographs / "cut.jpg", patch(0, 0), *[patch(1, 1)] * 40]
-    found = predictor.predict(images)
-    page = found._repr_html_()
+    predictions = predictor.predict(images)
+    page = predictions._repr_html_()
     assert "<img src=x" not in page
     assert "&lt;img src=x onerror=alert(1) &amp;.jpg" in page
     assert page.count("data:image/jpeg;base64,") == 23, "the first 24 but for the unreadable one"
     assert "… and 19 more" in page
-    assert "unreadable: " in found[1]._repr_html_()
+    assert "unreadable: " in predictions[1]._repr_html_()
     evil.unlink()
-    assert "data:" not in found[0]._repr_html_()
+    assert "data:" not in predictions[0]._repr_html_()
     explained = predictor.explain(photographs / "0.jpg")._repr_html_()
     assert explained.count("data:image/jpeg;base64,") == 2
 
@@ -257,21 +259,21 @@ def test_an_explanation_has_the_size_of_the_image(
     predictor: Predictor, photographs: Path, method: Any
 ) -> None:
     image = np.concatenate([patch(0, 1, size=90), patch(1, 2, size=90)])
-    found = predictor.explain(image, method=method)
-    assert found.saliency.shape == (180, 90)
-    assert found.saliency.dtype == np.float32
-    assert found.overlay.size == (90, 180)
-    assert 0 <= found.saliency.min() <= found.saliency.max() <= 1
-    assert found.label == predictor.predict(image).label
-    assert found.method == ("gradcam" if method == "auto" else method)
+    explanation = predictor.explain(image, method=method)
+    assert explanation.saliency.shape == (180, 90)
+    assert explanation.saliency.dtype == np.float32
+    assert explanation.overlay.size == (90, 180)
+    assert 0 <= explanation.saliency.min() <= explanation.saliency.max() <= 1
+    assert explanation.label == predictor.predict(image).label
+    assert explanation.method == ("gradcam" if method == "auto" else method)
     assert predictor.explain(image, label="islam", method=method).label == "islam"
 
 
 def test_saliency_of_a_central_crop_is_zero_outside(calibrated: Path) -> None:
     predictor = load(calibrated, device="cpu")
     predictor.trained.config["data"]["crop_pct"] = 0.5
-    found = predictor.explain(patch(0, 1, size=80), method="occlusion").saliency
-    assert found[:20].max() == found[60:].max() == found[:, :20].max() == found[:, 60:].max() == 0
+    strength = predictor.explain(patch(0, 1, size=80), method="occlusion").saliency
+    assert strength[:20].max() == strength[60:].max() == strength[:, :20].max() == strength[:, 60:].max() == 0
 
 
 def test_load_takes_options_and_refuses_wrong_ones(calibrated: Path, tmp_path: Path) -> None:

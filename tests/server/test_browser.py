@@ -39,8 +39,8 @@ SHOTS = os.environ.get("HERITAGE_SCREENSHOTS")
 
 @pytest.fixture(scope="module")
 def address(calibrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(calibrated, tmp_path_factory.mktemp("cache")) as found:
-        yield found
+    with serving(calibrated, tmp_path_factory.mktemp("cache")) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +62,9 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 
 @pytest.fixture
 def page(started: Chrome, address: str) -> Iterator[Page]:
-    found = Page(started, address)
-    found.open(1200, 900)
-    yield found
+    opened = Page(started, address)
+    opened.open(1200, 900)
+    yield opened
     messages = [entry["message"] for entry in started.get_log("browser")]  # type: ignore[no-untyped-call]
     allowed = ("415", "422", "413")  # the browser logs each refused request
     assert [text for text in messages if not any(code in text for code in allowed)] == []
@@ -107,10 +107,10 @@ class Page:
                    " && document.querySelectorAll('.card.pending').length == 0")  # fmt: skip
 
     def texts(self, selector: str) -> list[str]:
-        found: list[str] = self.script(
+        texts: list[str] = self.script(
             "return [...document.querySelectorAll(arguments[0])].map(one => one.textContent.trim())", selector
         )
-        return found
+        return texts
 
     def screenshot(self, name: str) -> None:
         if SHOTS:
@@ -120,11 +120,11 @@ class Page:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> list[Path]:
-    found = []
+    files = []
     for k in range(3):
         (tmp_path / f"vase {k}.jpg").write_bytes(encode_jpeg(patch(k, 99, size=300)))
-        found.append(tmp_path / f"vase {k}.jpg")
-    return found
+        files.append(tmp_path / f"vase {k}.jpg")
+    return files
 
 
 def test_an_upload_gets_a_prediction(page: Page, pictures: list[Path]) -> None:

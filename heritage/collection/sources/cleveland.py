@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 from urllib.parse import quote
 
 from heritage.collection.http.client import Client
-from heritage.collection.http.settings import Endpoint
 from heritage.collection.record import (
     Photograph,
     Record,
@@ -26,11 +25,8 @@ from heritage.collection.record import (
 )
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.source import Listed, Listing, Source
-from heritage.core.taxonomy import MUSEUMS
-from heritage.core.types import Fraction, PositiveInt
+from heritage.core.types import PositiveInt
 from heritage.errors import CollectionError, ConfigError
-
-__all__ = ["ClevelandSource", "Endpoint", "Fraction", "PositiveInt"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,8 +125,8 @@ class ClevelandSource(Source):
             department=text_of(raw, "department", needed=True),
             source_url=f"{self.hosts['api'].public}/artworks/{object_id}",
             permalink=text_of(raw, "url"),
-            licence="CC0-1.0",
-            credit=", ".join(filter(None, [MUSEUMS[self.code], text_of(raw, "creditline")])),
+            licence=self.museum.licence,
+            credit=", ".join(filter(None, [self.museum.name, text_of(raw, "creditline")])),
             title=text_of(raw, "title"),
             object_name=text_of(raw, "type"),
             culture=" ; ".join(plain_text(str(culture)) for culture in cultures),

@@ -13,6 +13,7 @@ from heritage.collection.http.settings import Endpoint
 from heritage.collection.sources.louvre import LouvreSource
 from heritage.collection.sources.met import MetSource
 from heritage.collection.sources.source import Source
+from heritage.core.museums import Museum
 from heritage.core.types import Fraction, NonNegativeInt, PositiveInt
 
 
@@ -21,6 +22,7 @@ class DemoSource:
     """A museum that needs no network and answers to nobody's terms.
 
     Attributes:
+        museum: Its code, name and licence.
         speaks: Whose API it imitates.
         images: How many photographs it has, in the thesis's proportions; objects have about three.
         picture_size: Pixels a side of its photographs.
@@ -31,6 +33,7 @@ class DemoSource:
         expected_yield: As for the museum it imitates.
     """
 
+    museum: Museum
     speaks: Literal["met", "louvre"]
     images: Annotated[int, Field(ge=12)]
     picture_size: Annotated[int, Field(ge=32, le=1024)]
@@ -66,7 +69,7 @@ class DemoSource:
                 allow_private=True,
                 contact=None,
                 expected_yield=self.expected_yield,
-                code="DEMO",
+                museum=self.museum,
                 accept_terms=True,
                 skip_views=["dos", "revers", "détail"],
             )
@@ -76,7 +79,7 @@ class DemoSource:
             allow_private=True,
             contact=None,
             expected_yield=self.expected_yield,
-            code="DEMO",
+            museum=self.museum,
             departments=self.departments,
             csv=None,
         )

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from heritage.collection.http.client import Client
-from heritage.collection.http.settings import Endpoint
 from heritage.collection.record import (
     Photograph,
     Record,
@@ -27,13 +26,8 @@ from heritage.collection.record import (
 )
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.source import Listed, Listing, Source
-from heritage.core.taxonomy import MUSEUMS
-from heritage.core.types import Fraction
 from heritage.errors import CollectionError, ConfigError
 
-__all__ = ["Endpoint", "Fraction", "LouvreSource"]
-
-LICENCE = "Musée du Louvre, terms of use (no open licence)"
 TERMS = (
     "The Louvre's photographs are free only for the uses its terms list: museum, teaching, scientific and "
     "thesis work, each with the photo credit and the record's permalink.\n"
@@ -128,8 +122,8 @@ class LouvreSource(Source):
             department=department,
             source_url=f"{self.hosts['site'].public}/ark:/53355/{object_id}.json",
             permalink=text_of(raw, "url") or f"{self.hosts['site'].public}/ark:/53355/{object_id}",
-            licence=LICENCE,
-            credit=f"{MUSEUMS[self.code]}, {department}",
+            licence=self.museum.licence,
+            credit=f"{self.museum.name}, {department}",
             title=text_of(raw, "title"),
             object_name=text_of(raw, "objectType") or text_of(raw, "title").partition(";")[0].strip(),
             culture="",

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from heritage.collection.http.client import Client
-from heritage.collection.http.settings import Endpoint
 from heritage.collection.record import (
     Photograph,
     Record,
@@ -29,11 +28,7 @@ from heritage.collection.record import (
 )
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.source import Listed, Listing, Source
-from heritage.core.taxonomy import MUSEUMS
-from heritage.core.types import Fraction
 from heritage.errors import CollectionError, ConfigError
-
-__all__ = ["Endpoint", "Fraction", "MetSource"]
 
 _PAGE = 10_000
 
@@ -139,10 +134,9 @@ class MetSource(Source):
             object_id=object_id,
             department=self._department(text_of(raw, "department", needed=True), listing),
             source_url=f"{self.hosts['api'].public}/v1/objects/{object_id}",
-            permalink=text_of(raw, "objectURL")
-            or f"https://www.metmuseum.org/art/collection/search/{object_id}",
-            licence="CC0-1.0",
-            credit=", ".join(filter(None, [MUSEUMS[self.code], text_of(raw, "creditLine")])),
+            permalink=text_of(raw, "objectURL") or self.museum.page_of(object_id) or "",
+            licence=self.museum.licence,
+            credit=", ".join(filter(None, [self.museum.name, text_of(raw, "creditLine")])),
             title=text_of(raw, "title"),
             object_name=text_of(raw, "objectName"),
             culture=text_of(raw, "culture"),
@@ -210,7 +204,7 @@ class MetSource(Source):
                 department=self._department(row["Department"], ""),
                 source_url=f"{self.hosts['api'].public}/v1/objects/{row['Object ID']}",
                 permalink=row.get("Link Resource") or "",
-                licence="CC0-1.0",
+                licence=self.museum.licence,
                 credit=row.get("Credit Line") or "",
                 title=plain_text(row.get("Title") or ""),
                 object_name=plain_text(row.get("Object Name") or ""),

@@ -16,6 +16,7 @@ from heritage.collection.http.settings import Endpoint
 from heritage.collection.http.transport import is_public
 from heritage.collection.record import Record, Size
 from heritage.collection.rules import ClassRules
+from heritage.core.museums import Museum
 from heritage.core.types import Fraction
 from heritage.errors import ConfigError
 
@@ -62,7 +63,7 @@ class Source(abc.ABC):
         allow_private: Private addresses and plain http may be asked: for a server of one's own alone.
         contact: An e-mail address or web page of whoever collects, sent with each request.
         expected_yield: The share of listed objects that have a usable photograph, for the plan.
-        code: The museum's code in file names.
+        museum: Its code, name, licence and links.
     """
 
     hosts: dict[str, Endpoint]
@@ -70,10 +71,15 @@ class Source(abc.ABC):
     allow_private: bool
     contact: str | None
     expected_yield: Fraction
-    code: str
+    museum: Museum
     rules_museum: ClassVar[str]
     tells_changes: ClassVar[bool] = True
     """Its lists can be asked for what changed since a date."""
+
+    @property
+    def code(self) -> str:
+        """The museum's code in file names and in the ledger."""
+        return self.museum.code
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Source]:
