@@ -85,10 +85,9 @@ def build(model: str, size: int) -> nn.Module:
 
 def batches(size: int, batch: int, steps: int) -> list[Batch]:
     """Return random batches."""
-    none = torch.empty(0, dtype=torch.int64)
     return [
         Batch(torch.randint(0, 256, (batch, size, size, 3), dtype=torch.uint8), torch.randint(0, 6, (batch,)),
-              torch.arange(batch), none)
+              torch.arange(batch))
         for _ in range(steps)
     ]  # fmt: skip
 
@@ -119,7 +118,6 @@ def by_hand(net: nn.Module, data: list[Batch], precision: str, device: torch.dev
 def with_lightning(net: nn.Module, data: list[Batch], precision: str, device: torch.device) -> list[float]:
     """Train as a run does and return the end of each step."""
     quiet_lightning()
-    spec = input_spec(net)
     with tempfile.TemporaryDirectory() as folder:
         clock = Clock()
         trainer = pl.Trainer(
@@ -132,8 +130,8 @@ def with_lightning(net: nn.Module, data: list[Batch], precision: str, device: to
             ],
         )  # fmt: skip
         loss = CrossEntropy(0.1, counts={}, weights=None)
-        classifier = Classifier(net, Normalize(spec.mean, spec.std), loss, None, OPTIMIZER,
-                                SCHEDULER, len(data), ("a", "b", "c", "d", "e", "f"), 0, {})  # fmt: skip
+        classifier = Classifier(net, "abcdef", criterion=loss, optimizer=OPTIMIZER,
+                                scheduler=SCHEDULER, total_steps=len(data))  # fmt: skip
         loader: DataLoader[Any] = DataLoader(TensorDataset(torch.arange(len(data))), batch_size=None,
                                              collate_fn=lambda item: data[int(item[0])])  # fmt: skip
         trainer.fit(classifier, loader)

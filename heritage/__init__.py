@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from heritage.errors import HeritageError
     from heritage.prediction.predictor import Predictor, load
     from heritage.prediction.results import Explanation, Prediction, Predictions
-    from heritage.training.build import TrainingRun, build
+    from heritage.training.build import build
     from heritage.training.classifier import Classifier
+    from heritage.training.run import TrainingRun
 
 _HOMES = {
     "ArtefactDataModule": "heritage.data.module",
@@ -37,7 +38,7 @@ _HOMES = {
     "Predictions": "heritage.prediction.results",
     "Predictor": "heritage.prediction.predictor",
     "RunResult": "heritage.api.run",
-    "TrainingRun": "heritage.training.build",
+    "TrainingRun": "heritage.training.run",
     "build": "heritage.training.build",
     "compose": "heritage.api.composition",
     "list_models": "heritage.api.options",

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from omegaconf import DictConfig
 
 from heritage.cli import command
 
+if TYPE_CHECKING:
+    from heritage.runs.result import TrainResult
+
 
 @command("train")
-def main(cfg: DictConfig) -> None:
-    """Train, test, report."""
+def main(cfg: DictConfig) -> TrainResult | None:
+    """Train, test and report.
+
+    Returns:
+        The run's result, whose ``float`` is what a Hydra sweeper optimizes; None with ``plan=true``.
+    """
     from heritage.sweep.launch import start
 
-    start(cfg)
+    return start(cfg)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ heavy is imported here before jobs are launched.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
@@ -39,11 +40,20 @@ class SweepLauncher(Launcher):
         from heritage.sweep.driver import run_sweep  # imports torch: after validation
 
         run_sweep(sweep)
-        return [_done() for _ in sweep.jobs]
+        return [_job_return(job.folder, job.overrides) for job in sweep.jobs]
 
 
-def _done() -> JobReturn:
+def _job_return(folder: Path, overrides: Sequence[str]) -> JobReturn:
+    """Return a job's result as its folder records it: a finished job may have run in an earlier command.
+
+    The value of a job without objective, such as one that is still queued, is None.
+    """
+    from heritage.runs.result import read_result
+
+    result = read_result(folder)
     done = JobReturn()
+    done.overrides = list(overrides)
+    done.working_dir = str(folder)
     done.status = JobStatus.COMPLETED
-    done.return_value = None
+    done.return_value = result if result.objective is not None else None
     return done

@@ -24,29 +24,32 @@ _FORBIDDEN = {
 }  # fmt: skip
 _ANGLES = re.compile(r"<[a-z][a-z ]*>")
 """A placeholder for the reader, such as ``<run folder>``, is allowed in remedies only."""
+_REMEDY = re.compile(r"; \w|\bshould\b")
+"""A remedy of a wrong value: what to do, or what the value should be."""
 _PLACE = re.compile(r"[\w+~./@'\[\]-]+[^:]*: \S|[\w.]+ (?:has no value|is missing)|cannot read '")
 
 
 def faults_of(error: HeritageError) -> list[str]:
     """Return what a message lacks."""
     if isinstance(error, FaultyConfigError):
-        found = [f"no key at its start: {line}" for line in error.faults if not _PLACE.match(line)]
+        faults = [f"no key at its start: {line}" for line in error.faults if not _PLACE.match(line)]
+        faults += [f"no remedy: {line}" for line in error.faults if not _REMEDY.search(line)]
         lines, what = list(error.faults), ""
     else:
-        found = [f"no {name}" for name in ("what", "where", "remedy") if not getattr(error, name).strip()]
+        faults = [f"no {name}" for name in ("what", "where", "remedy") if not getattr(error, name).strip()]
         if error.where == "None":
-            found.append("no where")
+            faults.append("no where")
         lines, what = [str(error)], error.what
-    found += [f"more than one line: {line}" for line in lines if "\n" in line]
-    found += [
+    faults += [f"more than one line: {line}" for line in lines if "\n" in line]
+    faults += [
         f"{word}: {line}"
         for line in lines
         for pattern, word in _FORBIDDEN.items()
         if re.search(pattern, line)
     ]
     if _ANGLES.search(what):
-        found.append(f"an unfilled placeholder: {error}")
-    return [f"{type(error).__name__}: {fault} [{error}]" for fault in found]
+        faults.append(f"an unfilled placeholder: {error}")
+    return [f"{type(error).__name__}: {fault} [{error}]" for fault in faults]
 
 
 def _is_ours() -> bool:

@@ -44,6 +44,6 @@ def test_one_command_goes_from_the_museum_to_a_report(tmp_path: Path) -> None:
     (report,) = outputs.glob("train/*/*/report.md")
     assert "macro" in report.read_text(encoding="utf-8")
 
-    # The checkpoint says which data set it saw: a later command compares it with what it is given.
+    # The checkpoint names its data set, which later commands compare with their own.
     checkpoint = torch.load(report.parent / "checkpoints" / "best.ckpt", weights_only=True)
     assert checkpoint["heritage"]["fingerprint"] == about["fingerprint"]

@@ -20,7 +20,7 @@ HYDRA = ("hydra", "omegaconf")
 
 
 def started(code: str, folder: Path) -> tuple[str, str, set[str]]:
-    """Run Python in a process of its own; return its output, its errors and the packages it has imported."""
+    """Run code in a new process; return its output, its errors and the packages it imported."""
     # Seconds depend on the machine and its load; what is imported does not.
     program = (
         f"import atexit, sys; atexit.register(lambda: print(*sys.modules, file=open('modules', 'w')))\n{code}"

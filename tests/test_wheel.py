@@ -72,7 +72,7 @@ def test_the_wheel_works_in_a_clean_environment(tmp_path: Path) -> None:
     assert len(list(elsewhere.glob("outputs/train/*/*/report.md"))) == 1
     done = call(python, clean / "bin" / "heritage", "train", "-m", *words, "seed=1", cwd=elsewhere)
     assert done.returncode == 0, done.stderr
-    assert len(list(elsewhere.glob("outputs/sweeps/*/*/report.md"))) == 1, "the launcher is found"
+    assert len(list(elsewhere.glob("outputs/sweeps/*/*/report.md"))) == 1, "Hydra finds the launcher"
     assert {path.name for path in elsewhere.iterdir()} == {"outputs"}
     shutil.rmtree(elsewhere)
 

@@ -22,6 +22,7 @@ from heritage.config.faults import FaultyConfigError, did_you_mean, explain_comp
 from heritage.config.register import register
 from heritage.core.files import config_dir
 from heritage.errors import CommandError
+from heritage.runs.hydra_record import attach_hydra
 
 
 def compose(verb: str = "train", overrides: Iterable[str] = (), **options: Any) -> DictConfig:
@@ -57,6 +58,7 @@ def compose(verb: str = "train", overrides: Iterable[str] = (), **options: Any) 
         with hydra_config(cfg):
             for key, value in _hydra_values(cfg).items():
                 OmegaConf.update(cfg, key, value)
+    attach_hydra(cfg, cfg.hydra)
     with read_write(cfg), open_dict(cfg):
         del cfg["hydra"]
     return cfg

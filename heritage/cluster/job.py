@@ -23,6 +23,7 @@ from heritage.config.register import register
 from heritage.core.files import locked, write_text
 from heritage.errors import HeritageError
 from heritage.runs.files import FAILURE_FILE, LOCK_FILE
+from heritage.runs.result import TrainResult
 from heritage.runs.state import State, state_of
 
 
@@ -141,12 +142,12 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _train(cfg: DictConfig) -> None:
+def _train(cfg: DictConfig) -> TrainResult:
     from rich.console import Console
 
     from heritage.training.fit import train
 
-    train(cfg, Console())
+    return train(cfg, Console())
 
 
 class _FailureRecorder:

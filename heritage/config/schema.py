@@ -53,6 +53,7 @@ class TrainConfig:
     lr_find: bool = MISSING
     contact_sheet: bool = MISSING
     target_precision: float | None = MISSING
+    objective: str | None = MISSING
     resume: Any = MISSING
     cluster: Any = MISSING
     plan: bool = MISSING

@@ -114,7 +114,8 @@ def _call_faults(path: str, node: Mapping[str, Any], supplied: frozenset[str]) -
     try:
         signature, hints = signature_of(target, typed)
     except (HydraException, ImportError, ValueError) as error:
-        yield f"{path}._target_={target}: {str(error).partition(chr(10))[0]}"
+        reason = str(error.__cause__ or error).strip().rpartition("\n")[2]
+        yield f"{path}._target_={target}: cannot be imported ({reason}); check the dotted name"
         return
     known = signature.required.keys()
     if not signature.open_ended:
@@ -123,7 +124,7 @@ def _call_faults(path: str, node: Mapping[str, Any], supplied: frozenset[str]) -
     if not node.get("_partial_"):
         for name in sorted(known - values.keys() - supplied):
             if signature.required[name]:
-                yield f"{path}.{name} is missing: {target} requires it"
+                yield f"{path}.{name} is missing: {target} requires it; give {path}.{name}=…"
     yield from _type_faults(path, hints, values)
 
 

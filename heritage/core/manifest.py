@@ -1,8 +1,7 @@
-"""The record that travels from collection to report: one row an image.
+"""The manifest of a data set: a table with one row per image.
 
-A manifest is an Arrow table whose columns are those of `SCHEMA`, in that order, as far as they are
-known; `file` and `class` are the only ones that must be there. It lives on disk as
-``manifest.parquet`` beside ``images/`` and ``dataset.json``.
+Its columns are those of `SCHEMA`, in that order, as far as they are known; only `file` and `class` are
+required. On disk it is ``manifest.parquet``, beside ``images/`` and ``dataset.json``.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ from heritage.errors import DatasetNotFoundError, ManifestError
 
 SCHEMA = pa.schema(
     [
-        ("image_id", pa.string()),  # unique in the data set: the file's stem by the naming convention
+        ("image_id", pa.string()),  # unique in the data set; the file's stem by the naming convention
         ("file", pa.string()),  # relative to the data set's root, with forward slashes
         ("class", pa.string()),
         ("museum", pa.string()),
         ("object_id", pa.string()),
-        ("group_id", pa.string()),  # what must not be torn apart by a split
+        ("group_id", pa.string()),  # images of a group belong to one split
         ("split", pa.string()),  # train, val or test
         ("source_url", pa.string()),
         ("image_url", pa.string()),
@@ -62,18 +61,18 @@ SPLITS: tuple[str, ...] = ("train", "val", "test")
 MANIFEST_FILE = "manifest.parquet"
 DATASET_FILE = "dataset.json"
 
-# What the network can see or is asked about: a change of any of these is another data set.
+# The columns of the fingerprint: everything that training and testing depend on.
 _IDENTITY = ("image_id", "class", "group_id", "split", "sha256", "bytes")
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The images of a data set and what is known of them.
+    """The images of a data set and their metadata.
 
     Attributes:
-        table: One row an image; columns as in `SCHEMA`, others are kept as they came.
+        table: One row per image, with the columns of `SCHEMA` first; other columns are kept as they are.
         root: The folder that the `file` column is relative to.
-        classes: The class list; a row's target is the position of its class in it.
+        classes: The class list; the target of a row is the position of its class in it.
         museums: The museums that the data set describes, by code; others are looked up in the configuration.
     """
 
@@ -91,34 +90,37 @@ class Manifest:
         *,
         where: str | PathLike[str] | None = None,
     ) -> Manifest:
-        """Check a table and make a manifest of it.
+        """Make a manifest of a table, after checking it.
 
         Args:
-            columns: A table, or columns by name; `image_id` defaults to the file's stem,
-                `group_id` to the object, and to the image itself where no object is known.
+            columns: A table, or columns by name. `image_id` defaults to the file's path without its suffix
+                (with it, if several files differ in their suffix alone); `group_id` to the object's id, and
+                to the image's own where no object is known.
             root: The folder that the `file` column is relative to.
             classes: The class list.
-            where: The file that the table came from, for messages.
+            where: The file that the table was read from, for messages.
 
         Raises:
-            ManifestError: A needed column is missing, a value is empty or repeated, a class is unknown.
+            ManifestError: A required column is missing, a value is missing, repeated or of the wrong type, or
+                a class is unknown.
         """
         table = columns if isinstance(columns, pa.Table) else pa.table(dict(columns))
         place = where or root
         _require(table, ("file", "class"), place)
         if table.num_rows == 0:
-            raise ManifestError("there is not one image", where=place, remedy="check data.root")
+            raise ManifestError("there are no images", where=place, remedy="check data.root")
+        table = cast_columns(table, place)
         if "image_id" not in table.column_names:
-            table = table.append_column("image_id", _stems(table["file"]))
+            table = table.append_column("image_id", _default_ids(table["file"]))
         if "group_id" not in table.column_names:
             source = "object_id" if "object_id" in table.column_names else "image_id"
-            table = table.append_column("group_id", table[source].cast(pa.string()))
-        # An image of which no object is known stands for itself.
+            table = table.append_column("group_id", table[source])
+        # An image without a known object is a group of its own.
         table = _replace(table, "group_id", pc.coalesce(table["group_id"], table["image_id"]))
         _require_unique(table["file"], "file", place)
         _require_unique(table["image_id"], "image_id", place)
         require_known_classes(pc.unique(table["class"]).to_pylist(), classes, place)
-        return cls(_ordered(table, place), Path(root), tuple(classes))
+        return cls(_in_order(table), Path(root), tuple(classes))
 
     @classmethod
     def read(cls, root: Path) -> Manifest:
@@ -149,7 +151,7 @@ class Manifest:
         return replace(cls.build(table, root, classes, where=path), museums=museums)
 
     def write(self, root: Path, about: Mapping[str, Any] | None = None) -> None:
-        """Write ``manifest.parquet`` and ``dataset.json`` (classes, counts, fingerprint, ``about``)."""
+        """Write ``manifest.parquet`` and ``dataset.json`` (classes, counts, fingerprint and ``about``)."""
         with atomic_path(root / MANIFEST_FILE) as temporary:
             pq.write_table(self.table, temporary, compression="zstd")
         record = {
@@ -175,7 +177,7 @@ class Manifest:
         return {"museums": facts} if facts else {}
 
     def column(self, name: str) -> list[Any]:
-        """Return a column as a list, nulls where the manifest does not know it."""
+        """Return a column as a list; a column that the manifest lacks is all None."""
         if name not in self.table.column_names:
             return [None] * len(self)
         values: list[Any] = self.table[name].to_pylist()
@@ -183,35 +185,35 @@ class Manifest:
 
     @cached_property
     def targets(self) -> npt.NDArray[np.int64]:
-        """The class of each row, as its position in the class list; shape ``(len(self),)``."""
-        found = pc.index_in(self.table["class"].combine_chunks(), pa.array(self.classes))
-        return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
+        """Targets: the position of each row's class in the class list, int64, shape (N,)."""
+        positions = pc.index_in(self.table["class"].combine_chunks(), pa.array(self.classes))
+        return np.asarray(positions.to_numpy(zero_copy_only=False), dtype=np.int64)
 
     def counts(self) -> dict[str, int]:
         """Return the number of images of each class, in the order of the class list."""
         return count_by_class(self.targets, self.classes)
 
     def take(self, rows: npt.NDArray[np.int64]) -> Manifest:
-        """Return the manifest of these rows, in this order."""
+        """Return a manifest of the rows at these positions, in this order."""
         return replace(self, table=self.table.take(pa.array(rows)))
 
     @classmethod
     def concatenate(cls, parts: Sequence[Manifest]) -> Manifest:
-        """Return the rows of several manifests of one data set, one after the other."""
+        """Concatenate manifests of one data set."""
         return replace(parts[0], table=pa.concat_tables([part.table for part in parts]))
 
     def with_column(self, name: str, values: Sequence[Any] | npt.NDArray[Any]) -> Manifest:
-        """Return a manifest in which a column has these values."""
+        """Return a manifest with a column added or replaced."""
         kind = SCHEMA.field(name).type if name in SCHEMA.names else None
         table = _replace(self.table, name, pa.array(values, type=kind))
-        return replace(self, table=_ordered(table, self.root))
+        return replace(self, table=_in_order(cast_columns(table, self.root)))
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of what a network is trained and tested on: images, classes, groups and splits.
+        """SHA-256 of everything that training and testing depend on: images, classes, groups and splits.
 
-        It does not depend on the order of the rows or on where the folder lies. Where the manifest
-        knows no checksum of an image, its name and size stand for it.
+        It does not depend on the order of the rows or the location of the folder. Images whose checksum is
+        unknown are identified by their name and size.
         """
         digest = hashlib.sha256("\n".join(self.classes).encode())
         order = pc.sort_indices(self.table["image_id"])
@@ -224,7 +226,7 @@ class Manifest:
 
 
 def count_by_class(targets: npt.NDArray[np.int64], classes: Sequence[str]) -> dict[str, int]:
-    """Return the number of targets of each class, in the order of the class list."""
+    """Count targets by class, in the order of the class list."""
     counts = np.bincount(targets, minlength=len(classes))
     return {name: int(count) for name, count in zip(classes, counts, strict=True)}
 
@@ -251,13 +253,17 @@ def _require_unique(values: pa.ChunkedArray, name: str, where: str | PathLike[st
     if counts.max() > 1:
         repeated = counted.field("values")[int(counts.argmax())].as_py()
         raise ManifestError(
-            f"{name} '{repeated}' stands {counts.max()} times", where=where, remedy="remove the repeated rows"
+            f"{name} '{repeated}' occurs {counts.max()} times", where=where, remedy="remove the repeated rows"
         )
 
 
-def _stems(files: pa.ChunkedArray) -> pa.ChunkedArray:
-    # The whole relative path without its suffix: stems alone may repeat in a tree of folders.
-    return pc.replace_substring_regex(files.cast(pa.string()), r"\.[^./]+$", "")
+def _default_ids(files: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return each file's path without its suffix, or with it where paths would be equal without it."""
+    # The whole path, because stems repeat in a tree of folders.
+    paths = pc.replace_substring_regex(files, r"\.[^./]+$", "")
+    counted = pc.value_counts(paths)
+    repeated = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
+    return pc.if_else(pc.is_in(paths, repeated), files, paths) if len(repeated) else paths
 
 
 def _replace(table: pa.Table, name: str, values: Any) -> pa.Table:
@@ -266,16 +272,30 @@ def _replace(table: pa.Table, name: str, values: Any) -> pa.Table:
     return table.append_column(name, values)
 
 
-def _ordered(table: pa.Table, where: str | PathLike[str]) -> pa.Table:
-    """Put the known columns first, in the schema's order and types."""
+def _in_order(table: pa.Table) -> pa.Table:
+    """Put the columns of the schema first, in its order."""
     known = [name for name in SCHEMA.names if name in table.column_names]
     others = [name for name in table.column_names if name not in SCHEMA.names]
+    return table.select([*known, *others])
+
+
+def cast_columns(table: pa.Table, where: str | PathLike[str]) -> pa.Table:
+    """Cast the columns that the schema knows to its types.
+
+    Args:
+        table: A table with any of the schema's columns, and others.
+        where: The file that the table was read from, for messages.
+
+    Raises:
+        ManifestError: A value cannot be cast.
+    """
     columns = {}
-    for name in known:
+    for name in table.column_names:
+        kind = SCHEMA.field(name).type if name in SCHEMA.names else table[name].type
         try:
-            columns[name] = table[name].cast(SCHEMA.field(name).type)
-        except pa.ArrowInvalid as error:
+            columns[name] = table[name].cast(kind)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise ManifestError(
                 f"column {name}: {error}", where=where, remedy="correct its values"
             ) from error
-    return pa.table(columns | {name: table[name] for name in others})
+    return pa.table(columns)

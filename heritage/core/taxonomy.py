@@ -28,10 +28,6 @@ CIVILISATIONS: dict[str, str] = {
 }
 """The six classes as people call them; a class of another list keeps its own name."""
 
-IMAGE_SUFFIXES: frozenset[str] = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
-)
-
 _NAME = re.compile(r"^(?P<class_id>[1-9]\d*)_(?P<museum>[A-Z][A-Z0-9]*)_(?P<unique_id>[^/\\\s]+)$")
 
 

@@ -35,5 +35,5 @@ class Batch(NamedTuple):
     """Class positions, int64, shape (B,)."""
     rows: torch.Tensor
     """Positions in the dataset, int64, shape (B,)."""
-    unreadable: torch.Tensor
-    """Positions of images left out of this batch, int64, shape (U,)."""
+    unreadable: tuple[int, ...] = ()
+    """Positions of images left out of this batch; no tensor, so that Lightning infers B from the others."""

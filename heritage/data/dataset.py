@@ -125,7 +125,7 @@ class ArtefactDataset(Dataset[Batch]):
             images[: len(read)],
             torch.from_numpy(self.targets[rows.numpy()]),
             rows,
-            torch.tensor(unreadable, dtype=torch.int64),
+            tuple(unreadable),
         )
 
     def _change(self, picture: Pixels, copy: bool) -> Pixels:

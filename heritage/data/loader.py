@@ -201,12 +201,12 @@ class ArtefactLoader(DataLoader[Batch]):
         self._yielded = self.plan.start
         for batch in super().__iter__():
             self._yielded += 1
-            if len(batch.unreadable):
-                self.unreadable.update(batch.unreadable.tolist())
+            if batch.unreadable:
+                self.unreadable.update(batch.unreadable)
                 if not len(batch.rows):
                     raise DataError(
                         f"not one of {len(batch.unreadable)} images of a batch can be read",
-                        where=self.dataset.images.path(int(batch.unreadable[0])).parent,  # type: ignore[attr-defined]
+                        where=self.dataset.images.path(batch.unreadable[0]).parent,  # type: ignore[attr-defined]
                         remedy="look at the warnings above; data.verify=true names every unreadable image",
                     )
             yield batch
@@ -219,6 +219,25 @@ class ArtefactLoader(DataLoader[Batch]):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a position that `state_dict` returned."""
         self.plan.resume(state["epoch"], state["batches"])
+
+
+class FixedBatches:
+    """The batches of a loader, as an iterable that is no `DataLoader`.
+
+    For prediction, Lightning rebuilds every `DataLoader` around a batch sampler of its own.
+
+    Args:
+        loader: The loader.
+    """
+
+    def __init__(self, loader: ArtefactLoader) -> None:
+        self.loader = loader
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self.loader)
+
+    def __len__(self) -> int:
+        return len(self.loader)
 
 
 def _identity(batch: Any) -> Any:

@@ -21,7 +21,7 @@ from heritage.core.types import NonNegativeInt, PositiveInt
 from heritage.data.augment import Augmentation, Interpolation
 from heritage.data.batch import BatchPlan
 from heritage.data.dataset import ArtefactDataset, ImageFiles
-from heritage.data.loader import SINGLE_PROCESS, ArtefactLoader, EpochPlan, Rank
+from heritage.data.loader import SINGLE_PROCESS, ArtefactLoader, EpochPlan, FixedBatches, Rank
 from heritage.data.packed_rows import Packed, open_packed
 from heritage.data.readers import missing_files
 from heritage.data.sampling import Sampling
@@ -173,6 +173,10 @@ class ArtefactDataModule(pl.LightningDataModule):
     def test_dataloader(self) -> ArtefactLoader:
         """Return the test batches of this rank: every image once, none padded."""
         return self.loader("test", self._rank())
+
+    def predict_dataloader(self) -> FixedBatches:
+        """Return the test batches of this rank, for `Trainer.predict`."""
+        return FixedBatches(self.test_dataloader())
 
     def loader(self, split: str, rank: Rank = SINGLE_PROCESS) -> ArtefactLoader:
         """Return a loader of a split: augmented and balanced for ``train``, in order otherwise."""

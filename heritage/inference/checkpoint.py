@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from hydra.utils import get_object
 from torch import Tensor, nn
 
-from heritage.core.types import PositiveInt
 from heritage.data.augment import Interpolation
-from heritage.errors import CheckpointError, HeritageError
-from heritage.models.network import NONE, InputSpec, input_spec
+from heritage.models.checkpoint import read_checkpoint, rebuild_network
+from heritage.models.network import InputSpec, input_spec
 from heritage.models.normalize import Normalize
-from heritage.models.weights import OUR_RECORD
-from heritage.runs.compat import upgrade_config
 from heritage.runs.description import RunDescription, read_description
-from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER
 from heritage.training.precision import choose_precision
-
-_BUILDERS = "heritage.models."
 
 
 class NormalizedModel(nn.Module):
@@ -97,36 +89,10 @@ class TrainedClassifier:
         return choose_precision(self.config["trainer"]["precision"], self.model.net, device.type)
 
 
-def find_checkpoint(ckpt: str | Path) -> Path:
-    """Return the path of a checkpoint, or of the best checkpoint of a run folder.
-
-    Raises:
-        CheckpointError: There is no such file.
-    """
-    path = Path(ckpt).expanduser()
-    if path.is_dir():
-        best = path / CHECKPOINTS_FOLDER / BEST_CHECKPOINT
-        if not best.is_file():
-            raise CheckpointError(
-                f"no {CHECKPOINTS_FOLDER}/{BEST_CHECKPOINT} in this folder",
-                where=path,
-                remedy="give a run folder that trained at least one epoch, or a checkpoint",
-            )
-        return best
-    if not path.is_file():
-        raise CheckpointError(
-            "no such checkpoint",
-            where=path,
-            remedy="checkpoints are in outputs/train/<date>/<run>/checkpoints",
-        )
-    return path
-
-
 def load_checkpoint(ckpt: str | Path) -> TrainedClassifier:
     """Load a trained network.
 
-    The file is read with ``weights_only=True``, and only builders of `heritage.models` are called: a
-    checkpoint from an untrusted source cannot run code.
+    Loading runs no code from the file, see `heritage.models.checkpoint`.
 
     Args:
         ckpt: A checkpoint of `heritage.train`, or a run folder, whose best checkpoint is loaded.
@@ -135,80 +101,16 @@ def load_checkpoint(ckpt: str | Path) -> TrainedClassifier:
         CheckpointError: The file does not exist, is damaged or not from heritage, or its network cannot be
             rebuilt.
     """
-    file = find_checkpoint(ckpt)
-    state = _read(file)
-    record = state[OUR_RECORD]
-    classes = tuple(record["classes"])
-    net = _build_network(file, record["config"], len(classes))
-    model = NormalizedModel(net)
-    try:
-        model.load_state_dict(
-            {name: value for name, value in state["state_dict"].items() if name.startswith("net.")}
-        )
-    except RuntimeError as error:
-        raise CheckpointError(
-            "its weights do not fit the network that its configuration describes",
-            where=file,
-            remedy="it was made by another version, or is damaged",
-        ) from error
-    folder = file.parent.parent if file.parent.name == CHECKPOINTS_FOLDER else None
+    checkpoint = read_checkpoint(ckpt)
     return TrainedClassifier(
-        file,
-        folder,
-        model.eval(),
-        classes,
-        str(record["fingerprint"]),
-        dict(record["config"]),
-        int(state["epoch"]),
+        checkpoint.file,
+        checkpoint.folder,
+        NormalizedModel(rebuild_network(checkpoint)).eval(),
+        checkpoint.classes,
+        checkpoint.fingerprint,
+        checkpoint.config,
+        checkpoint.epoch,
     )
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        state = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(
-            "not a checkpoint, or one with objects other than plain data and weights",
-            where=file,
-            remedy="give one that `heritage train` wrote",
-        ) from error
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        # torch raises all of these for truncated files and files of other formats
-        raise CheckpointError(
-            "damaged, or not a checkpoint", where=file, remedy="give one that `heritage train` wrote"
-        ) from error
-    required = {"state_dict", OUR_RECORD, "epoch"}
-    if not isinstance(state, dict) or not required <= set(state):
-        raise CheckpointError(
-            "not a checkpoint of `heritage train`: it lacks configuration and classes",
-            where=file,
-            remedy="to start a training from other weights, use model.weights=<file>",
-        )
-    state[OUR_RECORD] = {**state[OUR_RECORD], "config": upgrade_config(state[OUR_RECORD]["config"])}
-    return state
-
-
-def _build_network(file: Path, config: dict[str, Any], num_classes: PositiveInt) -> nn.Module:
-    options = dict(config["model"])
-    target = str(options.pop("_target_"))
-    if not target.startswith(_BUILDERS):
-        raise CheckpointError(
-            f"its network is built by {target}, which is not in {_BUILDERS[:-1]}",
-            where=file,
-            remedy="give a checkpoint that `heritage train` wrote",
-        )
-    try:
-        # pretrained weights are overwritten by the checkpoint, and may be missing on this machine
-        net: nn.Module = get_object(target)(
-            **options | {"weights": NONE}, num_classes=num_classes, image_size=config["data"]["image_size"]
-        )
-    except (TypeError, ImportError, HeritageError) as error:
-        raise CheckpointError(
-            f"its network cannot be rebuilt ({error})",
-            where=file,
-            remedy="it was made by another version of heritage or timm",
-        ) from error
-    return net.to(memory_format=torch.channels_last)
 
 
 def describe_checkpoint(classifier: TrainedClassifier) -> RunDescription:

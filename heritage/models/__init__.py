@@ -1,6 +1,10 @@
-"""The networks: timm's by name, two Vision Transformers of our own, their weights and fine-tuning.
+"""Networks: any of timm's, two Vision Transformers, their pretrained weights and fine-tuning.
 
-A configuration's ``model`` node names a builder: `heritage.models.backbone.timm_network`,
-`heritage.models.vit.vit` or `heritage.models.vit_thesis.vit_thesis`. Each returns an ``nn.Module`` that
-keeps the contract of `heritage.models.network`.
+``conf/model/<name>.yaml`` names a builder: `heritage.models.backbone.timm_network`,
+`heritage.models.vit_sizes.vit` or `heritage.models.vit_thesis.vit_thesis`. Each returns an ``nn.Module``
+that keeps the contract of `heritage.models.network`.
 """
+
+from heritage.models.builders import register_network
+
+__all__ = ["register_network"]

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 
 from heritage.core.types import PositiveInt
 from heritage.errors import ConfigError
+from heritage.models.builders import register_network
 from heritage.models.hub import fetch_weights, pretrained_cfg
 from heritage.models.network import IMAGENET, NONE, InputSpec, Rate, set_input_spec
 from heritage.models.weights import class_count, log_new_classifier, misfit, read_weights
 
 
+@register_network
 def timm_network(
     *,
     name: str,

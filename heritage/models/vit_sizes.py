@@ -7,6 +7,7 @@ from typing import Literal
 
 from heritage.core.types import PositiveFloat, PositiveInt
 from heritage.errors import ConfigError
+from heritage.models.builders import register_network
 from heritage.models.network import Rate, refuse_imagenet
 from heritage.models.vit import Pool, Positions, Stem, VisionTransformer
 
@@ -26,6 +27,7 @@ PATCH_SIZES = (4, 8, 16)
 PATCHES_A_SIDE = 8
 
 
+@register_network
 def vit(
     *,
     size: Literal["mini", "tiny", "small", "base"],

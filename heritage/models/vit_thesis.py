@@ -41,6 +41,7 @@ from torch.nn import functional
 
 from heritage.core.types import PositiveInt
 from heritage.errors import ConfigError
+from heritage.models.builders import register_network
 from heritage.models.encoder import Encoder
 from heritage.models.network import Rate, centred_input, refuse_imagenet
 
@@ -188,6 +189,7 @@ class ThesisVisionTransformer(Encoder):
         return {"stem": r"^patch_encoder", "blocks": blocks, "dense": dense}
 
 
+@register_network
 def vit_thesis(
     *,
     width: PositiveInt,

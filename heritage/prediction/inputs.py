@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from heritage.core.image_folders import images_below
 from heritage.core.tables import read_table
-from heritage.data.readers import pictures_below
 from heritage.errors import DataError, DatasetNotFoundError, ManifestError
 
 TABLES = frozenset({".csv", ".parquet"})
@@ -86,7 +86,7 @@ def find_inputs(source: str | Sequence[str], column: str, *, key: str = "input")
         return _inputs(Path(), [str(Path(name).expanduser()) for name in source], f"{key}={','.join(source)}")
     path = Path(source).expanduser()
     if path.is_dir():
-        files = [file.relative_to(path).as_posix() for file, _ in pictures_below(path)]
+        files = [file.relative_to(path).as_posix() for file, _ in images_below(path)]
         return _inputs(path, files, f"{key}={source}")
     if path.is_file():
         if path.suffix.lower() in TABLES:

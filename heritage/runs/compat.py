@@ -44,6 +44,10 @@ MOVED: dict[str, str] = {
 RENAMED_KEYS: dict[str, str] = {
     "answer_seconds": "response_seconds",
     "wished_precision": "target_precision",
+}
+"""Key of version 0.1 → current, wherever it is in a configuration."""
+
+RENAMED_OPTIONS: dict[str, str] = {
     "report.each": "report.images_per_pair",
     "report.pictures": "report.max_images",
     "report.suspects": "report.label_errors",
@@ -52,7 +56,7 @@ RENAMED_KEYS: dict[str, str] = {
     "explain.of_kind": "explain.images_per_pair",
     "explain.faith": "explain.faithfulness_images",
 }
-"""Key of version 0.1 → current. A dotted key is of one command's options, which no run saves."""
+"""Full key of version 0.1 → current, for options of commands, which no run saves."""
 
 
 def upgrade_config(config: Any) -> Any:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
+
+from heritage.runs.compat import RENAMED_KEYS
 
 # Keys without influence on the weights.
 _HARMLESS = (
@@ -20,6 +22,7 @@ _HARMLESS = (
     "plan",
     "cluster",
     "contact_sheet",
+    "objective",
     "paths",
     "logger",
     "callbacks.progress",
@@ -107,4 +110,28 @@ def _leaf(key: str) -> str:
 
 
 def _digest(value: Any) -> str:
+    """Return a digest of text or of an experiment, whose renamed keys count under their first names."""
+    if isinstance(value, dict):
+        value = with_key_names(value, {new: old for old, new in RENAMED_KEYS.items()})
     return hashlib.sha256(json.dumps(value, ensure_ascii=False).encode()).hexdigest()[:6]
+
+
+def with_key_names(experiment: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Return an experiment, as a dictionary, with other names of configuration keys.
+
+    Args:
+        experiment: The fields of an `Experiment`.
+        names: The last part of a key → its other name.
+
+    Example:
+        >>> with_key_names({"name": "a", "swept": [], "fixed": ["a.old=1"]}, {"old": "new"})
+        {'name': 'a', 'swept': [], 'fixed': ['a.new=1']}
+    """
+
+    def renamed(word: str) -> str:
+        key, equals, value = word.partition("=")
+        leaf = _leaf(key)
+        return f"{key.removesuffix(leaf)}{names.get(leaf, leaf)}{equals}{value}"
+
+    fixed = sorted(map(renamed, experiment["fixed"]))
+    return {**experiment, "swept": list(map(renamed, experiment["swept"])), "fixed": fixed}

@@ -23,7 +23,8 @@ from heritage.cluster.resources import Cluster, InProcess
 from heritage.data.batch import Batch
 from heritage.runs.state import State
 from heritage.sweep.checks import unstaged
-from heritage.training.build import TrainingRun, build
+from heritage.training.build import build
+from heritage.training.run import TrainingRun
 
 _GB = 1e9
 _IGNORED = ("seed", "paths", "cluster", "callbacks", "logger")
@@ -120,7 +121,7 @@ def _cost(job: Job) -> Cost:
 
 def _epochs(run: TrainingRun) -> float:
     """Return the number of epochs of the first epoch's length."""
-    batches = run.classifier.total_steps * run.trainer.accumulate_grad_batches
+    batches = (run.classifier.total_steps or 0) * run.trainer.accumulate_grad_batches
     return batches / run.data.plan(1).steps(0)
 
 
@@ -235,7 +236,8 @@ def _batches(run: TrainingRun) -> Iterator[Batch]:
 
 
 def _moved(batch: Batch, device: torch.device) -> Batch:
-    return Batch(*(part.to(device, non_blocking=True) for part in batch))
+    images, targets, rows = (part.to(device, non_blocking=True) for part in batch[:3])
+    return Batch(images, targets, rows, batch.unreadable)
 
 
 def _reset_peak(device: torch.device) -> None:

@@ -16,10 +16,14 @@ from heritage.cluster.job import Job
 from heritage.cluster.resources import InProcess
 from heritage.errors import CommandError
 from heritage.runs.files import JOB_ID_FILE
+from heritage.runs.result import TrainResult, read_result
 
 
-def start(cfg: DictConfig) -> None:
+def start(cfg: DictConfig) -> TrainResult | None:
     """Run or submit a training run, or estimate its cost.
+
+    Returns:
+        The result of the run; None if only its cost was estimated.
 
     Raises:
         HeritageError: The run cannot start or did not finish.
@@ -47,9 +51,11 @@ def start(cfg: DictConfig) -> None:
     elif isinstance(cluster, InProcess):
         from heritage.training.fit import train
 
-        train(cfg, console)
+        return train(cfg, console)
     else:
         _submit(job, console)
+        return read_result(job.folder)
+    return None
 
 
 def _submit(job: Job, console: Console) -> None:

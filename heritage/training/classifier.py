@@ -1,14 +1,14 @@
-"""The LightningModule: a network, its normalisation, a loss, an optimiser, and the bookkeeping of an epoch.
+"""The LightningModule: a network, its normalisation, a loss, an optimizer and the metrics of an epoch.
 
-What costs time in a Lightning step is logging and per-batch metrics, so sums and a confusion matrix
-stay on the device and become numbers once an epoch.
+Logging and per-batch metrics dominate the cost of a Lightning step, so the loss and a confusion matrix are
+accumulated on the device and read once per epoch.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import pytorch_lightning as pl
@@ -19,66 +19,129 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from heritage.data.batch import Batch
+from heritage.errors import ConfigError
 from heritage.metrics.registry import logged_metrics, logged_names
+from heritage.models.checkpoint import read_checkpoint, rebuild_network
+from heritage.models.network import input_spec
 from heritage.models.normalize import Normalize
 from heritage.models.weights import OUR_RECORD
 from heritage.training.mixing import Mixing
+from heritage.training.predict_loop import Predictions
 
 Optimizer = Callable[[nn.Module], torch.optim.Optimizer]
 Scheduler = Callable[[torch.optim.Optimizer, int], dict[str, Any]]
 
 
-def validation_figures(classes: Sequence[str]) -> tuple[str, ...]:
+def validation_metrics(classes: Sequence[str]) -> tuple[str, ...]:
     """Return the names of all metrics that validation logs."""
     return "val/loss", *(f"val/{name}" for name in logged_names(classes))
 
 
 class Classifier(pl.LightningModule):
-    """Trains a network to tell civilisations apart.
+    """Trains a network to classify artefacts.
+
+    A batch is a `heritage.data.Batch`, as `heritage.ArtefactDataModule` serves it. All of the trainer's
+    doors work: ``fit``, ``validate``, ``test`` and ``predict``.
 
     Args:
-        net: Normalised images (B, 3, S, S) to logits (B, K).
-        normalize: uint8 images (B, S, S, 3) to the network's input, on the device.
-        criterion: The loss.
-        mixing: What happens to a normalised training batch on the device; None is nothing.
-        optimizer: Makes the optimiser of the network.
-        scheduler: Makes the learning-rate schedule of an optimiser and a number of steps.
-        total_steps: Optimiser steps of the whole run.
+        net: Normalised images (B, 3, S, S) to logits (B, K), with an ``input_spec``.
         classes: The class list, length K.
-        seed: The run's seed.
-        record: Plain data that every checkpoint carries (configuration, classes, fingerprint).
+        criterion: Logits (B, K) and targets (B,) or (B, K) to the training loss; None is cross entropy.
+        optimizer: Creates the optimizer of the network; training requires it.
+        scheduler: Creates the learning-rate schedule from the optimizer and the number of steps; None keeps
+            the rate.
+        mixing: Augments normalised training batches on the device; None does not.
+        total_steps: Optimizer steps of the whole run; None takes the trainer's estimate.
+        seed: Random seed of dropout, stochastic depth and mixing.
+        metadata: Plain data saved in every checkpoint: configuration, data fingerprint. They are also the
+            module's ``hparams``, which Lightning's loggers record.
+
+    Example:
+        >>> run = heritage.build(heritage.compose("train", tiny, data__root=class_folders))
+        >>> run.trainer.fit(run.classifier, datamodule=run.data)
+        >>> sorted(run.trainer.test(run.classifier, datamodule=run.data, verbose=False)[0])[:3]
+        ['test/accuracy', 'test/loss', 'test/macro_f1']
     """
 
     def __init__(
         self,
         net: nn.Module,
-        normalize: Normalize,
-        criterion: nn.Module,
-        mixing: Mixing | None,
-        optimizer: Optimizer,
-        scheduler: Scheduler,
-        total_steps: int,
-        classes: tuple[str, ...],
-        seed: int,
-        record: Mapping[str, Any],
+        classes: Sequence[str],
+        *,
+        criterion: nn.Module | None = None,
+        optimizer: Optimizer | None = None,
+        scheduler: Scheduler | None = None,
+        mixing: Mixing | None = None,
+        total_steps: int | None = None,
+        seed: int = 0,
+        metadata: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
+        spec = input_spec(net)
         self.net = net
-        self.normalize = normalize
-        self.criterion = criterion
+        self.classes = tuple(classes)
+        self.normalize = Normalize(spec.mean, spec.std)
+        self.criterion = nn.CrossEntropyLoss() if criterion is None else criterion
         self.mixing = mixing
+        self.total_steps = total_steps
+        self.seed = seed
+        self.metadata = {**(metadata or {}), "classes": list(classes)}
+        self.save_hyperparameters(self.metadata)
+        self.confusion = MulticlassConfusionMatrix(len(self.classes))
+        self.mean_loss = MeanMetric()
         self._optimizer = optimizer
         self._scheduler = scheduler
-        self.total_steps = total_steps
-        self.classes = classes
-        self.seed = seed
-        self.record = dict(record)
-        self.confusion = MulticlassConfusionMatrix(len(classes))
-        self.val_loss = MeanMetric()
-        self._newest_macro_f1: float | None = None  # of this epoch, until a plateau has looked at it
+        self._latest_macro_f1: float | None = None  # of this epoch, until a plateau schedule has read it
 
-    def take_schedule(self, scheduler: Scheduler) -> None:
-        """Take another schedule than the run's, before training starts."""
+    @classmethod
+    def load_from_checkpoint(
+        cls,
+        checkpoint_path: Any,
+        map_location: Any = None,
+        hparams_file: Any = None,
+        strict: bool | None = None,
+        weights_only: bool | None = True,
+        **kwargs: Any,
+    ) -> Self:
+        """Load a classifier for validation, testing and prediction.
+
+        The network is rebuilt from the configuration in the checkpoint; nothing else that the configuration
+        names is. To train it further, pass an ``optimizer``, or use ``model.weights=<checkpoint>`` or
+        ``resume=<run folder>`` of ``heritage train``.
+
+        Args:
+            checkpoint_path: A checkpoint of ``heritage train``, or a run folder for its best one.
+            map_location: The device of the weights; None is the CPU.
+            hparams_file: Must be None: the checkpoint holds all hyper-parameters.
+            strict: All weights must fit, so False is refused.
+            weights_only: The file is never unpickled as code, so False is refused.
+            **kwargs: Further arguments of the constructor, such as ``optimizer``.
+
+        Raises:
+            CheckpointError: The file is missing or damaged, or its network cannot be rebuilt.
+
+        Example:
+            >>> classifier = heritage.Classifier.load_from_checkpoint(run_folder)
+            >>> classifier.classes[:2]
+            ('egyptian', 'grecoroman')
+        """
+        if hparams_file is not None or strict is False or weights_only is False:
+            raise ConfigError(
+                "hparams_file, strict=False and weights_only=False are not supported",
+                where="Classifier.load_from_checkpoint",
+                remedy="leave them out: the checkpoint holds all that is needed",
+            )
+        checkpoint = read_checkpoint(checkpoint_path)
+        metadata = {"config": checkpoint.config, "fingerprint": checkpoint.fingerprint}
+        settings: dict[str, Any] = {
+            "seed": int(checkpoint.config.get("seed", 0)),
+            "metadata": metadata,
+        } | kwargs
+        classifier = cls(rebuild_network(checkpoint), checkpoint.classes, **settings)
+        return classifier if map_location is None else classifier.to(torch.device(map_location))
+
+    def set_scheduler(self, scheduler: Scheduler) -> None:
+        """Replace the schedule before training starts."""
         self._scheduler = scheduler
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -86,14 +149,14 @@ class Classifier(pl.LightningModule):
         return cast("torch.Tensor", self.net(self.normalize(images)))
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Seed what is random in a step (dropout, drop path, mixing) by (seed, rank, epoch, step) alone.
+        """Seed a step's random numbers (dropout, stochastic depth, mixing) from (seed, rank, epoch, step).
 
-        Like the data's order, it then does not matter where a run was interrupted.
+        As for the order of the data, the result does not depend on where a run was interrupted.
         """
         self.seed_step(self.current_epoch, batch_idx)
 
     def seed_step(self, epoch: int, step: int) -> None:
-        """Start the random streams of a step."""
+        """Seed the random number generators for a step."""
         place = [self.seed, self.global_rank, epoch, step]
         seed = int(np.random.SeedSequence(place).generate_state(1)[0])
         torch.manual_seed(seed)
@@ -107,49 +170,86 @@ class Classifier(pl.LightningModule):
         return loss
 
     def augmented(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what the network sees of a batch: images (B, 3, S, S), targets (B,) or (B, K)."""
+        """Return the network's input for a batch, images (B, 3, S, S), and targets (B,) or (B, K)."""
         images = self.normalize(batch.images)
         if self.mixing is None:
             return images, batch.targets
         return self.mixing(images, batch.targets, len(self.classes))
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Count a batch's answers."""
-        logits = self(batch.images)
-        self.confusion.update(logits.argmax(dim=1), batch.targets)
-        self.val_loss.update(nn.functional.cross_entropy(logits.float(), batch.targets), len(batch.targets))
+        """Update the confusion matrix and the validation loss."""
+        self._update_metrics(batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the metrics of the whole validation split."""
+        """Log the metrics of the validation split."""
+        macro_f1 = self._log_metrics("val")
+        if not self.trainer.sanity_checking:
+            self._latest_macro_f1 = macro_f1
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Update the confusion matrix and the test loss."""
+        self._update_metrics(batch)
+
+    def on_test_epoch_end(self) -> None:
+        """Log the metrics of the test split."""
+        self._log_metrics("test")
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Predictions:
+        """Return the predictions of a batch; `Predictions.concatenate` joins those of an epoch."""
+        return Predictions(
+            batch.rows.cpu().numpy(), batch.targets.cpu().numpy(), self(batch.images).float().cpu().numpy()
+        )
+
+    def _update_metrics(self, batch: Batch) -> None:
+        logits = self(batch.images).float()
+        self.confusion.update(logits.argmax(dim=1), batch.targets)
+        self.mean_loss.update(nn.functional.cross_entropy(logits, batch.targets), len(batch.targets))
+
+    def _log_metrics(self, split: str) -> float:
+        """Log the accumulated metrics, reset them and return the macro-F1."""
         metrics = logged_metrics(self.confusion.compute().cpu().numpy().astype(np.int64), self.classes)
-        figures = {"val/loss": float(self.val_loss.compute())}
-        figures |= {f"val/{name}": value for name, value in metrics.items()}
-        self._newest_macro_f1 = metrics["macro_f1"]
-        # The metrics are those of all ranks already; saying so again costs a mean of equal numbers.
-        self.log_dict(figures, sync_dist=True)
+        values = {f"{split}/loss": float(self.mean_loss.compute())}
+        values |= {f"{split}/{name}": value for name, value in metrics.items()}
+        # All ranks have computed the same values; Lightning warns without sync_dist.
+        self.log_dict(values, sync_dist=True)
         self.confusion.reset()
-        self.val_loss.reset()
+        self.mean_loss.reset()
+        return metrics["macro_f1"]
 
     def on_train_epoch_end(self) -> None:
-        """Let a plateau look at the epoch's validation before the epoch is saved.
+        """Step a plateau schedule with the epoch's validation metric before the epoch is saved.
 
-        Lightning would do so afterwards, and not at all in a run that goes on from what was saved.
+        Lightning would step it afterwards, and not at all in a run that resumes from that checkpoint.
         """
-        figure, self._newest_macro_f1 = self._newest_macro_f1, None
+        metric, self._latest_macro_f1 = self._latest_macro_f1, None
         for config in self.trainer.lr_scheduler_configs:
-            if figure is not None and isinstance(config.scheduler, ReduceLROnPlateau):
-                config.scheduler.step(figure)
+            if metric is not None and isinstance(config.scheduler, ReduceLROnPlateau):
+                config.scheduler.step(metric)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        """Move a schedule; a plateau has moved by itself."""
+        """Step a schedule; `on_train_epoch_end` steps plateaus."""
         if not isinstance(scheduler, ReduceLROnPlateau):
             super().lr_scheduler_step(scheduler, metric)
 
     def configure_optimizers(self) -> Any:
-        """Return the optimiser and its schedule."""
+        """Return the optimizer and its schedule.
+
+        Raises:
+            ConfigError: The classifier was made without an optimizer.
+        """
+        if self._optimizer is None:
+            raise ConfigError(
+                "no optimizer to train with",
+                where="Classifier",
+                remedy="pass optimizer=…, a function of the network that returns a torch optimizer",
+            )
         optimizer = self._optimizer(self.net)
+        if self.total_steps is None:
+            self.total_steps = int(self.trainer.estimated_stepping_batches)
+        if self._scheduler is None:
+            return optimizer
         schedule = self._scheduler(optimizer, self.total_steps)
-        if "monitor" in schedule:  # it can move when there has been a validation
+        if "monitor" in schedule:  # it can step only after a validation
             schedule["frequency"] = self.trainer.check_val_every_n_epoch
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
@@ -161,8 +261,8 @@ class Classifier(pl.LightningModule):
     ) -> None:
         """Clip the norm of all gradients together.
 
-        Lightning refuses to clip for fused optimisers under mixed precision, since these undo the
-        loss's scaling inside their step. Scaled gradients clipped at a scaled norm come to the same.
+        Lightning refuses to clip for fused optimizers under mixed precision, since these unscale gradients
+        inside their step. Clipping scaled gradients at the scaled norm is equivalent.
         """
         if gradient_clip_val is None:
             return
@@ -171,5 +271,5 @@ class Classifier(pl.LightningModule):
         nn.utils.clip_grad_norm_(self.net.parameters(), gradient_clip_val * scale)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put the record beside the weights: later commands need nothing but the checkpoint."""
-        checkpoint[OUR_RECORD] = self.record
+        """Save the metadata beside the weights: later commands need nothing but the checkpoint."""
+        checkpoint[OUR_RECORD] = self.metadata

@@ -135,7 +135,7 @@ def find_learning_rate(
     trainer.limit_val_batches = 0
     trainer.fit_loop.max_epochs = -1
     trainer.fit_loop.epoch_loop.max_steps = _STEPS
-    classifier.take_schedule(rising)
+    classifier.set_scheduler(rising)
     trainer.fit(classifier, datamodule=data)
     rate = test.suggestion()
     path = folder / LR_FINDER_FILE

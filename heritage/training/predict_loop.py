@@ -1,9 +1,9 @@
-"""A trained network's answers for a whole loader, on one device, nothing padded."""
+"""Predictions of a network for all batches of a loader, on one device and without padding."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,12 +17,12 @@ _AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 class Predictions(NamedTuple):
-    """What a network said of the images that could be read."""
+    """Predictions of a network for the images that could be read, N of them."""
 
     rows: npt.NDArray[np.int64]
     """Positions in the loader's dataset, shape (N,)."""
     targets: npt.NDArray[np.int64]
-    """The class of each, shape (N,)."""
+    """Class positions, shape (N,)."""
     logits: npt.NDArray[np.float32]
     """Shape (N, K)."""
 
@@ -31,8 +31,20 @@ class Predictions(NamedTuple):
         """Softmax of the logits, shape (N, K)."""
         shifted = self.logits.astype(np.float64) - self.logits.max(axis=1, keepdims=True)
         powers = np.exp(shifted)
-        found: npt.NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-        return found
+        probabilities: npt.NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+        return probabilities
+
+    @property
+    def loss(self) -> float:
+        """Mean cross entropy."""
+        shifted = self.logits.astype(np.float64) - self.logits.max(axis=1, keepdims=True)
+        log_normalizers = np.log(np.exp(shifted).sum(axis=1))
+        return float((log_normalizers - shifted[np.arange(len(self.targets)), self.targets]).mean())
+
+    @classmethod
+    def concatenate(cls, batches: Sequence[Predictions]) -> Predictions:
+        """Join the predictions of several batches, as `Trainer.predict` returns them."""
+        return cls(*(np.concatenate(arrays) for arrays in zip(*batches, strict=True)))
 
 
 def predict_loader(
@@ -47,9 +59,9 @@ def predict_loader(
 
     Args:
         model: uint8 images (B, S, S, 3) to logits (B, K).
-        loader: Batches in order.
-        device: Where to compute.
-        precision: Lightning's name of the number format; mixed ones autocast as in training.
+        loader: The batches, in order.
+        device: The device to compute on.
+        precision: Lightning's name of the precision; mixed ones use autocast, as training does.
         progress: Called with the number of images after each batch.
     """
     rows, targets, logits = [], [], []
@@ -69,7 +81,7 @@ def predict_loader(
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:
-    """Return what makes a block compute in a number format of Lightning's."""
+    """Return the context in which a model computes in one of Lightning's precisions."""
     if precision in _AUTOCAST:
         return torch.autocast(device.type, dtype=_AUTOCAST[precision])
     return contextlib.nullcontext()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import math
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import pytorch_lightning as pl
@@ -79,7 +78,8 @@ def lightning_trainer(
         max_epochs: Epochs to train; None trains until ``max_steps``.
         max_steps: Optimiser steps to train at most; -1 is no limit.
         max_samples: Images to show in all, instead of epochs: runs whose balancing makes epochs longer or
-            shorter are compared fairly at the same number. `stop_after` is told of both limits: a Lightning
+            shorter are compared fairly at the same number. `heritage.training.length` applies both limits:
+                a Lightning
             that counts steps itself resumes a finished epoch in the wrong one.
         accelerator: Where to compute; ``auto`` takes a GPU where there is one.
         devices: How many devices, which ones, or ``auto`` for all GPUs and one CPU process.
@@ -168,67 +168,6 @@ def _in_one_line() -> Iterator[None]:
 def _cluster_environment() -> list[ClusterEnvironment]:
     """Return who tells the ranks apart in a Slurm job; queueing it again is submitit's part alone."""
     return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
-
-
-def optimizer_steps(trainer: pl.Trainer, batches: Sequence[int]) -> int:
-    """Return how many optimiser steps so many batches take.
-
-    Lightning's own estimate sets the loaders up before a checkpoint is read, and then forgets to put
-    them where the checkpoint says.
-
-    Args:
-        trainer: The trainer, not yet started.
-        batches: Batches on each rank, for each epoch.
-    """
-    return sum(math.ceil(_limited(trainer, epoch) / trainer.accumulate_grad_batches) for epoch in batches)
-
-
-def _limited(trainer: pl.Trainer, batches: int) -> int:
-    for limit in (trainer.limit_train_batches, getattr(trainer, "overfit_batches", 0)):
-        if isinstance(limit, float) and 0 < limit < 1:
-            batches = max(1, int(batches * limit))
-        elif isinstance(limit, int) and limit > 0:
-            batches = min(batches, limit)
-    return batches
-
-
-def require_batches(trainer: pl.Trainer, train: int, val: int) -> None:
-    """Refuse parts of an epoch that are less than a batch, and validations that come after its end.
-
-    Lightning finds both when fitting has begun, and leaves with a traceback.
-
-    Args:
-        trainer: The trainer, not yet started.
-        train: Batches of an epoch on each rank.
-        val: Batches of a validation on each rank.
-
-    Raises:
-        ConfigError: What is asked for, and how many batches there are.
-    """
-    for name, batches in (("train", train), ("val", val)):
-        limit = getattr(trainer, f"limit_{name}_batches")
-        if isinstance(limit, float) and batches and 0 < limit * batches < 1:
-            raise ConfigError(
-                f"less than a batch of the {batches} that there are",
-                where=f"trainer.limit_{name}_batches={limit:g}",
-                remedy="give how many batches, as a whole number",
-            )
-    every = trainer.val_check_interval
-    shown = _limited(trainer, train)
-    if isinstance(every, int) and trainer.check_val_every_n_epoch is not None and val and every > shown:
-        raise ConfigError(
-            f"an epoch ends after {shown} batches, before its first validation",
-            where=f"trainer.extra.val_check_interval={every}",
-            remedy="leave it out, or set trainer.check_val_every_n_epoch=2 for one in two epochs",
-        )
-
-
-def stop_after(trainer: pl.Trainer, steps: int, epochs: int) -> None:
-    """Let a trainer of `lightning_trainer` stop after so many optimiser steps, in epoch ``epochs``."""
-    trainer.fit_loop.max_epochs = epochs
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, LastValidation):
-            callback.steps = steps
 
 
 def device_type(accelerator: Accelerator) -> str:

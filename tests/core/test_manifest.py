@@ -36,11 +36,11 @@ def test_columns_come_in_the_schemas_order_and_types() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"file": ["a", "a", "b"]}, "'a' stands 2 times"),
+        ({"file": ["a", "a", "b"]}, "'a' occurs 2 times"),
         ({"class": ["egyptian", None, "islam"]}, "row 2 has no class"),
         ({"class": ["egyptian", "islamic", "islam"]}, "did you mean islam"),
         ({"begin_year": ["x", "1", "2"]}, "column begin_year"),
-        ({"file": [], "class": [], "object_id": [], "begin_year": [], "mine": []}, "not one image"),
+        ({"file": [], "class": [], "object_id": [], "begin_year": [], "mine": []}, "there are no images"),
     ],
 )
 def test_nonsense_is_refused(change: dict[str, list[object]], message: str) -> None:
@@ -48,6 +48,12 @@ def test_nonsense_is_refused(change: dict[str, list[object]], message: str) -> N
         Manifest.build({**ROWS, **change}, Path("/set"), CLASSES)
     with pytest.raises(ManifestError, match="no column class"):
         Manifest.build({"file": ["a"]}, Path("/set"), CLASSES)
+
+
+def test_files_that_differ_in_their_suffix_alone_keep_it_in_their_ids() -> None:
+    files = ["a/1.jpg", "a/1.png", "a/2.jpg", "b/1.jpg"]
+    found = Manifest.build({"file": files, "class": ["islam"] * 4}, Path("/set"), CLASSES)
+    assert found.column("image_id") == ["a/1.jpg", "a/1.png", "a/2", "b/1"]
 
 
 def test_round_trip(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def add_faults(root: Path) -> dict[str, str]:
     (folder / "empty.jpg").write_bytes(b"")
     write(folder / "pixel.jpg", photograph(70, 1, 1))
     write(folder / "flat.jpg", np.full((120, 160, 3), (200, 190, 180), dtype=np.uint8))
-    (folder / "folder.jpg").mkdir()
+    write(folder / "folder.jpg" / "sound.jpg", photograph(72))
     (folder / "copy.jpg").write_bytes((folder / "islam002.jpg").read_bytes())
     (root / "orient" / "conflict.jpg").write_bytes((folder / "islam001.jpg").read_bytes())
     write(folder / "Ägypten – 花瓶 .jpg", photograph(71))
@@ -85,7 +85,6 @@ def add_faults(root: Path) -> dict[str, str]:
         "islam/empty.jpg": "unreadable",
         "islam/pixel.jpg": "too small",
         "islam/flat.jpg": "blank",
-        "islam/folder.jpg": "unreadable",
         "islam/islam002.jpg": "duplicate",
         "islam/islam001.jpg": "label conflict",
         "orient/conflict.jpg": "label conflict",

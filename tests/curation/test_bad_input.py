@@ -40,7 +40,7 @@ def test_each_fault_gets_its_reason_and_the_rest_is_kept(tmp_path: Path, curate_
     expected = add_faults(root)
     curated = curate_folder(root, TREE)
     assert reasons(curated) == expected
-    assert curated.table.num_rows == 24 + len(expected) + 1  # two of the faults are copies in the tree
+    assert curated.table.num_rows == 24 + len(expected) + 2  # two of the faults are copies in the tree
     written = {path.name for path in (tmp_path / "out" / "images").iterdir()}
     assert written == {Path(file).name for file in curated.kept.column("file")}
     assert curated.audit.clean
@@ -100,7 +100,7 @@ def test_a_name_that_is_no_text_keeps_its_row(tmp_path: Path, curate_folder: Cur
     curated = curate_folder(root, TREE)
     assert curated.table.num_rows == 25
     assert reasons(curated) == {"islam/\\udcff.jpg": "unreadable"}
-    assert "its name is not UTF-8" in curated.table["reason"].drop_null()[0].as_py()
+    assert "the file's name is not UTF-8" in curated.table["reason"].drop_null()[0].as_py()
 
 
 @pytest.mark.parametrize("name", ["天目\u3000茶碗.jpg", "vase\u00a0à figures.jpg", "two\nlines.jpg"])
@@ -164,12 +164,14 @@ def test_a_table_with_every_fault_of_a_row(tmp_path: Path, curate_folder: Curate
         {"name": "3.jpg", "kind": "orient", "inventory": "001"},  # repeated
         {"name": "4.jpg", "kind": "orient", "inventory": "002"},  # another class than before
         {"name": "unlabelled.jpg", "kind": "", "inventory": "u"},
+        {"name": "folder.jpg", "kind": "islam", "inventory": "f"},
     ]
     root = write_table(tmp_path / "raw", rows)
     for index in range(24):
         write(root / "images" / f"{index}.jpg", photograph(index))
     write(root / "images" / "unlabelled.jpg", photograph(30))
     write(root / "images" / "stray.jpg", photograph(31))
+    (root / "images" / "folder.jpg").mkdir()
     curated = curate_folder(root, *COLUMNS)
     found = list(zip(curated.table["raw_file"].to_pylist(), curated.table["reason"].to_pylist(), strict=True))
     assert sorted((file, (reason or "").partition(": ")[0]) for file, reason in found if reason) == [
@@ -177,6 +179,7 @@ def test_a_table_with_every_fault_of_a_row(tmp_path: Path, curate_folder: Curate
         ("images/4.jpg", "label conflict"),
         ("images/4.jpg", "label conflict"),
         ("images/absent.jpg", "missing"),
+        ("images/folder.jpg", "unreadable"),
         ("images/unlabelled.jpg", "no class"),
     ]
     assert any("stray.jpg" in remark for remark in curated.remarks)

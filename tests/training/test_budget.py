@@ -100,7 +100,7 @@ def test_the_last_epoch_is_validated_where_none_is_due(
     [
         (("trainer.max_samples=0",), "trainer.max_samples=0"),
         (("trainer.max_steps=0",), "a run of no steps"),
-        (("trainer.limit_val_batches=0", "callbacks=early_stopping"), "early stopping waits"),
+        (("trainer.limit_val_batches=0", "callbacks=early_stopping"), "early stopping needs validation"),
         (("+trainer.extra.max_time=5",), "trainer"),
         (("model=timm", "model.name=resnet18.", "model.weights=none"), "ends in a dot"),
         (("trainer.max_samples=100", "trainer.max_steps=5"), "both say where to stop"),

@@ -1,0 +1,55 @@
+"""Hydra's own node of a configuration (chosen options, overrides), also outside of a Hydra application.
+
+A Hydra application keeps the node in `HydraConfig` and writes it to ``.hydra/`` of the run folder. For a
+configuration that was composed in Python it is attached to the configuration itself, in OmegaConf's cache,
+which copies share.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from heritage.runs.files import HYDRA_FOLDER
+
+_KEY = "heritage.hydra"
+
+
+def attach_hydra(cfg: DictConfig, node: DictConfig) -> None:
+    """Keep Hydra's node with a configuration that was composed without an application.
+
+    Args:
+        cfg: The configuration.
+        node: What Hydra composed as its key ``hydra``.
+    """
+    OmegaConf.get_cache(cfg)[_KEY] = {"node": DictConfig(OmegaConf.to_container(node))}
+
+
+def hydra_node(cfg: DictConfig) -> DictConfig | None:
+    """Return Hydra's node: the attached one, or the application's; None if there is neither."""
+    attached: DictConfig | None = OmegaConf.get_cache(cfg).get(_KEY, {}).get("node")
+    if attached is not None:
+        return attached
+    application: Any = HydraConfig.instance().cfg if HydraConfig.initialized() else None
+    return None if application is None else application.hydra
+
+
+def chosen_options(cfg: DictConfig) -> dict[str, str]:
+    """Return the option chosen in each configuration group; empty if that is not known."""
+    node = hydra_node(cfg)
+    return {} if node is None else {str(group): str(name) for group, name in node.runtime.choices.items()}
+
+
+def write_hydra_record(cfg: DictConfig, folder: Path) -> None:
+    """Write ``.hydra/`` into the run folder of an attached configuration, as an application would."""
+    node: DictConfig | None = OmegaConf.get_cache(cfg).get(_KEY, {}).get("node")
+    if node is None:
+        return
+    target = folder / HYDRA_FOLDER
+    target.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(cfg, target / "config.yaml")
+    OmegaConf.save(OmegaConf.create({"hydra": node}), target / "hydra.yaml")
+    OmegaConf.save(node.overrides.task, target / "overrides.yaml")

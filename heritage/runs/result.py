@@ -1,0 +1,103 @@
+"""The result of a training run, as its folder records it."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from heritage.errors import TrainingError
+from heritage.runs.compat import upgrade_config
+from heritage.runs.files import CONFIG_FILE, METRICS_FILE, REPORT_FILE
+from heritage.runs.history import read_history
+
+DEFAULT_MONITOR = "val/macro_f1"
+"""The objective of a run that keeps no best checkpoint."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """The result of a training run.
+
+    ``float(result)`` is the objective, which is all that a Hydra sweeper (Optuna, Ax, Nevergrad) needs.
+
+    Attributes:
+        folder: The run folder.
+        metrics: Test metrics (``test/accuracy``, …), and those of the best checkpoint's validation
+            (``val/loss``, …).
+        report: ``report.md``; None if the run wrote none.
+        objective: The value that a sweeper optimizes; None if the run was not validated.
+    """
+
+    folder: Path
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    report: Path | None = None
+    objective: float | None = None
+
+    def __float__(self) -> float:
+        if self.objective is None:
+            raise TrainingError(
+                "the run has no objective to optimize",
+                where=self.folder,
+                remedy="let it validate, keep callbacks.history, and do not set lr_find or plan",
+            )
+        return self.objective
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th>{html.escape(name)}</th><td>{value:.4f}</td></tr>"
+            for name, value in self.metrics.items()
+        )
+        return f"<table><caption>{html.escape(str(self.folder))}</caption>{rows}</table>"
+
+
+def read_result(folder: Path) -> TrainResult:
+    """Return the result of a run folder, finished or not.
+
+    The objective is the configuration's ``objective``, a validation metric at the best checkpoint; by
+    default it is the metric which that checkpoint was chosen by.
+    """
+    config = _read_config(folder)
+    best = (config.get("callbacks") or {}).get("best") or {}
+    monitor, mode = best.get("monitor", DEFAULT_MONITOR), best.get("mode", "max")
+    validation = _best_epoch(folder, monitor, mode)
+    report = folder / REPORT_FILE
+    return TrainResult(
+        folder,
+        _test_metrics(folder) | validation,
+        report if report.is_file() else None,
+        validation.get(config.get("objective") or monitor),
+    )
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG_FILE
+    plain = upgrade_config(OmegaConf.to_container(OmegaConf.load(path))) if path.is_file() else {}
+    return plain if isinstance(plain, dict) else {}
+
+
+def _best_epoch(folder: Path, monitor: str, mode: str) -> dict[str, float]:
+    """Return the validation metrics of the epoch of the best checkpoint; empty without a validation."""
+    epochs = [row for row in read_history(folder) if monitor in row]
+    if not epochs:
+        return {}
+    choose = min if mode == "min" else max
+    best = choose(epochs, key=lambda row: row[monitor])  # of equal ones the first, as Lightning does
+    return {name: value for name, value in best.items() if name.startswith("val/")}
+
+
+def _test_metrics(folder: Path) -> dict[str, float]:
+    path = folder / METRICS_FILE
+    if not path.is_file():
+        return {}
+    record = json.loads(path.read_text(encoding="utf-8"))
+    recalls = {f"test/recall/{name}": float(one["recall"]) for name, one in record["classes"].items()}
+    return {
+        "test/accuracy": float(record["accuracy"]),
+        "test/macro_f1": float(record["macro_avg"]["f1"]),
+    } | recalls
