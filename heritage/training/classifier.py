@@ -60,7 +60,7 @@ class Classifier(pl.LightningModule):
         >>> run = heritage.build(heritage.compose("train", tiny, data__root=class_folders))
         >>> run.trainer.fit(run.classifier, datamodule=run.data)
         >>> sorted(run.trainer.test(run.classifier, datamodule=run.data, verbose=False)[0])[:3]
-        ['test/accuracy', 'test/loss', 'test/macro_f1']
+        ['test/accuracy', 'test/balanced_accuracy', 'test/loss']
     """
 
     def __init__(
