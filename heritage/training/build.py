@@ -63,7 +63,7 @@ def build(cfg: DictConfig, console: Console | None = None) -> TrainingRun:
         >>> run = heritage.build(heritage.compose("train", tiny, data__root=class_folders))
         >>> run.fit()
         >>> sorted(run.test())[:2]
-        ['test/accuracy', 'test/loss']
+        ['test/accuracy', 'test/balanced_accuracy']
         >>> run.report().report.name
         'report.md'
     """
