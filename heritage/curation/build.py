@@ -14,7 +14,7 @@ import pyarrow as pa
 from heritage.core.files import write_text
 from heritage.core.group_split import UNASSIGNED
 from heritage.core.manifest import SPLITS, Manifest
-from heritage.core.overrides import read_overrides, stale
+from heritage.core.overrides import read_overrides, stale_overrides
 from heritage.curation import dataset_folder as dataset
 from heritage.curation.drop_reasons import RowDecisions
 from heritage.curation.duplicates import DuplicateClusters
@@ -92,7 +92,7 @@ class _Build:
         self.overrides_file = _overrides_file(raw, plan)
         self.overrides = read_overrides(self.overrides_file, self.classes)
         self.labels = [
-            self.overrides[file].to or label if file in self.overrides else label
+            self.overrides[file].label or label if file in self.overrides else label
             for file, label in zip(self.files, self.raw_labels, strict=True)
         ]
         self.image_ids = image_ids(raw, self.labels, self.classes)
@@ -150,14 +150,18 @@ class _Build:
     def _replay(self, inspections: Inspections) -> None:
         """Apply the curator's decisions, as far as they still fit."""
         checksums = dict(zip(self.files, inspections.texts("raw_sha256"), strict=True))
-        self.stale = stale(self.overrides, checksums, dict(zip(self.files, self.raw_labels, strict=True)))
+        self.stale = stale_overrides(
+            self.overrides, checksums, dict(zip(self.files, self.raw_labels, strict=True))
+        )
         for file, why in self.stale.items():
             log.warning("stale override of %s: %s", file, why)
         self._take_back_labels()
         for row, file in enumerate(self.files):
             override = self.overrides.get(file)
             # A label that the source has by now is still the curator's: it protects the photograph.
-            confirmed = override is not None and override.to is not None and override.to == self.labels[row]
+            confirmed = (
+                override is not None and override.label is not None and override.label == self.labels[row]
+            )
             if override is None or (file in self.stale and not confirmed):
                 continue
             if override.decision == "drop":

@@ -237,7 +237,7 @@ def _decisions(curated: CurationResult) -> list[dict[str, str]]:
         {
             "file": file,
             "decision": one.decision,
-            "class": one.to or "",
+            "class": one.label or "",
             "sha256": one.sha256,
             "note": one.note,
             "stale": curated.stale.get(file, ""),

@@ -14,8 +14,8 @@ from heritage.core.packed_images import (
     PackedImages,
     Shard,
     ShardPlan,
-    clear,
-    plan,
+    plan_shards,
+    remove_other_shards,
     require_space,
     write_index,
     write_shard,
@@ -43,17 +43,17 @@ def pack(kept: Manifest, out: Path, side: int, workers: int) -> None:
     """
     folder = out / FOLDER
     folder.mkdir(exist_ok=True)
-    pieces = plan(folder, [out / file for file in kept.column("file")], kept.column("sha256"), side)
-    clear(folder, pieces)
-    needed = require_space(folder, pieces)
+    plans = plan_shards(folder, [out / file for file in kept.column("file")], kept.column("sha256"), side)
+    remove_other_shards(folder, plans)
+    needed = require_space(folder, plans)
     log.info("packing %s images: %.2f GiB to write", f"{len(kept):,}", needed / 2**30)
     shards: dict[str, Shard] = {}
     try:
         with Progress("packing", len(kept)) as progress:
-            for shard in map_in_processes(_pack_piece, pieces, min(workers, len(pieces))):
+            for shard in map_in_processes(_pack_piece, plans, min(workers, len(plans))):
                 shards[shard.file] = shard
                 progress.advance(shard.rows)
-        ordered = [shards[piece.path.name] for piece in pieces]
+        ordered = [shards[plan.path.name] for plan in plans]
         write_index(folder, ordered, kept.column("image_id"), kept.fingerprint, side)
     except OSError as error:
         raise DataError(
@@ -88,16 +88,16 @@ def warn_if_stale(kept: Manifest, out: Path) -> None:
         )
 
 
-def _pack_piece(piece: ShardPlan) -> Shard:
-    return write_shard(piece, _images(piece))
+def _pack_piece(plan: ShardPlan) -> Shard:
+    return write_shard(plan, _images(plan))
 
 
-def _images(piece: ShardPlan) -> Iterator[Pixels]:
-    for path in piece.sources:
+def _images(plan: ShardPlan) -> Iterator[Pixels]:
+    for path in plan.sources:
         image = decode(path.read_bytes(), name=path)
-        if image.shape != (piece.side, piece.side, 3):
+        if image.shape != (plan.side, plan.side, 3):
             raise ImageError(
-                f"it has {image.shape[1]}×{image.shape[0]} pixels and not {piece.side}×{piece.side}",
+                f"it has {image.shape[1]}×{image.shape[0]} pixels and not {plan.side}×{plan.side}",
                 where=path,
                 remedy="curate again",
             )

@@ -191,16 +191,16 @@ def assign(
         # Copies of one file go together even here: they are one image.
         images = np.unique(np.array(checksums, dtype=np.str_), return_inverse=True)[1]
         return SplitAssignment(
-            assign_groups(targets, images, checksums, shares, splitting.seed, before=before.split), none
+            assign_groups(targets, images, checksums, shares, splitting.seed, previous=before.split), none
         )
     if splitting.by == "group" and splitting.folds is None:
         return SplitAssignment(
-            assign_groups(targets, groups, checksums, shares, splitting.seed, before=before.split), none
+            assign_groups(targets, groups, checksums, shares, splitting.seed, previous=before.split), none
         )
     fold = none
     if splitting.by == "group":
         each = (1 / (splitting.folds or 1),) * (splitting.folds or 1)
-        fold = assign_groups(targets, groups, checksums, each, splitting.seed, before=before.fold)
+        fold = assign_groups(targets, groups, checksums, each, splitting.seed, previous=before.fold)
         tested = fold == splitting.fold
     else:
         tested = np.isin(np.array(museums), splitting.museums)
@@ -214,7 +214,7 @@ def assign(
         [checksums[row] for row in rest.tolist()],
         (1 - splitting.val, splitting.val),
         splitting.seed,
-        before=earlier,
+        previous=earlier,
     )
     split[rest] = np.where(inner == 1, VAL, TRAIN)
     return SplitAssignment(split, fold)

@@ -224,7 +224,7 @@ def test_decisions_are_replayed_and_stale_ones_reported(tmp_path: Path, curate_f
     assert kept["islam/islam007.jpg"].startswith("4_LOCAL_")  # it was another photograph that was relabelled
     assert (tmp_path / "out" / "images" / f"{kept['islam/islam007.jpg']}.jpg").is_file()
     page = (tmp_path / "out" / "report.html").read_text()
-    assert "stale: there is no such file any more" in page
+    assert "stale: the file no longer exists" in page
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_decisions_are_replayed_and_stale_ones_reported(tmp_path: Path, curate_f
         ("a.jpg,dorp,", "unknown decision 'dorp'; did you mean drop"),
         ("a.jpg,relabel,orientt", "cannot relabel to 'orientt'; did you mean orient"),
         (",drop,", "no file"),
-        ("b.jpg,drop,\nb.jpg,keep,", "'b.jpg' is decided twice"),
+        ("b.jpg,drop,\nb.jpg,keep,", "'b.jpg' has two decisions"),
     ],
 )
 def test_a_wrong_decision_is_refused_with_its_line(

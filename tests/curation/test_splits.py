@@ -46,7 +46,7 @@ def fresh(rows: int) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(4))
 def test_groups_stay_whole_and_classes_get_their_share(seed: int) -> None:
     targets, groups, names = population(seed, 3000)
-    parts = assign_groups(targets, groups, names, SHARES, seed, before=fresh(len(groups)))
+    parts = assign_groups(targets, groups, names, SHARES, seed, previous=fresh(len(groups)))
     assert all(len(found) == 1 for found in _parts_of(groups, parts).values())
     for target in range(3):
         own = parts[targets == target]
@@ -55,14 +55,14 @@ def test_groups_stay_whole_and_classes_get_their_share(seed: int) -> None:
 
 def test_the_order_and_names_of_rows_do_not_matter() -> None:
     targets, groups, names = population(1, 500)
-    parts = assign_groups(targets, groups, names, SHARES, 0, before=fresh(len(groups)))
+    parts = assign_groups(targets, groups, names, SHARES, 0, previous=fresh(len(groups)))
     order = np.random.default_rng(0).permutation(len(groups))
     renamed = (groups[order] * 7919) % 100_003
     again = assign_groups(
-        targets[order], renamed, [names[i] for i in order], SHARES, 0, before=fresh(len(groups))
+        targets[order], renamed, [names[i] for i in order], SHARES, 0, previous=fresh(len(groups))
     )
     np.testing.assert_array_equal(again, parts[order])
-    assert (assign_groups(targets, groups, names, SHARES, 1, before=fresh(len(groups))) != parts).any()
+    assert (assign_groups(targets, groups, names, SHARES, 1, previous=fresh(len(groups))) != parts).any()
 
 
 def test_adding_moves_nothing_and_keeps_shares() -> None:
@@ -74,11 +74,11 @@ def test_adding_moves_nothing_and_keeps_shares() -> None:
         [n for n, o in zip(names, old, strict=True) if o],
         SHARES,
         0,
-        before=fresh(old.sum()),
+        previous=fresh(old.sum()),
     )
     before = fresh(len(groups))
     before[old] = first
-    parts = assign_groups(targets, groups, names, SHARES, 0, before=before)
+    parts = assign_groups(targets, groups, names, SHARES, 0, previous=before)
     np.testing.assert_array_equal(parts[old], first)
     assert all(len(found) == 1 for found in _parts_of(groups, parts).values())
     np.testing.assert_allclose(np.bincount(parts) / len(parts), SHARES, atol=0.02)

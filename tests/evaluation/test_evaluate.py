@@ -91,7 +91,7 @@ def test_files_for_people_and_for_other_commands(heritage: Command, run: Path, t
     for one in decisions.values():
         assert one.decision == "relabel"
         assert (tree / one.file).is_file()
-        assert one.to != one.file.split("/")[0]
+        assert one.label != one.file.split("/")[0]
 
 
 def test_other_splits_and_other_data(heritage: Command, run: Path, tmp_path: Path) -> None:

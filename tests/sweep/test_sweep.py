@@ -99,7 +99,7 @@ def test_a_second_process_on_a_sweep_is_rejected(
     with locked(tmp_path / "mine" / LOCK_FILE):
         done = heritage("train", "-m", *tiny, "seed=0,1", f"hydra.sweep.dir={tmp_path / 'mine'}")
     assert done.code == 2
-    assert "another process is at work here" in done.err
+    assert "in use by another process" in done.err
     assert not list((tmp_path / "mine").glob("seed=*"))
 
 
