@@ -159,7 +159,7 @@ class _Build:
             raise DataError(
                 f"all photographs were dropped: {counts}",
                 where=self.raw.root,
-                remedy="correct the source, or the options of cleaning, duplicates and classes",
+                remedy="loosen cleaning, duplicates or overrides, or correct the source",
             )
         assignment, remarks = self._split(inspections, groups, previous, rows)
         scanner.write_missing(rows.tolist(), self.files, self.image_ids, inspections)

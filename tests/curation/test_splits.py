@@ -231,7 +231,9 @@ def test_the_audit_finds_each_kind_of_leak() -> None:
     assert found.compared == 5
     assert not found.clean
     assert "near_duplicates: 4 and 1" in found.examples
-    assert check_leaks(splits, dict.fromkeys(keys, apart), apart, hashes, pictures, radius=2, min_similarity=0.9).clean
+    assert check_leaks(
+        splits, dict.fromkeys(keys, apart), apart, hashes, pictures, radius=2, min_similarity=0.9
+    ).clean
 
 
 def _parts_of(groups: np.ndarray, parts: np.ndarray) -> dict[int, Counter[int]]:
