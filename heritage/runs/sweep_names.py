@@ -1,4 +1,4 @@
-"""What makes two sweeps the same experiment, and what each of their jobs is called."""
+"""Names of sweeps and of their jobs; sweeps that differ only in swept values have one name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from heritage.runs.compat import RENAMED_KEYS
 
-# What may differ without changing a single weight.
+# Keys without influence on the weights.
 _HARMLESS = (
     "resume",
     "retry_failed",
@@ -31,25 +31,24 @@ _HARMLESS = (
     "data.stage",
     "data.verify",
 )
-_LONGEST = 100
+_MAX_LENGTH = 100
 
 
 def is_harmless(key: str) -> bool:
-    """Return whether a key of the configuration changes no weight."""
+    """Return whether a key of the configuration has no influence on the weights."""
     return any(key == name or key.startswith(f"{name}.") for name in _HARMLESS)
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a sweep's command asks, but for the values of what it varies.
+    """A sweep's command without the values of its swept keys.
 
-    So a sweep that is started again with one more seed is the same experiment, and one on another data
-    set is not.
+    A sweep that is started again with one more seed is the same experiment; one on another data set is not.
 
     Attributes:
-        name: The sweep file, or what is varied.
-        swept: The keys that vary, in order.
-        fixed: The other words of the command line.
+        name: The sweep file, or the swept keys.
+        swept: The swept keys, in order.
+        fixed: The other overrides.
     """
 
     name: str
@@ -58,14 +57,14 @@ class Experiment:
 
     @property
     def folder(self) -> str:
-        """The name of its folder."""
+        """Name of its folder."""
         return f"{self.name}-{_digest(asdict(self))}"
 
     def job(self, words: Sequence[str]) -> str:
-        """Return the name of a job's folder: the values of what varies.
+        """Return the name of a job's folder: the values of the swept keys.
 
         Args:
-            words: The job's overrides.
+            words: The overrides of the job.
         """
         values = dict(word.split("=", 1) for word in words if "=" in word)
         leaves = [_leaf(key) for key in self.swept]
@@ -74,22 +73,22 @@ class Experiment:
             for key, leaf in zip(self.swept, leaves, strict=True)
         ]
         text = ",".join(pairs).replace("/", "-")
-        name = re.sub(r"[^\w.,=+-]", "_", text)[:_LONGEST]
-        # What a file name cannot say must still tell two jobs apart.
+        name = re.sub(r"[^\w.,=+-]", "_", text)[:_MAX_LENGTH]
+        # values with characters that are not allowed in file names must not collide
         return (name if name == text else f"{name}-{_digest(text)}") or "job"
 
 
 def experiment_of(hydra: DictConfig) -> Experiment:
-    """Return the experiment that a command means.
+    """Return the experiment of a command.
 
     Args:
-        hydra: Hydra's node of the configuration of a multirun.
+        hydra: The ``hydra`` node of the configuration of a multirun.
     """
     params = OmegaConf.select(hydra, "sweeper.params") or {}
     words = [f"{key}={value}" for key, value in params.items()]
     words += list(OmegaConf.select(hydra, "overrides.task") or [])
     parsed = OverridesParser.create().parse_overrides(words)
-    # A word of the command line takes the place of a sweep file's.
+    # the command line overrides the sweep file
     last: dict[str, Override] = {word.get_key_element(): word for word in parsed}
     swept = tuple(key for key, word in last.items() if word.is_sweep_override())
     fixed = sorted(
