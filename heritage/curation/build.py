@@ -122,8 +122,11 @@ class _Build:
         self.decisions.drop_all(overlapping_museums(plan.split, groups, self.museums), "torn")
         rows = np.flatnonzero(self.decisions.kept)
         if not len(rows):
+            dropped = ", ".join(f"{count:,} {reason}" for reason, count in self.decisions.counts().items())
             raise DataError(
-                "nothing is left", where=self.raw.root, remedy=f"dropped were {self.decisions.counts()}"
+                f"no photograph is left: {dropped}",
+                where=self.raw.root,
+                remedy="loosen cleaning, duplicates or overrides, or add photographs",
             )
         dealt, remarks = self._split(inspections, groups, before, rows)
         scanner.restore(rows.tolist(), self.files, self.image_ids, inspections)

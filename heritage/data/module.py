@@ -39,8 +39,8 @@ _NAMED = 5
 class Reader(Protocol):
     """Reads a folder into a manifest."""
 
-    def __call__(self, root: Path, classes: Sequence[str]) -> Manifest:
-        """Read ``root``; ``classes`` is the class list."""
+    def __call__(self, root: Path, classes: Sequence[str] | None) -> Manifest:
+        """Read ``root``; ``classes`` is the class list, None takes the classes of the data set."""
         ...
 
 
@@ -57,7 +57,7 @@ class ArtefactDataModule(pl.LightningDataModule):
     Args:
         root: The data set's folder.
         reader: Reads it into a manifest.
-        classes: The class list; a target is a position in it.
+        classes: The class list; a target is a position in it. None takes the classes of the data set.
         split: Sets the manifest's `split` column.
         image_size: Pixels per side of the network's input; None takes the network's own (`set_input`).
         crop_pct: The fraction of each side kept in evaluation.
@@ -79,7 +79,7 @@ class ArtefactDataModule(pl.LightningDataModule):
         self,
         root: str,
         reader: Reader,
-        classes: ClassList,
+        classes: ClassList | None,
         split: Callable[[Manifest], Manifest],
         image_size: PositiveInt | None,
         crop_pct: CropPct,
@@ -95,7 +95,7 @@ class ArtefactDataModule(pl.LightningDataModule):
         seed: int,
     ) -> None:
         super().__init__()
-        if repeated := {name for name in classes if classes.count(name) > 1}:
+        if classes is not None and (repeated := {name for name in classes if classes.count(name) > 1}):
             raise ConfigError(
                 f"class {repeated.pop()} is listed twice",
                 where="data.classes",

@@ -117,7 +117,7 @@ def _data_module(
     options = dict(changes) if other else _defaults() | dict(config["data"]) | changes
     # the local disk of training may not exist here, and copying does not pay off for a pass or two
     options["stage"] = changes.get("stage")
-    if set(options["classes"]) != set(classifier.classes):
+    if options["classes"] is not None and set(options["classes"]) != set(classifier.classes):
         raise CheckpointError(
             f"its classes are {', '.join(classifier.classes)}, but data.classes is "
             f"{', '.join(options['classes'])}",

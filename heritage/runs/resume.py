@@ -55,7 +55,11 @@ def refuse_another_run(folder: Path, config: dict[str, Any], fingerprint: str) -
         CheckpointError: It has another run; the message lists the differences.
     """
     if (folder / CONFIG_FILE).is_file():
-        _refuse_other_config(read_config(folder), config, folder)
+        saved = read_config(folder)
+        if "data" in config and config["data"].get("classes") is None:
+            # the classes of the data set, which its fingerprint covers
+            config = {**config, "data": {**config["data"], "classes": saved["data"].get("classes")}}
+        _refuse_other_config(saved, config, folder)
     if read_json(folder, DATA_FILE).get("fingerprint", fingerprint) != fingerprint:
         raise CheckpointError("the run was trained on other data (its fingerprint differs)", where=folder,
                               remedy="restore the data set, or start a new run")  # fmt: skip

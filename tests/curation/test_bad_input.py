@@ -213,7 +213,7 @@ def test_nothing_left_is_an_error(tmp_path: Path, curate_folder: Curate) -> None
     root = tmp_path / "raw"
     (root / "islam").mkdir(parents=True)
     (root / "islam" / "text.jpg").write_text("no")
-    with pytest.raises(DataError, match="nothing is left"):
+    with pytest.raises(DataError, match="no photograph is left"):
         curate_folder(root, TREE)
     with pytest.raises(DatasetNotFoundError):
         Manifest.read(tmp_path / "out")

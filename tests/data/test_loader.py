@@ -252,7 +252,7 @@ def test_a_batch_without_one_readable_image_stops(tree: Path) -> None:
 
 
 def test_unreadable_images_of_earlier_epochs_are_not_forgotten(tree: Path) -> None:
-    def gone(root: Path, classes: Sequence[str]) -> Manifest:
+    def gone(root: Path, classes: Sequence[str] | None) -> Manifest:
         found = class_folders(root, classes)
         return found.with_column("file", ["egyptian/gone.jpg", *found.column("file")[1:]])
 
