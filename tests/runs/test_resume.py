@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
+from heritage.runs.folders import run_folder
 from heritage.runs.history import read_history
 from heritage.training.callbacks.safeguard import Safeguard
 from tests.conftest import TINY, Command, write_tree
@@ -102,6 +104,17 @@ def test_resume_finds_the_newest_unfinished_run(
     assert done.code == 0, done.err
     assert (run / "report.md").is_file()
     assert len(list(tmp_path.glob("outputs/train/*/*"))) == 1
+
+
+def test_resume_finds_a_run_that_was_started_with_earlier_key_names(tmp_path: Path) -> None:
+    record = tmp_path / "2024-01-01" / "10-00-00" / ".hydra" / "overrides.yaml"
+    record.parent.mkdir(parents=True)
+    record.write_text("- model=vit\n- wished_precision=0.8\n")
+    root = OmegaConf.create(
+        {"hydra": {"overrides": {"task": ["target_precision=0.8", "model=vit", "resume=true"]}}}
+    )
+    fresh = str(tmp_path / "2024-01-02" / "11-00-00")
+    assert run_folder(True, fresh, _root_=root) == str(record.parent.parent)
 
 
 def test_a_run_is_neither_overwritten_nor_mixed_up(
