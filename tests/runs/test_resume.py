@@ -47,7 +47,7 @@ def start(folder: Path, words: list[str], cwd: Path) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("blow", "workers"), [(signal.SIGKILL, 2), (signal.SIGINT, 2), (signal.SIGINT, 0)])
-def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, blow: signal.Signals, workers: int) -> None:
+def test_a_killed_run_resumes_bit_for_bit(tmp_path: Path, blow: signal.Signals, workers: int) -> None:
     counts = dict.fromkeys(("egyptian", "grecoroman", "orient", "islam", "byzantium", "asian"), 40)
     root = write_tree(tmp_path / "set", {**counts, "byzantium": 12})
     words = [word for word in TINY if "num_workers" not in word and "max_epochs" not in word]
@@ -73,9 +73,7 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, blow: signal.Signals, 
     if blow == signal.SIGINT:
         saved = torch.load(killed / "checkpoints" / "last.ckpt", weights_only=True)
         steps = read_history(whole)[0]["step"]
-        assert saved["global_step"] % steps, (
-            "the checkpoint must be of mid-epoch for this test to mean anything"
-        )
+        assert saved["global_step"] % steps, "the checkpoint must be of mid-epoch, or this tests nothing"
 
     process = start(killed, [*words, "resume=true"], tmp_path)
     _, err = process.communicate(timeout=300)
@@ -83,9 +81,9 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, blow: signal.Signals, 
     assert_same(whole, killed)
     kept = [{key: value for key, value in row.items() if not key.startswith("train/")}
             for row in read_history(killed)]  # fmt: skip
-    wanted = [{key: value for key, value in row.items() if not key.startswith("train/")}
+    expected = [{key: value for key, value in row.items() if not key.startswith("train/")}
               for row in read_history(whole)]  # fmt: skip
-    assert kept == wanted
+    assert kept == expected
     assert logged_steps(killed) == logged_steps(whole)
 
 
@@ -172,11 +170,13 @@ def test_nothing_is_left_out_at_an_epochs_end(
     done = heritage("train", *given, f"hydra.run.dir={halted}", "resume=true")
     assert done.code == 0, done.err
     assert_same(whole, halted)
-    kept, wanted = (
+    kept, expected = (
         [{name: row[name] for name in row if "per_second" not in name and "wait" not in name} for row in rows]
         for rows in (read_history(halted), read_history(whole))
     )
-    assert kept == wanted
+    assert kept == expected
     assert logged_steps(halted) == logged_steps(whole)
     if "scheduler=plateau" in words:
-        assert len({row["lr"] for row in wanted}) > 1, "the rate must fall for this test to mean anything"
+        assert len({row["lr"] for row in expected}) > 1, (
+            "the schedule must lower the rate, or this tests nothing"
+        )
