@@ -13,7 +13,7 @@ import pytest
 
 from heritage.core.group_split import UNASSIGNED, assign_groups
 from heritage.curation.groups import components, find_bridges, links
-from heritage.curation.leak_check import audit
+from heritage.curation.leak_check import check_leaks
 from heritage.curation.splits import (
     TEST,
     TRAIN,
@@ -197,9 +197,9 @@ def test_earlier_parts_are_kept_only_for_the_same_settings(tmp_path: Path) -> No
     dealt = SplitAssignment(np.array([TRAIN, VAL]), fresh(2))
     SplitHistory(path, SPLITTING).write(["x", "y"], dealt)
     SplitHistory(path, SPLITTING).write(["z"], SplitAssignment(np.array([TEST]), fresh(1)))
-    known = SplitHistory(path, SPLITTING).of(["y", "new", "z", "x"])
+    known = SplitHistory(path, SPLITTING).lookup(["y", "new", "z", "x"])
     assert known.split.tolist() == [VAL, UNASSIGNED, TEST, TRAIN]
-    other = SplitHistory(path, dataclasses.replace(SPLITTING, seed=1)).of(["x"])
+    other = SplitHistory(path, dataclasses.replace(SPLITTING, seed=1)).lookup(["x"])
     assert other.split.tolist() == [UNASSIGNED]
 
 
@@ -226,12 +226,14 @@ def test_the_audit_finds_each_kind_of_leak() -> None:
         "raw_files": apart,
         "images": apart,
     }
-    found = audit(splits, keys, apart, hashes, pictures, radius=3, least=0.9)
+    found = check_leaks(splits, keys, apart, hashes, pictures, radius=3, min_similarity=0.9)
     assert (found.groups, found.objects, found.raw_files, found.near_duplicates) == (1, 1, 0, 1)
     assert found.compared == 5
     assert not found.clean
     assert "near_duplicates: 4 and 1" in found.examples
-    assert audit(splits, dict.fromkeys(keys, apart), apart, hashes, pictures, radius=2, least=0.9).clean
+    assert check_leaks(
+        splits, dict.fromkeys(keys, apart), apart, hashes, pictures, radius=2, min_similarity=0.9
+    ).clean
 
 
 def _parts_of(groups: np.ndarray, parts: np.ndarray) -> dict[int, Counter[int]]:
