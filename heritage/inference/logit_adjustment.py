@@ -45,7 +45,7 @@ def adjusted_already(trained: TrainedClassifier) -> str | None:
     """Say what of a classifier's training went by its classes' frequencies; None where nothing did."""
     balance = trained.config["balance"]
     loss = balance["loss"]["_target_"]
-    if getattr(get_object(loss), "counts_classes", False):
+    if getattr(get_object(loss), "uses_counts", False):
         return f"its loss ({loss.rpartition('.')[2]})"
     sampling = balance["sampling"]["_target_"]
     if not getattr(get_object(sampling), "constant_proportions", True):
