@@ -113,7 +113,7 @@ def build_data(cfg: DictConfig) -> ArtefactDataModule:
 
 
 def build_network(cfg: DictConfig, data: ArtefactDataModule) -> nn.Module:
-    """Build the network for a data set, with frozen layers as ``finetune`` says.
+    """Build the network for a data set, and freeze the layers that ``finetune`` excludes.
 
     Sets the input size and the interpolation of the data module to the network's.
 

@@ -88,7 +88,7 @@ class RangeTest(Callback):
         if not slopes.min() < 0:
             raise TrainingError(
                 "the loss decreases at no learning rate", where="lr_find",
-                remedy="look at the training images with contact_sheet=true, or choose another optimizer",
+                remedy="check the training images with contact_sheet=true, or choose another optimizer",
             )  # fmt: skip
         return float(rates[int(slopes.argmin())])
 

@@ -32,7 +32,7 @@ class Muon(torch.optim.Optimizer):
     """Muon (Jordan et al. 2024) for matrices and convolutions, NAdamW for groups with ``use_fallback``.
 
     Uses Nesterov momentum; a convolution is treated as a matrix (out, in·k·k); updates are scaled to the
-    magnitude of AdamW's (Liu et al. 2025, equation 4). The state has the same keys as that of
+    magnitude of AdamW's (Liu et al. 2025, equation 4). The state has the keys of
     `timm.optim.Muon`.
 
     Args:

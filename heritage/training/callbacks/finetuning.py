@@ -32,8 +32,8 @@ class FineTuning(Callback):
         unit: ``layers`` or ``blocks``.
         unfreeze_every: Epochs after which one more block is unfrozen, from the last to the first (Howard &
             Ruder 2018); None keeps the depth.
-        fresh_classifier: Reinitialise the classifier after loading weights, as in the second stage of cRT (Kang
-            et al. 2020, section 4.1).
+        fresh_classifier: Reinitialise the classifier after loading weights: the second stage of cRT
+            (Kang et al. 2020, section 4.1).
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class FineTuning(Callback):
         return set_trainable(net, self._depth, self._n, self._unit)
 
     def require_synchronised(self, trainer: pl.Trainer) -> None:
-        """Refuse gradual unfreezing where processes would not synchronise the gradients of unfrozen blocks.
+        """Refuse gradual unfreezing where processes would not synchronise its gradients.
 
         DistributedDataParallel registers the trainable parameters once, at the start. Blocks that are
         unfrozen later have to be registered as well, and it must not wait for their gradients.
