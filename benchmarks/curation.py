@@ -141,7 +141,7 @@ def scale(folder: Path, images: int, rounds: int) -> None:
     for turn in range(rounds):
         for workers, values in rates.items():
             scanner = Scanner(raw, folder / f"out{turn}-{workers}", RESIZING, workers)
-            scanner.begin()
+            scanner.prepare()
             spent, began = processor_seconds(), time.perf_counter()
             scanner.scan(files, [Path(file).stem for file in files])
             values.append((images / (time.perf_counter() - began), images / (processor_seconds() - spent)))

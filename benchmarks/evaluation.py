@@ -29,11 +29,11 @@ from heritage.core.taxonomy import CLASSES
 from heritage.data.dataset import ArtefactDataset, ImageFiles
 from heritage.data.loader import ArtefactLoader, EpochPlan
 from heritage.evaluation.assessment import Assessment, EvaluationOptions
-from heritage.evaluation.report import Unseen, write_evaluation
+from heritage.evaluation.report import LabelCheck, write_evaluation
 from heritage.inference.checkpoint import NormalizedModel
 from heritage.metrics.bootstrap import bootstrap
 from heritage.metrics.calibration import softmax
-from heritage.metrics.label_errors import suspects
+from heritage.metrics.label_errors import find_label_errors
 from heritage.models.backbone import timm_network
 from heritage.training.predict_loop import predict_loader
 
@@ -118,15 +118,16 @@ def page(folder: Path, count: int = 12_000) -> None:
         resamples=100,
         target_precision=0.9,
         slices=[],
-        each=500,
-        pictures=5000,
-        suspects=120,
+        images_per_pair=500,
+        max_images=5000,
+        label_errors=120,
         seed=0,
         out_of_fold=None,
     )
     assessment = Assessment("5,000 thumbnails", manifest, manifest.targets, logits, None, settings, {})
-    unseen = Unseen(manifest, assessment.probabilities, suspects(assessment.probabilities, manifest.targets))
-    path = write_evaluation(assessment, unseen, [], folder / "report", extra={})
+    errors = find_label_errors(assessment.probabilities, manifest.targets)
+    label_check = LabelCheck(manifest, assessment.probabilities, errors)
+    path = write_evaluation(assessment, label_check, [], folder / "report", extra={})
     shown = path.read_text(encoding="utf-8").count("<img data-p=")
     print(f"page: {shown:,} thumbnails, {path.stat().st_size / 1e6:.1f} MB: {path}")
 

@@ -1,4 +1,4 @@
-"""`python -m heritage.compare`: runs side by side, the thesis's figures beside ours."""
+"""`python -m heritage.compare`: compare runs, with paired tests and the published values of the thesis."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from heritage.cli import command
 
 @command("compare")
 def main(cfg: DictConfig) -> None:
-    """Compare, and say where the page lies."""
+    """Compare runs, write the report and print its path."""
     from pathlib import Path
 
     from hydra.utils import instantiate
@@ -18,23 +18,23 @@ def main(cfg: DictConfig) -> None:
 
     validate(cfg, "compare")
     from heritage.comparison.comparison import compare
-    from heritage.comparison.report import verdict, write_comparison
+    from heritage.comparison.report import summary, write_comparison
     from heritage.comparison.runs import find_runs
     from heritage.runs.finished import unfinished
 
-    wished = [cfg.runs] if isinstance(cfg.runs, str) else list(cfg.runs)
-    folders = [name for name in wished if name]
+    given = [cfg.runs] if isinstance(cfg.runs, str) else list(cfg.runs)
+    folders = [name for name in given if name]
     runs = find_runs(folders)
-    if begun := unfinished(folders):
-        print(f"Left out, not finished: {', '.join(map(str, begun))}")
+    if skipped := unfinished(folders):
+        print(f"Left out, not finished: {', '.join(map(str, skipped))}")
     comparison = compare(runs, instantiate(cfg.intervals))
     page = write_comparison(comparison, Path(cfg.paths.run))
-    counted = f"{_counted(len(runs), 'run')}, {_counted(len(comparison.settings), 'setting')}"
-    print(f"{counted}. {verdict(comparison)}\ncomparison: {page}")
+    counts = f"{_count(len(runs), 'run')}, {_count(len(comparison.settings), 'setting')}"
+    print(f"{counts}. {summary(comparison)}\ncomparison: {page}")
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 if __name__ == "__main__":

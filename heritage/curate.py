@@ -1,4 +1,4 @@
-"""`python -m heritage.curate`: raw photographs to a clean, leak-free, fast data set."""
+"""`python -m heritage.curate`: make a data set of raw photographs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from heritage.cli import command
 
 @command("curate")
 def main(cfg: DictConfig) -> None:
-    """Curate, and say what came out."""
+    """Curate, and print a summary."""
     from pathlib import Path
     from typing import Any, cast
 
@@ -24,11 +24,11 @@ def main(cfg: DictConfig) -> None:
     from heritage.curation.options import CurationOptions
 
     plain = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
-    parts = {
+    rules = {
         part: instantiate(plain[part], _convert_="all")
         for part in ("cleaning", "duplicates", "groups", "split")
     }
-    plan = CurationOptions(
+    options = CurationOptions(
         out=Path(cfg.out),
         classes=plain["classes"],
         overrides=None if cfg.overrides is None else Path(cfg.overrides),
@@ -36,9 +36,9 @@ def main(cfg: DictConfig) -> None:
         pack=cfg.pack,
         workers=available_cores() if cfg.workers is None else cfg.workers,
         configuration={key: value for key, value in plain.items() if key not in ("paths", "workers", "out")},
-        **parts,
+        **rules,
     )
-    print(summary(curate(instantiate(plain["raw"], _convert_="all")(), plan), plan.out))
+    print(summary(curate(instantiate(plain["raw"], _convert_="all")(), options), options.out))
 
 
 if __name__ == "__main__":

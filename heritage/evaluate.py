@@ -1,4 +1,4 @@
-"""`python -m heritage.evaluate`: measure a trained network on a data set."""
+"""`python -m heritage.evaluate`: metrics, calibration and audits of a trained network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from heritage.cli import command
 
 @command("evaluate")
 def main(cfg: DictConfig) -> None:
-    """Evaluate, and say where the report lies."""
+    """Evaluate a network, write the report and print its path."""
     from heritage.config.validate import validate
 
     validate(cfg, "evaluate")

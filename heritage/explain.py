@@ -1,4 +1,4 @@
-"""`python -m heritage.explain`: where a trained network looks, and whether the maps can be believed."""
+"""`python -m heritage.explain`: saliency maps of a trained network, and tests of their faithfulness."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from heritage.cli import command
 
 @command("explain")
 def main(cfg: DictConfig) -> None:
-    """Explain, and say where the gallery lies."""
+    """Draw saliency maps, write the page and print its path."""
     from heritage.config.validate import validate
 
     validate(cfg, "explain")

@@ -6,7 +6,6 @@ import contextlib
 import html
 import inspect
 import io
-import json
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,8 +21,8 @@ from omegaconf import DictConfig, OmegaConf
 from heritage.api.composition import explained, global_hydra, hydra_config, option_overrides, require_command
 from heritage.cli import load
 from heritage.core.files import config_dir
-from heritage.errors import DataError
 from heritage.runs.files import METRICS_FILE, REPORT_FILE
+from heritage.runs.record import read_json
 
 _OUTPUT = {"collect": "folder", "curate": "out"}
 """The key that names a command's output where that is not ``paths.run``."""
@@ -50,18 +49,9 @@ class RunResult:
         """The content of ``metrics.json``; empty for commands that measure nothing.
 
         Raises:
-            DataError: The file is damaged.
+            CheckpointError: The file is damaged.
         """
-        path = self.folder / METRICS_FILE
-        if not path.is_file():
-            return {}
-        try:
-            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise DataError(
-                f"unreadable metrics ({error})", where=path, remedy="run the command again"
-            ) from error
-        return values
+        return read_json(self.folder, METRICS_FILE)
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The thesis's figures, with ours beside the published values: optimisers, networks, ways of balancing."""
+"""Figures of a comparison, with the published values of the thesis."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from heritage.comparison.balancing import BalancingEffects
 from heritage.comparison.comparison import Comparison
 from heritage.comparison.published import Published, published
-from heritage.comparison.remedies import Remedies
 from heritage.reports.figures import save
 from heritage.runs.description import RunDescription
 
 _THESIS, _OURS, _RARE, _INK = "#cdbfa7", "#1f5a7a", "#b5651d", "#22201c"
-_NAME = 36  # letters of a setting's name in a line
-_WIDE = 84  # letters, of all bars' names, from which these no longer fit side by side
+_NAME_LENGTH = 36  # letters of a line of a setting's name
+_MAX_LABELS = 84  # letters of all bar labels that fit side by side
 
 
 def write_figures(comparison: Comparison, folder: Path) -> list[tuple[Path, str]]:
     """Draw all figures.
 
     Returns:
-        The files, each with a caption.
+        The files with their captions.
     """
     figures = [
         (
             _settings,
             "settings.png",
-            "All settings: macro-F1 and 95 % of resamples of groups; dots are seeds.",
+            "All settings: mean macro-F1 with its 95 % interval over resamples of groups; dots are seeds.",
         ),
         (
-            _remedies,
+            _balancing,
             "remedies.png",
-            "What each remedy for imbalance changes: macro-F1, and the recall of the rarest class.",
+            "Effects of balancing on macro-F1 and on the recall of the rarest class.",
         ),
         (
             _by(lambda one: (one.model, one.optimizer), "none"),
@@ -47,7 +47,7 @@ def write_figures(comparison: Comparison, folder: Path) -> list[tuple[Path, str]
         (
             _by(lambda one: (one.model, one.balance), None),
             "balances.png",
-            "Macro-F1 by network and way of balancing.",
+            "Macro-F1 by network and balancing.",
         ),
     ]
     written = []
@@ -75,28 +75,28 @@ def _settings(axes: Axes, comparison: Comparison) -> bool:
     return True
 
 
-def _remedies(axes: Axes, comparison: Comparison) -> bool:
-    seen = Remedies.of(comparison)
-    pairs = [(place, plain) for place in range(len(comparison.settings))
-             if (plain := seen.plain(place)) is not None]  # fmt: skip
+def _balancing(axes: Axes, comparison: Comparison) -> bool:
+    effects = BalancingEffects.of(comparison)
+    pairs = [(index, baseline) for index in range(len(comparison.settings))
+             if (baseline := effects.baseline(index)) is not None]  # fmt: skip
     if not pairs:
         return False
     axes.figure.set_size_inches(8.6, 1.3 + 0.46 * len(pairs))  # type: ignore[union-attr]
     scores = {
         "macro_f1": ("macro-F1", _OURS, -0.13),
-        f"recall/{seen.rarest}": (f"{seen.rarest} recall", _RARE, 0.13),
+        f"recall/{effects.rarest}": (f"{effects.rarest} recall", _RARE, 0.13),
     }
     for name, (label, colour, offset) in scores.items():
-        for row, (place, plain) in enumerate(pairs):
-            effect = seen.effect(place, plain, name)
-            ends = [effect.bounds.low, effect.bounds.high]
+        for row, (index, baseline) in enumerate(pairs):
+            effect = effects.effect(index, baseline, name)
+            ends = [effect.interval.low, effect.interval.high]
             axes.plot(ends, [row + offset] * 2, color=colour, linewidth=2.5, solid_capstyle="butt",
                       label=label if row == 0 else None)  # fmt: skip
-            face = colour if effect.real else "white"
-            axes.plot(effect.change, row + offset, "o", color=colour, markerfacecolor=face, markersize=5.5)
+            face = colour if effect.significant else "white"
+            axes.plot(effect.value, row + offset, "o", color=colour, markerfacecolor=face, markersize=5.5)
     axes.axvline(0, color=_INK, linewidth=1)
-    _rows(axes, [comparison.settings[place].name for place, _ in pairs])
-    axes.set_xlabel("difference to training without a remedy\n(filled: its interval leaves out zero)")
+    _rows(axes, [comparison.settings[index].name for index, _ in pairs])
+    axes.set_xlabel("difference to training without balancing\n(filled: the interval excludes zero)")
     axes.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     _tidy(axes, "x")
     return True
@@ -106,7 +106,7 @@ Key = Callable[[RunDescription | Published], tuple[str, str]]
 
 
 def _by(key: Key, balance: str | None) -> Callable[[Axes, Comparison], bool]:
-    """Return what draws bars of two choices: outer groups, and bars in them, theirs and ours."""
+    """Return a function that draws the published value and ours for each pair of choices."""
 
     def draw(axes: Axes, comparison: Comparison) -> bool:
         measure = "accuracy" if balance is not None else "macro_f1"
@@ -118,9 +118,9 @@ def _by(key: Key, balance: str | None) -> Callable[[Axes, Comparison], bool]:
         }  # fmt: skip
         ours = {}
         for place, one in reversed(list(enumerate(comparison.settings))):
-            if balance in (None, one.runs[0].recipe.balance):
+            if balance in (None, one.runs[0].description.balance):
                 bounds = comparison.interval(place, measure)
-                ours[key(one.runs[0].recipe)] = (one.mean(measure), bounds.low, bounds.high)
+                ours[key(one.runs[0].description)] = (one.mean(measure), bounds.low, bounds.high)
         if not ours:
             return False
         _bars(axes, theirs, ours)
@@ -137,11 +137,11 @@ def _models(axes: Axes, comparison: Comparison) -> bool:
             theirs["", run.model] = max(run.accuracy, theirs.get(("", run.model), 0))
     best: dict[tuple[str, str], tuple[float, float, float]] = {}
     for place, one in enumerate(comparison.settings):
-        if one.runs[0].recipe.balance != "none":
+        if one.runs[0].description.balance != "none":
             continue
-        key, bounds = ("", one.runs[0].recipe.model), comparison.interval(place, "accuracy")
-        found = (one.mean("accuracy"), bounds.low, bounds.high)
-        best[key] = max(found, best.get(key, found))
+        key, bounds = ("", one.runs[0].description.model), comparison.interval(place, "accuracy")
+        ours = (one.mean("accuracy"), bounds.low, bounds.high)
+        best[key] = max(ours, best.get(key, ours))
     if not best:
         return False
     _bars(axes, theirs, best)
@@ -172,7 +172,7 @@ def _bars(
             errors = [[max(mean - low, 0)], [max(high - mean, 0)]]
             axes.errorbar([at], [mean], yerr=errors, color=_INK, capsize=3, linewidth=1)
             _label(axes, at, mean, "white")
-    if len(keys) * max(len(part) for key in keys for part in key) > _WIDE:
+    if len(keys) * max(len(part) for key in keys for part in key) > _MAX_LABELS:
         axes.set_xticks(
             x, [" ".join(filter(None, key)) for key in keys], fontsize=7.5, rotation=35, ha="right"
         )
@@ -190,10 +190,10 @@ def _label(axes: Axes, x: float, value: float, colour: str = _INK) -> None:
 
 
 def _rows(axes: Axes, names: list[str]) -> None:
-    """Name rows, the first on top, in as many lines as leave room for what is drawn."""
-    axes.set_yticks(range(len(names)), ["\n".join(wrap(name, _NAME)) for name in names])
+    """Label the rows, the first on top, with names broken into lines."""
+    axes.set_yticks(range(len(names)), ["\n".join(wrap(name, _NAME_LENGTH)) for name in names])
     axes.set_ylim(len(names) - 0.5, -0.5)
-    if any(len(name) > _NAME for name in names):
+    if any(len(name) > _NAME_LENGTH for name in names):
         axes.tick_params(axis="y", labelsize=7.5)
 
 

@@ -1,15 +1,15 @@
-"""Is one network better than another, or was it luck? Paired tests on one test set.
+"""Paired tests of two settings on one test set.
 
-McNemar's exact test asks whether one of two networks is right more often where only one of them is
-(McNemar 1947). It takes images as independent, which views of one object are not; the paired bootstrap draws
-groups, so its interval is the one to believe. Many comparisons find something by chance: Holm's step-down
-correction (Scandinavian Journal of Statistics 1979) holds the chance of a single false finding below 5 %.
+McNemar's exact test compares how often only one of two networks is correct (McNemar 1947). It assumes
+independent images, which several views of one object are not; the paired bootstrap draws groups, so its
+interval is the one to rely on. For many comparisons p is corrected by Holm's step-down method (Scandinavian
+Journal of Statistics 1979), which keeps the probability of any false positive below 5 %.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -20,44 +20,66 @@ from scipy.stats import binomtest  # type: ignore[import-untyped]
 
 from heritage.metrics.bootstrap import (
     Interval,
-    confusion_scores,
     confusion_terms,
     draws,
     group_codes,
     group_sums,
     interval,
 )
+from heritage.metrics.classification import ConfusionScores
+from heritage.metrics.registry import (
+    METRICS,
+    AurocMetric,
+    Metric,
+    compute_metrics,
+    headline_metrics,
+    image_terms,
+)
 from heritage.runs.finished import FinishedRun
 
 Floats = npt.NDArray[np.float64]
 
 LEVEL = 0.05
-_FINER = 4  # the smallest p after correction is this part of the level
+DECISIVE = "macro_f1"
+"""The metric that settings are ordered and tested by."""
+_RESOLUTION = 4  # the smallest corrected p is the level divided by it
+
+
+def compared_metrics() -> list[Metric]:
+    """Return the metrics in the tables of a comparison: headline metrics that are quick to resample."""
+    return [metric for metric in headline_metrics(METRICS.values()) if not isinstance(metric, AurocMetric)]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A difference in a metric, with its 95 % interval over resamples of groups."""
+
+    value: float
+    interval: Interval
+
+    @property
+    def significant(self) -> bool:
+        """Whether the interval excludes 0."""
+        return self.interval.low > 0 or self.interval.high < 0
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Two settings compared.
+    """Comparison of two settings.
 
     Attributes:
-        first: Position of the one.
-        second: Position of the other.
-        accuracy: By how much the first is better.
-        accuracy_interval: 95 % of resamples of groups.
-        macro_f1: The same in macro-F1.
-        macro_f1_interval: The same.
-        only_first: Images that only the first calls right.
-        only_second: Images that only the second calls right.
+        first: Index of the first setting.
+        second: Index of the second setting.
+        changes: First minus second in each of `compared_metrics`, by name.
+        only_first: Images that only the first predicts correctly.
+        only_second: Images that only the second predicts correctly.
         mcnemar: p of McNemar's exact test, uncorrected.
-        p: p of the paired bootstrap of macro-F1, corrected for all comparisons by Holm's way.
+        p: p of the paired bootstrap of macro-F1 after Holm's correction for all pairs.
     """
 
     first: int
     second: int
-    accuracy: float
-    accuracy_interval: Interval
-    macro_f1: float
-    macro_f1_interval: Interval
+    changes: Mapping[str, Change]
     only_first: int
     only_second: int
     mcnemar: float
@@ -65,16 +87,16 @@ class Difference:
 
     @property
     def significant(self) -> bool:
-        """Whether chance is an unlikely explanation."""
+        """Whether p is below `LEVEL`."""
         return self.p < LEVEL
 
 
 def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> tuple[int, int, float]:
-    """Return how many images only the one and only the other calls right, and the exact two-sided p.
+    """Return the numbers of images that only one network predicts correctly, first and second, and p.
 
     Args:
-        first: Whether each answer of the one is right, (N,).
-        second: The same of the other.
+        first: Whether each prediction of the first network is correct, (N,).
+        second: The same for the second network.
     """
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     if only_first + only_second == 0:
@@ -83,66 +105,89 @@ def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> tupl
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Return p values corrected for their number (Holm 1979)."""
+    """Return p values corrected for multiple comparisons (Holm 1979)."""
     order = np.argsort(np.asarray(p), kind="stable")
     corrected = np.empty(len(p))
     running = 0.0
-    for rank, place in enumerate(order.tolist()):
-        running = max(running, min(1.0, (len(p) - rank) * p[place]))
-        corrected[place] = running
+    for rank, index in enumerate(order.tolist()):
+        running = max(running, min(1.0, (len(p) - rank) * p[index]))
+        corrected[index] = running
     return [float(value) for value in corrected]
 
 
-def enough(wished: int, settings: int) -> int:
-    """Return how many resamples it takes to tell each pair of settings apart.
+def required_resamples(minimum: int, settings: int) -> int:
+    """Return a number of resamples with which every pair of settings can differ significantly.
 
-    Of R resamples the smallest p is 2 / (R + 1), and Holm's correction multiplies it by the number of pairs:
-    with a thousand resamples nothing could ever be found among eight settings or more.
+    The smallest p of R resamples is 2 / (R + 1), and Holm's correction multiplies it by the number of pairs:
+    with 1,000 resamples no difference among eight settings could be significant.
 
     Args:
-        wished: As many at least.
-        settings: How many are compared.
+        minimum: The least number to return.
+        settings: Number of settings.
     """
     pairs = settings * (settings - 1) // 2
-    return max(wished, math.ceil(_FINER * 2 * pairs / LEVEL))
+    return max(minimum, math.ceil(_RESOLUTION * 2 * pairs / LEVEL))
 
 
-def resampled_confusions(runs: Sequence[FinishedRun], resamples: int, seed: int) -> npt.NDArray[np.int32]:
-    """Return the confusion matrix of each of M runs on each resample of groups, (M, R, K, K)."""
-    codes, classes = group_codes(runs[0].groups), len(runs[0].classes)
-    sums = [group_sums(confusion_terms(run.targets, run.predicted, classes), codes) for run in runs]
-    cells = csr_array(np.concatenate(sums, axis=1).T)  # a group is in few cells
-    found = np.empty((resamples, cells.shape[0]), dtype=np.int32)
-    start = 0
-    for counts in draws(cells.shape[1], resamples, seed):
-        found[start : start + len(counts)] = (cells @ counts.T).T
-        start += len(counts)
-    return found.reshape(resamples, len(runs), classes, classes).swapaxes(0, 1)
-
-
-def resampled_scores(runs: Sequence[FinishedRun], confusions: npt.NDArray[np.int32]) -> dict[str, Floats]:
-    """Return scores of the mean over runs on each resample of groups, each (R,), by name.
+def resampled_scores(runs: Sequence[FinishedRun], resamples: int, seed: int) -> Iterator[dict[str, Floats]]:
+    """Yield the scores of each run on the same resamples of groups, each (R,), by name.
 
     Args:
-        runs: M of them.
-        confusions: Of `resampled_confusions`, (M, R, K, K).
+        runs: Runs with one test set.
+        resamples: Number of resamples, R.
+        seed: Random seed of the draws.
     """
-    classes = len(runs[0].classes)
-    totals: dict[str, Floats] = {}
-    for run, cells in zip(runs, confusions, strict=True):
-        single, by_class = confusion_scores(cells.astype(np.float64))
-        single |= {
-            f"{name}/{run.classes[k]}": values[:, k]
-            for name, values in by_class.items()
-            for k in range(classes)
-        }
-        for name, values in single.items():
-            totals[name] = totals.get(name, 0) + values / len(runs)
-    return totals
+    codes, classes = group_codes(runs[0].groups), len(runs[0].classes)
+    cells = [group_sums(confusion_terms(run.targets, run.predicted, classes), codes) for run in runs]
+    # a group is in few cells of the matrices
+    sparse = csr_array(np.concatenate(cells, axis=1).T)
+    terms = np.concatenate(
+        [group_sums(image_terms(run.probabilities, run.targets), codes) for run in runs], axis=1
+    )
+    confusions = np.empty((resamples, sparse.shape[0]), dtype=np.int32)
+    means = np.empty((resamples, terms.shape[1]))
+    start = 0
+    for counts in draws(sparse.shape[1], resamples, seed):
+        rows = slice(start, start + len(counts))
+        confusions[rows] = (sparse @ counts.T).T
+        means[rows] = counts @ terms
+        start += len(counts)
+    by_run = zip(
+        runs,
+        confusions.reshape(resamples, len(runs), classes, classes).swapaxes(0, 1),
+        means.reshape(resamples, len(runs), -1).swapaxes(0, 1),
+        strict=True,
+    )
+    for run, confusion, sums in by_run:
+        yield _scores(run.classes, confusion.astype(np.float64), sums)
+
+
+def run_scores(run: FinishedRun) -> dict[str, float]:
+    """Return the scores of a run on its whole test set, by the names of `resampled_scores`."""
+    sums = image_terms(run.probabilities, run.targets).sum(axis=0)[None]
+    scores = _scores(run.classes, run.confusion.counts[None].astype(np.float64), sums)
+    return {name: float(values[0]) for name, values in scores.items()}
+
+
+def _scores(classes: Sequence[str], confusions: Floats, image_sums: Floats) -> dict[str, Floats]:
+    """Return metrics, averages and scores of classes (``recall/<class>``), each (R,)."""
+    scores = ConfusionScores(confusions)
+    of_classes = {
+        f"{measure}/{name}": values[:, k]
+        for measure, values in scores.by_class.items()
+        for k, name in enumerate(classes)
+    }
+    means = image_sums / scores.images[:, None]
+    return scores.averages() | compute_metrics(scores, means) | of_classes
+
+
+def mean_scores(scores: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:
+    """Return the means over runs of their resampled scores."""
+    return {name: np.mean([one[name] for one in scores], axis=0) for name in scores[0]}
 
 
 def bootstrap_p(differences: Floats) -> float:
-    """Return the two-sided p of resampled differences (R,) against none."""
+    """Return the two-sided p of resampled differences (R,) against zero."""
     known = differences[~np.isnan(differences)]
     beyond = min(int((known <= 0).sum()), int((known >= 0).sum()))
     return min(1.0, 2 * (beyond + 1) / (len(known) + 1))
@@ -150,33 +195,37 @@ def bootstrap_p(differences: Floats) -> float:
 
 def differences(
     settings: Sequence[Sequence[FinishedRun]],
-    scores: Sequence[dict[str, Floats]],
-    points: Sequence[dict[str, float]],
+    resampled: Sequence[Mapping[str, Floats]],
+    points: Sequence[Mapping[str, float]],
 ) -> list[Difference]:
-    """Compare each setting with each other one.
+    """Compare each pair of settings.
 
     Args:
-        settings: The runs of each setting, which differ by the seed alone.
-        scores: Of `resampled_scores`, for each setting.
-        points: Accuracy and macro-F1 of each setting on the whole test set.
+        settings: The runs of each setting, which differ by the seed only.
+        resampled: Scores of each setting on the same resamples, each (R,), by name.
+        points: Scores of each setting on the whole test set, by name.
     """
     pairs = list(combinations(range(len(settings)), 2))
-    raw = [bootstrap_p(scores[i]["macro_f1"] - scores[j]["macro_f1"]) for i, j in pairs]
-    found = []
-    for (i, j), p in zip(pairs, holm(raw), strict=True):
+    uncorrected = [bootstrap_p(resampled[i][DECISIVE] - resampled[j][DECISIVE]) for i, j in pairs]
+    results = []
+    for (i, j), p in zip(pairs, holm(uncorrected), strict=True):
         only_first, only_second, exact = mcnemar(settings[i][0].correct, settings[j][0].correct)
-        found.append(
+        changes = {
+            metric.name: Change(
+                points[i][metric.name] - points[j][metric.name],
+                interval(resampled[i][metric.name] - resampled[j][metric.name]),
+            )
+            for metric in compared_metrics()
+        }
+        results.append(
             Difference(
                 first=i,
                 second=j,
-                accuracy=points[i]["accuracy"] - points[j]["accuracy"],
-                accuracy_interval=interval(scores[i]["accuracy"] - scores[j]["accuracy"]),
-                macro_f1=points[i]["macro_f1"] - points[j]["macro_f1"],
-                macro_f1_interval=interval(scores[i]["macro_f1"] - scores[j]["macro_f1"]),
+                changes=changes,
                 only_first=only_first,
                 only_second=only_second,
                 mcnemar=exact,
                 p=p,
             )
         )
-    return found
+    return results

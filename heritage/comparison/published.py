@@ -1,8 +1,8 @@
-"""What the thesis published, to stand beside our own figures.
+"""The published results of the thesis.
 
 ``thesis.csv`` holds its tables A.1 to A.4 (ResNet50 and EfficientNet B0, B1, B2, each with three optimisers)
-and B.1 (three ways of balancing EfficientNetB0 with Adam), figure by figure. Its test set is not ours: images
-were split by image, so photographs of one object are on both sides, and no figure had an interval.
+and B.1 (EfficientNetB0 with Adam and three balancing methods). Its test set differs from ours: it was split
+by image, so photographs of one object may be in training and test set. No value has an interval.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _FILE = Path(__file__).parent / "thesis.csv"
 
 AVERAGES = ("macro_avg", "weighted_avg")
 SUPPORT = dict(zip(CLASSES, (4420, 5172, 6798, 1842, 813, 3318), strict=True))
-"""Test images of each class. Not printed in the thesis; they follow from its recalls as fractions, and with
-them the accuracies and averages of all fifteen runs come out to the sixth decimal."""
+"""Test images of each class. The thesis does not give them; they follow from its recalls as fractions, and
+reproduce accuracies and averages of all fifteen runs to the sixth decimal."""
 
 TABLES = {
     "A.1": "ResNet50",
@@ -28,14 +28,14 @@ TABLES = {
     "A.4": "EfficientNetB2",
     "B.1": "EfficientNetB0 with Adam, balanced",
 }
-"""Its tables and what they show."""
+"""Its tables and their subjects."""
 
 
 IN_WORDS = {
     "oversample": "oversample sampling.classes=[byzantium]",
     "undersample": "undersample sampling.redraw=false",
 }
-"""Its ways of balancing as the command line says them axis by axis (`heritage.runs.description`)."""
+"""Its balancing methods as overrides of single axes (`heritage.runs.description`)."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class Published:
     """One published run.
 
     Attributes:
-        table: The thesis's number of the table.
-        model: The option of our group ``model``.
-        optimizer: The same of ``optimizer``.
-        balance: The same of ``balance``.
+        table: Number of the table in the thesis.
+        model: The corresponding option of the group ``model``.
+        optimizer: The corresponding option of the group ``optimizer``.
+        balance: The corresponding option of the group ``balance``.
         rows: Precision, recall and F1 of each class, of ``macro_avg`` and of ``weighted_avg``.
-        accuracy: The part of test images that was called right.
+        accuracy: Accuracy on the test set.
     """
 
     table: str
@@ -63,16 +63,16 @@ class Published:
 def published() -> tuple[Published, ...]:
     """Return the fifteen published runs, in the thesis's order."""
     lines = [line for line in _FILE.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
-    found: dict[tuple[str, str, str, str], list[dict[str, str]]] = {}
+    tables: dict[tuple[str, str, str, str], list[dict[str, str]]] = {}
     for row in csv.DictReader(lines):
-        found.setdefault((row["table"], row["model"], row["optimizer"], row["balance"]), []).append(row)
+        tables.setdefault((row["table"], row["model"], row["optimizer"], row["balance"]), []).append(row)
     runs = []
-    for key, rows in found.items():
-        figures = {
+    for key, rows in tables.items():
+        scores = {
             row["row"]: (float(row["precision"]), float(row["recall"]), float(row["f1_or_accuracy"]))
             for row in rows
             if row["row"] != "accuracy"
         }
         accuracy = next(float(row["f1_or_accuracy"]) for row in rows if row["row"] == "accuracy")
-        runs.append(Published(*key, rows=figures, accuracy=accuracy))
+        runs.append(Published(*key, rows=scores, accuracy=accuracy))
     return tuple(runs)

@@ -1,6 +1,6 @@
-"""Find the runs to compare; the runs of a k-fold split become one.
+"""Find the runs to compare, and pool the runs of a k-fold split into one.
 
-Every image is then predicted by the network that never saw its group.
+In a pooled run every image is predicted by the network that was not trained on its group.
 """
 
 from __future__ import annotations
@@ -15,35 +15,35 @@ from heritage.runs.description import RunDescription
 from heritage.runs.finished import FinishedRun, read_run, run_folders
 
 
-def pooled(runs: Sequence[FinishedRun]) -> list[FinishedRun]:
-    """Return a run for each whole cross-validation among these, and all others as they are.
+def pool_folds(runs: Sequence[FinishedRun]) -> list[FinishedRun]:
+    """Pool the runs of each complete cross-validation; other runs are returned unchanged.
 
-    Folds of one recipe and seed become one run with all their answers. Where all runs are of one and the
-    same fold they are left alone: their test sets are one already.
+    Runs of all folds with equal settings and seed become one run with all their predictions. Runs of one
+    single fold are not pooled: they have one test set already.
 
     Raises:
-        DataError: A fold is missing, or there twice.
+        DataError: A fold is missing or duplicated.
     """
     if len({run.fold for run in runs}) == 1:
         return list(runs)
-    parts: dict[tuple[RunDescription, int, int], list[FinishedRun]] = {}
-    found: list[FinishedRun] = []
+    by_setting: dict[tuple[RunDescription, int, int], list[FinishedRun]] = {}
+    result: list[FinishedRun] = []
     for run in runs:
         if run.fold is None:
-            found.append(run)
+            result.append(run)
         else:
-            parts.setdefault((run.recipe, run.fold.folds, run.fold.seed), []).append(run)
-    for (recipe, folds, _), members in parts.items():
+            by_setting.setdefault((run.description, run.fold.folds, run.fold.seed), []).append(run)
+    for (description, folds, _), members in by_setting.items():
         numbers = [run.fold.number for run in members if run.fold is not None]
         if sorted(numbers) != list(range(folds)):
-            have = ", ".join(map(str, sorted(numbers)))
+            present = ", ".join(map(str, sorted(numbers)))
             raise DataError(
-                f"of {folds} folds of {recipe.name}, seed {recipe.seed}, there are {have}",
+                f"of {folds} folds of {description.name}, seed {description.seed}, there are {present}",
                 where=members[0].folder.parent,
-                remedy=f"give runs of each fold from 0 to {folds - 1} once, or all runs of one fold",
+                remedy=f"give one run for each fold from 0 to {folds - 1}, or only runs of one fold",
             )
-        found.append(_joined(members))
-    return found
+        result.append(_joined(members))
+    return result
 
 
 def _joined(members: Sequence[FinishedRun]) -> FinishedRun:
@@ -51,16 +51,17 @@ def _joined(members: Sequence[FinishedRun]) -> FinishedRun:
     for run in members[1:]:
         if run.classes != first.classes:
             raise DataError(
-                f"knows {', '.join(run.classes)}, but {first.folder} knows {', '.join(first.classes)}",
+                f"has the classes {', '.join(run.classes)}, but {first.folder} has "
+                f"{', '.join(first.classes)}",
                 where=run.folder,
-                remedy="compare runs of one class list",
+                remedy="compare runs with one class list",
             )
     images = [name for run in members for name in run.images]
     if len(set(images)) < len(images):
         raise DataError(
-            "was tested on images of another fold",
+            "was tested on images of another fold, too",
             where=members[-1].folder,
-            remedy="run all folds on one state of the data set",
+            remedy="train all folds on the same version of the data set",
         )
     order = np.argsort(np.array(images, dtype=object).astype(str), kind="stable")
     groups = [name for run in members for name in run.groups]
@@ -78,30 +79,30 @@ def _joined(members: Sequence[FinishedRun]) -> FinishedRun:
 
 
 def find_runs(folders: Sequence[str]) -> list[FinishedRun]:
-    """Read runs; those of a k-fold split are put together.
+    """Read runs, and pool those of a k-fold split.
 
     Args:
-        folders: Run folders, folders of evaluations, or folders with such below them (a multirun).
+        folders: Run folders, folders of evaluations, or folders that contain some (a sweep).
 
     Raises:
-        CheckpointError: There is no such folder, or no finished run in one.
-        DataError: The runs were tested on different sets, or a fold is missing.
+        CheckpointError: A folder does not exist or contains no finished run.
+        DataError: The runs have different test sets, or a fold is missing.
     """
-    runs = pooled(_named_alike([read_run(folder) for folder in run_folders(folders)]))
+    runs = pool_folds(_with_common_names([read_run(folder) for folder in run_folders(folders)]))
     _require_one_test_set(runs)
     return runs
 
 
-def _named_alike(runs: Sequence[FinishedRun]) -> list[FinishedRun]:
-    """Give runs of one configuration one name: a command may spell out what is the default anyway."""
+def _with_common_names(runs: Sequence[FinishedRun]) -> list[FinishedRun]:
+    """Give runs of one configuration one description: overrides may spell out defaults."""
     shortest: dict[str, RunDescription] = {}
-    for run in sorted(runs, key=lambda run: len(run.recipe.name)):
+    for run in sorted(runs, key=lambda run: len(run.description.name)):
         if run.settings is not None:
-            shortest.setdefault(run.settings, run.recipe)
+            shortest.setdefault(run.settings, run.description)
     return [
         run
         if run.settings is None
-        else replace(run, recipe=replace(shortest[run.settings], seed=run.recipe.seed))
+        else replace(run, description=replace(shortest[run.settings], seed=run.description.seed))
         for run in runs
     ]
 
@@ -111,15 +112,16 @@ def _require_one_test_set(runs: Sequence[FinishedRun]) -> None:
     for run in runs[1:]:
         if run.classes != first.classes:
             raise DataError(
-                f"knows {', '.join(run.classes)}, but {first.folder} knows {', '.join(first.classes)}",
+                f"has the classes {', '.join(run.classes)}, but {first.folder} has "
+                f"{', '.join(first.classes)}",
                 where=run.folder,
-                remedy="compare runs of one class list",
+                remedy="compare runs with one class list",
             )
         if run.images != first.images or (run.targets != first.targets).any():
             shared = len(set(run.images) & set(first.images))
             raise DataError(
-                f"was tested on another set ({len(run.images):,} images) than {first.folder} "
+                f"has another test set ({len(run.images):,} images) than {first.folder} "
                 f"({len(first.images):,}); they share {shared:,}",
                 where=run.folder,
-                remedy="evaluate both on one set (heritage evaluate) and compare these",
+                remedy="run `heritage evaluate` for both on one test set, and compare the folders it writes",
             )

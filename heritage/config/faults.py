@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from heritage.config.compose import ADDED, compose_command, groups, options
 from heritage.core.taxonomy import nearest
 from heritage.errors import ConfigError
-from heritage.runs.compat import RENAMED_KEYS
+from heritage.runs.compat import RENAMED_KEYS, RENAMED_OPTIONS
 
 _UNKNOWN_KEY = re.compile(r"Could not override '(?P<key>[^']+)'")
 _UNKNOWN_IN_FILE = re.compile(
@@ -124,6 +124,8 @@ def _unknown_in_sweep(verb: str, key: str) -> str:
 
 
 def _explain_unknown(cfg: DictConfig, key: str, known_groups: Sequence[str]) -> str:
+    if key in RENAMED_OPTIONS:
+        return f"it is now called '{RENAMED_OPTIONS[key]}'"
     parent, _, leaf = key.rpartition(".")
     while parent and not _has(cfg, parent):
         parent, _, leaf = parent.rpartition(".")

@@ -125,11 +125,16 @@ class _Module:
         node = self._statements.get(name)
         if isinstance(node, ast.ImportFrom):
             return _module(node.module).signature(_imported_name(node, name))
-        if isinstance(node, ast.FunctionDef) and not node.decorator_list:
+        if isinstance(node, ast.FunctionDef) and all(map(self._keeps_signature, node.decorator_list)):
             return self._of_function(node, first=0)
         if isinstance(node, ast.ClassDef):
             return self._of_class(node)
         raise _UnreadableError
+
+    def _keeps_signature(self, decorator: ast.expr) -> bool:
+        """Return whether a decorator is one of this package: ours use `functools.wraps`, as a test checks."""
+        source = self._statements.get(ast.unparse(decorator))
+        return isinstance(source, ast.ImportFrom) and (source.module or "").startswith(f"{PACKAGE.name}.")
 
     def _of_class(self, node: ast.ClassDef) -> Signature:
         methods = {item.name: item for item in node.body if isinstance(item, ast.FunctionDef)}

@@ -1,4 +1,4 @@
-"""Where things are: the configuration files, and files written so that no half of one is ever seen."""
+"""The folder of configuration files, atomic writing, and lock files."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ PACKAGE = Path(__file__).resolve().parent.parent
 def config_dir() -> Path:
     """Return the folder of configuration files.
 
-    An installed wheel carries it inside the package, a checkout beside it.
+    It is inside the package of an installed wheel, and beside it in a checkout.
 
     Raises:
-        ConfigError: Neither place has it (a damaged installation).
+        ConfigError: It is in neither place: the installation is damaged.
     """
     for folder in (PACKAGE / "conf", PACKAGE.parent / "conf"):
         if (folder / "train.yaml").is_file():
@@ -34,10 +34,10 @@ def config_dir() -> Path:
 
 @contextlib.contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``target`` that becomes it when the block ends well.
+    """Yield a temporary path that is renamed to ``target`` when the block succeeds.
 
-    The data are synced before the rename, so a crash leaves the old file or the new one, whole.
-    A failure inside the block removes the temporary file and leaves the old one untouched.
+    The data are synced before the rename, so after a crash there is either the complete old file or the
+    complete new one. An exception in the block removes the temporary file and leaves the old one unchanged.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
@@ -60,7 +60,7 @@ def write_text(target: Path, text: str) -> None:
 
 
 def _umask() -> int:
-    # mkstemp makes files private; there is no way to read the mask but to set it.
+    # mkstemp makes files private; the mask can only be read by setting it.
     mask = os.umask(0)
     os.umask(mask)
     return mask
@@ -71,8 +71,8 @@ def locked(file: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold a lock file while the block runs.
 
     Args:
-        file: The lock file; its folder is made.
-        wait: Wait for whoever holds it, instead of giving up.
+        file: The lock file; its folder is created.
+        wait: Wait until the lock is free instead of raising.
 
     Raises:
         ConfigError: The folder cannot be written.
@@ -91,14 +91,14 @@ def locked(file: Path, *, wait: bool = False) -> Iterator[None]:
         except BlockingIOError as error:
             handle.seek(0)
             raise BusyError(
-                f"another process is at work here ({handle.read().strip() or 'unknown'})",
+                f"in use by another process ({handle.read().strip() or 'unknown'})",
                 where=file.parent,
                 remedy="wait for it, or stop it with Ctrl-C",
             ) from error
         except OSError as error:
             if error.errno not in (errno.ENOLCK, errno.ENOTSUP):
                 raise
-            # A file system without locks: better to work than to refuse.
+            # A file system without locks: work without one.
         handle.truncate(0)
         handle.write(f"process {os.getpid()} on {platform.node()}\n")
         handle.flush()

@@ -1,8 +1,8 @@
-"""Bytes of any picture to RGB pixels, fast for JPEG and safe for whatever a stranger sends.
+"""Decode image files to RGB pixels and encode JPEG, fast and safe for untrusted files.
 
-JPEG goes through libjpeg-turbo (simplejpeg), which can decode at 1/2, 1/4 or 1/8 size for the price of
-the smaller picture; everything else, and every JPEG it cannot read (CMYK, odd subsampling), goes
-through Pillow. EXIF orientation and colour profiles are honoured on both ways: what comes out is sRGB.
+JPEG is decoded by libjpeg-turbo (simplejpeg), which can reduce to 1/2, 1/4 or 1/8 size at the cost of the
+smaller image; all else, and JPEG that it cannot read (CMYK, unusual subsampling), by Pillow. Both apply the
+EXIF orientation and convert from the embedded colour profile to sRGB.
 """
 
 from __future__ import annotations
@@ -21,39 +21,39 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from heritage.errors import ImageError
 
 MAX_PIXELS = 89_478_485
-"""Pictures with more pixels are refused before decoding (Pillow's own limit: 256 MiB of RGB)."""
+"""Images with more pixels are rejected before decoding (Pillow's own limit: 256 MiB of RGB)."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
-"""The formats Pillow may try: its rarer decoders are not for strangers' files."""
+"""The formats that Pillow may decode; its rarer decoders are not hardened against malicious files."""
 
 _ORIENTATION = 274  # the EXIF tag
-_HEAD = 65_536  # an APP1 segment is at most this long, and stands first
+_HEAD = 65_536  # the length limit of an APP1 segment, which comes first
 _APP2, _START_OF_SCAN, _END_OF_IMAGE = 0xE2, 0xDA, 0xD9
 _PROFILE = b"ICC_PROFILE\x00"
 
-_LARGEST_PROFILE = 4_000_000  # bytes: printers' largest have half; more is no colour profile but ballast
+_LARGEST_PROFILE = 4_000_000  # bytes: twice the largest printer profiles
 _BAND = 256  # rows converted at a time
 
-# Modes whose pixels a profile can be applied to; palettes are left as they are.
+# Modes that a profile can be applied to; palettes are left unchanged.
 _PROFILED = ("RGB", "RGBA", "CMYK", "L")
 
 Pixels = npt.NDArray[np.uint8]
 
 
 def decode(data: bytes, *, name: str | PathLike[str] = "image", at_least: int | None = None) -> Pixels:
-    """Decode a picture.
+    """Decode an image.
 
     Args:
-        data: The file's content.
-        name: What to call it in messages.
-        at_least: Where a reduced JPEG will do: neither side becomes shorter than this many pixels
-            (a smaller picture is not enlarged).
+        data: The content of the file.
+        name: Its name in messages.
+        at_least: Allow a JPEG to be decoded at reduced size as long as neither side gets shorter than this
+            many pixels; a smaller image is not enlarged.
 
     Returns:
         RGB pixels of shape (height, width, 3).
 
     Raises:
-        ImageError: Not a picture of a known format, damaged, or larger than `MAX_PIXELS`.
+        ImageError: It is damaged, not in one of `FORMATS`, or larger than `MAX_PIXELS`.
     """
     if data[:3] == b"\xff\xd8\xff":
         pixels = _decode_jpeg(data, name, at_least)
@@ -63,11 +63,11 @@ def decode(data: bytes, *, name: str | PathLike[str] = "image", at_least: int | 
 
 
 def from_pillow(image: Image.Image, *, name: str | PathLike[str] = "image") -> Pixels:
-    """Convert a Pillow image by the rules of `decode`; the image itself is not changed.
+    """Convert a Pillow image as `decode` does, without changing it.
 
     Args:
         image: An image of any mode, loaded or not.
-        name: What to call it in messages.
+        name: Its name in messages.
 
     Returns:
         RGB pixels of shape (height, width, 3).
@@ -77,7 +77,7 @@ def from_pillow(image: Image.Image, *, name: str | PathLike[str] = "image") -> P
     """
     if 0 in image.size:
         raise ImageError("an image without pixels", where=name, remedy="remove or replace it")
-    _refuse_bomb(image.width, image.height, name)
+    _require_size(image.width, image.height, name)
     try:
         return _rgb(ImageOps.exif_transpose(image))
     except (OSError, ValueError, SyntaxError, EOFError) as error:
@@ -95,27 +95,27 @@ def encode_jpeg(pixels: Pixels, *, quality: int = 92) -> bytes:
 def _decode_jpeg(data: bytes, name: str | PathLike[str], at_least: int | None) -> Pixels | None:
     try:
         height, width, space, _ = simplejpeg.decode_jpeg_header(data)
-        _refuse_bomb(width, height, name)
+        _require_size(width, height, name)
         if space in ("CMYK", "YCCK"):
-            return None  # Pillow knows the inverted inks of Adobe's files, and applies their profiles
+            return None  # Pillow handles the inverted values of Adobe's files and applies their profiles
         if space == "Gray" and _jpeg_profile(data):
-            return None  # its profile is for one channel, and here it would be decoded to three
+            return None  # its profile has one channel, and simplejpeg would return three
         scale = _reduction(height, width, at_least)
         pixels: Pixels = simplejpeg.decode_jpeg(
             data, colorspace="RGB", min_height=height // scale, min_width=width // scale
         )
     except ValueError:
-        return None  # Pillow reads more kinds, and knows better what is wrong
+        return None  # Pillow reads more variants and has better error messages
     if profile := _jpeg_profile(data):
         pixels = np.asarray(_to_srgb(Image.fromarray(pixels), profile))
-    return _turn(pixels, _orientation(data))
+    return _apply_orientation(pixels, _orientation(data))
 
 
 def _reduction(height: int, width: int, at_least: int | None) -> int:
-    """Return the power of two, 8 at most, by which a JPEG can be reduced while it is decoded.
+    """Return the factor (1, 2, 4 or 8) by which a JPEG is reduced while it is decoded.
 
-    libjpeg-turbo scales by any eighth, but only halvings have a fast transform: 7/8 of a picture takes
-    twice as long as the whole.
+    libjpeg-turbo scales by any eighth, but only halvings have a fast transform: 7/8 of the size takes twice
+    as long as the full size.
     """
     if at_least is None:
         return 1
@@ -130,7 +130,7 @@ def _decode_other(data: bytes, name: str | PathLike[str]) -> Pixels:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                _refuse_bomb(image.width, image.height, name)
+                _require_size(image.width, image.height, name)
                 ImageOps.exif_transpose(image, in_place=True)
                 return _rgb(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -145,16 +145,16 @@ def _decode_other(data: bytes, name: str | PathLike[str]) -> Pixels:
 
 
 def _rgb(image: Image.Image) -> Pixels:
-    """Return RGB pixels (H, W, 3), converted in bands: copies of a large picture would take a gigabyte."""
+    """Return RGB pixels (H, W, 3), converted in bands: copies of a large image would take a gigabyte."""
     width, height = image.size
     image.load()
     bands = [(top, min(top + _BAND, height)) for top in range(0, height, _BAND)]
     grey = image.mode in ("I;16", "I;16B", "I;16L", "I", "F")
-    most = _most(image, bands) if grey else 255.0
+    white = _white_level(image, bands) if grey else 255.0
     pixels = np.empty((height, width, 3), np.uint8)
     for top, bottom in bands:
         band = image.crop((0, top, width, bottom))
-        pixels[top:bottom] = _grey_of_many_levels(band, most) if grey else _rgb_of_band(band)
+        pixels[top:bottom] = _grey_from_levels(band, white) if grey else _rgb_of_band(band)
     return pixels
 
 
@@ -163,15 +163,15 @@ def _rgb_of_band(image: Image.Image) -> Pixels:
     if profile and image.mode in _PROFILED:
         image = _to_srgb(image, profile)
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        # Cut-outs of artefacts are meant to be seen on paper, not on black.
+        # Cut-outs of artefacts are meant to be seen on white.
         cutout = image.convert("RGBA")
-        paper = Image.new("RGBA", cutout.size, "white")
-        image = Image.alpha_composite(paper, cutout)
+        background = Image.new("RGBA", cutout.size, "white")
+        image = Image.alpha_composite(background, cutout)
     return np.asarray(image.convert("RGB"))
 
 
 def _to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """Convert from an embedded profile; sRGB, and one that cannot be used, leave the picture as it is."""
+    """Convert from an embedded profile; with sRGB or an unusable profile, return the image unchanged."""
     if len(profile) > _LARGEST_PROFILE:
         return image
     transform = _transform(bytes(profile), image.mode)
@@ -187,11 +187,11 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
         target = "RGBA" if mode == "RGBA" else "RGB"
         return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, target)
     except (ImageCms.PyCMSError, OSError, ValueError):
-        return None  # damaged or foreign metadata do not make the pixels unreadable
+        return None  # damaged or unsuitable metadata do not make the pixels unreadable
 
 
 def _jpeg_profile(data: bytes) -> bytes | None:
-    """Return the colour profile of a JPEG, put together from its segments (ICC.1:2022, annex B.4)."""
+    """Return the colour profile of a JPEG, joined from its segments (ICC.1:2022, annex B.4)."""
     parts: dict[int, bytes] = {}
     place = 2
     while place + 4 <= len(data) and data[place] == 0xFF:
@@ -209,19 +209,19 @@ def _jpeg_profile(data: bytes) -> bytes | None:
     return b"".join(parts[number] for number in sorted(parts)) or None
 
 
-def _most(image: Image.Image, bands: list[tuple[int, int]]) -> float:
-    """Return which grey is white: 16 bits where there is more than 8 bits hold."""
+def _white_level(image: Image.Image, bands: list[tuple[int, int]]) -> float:
+    """Return the level of white: that of 16 bits if any value exceeds 8 bits."""
     crops = (image.crop((0, top, image.width, bottom)) for top, bottom in bands)
     return 65535.0 if max(np.asarray(crop).max(initial=0) for crop in crops) > 255 else 255.0
 
 
-def _grey_of_many_levels(image: Image.Image, most: float) -> Pixels:
+def _grey_from_levels(image: Image.Image, white: float) -> Pixels:
     levels = np.asarray(image).astype(np.float64)
-    grey = np.clip(levels * (255.0 / most), 0, 255).round().astype(np.uint8)
+    grey = np.clip(levels * (255.0 / white), 0, 255).round().astype(np.uint8)
     return np.repeat(grey[:, :, None], 3, axis=2)
 
 
-def _refuse_bomb(width: int, height: int, name: str | PathLike[str]) -> None:
+def _require_size(width: int, height: int, name: str | PathLike[str]) -> None:
     if width * height > MAX_PIXELS:
         raise ImageError(
             f"{width}×{height} is more than {MAX_PIXELS:,} pixels", where=name, remedy="make it smaller"
@@ -240,8 +240,8 @@ def _orientation(data: bytes) -> int:
     return value if value in range(1, 9) else 1
 
 
-def _turn(pixels: Pixels, orientation: int) -> Pixels:
-    """Undo an EXIF orientation (1 to 8)."""
+def _apply_orientation(pixels: Pixels, orientation: int) -> Pixels:
+    """Rotate or mirror pixels as an EXIF orientation (1 to 8) demands."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.transpose(1, 0, 2)
     if orientation in (3, 4, 7, 8):

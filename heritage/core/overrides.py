@@ -1,8 +1,8 @@
-"""A curator's decisions: a small CSV that is replayed at each build, and reported where it is stale.
+"""Overrides: a CSV of a curator's decisions, applied at every build.
 
-Its columns are ``file`` (as the report shows it), ``decision`` (drop, keep or relabel), ``class`` (for
-relabel), and, optionally, ``sha256`` (the beginning of the photograph's, as the report writes it: the
-decision then holds for this photograph alone) and ``note``.
+Its columns are ``file`` (the raw file, as in the report), ``decision`` (drop, keep or relabel), ``class``
+(for relabel) and, optionally, ``sha256`` (the checksum of the photograph or its beginning; the override is
+stale if the photograph changes) and ``note``.
 """
 
 from __future__ import annotations
@@ -22,21 +22,36 @@ COLUMNS = ("file", "decision", "class", "sha256", "note")
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One decision."""
+    """A decision on one photograph.
+
+    Attributes:
+        file: The raw file.
+        decision: ``drop``, ``keep`` or ``relabel``.
+        label: The new class, for ``relabel``.
+        sha256: The beginning of the photograph's checksum, or empty.
+        note: A remark.
+    """
 
     file: str
     decision: Decision
-    to: str | None
+    label: str | None
     sha256: str
     note: str
 
 
 def read_overrides(path: Path | None, classes: Sequence[str]) -> dict[str, Override]:
-    """Read decisions, by file; none where there is no path.
+    """Read a file of overrides.
+
+    Args:
+        path: The file; None returns no overrides.
+        classes: The class list.
+
+    Returns:
+        The overrides by raw file.
 
     Raises:
         DatasetNotFoundError: There is no such file.
-        ManifestError: A column is missing, a decision or class is unknown, or a file is decided twice.
+        ManifestError: A column is missing, a decision or class is unknown, or a file has two decisions.
     """
     if path is None:
         return {}
@@ -49,42 +64,42 @@ def read_overrides(path: Path | None, classes: Sequence[str]) -> dict[str, Overr
             where=path,
             remedy=f"its columns are {', '.join(COLUMNS)}",
         )
-    found: dict[str, Override] = {}
+    overrides: dict[str, Override] = {}
     for line, row in enumerate(table.to_pylist(), start=2):
-        override = _override(row, f"{path} line {line}", classes)
-        if override.file in found:
+        override = _parse(row, f"{path} line {line}", classes)
+        if override.file in overrides:
             raise ManifestError(
-                f"'{override.file}' is decided twice",
+                f"'{override.file}' has two decisions",
                 where=f"{path} line {line}",
                 remedy="keep one of the lines",
             )
-        found[override.file] = override
-    return found
+        overrides[override.file] = override
+    return overrides
 
 
-def stale(
-    overrides: Mapping[str, Override], checksums: Mapping[str, str | None], labelled: Mapping[str, str | None]
+def stale_overrides(
+    overrides: Mapping[str, Override], checksums: Mapping[str, str | None], labels: Mapping[str, str | None]
 ) -> dict[str, str]:
-    """Return the decisions that no longer apply, by file, each with the reason.
+    """Return the reasons for which overrides do not apply, by raw file.
 
     Args:
-        overrides: The decisions.
-        checksums: The sha256 of each raw file there is (None: unreadable).
-        labelled: Each raw file's class before any decision.
+        overrides: The overrides by raw file.
+        checksums: The SHA-256 of each existing raw file; None if it is unreadable.
+        labels: The class of each raw file before any override.
     """
     reasons = {}
     for file, override in overrides.items():
         if file not in checksums:
-            reasons[file] = "there is no such file any more"
+            reasons[file] = "the file no longer exists"
         elif override.sha256 and not (checksums[file] or "").startswith(override.sha256):
-            reasons[file] = "the photograph has changed since it was decided on"
-        elif override.decision == "relabel" and labelled[file] == override.to:
-            reasons[file] = f"it is labelled {override.to} already"
+            reasons[file] = "the photograph has changed since the decision"
+        elif override.decision == "relabel" and labels[file] == override.label:
+            reasons[file] = f"it already has the class {override.label}"
     return reasons
 
 
-def _override(row: dict[str, str | None], where: str, classes: Sequence[str]) -> Override:
-    file, decision, to = row["file"], row["decision"], row.get("class")
+def _parse(row: dict[str, str | None], where: str, classes: Sequence[str]) -> Override:
+    file, decision, label = row["file"], row["decision"], row.get("class")
     if not file:
         raise ManifestError("no file", where=where, remedy="name the raw file as the report shows it")
     if decision not in get_args(Decision):
@@ -94,17 +109,17 @@ def _override(row: dict[str, str | None], where: str, classes: Sequence[str]) ->
             where=where,
             remedy=f"did you mean {near}?" if near else f"use {', '.join(get_args(Decision))}",
         )
-    if decision == "relabel" and to not in classes:
-        near = nearest(to or "", classes)
+    if decision == "relabel" and label not in classes:
+        near = nearest(label or "", classes)
         raise ManifestError(
-            f"cannot relabel to '{to or ''}'",
+            f"cannot relabel to '{label or ''}'",
             where=where,
             remedy=f"did you mean {near}?" if near else f"use one of {', '.join(classes)}",
         )
     return Override(
         file,
         cast("Decision", decision),
-        to if decision == "relabel" else None,
+        label if decision == "relabel" else None,
         (row.get("sha256") or "").strip().lower(),
         row.get("note") or "",
     )

@@ -1,10 +1,10 @@
-"""Images decoded beforehand, in memory-mapped files: a read is a view, not a decode.
+"""Pre-decoded images in memory-mapped files.
 
-A packed folder holds shards, ``shard-00000-<content>.npy`` of shape (n, height, width, 3) and type
-uint8 (any NumPy reads them), and ``index.json``: the format's version, the shape, the data set's
-fingerprint, the images' names in order, and each shard's rows and sha256. The index is written last and
-carries its own checksum, so a folder without a sound index is no packed set. A shard's file name
-carries a digest of what it was made from, so that an interrupted packing goes on where it stopped.
+A packed folder holds shards ``shard-00000-<digest>.npy`` of shape (n, side, side, 3), uint8, and
+``index.json`` with the format's version, the side, the data set's fingerprint, the images' ids in order, and
+the rows and SHA-256 of each shard. The index is written last and has its own checksum; without it the folder
+is not valid. The digest in a shard's name is that of its source images, so that interrupted packing can be
+resumed.
 """
 
 from __future__ import annotations
@@ -22,11 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from heritage.core.files import atomic_path, write_text
+from heritage.core.image_io import Pixels
 from heritage.errors import DataError, DatasetNotFoundError, ImageError
 
 log = logging.getLogger(__name__)
-
-Pixels = npt.NDArray[np.uint8]
 
 VERSION = 1
 INDEX_FILE = "index.json"
@@ -37,7 +36,7 @@ _HEADER = 128  # of a .npy file of these shapes
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A file of consecutive images: its name, how many, and its checksum."""
+    """A shard in the index: its file name, number of images, and SHA-256."""
 
     file: str
     rows: int
@@ -47,12 +46,14 @@ class Shard:
 class PackedImages:
     """Pre-decoded images of one size, read as views of memory-mapped files.
 
-    Files are mapped when they are first read, so an instance costs nothing to pickle.
+    Files are mapped on first use, so instances are cheap to pickle.
 
     Attributes:
-        image_ids: The name of each row.
-        fingerprint: Of the data set it was made from.
-        side: Pixels a side.
+        folder: The packed folder.
+        image_ids: The id of each image.
+        fingerprint: The fingerprint of the data set.
+        side: Pixels per side.
+        shards: The shards, in order.
     """
 
     def __init__(self, folder: Path, index: dict[str, Any]) -> None:
@@ -66,11 +67,11 @@ class PackedImages:
 
     @classmethod
     def open(cls, folder: Path) -> PackedImages:
-        """Open a packed folder; sizes are checked, contents by `verify`.
+        """Open a packed folder. The sizes of its files are checked here, their contents by `verify`.
 
         Raises:
-            DatasetNotFoundError: There is no packed set.
-            DataError: It is damaged, or of another version.
+            DatasetNotFoundError: There are no packed images.
+            DataError: They are damaged, or of another version of the format.
         """
         path = folder / INDEX_FILE
         if not path.is_file():
@@ -80,20 +81,20 @@ class PackedImages:
                 remedy="make them with `heritage curate pack=true`",
             )
         try:
-            whole = json.loads(path.read_text(encoding="utf-8"))
-            index = whole["index"]
-            sound = whole["sha256"] == _digest_of(index) and index["version"] == VERSION
+            content = json.loads(path.read_text(encoding="utf-8"))
+            index = content["index"]
+            valid = content["sha256"] == _digest_of(index) and index["version"] == VERSION
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(
                 f"unreadable: {type(error).__name__}: {error}", where=path, remedy="pack it again"
             ) from error
-        if not sound:
+        if not valid:
             raise DataError("damaged, or of another version", where=path, remedy="pack it again")
         images = cls(folder, index)
         for shard in images.shards:
-            there = folder / shard.file
-            if not there.is_file() or there.stat().st_size != _size(shard.rows, images.side):
-                raise DataError("missing or cut off", where=there, remedy="pack it again")
+            file = folder / shard.file
+            if not file.is_file() or file.stat().st_size != _size(shard.rows, images.side):
+                raise DataError("missing or truncated", where=file, remedy="pack it again")
         return images
 
     def __len__(self) -> int:
@@ -103,7 +104,7 @@ class PackedImages:
         return {**self.__dict__, "_maps": [None] * len(self.shards)}
 
     def read(self, row: int) -> Pixels:
-        """Return the image of a row: a read-only view of shape (side, side, 3), nothing is copied.
+        """Return an image as a read-only view of shape (side, side, 3).
 
         Raises:
             IndexError: There is no such row.
@@ -118,10 +119,10 @@ class PackedImages:
         return image
 
     def rows_of(self, image_ids: Iterable[str]) -> npt.NDArray[np.int64]:
-        """Return the rows of these images.
+        """Return the rows of images, given their ids.
 
         Raises:
-            DataError: One is not among the packed images.
+            DataError: An image is not packed.
         """
         place = {name: row for row, name in enumerate(self.image_ids)}
         try:
@@ -132,10 +133,10 @@ class PackedImages:
             ) from error
 
     def verify(self) -> None:
-        """Read everything and compare checksums.
+        """Compare the checksums of all shards.
 
         Raises:
-            ImageError: A shard's content is not what was written.
+            ImageError: A shard is damaged.
         """
         for shard in self.shards:
             if file_sha256(self.folder / shard.file) != shard.sha256:
@@ -144,7 +145,7 @@ class PackedImages:
                 )
 
     def _map(self, number: int) -> Pixels:
-        # A plain array over the map: np.memmap's own slicing is ten times as slow.
+        # A plain array on top of the map: slicing np.memmap is ten times slower.
         mapped = np.load(self.folder / self.shards[number].file, mmap_mode="r")
         view: Pixels = mapped.view(np.ndarray)
         self._maps[number] = view
@@ -153,7 +154,14 @@ class PackedImages:
 
 @dataclass(frozen=True, slots=True)
 class ShardPlan:
-    """A shard to be written: where, from which images, and its checksum where an earlier index has it."""
+    """A shard to write.
+
+    Attributes:
+        path: Its file.
+        sources: The image files.
+        side: Pixels per side.
+        sha256: Its checksum in an earlier index, or empty.
+    """
 
     path: Path
     sources: tuple[Path, ...]
@@ -162,61 +170,60 @@ class ShardPlan:
 
     @property
     def bytes(self) -> int:
-        """How large its file is."""
+        """The size of its file."""
         return _size(len(self.sources), self.side)
 
     @property
     def exists(self) -> bool:
-        """Whether a file of its name and size is there."""
+        """Whether a file of its name and size exists."""
         return self.path.is_file() and self.path.stat().st_size == self.bytes
 
 
-def plan(
+def plan_shards(
     folder: Path,
     sources: Sequence[Path],
     checksums: Sequence[str],
     side: int,
     shard_bytes: int = _SHARD_BYTES,
 ) -> list[ShardPlan]:
-    """Cut images into shards.
+    """Divide images into shards.
 
     Args:
-        folder: Where the shards will lie.
-        sources: The images' files, in order.
-        checksums: The sha256 of each, by which an earlier shard is known again. What an earlier index
-            in the folder says of its content is checked when it is written.
-        side: Pixels a side.
-        shard_bytes: About how large a shard may be.
+        folder: The packed folder.
+        sources: The image files, in order.
+        checksums: The SHA-256 of each image file; shards of unchanged images are reused.
+        side: Pixels per side.
+        shard_bytes: Approximate maximum size of a shard.
     """
     each = max(1, shard_bytes // (side * side * 3))
     known = _checksums(folder)
-    pieces = []
+    plans = []
     for number, start in enumerate(range(0, len(sources), each)):
         content = hashlib.sha256("\n".join(checksums[start : start + each]).encode()).hexdigest()[:12]
         path = folder / f"shard-{number:05d}-{content}.npy"
-        pieces.append(ShardPlan(path, tuple(sources[start : start + each]), side, known.get(path.name, "")))
-    return pieces
+        plans.append(ShardPlan(path, tuple(sources[start : start + each]), side, known.get(path.name, "")))
+    return plans
 
 
-def clear(folder: Path, pieces: Sequence[ShardPlan]) -> None:
-    """Remove what an interrupted packing left and shards of other images, so that they cost no space.
+def remove_other_shards(folder: Path, plans: Sequence[ShardPlan]) -> None:
+    """Remove the index, temporary files and shards of other images, to free their space before writing.
 
-    Without its index the folder is no packed set until `write_index`.
+    The folder is not valid until `write_index`.
     """
     (folder / INDEX_FILE).unlink(missing_ok=True)
-    wanted = {piece.path.name for piece in pieces}
+    names = {plan.path.name for plan in plans}
     for path in folder.glob("*.npy"):
-        if path.name not in wanted:
+        if path.name not in names:
             path.unlink()
 
 
-def require_space(folder: Path, pieces: Sequence[ShardPlan]) -> int:
-    """Return how many bytes are still to be written, and refuse where the disk cannot hold them.
+def require_space(folder: Path, plans: Sequence[ShardPlan]) -> int:
+    """Return the number of bytes that remain to be written, after checking the free space.
 
     Raises:
         DataError: The disk is too small.
     """
-    needed = sum(piece.bytes for piece in pieces if not piece.exists)
+    needed = sum(plan.bytes for plan in plans if not plan.exists)
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise DataError(
@@ -227,33 +234,33 @@ def require_space(folder: Path, pieces: Sequence[ShardPlan]) -> int:
     return needed
 
 
-def write_shard(piece: ShardPlan, images: Iterable[Pixels]) -> Shard:
-    """Write a shard, or find it whole and unchanged from before, and return its checksum.
+def write_shard(plan: ShardPlan, images: Iterable[Pixels]) -> Shard:
+    """Write a shard, unless it exists and is intact.
 
     Args:
-        piece: The shard.
-        images: Its images, each of shape (side, side, 3); drawn one by one.
+        plan: The shard.
+        images: Its images, each of shape (side, side, 3); not consumed if the shard is intact.
 
     Raises:
-        OSError: It cannot be written; nothing half-written is left.
+        OSError: It cannot be written; no partial file is left.
     """
-    if piece.exists:
-        found = file_sha256(piece.path)
-        if piece.sha256 in ("", found):
-            return Shard(piece.path.name, len(piece.sources), found)
-        log.warning("%s is damaged: it is written again", piece.path)
-    shape = (len(piece.sources), piece.side, piece.side, 3)
-    with atomic_path(piece.path) as temporary, temporary.open("wb") as file:
+    if plan.exists:
+        checksum = file_sha256(plan.path)
+        if plan.sha256 in ("", checksum):
+            return Shard(plan.path.name, len(plan.sources), checksum)
+        log.warning("%s is damaged and written again", plan.path)
+    shape = (len(plan.sources), plan.side, plan.side, 3)
+    with atomic_path(plan.path) as temporary, temporary.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
         for image in images:
             file.write(np.ascontiguousarray(image).data)
-    return Shard(piece.path.name, len(piece.sources), file_sha256(piece.path))
+    return Shard(plan.path.name, len(plan.sources), file_sha256(plan.path))
 
 
 def write_index(
     folder: Path, shards: Sequence[Shard], image_ids: Sequence[str], fingerprint: str, side: int
 ) -> None:
-    """Write the index, which makes the folder a packed set, and remove shards that it does not name."""
+    """Write the index, which makes the folder valid, and remove shards that it does not list."""
     index = {
         "version": VERSION,
         "fingerprint": fingerprint,
@@ -262,14 +269,14 @@ def write_index(
         "image_ids": list(image_ids),
     }
     write_text(folder / INDEX_FILE, json.dumps({"sha256": _digest_of(index), "index": index}) + "\n")
-    named = {shard.file for shard in shards}
+    listed = {shard.file for shard in shards}
     for path in folder.glob("*.npy"):
-        if path.name not in named:
+        if path.name not in listed:
             path.unlink()
 
 
 def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file."""
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -279,12 +286,12 @@ def _size(rows: int, side: int) -> int:
 
 
 def _checksums(folder: Path) -> dict[str, str]:
-    """Return the checksums of an earlier packing's shards, by file; none where its index is damaged."""
+    """Return the checksums of existing shards by file, or nothing if the index is missing or damaged."""
     try:
-        whole = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8"))
-        index = whole["index"]
-        sound = whole["sha256"] == _digest_of(index)
-        return {shard["file"]: shard["sha256"] for shard in index["shards"]} if sound else {}
+        content = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8"))
+        index = content["index"]
+        valid = content["sha256"] == _digest_of(index)
+        return {shard["file"]: shard["sha256"] for shard in index["shards"]} if valid else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

@@ -1,4 +1,4 @@
-"""Work dealt to processes: bounded in memory, and ended with whoever started them."""
+"""Run a function in worker processes, with bounded memory."""
 
 from __future__ import annotations
 
@@ -23,36 +23,38 @@ _AHEAD = 4  # items in flight for each process
 
 
 def map_in_processes(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """Yield ``work(item)`` for each item, in the order in which they are finished.
+    """Yield ``work(item)`` for each item, in order of completion.
+
+    The processes end with this one, even if it is killed.
 
     Args:
         work: A function that can be pickled.
-        items: What to work on; drawn as it is needed.
-        workers: How many processes; with one the work is done here.
+        items: The items, consumed only as fast as they are processed.
+        workers: Number of processes; up to 1 runs in this process.
 
     Raises:
-        DataError: A process died.
+        DataError: A worker process died.
     """
     if workers <= 1:
         yield from map(work, items)
         return
-    # A fresh interpreter: forking one with threads (Arrow, OpenCV) can hang.
+    # Not fork: it can hang with the threads of Arrow and OpenCV.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_initialize) as pool:
         try:
             yield from _in_flight(pool, work, iter(items), workers * _AHEAD)
         except BrokenProcessPool as error:
             raise DataError(
-                "one died (it may have run out of memory)",
+                "a process died (it may have run out of memory)",
                 where="worker processes",
-                remedy="start again with fewer workers: what was finished is kept",
+                remedy="start again with fewer workers: finished items are kept",
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 def available_cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -67,14 +69,14 @@ def _in_flight(
             yield future.result()
 
 
-def _begin() -> None:
+def _initialize() -> None:
     cv2.setNumThreads(0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    # After a kill -9 of the parent a pool's processes would wait for work for ever.
+def _exit_with_parent() -> None:
+    # After a kill -9 of the parent the workers would wait for work forever.
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -23,11 +23,11 @@ class Progress:
     The bar is drawn on stderr, so that a command's output can be piped.
 
     Args:
-        description: What is being done.
+        description: The operation, shown before the bar.
         total: Number of items.
-        done: Number of items an earlier start has already done; they do not count for the speed.
-        unit: What the items are called in the speed.
-        logs: Whether to log lines: while it runs where there is no terminal, and one at the end.
+        done: Number of items that an earlier run has finished; they do not count towards the speed.
+        unit: Name of the items in the speed.
+        logs: Whether to log lines: a summary at the end, and the progress if there is no bar.
 
     Example:
         >>> with Progress("resizing", total=2) as progress:
@@ -41,7 +41,7 @@ class Progress:
         self._description, self._total, self._unit, self._logs = description, total, unit, logs
         self._done, self._items, self._steps = done, 0, 0
         self.console = Console(file=sys.stderr)
-        # Without ipywidgets a notebook cannot redraw a bar: it gets lines instead.
+        # Without ipywidgets a notebook cannot redraw a bar: print lines instead.
         notebook = self.console.is_jupyter
         self._draws = self.console.is_terminal or (notebook and find_spec("ipywidgets") is not None)
         self._print = notebook and not self._draws
@@ -71,7 +71,7 @@ class Progress:
             log.info("%s: %s %s in %.0f s", self._description, f"{self._steps:,}", self._unit, seconds)
 
     def start(self) -> None:
-        """Draw the bar; the speed counts from here."""
+        """Show the bar and start measuring the speed."""
         self._started = self._logged = time.monotonic()
         self._bar.start()
 
@@ -83,8 +83,8 @@ class Progress:
         """Count items as done.
 
         Args:
-            count: Steps of the bar.
-            items: How many items these steps stand for in the speed; the same number by default.
+            count: Number of steps of the bar.
+            items: Number of items in the speed; ``count`` by default.
             description: A new description.
         """
         self._steps += count

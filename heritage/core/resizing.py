@@ -1,4 +1,4 @@
-"""Photographs of any size to squares of one size."""
+"""Resize images of any shape to squares."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Quality = Annotated[int, Field(ge=1, le=100, strict=True)]
 
 @dataclass(frozen=True, slots=True)
 class Resizing:
-    """How photographs become squares.
+    """Resize images to squares.
 
     Attributes:
-        size: Pixels a side.
-        way: ``stretch`` changes the proportions, as the thesis does; ``crop`` keeps the central square;
-            ``pad`` keeps everything and fills up with the colour of the photograph's own edge.
-        quality: Of the JPEG written, 1 to 100.
+        size: Pixels per side.
+        way: ``stretch`` changes the aspect ratio, as the thesis does; ``crop`` keeps the central square;
+            ``pad`` keeps the whole image and pads it with the median colour of its edge.
+        quality: JPEG quality for writing, 1 to 100.
     """
 
     size: PositiveInt
@@ -32,11 +32,12 @@ class Resizing:
 
     @property
     def min_decode_side(self) -> int:
-        """Pixels a side to decode at least.
+        """The shortest side at which an image may be decoded, in pixels (``at_least`` of `decode`).
 
-        Measured on photographs of 1,500 to 3,000 pixels, against a full decode with Lanczos: 38 dB with
-        area averaging and no more pixels than are needed, 42 dB with a quarter more and cubic filtering at
-        the same cost, 45 dB with half as many again and Lanczos at a seventh more.
+        A quarter more than `size`, followed by cubic filtering, gives a PSNR of 42 dB against a full decode
+        with Lanczos, measured on photographs of 1,500 to 3,000 pixels. Decoding just `size` with area
+        averaging costs the same and gives 38 dB; half as much again with Lanczos gives 45 dB and costs a
+        seventh more.
         """
         return self.size + self.size // 4
 

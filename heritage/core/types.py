@@ -1,4 +1,4 @@
-"""Types for signatures: `heritage.config.validate` holds a configuration's values against them."""
+"""Constrained types for signatures; `heritage.config.validate` checks configurations against them."""
 
 from __future__ import annotations
 

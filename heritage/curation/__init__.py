@@ -1,8 +1,7 @@
-"""Raw photographs to a clean, leak-free, fast data set: what `heritage curate` does.
+"""Curation: raw photographs to a clean, leak-free data set (`heritage curate`).
 
-`build` goes through the stages by a `plan`; what comes out is `curated`. The stages stand in the order in
-which the data flows: `raw` (what there is), `overrides` (what a
-curator decided), `scan` (each photograph inspected and resized, in parallel, resumable), `cleaning`
-and `duplicates` (what is dropped and why), `groups`, `splits` and `audit` (who trains and who tests),
-`dataset`, `attribution`, `card`, `report` and `packing` (what is written).
+`build` runs the stages, with `options`, in this order: `raw_sources` (read the source), `naming` (classes
+and image ids), `scan` and `inspection` (measure and resize each photograph), `cleaning` and `duplicates`
+(drop photographs, with `drop_reasons`), `groups` and `splits`, `leak_check`, and the outputs: `html_report`,
+`dataset_card`, `output` and `packing`.
 """

@@ -1,4 +1,4 @@
-"""From raw photographs to a data set: the stages in order."""
+"""Build a data set from raw photographs: the stages in order."""
 
 from __future__ import annotations
 
@@ -14,16 +14,24 @@ import pyarrow as pa
 from heritage.core.files import write_text
 from heritage.core.group_split import UNASSIGNED
 from heritage.core.manifest import SPLITS, Manifest
-from heritage.core.overrides import read_overrides, stale
-from heritage.curation import dataset_folder as dataset
+from heritage.core.overrides import read_overrides, stale_overrides
 from heritage.curation.drop_reasons import RowDecisions
 from heritage.curation.duplicates import DuplicateClusters
 from heritage.curation.groups import all_links, components, find_bridges
 from heritage.curation.html_report import report
-from heritage.curation.leak_check import LeakCheck, audit
+from heritage.curation.leak_check import LeakCheck, check_leaks
 from heritage.curation.naming import class_list, image_ids, labels, museum_of
 from heritage.curation.options import CurationOptions
-from heritage.curation.output import CurationResult, compare, publish
+from heritage.curation.output import (
+    STATE,
+    CurationResult,
+    invalidate,
+    kept_manifest,
+    lock_output,
+    log_comparison,
+    manifest_table,
+    publish,
+)
 from heritage.curation.packing import log_required_space, pack, warn_if_stale
 from heritage.curation.raw_sources import RawImages
 from heritage.curation.scan import Inspections, Scanner
@@ -41,259 +49,288 @@ log = logging.getLogger(__name__)
 
 Codes = npt.NDArray[np.int64]
 
-_SEEN = (
+_INSPECTED = (
     "sha256", "phash", "bytes", "raw_sha256", "raw_width", "raw_height", "raw_bytes",
     "brightness", "contrast", "greyscale",
 )  # fmt: skip
 
-# What is dropped for these reasons still shows which objects belong together.
+# Photographs dropped for these reasons still link others: they show which objects belong together.
 _LINKING = ("", "duplicate", "near-duplicate", "label conflict", "repeated")
 
 
-def curate(raw: RawImages, plan: CurationOptions) -> CurationResult:
-    """Curate photographs into ``plan.out``.
+def curate(raw: RawImages, options: CurationOptions) -> CurationResult:
+    """Build the data set ``options.out``.
+
+    Args:
+        raw: The source.
+        options: The options of the build.
 
     Raises:
-        HeritageError: The source, the decisions or the settings make no sense; nothing is kept; a leak
-            was found; the disk is full.
+        HeritageError: The source, the overrides or the options are invalid; no photograph is kept; there is a
+            leak; or the disk is full.
     """
-    plan.split.check()
-    build = _Build(raw, plan)
-    with dataset.lock_output(plan.out, raw.root):
-        if plan.pack:
-            log_required_space(plan.out, len(build.files), plan.resize.size)
-        curated = build.run()
-        page = report(curated, raw, plan.out, str(plan.configuration.get("name", "")))
-        write_text(plan.out / "report.html", page)
-        publish(curated, plan, raw, build.overrides_file)
+    options.split.check()
+    build = _Build(raw, options)
+    with lock_output(options.out, raw.root):
+        if options.pack:
+            log_required_space(options.out, len(build.files), options.resize.size)
+        result = build.run()
+        page = report(result, raw, options.out, str(options.configuration.get("name", "")))
+        write_text(options.out / "report.html", page)
+        publish(result, options, raw, build.overrides_file)
         if raw.rebuilt_from is not None:
-            compare(raw.rebuilt_from, curated, plan)
-        if plan.pack:
-            pack(curated.kept, plan.out, plan.resize.size, plan.workers)
+            log_comparison(raw.rebuilt_from, result, options)
+        if options.pack:
+            pack(result.kept, options.out, options.resize.size, options.workers)
         else:
-            warn_if_stale(curated.kept, plan.out)
-    return curated
+            warn_if_stale(result.kept, options.out)
+    return result
 
 
-def _overrides_file(raw: RawImages, plan: CurationOptions) -> Path | None:
-    """Return the file of decisions: the one given, the one in the data set's folder, or the source's."""
-    left = plan.out / "overrides.csv"
-    return plan.overrides or (left if left.is_file() else raw.overrides)
+def summary(result: CurationResult, out: Path) -> str:
+    """Return a summary of a build in some lines of text."""
+    kept = result.kept
+    splits = kept.column("split")
+    lines = [
+        f"{result.table.num_rows:,} photographs in, {len(kept):,} kept in "
+        f"{len(set(kept.column('group_id'))):,} groups: "
+        + ", ".join(f"{splits.count(name):,} {name}" for name in SPLITS)
+    ]
+    lines += [f"  dropped: {count:,} {reason}" for reason, count in result.dropped.items()]
+    lines += [f"  note: {remark}" for remark in result.remarks]
+    lines += [f"  stale override of {file}: {reason}" for file, reason in result.stale.items()]
+    leaks = result.leaks
+    if leaks.clean:
+        lines.append(f"leak check: no leak; {leaks.compared:,} pairs of images compared")
+    else:
+        lines.append(
+            f"leak check: {leaks.groups:,} groups, {leaks.objects:,} objects, {leaks.raw_files:,} files and "
+            f"{leaks.near_duplicates:,} pairs of near-duplicates are in several splits"
+        )
+    lines += [f"fingerprint: {kept.fingerprint}", f"report: {out / 'report.html'}"]
+    return "\n".join(lines)
 
 
 class _Build:
-    """One build: the rows of the source, and what is known of each so far."""
+    """One build: the rows of the source and the results of the stages so far.
 
-    def __init__(self, raw: RawImages, plan: CurationOptions) -> None:
-        self.raw, self.plan = raw, plan
-        self.classes = class_list(raw, plan.classes)
+    Args:
+        raw: The source.
+        options: The options of the build.
+    """
+
+    def __init__(self, raw: RawImages, options: CurationOptions) -> None:
+        self.raw, self.options = raw, options
+        self.classes = class_list(raw, options.classes)
         self.files: list[str] = raw.table["raw_file"].to_pylist()
         self.raw_labels = labels(raw, self.classes)
-        self.overrides_file = _overrides_file(raw, plan)
+        self.overrides_file = _overrides_file(raw, options)
         self.overrides = read_overrides(self.overrides_file, self.classes)
         self.labels = [
-            self.overrides[file].to or label if file in self.overrides else label
+            self.overrides[file].label or label if file in self.overrides else label
             for file, label in zip(self.files, self.raw_labels, strict=True)
         ]
         self.image_ids = image_ids(raw, self.labels, self.classes)
-        self.museums = [museum_of(name) for name in self.image_ids]
+        self.museums = [museum_of(image_id) for image_id in self.image_ids]
         self.objects = self._objects()
-        require_museums(plan.split, self.museums)
+        require_museums(options.split, self.museums)
         self.decisions = RowDecisions(len(self.files))
-        self.keys = plan.groups.keys(raw.table, self.museums)
+        self.keys = options.groups.keys(raw.table, self.museums)
         self.stale: dict[str, str] = {}
 
     def run(self) -> CurationResult:
-        """Go through the stages."""
-        plan = self.plan
-        scanner = Scanner(self.raw.root, plan.out, plan.resize, plan.workers)
-        dataset.invalidate(plan.out)
-        scanner.begin()
+        """Run the stages."""
+        options = self.options
+        scanner = Scanner(self.raw.root, options.out, options.resize, options.workers)
+        invalidate(options.out)
+        scanner.prepare()
         inspections = scanner.scan(self.files, self.image_ids)
-        earlier = SplitHistory(
-            plan.out / dataset.STATE / "split.parquet", plan.split, self.raw.previous_split
-        )
-        before = earlier.of(inspections.texts("raw_sha256"))
-        self._replay(inspections)
+        history = SplitHistory(options.out / STATE / "split.parquet", options.split, self.raw.previous_split)
+        previous = history.lookup(inspections.texts("raw_sha256"))
+        self._apply_overrides(inspections)
         self._clean(inspections)
-        photographs = self._deduplicate(inspections, before)
-        self._refuse_bridges(photographs, before)
-        groups = self._groups(photographs)
-        self.decisions.drop_all(overlapping_museums(plan.split, groups, self.museums), "torn")
+        duplicates = self._deduplicate(inspections, previous)
+        self._drop_bridges(duplicates, previous)
+        groups = self._groups(duplicates)
+        self.decisions.drop_all(overlapping_museums(options.split, groups, self.museums), "museum overlap")
         rows = np.flatnonzero(self.decisions.kept)
         if not len(rows):
+            counts = ", ".join(f"{count:,} {reason}" for reason, count in self.decisions.counts().items())
             raise DataError(
-                "nothing is left", where=self.raw.root, remedy=f"dropped were {self.decisions.counts()}"
+                f"all photographs were dropped: {counts}",
+                where=self.raw.root,
+                remedy="loosen cleaning, duplicates or overrides, or correct the source",
             )
-        dealt, remarks = self._split(inspections, groups, before, rows)
-        scanner.restore(rows.tolist(), self.files, self.image_ids, inspections)
-        table = self._table(inspections, groups, dealt)
-        kept = replace(dataset.kept_manifest(table, plan.out, self.classes), museums=self.raw.museums)
-        audited = self._audit(inspections, kept, rows)
-        earlier.write(
-            kept.column("raw_sha256"),
-            SplitAssignment(dealt.split[rows], dealt.fold[rows]),
+        assignment, remarks = self._split(inspections, groups, previous, rows)
+        scanner.write_missing(rows.tolist(), self.files, self.image_ids, inspections)
+        table = self._table(inspections, groups, assignment)
+        kept = replace(kept_manifest(table, options.out, self.classes), museums=self.raw.museums)
+        leaks = self._check_leaks(inspections, kept, rows)
+        history.write(
+            kept.column("raw_sha256"), SplitAssignment(assignment.split[rows], assignment.fold[rows])
         )
         return CurationResult(
-            table, kept, audited, photographs, self.decisions.counts(), self.overrides, self.stale,
+            table, kept, leaks, duplicates, self.decisions.counts(), self.overrides, self.stale,
             (*self.raw.notes, *remarks),
         )  # fmt: skip
 
     def _objects(self) -> list[str]:
-        known = self.raw.table.column_names
-        ids = self.raw.table["object_id"].to_pylist() if "object_id" in known else [None] * len(self.files)
+        """Return the object of each row; a row without one is an object of its own."""
+        columns = self.raw.table.column_names
+        ids = self.raw.table["object_id"].to_pylist() if "object_id" in columns else [None] * len(self.files)
         return [
-            f"{museum}\x1f{one}" if one else f"\x1f{file}"
-            for museum, one, file in zip(self.museums, ids, self.files, strict=True)
+            f"{museum}\x1f{object_id}" if object_id else f"\x1f{file}"
+            for museum, object_id, file in zip(self.museums, ids, self.files, strict=True)
         ]
 
-    def _replay(self, inspections: Inspections) -> None:
-        """Apply the curator's decisions, as far as they still fit."""
+    def _apply_overrides(self, inspections: Inspections) -> None:
+        """Apply the curator's decisions that are not stale."""
         checksums = dict(zip(self.files, inspections.texts("raw_sha256"), strict=True))
-        self.stale = stale(self.overrides, checksums, dict(zip(self.files, self.raw_labels, strict=True)))
-        for file, why in self.stale.items():
-            log.warning("stale override of %s: %s", file, why)
-        self._take_back_labels()
+        raw_labels = dict(zip(self.files, self.raw_labels, strict=True))
+        self.stale = stale_overrides(self.overrides, checksums, raw_labels)
+        for file, reason in self.stale.items():
+            log.warning("stale override of %s: %s", file, reason)
+        self._revert_stale_labels()
         for row, file in enumerate(self.files):
             override = self.overrides.get(file)
-            # A label that the source has by now is still the curator's: it protects the photograph.
-            confirmed = override is not None and override.to is not None and override.to == self.labels[row]
-            if override is None or (file in self.stale and not confirmed):
+            if override is None:
+                continue
+            # A relabelling is also stale if the source has the new class by now; it still protects the row.
+            confirmed = override.label is not None and override.label == self.labels[row]
+            if file in self.stale and not confirmed:
                 continue
             if override.decision == "drop":
                 self.decisions.drop(row, "override", override.note)
             else:
                 self.decisions.protect(row)
 
-    def _take_back_labels(self) -> None:
-        """Undo relabelling that turned out stale: files are named by class before they are read."""
-        undone = [
+    def _revert_stale_labels(self) -> None:
+        """Undo stale relabelling. Image ids, which contain the class, are needed before files are read."""
+        stale_rows = [
             row
             for row, file in enumerate(self.files)
             if file in self.stale and self.labels[row] != self.raw_labels[row]
         ]
-        for row in undone:
+        for row in stale_rows:
             self.labels[row] = self.raw_labels[row]
-        if undone:
+        if stale_rows:
             self.image_ids = image_ids(self.raw, self.labels, self.classes)
 
     def _clean(self, inspections: Inspections) -> None:
-        known = self.raw.table.column_names
-        expected = self.raw.table["expected_sha256"].to_pylist() if "expected_sha256" in known else None
-        if "raw_status" in known:
-            said = zip(
-                self.raw.table["raw_status"].to_pylist(),
-                self.raw.table["raw_reason"].to_pylist(),
-                strict=True,
-            )
-            for row, (status, reason) in enumerate(said):
+        """Drop what the source marks as dropped or unreadable, and what the quality filters reject."""
+        columns = self.raw.table.column_names
+        if "raw_status" in columns:
+            statuses = self.raw.table["raw_status"].to_pylist()
+            reasons = self.raw.table["raw_reason"].to_pylist()
+            for row, (status, reason) in enumerate(zip(statuses, reasons, strict=True)):
                 if status == "dropped":
                     self.decisions.drop(row, "collector", reason or "")
-        if "raw_problem" in known:
+        if "raw_problem" in columns:
             for row, problem in enumerate(self.raw.table["raw_problem"].to_pylist()):
                 if problem:
                     self.decisions.drop(row, "unreadable", problem)
-        self.plan.cleaning.apply(
-            self.decisions, inspections, self.labels, expected or [None] * len(self.files)
+        expected = (
+            self.raw.table["expected_sha256"].to_pylist()
+            if "expected_sha256" in columns
+            else [None] * len(self.files)
         )
+        self.options.cleaning.apply(self.decisions, inspections, self.labels, expected)
 
-    def _deduplicate(self, inspections: Inspections, before: SplitAssignment) -> DuplicateClusters:
-        rows = np.flatnonzero(self.decisions.kept)
-        found = self.plan.duplicates.find(inspections, rows, self.objects, self.labels)
-        self.plan.duplicates.apply(
-            self.decisions,
-            inspections,
-            found,
-            self.files,
-            self.objects,
-            self.labels,
-            (before.split != UNASSIGNED) | (before.fold != UNASSIGNED),
-        )
-        return found
+    def _deduplicate(self, inspections: Inspections, previous: SplitAssignment) -> DuplicateClusters:
+        rules = self.options.duplicates
+        clusters = rules.find(inspections, np.flatnonzero(self.decisions.kept), self.objects, self.labels)
+        kept_before = (previous.split != UNASSIGNED) | (previous.fold != UNASSIGNED)
+        rules.apply(self.decisions, inspections, clusters, self.files, self.objects, self.labels, kept_before)
+        return clusters
 
     def _linking(self) -> npt.NDArray[np.bool_]:
+        """Return the mask of the rows that link others, shape (N,)."""
         return np.array(
             [self.decisions.reason(row) in _LINKING for row in range(len(self.files))], dtype=np.bool_
         )
 
-    def _links(self, photographs: DuplicateClusters) -> list[list[str | None]]:
-        same = [str(cluster) if cluster >= 0 else None for cluster in photographs.cluster.tolist()]
-        return [*self.keys, same]
+    def _link_keys(self, duplicates: DuplicateClusters) -> list[list[str | None]]:
+        clusters = [str(cluster) if cluster >= 0 else None for cluster in duplicates.cluster.tolist()]
+        return [*self.keys, clusters]
 
-    def _refuse_bridges(self, photographs: DuplicateClusters, before: SplitAssignment) -> None:
-        if self.plan.split.by != "group":
+    def _drop_bridges(self, duplicates: DuplicateClusters, previous: SplitAssignment) -> None:
+        if self.options.split.by != "group":
             return
-        parts = before.split if self.plan.split.folds is None else before.fold
-        found = find_bridges(self._links(photographs), self._linking(), photographs.pairs, parts)
-        self.decisions.drop_all(found, "bridge", "it touches groups of different splits")
+        subsets = previous.split if self.options.split.folds is None else previous.fold
+        bridges = find_bridges(self._link_keys(duplicates), self._linking(), duplicates.pairs, subsets)
+        self.decisions.drop_all(bridges, "bridge", "it links groups of different splits")
 
-    def _groups(self, photographs: DuplicateClusters) -> Codes:
-        linked = all_links(self._links(photographs), self._linking(), photographs.pairs)
-        return components(len(self.files), linked)
+    def _groups(self, duplicates: DuplicateClusters) -> Codes:
+        links = all_links(self._link_keys(duplicates), self._linking(), duplicates.pairs)
+        return components(len(self.files), links)
 
     def _split(
-        self, inspections: Inspections, groups: Codes, before: SplitAssignment, rows: Codes
+        self, inspections: Inspections, groups: Codes, previous: SplitAssignment, rows: Codes
     ) -> tuple[SplitAssignment, list[str]]:
+        """Split the kept rows; return the split of all rows, and remarks."""
         targets = np.array(
             [self.classes.index(str(self.labels[row])) for row in rows.tolist()], dtype=np.int64
         )
         checksums = inspections.texts("raw_sha256")
-        dealt = assign(
-            self.plan.split,
+        kept = assign(
+            self.options.split,
             targets,
             groups[rows],
             [self.museums[row] for row in rows.tolist()],
             [checksums[row] for row in rows.tolist()],
-            SplitAssignment(before.split[rows], before.fold[rows]),
+            SplitAssignment(previous.split[rows], previous.fold[rows]),
         )
         whole = SplitAssignment(np.full(len(groups), UNASSIGNED), np.full(len(groups), UNASSIGNED))
-        whole.split[rows], whole.fold[rows] = dealt.split, dealt.fold
-        moved = int(
-            ((whole.split != before.split) & (before.split != UNASSIGNED) & (whole.split != UNASSIGNED)).sum()
-        )
-        remarks = missing_classes(dealt, targets, self.classes)
+        whole.split[rows], whole.fold[rows] = kept.split, kept.fold
+        both = (previous.split != UNASSIGNED) & (whole.split != UNASSIGNED)
+        moved = int((both & (whole.split != previous.split)).sum())
+        remarks = missing_classes(kept, targets, self.classes)
         if moved:
-            remarks.append(
-                f"{moved:,} images changed their split: groups of an earlier build have grown together."
-            )
+            remarks.append(f"{moved:,} images changed their split: groups of an earlier build have merged.")
         return whole, remarks
 
-    def _table(self, inspections: Inspections, groups: Codes, dealt: SplitAssignment) -> pa.Table:
+    def _table(self, inspections: Inspections, groups: Codes, assignment: SplitAssignment) -> pa.Table:
         kept = self.decisions.kept.tolist()
         linking = self._linking()
-        first: dict[int, str] = {}
+        names: dict[int, str] = {}  # a group is named after its smallest image id
         for row in np.flatnonzero(linking).tolist():
             group = int(groups[row])
-            first[group] = min(first.get(group, self.image_ids[row]), self.image_ids[row])
-        known = self.raw.table.column_names
-        found: dict[str, Any] = {
+            names[group] = min(names.get(group, self.image_ids[row]), self.image_ids[row])
+        computed: dict[str, Any] = {
             "image_id": self.image_ids,
             "file": [
-                f"images/{name}.jpg" if keep else None
-                for name, keep in zip(self.image_ids, kept, strict=True)
+                f"images/{image_id}.jpg" if keep else None
+                for image_id, keep in zip(self.image_ids, kept, strict=True)
             ],
             "class": self.labels,
             "museum": self.museums,
             "group_id": [
-                first.get(int(g)) if on else None for g, on in zip(groups, linking.tolist(), strict=True)
+                names.get(int(group)) if links else None
+                for group, links in zip(groups, linking.tolist(), strict=True)
             ],
-            "split": [SPLITS[part] if part != UNASSIGNED else None for part in dealt.split.tolist()],
-            "width": [self.plan.resize.size if keep else None for keep in kept],
-            "height": [self.plan.resize.size if keep else None for keep in kept],
+            "split": [SPLITS[split] if split != UNASSIGNED else None for split in assignment.split.tolist()],
+            "width": [self.options.resize.size if keep else None for keep in kept],
+            "height": [self.options.resize.size if keep else None for keep in kept],
             "status": ["kept" if keep else "dropped" for keep in kept],
             "reason": [self.decisions.text(row) for row in range(len(kept))],
             "raw_class": pa.array(self.raw_labels, pa.string()),
         }
-        if "group_id" in known:
-            found["raw_group"] = self.raw.table["group_id"].cast(pa.string()).combine_chunks()
-        if self.plan.split.folds is not None:
-            found["fold"] = pa.array([int(f) if f != UNASSIGNED else None for f in dealt.fold], pa.int32())
-        for name in _SEEN:
-            found[name] = inspections.table[name].combine_chunks()
-        return dataset.manifest_table(self.raw, found)
+        if "group_id" in self.raw.table.column_names:
+            computed["raw_group"] = self.raw.table["group_id"].cast(pa.string()).combine_chunks()
+        if self.options.split.folds is not None:
+            folds = [int(fold) if fold != UNASSIGNED else None for fold in assignment.fold]
+            computed["fold"] = pa.array(folds, pa.int32())
+        for name in _INSPECTED:
+            computed[name] = inspections.table[name].combine_chunks()
+        return manifest_table(self.raw, computed)
 
-    def _audit(self, inspections: Inspections, kept: Manifest, rows: Codes) -> LeakCheck:
-        found = audit(
+    def _check_leaks(self, inspections: Inspections, kept: Manifest, rows: Codes) -> LeakCheck:
+        """Check for leaks, which are an error if the split is by group.
+
+        Raises:
+            SplitError: There is a leak.
+        """
+        leaks = check_leaks(
             kept.column("split"),
             {
                 "groups": kept.column("group_id"),
@@ -304,42 +341,25 @@ class _Build:
             kept.column("image_id"),
             inspections.array("phash")[rows],
             inspections.signatures[rows],
-            self.plan.duplicates.radius,
-            self.plan.duplicates.similarity,
+            self.options.duplicates.radius,
+            self.options.duplicates.similarity,
         )
-        if not found.clean and self.plan.split.by == "group":
-            raise SplitError(
-                f"the audit found a leak: {found.examples[0]}",
-                where=self.plan.out,
-                remedy=(
-                    "lower duplicates.similarity, so that they come into one group"
-                    if found.examples[0].startswith("near_duplicates")
-                    else "name the column of objects in groups.columns"
-                )
-                + "; the data set was not written",
+        if not leaks.clean and self.options.split.by == "group":
+            example = leaks.examples[0]
+            remedy = (
+                "lower duplicates.similarity, so that they are grouped"
+                if example.startswith("near_duplicates")
+                else "name the column of objects in groups.columns"
             )
-        return found
+            raise SplitError(
+                f"a leak between splits: {example}",
+                where=self.options.out,
+                remedy=f"{remedy}; the data set was not written",
+            )
+        return leaks
 
 
-def summary(curated: CurationResult, out: Path) -> str:
-    """Return some lines: what came in, what is kept, what was dropped, and where to look."""
-    kept = curated.kept
-    splits = kept.column("split")
-    lines = [
-        f"{curated.table.num_rows:,} photographs in, {len(kept):,} kept in "
-        f"{len(set(kept.column('group_id'))):,} groups: "
-        + ", ".join(f"{splits.count(name):,} {name}" for name in SPLITS)
-    ]
-    lines += [f"  dropped: {count:,} {reason}" for reason, count in curated.reasons.items()]
-    lines += [f"  note: {remark}" for remark in curated.remarks]
-    lines += [f"  stale override of {file}: {why}" for file, why in curated.stale.items()]
-    audit = curated.audit
-    if audit.clean:
-        lines.append(f"audit: no leak; {audit.compared:,} pairs of images compared")
-    else:
-        lines.append(
-            f"audit: in several splits are {audit.groups:,} groups, {audit.objects:,} objects, "
-            f"{audit.raw_files:,} files, {audit.near_duplicates:,} pairs of near-duplicates"
-        )
-    lines += [f"fingerprint: {kept.fingerprint}", f"report: {out / 'report.html'}"]
-    return "\n".join(lines)
+def _overrides_file(raw: RawImages, options: CurationOptions) -> Path | None:
+    """Return the file of the curator's decisions: the given one, the data set's, or the source's."""
+    existing = options.out / "overrides.csv"
+    return options.overrides or (existing if existing.is_file() else raw.overrides)

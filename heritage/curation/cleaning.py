@@ -1,4 +1,4 @@
-"""What a photograph must be, taken by itself: readable, large enough, not blank, of a known class."""
+"""Quality filters for single photographs: readable, unchanged, of a known class, large enough, not blank."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Levels = Annotated[float, Field(ge=0, le=255)]
 
 @dataclass(frozen=True, slots=True)
 class Cleaning:
-    """Limits that a photograph must keep.
+    """Thresholds of the quality filters.
 
     Attributes:
-        min_side: The fewest pixels a side of the raw photograph may have.
-        blank_contrast: A photograph is blank where 98 % of it lie within this range in every channel
-            (0 to 255). The flattest of 14,223 photographs of ceramics, plain glaze, has 16.
+        min_side: Minimum length of the shorter side of the raw photograph, in pixels.
+        blank_contrast: A photograph is blank if 98 % of its pixels are within this range in every channel (0
+            to 255). The flattest of 14,223 photographs of ceramics, plain glaze, has 16.
         drop_greyscale: Drop photographs without colours; otherwise they are only marked.
     """
 
@@ -35,42 +35,34 @@ class Cleaning:
         self,
         decisions: RowDecisions,
         inspections: Inspections,
-        labelled: Sequence[str | None],
+        labels: Sequence[str | None],
         expected: Sequence[str | None],
     ) -> None:
-        """Drop what cannot or must not be used.
+        """Drop unusable photographs.
 
         Args:
-            decisions: Where to note it.
-            inspections: What was seen of each row.
-            labelled: Each row's class.
-            expected: The sha256 that a row's raw file must have, where that is known.
+            decisions: The decisions to add to.
+            inspections: The inspection of each row.
+            labels: The class of each row.
+            expected: The SHA-256 that each row's raw file must have; None if unknown.
         """
         for row, problem in enumerate(inspections.texts("problem")):
             if problem:
                 reason, _, detail = problem.partition(": ")
                 decisions.drop(row, reason, detail)
-        self._drop_changed_or_unlabelled(decisions, inspections, labelled, expected)
+        checksums = inspections.texts("raw_sha256")
+        for row, (label, checksum) in enumerate(zip(labels, expected, strict=True)):
+            if checksum and checksums[row] and checksum != checksums[row]:
+                detail = f"sha256 is {checksums[row][:12]} instead of {checksum[:12]}"
+                decisions.drop(row, "changed", detail)
+            if not label:
+                decisions.drop(row, "no class")
         sides = np.minimum(inspections.array("raw_width"), inspections.array("raw_height"))
         for row in np.flatnonzero(sides < self.min_side).tolist():
             size = f"{inspections.table['raw_width'][row]}×{inspections.table['raw_height'][row]}"
-            decisions.drop(row, "too small", f"{size}, and {self.min_side} are needed")
+            decisions.drop(row, "too small", f"{size} pixels, at least {self.min_side} are required")
         contrast = inspections.array("contrast")
         for row in np.flatnonzero(contrast < self.blank_contrast).tolist():
             decisions.drop(row, "blank", f"contrast {contrast[row]:.0f} of 255")
         if self.drop_greyscale:
             decisions.drop_all(np.flatnonzero(inspections.array("greyscale")), "greyscale")
-
-    @staticmethod
-    def _drop_changed_or_unlabelled(
-        decisions: RowDecisions,
-        inspections: Inspections,
-        labelled: Sequence[str | None],
-        expected: Sequence[str | None],
-    ) -> None:
-        checksums = inspections.texts("raw_sha256")
-        for row, (label, sought) in enumerate(zip(labelled, expected, strict=True)):
-            if sought and checksums[row] and sought != checksums[row]:
-                decisions.drop(row, "changed", f"sha256 {checksums[row][:12]}, and {sought[:12]} is expected")
-            if not label:
-                decisions.drop(row, "no class")

@@ -1,4 +1,7 @@
-"""The data set's card, ``README.md``: Hugging Face's form, with the questions of Gebru et al. (2021)."""
+"""The data-set card ``README.md``, in Hugging Face's format, and ``ATTRIBUTION.md``.
+
+The sections of the card follow Gebru et al. (2021), "Datasheets for Datasets".
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,17 @@ _WAYS = {
     "crop": "cropped to the central square and scaled to",
     "pad": "padded with their edge's colour and scaled to",
 }
+_FREE = ("cc0", "public domain", "pd", "no known copyright")
+_MARKDOWN = "\\`*_[]<>|"
+_UNKNOWN = "licence not recorded"
 
 
 def card(kept: Manifest, about: Mapping[str, Any]) -> str:
-    """Return the card of a data set as Markdown with a YAML head.
+    """Return the card of a data set as Markdown with YAML front matter.
 
     Args:
         kept: The manifest.
-        about: What ``dataset.json`` says.
+        about: The content of ``dataset.json``.
     """
     parts = (
         _head(kept, about),
@@ -51,17 +57,17 @@ def _head(kept: Manifest, about: Mapping[str, Any]) -> str:
 
 
 def _summary(kept: Manifest, about: Mapping[str, Any]) -> str:
-    audit = about["audit"]
-    found = "nothing crosses the border between splits" if audit["clean"] else (
-        f"{audit['groups']:,} groups, {audit['objects']:,} objects and {audit['near_duplicates']:,} pairs of "
+    leaks = about["audit"]
+    result = "there is no leak" if leaks["clean"] else (
+        f"{leaks['groups']:,} groups, {leaks['objects']:,} objects and {leaks['near_duplicates']:,} pairs of "
         "near-duplicates are in several splits"
     )  # fmt: skip
     return (
         f"# {about['name'] or 'Artefacts'}\n\n"
         f"{len(kept):,} photographs of museum artefacts in {len(kept.classes)} classes, "
-        f"{about['image_size']}×{about['image_size']} pixels, in {about['groups']:,} groups that no split "
-        f"tears apart. Fingerprint `{kept.fingerprint}`.\n\n"
-        f"Leakage audit: {found} ({audit['compared']:,} pairs of images compared)."
+        f"{about['image_size']}×{about['image_size']} pixels, in {about['groups']:,} groups, each in "
+        f"one split. Fingerprint `{kept.fingerprint}`.\n\n"
+        f"Leak check: {result} ({leaks['compared']:,} pairs of images compared)."
     )
 
 
@@ -92,11 +98,11 @@ def _process(kept: Manifest, about: Mapping[str, Any]) -> str:
         "## Collection, cleaning and labelling\n\n"
         f"Of {about['photographs']:,} photographs {len(kept):,} were kept. Labels are the museums' own, "
         "or follow from the rule in the manifest's column `rule`; nobody annotated images by hand, except "
-        "for decisions in `overrides.csv`. Dropped photographs keep their rows, with the reason:\n\n"
-        f"{dropped or '- none was dropped.'}\n\n"
+        "for the decisions in `overrides.csv`. Dropped photographs are in the manifest, with the reason:\n\n"
+        f"{dropped or '- none.'}\n\n"
         f"Photographs were turned upright, converted to sRGB, {_WAYS[resize['way']]} {resize['size']}×"
         f"{resize['size']} and saved as JPEG of quality {resize['quality']}. Splits are by {split['by']} "
-        f"(seed {split['seed']}); see [report.html](report.html) for pictures of all this."
+        f"(seed {split['seed']}); see [report.html](report.html) for examples."
     )
 
 
@@ -108,41 +114,36 @@ def _uses(kept: Manifest, about: Mapping[str, Any]) -> str:
         if len({m for m, c in zip(kept.column("museum"), kept.column("class"), strict=True) if c == name})
         == 1
     ]
-    said = [
-        "- Made for recognising the civilisation of an artefact, and studying how far that can be trusted.",
-        "- Not for deciding on authenticity, provenance or ownership.",
-        "- Classes are unequal in number: read macro averages and intervals, not accuracy alone.",
+    limits = [
+        "- Intended for recognising the civilisation of an artefact, and for studying the limits of that.",
+        "- Not intended for decisions on authenticity, provenance or ownership.",
+        "- Classes are imbalanced: report macro averages and confidence intervals, not accuracy alone.",
     ]
     if len(museums) > 1 and only:
-        said.append(
-            f"- {', '.join(only)} come from one museum each: a classifier can learn the museum's photography "
-            "instead of the artefact. `split.by=museum` measures it."
+        limits.append(
+            f"- {', '.join(only)} come from one museum each: a classifier can learn the style of "
+            "the museum's photographs instead of the artefacts. `split.by=museum` measures this."
         )
-    said += [f"- {remark}" for remark in about["remarks"]]
-    return "## Uses and limits\n\n" + "\n".join(said)
+    limits += [f"- {remark}" for remark in about["remarks"]]
+    return "## Uses and limits\n\n" + "\n".join(limits)
 
 
 def _access(about: Mapping[str, Any]) -> str:
     return (
         "## Files and maintenance\n\n"
-        "`manifest.parquet` has one row for each photograph, kept or dropped; `dataset.json` the "
+        "`manifest.parquet` has one row per photograph, kept or dropped; `dataset.json` the "
         "fingerprint, counts and settings; `images/CLASSID_MUSEUM_UNIQUEID.jpg` the images. "
         "The data set can be rebuilt from its manifest and the raw photographs:\n\n"
         "    heritage curate raw=rebuild raw.dataset=<this> raw.root=<photographs> out=<new>\n\n"
         f"Made with heritage {about['heritage']}. Photographs show objects, not people; requests for removal "
-        "are met by a line in `overrides.csv`."
+        "are handled by a line in `overrides.csv`."
     )
-
-
-_FREE = ("cc0", "public domain", "pd", "no known copyright")
-_MARKDOWN = "\\`*_[]<>|"
-_UNKNOWN = "licence not recorded"
 
 
 def attribution(kept: Manifest) -> str:
     """Return the credits of all images as Markdown.
 
-    Works whose licence asks for it are named one by one; of the others each credit line stands once.
+    Works are listed one by one if their licence requires credit; otherwise each credit line is listed once.
     """
     rows: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     licences = kept.column("licence")
@@ -152,7 +153,7 @@ def attribution(kept: Manifest) -> str:
         "# Attribution",
         "",
         f"The {len(kept):,} photographs of this data set come from the museums below.",
-        "The columns `credit`, `licence`, `permalink` and `source_url` of the manifest say it of each image.",
+        "The manifest has the columns `credit`, `licence`, `permalink` and `source_url` for each image.",
     ]
     for museum in sorted(rows):
         text += ["", f"## {kept.museum(museum).name}"]
@@ -162,12 +163,12 @@ def attribution(kept: Manifest) -> str:
 
 
 def licence_counts(kept: Manifest) -> dict[str, int]:
-    """Return how many images each licence has, the commonest first."""
+    """Count images by licence, the commonest first."""
     return dict(Counter(licence or _UNKNOWN for licence in kept.column("licence")).most_common())
 
 
 def is_free(licence: str) -> bool:
-    """Tell whether a licence asks for no credit."""
+    """Return whether a licence requires no credit."""
     return licence.strip().lower().startswith(_FREE)
 
 
@@ -175,7 +176,7 @@ def _section(kept: Manifest, licence: str, rows: Sequence[int]) -> list[str]:
     text = ["", f"### {licence} ({len(rows):,} images)", ""]
     if licence == _UNKNOWN:
         text += [
-            "The source does not say under which licence these may be used: find out before publishing.",
+            "The source does not record a licence for these: find out before publishing.",
             "",
         ]
     credits_ = kept.column("credit")

@@ -1,4 +1,4 @@
-"""Which photographs are kept, and why the others are not."""
+"""Decisions on rows: kept, or dropped for a reason."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ import numpy as np
 import numpy.typing as npt
 
 REASONS: dict[str, str] = {
-    "missing": "The table names a file that is not there.",
-    "unreadable": "The file is damaged, too large or no picture.",
-    "changed": "The file is not the one that the manifest was made from.",
-    "no class": "Neither the table nor the file name says what it is.",
-    "collector": "The collector marked it so.",
-    "override": "A curator decided to drop it.",
+    "missing": "The file that the table names does not exist.",
+    "unreadable": "The file is damaged, too large, or not an image.",
+    "changed": "The file has another checksum than in the manifest.",
+    "no class": "Neither the table nor the file name gives a class.",
+    "collector": "The collector dropped it.",
+    "override": "A curator dropped it.",
     "too small": "A side has fewer pixels than cleaning.min_side.",
-    "blank": "Nearly one colour everywhere.",
+    "blank": "It is nearly of one colour.",
     "greyscale": "It has no colours, and cleaning.drop_greyscale is set.",
-    "placeholder": "The same picture stands for many objects: a museum's “no photograph” card.",
+    "placeholder": "The same image is on many objects: a museum's “no photograph” card.",
     "label conflict": "The same photograph has several classes.",
-    "repeated": "The same file stands in the source twice.",
-    "duplicate": "The same file, byte for byte, as another one.",
-    "near-duplicate": "The same photograph as another one, saved otherwise.",
-    "bridge": "It would join groups that are in different splits already.",
-    "torn": "Its group reaches into the museum that is tested on.",
+    "repeated": "The same file is in the source twice.",
+    "duplicate": "It is identical to another file.",
+    "near-duplicate": "It is the same photograph as another one, saved differently.",
+    "bridge": "It would join groups that are already in different splits.",
+    "museum overlap": "Its group also has photographs from a test museum.",
 }
-"""The reasons for which a photograph is dropped; the first that holds is the one recorded."""
+"""The reasons for dropping a photograph, explained; the first that applies is recorded."""
 
-_FINAL = ("missing", "unreadable", "changed", "no class", "repeated")  # no decision can keep these
+_FINAL = ("missing", "unreadable", "changed", "no class", "repeated")  # not overruled by a decision to keep
 
 
 class RowDecisions:
-    """What is decided about each row; the first reason stays.
+    """The decision on each row; the first reason to drop it is final.
 
     Args:
-        rows: How many rows there are.
+        rows: Number of rows.
     """
 
     def __init__(self, rows: int) -> None:
@@ -48,32 +48,36 @@ class RowDecisions:
 
     @property
     def kept(self) -> npt.NDArray[np.bool_]:
-        """Which rows are kept so far, shape (N,)."""
+        """Mask of the rows that are kept so far, shape (N,)."""
         return np.array([not reason for reason in self._reasons], dtype=np.bool_)
 
     def reason(self, row: int) -> str:
-        """Return the reason for which a row is dropped, or nothing."""
+        """Return the reason for which a row is dropped; empty if it is kept."""
         return self._reasons[row]
 
     def text(self, row: int) -> str | None:
-        """Return reason and detail as the manifest has them; None for a row that is kept."""
+        """Return reason and detail, as in the manifest; None if the row is kept."""
         reason, detail = self._reasons[row], self._details[row]
         if not reason:
             return None
         return f"{reason}: {detail}" if detail else reason
 
     def protect(self, row: int) -> None:
-        """Keep a row against all rules, as far as it can be kept."""
+        """Keep a row whatever the rules, unless it is unusable."""
         self._protected[row] = True
 
     def is_protected(self, row: int) -> bool:
-        """Tell whether a curator decided to keep a row."""
+        """Return whether a curator decided to keep a row."""
         return bool(self._protected[row])
 
     def drop(self, row: int, reason: str, detail: str = "") -> None:
-        """Drop a row, unless it is dropped already or protected."""
+        """Drop a row, unless it has been dropped or is protected.
+
+        Raises:
+            ValueError: The reason is not one of `REASONS`.
+        """
         if reason not in REASONS:
-            raise ValueError(f"'{reason}' is not among the reasons")
+            raise ValueError(f"'{reason}' is not one of REASONS")
         if self._reasons[row] or (self._protected[row] and reason not in _FINAL):
             return
         self._reasons[row], self._details[row] = reason, detail
@@ -84,6 +88,6 @@ class RowDecisions:
             self.drop(int(row), reason, detail)
 
     def counts(self) -> dict[str, int]:
-        """Return how many rows each reason has, in the order of `REASONS`."""
-        found = Counter(self._reasons)
-        return {reason: found[reason] for reason in REASONS if found[reason]}
+        """Count dropped rows by reason, in the order of `REASONS`."""
+        counted = Counter(self._reasons)
+        return {reason: counted[reason] for reason in REASONS if counted[reason]}

@@ -1,7 +1,7 @@
-"""``report.html``: one static page in which a curator sees the data set and decides.
+"""``report.html``: a static page for reviewing a data set.
 
-Pictures are embedded, so the page can be sent by mail. Clicking one writes a line of ``overrides.csv``
-in the page; the next build replays the file.
+Images are embedded, so that the page is one file. Clicking them makes an ``overrides.csv``, which the next
+build applies.
 """
 
 from __future__ import annotations
@@ -28,16 +28,28 @@ from heritage.curation.output import CurationResult
 from heritage.curation.raw_sources import RawImages
 from heritage.errors import ImageError
 
-_SHEET = 24  # pictures of a class or reason
+_SHEET = 24  # images per class or reason
 _CLUSTERS, _MEMBERS = 24, 8
-_SIDE = 112  # pixels of a small picture
+_SIDE = 112  # pixels per side of a thumbnail
 _SHOWN = ("raw_file", "file", "class", "raw_sha256", "reason", "split")
 _SMALL = Resizing(_SIDE, "pad", 72)
+_BINS = 32
+_ERAS = (-2000, -1000, -500, 0, 300, 600, 900, 1200, 1500, 1800)
 
 
 @dataclass(frozen=True, slots=True)
 class ReportImage:
-    """A picture on the page and what is said of it."""
+    """An image on the page, with its captions.
+
+    Attributes:
+        source: Data URL of the thumbnail; empty if the image cannot be shown.
+        file: The raw file.
+        sha256: The beginning of its checksum.
+        label: Its class, or empty.
+        title: Its title, or empty.
+        note: Its split, or the reason for which it was dropped.
+        kept: Whether it is kept.
+    """
 
     source: str
     file: str
@@ -48,11 +60,11 @@ class ReportImage:
     kept: bool
 
 
-class _Pictures:
-    """Small pictures of the source's rows, each made once."""
+class _Thumbnails:
+    """Thumbnails of rows of the source, made on demand and cached."""
 
-    def __init__(self, curated: CurationResult, raw: RawImages, out: Path) -> None:
-        table = curated.table
+    def __init__(self, result: CurationResult, raw: RawImages, out: Path) -> None:
+        table = result.table
         self._raw, self._out = raw.root, out
         self._columns = {name: table[name].to_pylist() for name in _SHOWN}
         known = table.column_names
@@ -60,21 +72,21 @@ class _Pictures:
         self._cache: dict[int, str] = {}
 
     def figure(self, row: int) -> ReportImage:
-        """Return a row's figure."""
-        about = {name: values[row] for name, values in self._columns.items()}
-        kept = about["file"] is not None
+        """Return the image of a row."""
+        fields = {name: values[row] for name, values in self._columns.items()}
+        kept = fields["file"] is not None
         return ReportImage(
             source=self._source(row),
-            file=about["raw_file"],
-            sha256=(about["raw_sha256"] or "")[:12],
-            label=about["class"] or "",
+            file=fields["raw_file"],
+            sha256=(fields["raw_sha256"] or "")[:12],
+            label=fields["class"] or "",
             title=self._titles[row] or "",
-            note=about["split"] if kept else _detail(about["reason"]),
+            note=fields["split"] if kept else _detail(fields["reason"]),
             kept=kept,
         )
 
     def figures(self, rows: Sequence[int]) -> list[ReportImage]:
-        """Return several rows' figures."""
+        """Return the images of rows."""
         return [self.figure(row) for row in rows]
 
     def _source(self, row: int) -> str:
@@ -85,14 +97,42 @@ class _Pictures:
         return self._cache[row]
 
 
-def report(curated: CurationResult, raw: RawImages, out: Path, name: str) -> str:
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar: its height as a fraction of the highest one, and its tooltip."""
+
+    fraction: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """A histogram: title, unit, bars from left to right, and the labels of the axis."""
+
+    title: str
+    unit: str
+    bars: tuple[Bar, ...]
+    low: str
+    high: str
+    median: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A count in a table, and its shade from 0 to 1."""
+
+    count: int
+    fraction: float
+
+
+def report(result: CurationResult, raw: RawImages, out: Path, name: str) -> str:
     """Return the page as HTML.
 
     Args:
-        curated: What came out.
-        raw: What it was made from.
+        result: The result of the build.
+        raw: The source.
         out: The data set's folder.
-        name: What to call it.
+        name: The title of the page; the folder's name if empty.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -102,147 +142,151 @@ def report(curated: CurationResult, raw: RawImages, out: Path, name: str) -> str
         lstrip_blocks=True,
     )
     environment.filters["thousands"] = lambda number: f"{number:,}"
-    pictures = _Pictures(curated, raw, out)
-    codes = sorted(set(curated.kept.column("museum")))
+    thumbnails = _Thumbnails(result, raw, out)
+    codes = sorted(set(result.kept.column("museum")))
     page: str = environment.get_template("html_report.html.j2").render(
         name=name or out.name,
-        fingerprint=curated.kept.fingerprint,
-        classes=curated.kept.classes,
-        museums={code: name for code in codes if (name := curated.kept.museum(code).name) != code},
+        fingerprint=result.kept.fingerprint,
+        classes=result.kept.classes,
+        museums={code: name for code in codes if (name := result.kept.museum(code).name) != code},
         splits=SPLITS,
         columns=COLUMNS,
-        audit=curated.audit,
-        remarks=[*_remarks(curated)],
-        tiles=_tiles(curated),
-        by_split=_crossed(curated, "split", SPLITS),
-        by_museum={"codes": codes, "rows": _crossed(curated, "museum", codes)},
-        periods=by_period(curated.kept),
-        histograms=_histograms(curated),
-        sheets=_sheets(curated, pictures),
-        dropped=_dropped(curated, pictures),
-        conflicts=_clusters(curated, pictures, curated.photographs.conflicts),
-        twins=_clusters(curated, pictures, _near_clusters(curated)),
-        groups=_groups(curated, pictures),
-        decisions=_decisions(curated),
+        leaks=result.leaks,
+        remarks=[*_remarks(result)],
+        tiles=_tiles(result),
+        by_split=_crossed(result, "split", SPLITS),
+        by_museum={"codes": codes, "rows": _crossed(result, "museum", codes)},
+        periods=_by_period(result.kept),
+        histograms=_histograms(result),
+        sheets=_sheets(result, thumbnails),
+        dropped=_dropped(result, thumbnails),
+        conflicts=_clusters(result, thumbnails, result.duplicates.conflicts),
+        near_duplicates=_clusters(result, thumbnails, _near_clusters(result)),
+        groups=_groups(result, thumbnails),
+        decisions=_decisions(result),
     )
     return page
 
 
-def _tiles(curated: CurationResult) -> list[tuple[str, str]]:
-    kept = curated.kept
-    crossing = curated.audit.groups + curated.audit.objects + curated.audit.near_duplicates
+def _tiles(result: CurationResult) -> list[tuple[str, str]]:
+    kept = result.kept
+    crossing = result.leaks.groups + result.leaks.objects + result.leaks.near_duplicates
     return [
-        (f"{curated.table.num_rows:,}", "photographs came in"),
-        (f"{len(kept):,}", "are kept"),
-        (f"{curated.table.num_rows - len(kept):,}", "are dropped"),
+        (f"{result.table.num_rows:,}", "photographs"),
+        (f"{len(kept):,}", "kept"),
+        (f"{result.table.num_rows - len(kept):,}", "dropped"),
         (f"{len(set(kept.column('group_id'))):,}", "groups"),
-        (f"{crossing:,}", "cross a split"),
+        (f"{crossing:,}", "in several splits"),
     ]
 
 
-def _remarks(curated: CurationResult) -> list[str]:
-    said = list(curated.remarks)
-    said += [f"A decision no longer applies: {file}: {why}." for file, why in curated.stale.items()]
-    if curated.photographs.conflicts:
-        said.append(f"Photographs with several classes: {len(curated.photographs.conflicts):,}, see below.")
-    if curated.photographs.placeholders:
-        said.append(f"“No photograph” cards: {len(curated.photographs.placeholders):,}, see Dropped.")
-    if not curated.audit.clean:
-        said += [f"The audit found a leak. {example}." for example in curated.audit.examples]
-    largest = Counter(curated.kept.column("group_id")).most_common(1)[0]
-    part = largest[1] / len(curated.kept)
+def _remarks(result: CurationResult) -> list[str]:
+    remarks = list(result.remarks)
+    remarks += [f"A stale override of {file}: {reason}." for file, reason in result.stale.items()]
+    if result.duplicates.conflicts:
+        remarks.append(f"Photographs with several classes: {len(result.duplicates.conflicts):,}, see below.")
+    if result.duplicates.placeholders:
+        remarks.append(f"“No photograph” cards: {len(result.duplicates.placeholders):,}, see Dropped.")
+    if not result.leaks.clean:
+        remarks += [f"There is a leak. {example}." for example in result.leaks.examples]
+    largest = Counter(result.kept.column("group_id")).most_common(1)[0]
+    part = largest[1] / len(result.kept)
     if part > 0.05:
-        said.append(f"The largest group, {largest[0]}, holds {part:.0%} of all images.")
-    if grey := sum(map(bool, curated.kept.column("greyscale"))):
-        said.append(f"Photographs without colours, kept: {grey:,}.")
-    return said
+        remarks.append(f"The largest group, {largest[0]}, has {part:.0%} of all images.")
+    if grey := sum(map(bool, result.kept.column("greyscale"))):
+        remarks.append(f"Greyscale photographs that are kept: {grey:,}.")
+    return remarks
 
 
-def _crossed(curated: CurationResult, column: str, values: Sequence[str]) -> dict[str, list[int]]:
-    """Count classes (rows) by a column's values."""
-    found = Counter(zip(curated.kept.column("class"), curated.kept.column(column), strict=True))
-    return {name: [found[name, value] for value in values] for name in curated.kept.classes}
+def _crossed(result: CurationResult, column: str, values: Sequence[str]) -> dict[str, list[int]]:
+    """Count images by class (rows) and by the values of a column."""
+    counts = Counter(zip(result.kept.column("class"), result.kept.column(column), strict=True))
+    return {name: [counts[name, value] for value in values] for name in result.kept.classes}
 
 
-def _histograms(curated: CurationResult) -> list[Histogram]:
-    kept = curated.kept
+def _histograms(result: CurationResult) -> list[Histogram]:
+    kept = result.kept
     sides = np.minimum(kept.column("raw_width"), kept.column("raw_height"))
     return [
-        histogram("Shorter side of the raw photograph", "pixels", sides),
-        histogram("Brightness", "mean luma, 0 to 255", np.array(kept.column("brightness")), (0, 256)),
-        histogram(
+        _histogram("Shorter side of the raw photograph", "pixels", sides),
+        _histogram("Brightness", "mean luma, 0 to 255", np.array(kept.column("brightness")), (0, 256)),
+        _histogram(
             "Contrast", "range of the middle 98 %, 0 to 255", np.array(kept.column("contrast")), (0, 256)
         ),
     ]
 
 
-def _sheets(curated: CurationResult, pictures: _Pictures) -> dict[str, list[ReportImage]]:
-    """A sample of each class, the same for the same content."""
+def _sheets(result: CurationResult, thumbnails: _Thumbnails) -> dict[str, list[ReportImage]]:
+    """Return a sample of each class, which depends only on the files."""
     rows: dict[str, list[int]] = defaultdict(list)
-    status, labels = curated.table["status"].to_pylist(), curated.table["class"].to_pylist()
+    status, labels = result.table["status"].to_pylist(), result.table["class"].to_pylist()
     for row, (state, label) in enumerate(zip(status, labels, strict=True)):
         if state == "kept":
             rows[label].append(row)
-    return {name: pictures.figures(_sample(curated, rows[name])) for name in curated.kept.classes}
+    return {name: thumbnails.figures(_sample(result, rows[name])) for name in result.kept.classes}
 
 
-def _dropped(curated: CurationResult, pictures: _Pictures) -> list[dict[str, Any]]:
+def _dropped(result: CurationResult, thumbnails: _Thumbnails) -> list[dict[str, Any]]:
     rows: dict[str, list[int]] = defaultdict(list)
-    for row, reason in enumerate(curated.table["reason"].to_pylist()):
+    for row, reason in enumerate(result.table["reason"].to_pylist()):
         if reason:
             rows[reason.partition(": ")[0]].append(row)
     return [
         {"reason": reason, "why": REASONS[reason], "count": count,
-         "figures": pictures.figures(_sample(curated, rows[reason]))}
-        for reason, count in curated.reasons.items()
+         "figures": thumbnails.figures(_sample(result, rows[reason]))}
+        for reason, count in result.dropped.items()
     ]  # fmt: skip
 
 
-def _near_clusters(curated: CurationResult) -> list[int]:
-    """Clusters of near-duplicates of one class, the largest first."""
-    photographs = curated.photographs
+def _near_clusters(result: CurationResult) -> list[int]:
+    """Return the clusters of near-duplicates of one class, the largest first."""
+    photographs = result.duplicates
     inside = {int(photographs.cluster[row]) for row in photographs.pairs[:, 0]}
     inside -= {*photographs.conflicts, *photographs.placeholders}
     sizes = Counter(photographs.cluster.tolist())
     return sorted(inside, key=lambda cluster: (-sizes[cluster], cluster))
 
 
-def _clusters(curated: CurationResult, pictures: _Pictures, names: Sequence[int]) -> dict[str, Any]:
-    members = curated.photographs.members()
+def _clusters(result: CurationResult, thumbnails: _Thumbnails, names: Sequence[int]) -> dict[str, Any]:
+    members = result.duplicates.members()
     shown = [
-        {"count": len(members[name]), "figures": pictures.figures(members[name][:_MEMBERS])}
+        {"count": len(members[name]), "figures": thumbnails.figures(members[name][:_MEMBERS])}
         for name in names[:_CLUSTERS]
     ]
     return {"count": len(names), "shown": shown}
 
 
-def _groups(curated: CurationResult, pictures: _Pictures) -> list[dict[str, Any]]:
-    """The largest groups: a wrong link shows here first."""
+def _groups(result: CurationResult, thumbnails: _Thumbnails) -> list[dict[str, Any]]:
+    """Return samples of the largest groups, in which a wrong link shows first."""
     rows: dict[str, list[int]] = defaultdict(list)
     for row, (group, state) in enumerate(
-        zip(curated.table["group_id"].to_pylist(), curated.table["status"].to_pylist(), strict=True)
+        zip(result.table["group_id"].to_pylist(), result.table["status"].to_pylist(), strict=True)
     ):
         if state == "kept":
             rows[group].append(row)
     largest = sorted(rows.items(), key=lambda item: (-len(item[1]), item[0]))[:6]
     return [
-        {"name": name, "count": len(found), "figures": pictures.figures(_sample(curated, found, _MEMBERS))}
-        for name, found in largest
-        if len(found) > 1
+        {
+            "name": name,
+            "count": len(members),
+            "figures": thumbnails.figures(_sample(result, members, _MEMBERS)),
+        }
+        for name, members in largest
+        if len(members) > 1
     ]
 
 
-def _decisions(curated: CurationResult) -> list[dict[str, str]]:
+def _decisions(result: CurationResult) -> list[dict[str, str]]:
     return [
         {
             "file": file,
             "decision": one.decision,
-            "class": one.to or "",
+            "class": one.label or "",
             "sha256": one.sha256,
             "note": one.note,
-            "stale": curated.stale.get(file, ""),
+            "stale": result.stale.get(file, ""),
         }
-        for file, one in curated.overrides.items()
+        for file, one in result.overrides.items()
     ]
 
 
@@ -250,8 +294,8 @@ def _detail(reason: str) -> str:
     return reason.partition(": ")[2] or reason
 
 
-def _sample(curated: CurationResult, rows: Sequence[int], most: int = _SHEET) -> list[int]:
-    files = curated.table["raw_file"]
+def _sample(result: CurationResult, rows: Sequence[int], most: int = _SHEET) -> list[int]:
+    files = result.table["raw_file"]
 
     def rank(row: int) -> bytes:
         return hashlib.blake2b(str(files[row]).encode("utf-8", "surrogateescape"), digest_size=8).digest()
@@ -265,46 +309,14 @@ def _embedded(path: Path) -> str:
             return ""
         pixels = decode(path.read_bytes(), name=path, at_least=_SIDE)
     except (OSError, ImageError):
-        return ""  # the page says why instead
+        return ""
     return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(_SMALL(pixels), quality=72)).decode()
 
 
-_BINS = 32
-_ERAS = (-2000, -1000, -500, 0, 300, 600, 900, 1200, 1500, 1800)
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One bar: its height as a part of the highest, and what it stands for."""
-
-    part: float
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Histogram:
-    """A histogram: what it shows, its bars from left to right, and its ends."""
-
-    title: str
-    unit: str
-    bars: tuple[Bar, ...]
-    low: str
-    high: str
-    median: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A count in a table, and how dark to draw it."""
-
-    count: int
-    part: float
-
-
-def histogram(
+def _histogram(
     title: str, unit: str, values: npt.NDArray[Any], limits: tuple[float, float] | None = None
 ) -> Histogram:
-    """Count values in equal bins; without limits up to the 99th percentile, what is above in the last bin."""
+    """Count values in equal bins; without limits, values above the 99th percentile are in the last one."""
     low, high = limits or (float(values.min()), float(np.percentile(values, 99)))
     high = max(high, low + 1)
     counts, edges = np.histogram(np.clip(values, low, high), bins=_BINS, range=(low, high))
@@ -318,8 +330,8 @@ def histogram(
     return Histogram(title, unit, bars, *ends)
 
 
-def by_period(kept: Manifest) -> dict[str, Any]:
-    """Count classes by era; nothing where no year is known."""
+def _by_period(kept: Manifest) -> dict[str, Any]:
+    """Count images by class and period; return an empty dictionary if no year is known."""
     years = kept.column("begin_year")
     if not any(year is not None for year in years):
         return {}

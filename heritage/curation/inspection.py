@@ -1,6 +1,6 @@
-"""One photograph: read, measured, hashed and resized, with what is wrong with it in a line.
+"""Inspect one photograph: read, measure, hash and resize it.
 
-This is what the worker processes do; it imports nothing heavy.
+This runs in the worker processes, so it imports nothing that is slow to import.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from heritage.curation.phash import perceptual_hash, signature
 from heritage.errors import ImageError
 
 LARGEST_FILE = 512 * 2**20
-"""Files of more bytes are no photographs, whatever their name says."""
+"""Larger files, in bytes, are not read."""
 
 TEMPORARY = ".part"
 
-_GLANCE = 128  # pixels a side on which a photograph is measured
-_GREY = 6  # channels that differ by less than this nearly everywhere make a greyscale picture
+_THUMBNAIL_SIDE = 128  # pixels; photographs are measured at this size
+_GREY_SPREAD = 6  # greyscale: the channels of 99 % of the pixels differ by less than this
 
 
 @dataclass(frozen=True, slots=True)
 class InspectionTask:
-    """A photograph to inspect: its row, its file and the file to write."""
+    """A photograph to inspect: its row, its file, and the file of the resized copy."""
 
     row: int
     source: str
@@ -42,23 +42,23 @@ class InspectionTask:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What was seen of a photograph; the fields after `problem` are meaningless where there is one.
+    """The measurements of a photograph; if there is a `problem`, the fields after it are not set.
 
     Attributes:
         row: The row of the source.
-        raw_bytes: The raw file's size.
-        modified_ns: The raw file's modification time.
-        problem: Why it cannot be used, or empty.
-        raw_sha256: Of the raw file.
-        raw_width: Of the raw photograph, in pixels.
-        raw_height: Of the raw photograph, in pixels.
+        raw_bytes: Size of the raw file.
+        modified_ns: Modification time of the raw file.
+        problem: The reason for which it cannot be used; empty if it can.
+        raw_sha256: Checksum of the raw file.
+        raw_width: Width of the raw photograph, in pixels.
+        raw_height: Height of the raw photograph, in pixels.
         phash: 64-bit perceptual hash.
-        signature: 256 bytes, a grey picture to compare by.
+        signature: Grey thumbnail of 256 bytes for comparison (`heritage.curation.phash.signature`).
         brightness: Mean luma, 0 to 255.
-        contrast: Between the 1st and 99th percentile of any channel, 0 to 255.
+        contrast: Largest range of a channel between its 1st and 99th percentile, 0 to 255.
         greyscale: Whether it has no colours.
-        sha256: Of the resized JPEG.
-        bytes: Of the resized JPEG.
+        sha256: Checksum of the resized JPEG.
+        bytes: Size of the resized JPEG.
     """
 
     row: int
@@ -78,50 +78,52 @@ class Inspection:
 
 
 def inspect_all(tasks: Sequence[InspectionTask], resizing: Resizing) -> list[Inspection]:
-    """Inspect several photographs: what a worker process is handed at once."""
+    """Inspect several photographs, the chunk of work of a process."""
     return [inspect(task, resizing) for task in tasks]
 
 
 def inspect(task: InspectionTask, resizing: Resizing) -> Inspection:
     """Inspect a photograph and write its resized copy.
 
-    A fault of the photograph is the result's `problem`; a fault of the target's disk is raised.
+    A fault of the photograph is returned as the `problem` of the result; a fault in writing is raised.
 
     Raises:
         OSError: The copy cannot be written.
     """
     source = Path(task.source)
     try:
-        about = source.stat()
-        if fault := _not_a_photograph(about):
+        status = source.stat()
+        if fault := _fault_of_file(status):
             return Inspection(task.row, problem=fault)
         data = source.read_bytes()
     except FileNotFoundError:
         return Inspection(task.row, problem="missing: no such file")
     except OSError as error:
         return Inspection(task.row, problem=f"unreadable: {error.strerror or error}")
-    found = {
+    measured = {
         "raw_bytes": len(data),
-        "modified_ns": about.st_mtime_ns,
+        "modified_ns": status.st_mtime_ns,
         "raw_sha256": hashlib.sha256(data).hexdigest(),
     }
     try:
         pixels = decode(data, name=source, at_least=resizing.min_decode_side)
     except ImageError as error:
-        return Inspection(task.row, problem=f"unreadable: {error.what}", **found)  # type: ignore[arg-type]
+        return Inspection(task.row, problem=f"unreadable: {error.what}", **measured)  # type: ignore[arg-type]
     encoded = encode_jpeg(resizing(pixels), quality=resizing.quality)
     write_atomically(Path(task.target), encoded)
     width, height = _full_size(data, pixels)
-    # All measures are of coarse features: one reduction serves them all.
-    glance = np.asarray(cv2.resize(pixels, (_GLANCE, _GLANCE), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    brightness, contrast, greyscale = _look(glance)
+    # All measurements are of coarse features: one reduction serves all of them.
+    thumbnail = np.asarray(
+        cv2.resize(pixels, (_THUMBNAIL_SIDE, _THUMBNAIL_SIDE), interpolation=cv2.INTER_AREA), dtype=np.uint8
+    )
+    brightness, contrast, greyscale = _colour_statistics(thumbnail)
     return Inspection(
         task.row,
-        **found,  # type: ignore[arg-type]
+        **measured,  # type: ignore[arg-type]
         raw_width=width,
         raw_height=height,
-        phash=perceptual_hash(glance),
-        signature=signature(glance).tobytes(),
+        phash=perceptual_hash(thumbnail),
+        signature=signature(thumbnail).tobytes(),
         brightness=brightness,
         contrast=contrast,
         greyscale=greyscale,
@@ -131,10 +133,10 @@ def inspect(task: InspectionTask, resizing: Resizing) -> Inspection:
 
 
 def write_atomically(target: Path, data: bytes) -> None:
-    """Write a file that is either whole or not there, after a kill or on a full disk.
+    """Write a file that is complete or absent, also after a kill or on a full disk.
 
-    Unlike `heritage.core.files.atomic_path` it does not wait for the disk: a quarter of a million images
-    would wait for hours, and after a power failure their sizes are checked against the record.
+    Unlike `heritage.core.files.atomic_path`, it does not sync the disk, which would take hours for a quarter
+    of a million images; after a power failure their sizes are compared with the record.
     """
     temporary = target.with_name(f".{target.name}.{os.getpid()}{TEMPORARY}")
     try:
@@ -145,31 +147,33 @@ def write_atomically(target: Path, data: bytes) -> None:
         raise
 
 
-def _not_a_photograph(about: os.stat_result) -> str:
-    if stat.S_ISDIR(about.st_mode):
+def _fault_of_file(status: os.stat_result) -> str:
+    if stat.S_ISDIR(status.st_mode):
         return "unreadable: it is a folder"
-    if not stat.S_ISREG(about.st_mode):
-        return "unreadable: it is not a regular file"  # a pipe would be read for ever
-    if about.st_size == 0:
+    if not stat.S_ISREG(status.st_mode):
+        return "unreadable: it is not a regular file"  # reading a pipe would never end
+    if status.st_size == 0:
         return "unreadable: the file is empty"
-    if about.st_size > LARGEST_FILE:
-        return f"unreadable: {about.st_size / 2**20:,.0f} MiB is too large for a photograph"
+    if status.st_size > LARGEST_FILE:
+        return f"unreadable: {status.st_size / 2**20:,.0f} MiB is too large for a photograph"
     return ""
 
 
 def _full_size(data: bytes, pixels: Pixels) -> tuple[int, int]:
-    """Return width and height before any reduction, as the photograph is meant to be seen."""
+    """Return width and height before any reduction, in the orientation of the decoded pixels."""
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
         width, height = image.size
-    lies = (pixels.shape[1] > pixels.shape[0]) != (width > height)
-    return (height, width) if lies and width != height else (width, height)
+    rotated = (pixels.shape[1] > pixels.shape[0]) != (width > height)
+    return (height, width) if rotated and width != height else (width, height)
 
 
-def _look(glance: Pixels) -> tuple[float, float, bool]:
-    """Return brightness, contrast and whether there are no colours."""
-    # Half the size again: grain and JPEG noise are not contrast.
-    small = cv2.resize(glance, (_GLANCE // 2, _GLANCE // 2), interpolation=cv2.INTER_AREA).reshape(-1, 3)
+def _colour_statistics(thumbnail: Pixels) -> tuple[float, float, bool]:
+    """Return brightness, contrast and whether it is greyscale (see `Inspection`)."""
+    # Half the size: grain and JPEG noise must not count as contrast.
+    small = cv2.resize(
+        thumbnail, (_THUMBNAIL_SIDE // 2, _THUMBNAIL_SIDE // 2), interpolation=cv2.INTER_AREA
+    ).reshape(-1, 3)
     luma = small @ np.array([0.299, 0.587, 0.114])
     low, high = np.percentile(small, [1, 99], axis=0)
     spread = small.max(axis=1).astype(np.int16) - small.min(axis=1)
-    return float(luma.mean()), float((high - low).max()), bool(np.percentile(spread, 99) < _GREY)
+    return float(luma.mean()), float((high - low).max()), bool(np.percentile(spread, 99) < _GREY_SPREAD)

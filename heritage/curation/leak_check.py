@@ -1,7 +1,7 @@
-"""Proof that nothing is on both sides of a split: no group, no object, no file, no near-duplicate.
+"""Check that no group, object, file or near-duplicate is in several splits.
 
-The audit reads the finished manifest and compares all with all, by another way than the one that made
-the groups.
+The check reads the finished manifest and compares all pairs of images by brute force, independently of the
+indexed search that made the groups.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy.typing as npt
 
 from heritage.curation.phash import Hashes, similarity
 
-_BLOCK = 64  # rows compared with all others at once: 128 MB at a quarter of a million
+_BLOCK = 64  # rows compared with all others at once: 128 MB for a quarter of a million rows
 _NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
 class LeakCheck:
-    """What crosses the borders between splits.
+    """Leaks between splits.
 
     Attributes:
         groups: Groups with images in several splits.
@@ -29,8 +29,8 @@ class LeakCheck:
         raw_files: Raw photographs, by checksum, in several splits.
         images: Curated images, by checksum, in several splits.
         near_duplicates: Pairs of near-duplicates in different splits.
-        compared: How many pairs of images in different splits were compared.
-        examples: Some of what was found, a line each.
+        compared: Number of pairs of images in different splits that were compared.
+        examples: Some of the leaks, a line each.
     """
 
     groups: int
@@ -43,50 +43,50 @@ class LeakCheck:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing crosses."""
+        """Whether there are no leaks."""
         return not (self.groups or self.objects or self.raw_files or self.images or self.near_duplicates)
 
     def record(self) -> dict[str, object]:
-        """Return it as plain data."""
+        """Return the result as plain data."""
         return asdict(self) | {"clean": self.clean}
 
 
-def audit(
+def check_leaks(
     splits: Sequence[str],
     keys: dict[str, Sequence[str | None]],
     names: Sequence[str],
     hashes: Hashes,
-    pictures: npt.NDArray[np.uint8],
+    signatures: npt.NDArray[np.uint8],
     radius: int,
-    least: float,
+    min_similarity: float,
 ) -> LeakCheck:
-    """Look for what crosses the borders between splits.
+    """Find leaks between splits.
 
     Args:
         splits: The split of each image.
-        keys: The values of each image that must not be in two splits: ``groups``, ``objects``,
-            ``raw_files``, ``images``.
-        names: What to call each image.
+        keys: For each kind of leak (``groups``, ``objects``, ``raw_files``, ``images``), the value of each
+            image that must not occur in two splits.
+        names: The name of each image, for examples.
         hashes: Perceptual hashes, shape (N,).
-        pictures: Small grey pictures, shape (N, 256).
-        radius: Bits in which the hashes of near-duplicates may differ.
-        least: What the small pictures of near-duplicates correlate by at least.
+        signatures: Grey thumbnails, shape (N, 256).
+        radius: Maximum Hamming distance of the hashes of near-duplicates.
+        min_similarity: Minimum correlation of the signatures of near-duplicates.
     """
     examples: list[str] = []
     counts: dict[str, int] = {}
     for kind, values in keys.items():
-        found = _crossing(splits, values)
-        counts[kind] = len(found)
+        leaks = _in_several_splits(splits, values)
+        counts[kind] = len(leaks)
         examples += [
-            f"{kind}: {value.replace(chr(31), '/')} is in {where}" for value, where in found[:_NAMED]
+            f"{kind}: {value.replace(chr(31), '/')} is in {where}" for value, where in leaks[:_NAMED]
         ]
     pairs = 0
     compared = 0
     for first, second, all_pairs in _near_across(np.array(splits), hashes, radius):
         compared += all_pairs
-        alike = np.flatnonzero(similarity(pictures[first], pictures[second]) >= least)
-        pairs += len(alike)
-        for one in alike[: max(0, _NAMED - pairs + len(alike))].tolist():
+        close = np.flatnonzero(similarity(signatures[first], signatures[second]) >= min_similarity)
+        pairs += len(close)
+        for one in close[: max(0, _NAMED - pairs + len(close))].tolist():
             examples.append(f"near_duplicates: {names[first[one]]} and {names[second[one]]}")
     return LeakCheck(
         counts["groups"],
@@ -99,18 +99,19 @@ def audit(
     )
 
 
-def _crossing(splits: Sequence[str], values: Sequence[str | None]) -> list[tuple[str, str]]:
+def _in_several_splits(splits: Sequence[str], values: Sequence[str | None]) -> list[tuple[str, str]]:
+    """Return the values that occur in several splits, each with their names."""
     where: dict[str, set[str]] = defaultdict(set)
     for value, split in zip(values, splits, strict=True):
         if value is not None:
             where[value].add(split)
-    return [(value, " and ".join(sorted(found))) for value, found in where.items() if len(found) > 1]
+    return [(value, " and ".join(sorted(names))) for value, names in where.items() if len(names) > 1]
 
 
 def _near_across(
     splits: npt.NDArray[np.str_], hashes: Hashes, radius: int
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], int]]:
-    """Yield near pairs of images in different splits, block by block, and how many pairs were compared."""
+    """Yield pairs of images in different splits with near hashes, by block, and the number compared."""
     names = sorted(set(splits.tolist()))
     rows = {name: np.flatnonzero(splits == name) for name in names}
     for position, one in enumerate(names):

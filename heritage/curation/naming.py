@@ -1,4 +1,4 @@
-"""Classes and names: every photograph's class, and its name ``CLASSID_MUSEUM_UNIQUEID``."""
+"""The class and the image id ``CLASSID_MUSEUM_UNIQUEID`` of each photograph."""
 
 from __future__ import annotations
 
@@ -14,22 +14,26 @@ from heritage.core.taxonomy import CLASSES, class_of_id, nearest, parse_image_na
 from heritage.curation.raw_sources import RawImages
 from heritage.errors import ManifestError
 
-_NO_CLASS = 0  # class ids count from 1: this one is for rows that are dropped
+_NO_CLASS = 0  # class ids count from 1; rows without a class are dropped
 _LONGEST = 60
 
 
 def class_list(raw: RawImages, classes: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the data set's classes: those given, the source's own list, or those found.
+    """Return the class list: the one given, the source's, or the classes that occur.
+
+    Args:
+        raw: The source.
+        classes: The class list of the configuration, if it has one.
 
     Raises:
-        ManifestError: The source names a class that is not among those given.
+        ManifestError: A class of the source is not in the list.
     """
-    found = sorted(set(pc.unique(raw.table["class"]).drop_null().to_pylist()))
+    present = sorted(set(pc.unique(raw.table["class"]).drop_null().to_pylist()))
     classes = raw.classes if classes is None else classes
     if classes is None:
-        # The thesis's classes keep their numbers even where some of them are missing.
-        return CLASSES if set(found) <= set(CLASSES) else tuple(found)
-    for name in found:
+        # The thesis's classes keep their ids even if some of them are missing.
+        return CLASSES if set(present) <= set(CLASSES) else tuple(present)
+    for name in present:
         if name not in classes:
             near = nearest(name, classes)
             hint = f"did you mean '{near}'? " if near else ""
@@ -37,13 +41,13 @@ def class_list(raw: RawImages, classes: Sequence[str] | None) -> tuple[str, ...]
                 f"unknown class '{name}'",
                 where=raw.root,
                 remedy=f"{hint}classes has {', '.join(classes)}: "
-                "rename the class, extend that list, or take all that are found with classes=null",
+                "rename the class, extend the list, or use all classes with classes=null",
             )
     return tuple(classes)
 
 
 def labels(raw: RawImages, classes: Sequence[str]) -> list[str | None]:
-    """Return each row's class: from its column, else from its file name, else None.
+    """Return the class of each row, from its column or else from the file name; None if unknown.
 
     Raises:
         ManifestError: A file name has a class id outside the class list.
@@ -51,30 +55,30 @@ def labels(raw: RawImages, classes: Sequence[str]) -> list[str | None]:
     given: list[str | None] = raw.table["class"].to_pylist()
     if any(given):
         return given
-    found: list[str | None] = []
+    from_names: list[str | None] = []
     for file in raw.table["raw_file"].to_pylist():
         try:
             name = parse_image_name(PurePosixPath(file).stem)
         except ManifestError:
-            found.append(None)
+            from_names.append(None)
         else:
-            found.append(class_of_id(name.class_id, classes))
-    return found
+            from_names.append(class_of_id(name.class_id, classes))
+    return from_names
 
 
-def image_ids(raw: RawImages, labelled: Sequence[str | None], classes: Sequence[str]) -> list[str]:
-    """Return a unique name for each row.
+def image_ids(raw: RawImages, row_labels: Sequence[str | None], classes: Sequence[str]) -> list[str]:
+    """Return a unique image id for each row.
 
-    A file that follows the convention keeps its museum and unique id. Any other gets its own name in
-    plain letters with a hash of its path, so that names do not depend on what else there is.
+    A file named by the convention keeps its museum and unique id. For any other, the unique id is its stem in
+    ASCII with a hash of its path, so that ids do not depend on other files.
     """
     number = {name: position for position, name in enumerate(classes, start=1)}
     museums = (
-        raw.table["museum"].to_pylist() if "museum" in raw.table.column_names else [None] * len(labelled)
+        raw.table["museum"].to_pylist() if "museum" in raw.table.column_names else [None] * len(row_labels)
     )
     taken: set[str] = set()
     names = []
-    for file, label, museum in zip(raw.table["raw_file"].to_pylist(), labelled, museums, strict=True):
+    for file, label, museum in zip(raw.table["raw_file"].to_pylist(), row_labels, museums, strict=True):
         stem = PurePosixPath(file).stem
         try:
             parsed = parse_image_name(stem)
@@ -82,7 +86,7 @@ def image_ids(raw: RawImages, labelled: Sequence[str | None], classes: Sequence[
         except ManifestError:
             rest = f"{museum or 'LOCAL'}_{_plain(stem)}-{_short_hash(file)}"
         name = f"{number.get(label or '', _NO_CLASS)}_{rest}"
-        while name in taken:  # the same stem in two folders, or a row that stands twice
+        while name in taken:  # the same stem in two folders, or a repeated row
             name = f"{name}-{_short_hash(file)}"
         taken.add(name)
         names.append(name)
@@ -90,12 +94,12 @@ def image_ids(raw: RawImages, labelled: Sequence[str | None], classes: Sequence[
 
 
 def museum_of(image_id: str) -> str:
-    """Return the museum that a name of the convention says."""
+    """Return the museum code of an image id."""
     return image_id.split("_", 2)[1]
 
 
 def _plain(text: str) -> str:
-    """Return text in the letters every file system and URL takes."""
+    """Return text in characters that are safe in file names and URLs."""
     letters = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9.-]+", "-", letters).strip("-.")[:_LONGEST] or "image"
 

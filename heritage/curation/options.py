@@ -1,4 +1,4 @@
-"""What a build is told: where to write, and by which rules."""
+"""The options of a build."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from heritage.curation.splits import Splitting
 
 @dataclass(frozen=True)
 class CurationOptions:
-    """How to curate.
+    """The options of a build, as in ``conf/curate.yaml``.
 
     Attributes:
         out: The data set's folder.
-        classes: The class list; None takes the classes that are found.
-        overrides: A curator's decisions.
-        cleaning: What a photograph must be.
-        duplicates: What becomes of the same photograph.
-        groups: What belongs together.
-        split: Who trains and who tests.
-        resize: How photographs become squares.
-        pack: Whether to write pre-decoded images too.
-        workers: Processes.
-        configuration: The whole configuration, for the record.
+        classes: The class list; None takes the source's, or the classes that occur.
+        overrides: The file of the curator's decisions; None looks for one in ``out``.
+        cleaning: Quality filters for single photographs.
+        duplicates: How duplicates are found and handled.
+        groups: How photographs are grouped.
+        split: How groups are split.
+        resize: How photographs are resized.
+        pack: Whether to write pre-decoded images as well.
+        workers: Number of processes.
+        configuration: The resolved configuration, for ``dataset.json``.
     """
 
     out: Path

@@ -1,96 +1,191 @@
-"""What a build comes to, and how it is written so that the folder is a data set only when it is whole."""
+"""The result of a build and its folder, which is a valid data set only when it is complete.
+
+``dataset.json`` is removed before anything is changed and written last: without it the folder is not a data
+set.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from heritage.core.files import write_text
-from heritage.core.manifest import SPLITS, Manifest
+from heritage.core.files import atomic_path, locked, write_text
+from heritage.core.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA, SPLITS, Manifest
 from heritage.core.overrides import Override
 from heritage.core.version import __version__
-from heritage.curation import dataset_folder as dataset
 from heritage.curation.dataset_card import attribution, card
 from heritage.curation.duplicates import DuplicateClusters
 from heritage.curation.leak_check import LeakCheck
 from heritage.curation.options import CurationOptions
 from heritage.curation.raw_sources import RawImages
+from heritage.errors import ConfigError
 
 log = logging.getLogger(__name__)
+
+STATE = ".curation"
+"""The subfolder for the state that a later build needs: inspections and splits."""
+
+_OWN_FILES = frozenset(
+    {STATE, "images", "packed", MANIFEST_FILE, DATASET_FILE, "README.md", "ATTRIBUTION.md", "report.html",
+     "overrides.csv"}
+)  # fmt: skip
+_NOT_IN_MANIFEST = ("expected_sha256", "raw_problem")  # the manifest has them as `raw_sha256` and `reason`
+_COMPARED = ("cleaning", "duplicates", "groups", "split", "resize")
 
 
 @dataclass(frozen=True)
 class CurationResult:
-    """What came out.
+    """The result of a build.
 
     Attributes:
         table: All photographs of the source, kept and dropped.
-        kept: The manifest of those that are kept.
-        audit: What crosses the borders between splits.
-        photographs: Which rows of the table show the same photograph.
-        reasons: How many photographs were dropped, by reason.
-        overrides: The curator's decisions, by raw file.
-        stale: Those that no longer apply, with the reason.
-        remarks: What a curator should look at, a sentence each.
+        kept: The manifest of the photographs that are kept.
+        leaks: The leaks between splits.
+        duplicates: Clusters of rows of ``table`` with the same photograph.
+        dropped: Number of dropped photographs by reason.
+        overrides: The curator's decisions by raw file.
+        stale: Reasons for which overrides do not apply, by raw file.
+        remarks: Remarks for the curator, a sentence each.
     """
 
     table: pa.Table
     kept: Manifest
-    audit: LeakCheck
-    photographs: DuplicateClusters
-    reasons: dict[str, int]
+    leaks: LeakCheck
+    duplicates: DuplicateClusters
+    dropped: dict[str, int]
     overrides: dict[str, Override]
     stale: dict[str, str]
     remarks: tuple[str, ...]
 
 
-def publish(curated: CurationResult, plan: CurationOptions, raw: RawImages, decisions: Path | None) -> None:
-    """Write credits, card, manifest and, last, the description; remove images that are not kept.
+@contextlib.contextmanager
+def lock_output(out: Path, raw_root: Path) -> Iterator[None]:
+    """Create and lock the data set's folder while the block runs.
+
+    Raises:
+        ConfigError: The folder has other files in it, is inside the folder of raw photographs or contains it,
+            or cannot be written.
+        BusyError: Another build is using it.
+    """
+    inside, outside = out.resolve(), raw_root.resolve()
+    if inside == outside or outside in inside.parents or inside in outside.parents:
+        raise ConfigError(
+            "one of the data set's folder and the raw photographs' folder is inside the other",
+            where=out,
+            remedy="give another out=",
+        )
+    if out.is_dir() and (foreign := sorted({path.name for path in out.iterdir()} - _OWN_FILES)):
+        raise ConfigError(
+            f"the folder has other files in it ({', '.join(foreign[:3])})",
+            where=out,
+            remedy="give another out=",
+        )
+    with locked(out / STATE / "lock"):
+        yield
+
+
+def invalidate(out: Path) -> None:
+    """Remove ``dataset.json``, so that the folder is not a data set while it is changed."""
+    (out / DATASET_FILE).unlink(missing_ok=True)
+
+
+def manifest_table(raw: RawImages, computed: Mapping[str, pa.Array | Sequence[Any]]) -> pa.Table:
+    """Combine the source's columns with computed ones: one row per photograph, the schema's columns first."""
+    columns = {name: raw.table[name] for name in raw.table.column_names if name not in _NOT_IN_MANIFEST}
+    for name, values in computed.items():
+        kind = SCHEMA.field(name).type if name in SCHEMA.names else None
+        columns[name] = values if isinstance(values, pa.Array) else pa.array(values, kind)
+    known = [name for name in SCHEMA.names if name in columns]
+    return pa.table({name: columns[name] for name in [*known, *(n for n in columns if n not in known)]})
+
+
+def kept_manifest(table: pa.Table, out: Path, classes: Sequence[str]) -> Manifest:
+    """Return the manifest of the photographs that are kept."""
+    return Manifest.build(table.filter(pc.equal(table["status"], "kept")), out, classes)
+
+
+def publish(result: CurationResult, options: CurationOptions, raw: RawImages, overrides: Path | None) -> None:
+    """Write the credits, the card, the manifest and, last, ``dataset.json``; remove images that are not kept.
 
     Args:
-        curated: What came out.
-        plan: How it was made.
-        raw: What it was made from.
-        decisions: The curator's file, which is copied beside the data set.
+        result: The result of the build.
+        options: The options of the build.
+        raw: The source.
+        overrides: The file of the curator's decisions, which is copied to the data set.
     """
-    kept = curated.kept
-    dataset.remove_unlisted(plan.out, kept)
-    write_text(plan.out / "ATTRIBUTION.md", attribution(kept))
-    if decisions is not None:
-        dataset.write_decisions(plan.out, decisions.read_text(encoding="utf-8"))
+    kept, out = result.kept, options.out
+    _remove_unlisted(out, kept)
+    write_text(out / "ATTRIBUTION.md", attribution(kept))
+    if overrides is not None:
+        _write_overrides(out, overrides.read_text(encoding="utf-8"))
     about = {
-        "name": plan.configuration.get("name"),
-        "image_size": plan.resize.size,
+        "name": options.configuration.get("name"),
+        "image_size": options.resize.size,
         "splits": {name: kept.column("split").count(name) for name in SPLITS},
         "groups": len(set(kept.column("group_id"))),
-        "photographs": curated.table.num_rows,
-        "dropped": curated.reasons,
-        "audit": curated.audit.record(),
-        "remarks": list(curated.remarks),
+        "photographs": result.table.num_rows,
+        "dropped": result.dropped,
+        "audit": result.leaks.record(),
+        "remarks": list(result.remarks),
         "raw": str(raw.root),
         "heritage": __version__,
-        "configuration": dict(plan.configuration),
+        "configuration": dict(options.configuration),
     }
-    write_text(plan.out / "README.md", card(kept, about))
-    dataset.publish(plan.out, curated.table, kept, about)
+    write_text(out / "README.md", card(kept, about))
+    with atomic_path(out / MANIFEST_FILE) as temporary:
+        pq.write_table(result.table, temporary, compression="zstd")
+    description = {
+        "classes": list(kept.classes),
+        "images": len(kept),
+        "counts": kept.counts(),
+        "fingerprint": kept.fingerprint,
+        **kept.museum_record(),
+        **about,
+    }
+    write_text(out / DATASET_FILE, json.dumps(description, indent=2, ensure_ascii=False) + "\n")
 
 
-def compare(made: Mapping[str, Any], curated: CurationResult, plan: CurationOptions) -> None:
-    """Say whether a data set that was made again is the same, and which settings differ."""
-    if made.get("fingerprint") == curated.kept.fingerprint:
-        log.info("it is the data set that it was made again from: the fingerprints are the same")
+def log_comparison(original: Mapping[str, Any], result: CurationResult, options: CurationOptions) -> None:
+    """Log whether a rebuilt data set equals its original, and which options differ if it does not."""
+    if original.get("fingerprint") == result.kept.fingerprint:
+        log.info("the rebuilt data set equals the original: the fingerprints are the same")
         return
-    theirs, ours = made.get("configuration", {}), plan.configuration
-    differ = [
-        f"{part}.{name}={value} instead of {(theirs.get(part) or {}).get(name)}"
-        for part in ("cleaning", "duplicates", "groups", "split", "resize")
-        for name, value in (ours.get(part) or {}).items()
-        if value != (theirs.get(part) or {}).get(name)
+    before, now = original.get("configuration", {}), options.configuration
+    different = [
+        f"{part}.{name}={value} instead of {(before.get(part) or {}).get(name)}"
+        for part in _COMPARED
+        for name, value in (now.get(part) or {}).items()
+        if name != "_target_" and value != (before.get(part) or {}).get(name)
     ]
-    log.warning("it is another data set than the one it was made again from (%s)",
-                ", ".join(differ) or "photographs or decisions have changed")  # fmt: skip
+    log.warning(
+        "the rebuilt data set differs from the original (%s)",
+        ", ".join(different) or "photographs or overrides have changed",
+    )
+
+
+def _remove_unlisted(out: Path, kept: Manifest) -> None:
+    """Remove images that the manifest does not list."""
+    listed = {Path(file).name for file in kept.column("file")}
+    for path in (out / "images").iterdir():
+        if path.name not in listed:
+            path.unlink()
+
+
+def _write_overrides(out: Path, text: str) -> None:
+    """Write ``overrides.csv``; a different file that exists is a curator's work and is moved to the state."""
+    path = out / "overrides.csv"
+    if path.is_file() and (before := path.read_bytes()) != text.encode():
+        saved = out / STATE / f"overrides-{hashlib.sha256(before).hexdigest()[:8]}.csv"
+        path.replace(saved)
+        log.warning("%s is replaced; the previous file is %s", path, saved)
+    write_text(path, text)

@@ -1,4 +1,4 @@
-"""The curated images decoded once and for all, shard by shard, in parallel."""
+"""Write the images of a data set as packed images, shard by shard, in parallel."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from heritage.core.packed_images import (
     PackedImages,
     Shard,
     ShardPlan,
-    clear,
-    plan,
+    plan_shards,
+    remove_other_shards,
     require_space,
     write_index,
     write_shard,
@@ -30,30 +30,31 @@ FOLDER = "packed"
 
 
 def pack(kept: Manifest, out: Path, side: int, workers: int) -> None:
-    """Write the images of a data set to ``packed/``; shards that are there already are kept.
+    """Write the images of a data set to ``packed/``. Intact shards of an earlier build are kept.
 
     Args:
         kept: The data set's manifest.
         out: Its folder.
-        side: Pixels a side.
-        workers: Processes; each writes a shard at a time, image by image.
+        side: Pixels per side.
+        workers: Number of processes; each writes one shard at a time.
 
     Raises:
-        DataError: The disk is too small or full, or an image is not what the manifest says.
+        DataError: The disk is too small or full.
+        ImageError: An image is damaged, or of another size.
     """
     folder = out / FOLDER
     folder.mkdir(exist_ok=True)
-    pieces = plan(folder, [out / file for file in kept.column("file")], kept.column("sha256"), side)
-    clear(folder, pieces)
-    needed = require_space(folder, pieces)
+    plans = plan_shards(folder, [out / file for file in kept.column("file")], kept.column("sha256"), side)
+    remove_other_shards(folder, plans)
+    needed = require_space(folder, plans)
     log.info("packing %s images: %.2f GiB to write", f"{len(kept):,}", needed / 2**30)
     shards: dict[str, Shard] = {}
     try:
         with Progress("packing", len(kept)) as progress:
-            for shard in map_in_processes(_pack_piece, pieces, min(workers, len(pieces))):
+            for shard in map_in_processes(_write_shard, plans, min(workers, len(plans))):
                 shards[shard.file] = shard
                 progress.advance(shard.rows)
-        ordered = [shards[piece.path.name] for piece in pieces]
+        ordered = [shards[plan.path.name] for plan in plans]
         write_index(folder, ordered, kept.column("image_id"), kept.fingerprint, side)
     except OSError as error:
         raise DataError(
@@ -64,17 +65,19 @@ def pack(kept: Manifest, out: Path, side: int, workers: int) -> None:
 
 
 def log_required_space(out: Path, photographs: int, side: int) -> None:
-    """Say before the long work how much disk packing may take: all photographs, should none be dropped."""
+    """Log the disk space that packing takes at most, before the long work starts."""
     needed = photographs * side**2 * 3
     folder = out / FOLDER
-    there = sum(path.stat().st_size for path in folder.glob("*.npy")) if folder.is_dir() else 0
-    free = shutil.disk_usage(out).free + there
-    tell = log.warning if needed > free else log.info
-    tell("packing will take up to %.2f GiB, and %.2f GiB are free for it", needed / 2**30, free / 2**30)
+    existing = sum(path.stat().st_size for path in folder.glob("*.npy")) if folder.is_dir() else 0
+    free = shutil.disk_usage(out).free + existing
+    level = logging.WARNING if needed > free else logging.INFO
+    log.log(
+        level, "packing will take up to %.2f GiB, and %.2f GiB are free for it", needed / 2**30, free / 2**30
+    )
 
 
 def warn_if_stale(kept: Manifest, out: Path) -> None:
-    """Warn where packed images of another state of the data set take up space and are not read."""
+    """Warn if there are packed images of another version of the data set, which are not read."""
     folder = out / FOLDER
     if not (folder / INDEX_FILE).is_file():
         return
@@ -88,16 +91,16 @@ def warn_if_stale(kept: Manifest, out: Path) -> None:
         )
 
 
-def _pack_piece(piece: ShardPlan) -> Shard:
-    return write_shard(piece, _images(piece))
+def _write_shard(plan: ShardPlan) -> Shard:
+    return write_shard(plan, _images(plan))
 
 
-def _images(piece: ShardPlan) -> Iterator[Pixels]:
-    for path in piece.sources:
+def _images(plan: ShardPlan) -> Iterator[Pixels]:
+    for path in plan.sources:
         image = decode(path.read_bytes(), name=path)
-        if image.shape != (piece.side, piece.side, 3):
+        if image.shape != (plan.side, plan.side, 3):
             raise ImageError(
-                f"it has {image.shape[1]}×{image.shape[0]} pixels and not {piece.side}×{piece.side}",
+                f"it has {image.shape[1]}×{image.shape[0]} pixels and not {plan.side}×{plan.side}",
                 where=path,
                 remedy="curate again",
             )

@@ -1,8 +1,8 @@
-"""All photographs inspected and resized: in parallel, resumable, in constant memory.
+"""Inspect and resize all photographs: in parallel, resumable, and in constant memory.
 
-What was seen is kept below ``.curation/seen/`` in small Parquet files, each whole or not there. A
-photograph is inspected again where its size or modification time changed, where it could not be used,
-or where the resizing is another one.
+Inspections are recorded in small Parquet files below ``.curation/seen/``, each of which is complete or
+absent. A photograph is inspected again if its size or modification time has changed, if it was unusable, or
+if the resizing is a different one.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from heritage.errors import DataError
 
 log = logging.getLogger(__name__)
 
-_VERSION = 2  # of what `inspect` does: another one makes old records useless
-_CHUNK = 16  # photographs handed to a process at once
-_ROWS, _SECONDS = 2048, 20.0  # a record is written after so many photographs or seconds
+_VERSION = 2  # of `inspect`; with another one old records are not used
+_CHUNK = 16  # photographs per task
+_ROWS, _SECONDS = 2048, 20.0  # a record is written after this many photographs or seconds
 
 _SCHEMA = pa.schema(
     [
@@ -56,15 +56,19 @@ _SCHEMA = pa.schema(
         ("bytes", pa.int64()),
     ]
 )
-_NOTHING = b"\x00" * SIGNATURE_SIDE**2
+_NO_SIGNATURE = b"\x00" * SIGNATURE_SIDE**2
 
 
 @dataclass(frozen=True)
 class Inspections:
-    """What was seen of each row of the source, in its order: the columns of a record."""
+    """The inspections of all rows of the source, in its order.
+
+    Attributes:
+        table: The fields of `Inspection` as columns, and `raw_file`.
+    """
 
     table: pa.Table
-    _read: dict[str, list[str]] = field(default_factory=dict, repr=False)
+    _texts: dict[str, list[str]] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -74,101 +78,104 @@ class Inspections:
         return np.asarray(self.table[name].to_numpy(zero_copy_only=False))
 
     def texts(self, name: str) -> list[str]:
-        """Return a column of text; it is converted once."""
-        if name not in self._read:
-            self._read[name] = self.table[name].to_pylist()
-        return self._read[name]
+        """Return a column as a list of strings; the conversion is cached."""
+        if name not in self._texts:
+            self._texts[name] = self.table[name].to_pylist()
+        return self._texts[name]
 
     @functools.cached_property
     def signatures(self) -> npt.NDArray[np.uint8]:
-        """The grey pictures to compare by, shape (N, 256)."""
+        """The signatures, shape (N, 256)."""
         joined = b"".join(self.table["signature"].to_pylist())
         return np.frombuffer(joined, dtype=np.uint8).reshape(-1, SIGNATURE_SIDE**2)
 
 
 class Scanner:
-    """Inspects photographs and remembers what it saw.
+    """Inspects photographs and records the results.
 
     Args:
         root: The folder of the raw photographs.
         out: The data set's folder.
-        resizing: How photographs become squares.
-        workers: Processes.
+        resizing: How photographs are resized.
+        workers: Number of processes.
     """
 
     def __init__(self, root: Path, out: Path, resizing: Resizing, workers: int) -> None:
         self._root, self._out, self._resizing, self._workers = root, out, resizing, workers
-        recipe = f"{_VERSION} {dataclasses.astuple(resizing)} {root.resolve()}"
-        self._seen = out / ".curation" / "seen" / hashlib.sha256(recipe.encode()).hexdigest()[:12]
+        settings = f"{_VERSION} {dataclasses.astuple(resizing)} {root.resolve()}"
+        self._records_folder = out / ".curation" / "seen" / hashlib.sha256(settings.encode()).hexdigest()[:12]
 
-    def begin(self) -> None:
-        """Clear away what an interrupted run or another recipe left."""
+    def prepare(self) -> None:
+        """Remove temporary files of an interrupted run and the records of other settings."""
         (self._out / "images").mkdir(parents=True, exist_ok=True)
-        for folder in self._seen.parent.glob("*"):
-            if folder != self._seen:
+        for folder in self._records_folder.parent.glob("*"):
+            if folder != self._records_folder:
                 shutil.rmtree(folder)
-        for left in [*(self._out / "images").glob(f".*{TEMPORARY}"), *self._seen.glob(".*")]:
+        for left in [*(self._out / "images").glob(f".*{TEMPORARY}"), *self._records_folder.glob(".*")]:
             left.unlink()
 
     def scan(self, files: Sequence[str], image_ids: Sequence[str]) -> Inspections:
-        """See each file once; write its copy as ``images/<image_id>.jpg``.
+        """Inspect each file once, and write its resized copy as ``images/<image_id>.jpg``.
 
         Raises:
-            DataError: The disk is full, or a process died; what was finished is kept.
+            DataError: The disk is full, or a process died; finished work is kept.
         """
-        known = self._recall()
-        fresh = [row for row in _first_rows(files) if not self._holds(known.get(files[row]), files[row])]
-        if known and len(fresh) < len(files):
+        recorded = self._recorded_files()
+        pending = [
+            row for row in _first_rows(files) if not self._is_current(recorded.get(files[row]), files[row])
+        ]
+        if recorded and len(pending) < len(files):
             log.info(
-                "%s of %s photographs are known from before",
-                f"{len(files) - len(fresh):,}",
+                "%s of %s photographs were inspected before",
+                f"{len(files) - len(pending):,}",
                 f"{len(files):,}",
             )
-        self._inspect(fresh, files, image_ids)
-        return self._sights(files)
+        self._inspect(pending, files, image_ids)
+        return self._in_source_order(files)
 
-    def restore(
+    def write_missing(
         self, rows: Sequence[int], files: Sequence[str], image_ids: Sequence[str], inspections: Inspections
     ) -> int:
-        """Write the copies that are to be kept and are not there, and return how many were written.
+        """Write the resized copies that are missing, and return their number.
 
         Raises:
-            DataError: As `scan`; or a photograph has become unreadable meanwhile.
+            DataError: As for `scan`; or a photograph has become unreadable.
         """
         sizes = {path.name: path.stat().st_size for path in (self._out / "images").iterdir()}
         expected = inspections.array("bytes")
         absent = [row for row in rows if sizes.get(f"{image_ids[row]}.jpg") != expected[row]]
         for problem in self._inspect(absent, files, image_ids):
-            raise DataError(problem, where=self._root, remedy="it changed during the curation: start again")
+            raise DataError(problem, where=self._root, remedy="it changed during curation: start again")
         return len(absent)
 
-    def _holds(self, record: tuple[int, int] | None, file: str) -> bool:
+    def _is_current(self, record: tuple[int, int] | None, file: str) -> bool:
         if record is None:
             return False
         try:
-            about = (self._root / file).stat()
+            status = (self._root / file).stat()
         except OSError:
             return False
-        return record == (about.st_size, about.st_mtime_ns)
+        return record == (status.st_size, status.st_mtime_ns)
 
-    def _recall(self) -> dict[str, tuple[int, int]]:
+    def _recorded_files(self) -> dict[str, tuple[int, int]]:
+        """Return size and modification time of each usable file that is recorded."""
         table = self._records()
-        good = table.filter(pc.equal(table["problem"], ""))
-        facts = zip(good["raw_bytes"].to_pylist(), good["modified_ns"].to_pylist(), strict=True)
-        return dict(zip(good["raw_file"].to_pylist(), facts, strict=True))
+        usable = table.filter(pc.equal(table["problem"], ""))
+        states = zip(usable["raw_bytes"].to_pylist(), usable["modified_ns"].to_pylist(), strict=True)
+        return dict(zip(usable["raw_file"].to_pylist(), states, strict=True))
 
     def _records(self) -> pa.Table:
         tables = [_SCHEMA.empty_table()]
-        for part in sorted(self._seen.glob("[0-9]*.parquet")):
+        for part in sorted(self._records_folder.glob("[0-9]*.parquet")):
             try:
                 tables.append(pq.read_table(part, schema=_SCHEMA))
             except (pa.ArrowInvalid, OSError) as error:
-                log.warning("%s is damaged (%s): its photographs are inspected again", part, error)
+                log.warning("%s is damaged (%s): inspecting its photographs again", part, error)
                 part.unlink()
         return pa.concat_tables(tables)
 
     def _inspect(self, rows: Sequence[int], files: Sequence[str], image_ids: Sequence[str]) -> list[str]:
-        """Inspect these rows, write what was seen, and return what is wrong."""
+        """Inspect rows, record the results, and return the problems."""
         tasks = (
             InspectionTask(
                 row, str(self._root / files[row]), str(self._out / "images" / f"{image_ids[row]}.jpg")
@@ -177,29 +184,29 @@ class Scanner:
         )
         work = functools.partial(inspect_all, resizing=self._resizing)
         problems: list[str] = []
-        held: list[Inspection] = []
+        batch: list[Inspection] = []
         written = time.monotonic()
         try:
             with Progress("inspecting", len(rows)) as progress:
-                for inspections in map_in_processes(work, _chunks(tasks), self._workers):
-                    held += inspections
-                    progress.advance(len(inspections))
+                for chunk in map_in_processes(work, _chunks(tasks), self._workers):
+                    batch += chunk
+                    progress.advance(len(chunk))
                     problems += [
                         f"{files[inspection.row]}: {inspection.problem}"
-                        for inspection in inspections
+                        for inspection in chunk
                         if inspection.problem
                     ]
-                    if len(held) >= _ROWS or time.monotonic() - written > _SECONDS:
-                        self._record(held, files)
-                        held, written = [], time.monotonic()
+                    if len(batch) >= _ROWS or time.monotonic() - written > _SECONDS:
+                        self._record(batch, files)
+                        batch, written = [], time.monotonic()
         except OSError as error:
             raise DataError(
                 f"cannot write ({error.strerror or error})",
                 where=self._out,
-                remedy="free some space and start again: what was finished is kept",
+                remedy="free some space and start again: finished work is kept",
             ) from error
         finally:
-            self._record(held, files)
+            self._record(batch, files)
         return problems
 
     def _record(self, inspections: Sequence[Inspection], files: Sequence[str]) -> None:
@@ -209,23 +216,23 @@ class Scanner:
             {
                 **dataclasses.asdict(inspection),
                 "raw_file": files[inspection.row],
-                "signature": inspection.signature or _NOTHING,
+                "signature": inspection.signature or _NO_SIGNATURE,
             }
             for inspection in inspections
         ]
-        number = max((int(part.stem) for part in self._seen.glob("[0-9]*.parquet")), default=-1) + 1
+        number = max((int(part.stem) for part in self._records_folder.glob("[0-9]*.parquet")), default=-1) + 1
         try:
-            with atomic_path(self._seen / f"{number:06d}.parquet") as temporary:
+            with atomic_path(self._records_folder / f"{number:06d}.parquet") as temporary:
                 pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), temporary, compression="zstd")
         except OSError as error:
             raise DataError(
                 f"cannot write ({error.strerror or error})",
-                where=self._seen,
-                remedy="free some space and start again: what was recorded before is kept",
+                where=self._records_folder,
+                remedy="free some space and start again: finished work is kept",
             ) from error
 
-    def _sights(self, files: Sequence[str]) -> Inspections:
-        """Put the records into the order of the source, the latest of each file, in one file."""
+    def _in_source_order(self, files: Sequence[str]) -> Inspections:
+        """Return the latest record of each file, in the order of the source, and merge the record files."""
         table = self._records()
         latest = {file: row for row, file in enumerate(table["raw_file"].to_pylist())}
         if table.num_rows > len(latest):
@@ -235,10 +242,10 @@ class Scanner:
         return Inspections(table.take(pa.array([latest[file] for file in files])).combine_chunks())
 
     def _compact(self, table: pa.Table) -> None:
-        parts = sorted(self._seen.glob("[0-9]*.parquet"))
+        parts = sorted(self._records_folder.glob("[0-9]*.parquet"))
         if len(parts) < 2:
             return
-        # The last number wins, so a crash between these two steps repeats records and loses none.
+        # The highest number wins, so a crash between these steps duplicates records and loses none.
         with atomic_path(parts[-1]) as temporary:
             pq.write_table(table, temporary, compression="zstd")
         for part in parts[:-1]:

@@ -1,7 +1,8 @@
-"""Who trains, who chooses, who is asked at the end, and how that stays so when photographs are added.
+"""Splits that are kept while photographs are added.
 
-The part of each photograph, known by its checksum, is kept beside the data set. At the next build with
-the same settings it stays where it is, and new groups fill up what is missing.
+The split of each photograph, identified by its checksum, is stored with the data set. In a later build with
+the same settings photographs keep their split, and new groups are assigned to the splits with too few
+images.
 """
 
 from __future__ import annotations
@@ -37,17 +38,17 @@ _SETTINGS = b"heritage.split"
 
 @dataclass(frozen=True, slots=True)
 class Splitting:
-    """How photographs are dealt to the splits.
+    """How photographs are split.
 
     Attributes:
-        by: ``group`` keeps groups whole; ``image`` deals image by image, the thesis's way, which leaks;
-            ``museum`` tests on `museums` and trains on all others.
-        test: The part of all images to test on (by group and by image, without folds).
-        val: The part of the remaining images to validate on.
-        folds: Deal into so many folds for cross-validation, by group; the column `fold` tells which.
+        by: ``group`` keeps groups whole; ``image`` ignores groups, as the thesis does, and leaks; ``museum``
+            tests on `museums` and trains on all others.
+        test: Test fraction of all images (by group or image, without folds).
+        val: Validation fraction of the remaining images.
+        folds: Number of folds for cross-validation by group, written to the column `fold`; None for no folds.
         fold: The fold that is the test split, counted from 0.
         museums: The museums to test on, for ``by=museum``.
-        seed: Another seed deals otherwise.
+        seed: Random seed of the split.
     """
 
     by: Literal["group", "image", "museum"]
@@ -59,10 +60,10 @@ class Splitting:
     seed: NonNegativeInt
 
     def check(self) -> None:
-        """Refuse combinations that make no sense.
+        """Raise an error for invalid combinations of options.
 
         Raises:
-            ConfigError: Folds with another split than by group, a fold that is not there, no museum.
+            ConfigError: Folds without a split by group, a fold that does not exist, or no museum.
         """
         if self.folds is not None and self.by != "group":
             raise ConfigError(f"folds with by={self.by}", where="split.folds", remedy="use split.by=group")
@@ -80,11 +81,11 @@ class Splitting:
 
 @dataclass(frozen=True)
 class SplitAssignment:
-    """Splits and folds by row.
+    """The split and fold of each row.
 
     Attributes:
-        split: `TRAIN`, `VAL` or `TEST`, shape (N,).
-        fold: The fold, or `UNASSIGNED` where there are none; shape (N,).
+        split: `TRAIN`, `VAL`, `TEST` or `UNASSIGNED`; shape (N,).
+        fold: The fold, or `UNASSIGNED` without folds; shape (N,).
     """
 
     split: Codes
@@ -93,31 +94,31 @@ class SplitAssignment:
 
 @dataclass(frozen=True)
 class PreviousSplit:
-    """What was dealt, and how.
+    """The split of an earlier build or of the source.
 
     Attributes:
-        settings: Those of `Splitting`, by name.
-        parts: Split and fold by checksum of the raw photograph.
+        settings: The attributes of its `Splitting`, by name.
+        assigned: Split and fold by checksum of the raw photograph.
     """
 
     settings: Mapping[str, Any]
-    parts: Mapping[str, tuple[int, int]]
+    assigned: Mapping[str, tuple[int, int]]
 
 
 class SplitHistory:
-    """The parts that an earlier build gave, by checksum of the raw photograph.
+    """The splits of earlier builds, by checksum of the raw photograph.
 
     Args:
-        path: Where they are kept.
-        splitting: What they must have been made with to be used.
-        came: A deal that came with the source; used where none is kept.
+        path: The file they are stored in.
+        splitting: The current options; splits made with others are discarded.
+        source: The split of the source, used if there is no file.
     """
 
-    def __init__(self, path: Path, splitting: Splitting, came: PreviousSplit | None = None) -> None:
+    def __init__(self, path: Path, splitting: Splitting, source: PreviousSplit | None = None) -> None:
         self._path = path
         self._settings = dataclasses.asdict(splitting)
-        known = self._read() if path.is_file() else came
-        self._parts = {} if known is None else self._usable(known)
+        known = self._read() if path.is_file() else source
+        self._assigned = {} if known is None else self._usable(known)
 
     def _read(self) -> PreviousSplit:
         try:
@@ -125,39 +126,41 @@ class SplitHistory:
             settings = json.loads((table.schema.metadata or {})[_SETTINGS])
         except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
             raise ManifestError(
-                f"unreadable: {error}", where=self._path, remedy="remove it to deal all photographs anew"
+                f"unreadable: {error}", where=self._path, remedy="remove it to split all photographs again"
             ) from error
-        facts = zip(table["split"].to_pylist(), table["fold"].to_pylist(), strict=True)
-        return PreviousSplit(settings, dict(zip(table["raw_sha256"].to_pylist(), facts, strict=True)))
+        states = zip(table["split"].to_pylist(), table["fold"].to_pylist(), strict=True)
+        return PreviousSplit(settings, dict(zip(table["raw_sha256"].to_pylist(), states, strict=True)))
 
     def _usable(self, known: PreviousSplit) -> dict[str, tuple[int, int]]:
-        """Return what still holds: folds stay when another of them becomes the test split."""
-        theirs = {name: known.settings.get(name) for name in self._settings}
-        if theirs | {"fold": None} != self._settings | {"fold": None}:
-            log.warning("the settings of the split have changed: all photographs are dealt anew")
+        """Return the splits to keep; if only the test fold has changed, keep the folds."""
+        stored = {name: known.settings.get(name) for name in self._settings}
+        if stored | {"fold": None} != self._settings | {"fold": None}:
+            log.warning("the options of the split have changed: splitting all photographs again")
             return {}
-        if theirs["fold"] == self._settings["fold"]:
-            return dict(known.parts)
-        return {name: (UNASSIGNED, fold) for name, (_, fold) in known.parts.items()}
+        if stored["fold"] == self._settings["fold"]:
+            return dict(known.assigned)
+        return {name: (UNASSIGNED, fold) for name, (_, fold) in known.assigned.items()}
 
-    def of(self, checksums: Sequence[str]) -> SplitAssignment:
-        """Return the earlier parts of these photographs, `UNASSIGNED` where there are none."""
-        found = [self._parts.get(one, (UNASSIGNED, UNASSIGNED)) for one in checksums]
-        both = np.array(found, dtype=np.int64).reshape(-1, 2)
+    def lookup(self, checksums: Sequence[str]) -> SplitAssignment:
+        """Return the earlier split and fold of photographs, given their checksums."""
+        pairs = [self._assigned.get(one, (UNASSIGNED, UNASSIGNED)) for one in checksums]
+        both = np.array(pairs, dtype=np.int64).reshape(-1, 2)
         return SplitAssignment(both[:, 0], both[:, 1])
 
-    def write(self, checksums: Sequence[str], dealt: SplitAssignment) -> None:
-        """Keep these parts, and those of photographs that are not here today."""
-        parts = self._parts | {
+    def write(self, checksums: Sequence[str], assignment: SplitAssignment) -> None:
+        """Store the splits of these photographs, and keep those of photographs that are not in this build."""
+        assigned = self._assigned | {
             one: (split, fold)
-            for one, split, fold in zip(checksums, dealt.split.tolist(), dealt.fold.tolist(), strict=True)
+            for one, split, fold in zip(
+                checksums, assignment.split.tolist(), assignment.fold.tolist(), strict=True
+            )
         }
-        names = sorted(parts)
+        names = sorted(assigned)
         table = pa.table(
             {
                 "raw_sha256": names,
-                "split": pa.array([parts[name][0] for name in names], pa.int64()),
-                "fold": pa.array([parts[name][1] for name in names], pa.int64()),
+                "split": pa.array([assigned[name][0] for name in names], pa.int64()),
+                "fold": pa.array([assigned[name][1] for name in names], pa.int64()),
             }
         ).replace_schema_metadata({_SETTINGS: json.dumps(self._settings, sort_keys=True).encode()})
         with atomic_path(self._path) as temporary:
@@ -170,61 +173,65 @@ def assign(
     groups: Codes,
     museums: Sequence[str],
     checksums: Sequence[str],
-    before: SplitAssignment,
+    previous: SplitAssignment,
 ) -> SplitAssignment:
-    """Deal kept photographs to the splits.
+    """Split photographs.
 
     Args:
-        splitting: How.
-        targets: The class of each, shape (N,).
-        groups: The group of each, shape (N,).
-        museums: The museum of each.
-        checksums: The sha256 of each raw photograph.
-        before: What an earlier build dealt.
+        splitting: The options.
+        targets: The class of each photograph, shape (N,).
+        groups: The group of each photograph, shape (N,).
+        museums: The museum of each photograph.
+        checksums: The SHA-256 of each raw photograph.
+        previous: The splits of an earlier build.
 
     Raises:
-        SplitError: No photograph comes from a museum to test on.
+        SplitError: There is no photograph of a test museum.
     """
-    none = np.full(len(targets), UNASSIGNED, dtype=np.int64)
-    shares = split_fractions(splitting.test, splitting.val)
+    unassigned = np.full(len(targets), UNASSIGNED, dtype=np.int64)
+    fractions = split_fractions(splitting.test, splitting.val)
     if splitting.by == "image":
-        # Copies of one file go together even here: they are one image.
+        # Copies of a file are one image and must not be separated.
         images = np.unique(np.array(checksums, dtype=np.str_), return_inverse=True)[1]
         return SplitAssignment(
-            assign_groups(targets, images, checksums, shares, splitting.seed, before=before.split), none
+            assign_groups(targets, images, checksums, fractions, splitting.seed, previous=previous.split),
+            unassigned,
         )
     if splitting.by == "group" and splitting.folds is None:
         return SplitAssignment(
-            assign_groups(targets, groups, checksums, shares, splitting.seed, before=before.split), none
+            assign_groups(targets, groups, checksums, fractions, splitting.seed, previous=previous.split),
+            unassigned,
         )
-    fold = none
+    fold = unassigned
     if splitting.by == "group":
-        each = (1 / (splitting.folds or 1),) * (splitting.folds or 1)
-        fold = assign_groups(targets, groups, checksums, each, splitting.seed, before=before.fold)
+        fold_fractions = (1 / (splitting.folds or 1),) * (splitting.folds or 1)
+        fold = assign_groups(
+            targets, groups, checksums, fold_fractions, splitting.seed, previous=previous.fold
+        )
         tested = fold == splitting.fold
     else:
         tested = np.isin(np.array(museums), splitting.museums)
         require_museums(splitting, museums)
     split = np.full(len(targets), TEST, dtype=np.int64)
     rest = np.flatnonzero(~tested)
-    earlier = np.where(before.split[rest] == VAL, 1, np.where(before.split[rest] == TRAIN, 0, UNASSIGNED))
+    kept = np.where(previous.split[rest] == VAL, 1, np.where(previous.split[rest] == TRAIN, 0, UNASSIGNED))
     inner = assign_groups(
         targets[rest],
         groups[rest],
         [checksums[row] for row in rest.tolist()],
         (1 - splitting.val, splitting.val),
         splitting.seed,
-        before=earlier,
+        previous=kept,
     )
     split[rest] = np.where(inner == 1, VAL, TRAIN)
     return SplitAssignment(split, fold)
 
 
 def require_museums(splitting: Splitting, museums: Sequence[str]) -> None:
-    """Refuse to test on museums that there are no photographs of.
+    """Raise an error if a test museum has no photographs.
 
     Raises:
-        SplitError: No photograph comes from a museum to test on.
+        SplitError: There is no photograph of a test museum.
     """
     absent = sorted(set(splitting.museums) - set(museums))
     if splitting.by == "museum" and absent:
@@ -236,24 +243,24 @@ def require_museums(splitting: Splitting, museums: Sequence[str]) -> None:
 
 
 def overlapping_museums(splitting: Splitting, groups: Codes, museums: Sequence[str]) -> Codes:
-    """Return the rows outside the museums tested on whose group reaches into them."""
+    """Return the rows of training museums whose group also has rows of a test museum."""
     if splitting.by != "museum":
         return np.empty(0, dtype=np.int64)
     tested = np.isin(np.array(museums), splitting.museums)
     return np.flatnonzero(~tested & np.isin(groups, groups[tested]))
 
 
-def missing_classes(dealt: SplitAssignment, targets: Codes, classes: Sequence[str]) -> list[str]:
-    """Return a sentence for the classes that are missing, and for those that a split lacks."""
-    present = [set(targets[dealt.split == part].tolist()) for part in range(len(SPLITS))]
+def missing_classes(assignment: SplitAssignment, targets: Codes, classes: Sequence[str]) -> list[str]:
+    """Return remarks on classes without images, and on splits without images of a class."""
+    present = [set(targets[assignment.split == part].tolist()) for part in range(len(SPLITS))]
     anywhere = set().union(*present)
     absent = [name for target, name in enumerate(classes) if target not in anywhere]
-    said = []
+    remarks = []
     if absent:
         there = ",".join(name for name in classes if name not in absent)
-        said.append(f"There is no image of {', '.join(absent)}: train with 'data.classes=[{there}]'.")
-    for found, split in zip(present, SPLITS, strict=True):
-        lacking = [classes[target] for target in sorted(anywhere - found)]
+        remarks.append(f"There is no image of {', '.join(absent)}: train with 'data.classes=[{there}]'.")
+    for classes_of_split, split in zip(present, SPLITS, strict=True):
+        lacking = [classes[target] for target in sorted(anywhere - classes_of_split)]
         if lacking:
-            said.append(f"No image of {', '.join(lacking)} is in the {split} split.")
-    return said
+            remarks.append(f"No image of {', '.join(lacking)} is in the {split} split.")
+    return remarks

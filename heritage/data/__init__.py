@@ -1,4 +1,4 @@
-"""From a data set on disk to uint8 batches: readers, splits, sampling, augmentation, loaders."""
+"""Data sets on disk as uint8 batches: readers, splits, sampling, augmentation and loaders."""
 
 from heritage.data.batch import Batch, BatchPlan
 from heritage.data.loader import ArtefactLoader, EpochPlan, Rank

@@ -1,7 +1,7 @@
-"""Augmentation on uint8 pixels in the workers; the only module that knows albumentations.
+"""Augmentation of uint8 pixels in the data workers, with albumentations.
 
-albumentations 2.0 is the last line of that library under a permissive licence, so everything else
-sees only `Augmentation` and `Pipeline`.
+albumentations 2.0 is the last series of that library under a permissive licence, so no other module imports
+it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pydantic import Field
 from heritage.core.image_io import Pixels
 from heritage.core.types import NonNegativeFloat, NonNegativeInt, Probability
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import would ask a package index for news
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # importing it would query a package index
 
-import albumentations as A  # noqa: N812  the variable must be set first
+import albumentations as A  # noqa: N812  after the variable is set
 
 Interpolation = Literal["bilinear", "bicubic"]
 Range = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2, max_length=2)]
@@ -32,25 +32,25 @@ _EDGE = cv2.BORDER_REFLECT_101
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What may happen to a training image; 0 or null leaves a change out.
+    """Random transforms of a training image; 0 or null disables one.
 
     Attributes:
-        crop_scale: Smallest and largest part of the picture's area that is kept (random resized crop);
-            null resizes the whole picture.
-        crop_ratio: Smallest and largest aspect ratio of that part.
-        flip: Probability of a left-right flip.
-        rotate: Rotation, up to this many degrees to either side.
-        zoom: Enlargement about the centre, up to this factor in or out (0.2: 0.8 to 1.2).
-        shear: Shear, up to this many degrees.
+        crop_scale: Smallest and largest fraction of the image's area in a random resized crop; null resizes
+            the whole image.
+        crop_ratio: Smallest and largest aspect ratio of the crop.
+        flip: Probability of a horizontal flip.
+        rotate: Maximum rotation to either side, in degrees.
+        zoom: Maximum change of scale (0.2: factors from 0.8 to 1.2).
+        shear: Maximum shear, in degrees.
         distort: Strength of a grid distortion.
-        brightness: Change of brightness, as a part of the range.
-        contrast: Change of contrast, as a part of the range.
-        saturation: Change of saturation, as a part of the range.
-        hue: Change of hue, as a part of the colour circle.
-        grey: Probability of a greyscale picture.
+        brightness: Maximum change of brightness, as a fraction of the range.
+        contrast: Maximum change of contrast, as a fraction of the range.
+        saturation: Maximum change of saturation, as a fraction of the range.
+        hue: Maximum change of hue, as a fraction of the colour circle.
+        grey: Probability of conversion to greyscale.
         blur: Probability of a slight blur.
-        rand_ops: How many random operations to apply (RandAugment, Cubuk et al. 2020: N).
-        rand_magnitude: Their strength from 0 to 10 (RandAugment: M).
+        rand_ops: Number of random operations (N of RandAugment, Cubuk et al. 2020).
+        rand_magnitude: Their magnitude from 0 to 10 (M of RandAugment).
     """
 
     crop_scale: CropScale | None
@@ -70,7 +70,7 @@ class Augmentation:
     rand_magnitude: Annotated[float, Field(ge=0, le=10)]
 
     def pipeline(self, size: int, interpolation: Interpolation) -> Pipeline:
-        """Return the changes, ending in pictures of ``size`` × ``size`` pixels."""
+        """Return the transforms as a pipeline that outputs ``size`` × ``size`` pixels."""
         return Pipeline([*self._geometry(size, _CV2[interpolation]), *self._colour(), *self._random()])
 
     def _geometry(self, size: int, interpolation: int) -> list[Any]:
@@ -83,12 +83,12 @@ class Augmentation:
                 ratio=tuple(self.crop_ratio),
                 interpolation=interpolation,
             )
-        changes = [first]
+        transforms = [first]
         if self.flip:
-            changes.append(A.HorizontalFlip(p=self.flip))
+            transforms.append(A.HorizontalFlip(p=self.flip))
         if self.zoom or self.rotate or self.shear:
-            # one warp for all three: each would read and interpolate the picture again
-            changes.append(
+            # one warp for all three: each would interpolate the image again
+            transforms.append(
                 A.Affine(
                     scale=(1 - self.zoom, 1 + self.zoom),
                     rotate=(-self.rotate, self.rotate),
@@ -98,13 +98,13 @@ class Augmentation:
                 )
             )
         if self.distort:
-            changes.append(A.GridDistortion(distort_limit=self.distort, border_mode=_EDGE, p=1.0))
-        return changes
+            transforms.append(A.GridDistortion(distort_limit=self.distort, border_mode=_EDGE, p=1.0))
+        return transforms
 
     def _colour(self) -> list[Any]:
-        changes: list[Any] = []
+        transforms: list[Any] = []
         if self.saturation or self.hue:
-            changes.append(
+            transforms.append(
                 A.ColorJitter(
                     brightness=self.brightness,
                     contrast=self.contrast,
@@ -114,17 +114,17 @@ class Augmentation:
                 )
             )
         elif self.brightness or self.contrast:
-            # four times as fast as the general jitter
-            changes.append(
+            # four times as fast as ColorJitter
+            transforms.append(
                 A.RandomBrightnessContrast(
                     brightness_limit=self.brightness, contrast_limit=self.contrast, p=1.0
                 )
             )
         if self.grey:
-            changes.append(A.ToGray(p=self.grey))
+            transforms.append(A.ToGray(p=self.grey))
         if self.blur:
-            changes.append(A.GaussianBlur(sigma_limit=(0.3, 1.0), p=self.blur))
-        return changes
+            transforms.append(A.GaussianBlur(sigma_limit=(0.3, 1.0), p=self.blur))
+        return transforms
 
     def _random(self) -> list[Any]:
         if not self.rand_ops:
@@ -133,32 +133,32 @@ class Augmentation:
 
 
 class Pipeline:
-    """A seeded chain of changes from one picture to another."""
+    """A chain of random transforms, seeded explicitly."""
 
-    def __init__(self, changes: list[Any]) -> None:
-        self._chain = A.Compose(changes)
+    def __init__(self, transforms: list[Any]) -> None:
+        self._chain = A.Compose(transforms)
 
     def seed(self, seed: int) -> None:
-        """Start all random streams again, each from its own seed.
+        """Reset the random state, with an independent seed for each transform.
 
-        albumentations' own ``set_random_seed`` gives every transform the same seed, so that two of
-        them that draw once an image always decide alike.
+        albumentations' own ``set_random_seed`` gives every transform the same seed, so that their random
+        numbers are equal.
         """
         self._chain.set_random_seed(seed)
-        for child, state in zip(_leaves(self._chain), _spawn(seed), strict=False):
+        for child, state in zip(_leaves(self._chain), _child_seeds(seed), strict=False):
             child.set_random_seed(state)
 
     def __call__(self, pixels: Pixels) -> Pixels:
-        """Return the changed picture; input and output are RGB, uint8, (height, width, 3)."""
-        changed: Pixels = self._chain(image=pixels)["image"]
-        return changed
+        """Transform an image; input and output are RGB, uint8, of shape (height, width, 3)."""
+        transformed: Pixels = self._chain(image=pixels)["image"]
+        return transformed
 
 
 def downscale(pixels: Pixels, at_least: int) -> Pixels:
-    """Halve a picture, averaging areas, as long as neither side gets shorter than ``at_least``.
+    """Halve an image by area averaging as long as neither side gets shorter than ``at_least``.
 
-    What is left of the reduction to a network's size is less than a factor of two, which linear
-    interpolation does without aliasing at a sixth of the cost of averaging areas.
+    The remaining reduction to the network's input is by less than a factor of two, which linear
+    interpolation does without aliasing at a sixth of the cost of area averaging.
     """
     factor = min(pixels.shape[:2]) // at_least
     halvings = factor.bit_length() - 1
@@ -169,12 +169,12 @@ def downscale(pixels: Pixels, at_least: int) -> Pixels:
 
 
 def eval_transform(size: int, crop_pct: float, interpolation: Interpolation) -> Callable[[Pixels], Pixels]:
-    """Return what happens to a picture when a model is asked about it: resizing, and nothing random.
+    """Return the transform for evaluation and prediction: a central crop and resizing.
 
     Args:
-        size: Pixels a side of the result.
-        crop_pct: The central part of each side that is kept; 1.0 is the whole picture.
-        interpolation: How to enlarge; reducing to two thirds or less averages areas instead.
+        size: Pixels per side of the output.
+        crop_pct: The fraction of each side that is kept; 1.0 keeps the whole image.
+        interpolation: Used for enlarging; reduction to two thirds or less averages areas instead.
     """
 
     def resize(pixels: Pixels) -> Pixels:
@@ -193,7 +193,7 @@ def eval_transform(size: int, crop_pct: float, interpolation: Interpolation) -> 
 
 
 def _rand_operations(strength: float) -> list[Any]:
-    """The operations of RandAugment that albumentations has, at a strength from 0 to 1."""
+    """Return the operations of RandAugment that albumentations has, at a magnitude from 0 to 1."""
     move, turn = 0.45 * strength, 30.0 * strength
     tone = (max(1 - 0.9 * strength, 0.1), 1 + 0.9 * strength)
     return [
@@ -215,13 +215,14 @@ def _rand_operations(strength: float) -> list[Any]:
 
 
 def _leaves(chain: Any) -> list[Any]:
-    found: list[Any] = []
+    """Return all transforms of a chain and of the chains inside it."""
+    leaves: list[Any] = []
     for child in chain.transforms:
-        found.append(child)
+        leaves.append(child)
         if isinstance(child, A.BaseCompose):
-            found.extend(_leaves(child))
-    return found
+            leaves.extend(_leaves(child))
+    return leaves
 
 
-def _spawn(seed: int) -> list[int]:
+def _child_seeds(seed: int) -> list[int]:
     return [int(word) for word in np.random.SeedSequence(seed).generate_state(64)]

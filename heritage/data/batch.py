@@ -1,4 +1,4 @@
-"""What travels between the main process and the workers: a plan there, a batch back."""
+"""The messages between the main process and its data workers: batch plans and batches."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ import torch
 
 
 class BatchPlan(NamedTuple):
-    """What one batch is made of; sent to a worker instead of a list of indices.
+    """The contents of a batch, sent to a worker in place of a list of indices.
 
-    A batch depends on its plan alone, so it is the same whichever worker makes it.
+    A batch depends on its plan alone and not on the worker that makes it.
     """
 
     rows: npt.NDArray[np.int64]
-    """Positions in the dataset, shape (B,)."""
+    """Positions in the dataset, int64, shape (B,)."""
     copies: npt.NDArray[np.bool_]
-    """Whether a row is a repeated one, to be augmented more strongly, shape (B,)."""
+    """Whether a row is a copy made by oversampling, which is augmented more strongly; shape (B,)."""
     seed: int
-    """Seed of the batch's augmentation."""
+    """Random seed of the augmentation."""
 
 
 class Batch(NamedTuple):
-    """Images as the device gets them.
+    """Images and targets as they are moved to the device.
 
-    Images that could not be read are left out, not replaced: B is the number of readable ones.
+    B is the number of readable images: unreadable ones are left out and not replaced.
     """
 
     images: torch.Tensor
     """RGB, uint8, shape (B, H, W, 3)."""
     targets: torch.Tensor
-    """Class positions, int64, shape (B,)."""
+    """Positions in the class list, int64, shape (B,)."""
     rows: torch.Tensor
     """Positions in the dataset, int64, shape (B,)."""
     unreadable: tuple[int, ...] = ()
-    """Positions of images left out of this batch; no tensor, so that Lightning infers B from the others."""
+    """Positions of images left out; not a tensor, so that Lightning infers B from the others."""

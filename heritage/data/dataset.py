@@ -1,7 +1,7 @@
-"""Images of a manifest as a map-style dataset that fetches whole batches.
+"""A map-style dataset that fetches whole batches.
 
-Workers get a `BatchPlan` and return a `Batch` of uint8 pixels in one buffer: no float image crosses a
-process boundary, and no list of images is ever collated.
+Workers receive a `BatchPlan` and return a `Batch` with all images in one uint8 buffer, so that no float image
+crosses a process boundary and nothing is collated.
 """
 
 from __future__ import annotations
@@ -29,10 +29,14 @@ log = logging.getLogger(__name__)
 
 
 class ImageFiles:
-    """The images of a manifest, read from their files.
+    """The images of a manifest, decoded from their files.
 
-    Names are held in Arrow buffers: lists of strings would be copied page by page into every worker,
-    as their reference counts change.
+    File names are in Arrow buffers: the pages of a list of strings would be copied into every worker as
+    reference counts change.
+
+    Args:
+        manifest: The manifest.
+        at_least: Allow JPEG to be decoded at reduced size (`heritage.core.image_io.decode`).
     """
 
     def __init__(self, manifest: Manifest, at_least: int) -> None:
@@ -44,12 +48,12 @@ class ImageFiles:
         return len(self._files)
 
     def path(self, row: int) -> Path:
-        """Return the file of a row."""
+        """Return the path of an image."""
         name: str = self._files[row].as_py()
         return self._root / name
 
     def read(self, row: int) -> Pixels:
-        """Decode the image of a row.
+        """Decode an image.
 
         Raises:
             ImageError: It is missing or damaged.
@@ -65,16 +69,16 @@ class ImageFiles:
 
 
 class ArtefactDataset(Dataset[Batch]):
-    """Batches of images and their classes.
+    """Batches of images and targets.
 
     Args:
-        images: Where pixels come from.
+        images: The images.
         targets: The class of each image, shape (N,).
-        size: Pixels a side that the network sees.
-        transform: What happens to an image; None resizes for evaluation.
-        copies: What happens to copies made by balancing.
-        crop_pct: The central part kept in evaluation.
-        interpolation: How to enlarge.
+        size: Pixels per side of the network's input.
+        interpolation: Used for enlarging.
+        crop_pct: The fraction of each side kept in evaluation.
+        transform: Augmentation; None resizes for evaluation.
+        copies: Augmentation of copies made by oversampling; None is ``transform``.
     """
 
     def __init__(
@@ -99,11 +103,11 @@ class ArtefactDataset(Dataset[Batch]):
         return len(self.targets)
 
     def __getitem__(self, row: int) -> Batch:
-        """Make a batch of one image."""
+        """Return a batch of one image."""
         return self.__getitems__(BatchPlan(np.array([row]), np.zeros(1, dtype=np.bool_), 0))
 
     def __getitems__(self, plan: BatchPlan) -> Batch:
-        """Make one batch; it depends on the plan alone."""
+        """Return the batch of a plan."""
         for pipeline in (self._pipeline, self._copies):
             if pipeline is not None:
                 pipeline.seed(plan.seed)
@@ -113,12 +117,12 @@ class ArtefactDataset(Dataset[Batch]):
         unreadable: list[int] = []
         for row, copy in zip(plan.rows.tolist(), plan.copies.tolist(), strict=True):
             try:
-                picture = downscale(self.images.read(row), self.size)
+                image = downscale(self.images.read(row), self.size)
             except ImageError as error:
                 log.warning("left out: %s", error)
                 unreadable.append(row)
                 continue
-            pixels[len(read)] = self._change(picture, copy)
+            pixels[len(read)] = self._transform(image, copy)
             read.append(row)
         rows = torch.tensor(read, dtype=torch.int64)
         return Batch(
@@ -128,26 +132,25 @@ class ArtefactDataset(Dataset[Batch]):
             tuple(unreadable),
         )
 
-    def _change(self, picture: Pixels, copy: bool) -> Pixels:
+    def _transform(self, image: Pixels, copy: bool) -> Pixels:
         pipeline: Pipeline | None = self._copies if copy else self._pipeline
-        return self._resize(picture) if pipeline is None else pipeline(picture)
+        return self._resize(image) if pipeline is None else pipeline(image)
 
 
 def init_worker(_: int) -> None:
-    """Keep a worker to its one core, and let the main process decide what Ctrl-C means.
+    """Initialise a data worker: one thread, and Ctrl-C is left to the main process.
 
-    OpenCV would start as many threads as the machine has cores.
+    OpenCV would start as many threads as there are cores.
     """
     cv2.setNumThreads(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def shared_buffer(count: int, size: int) -> torch.Tensor:
-    """Return room for images (count, size, size, 3), uint8: in a worker, where the main process reads it."""
+    """Return an empty uint8 buffer of shape (count, size, size, 3); in a worker, in shared memory."""
     shape = (count, size, size, 3)
     if get_worker_info() is None:
         return torch.empty(shape, dtype=torch.uint8)
-    # Written where the main process will read it: a private buffer would be copied once more.
-    # As torch's own collate does; there is no public way to ask for it.
+    # As in torch's own collate, which has no public equivalent: a private buffer would be copied once more.
     storage = torch.UntypedStorage._new_shared(count * size * size * 3)  # type: ignore[no-untyped-call]  # noqa: SLF001
     return torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)

@@ -1,8 +1,8 @@
-"""A DataLoader whose order depends on (seed, epoch) alone and that can go on in mid-epoch.
+"""A DataLoader whose order depends only on (seed, epoch) and that can resume within an epoch.
 
-An epoch of n images has ceil(n / (batch_size · ranks)) steps, and the images are spread evenly over
-steps and ranks: every image counts once on any number of ranks, nothing is padded or dropped, and no
-step is left with a runt that batch norm cannot take.
+An epoch of n images has ceil(n / (batch_size · ranks)) steps, and the images are spread evenly over steps and
+ranks: on any number of ranks every image is used once, none is padded or dropped, and no step has a small
+last batch that batch norm could not handle.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from heritage.errors import DataError
 
 @dataclass(frozen=True)
 class Rank:
-    """Which of the processes that train together this is."""
+    """The position of a process in distributed training."""
 
     index: int = 0
     count: int = 1
@@ -34,19 +34,19 @@ SINGLE_PROCESS = Rank()
 
 
 class EpochPlan(Sampler[BatchPlan]):
-    """The batches of an epoch, as plans.
+    """A batch sampler that yields the plans of an epoch's batches.
 
     Lightning calls `set_epoch` on it before each epoch.
 
     Args:
         targets: The class of each image, shape (N,).
         classes: The class list.
-        sampling: Which images an epoch shows; None shows all in their order (evaluation).
-        batch_size: Images a step on each rank, at most.
+        sampling: Selects the images of an epoch; None takes all in order (evaluation).
+        batch_size: Maximum number of images per step and rank.
         seed: The run's seed.
-        rank: Which rank's batches to plan.
-        repeat: Show so many batches, and in every epoch those of the first, to their augmentation; None
-            shows each epoch's own.
+        rank: The rank to plan for.
+        repeat: Repeat this many first batches of the first epoch, including their augmentation, in every
+            epoch (overfitting test); None plans all batches.
     """
 
     def __init__(
@@ -69,40 +69,40 @@ class EpochPlan(Sampler[BatchPlan]):
         self.repeat = repeat
         self.epoch = 0
         self._resumed = (0, 0)
-        self._sample: tuple[int, EpochSample] | None = None
+        self._cached: tuple[int, EpochSample] | None = None
 
     @property
     def sampler(self) -> EpochPlan:
-        """Itself: where Lightning looks for `set_epoch` in a batch sampler."""
+        """Itself: Lightning looks for `set_epoch` in a batch sampler's ``sampler``."""
         return self
 
     @property
     def start(self) -> int:
-        """The first batch to plan: not 0 only in the epoch that a resumed run goes on with."""
+        """The first batch to plan; not 0 only in the epoch in which a run resumes."""
         epoch, batches = self._resumed
         return batches if epoch == self.epoch else 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Plan this epoch from now on."""
+        """Set the epoch to plan."""
         self.epoch = epoch
 
     def resume(self, epoch: int, batches: int) -> None:
-        """Go on in this epoch after so many batches."""
+        """Resume in an epoch after this many batches."""
         self.epoch = epoch
         self._resumed = (epoch, batches)
 
     def sample(self, epoch: int) -> EpochSample:
-        """Return the images of an epoch, of all ranks together."""
+        """Return the images of an epoch on all ranks together."""
         if self.sampling is None:
             rows = np.arange(len(self.targets))
             return EpochSample(rows, np.zeros(len(rows), dtype=np.bool_))
         epoch = epoch if self.repeat is None else 0
-        if self._sample is None or self._sample[0] != epoch:
-            self._sample = (epoch, self.sampling.sample(self.targets, self.classes, epoch, self.seed))
-        return self._sample[1]
+        if self._cached is None or self._cached[0] != epoch:
+            self._cached = (epoch, self.sampling.sample(self.targets, self.classes, epoch, self.seed))
+        return self._cached[1]
 
     def counts(self, epoch: int = 0) -> npt.NDArray[np.int64]:
-        """Return how often each class is shown in an epoch, shape (K,)."""
+        """Return the number of images of each class in an epoch, shape (K,)."""
         return np.bincount(self.targets[self.sample(epoch).rows], minlength=len(self.classes))
 
     def __len__(self) -> int:
@@ -110,29 +110,29 @@ class EpochPlan(Sampler[BatchPlan]):
 
     @property
     def constant_length(self) -> bool:
-        """Whether all epochs have as many steps as the first."""
+        """Whether all epochs have the same number of steps."""
         return self.sampling is None or self.sampling.constant_length
 
     @property
     def constant_proportions(self) -> bool:
-        """Whether all epochs show the classes in the first one's proportions."""
+        """Whether all epochs have the same proportions of classes."""
         return self.sampling is None or self.sampling.constant_proportions
 
     def steps(self, epoch: int) -> int:
-        """Return how many steps an epoch has on each rank."""
+        """Return the number of steps of an epoch on each rank."""
         steps = self._steps_of(len(self.sample(epoch).rows))
         return steps if self.repeat is None else min(steps, self.repeat)
 
     def steps_by_epoch(self, epochs: int) -> list[int]:
-        """Return the steps of each of the first epochs."""
+        """Return the number of steps of each of the first epochs."""
         if self.constant_length:
             return [self.steps(0)] * epochs
         return [self.steps(epoch) for epoch in range(epochs)]
 
     def steps_to_show(self, images: int) -> list[int]:
-        """Return the steps of each epoch until all ranks together have shown so many images.
+        """Return the number of steps of each epoch until all ranks together have used this many images.
 
-        The last epoch ends with the step in which the number is reached.
+        The last epoch ends with the step that reaches the number.
         """
         steps: list[int] = []
         while images > 0:
@@ -146,7 +146,7 @@ class EpochPlan(Sampler[BatchPlan]):
         return max(1, math.ceil(images / (self.batch_size * self.rank.count)))
 
     def _first_steps(self, shown: int, images: int) -> int:
-        """Return after how many steps of an epoch that shows ``shown`` images ``images`` have been shown."""
+        """Return the number of steps after which ``images`` of an epoch's ``shown`` images have been used."""
         parts = self._steps_of(shown) * self.rank.count
         size, larger = divmod(shown, parts)  # as `numpy.array_split` cuts
         sizes = np.where(np.arange(parts) < larger, size + 1, size)
@@ -155,10 +155,10 @@ class EpochPlan(Sampler[BatchPlan]):
 
     def __iter__(self) -> Iterator[BatchPlan]:
         start, self._resumed = self.start, (0, 0)
-        draw = self.sample(self.epoch)
-        steps = self._steps_of(len(draw.rows))
-        rows = np.array_split(draw.rows, steps * self.rank.count)
-        copies = np.array_split(draw.copies, steps * self.rank.count)
+        sample = self.sample(self.epoch)
+        steps = self._steps_of(len(sample.rows))
+        rows = np.array_split(sample.rows, steps * self.rank.count)
+        copies = np.array_split(sample.copies, steps * self.rank.count)
         for step in range(start, len(self)):
             part = step * self.rank.count + self.rank.index
             yield BatchPlan(rows[part], copies[part], self._seed(step))
@@ -172,12 +172,11 @@ class EpochPlan(Sampler[BatchPlan]):
 class ArtefactLoader(DataLoader[Batch]):
     """Batches of an `ArtefactDataset`, in the order of an `EpochPlan`.
 
-    `state_dict` tells the epoch and how many batches were handed out; a loader that is given it goes
-    on with the next one.
+    `state_dict` returns the epoch and the number of batches yielded; `load_state_dict` resumes after them.
 
     Attributes:
-        plan: The order.
-        unreadable: Rows that could not be read, as they were found.
+        plan: The batches of the current epoch.
+        unreadable: Rows that could not be read so far.
     """
 
     def __init__(
@@ -205,9 +204,9 @@ class ArtefactLoader(DataLoader[Batch]):
                 self.unreadable.update(batch.unreadable)
                 if not len(batch.rows):
                     raise DataError(
-                        f"not one of {len(batch.unreadable)} images of a batch can be read",
+                        f"none of the {len(batch.unreadable)} images of a batch can be read",
                         where=self.dataset.images.path(batch.unreadable[0]).parent,  # type: ignore[attr-defined]
-                        remedy="look at the warnings above; data.verify=true names every unreadable image",
+                        remedy="see the warnings above; data.verify=true lists every unreadable image",
                     )
             yield batch
         self._yielded = 0
@@ -217,7 +216,7 @@ class ArtefactLoader(DataLoader[Batch]):
         return {"epoch": self.plan.epoch, "batches": self._yielded}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a position that `state_dict` returned."""
+        """Resume from a position that `state_dict` returned."""
         self.plan.resume(state["epoch"], state["batches"])
 
 

@@ -1,9 +1,8 @@
-"""The data module: a manifest, its split, and the loaders of each part."""
+"""The LightningDataModule: a manifest, its split, and the data loaders."""
 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytorch_lightning as pl
 import torch
 from pydantic import Field
 
+from heritage.core import processes
 from heritage.core.image_io import Pixels
 from heritage.core.manifest import SPLITS, Manifest, count_by_class
 from heritage.core.types import NonNegativeInt, PositiveInt
@@ -32,20 +32,20 @@ log = logging.getLogger(__name__)
 CropPct = Annotated[float, Field(gt=0, le=1)]
 ClassList = Annotated[list[str], Field(min_length=1)]
 
-_MOST_WORKERS = 16
+_MAX_WORKERS = 16
 _NAMED = 5
 
 
 class Reader(Protocol):
-    """Makes a manifest of a folder."""
+    """Reads a folder into a manifest."""
 
-    def __call__(self, root: Path, classes: Sequence[str]) -> Manifest:
-        """Read ``root``; ``classes`` is the class list."""
+    def __call__(self, root: Path, classes: Sequence[str] | None) -> Manifest:
+        """Read ``root``; ``classes`` is the class list, None takes the classes of the data set."""
         ...
 
 
 class AugmentConfig(Protocol):
-    """The `augment` group: what happens to training images, and to copies of them."""
+    """The `augment` group: the augmentation of training images and of copies of them."""
 
     train: Augmentation
     copies: Augmentation
@@ -56,19 +56,19 @@ class ArtefactDataModule(pl.LightningDataModule):
 
     Args:
         root: The data set's folder.
-        reader: Makes a manifest of it.
-        classes: The class list; a target is a position in it.
+        reader: Reads it into a manifest.
+        classes: The class list; a target is a position in it. None takes the classes of the data set.
         split: Sets the manifest's `split` column.
-        image_size: Pixels a side that the network sees; None leaves it to the network (`set_input`).
-        crop_pct: The central part of each side kept in evaluation.
-        batch_size: Images a step on each device, at most.
-        num_workers: Processes that decode and augment; None is one for each core, 16 at most.
-        verify: Read every image first, and refuse to start if one cannot be read.
-        packed: Whether to read pre-decoded images: ``auto`` where there are some of this data set.
-        stage: A folder on a disk of this machine, to copy packed images to and read them from.
+        image_size: Pixels per side of the network's input; None takes the network's own (`set_input`).
+        crop_pct: The fraction of each side kept in evaluation.
+        batch_size: Maximum number of images per step and device.
+        num_workers: Processes that decode and augment; None is one per core, 16 at most.
+        verify: Read every image first, and raise an error if one cannot be read.
+        packed: Whether to read pre-decoded images; ``auto`` reads them if they belong to this data set.
+        stage: A folder on a local disk to copy packed images to and read them from.
         train: Augmentation of training images.
-        copies: Augmentation of copies made by balancing.
-        sampling: Which images an epoch shows, and how often.
+        copies: Augmentation of copies made by oversampling.
+        sampling: Selects the images of an epoch.
         seed: The run's seed.
 
     Raises:
@@ -79,7 +79,7 @@ class ArtefactDataModule(pl.LightningDataModule):
         self,
         root: str,
         reader: Reader,
-        classes: ClassList,
+        classes: ClassList | None,
         split: Callable[[Manifest], Manifest],
         image_size: PositiveInt | None,
         crop_pct: CropPct,
@@ -95,7 +95,7 @@ class ArtefactDataModule(pl.LightningDataModule):
         seed: int,
     ) -> None:
         super().__init__()
-        if repeated := {name for name in classes if classes.count(name) > 1}:
+        if classes is not None and (repeated := {name for name in classes if classes.count(name) > 1}):
             raise ConfigError(
                 f"class {repeated.pop()} is listed twice",
                 where="data.classes",
@@ -122,16 +122,16 @@ class ArtefactDataModule(pl.LightningDataModule):
             self._verify()
 
     def set_input(self, image_size: int, interpolation: str) -> None:
-        """Take the network's input size, and how its images were resized."""
+        """Set the network's input size and the interpolation of its training images."""
         self.image_size = image_size
         self._interpolation = "bicubic" if interpolation == "bicubic" else "bilinear"
 
     def overfit_batches(self, batches: int) -> None:
-        """Let every epoch show the same first batches, to learn them by heart."""
+        """Repeat the same first batches in every epoch, as Lightning's option of this name."""
         self._repeat = batches
 
     def rows(self, split: str) -> npt.NDArray[np.int64]:
-        """Return the manifest rows of a split; a batch's `rows` are positions in this array."""
+        """Return the manifest rows of a split; the `rows` of a batch are positions in this array."""
         return self._rows[split]
 
     def targets(self, split: str) -> npt.NDArray[np.int64]:
@@ -139,16 +139,16 @@ class ArtefactDataModule(pl.LightningDataModule):
         return self.manifest.targets[self._rows[split]]
 
     def counts(self, split: str) -> dict[str, int]:
-        """Return how many images of each class a split has."""
+        """Return the number of images of each class in a split."""
         return count_by_class(self.targets(split), self.classes)
 
     def sampled_counts(self) -> dict[str, int]:
-        """Return how often each class is shown in the first epoch, after balancing."""
+        """Return the number of images of each class in the first epoch, after sampling."""
         plan = self._plan("train", SINGLE_PROCESS)
         return dict(zip(self.classes, plan.counts().tolist(), strict=True))
 
     def plan(self, ranks: int, split: str = "train") -> EpochPlan:
-        """Return the plan of a split's epochs on so many ranks, as the first of them has it."""
+        """Return the plan of a split's epochs for the first of several ranks."""
         return self._plan(split, Rank(0, ranks))
 
     def unreadable(self, split: str) -> list[str]:
@@ -160,18 +160,18 @@ class ArtefactDataModule(pl.LightningDataModule):
         return [files[int(self._rows[split][row])].as_py() for row in sorted(loader.unreadable)]
 
     def train_dataloader(self) -> ArtefactLoader:
-        """Return the training batches of this rank, from the trainer's epoch on."""
+        """Return the training batches of this rank, starting at the trainer's epoch."""
         loader = self.loader("train", self._rank())
-        # Lightning asks for the length of a new loader before it tells it the epoch.
+        # Lightning reads the length of a new loader before it sets the epoch.
         loader.plan.set_epoch(0 if self.trainer is None else self.trainer.current_epoch)
         return loader
 
     def val_dataloader(self) -> ArtefactLoader:
-        """Return the validation batches of this rank: every image once, none padded."""
+        """Return the validation batches of this rank: every image once, without padding."""
         return self.loader("val", self._rank())
 
     def test_dataloader(self) -> ArtefactLoader:
-        """Return the test batches of this rank: every image once, none padded."""
+        """Return the test batches of this rank: every image once, without padding."""
         return self.loader("test", self._rank())
 
     def predict_dataloader(self) -> FixedBatches:
@@ -179,7 +179,7 @@ class ArtefactDataModule(pl.LightningDataModule):
         return FixedBatches(self.test_dataloader())
 
     def loader(self, split: str, rank: Rank = SINGLE_PROCESS) -> ArtefactLoader:
-        """Return a loader of a split: augmented and balanced for ``train``, in order otherwise."""
+        """Return a loader of a split: augmented and sampled for ``train``, in order otherwise."""
         dataset = self._dataset(split, augmented=split == "train")
         loader = ArtefactLoader(
             dataset,
@@ -187,13 +187,13 @@ class ArtefactDataModule(pl.LightningDataModule):
             num_workers=self.num_workers,
             pin_memory=torch.cuda.is_available(),
         )
-        if split in self._loaders:  # epochs of different lengths have a loader each
+        if split in self._loaders:  # epochs of different lengths have different loaders
             loader.unreadable = self._loaders[split].unreadable
         self._loaders[split] = loader
         return loader
 
     def eval_loader(self, split: str) -> ArtefactLoader:
-        """Return a loader of a split as evaluation sees it, ``train`` too: in order, each image once."""
+        """Return a loader of a split for evaluation: in order, each image once, not augmented."""
         loader = ArtefactLoader(
             self._dataset(split, augmented=False),
             EpochPlan(self.targets(split), self.classes, None, batch_size=self.batch_size, seed=self._seed),
@@ -204,7 +204,7 @@ class ArtefactDataModule(pl.LightningDataModule):
         return loader
 
     def eval_images(self, split: str, rows: npt.NDArray[np.int64]) -> list[Pixels]:
-        """Return images of a split as evaluation sees them: resized, nothing else."""
+        """Return images of a split, resized for evaluation and not augmented."""
         dataset = self._dataset(split, augmented=False)
         batch = dataset.__getitems__(BatchPlan(rows, np.zeros(len(rows), dtype=np.bool_), 0))
         return list(batch.images.numpy())
@@ -241,7 +241,7 @@ class ArtefactDataModule(pl.LightningDataModule):
         return SINGLE_PROCESS if trainer is None else Rank(trainer.global_rank, trainer.world_size)
 
     def _verify(self) -> None:
-        """Read every image and name the unreadable ones."""
+        """Read every image and raise an error that names the unreadable ones."""
         if self._packed:
             self._packed.verify()
             return
@@ -250,8 +250,8 @@ class ArtefactDataModule(pl.LightningDataModule):
         if not faults:
             images = ImageFiles(self.manifest, at_least=1)
             with ThreadPoolExecutor(available_cores()) as pool:
-                found = pool.map(lambda row: _fault(images, row), range(len(files)))
-                faults = [fault for fault in found if fault]
+                results = pool.map(lambda row: _fault(images, row), range(len(files)))
+                faults = [fault for fault in results if fault]
         if faults:
             more = f" and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
             raise ImageError(
@@ -262,9 +262,8 @@ class ArtefactDataModule(pl.LightningDataModule):
 
 
 def available_cores() -> int:
-    """Return how many cores this process may use, 16 at most."""
-    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
-               _MOST_WORKERS)  # fmt: skip
+    """Return the number of CPU cores that this process may use, 16 at most."""
+    return min(processes.available_cores(), _MAX_WORKERS)
 
 
 def _fault(images: ImageFiles, row: int) -> str | None:

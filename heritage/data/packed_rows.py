@@ -1,4 +1,4 @@
-"""The images of a manifest as views of memory-mapped files, where the data set was packed."""
+"""Read the images of a manifest from a packed data set."""
 
 from __future__ import annotations
 
@@ -20,11 +20,16 @@ log = logging.getLogger(__name__)
 
 FOLDER = "packed"
 Packed = Literal["auto"] | bool
-"""Whether to read packed images: where they fit, always, or never."""
+"""Whether to read packed images: if they belong to the data set, always, or never."""
 
 
 class PackedRows:
-    """Images of a packed set in the order of a manifest."""
+    """Packed images in the order of a manifest.
+
+    Args:
+        images: The packed images.
+        rows: The position of each row of the manifest in them, shape (N,).
+    """
 
     def __init__(self, images: PackedImages, rows: npt.NDArray[np.int64]) -> None:
         self._images = images
@@ -38,50 +43,56 @@ class PackedRows:
         return PackedRows(self._images, self._rows[rows])
 
     def verify(self) -> None:
-        """Compare the checksums of all packed files.
+        """Compare the checksums of all shards.
 
         Raises:
-            ImageError: One is not what was written.
+            ImageError: A shard is damaged.
         """
         self._images.verify()
 
     def read(self, row: int) -> Pixels:
-        """Return the image of a row: a read-only view, nothing is decoded or copied."""
+        """Return an image as a read-only view."""
         return self._images.read(int(self._rows[row]))
 
 
-def open_packed(manifest: Manifest, wanted: Packed, staged: str | None = None) -> PackedRows | None:
-    """Return a data set's packed images in the manifest's order, or None where files are to be read.
+def open_packed(manifest: Manifest, mode: Packed, stage_folder: str | None = None) -> PackedRows | None:
+    """Open the packed images of a data set.
 
     Args:
-        manifest: Images of a data-set folder, all of them or some.
-        wanted: ``auto`` takes packed images that were made from this very data set.
-        staged: A folder on a disk of this machine, to copy them to and read them from.
+        manifest: Images of a data-set folder, all of them or a selection.
+        mode: ``auto`` opens packed images that were made from this data set; true requires them.
+        stage_folder: A folder on a local disk to copy them to and read them from; it requires them, too.
+
+    Returns:
+        The images in the manifest's order; None if image files are to be decoded.
 
     Raises:
-        DatasetNotFoundError: They are wanted and there are none.
-        DataError: They are damaged, or wanted and made from another data set; the disk they are to be
-            copied to is too small.
+        ConfigError: Images are to be staged but not read packed.
+        DatasetNotFoundError: They are required and missing.
+        DataError: They are damaged, or required and made from another data set; or the local disk is too
+            small.
     """
     folder = manifest.root / FOLDER
-    if staged is not None:
-        if wanted is False:
+    if stage_folder is not None:
+        if mode is False:
             raise ConfigError(
-                "only packed images are copied", where="data.stage", remedy="leave data.packed=auto"
+                "only packed images can be staged", where="data.stage", remedy="leave data.packed=auto"
             )
-        wanted = True
-    if wanted is False or (wanted == "auto" and not (folder / INDEX_FILE).is_file()):
+        mode = True
+    if mode is False or (mode == "auto" and not (folder / INDEX_FILE).is_file()):
         return None
     images = PackedImages.open(folder)
     if images.fingerprint != _fingerprint(manifest.root):
-        if wanted == "auto":
-            log.warning("%s was made from another state of the data set: images are decoded instead", folder)
+        if mode == "auto":
+            log.warning(
+                "%s was made from another version of the data set: decoding image files instead", folder
+            )
             return None
         raise DataError(
             "made from another data set", where=folder, remedy="run `heritage curate pack=true` again"
         )
-    if staged is not None:
-        images = PackedImages.open(stage(folder, Path(staged)))
+    if stage_folder is not None:
+        images = PackedImages.open(stage(folder, Path(stage_folder)))
     return PackedRows(images, images.rows_of(manifest.column("image_id")))
 
 

@@ -17,19 +17,19 @@ import pyarrow.compute as pc
 from heritage.core.image_folders import SourceKeys, labelled_images, require_folder
 from heritage.core.manifest import MANIFEST_FILE, Manifest
 from heritage.core.tables import listed_images, read_image_table
-from heritage.core.taxonomy import class_of_id, parse_image_name, require_known_classes
+from heritage.core.taxonomy import CLASSES, class_of_id, parse_image_name, require_known_classes
 from heritage.core.types import NonNegativeInt, PositiveInt
 from heritage.errors import DatasetNotFoundError, ManifestError
 
 KEYS = SourceKeys(group="data", root="data.root", reader="data.reader")
 
 
-def manifest(root: Path, classes: Sequence[str]) -> Manifest:
+def manifest(root: Path, classes: Sequence[str] | None) -> Manifest:
     """Read a data-set folder (``manifest.parquet``, ``dataset.json``, ``images/``).
 
     Args:
         root: The data-set folder.
-        classes: The folder's own class list, or a selection of it in any order.
+        classes: A selection of the folder's own classes in any order; None takes them all.
 
     Raises:
         DatasetNotFoundError: ``root`` is not a data-set folder.
@@ -45,15 +45,19 @@ def manifest(root: Path, classes: Sequence[str]) -> Manifest:
             + ("data=table" if tables else "data=class_folders"),
         )
     whole = Manifest.read(root)
-    if tuple(classes) == whole.classes:
+    if classes is None or tuple(classes) == whole.classes:
         return whole
     require_known_classes(classes, whole.classes, root)
     selected = pc.is_in(whole.table["class"], pa.array(list(classes)))
     return Manifest.build(whole.table.filter(selected), root, classes)
 
 
-def class_folders(root: Path, classes: Sequence[str]) -> Manifest:
+def class_folders(root: Path, classes: Sequence[str] | None) -> Manifest:
     """Read a tree with one folder for each class.
+
+    Args:
+        root: The tree.
+        classes: The class list; None takes the folders' names in alphabetical order.
 
     Raises:
         DatasetNotFoundError: ``root`` is not a folder, or has no subfolders.
@@ -61,7 +65,9 @@ def class_folders(root: Path, classes: Sequence[str]) -> Manifest:
         DataError: A folder cannot be listed.
     """
     images = labelled_images(root, KEYS)
-    require_known_classes({image.label for image in images}, classes, root)
+    labels = {image.label for image in images}
+    classes = sorted(labels) if classes is None else classes
+    require_known_classes(labels, classes, root)
     for image in images:
         if not image.is_text:
             raise ManifestError(
@@ -76,13 +82,14 @@ def class_folders(root: Path, classes: Sequence[str]) -> Manifest:
 
 
 def table(
-    root: Path, classes: Sequence[str], *, table: str, images: str, columns: Mapping[str, str]
+    root: Path, classes: Sequence[str] | None, *, table: str, images: str, columns: Mapping[str, str]
 ) -> Manifest:
     """Read images that a CSV or Parquet table describes.
 
     Args:
         root: The folder of the table and the images.
-        classes: The class list.
+        classes: The class list; None takes the table's labels in alphabetical order, or the six default
+            classes where file names hold the class.
         table: The table's file name, relative to ``root``.
         images: The images' folder, relative to ``root``; the table's file names are relative to it.
         columns: Names of the manifest's columns, each with the table's name for it. Other columns of the
@@ -98,17 +105,20 @@ def table(
     stems = [Path(name or "").stem for name in files]
     if "class" not in selected:
         names = [parse_image_name(stem) for stem in stems]
+        classes = CLASSES if classes is None else classes
         selected["class"] = pa.chunked_array([[class_of_id(name.class_id, classes) for name in names]])
         selected.setdefault("museum", pa.chunked_array([[name.museum for name in names]]))
     if len(set(stems)) == len(stems):
         selected.setdefault("image_id", pa.chunked_array([stems]))
+    if classes is None:
+        classes = sorted(set(selected["class"].to_pylist()) - {None, ""})
     sizes = dict(listed_images(root, images))
     selected["bytes"] = pa.chunked_array([[sizes.get(name or "") for name in files]], pa.int64())
     return Manifest.build(pa.table(selected), root, classes, where=root / table)
 
 
 def demo(
-    root: Path, classes: Sequence[str], *, images: PositiveInt, size: PositiveInt, seed: NonNegativeInt
+    root: Path, classes: Sequence[str] | None, *, images: PositiveInt, size: PositiveInt, seed: NonNegativeInt
 ) -> Manifest:
     """Read the demo set, which is drawn on first use.
 
@@ -125,7 +135,7 @@ def demo(
     write_demo_dataset(folder, images=images, size=size, seed=seed)
     return table(
         folder,
-        classes,
+        CLASSES if classes is None else classes,
         table="metadata.csv",
         images="images",
         columns={"file": "filename", "group_id": "object_id"},

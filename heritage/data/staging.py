@@ -1,4 +1,4 @@
-"""Packed images copied to a node's own disk, once for all processes that run there."""
+"""Copy packed images to a node's local disk, once for all processes on it."""
 
 from __future__ import annotations
 
@@ -16,43 +16,43 @@ log = logging.getLogger(__name__)
 _MIB = 2**20
 
 
-def stage(source: Path, above: Path) -> Path:
-    """Return a copy of a packed folder on another disk, made where there is none yet.
+def stage(source: Path, parent: Path) -> Path:
+    """Return a copy of a packed folder on another disk, after making it if it does not exist.
 
-    Processes that ask at once wait for the first one. Each shard is compared with its checksum after it
-    was copied; one that an earlier copy left whole is kept. The index is copied last.
+    Concurrent processes wait for the first one. Every shard is verified after copying; intact shards of an
+    interrupted copy are kept. The index is copied last.
 
     Args:
         source: The packed folder.
-        above: Where copies lie: each in a folder of its own, named after the data set's fingerprint.
+        parent: The folder of all copies; each has a subfolder named after the data set's fingerprint.
 
     Raises:
         ConfigError: The folder cannot be written.
-        DataError: The disk is too small, or a copy is not what was read.
+        DataError: The disk is too small, or a copy has another checksum than its source.
     """
     images = PackedImages.open(source)
-    target = above.expanduser() / f"heritage-{images.fingerprint[:16]}-{images.side}"
+    target = parent.expanduser() / f"heritage-{images.fingerprint[:16]}-{images.side}"
     try:
         with locked(target.with_name(f"{target.name}.lock"), wait=True):
-            if not _whole(target, images):
+            if not _is_complete(target, images):
                 _copy(source, target, images)
     except BusyError as error:
-        raise ConfigError(error.what, where=f"data.stage={above}", remedy=error.remedy) from error
+        raise ConfigError(error.what, where=f"data.stage={parent}", remedy=error.remedy) from error
     return target
 
 
-def _whole(target: Path, images: PackedImages) -> bool:
+def _is_complete(target: Path, images: PackedImages) -> bool:
     if not (target / INDEX_FILE).is_file():
         return False
     try:
-        there = PackedImages.open(target)
+        copy = PackedImages.open(target)
     except DataError:
-        return False  # cut off by a full disk or a clean-up: copy what is missing
-    return there.fingerprint == images.fingerprint and there.shards == images.shards
+        return False  # incomplete after a full disk or a clean-up: copy the missing shards
+    return copy.fingerprint == images.fingerprint and copy.shards == images.shards
 
 
 def _copy(source: Path, target: Path, images: PackedImages) -> None:
-    missing = [shard for shard in images.shards if not _same(target / shard.file, shard.sha256)]
+    missing = [shard for shard in images.shards if not _is_intact(target / shard.file, shard.sha256)]
     needed = sum((source / shard.file).stat().st_size for shard in missing)
     target.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(target).free
@@ -67,7 +67,7 @@ def _copy(source: Path, target: Path, images: PackedImages) -> None:
                     raise DataError(
                         "its checksum is wrong after copying",
                         where=target / shard.file,
-                        remedy="try again; if it stays so, pack the data set again or use another disk",
+                        remedy="try again; if it persists, pack the data set again or use another disk",
                     )
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -79,7 +79,7 @@ def _copy(source: Path, target: Path, images: PackedImages) -> None:
         shutil.copyfile(source / INDEX_FILE, temporary)
 
 
-def _same(file: Path, sha256: str) -> bool:
+def _is_intact(file: Path, sha256: str) -> bool:
     return file.is_file() and file_sha256(file) == sha256
 
 

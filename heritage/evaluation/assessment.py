@@ -1,7 +1,8 @@
-"""Everything that is measured of a network's answers on a test set, with how sure it is."""
+"""All measurements of a network's predictions on a test set, with confidence intervals."""
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,67 +24,61 @@ from heritage.metrics.calibration import (
     risk_coverage,
     softmax,
 )
-from heritage.metrics.classification import Scores, confusion_matrix, scores
-from heritage.metrics.ranking import auroc, in_top
+from heritage.metrics.classification import MEASURES, Scores
+from heritage.metrics.confusion import ConfusionMatrix
+from heritage.metrics.ranking import auroc
+from heritage.metrics.registry import METRICS, metrics_of_predictions
 from heritage.metrics.slices import Slice, slice_labels, slices
+from heritage.reports.html import score
 from heritage.reports.run_report import as_record
 
 Floats = npt.NDArray[np.float64]
 
-NAMES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro-F1",
-    "weighted_f1": "weighted F1",
-    "top2_accuracy": "truth among the first two",
-    "macro_auroc": "AUROC, mean over classes",
-    "brier": "Brier score",
-}
-"""Scores of the whole set, in the order of tables, and what people call them."""
-
+CLASS_SCORES = (*MEASURES, "auroc")
+"""Scores of each class that have intervals."""
 
 FEW_GROUPS = 5
-"""A class of fewer groups gets no interval: resampling so few would feign certainty."""
+"""A class of fewer groups gets no interval: a bootstrap of so few groups is far too narrow."""
 
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """What a report is to contain.
+    """Options of a report.
 
     Attributes:
-        resamples: Of groups, for intervals.
-        target_precision: The part of given answers that is to be right, where others are withheld.
-        slices: Columns that are scored value by value; those that the manifest does not know are left out.
-        each: Pictures of each kind of mistake, at most.
-        pictures: Pictures in the page, at most.
-        suspects: Suspected label errors with a picture, at most.
-        seed: Of the resamples.
-        out_of_fold: Folder of the runs of a k-fold split, to look for label errors in all images; None looks
-            for them in validation and test.
+        resamples: Number of resamples of groups for the intervals.
+        target_precision: Fraction of predictions that are to be correct when the model may abstain.
+        slices: Columns whose values are scored one by one; columns that the manifest lacks are left out.
+        images_per_pair: Images of each pair of confused classes, at most.
+        max_images: Images in the page, at most.
+        label_errors: Suspected label errors with an image, at most.
+        seed: Random seed of the resamples.
+        out_of_fold: Folder of the runs of a k-fold split, to look for label errors in all images; None uses
+            validation and test images.
     """
 
     resamples: PositiveInt
     target_precision: Fraction
     slices: list[str]
-    each: NonNegativeInt
-    pictures: NonNegativeInt
-    suspects: NonNegativeInt
+    images_per_pair: NonNegativeInt
+    max_images: NonNegativeInt
+    label_errors: NonNegativeInt
     seed: NonNegativeInt
     out_of_fold: str | None
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """A network's answers, measured.
+    """Predictions of a network and all that is measured of them, computed when first used.
 
     Attributes:
-        title: Who was asked about what, a line.
+        title: Model and test set, one line.
         manifest: The images, N rows.
         targets: Shape (N,).
         logits: Shape (N, K).
-        calibration: What was fitted on validation; None where there is none.
-        settings: What to measure.
-        facts: What a reader wants to know of the run, by name.
+        calibration: Temperature and threshold fitted on validation, if any.
+        settings: The report's options.
+        facts: Facts about the run, by name.
         notes: Warnings for the reader.
     """
 
@@ -98,37 +93,37 @@ class Assessment:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The class list, length K."""
+        """The class list, K."""
         return self.manifest.classes
 
     @cached_property
     def groups(self) -> list[str]:
-        """The group of each image."""
+        """The group of each image, length N."""
         return [str(group) for group in self.manifest.column("group_id")]
 
     @cached_property
     def probabilities(self) -> Floats:
-        """Softmax of the logits as they are, (N, K)."""
+        """Softmax of the logits without a temperature, (N, K)."""
         return softmax(self.logits)
 
     @cached_property
-    def believed(self) -> Floats:
-        """Calibrated probabilities where there is a calibration, else the raw ones; (N, K)."""
+    def calibrated(self) -> Floats:
+        """Probabilities with the fitted temperature, or without one if there is no calibration, (N, K)."""
         return self.probabilities if self.calibration is None else self.calibration.apply(self.logits)
 
     @cached_property
-    def confusion(self) -> npt.NDArray[np.int64]:
-        """Targets (rows) by predictions (columns), (K, K)."""
-        return confusion_matrix(self.targets, self.probabilities.argmax(axis=1), len(self.classes))
+    def confusion(self) -> ConfusionMatrix:
+        """The confusion matrix."""
+        return ConfusionMatrix.of(self.targets, self.probabilities.argmax(axis=1), self.classes)
 
-    @cached_property
+    @property
     def scores(self) -> Scores:
         """Precision, recall, F1 and their averages."""
-        return scores(self.confusion)
+        return self.confusion.scores
 
     @cached_property
     def resampled(self) -> Resampled:
-        """Scores of resampled groups."""
+        """All metrics of resamples of groups."""
         return bootstrap(
             self.targets,
             self.probabilities,
@@ -138,63 +133,54 @@ class Assessment:
         )
 
     def class_intervals(self, name: str) -> list[Interval]:
-        """Return the interval of each class's score; NaN for a class of too few groups to tell."""
-        nothing = Interval(float("nan"), float("nan"))
+        """Return the interval of a score of each class; NaN for a class of fewer than `FEW_GROUPS` groups."""
+        undefined = Interval(float("nan"), float("nan"))
         few = groups_of_classes(self.manifest) < FEW_GROUPS
-        found = self.resampled.class_intervals(name)
-        return [nothing if lacks else bounds for bounds, lacks in zip(found, few, strict=True)]
+        intervals = self.resampled.class_intervals(name)
+        return [undefined if is_few else bounds for bounds, is_few in zip(intervals, few, strict=True)]
 
     @cached_property
     def auroc(self) -> Floats:
-        """Each class against the rest, (K,)."""
+        """AUROC of each class against the rest, (K,)."""
         return auroc(self.probabilities, self.targets)
 
     @cached_property
     def values(self) -> dict[str, float]:
-        """Scores of the whole set, by the keys of `NAMES`."""
-        found, support = self.scores, self.scores.support
-        return {
-            "accuracy": found.accuracy,
-            "balanced_accuracy": float(found.recall[support > 0].mean()),
-            "macro_f1": found.macro.f1,
-            "weighted_f1": found.weighted.f1,
-            "top2_accuracy": float(in_top(self.probabilities, self.targets, 2).mean()),
-            "macro_auroc": float(np.nanmean(self.auroc)) if not np.isnan(self.auroc).all() else float("nan"),
-            "brier": brier_score(self.probabilities, self.targets),
-        }
+        """All metrics of `heritage.metrics.registry` by name."""
+        return metrics_of_predictions(self.probabilities, self.targets)
 
     def interval(self, name: str) -> Interval:
-        """Return the interval of a score of the whole set."""
+        """Return the interval of a metric of the whole set."""
         return self.resampled.interval(name)
 
     @cached_property
     def reliability(self) -> tuple[Reliability, Reliability | None]:
         """Confidence against accuracy, before and after calibration."""
-        after = None if self.calibration is None else reliability(self.believed, self.targets)
+        after = None if self.calibration is None else reliability(self.calibrated, self.targets)
         return reliability(self.probabilities, self.targets), after
 
     @cached_property
     def risk(self) -> RiskCoverage:
-        """What withholding the least confident answers gives."""
-        return risk_coverage(*confidences(self.believed, self.targets))
+        """The risk-coverage curve."""
+        return risk_coverage(*confidences(self.calibrated, self.targets))
 
     @cached_property
     def abstention(self) -> tuple[float, float] | None:
-        """Coverage and precision here at the threshold fitted on validation; None without one."""
+        """Coverage and precision on this set at the threshold fitted on validation; None without one."""
         if self.calibration is None or self.calibration.threshold is None:
             return None
-        confidence, correct = confidences(self.believed, self.targets)
-        given = confidence >= self.calibration.threshold
-        return float(given.mean()), float(correct[given].mean()) if given.any() else float("nan")
+        confidence, correct = confidences(self.calibrated, self.targets)
+        covered = confidence >= self.calibration.threshold
+        return float(covered.mean()), float(correct[covered].mean()) if covered.any() else float("nan")
 
     @cached_property
     def slices(self) -> dict[str, list[Slice]]:
-        """Scores of parts, by what they are parts of; none where all is one part."""
-        found = {}
+        """Slices by the column that they come from; columns of a single value are left out."""
+        tables = {}
         for by in self.settings.slices:
             labels = slice_labels(self.manifest, by)
             if labels is not None and len(set(labels)) > 1:
-                found[by] = slices(
+                tables[by] = slices(
                     labels,
                     self.targets,
                     self.probabilities.argmax(axis=1),
@@ -203,16 +189,15 @@ class Assessment:
                     resamples=self.settings.resamples,
                     seed=self.settings.seed,
                 )
-        return found
+        return tables
 
     def record(self) -> dict[str, Any]:
-        """Return all figures as plain data, for ``metrics.json``; NaN becomes null."""
-        share = self.confusion / np.maximum(self.confusion.sum(axis=1, keepdims=True), 1)
-        found = as_record(self.scores, self.classes) | self.values
-        found |= {
-            "intervals": {name: _pair(self.interval(name)) for name in NAMES},
-            "confusion": self.confusion.tolist(),
-            "confusion_by_row": share.tolist(),
+        """Return all measurements as plain data, for ``metrics.json``; NaN becomes null."""
+        record = as_record(self.scores, self.classes) | self.values
+        record |= {
+            "intervals": {name: _pair(self.interval(name)) for name in METRICS},
+            "confusion": self.confusion.counts.tolist(),
+            "confusion_by_row": self.confusion.fractions.tolist(),
             "groups": len(set(self.groups)),
             "calibration": self._calibration_record(),
             "slices": {
@@ -228,45 +213,63 @@ class Assessment:
             "notes": list(self.notes),
         }  # fmt: skip
         for k, name in enumerate(self.classes):
-            found["classes"][name]["auroc"] = float(self.auroc[k])
-        for score in ("precision", "recall", "f1", "auroc"):
-            for name, bounds in zip(self.classes, self.class_intervals(score), strict=True):
-                found["classes"][name][f"{score}_interval"] = _pair(bounds)
-        cleaned: dict[str, Any] = _without_nan(found)
-        return cleaned
+            record["classes"][name]["auroc"] = float(self.auroc[k])
+        for measure in CLASS_SCORES:
+            for name, bounds in zip(self.classes, self.class_intervals(measure), strict=True):
+                record["classes"][name][f"{measure}_interval"] = _pair(bounds)
+        without_nan: dict[str, Any] = _without_nan(record)
+        return without_nan
 
     def _calibration_record(self) -> dict[str, Any]:
         before, after = self.reliability
-        found: dict[str, Any] = {"ece": before.error, "aurc": self.risk.area}
+        record: dict[str, Any] = {"ece": before.error, "aurc": self.risk.area}
         if self.calibration is not None and after is not None:
-            found |= {
+            record |= {
                 "temperature": self.calibration.temperature,
                 "ece_calibrated": after.error,
-                "brier_calibrated": brier_score(self.believed, self.targets),
+                "brier_calibrated": brier_score(self.calibrated, self.targets),
                 "threshold": self.calibration.threshold,
                 "target_precision": self.calibration.target_precision,
                 "fitted_on": self.calibration.fitted_on.split,
             }
         if self.abstention is not None:
-            found |= {"coverage": self.abstention[0], "precision": self.abstention[1]}
-        return found
+            record |= {"coverage": self.abstention[0], "precision": self.abstention[1]}
+        return record
+
+    def __repr__(self) -> str:
+        return f"Assessment({self.title!r}, {self.confusion!r})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{html.escape(metric.title)}</th>"
+            f"<td>{score(self.values[name])}</td>"
+            f"<td>{score(self.interval(name).low)} – {score(self.interval(name).high)}</td></tr>"
+            for name, metric in METRICS.items()
+        )
+        return (
+            f"<table><caption>{html.escape(self.title)}</caption><thead><tr><th>metric</th><th>value</th>"
+            f"<th>95 % interval</th></tr></thead><tbody>{rows}</tbody></table>{self.confusion._repr_html_()}"
+        )
 
 
 def groups_of_classes(manifest: Manifest) -> npt.NDArray[np.int64]:
-    """Return how many groups each class has, (K,)."""
-    found = {(int(k), group) for k, group in zip(manifest.targets, manifest.column("group_id"), strict=True)}
-    return np.bincount([k for k, _ in found], minlength=len(manifest.classes))
+    """Return the number of groups of each class, (K,)."""
+    groups = {(int(k), name) for k, name in zip(manifest.targets, manifest.column("group_id"), strict=True)}
+    return np.bincount([k for k, _ in groups], minlength=len(manifest.classes))
 
 
 def few_groups_note(manifest: Manifest) -> list[str]:
-    """Return a warning of classes whose images come from so few groups that no interval can be had."""
+    """Return a warning about classes of too few groups for an interval; empty without such classes."""
     counts, images = groups_of_classes(manifest), manifest.counts()
-    said = [f"{name} ({images[name]:,} images of {count})" for name, count in
-            zip(manifest.classes, counts.tolist(), strict=True) if 0 < count < FEW_GROUPS]  # fmt: skip
-    if not said:
+    few = [
+        f"{name} ({images[name]:,} images in {count} {'group' if count == 1 else 'groups'})"
+        for name, count in zip(manifest.classes, counts.tolist(), strict=True)
+        if 0 < count < FEW_GROUPS
+    ]
+    if not few:
         return []
-    note = f"Too few groups for an interval: {', '.join(said)}. Averages over classes are less sure than "
-    return [note + "their intervals say, because these classes hardly vary in them."]
+    note = f"Too few groups for an interval: {', '.join(few)}. Intervals of averages over classes are too "
+    return [f"{note}narrow, because these classes hardly vary between resamples."]
 
 
 def _pair(bounds: Interval) -> list[float]:

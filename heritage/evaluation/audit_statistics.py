@@ -1,4 +1,4 @@
-"""Does a network know civilisations, or museums, backgrounds and views it has seen before?"""
+"""Statistics of the audits: shortcuts by museum or background, and leaks between training and test."""
 
 from __future__ import annotations
 
@@ -13,26 +13,20 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from heritage.core.museums import Museum, museum_of
-from heritage.metrics.bootstrap import (
-    confusion_scores,
-    confusion_terms,
-    group_codes,
-    interval,
-    resampled_sums,
-)
+from heritage.metrics.bootstrap import confusion_terms, group_codes, interval, resampled_sums
+from heritage.metrics.classification import ConfusionScores
 from heritage.runs.audits import AuditResult
 from heritage.runs.finished import FinishedRun
 
 Floats = npt.NDArray[np.floating]
 Targets = npt.NDArray[np.int64]
 
-_LEAST_GROUPS = 10  # of each museum in a class, for a probe to mean something
+_MIN_GROUPS = 10  # of a museum in a class for a probe
 _FOLDS = 5
-_TELLS = 0.1  # above chance, from which features are said to tell the museum
-_DROP = 0.05  # of accuracy that counts as one
+_ABOVE_CHANCE = 0.1  # balanced accuracy above chance from which features identify the museum
 
 
-def museum_shortcut(
+def museum_audit(
     features: Floats,
     targets: Targets,
     museums: Sequence[str | None],
@@ -40,17 +34,17 @@ def museum_shortcut(
     classes: Sequence[str],
     described: Mapping[str, Museum] | None = None,
 ) -> AuditResult:
-    """Ask whether the network's frozen features tell the museum of an image *within* a class.
+    """Measure whether the frozen features identify an image's museum *within* a class.
 
-    A linear probe is fitted on some groups and asked about others; balanced accuracy, so that chance is one
-    over the number of museums. Where two museums share two classes or more, a probe for the class is
-    fitted on the one and asked about the other.
+    A linear probe predicts the museum under cross-validation over groups; its balanced accuracy is compared
+    with chance, one over the number of museums. For each ordered pair of museums that share at least two
+    classes, another probe is fitted to predict the class on the one museum and tested on the other.
 
     Args:
-        features: Of each image, (N, D).
+        features: Feature vectors, (N, D).
         targets: Shape (N,).
-        museums: Codes, length N; None where it is not known.
-        groups: Length N.
+        museums: Museum codes, length N; None if unknown.
+        groups: The group of each image, length N.
         classes: The class list, K.
         described: The museums that the data set describes, by code.
     """
@@ -61,135 +55,139 @@ def museum_shortcut(
     head = ["class", *(museum_of(code, described).name for code in names)]
     if len(names) == 1:
         return AuditResult(
-            "museum", "Museum shortcut", "Nothing can be said: there is one museum.",
-            "All images come from it, so the network cannot tell civilisations by museums here; nor is "
-            "anything known of how it does on another museum's photographs.",
+            "museum", "Museum shortcut", "Not measurable: all images come from one museum.",
+            "The network cannot use the museum as a shortcut here, and its accuracy on photographs of other "
+            "museums is unknown.",
             good=False, head=head, rows=table, record={"museums": names},
         )  # fmt: skip
-    within = _told_within(features, targets, codes, np.asarray(groups, dtype=object), classes)
-    across = _across(features, targets, codes, names)
+    within = _within_classes(features, targets, codes, np.asarray(groups, dtype=object), classes)
+    across = _across_museums(features, targets, codes, names)
     record = {
         "museums": names,
-        "within": {n: {"told": t, "chance": c} for n, t, c in within},
+        "within": {name: {"told": value, "chance": chance} for name, value, chance in within},
         "across": across,
     }
-    alone = [name for k, name in enumerate(classes) if len(set(codes[targets == k].tolist())) == 1]
+    single = [name for k, name in enumerate(classes) if len(set(codes[targets == k].tolist())) == 1]
     words = ""
-    if alone:
-        words += (
-            f"All photographs of {', '.join(alone)} come from one museum: there the museum's style and the "
-        )
-        words += "class cannot be told apart. "
+    if single:
+        words += f"All photographs of {', '.join(single)} come from one museum, so the effects of museum and "
+        words += "class cannot be separated there. "
     if across:
-        words += "A probe for the class, fitted on one museum's photographs, is right on another's: "
+        words += "Balanced accuracy of a probe for the class, fitted on one museum and tested on another: "
         words += ", ".join(f"{a} → {b} {value:.0%} (chance {low:.0%})" for a, b, value, low in across) + ". "
     if not within:
         return AuditResult("museum", "Museum shortcut", "Museum and class cannot be separated.",
                      words + "No class has enough photographs of two museums.", good=False, head=head,
                      rows=table, record=record)  # fmt: skip
-    told, chance = (float(np.mean([one[place] for one in within])) for place in (1, 2))
-    said = "; ".join(f"{name} {value:.0%} (chance {low:.0%})" for name, value, low in within)
-    tells = told > chance + _TELLS
-    verdict = "The features tell the museum." if tells else "The features hardly tell the museum."
-    words += f"Within a class, what the network sees of a photograph tells its museum so often: {said}. "
-    words += "A network that looks at artefacts alone would be at chance."
+    accuracy, chance = (float(np.mean([row[column] for row in within])) for column in (1, 2))
+    listed = "; ".join(f"{name} {value:.0%} (chance {low:.0%})" for name, value, low in within)
+    identified = accuracy > chance + _ABOVE_CHANCE
+    verdict = (
+        "The features identify the museum." if identified else "The features hardly identify the museum."
+    )
+    words += f"Balanced accuracy of a probe for the museum within each class: {listed}. Features of the "
+    words += "artefact alone would give chance."
     return AuditResult(
-        "museum", "Museum shortcut", verdict, words, good=not tells, head=head, rows=table, record=record
+        "museum", "Museum shortcut", verdict, words, good=not identified, head=head, rows=table, record=record
     )
 
 
-def _told_within(
+def _within_classes(
     features: Floats,
     targets: Targets,
     codes: npt.NDArray[np.object_],
     groups: npt.NDArray[np.object_],
     classes: Sequence[str],
 ) -> list[tuple[str, float, float]]:
-    found = []
+    """Return class, balanced accuracy of a probe for the museum, and chance."""
+    results = []
     for k, name in enumerate(classes):
         rows = np.flatnonzero(targets == k)
         per_museum = {code: len(set(groups[rows[codes[rows] == code]])) for code in set(codes[rows].tolist())}
-        kept = sorted(code for code, count in per_museum.items() if count >= _LEAST_GROUPS)
+        kept = sorted(code for code, count in per_museum.items() if count >= _MIN_GROUPS)
         if len(kept) < 2:
             continue
         rows = rows[np.isin(codes[rows].astype(str), kept)]
-        said = cross_val_predict(_probe(), features[rows], codes[rows].astype(str), groups=groups[rows],
-                                 cv=GroupKFold(_FOLDS))  # fmt: skip
-        told = balanced_accuracy_score(codes[rows].astype(str), said)
-        found.append((name, float(told), 1 / len(kept)))
-    return found
+        museums = codes[rows].astype(str)
+        predicted = cross_val_predict(
+            _probe(), features[rows], museums, groups=groups[rows], cv=GroupKFold(_FOLDS)
+        )
+        results.append((name, float(balanced_accuracy_score(museums, predicted)), 1 / len(kept)))
+    return results
 
 
-def _across(
+def _across_museums(
     features: Floats, targets: Targets, codes: npt.NDArray[np.object_], names: Sequence[str]
 ) -> list[tuple[str, str, float, float]]:
-    found = []
+    """Return fitted and tested museum, balanced accuracy of a probe for the class, and chance."""
+    results = []
     for first in names:
         for second in names:
-            mine, theirs = codes == first, codes == second
-            shared = sorted(set(targets[mine].tolist()) & set(targets[theirs].tolist()))
+            of_first, of_second = codes == first, codes == second
+            shared = sorted(set(targets[of_first].tolist()) & set(targets[of_second].tolist()))
             if first == second or len(shared) < 2:
                 continue
-            fit, ask = (side & np.isin(targets, shared) for side in (mine, theirs))
-            said = _probe().fit(features[fit], targets[fit]).predict(features[ask])
-            found.append((first, second, float(balanced_accuracy_score(targets[ask], said)), 1 / len(shared)))
-    return found
+            fit, test = (rows & np.isin(targets, shared) for rows in (of_first, of_second))
+            predicted = _probe().fit(features[fit], targets[fit]).predict(features[test])
+            accuracy = float(balanced_accuracy_score(targets[test], predicted))
+            results.append((first, second, accuracy, 1 / len(shared)))
+    return results
 
 
 def _probe() -> Pipeline:
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=500, class_weight="balanced"))
 
 
-def background(
+def background_audit(
     targets: Targets,
-    whole: Targets,
-    centre_hidden: Targets,
-    border_hidden: Targets,
+    unmasked: Targets,
+    centre_masked: Targets,
+    border_masked: Targets,
     groups: Sequence[str],
     *,
     classes: int,
     resamples: int,
 ) -> AuditResult:
-    """Compare accuracy with the centre hidden and with the border hidden.
+    """Compare the accuracy with the centre masked and with the border masked.
 
     Args:
         targets: Shape (N,).
-        whole: Predictions on the pictures as they are, (N,).
-        centre_hidden: Predictions with the central half of the area in grey, (N,).
-        border_hidden: Predictions with the other half in grey, (N,).
-        groups: Length N.
-        classes: K.
-        resamples: Of groups, for intervals.
+        unmasked: Predictions for the whole images, (N,).
+        centre_masked: Predictions with the central half of the area in grey, (N,).
+        border_masked: Predictions with the other half in grey, (N,).
+        groups: The group of each image, length N.
+        classes: Number of classes, K.
+        resamples: Number of resamples of groups for the intervals.
     """
-    right = np.column_stack([said == targets for said in (whole, centre_hidden, border_hidden)])
-    values = right.mean(axis=0).tolist()
-    terms = np.column_stack([right, np.ones(len(right))]).astype(np.float64)
+    correct = np.column_stack(
+        [predicted == targets for predicted in (unmasked, centre_masked, border_masked)]
+    )
+    values = correct.mean(axis=0).tolist()
+    terms = np.column_stack([correct, np.ones(len(correct))]).astype(np.float64)
     sums = resampled_sums(terms, group_codes(groups), resamples, 0)
     drawn = sums[:, :3] / sums[:, 3:]
     bounds = [interval(column) for column in drawn.T]
     gap = interval(drawn[:, 2] - drawn[:, 1])
     counts = np.bincount(targets, minlength=classes)
     common = float(counts.max() / counts.sum())
-    tells = bounds[1].low > common
     if gap.high < 0:
-        verdict = "It reads more from the border than from the centre."
+        verdict = "The network relies more on the border than on the centre."
     elif gap.low <= 0:
-        verdict = "Centre and border tell it about as much as each other."
-    elif tells:
-        verdict = "It reads mostly the centre, but the border alone says something too."
+        verdict = "The network relies on centre and border about equally."
+    elif bounds[1].low > common:
+        verdict = "The network relies mostly on the centre, but the border alone is informative, too."
     else:
-        verdict = "It reads the centre; the border alone says hardly anything."
-    hidden, bare, seen = (
+        verdict = "The network relies on the centre; the border alone is hardly informative."
+    without_centre, without_border, whole = (
         f"{value:.1%} (95 % {some.low:.1%} to {some.high:.1%})"
         for value, some in zip(
             (values[1], values[2], values[0]), (bounds[1], bounds[2], bounds[0]), strict=True
         )
     )
     words = (
-        f"With the middle of each picture hidden it is right for {hidden}, with the border hidden "
-        f"for {bare}, with nothing hidden for {seen}. Always naming the most common class would be right for "
-        f"{common:.1%}. Each half is half of the picture's area; where the artefact fills the picture there "
-        "is no background, and the border is artefact too."
+        f"Accuracy with the centre masked: {without_centre}; with the border masked: {without_border}; "
+        f"unmasked: {whole}; of always predicting the most frequent class: {common:.1%}. Centre and border "
+        "are half of the image's area each. If the artefact fills the image, the border shows artefact, too."
     )
     names = ("whole", "centre_hidden", "border_hidden")
     record = dict(zip(names, values, strict=True)) | {
@@ -199,30 +197,32 @@ def background(
     return AuditResult("background", "Background", verdict, words, good=gap.low > 0, record=record)
 
 
-def leak(by_group: FinishedRun, by_image: FinishedRun, resamples: int) -> AuditResult:
-    """Compare a run with one of the same recipe whose split tears groups apart.
+def leak_audit(by_group: FinishedRun, by_image: FinishedRun, resamples: int) -> AuditResult:
+    """Compare the accuracy of a run split by group with a run of equal settings split by image.
 
     Args:
         by_group: The run whose test set shares no group with its training set.
-        by_image: The one split image by image.
-        resamples: Of groups, for the interval of the difference.
+        by_image: The run split by image.
+        resamples: Number of resamples of groups for the interval of the difference.
     """
     drawn, values = [], []
-    for place, run in enumerate((by_group, by_image)):
+    for seed, run in enumerate((by_group, by_image)):
         terms = confusion_terms(run.targets, run.predicted, len(run.classes))
-        sums = resampled_sums(terms, group_codes(run.groups), resamples, place)
-        single, _ = confusion_scores(sums.reshape(-1, len(run.classes), len(run.classes)))
-        drawn.append(single["accuracy"])
+        sums = resampled_sums(terms, group_codes(run.groups), resamples, seed)
+        drawn.append(ConfusionScores(sums.reshape(-1, len(run.classes), len(run.classes))).accuracy)
         values.append(float(run.correct.mean()))
     bounds = interval(drawn[1] - drawn[0])
     gain = values[1] - values[0]
-    real = bounds.low > 0
-    verdict = f"Splitting by image flatters by {gain:+.1%}." if real else "No leak can be measured."
+    significant = bounds.low > 0
+    verdict = (
+        f"Splitting by image inflates accuracy by {gain:+.1%}." if significant else "No leak is measurable."
+    )
     words = (
-        f"The same recipe is right for {values[1]:.1%} when split by image, as the thesis did, and for "
-        f"{values[0]:.1%} when views of one object stay together (difference {gain:+.1%}, 95 % "
-        f"{bounds.low:+.1%} to {bounds.high:+.1%}). Only the second says what to expect of new objects."
+        f"Accuracy with equal settings: {values[1]:.1%} when split by image, as in the thesis, and "
+        f"{values[0]:.1%} "
+        f"when all views of an object are in one split (difference {gain:+.1%}, 95 % {bounds.low:+.1%} to "
+        f"{bounds.high:+.1%}). Only the latter estimates the accuracy on new objects."
     )
     record = {"by_group": values[0], "by_image": values[1], "difference": gain,
               "interval": [bounds.low, bounds.high]}  # fmt: skip
-    return AuditResult("leak", "Leak", verdict, words, good=not real, record=record)
+    return AuditResult("leak", "Leak", verdict, words, good=not significant, record=record)

@@ -1,4 +1,7 @@
-"""The audits of a trained network: asks it again, about hidden centres and for its features."""
+"""Run the audits of a trained network: further passes over the test set with masked images and for features.
+
+The statistics of the results are in `heritage.evaluation.audit_statistics`.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,11 @@ from torch import Tensor, nn
 from heritage.core.types import NonNegativeInt
 from heritage.errors import ConfigError
 from heritage.evaluation.assessment import Assessment
-from heritage.evaluation.audit_statistics import background, leak, museum_shortcut
+from heritage.evaluation.audit_statistics import background_audit, leak_audit, museum_audit
+from heritage.evaluation.embedding_map import draw_embedding_map
 from heritage.inference.checkpoint import TrainedClassifier
-from heritage.inference.embeddings import compute_embeddings, picture_map, predict_with
+from heritage.inference.embeddings import compute_embeddings
+from heritage.inference.predictions import predict_split
 from heritage.inference.test_set import TestSet
 from heritage.runs.audits import AuditResult
 from heritage.runs.finished import FinishedRun, read_run, split_of
@@ -27,12 +32,13 @@ _BY_IMAGE = "by_image"  # of heritage.data.split
 
 @dataclass(frozen=True)
 class AuditOptions:
-    """Which audits to make.
+    """Which audits to run.
 
     Attributes:
-        museum: Whether the features tell the museum: a pass over the images.
-        background: Accuracy with centre or border hidden: two passes.
-        by_image: Folder of a run of the same recipe with ``data/split=image``; None leaves the leak out.
+        museum: Whether features identify the museum within a class: one pass over the images.
+        background: Accuracy with the centre and with the border masked: two passes.
+        by_image: Folder of a run with the same settings and ``data/split=image``, for the leak audit; None
+            skips it.
         map: Images on the map of the test set, at most; 0 draws none.
     """
 
@@ -43,7 +49,12 @@ class AuditOptions:
 
 
 class MaskedInput(nn.Module):
-    """A network that sees half of each picture's area in grey: its centre, or all but its centre."""
+    """A network with half of each image's area masked in grey.
+
+    Args:
+        model: uint8 images (B, S, S, 3) to logits (B, K).
+        centre: Mask the central square; otherwise everything around it.
+    """
 
     def __init__(self, model: nn.Module, *, centre: bool) -> None:
         super().__init__()
@@ -60,99 +71,117 @@ class MaskedInput(nn.Module):
         return logits
 
 
-def audit(
-    wished: AuditOptions,
-    trained: TrainedClassifier,
-    testbed: TestSet,
+def run_audits(
+    options: AuditOptions,
+    classifier: TrainedClassifier,
+    test_set: TestSet,
     assessment: Assessment,
     device: torch.device,
     folder: Path,
-    torn: tuple[FinishedRun, FinishedRun] | None,
+    leak_runs: tuple[FinishedRun, FinishedRun] | None,
 ) -> tuple[list[AuditResult], tuple[Path, str] | None]:
-    """Make the audits and the map of the images.
+    """Run the audits and draw the map of the test set.
 
     Args:
-        wished: Which.
-        trained: The network.
-        testbed: The images.
-        assessment: What was measured of its answers.
+        options: Which audits to run.
+        classifier: The trained network.
+        test_set: The images.
+        assessment: The measured predictions for them.
         device: Where to compute.
         folder: Where the map is written.
-        torn: Of `torn_apart`, for the leak.
+        leak_runs: The two runs of `read_leak_runs`.
 
     Returns:
-        The audits, and the map's file with what is to be said of it; None without a map.
+        The results, and the PNG of the map with its caption; None without a map.
     """
-    found, split = [], testbed.split
-    features = compute_embeddings(trained, testbed, split, device)[1] if wished.museum or wished.map else None
-    if wished.museum and features is not None:
+    results, split = [], test_set.split
+    features = None
+    if options.museum or options.map:
+        features = compute_embeddings(classifier, test_set, split, device)[1]
+    if options.museum and features is not None:
         manifest = assessment.manifest
-        found.append(
-            museum_shortcut(
-                features, assessment.targets, manifest.column("museum"), assessment.groups,
-                assessment.classes, manifest.museums,
+        results.append(
+            museum_audit(
+                features,
+                assessment.targets,
+                manifest.column("museum"),
+                assessment.groups,
+                assessment.classes,
+                manifest.museums,
             )
-        )  # fmt: skip
-    if wished.background:
-        hidden = []
-        for name, centre in (("centre hidden", True), ("border hidden", False)):
-            model = MaskedInput(trained.model, centre=centre)
-            hidden.append(predict_with(model, name, trained, testbed, split, device).logits.argmax(axis=1))
-        whole = assessment.logits.argmax(axis=1)
-        resamples = assessment.settings.resamples
-        found.append(
-            background(assessment.targets, whole, hidden[0], hidden[1], assessment.groups,
-                       classes=len(assessment.classes), resamples=resamples)
-        )  # fmt: skip
-    if torn is not None:
-        found.append(leak(*torn, assessment.settings.resamples))
-    if not wished.map or features is None:
-        return found, None
-    return found, _map(wished.map, features, assessment, folder / MAP_FILE)
+        )
+    if options.background:
+        masked = [
+            predict_split(
+                classifier,
+                test_set,
+                split,
+                device,
+                model=MaskedInput(classifier.model, centre=centre),
+                description=f"{'centre' if centre else 'border'} masked",
+            ).logits.argmax(axis=1)
+            for centre in (True, False)
+        ]
+        results.append(
+            background_audit(
+                assessment.targets,
+                assessment.logits.argmax(axis=1),
+                masked[0],
+                masked[1],
+                assessment.groups,
+                classes=len(assessment.classes),
+                resamples=assessment.settings.resamples,
+            )
+        )
+    if leak_runs is not None:
+        results.append(leak_audit(*leak_runs, assessment.settings.resamples))
+    if not options.map or features is None:
+        return results, None
+    return results, _draw_map(options.map, features, assessment, folder / MAP_FILE)
 
 
-def torn_apart(wished: AuditOptions, trained: TrainedClassifier) -> tuple[FinishedRun, FinishedRun] | None:
-    """Read the network's own run and the one that was split by image; None where none is named.
+def read_leak_runs(
+    options: AuditOptions, classifier: TrainedClassifier
+) -> tuple[FinishedRun, FinishedRun] | None:
+    """Read the network's own run and the run split by image; None if the leak audit is off.
 
     Raises:
-        ConfigError: The other is not the same recipe, or was not split by image.
+        ConfigError: The other run has other settings, or was not split by image.
         CheckpointError: One of them has no report.
     """
-    if wished.by_image is None:
+    if options.by_image is None:
         return None
-    where = f"audits.by_image={wished.by_image}"
-    if trained.folder is None:
+    where = f"audits.by_image={options.by_image}"
+    remedy = "give a run with the same settings and data/split=image"
+    if classifier.folder is None:
         raise ConfigError(
-            "the leak is measured between two runs' reports, and this checkpoint lies in no run folder",
+            "the leak audit compares the reports of two runs, and this checkpoint is not in a run folder",
             where=where,
             remedy="give a run folder in ckpt=",
         )
-    own, other = read_run(trained.folder), read_run(Path(wished.by_image).expanduser())
-    for what in ("classes", "model", "optimizer", "balance"):
-        mine, theirs = (getattr(run if what == "classes" else run.recipe, what) for run in (own, other))
-        if mine != theirs:
+    own, other = read_run(classifier.folder), read_run(Path(options.by_image).expanduser())
+    for name in ("classes", "model", "optimizer", "balance"):
+        ours, theirs = (getattr(run if name == "classes" else run.description, name) for run in (own, other))
+        if ours != theirs:
+            verb = "are" if name == "classes" else "is"
             raise ConfigError(
-                f"its {what} differ: {theirs}, here {mine}" if what == "classes"
-                else f"its {what} is {theirs}, here {mine}",
-                where=where, remedy="name a run of the same recipe with data/split=image",
-            )  # fmt: skip
+                f"its {name} {verb} {_listed(theirs)}, but here {_listed(ours)}", where=where, remedy=remedy
+            )
     split = split_of(other.folder)
     if split != _BY_IMAGE:
-        raise ConfigError(
-            f"it was split by {split}, not by image",
-            where=where,
-            remedy="name a run of the same recipe with data/split=image",
-        )
+        raise ConfigError(f"it was split by {split}, not by image", where=where, remedy=remedy)
     return own, other
 
 
-def _map(
-    most: int, features: npt.NDArray[np.float32], assessment: Assessment, path: Path
+def _listed(value: str | tuple[str, ...]) -> str:
+    return value if isinstance(value, str) else ", ".join(value)
+
+
+def _draw_map(
+    limit: int, features: npt.NDArray[np.float32], assessment: Assessment, path: Path
 ) -> tuple[Path, str]:
-    random = np.random.default_rng(assessment.settings.seed)
-    chosen = np.sort(random.permutation(len(features))[:most])
     seed = assessment.settings.seed
-    picture_map(features[chosen], assessment.targets[chosen], assessment.classes, path, seed=seed)
-    words = f"{len(chosen):,} images by the network's last features (t-SNE): what it takes for alike lies "
-    words += "together, whatever the class, which is the colour. Distances between far clusters mean nothing."
-    return path, words
+    rows = np.sort(np.random.default_rng(seed).permutation(len(features))[:limit])
+    draw_embedding_map(features[rows], assessment.targets[rows], assessment.classes, path, seed=seed)
+    caption = f"t-SNE of the last features of {len(rows):,} images, coloured by class. Distances between "
+    return path, caption + "distant clusters have no meaning."

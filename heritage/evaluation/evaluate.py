@@ -1,4 +1,4 @@
-"""From a checkpoint and a data set to a report: what `heritage evaluate` does."""
+"""`heritage evaluate`: run a checkpoint over a data set and write the report."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from rich.console import Console
 from rich.table import Table
 
 from heritage.core.manifest import Manifest
-from heritage.evaluation.assessment import NAMES, Assessment, EvaluationOptions, few_groups_note
-from heritage.evaluation.audits import AuditOptions, audit, torn_apart
-from heritage.evaluation.report import Unseen, write_evaluation
+from heritage.evaluation.assessment import Assessment, EvaluationOptions, few_groups_note
+from heritage.evaluation.audits import AuditOptions, read_leak_runs, run_audits
+from heritage.evaluation.report import LabelCheck, write_evaluation
 from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint, load_checkpoint
-from heritage.inference.logit_adjustment import adjusted, adjusted_already
+from heritage.inference.logit_adjustment import adjust_logits, frequency_correction
 from heritage.inference.predictions import choose_device, predict_split
 from heritage.inference.test_set import TestSet, open_test_set
 from heritage.metrics.calibration import Calibration, calibrate, softmax
-from heritage.metrics.label_errors import suspects
+from heritage.metrics.label_errors import find_label_errors
+from heritage.metrics.registry import METRICS
 from heritage.metrics.slices import require_columns
 from heritage.reports.html import score
 from heritage.runs.audits import AuditResult, write_audits
@@ -40,179 +41,191 @@ log = logging.getLogger(__name__)
 
 
 def evaluate(cfg: DictConfig, console: Console) -> Path:
-    """Ask a trained network about a data set, measure its answers and write the report.
+    """Run a trained network over a data set, measure its predictions and write the report.
 
     Returns:
         The path of ``report.html``.
 
     Raises:
-        HeritageError: Whatever keeps it from being done, in words.
+        HeritageError: The configuration, the checkpoint or the data set is faulty.
     """
     settings: EvaluationOptions = instantiate(cfg.report, _convert_="all")
     folder = Path(cfg.paths.run)
     device = choose_device(cfg.device)
-    trained = load_checkpoint(cfg.ckpt)
-    wished: AuditOptions = instantiate(cfg.audits)
-    torn = torn_apart(wished, trained)
+    classifier = load_checkpoint(cfg.ckpt)
+    audit_options: AuditOptions = instantiate(cfg.audits)
+    leak_runs = read_leak_runs(audit_options, classifier)
     if cfg.logit_adjustment:
-        trained = adjusted(trained, cfg.logit_adjustment)
-    testbed = open_test_set(trained, resolved(cfg.data), cfg.split)
-    require_columns(testbed.data.manifest, settings.slices)
-    fold_runs = settings.out_of_fold
-    folds = None if fold_runs is None else out_of_fold([fold_runs], testbed.data.manifest)
+        classifier = adjust_logits(classifier, cfg.logit_adjustment)
+    test_set = open_test_set(classifier, resolved(cfg.data), cfg.split)
+    require_columns(test_set.data.manifest, settings.slices)
+    folds = None
+    if settings.out_of_fold is not None:
+        folds = out_of_fold([settings.out_of_fold], test_set.data.manifest)
     console.print(
-        f"{trained.file}: epoch {trained.epoch + 1}, {testbed.name}", highlight=False, soft_wrap=True
+        f"{classifier.file}: epoch {classifier.epoch + 1}, {test_set.name}", highlight=False, soft_wrap=True
     )
-    answers = predict_split(trained, testbed, testbed.split, device)
-    manifest = testbed.manifest(testbed.split).take(answers.rows)
-    calibration, validation, notes = _calibration(trained, testbed, answers, settings, device)
-    notes += _adjustment_notes(trained)
+    predictions = predict_split(classifier, test_set, test_set.split, device)
+    manifest = test_set.manifest(test_set.split).take(predictions.rows)
+    calibration, validation, notes = _calibration(classifier, test_set, predictions, settings, device)
+    notes += _adjustment_notes(classifier)
+    description = describe_checkpoint(classifier)
     assessment = Assessment(
-        title=f"{describe_checkpoint(trained).model} on {testbed.name}",
+        title=f"{description.model} on {test_set.name}",
         manifest=manifest,
-        targets=answers.targets,
-        logits=answers.logits,
+        targets=predictions.targets,
+        logits=predictions.logits,
         calibration=calibration,
         settings=settings,
-        facts=_facts(trained, testbed, device),
-        notes=[*testbed.notes, *notes, *_unreadable(testbed), *few_groups_note(manifest)],
+        facts=_facts(classifier, test_set, device),
+        notes=[*test_set.notes, *notes, *_unreadable(test_set), *few_groups_note(manifest)],
     )
-    unseen = _unseen(assessment, testbed, validation) if folds is None else _suspected(*folds)
+    if folds is None:
+        label_check = _check_labels(*_unseen_images(assessment, test_set, validation))
+    else:
+        label_check = _check_labels(*folds)
     extra = {
-        "checkpoint": str(trained.file),
-        "fingerprint": testbed.data.manifest.fingerprint,
-        "split": testbed.split,
-        "recipe": asdict(_compared_as(describe_checkpoint(trained), cfg.logit_adjustment)),
-        "fold": _fold(trained, testbed),
+        "checkpoint": str(classifier.file),
+        "fingerprint": test_set.data.manifest.fingerprint,
+        "split": test_set.split,
+        "recipe": asdict(_compared_as(description, cfg.logit_adjustment)),
+        "fold": _fold(classifier, test_set),
         "environment": environment(),
-        IMAGES_SEEN: images_seen(trained.folder),
+        IMAGES_SEEN: images_seen(classifier.folder),
     }
-    audits, drawn = audit(wished, trained, testbed, assessment, device, folder, torn)
-    if testbed.own and testbed.split == "test" and (run := _run_folder(trained)):
+    audits, embedding_map = run_audits(
+        audit_options, classifier, test_set, assessment, device, folder, leak_runs
+    )
+    if test_set.own and test_set.split == "test" and (run := _run_folder(classifier)):
         log.info("%s", write_audits(audits, run))
-    page = write_evaluation(assessment, unseen, audits, folder, extra=extra, picture_map=drawn)
+    page = write_evaluation(assessment, label_check, audits, folder, extra=extra, embedding_map=embedding_map)
     _print(assessment, audits, console)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
     return page
 
 
-def _fold(trained: TrainedClassifier, testbed: TestSet) -> dict[str, int] | None:
-    """Return which fold the answers are about, where they are about the run's own test split."""
-    fold = read_fold(trained.config) if testbed.own and testbed.split == "test" else None
+def _fold(classifier: TrainedClassifier, test_set: TestSet) -> dict[str, int] | None:
+    """Return the fold of the predictions, if they are for the run's own test split."""
+    fold = read_fold(classifier.config) if test_set.own and test_set.split == "test" else None
     return None if fold is None else asdict(fold)
 
 
-def _compared_as(recipe: RunDescription, logit_adjustment: float) -> RunDescription:
-    """Return how `heritage compare` is to know these answers: an adjustment is one more way of balancing."""
+def _compared_as(description: RunDescription, logit_adjustment: float) -> RunDescription:
+    """Return the description for `heritage compare`: logit adjustment counts as a balancing method."""
     if not logit_adjustment:
-        return recipe
-    return replace(recipe, balance=f"{recipe.balance} logit_adjustment={logit_adjustment:g}")
+        return description
+    return replace(description, balance=f"{description.balance} logit_adjustment={logit_adjustment:g}")
 
 
 def _calibration(
-    trained: TrainedClassifier,
-    testbed: TestSet,
-    answers: Predictions,
+    classifier: TrainedClassifier,
+    test_set: TestSet,
+    predictions: Predictions,
     settings: EvaluationOptions,
     device: torch.device,
 ) -> tuple[Calibration | None, Predictions | None, list[str]]:
-    """Fit on the network's own validation split, or take what was fitted there before."""
-    if not testbed.own:
-        if trained.model.shift is not None:
-            return None, None, ["No calibration: that of the run folder is of logits that are not adjusted."]
-        found = None if trained.folder is None else read_calibration(trained.folder)
-        note = (
-            "" if found else "No calibration: it is fitted when the network is evaluated on its own data set."
-        )
-        return found, None, [note] if note else []
-    validation = answers if testbed.split == "val" else predict_split(trained, testbed, "val", device)
-    found = calibrate(
+    """Fit on the network's own validation split, or read the calibration of its run folder.
+
+    Returns:
+        The calibration, the predictions for validation, and notes for the report.
+    """
+    if not test_set.own:
+        if classifier.model.shift is not None:
+            return None, None, ["No calibration: the run folder's is for logits that are not adjusted."]
+        stored = None if classifier.folder is None else read_calibration(classifier.folder)
+        if stored is None:
+            return None, None, ["No calibration: evaluate the network on its own data set to fit it."]
+        return stored, None, []
+    validation = (
+        predictions if test_set.split == "val" else predict_split(classifier, test_set, "val", device)
+    )
+    calibration = calibrate(
         validation.logits,
         validation.targets,
         target_precision=settings.target_precision,
         split="val",
-        fingerprint=testbed.data.manifest.fingerprint,
+        fingerprint=test_set.data.manifest.fingerprint,
     )
     notes = []
-    if testbed.split == "val":
+    if test_set.split == "val":
         notes.append(
-            "Temperature and threshold were fitted on these very images: calibrated figures flatter."
+            "Temperature and threshold were fitted on these images: calibrated metrics are optimistic."
         )
-    if run := _run_folder(trained):
-        log.info("%s", write_calibration(found, run))
+    if run := _run_folder(classifier):
+        log.info("%s", write_calibration(calibration, run))
     else:
         notes.append(
-            "calibration.json was not written: it is kept for the best checkpoint of a run folder, as it is."
+            "calibration.json was not written: it belongs to the unadjusted best checkpoint of a run folder."
         )
-    return found, validation, notes
+    return calibration, validation, notes
 
 
-def _run_folder(trained: TrainedClassifier) -> Path | None:
-    """Return the folder that keeps what is found of a network: of its best checkpoint, not adjusted."""
-    kept = trained.file.name == BEST_CHECKPOINT and trained.model.shift is None
-    return trained.folder if kept else None
+def _run_folder(classifier: TrainedClassifier) -> Path | None:
+    """Return the run folder to store calibration and audits in: only for its best checkpoint, unadjusted."""
+    is_best = classifier.file.name == BEST_CHECKPOINT and classifier.model.shift is None
+    return classifier.folder if is_best else None
 
 
-def _adjustment_notes(trained: TrainedClassifier) -> list[str]:
-    if trained.model.shift is None:
+def _adjustment_notes(classifier: TrainedClassifier) -> list[str]:
+    if classifier.model.shift is None:
         return []
-    pairs = zip(trained.classes, trained.model.shift.tolist(), strict=True)
+    pairs = zip(classifier.classes, classifier.model.shift.tolist(), strict=True)
     notes = ["Logits were adjusted: " + ", ".join(f"{name} {shift:+.2f}" for name, shift in pairs) + "."]
-    if already := adjusted_already(trained):
-        notes.append(
-            f"The network had gone by the classes' frequencies before, by {already}: twice is too much."
-        )
+    if earlier := frequency_correction(classifier):
+        notes.append(f"Training already corrected for class frequencies, by {earlier}: this corrects twice.")
     return notes
 
 
-def _unseen(assessment: Assessment, testbed: TestSet, validation: Predictions | None) -> Unseen:
-    """Put validation and test together: the more images, the better the classes' averages."""
-    manifest, probabilities = assessment.manifest, assessment.believed
-    if validation is not None and testbed.split == "test":
-        more = testbed.manifest("val").take(validation.rows)
-        both = Manifest.concatenate([manifest, more])
-        temperature = assessment.calibration.temperature if assessment.calibration else 1.0
-        manifest, probabilities = (
-            both,
-            np.concatenate([probabilities, softmax(validation.logits, temperature)]),
-        )
-    return _suspected(manifest, probabilities)
+def _unseen_images(
+    assessment: Assessment, test_set: TestSet, validation: Predictions | None
+) -> tuple[Manifest, npt.NDArray[np.float64]]:
+    """Return test and validation images with probabilities: more images give better class thresholds."""
+    if validation is None or test_set.split != "test":
+        return assessment.manifest, assessment.calibrated
+    temperature = assessment.calibration.temperature if assessment.calibration else 1.0
+    manifest = test_set.manifest("val").take(validation.rows)
+    return (
+        Manifest.concatenate([assessment.manifest, manifest]),
+        np.concatenate([assessment.calibrated, softmax(validation.logits, temperature)]),
+    )
 
 
-def _suspected(manifest: Manifest, probabilities: npt.NDArray[np.float64]) -> Unseen:
-    return Unseen(manifest, probabilities, suspects(probabilities, manifest.targets))
+def _check_labels(manifest: Manifest, probabilities: npt.NDArray[np.float64]) -> LabelCheck:
+    return LabelCheck(manifest, probabilities, find_label_errors(probabilities, manifest.targets))
 
 
-def _facts(trained: TrainedClassifier, testbed: TestSet, device: torch.device) -> dict[str, str]:
-    recipe, data = describe_checkpoint(trained), testbed.data
+def _facts(classifier: TrainedClassifier, test_set: TestSet, device: torch.device) -> dict[str, str]:
+    description, data = describe_checkpoint(classifier), test_set.data
     return {
-        "checkpoint": f"{trained.file}, epoch {trained.epoch + 1}",
+        "checkpoint": f"{classifier.file}, epoch {classifier.epoch + 1}",
         "data": f"{data.manifest.root} ({len(data.manifest):,} images, fingerprint "
         f"{data.manifest.fingerprint[:12]})",
-        "asked about": testbed.name,
-        "model": f"{recipe.model}, {trained.image_size} px",
-        "optimizer": recipe.optimizer,
-        "balance": recipe.balance,
-        "seed": str(recipe.seed),
-        "computed on": f"{device.type}, {trained.precision(device)}",
+        "test set": test_set.name,
+        "model": f"{description.model}, {classifier.image_size} px",
+        "optimizer": description.optimizer,
+        "balance": description.balance,
+        "seed": str(description.seed),
+        "computed on": f"{device.type}, {classifier.precision(device)}",
     }
 
 
-def _unreadable(testbed: TestSet) -> list[str]:
-    files = testbed.data.unreadable(testbed.split)
+def _unreadable(test_set: TestSet) -> list[str]:
+    files = test_set.data.unreadable(test_set.split)
     if not files:
         return []
-    named = ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
-    return [f"{len(files)} images could not be read and were left out: {named}"]
+    listed = ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
+    return [f"{len(files)} unreadable images were left out: {listed}"]
 
 
 def _print(assessment: Assessment, audits: Sequence[AuditResult], console: Console) -> None:
     table = Table(title=assessment.title, title_justify="left")
-    for name in ("score", "value", "95 % interval"):
-        table.add_column(name, justify="left" if name == "score" else "right")
-    for name, words in NAMES.items():
+    for name in ("metric", "value", "95 % interval"):
+        table.add_column(name, justify="left" if name == "metric" else "right")
+    for name, metric in METRICS.items():
         bounds = assessment.interval(name)
-        table.add_row(words, score(assessment.values[name], 4), f"{score(bounds.low)} – {score(bounds.high)}")
+        table.add_row(
+            metric.title, score(assessment.values[name], 4), f"{score(bounds.low)} – {score(bounds.high)}"
+        )
     console.print(table)
     for one in audits:
         console.print(f"{one.name}: {one.verdict}", highlight=False, soft_wrap=True)

@@ -1,10 +1,9 @@
-"""An assessment as files: figures, tables, and a page with pictures."""
+"""Write an assessment: figures, tables, ``metrics.json`` and a self-contained HTML page."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,76 +14,80 @@ import numpy as np
 from heritage.core.files import write_text
 from heritage.core.manifest import Manifest
 from heritage.core.overrides import COLUMNS
-from heritage.evaluation.assessment import NAMES, Assessment
+from heritage.evaluation.assessment import CLASS_SCORES, Assessment
 from heritage.metrics.calibration import brier_score
-from heritage.metrics.confusions import mistaken_for, pairs
-from heritage.metrics.label_errors import SUSPECTS_FILE, Suspects, write_suspects
+from heritage.metrics.confusion import confused_pairs
+from heritage.metrics.label_errors import LABEL_ERRORS_FILE, LabelErrors, write_label_errors
+from heritage.metrics.registry import METRICS, headline_metrics
 from heritage.reports.charts import PALETTE, reliability_chart, risk_chart
 from heritage.reports.figures import confusion_figure
 from heritage.reports.html import embedded_png, percent, score, write_page
 from heritage.reports.thumbnails import PAGE_BYTES, Thumbnails
 from heritage.runs.audits import AuditResult
-from heritage.runs.files import METRICS_FILE, REPORT_FILE
+from heritage.runs.files import REPORT_FILE
 from heritage.runs.predictions import predictions_table, write_predictions
+from heritage.runs.record import write_metrics
 
 PAGE_FILE = "report.html"
 PER_CLASS_FILE = "per_class.csv"
-_FOR_SUSPECTS = 1_000_000  # bytes of pictures that are left to them in a full page
+_LABEL_ERROR_BYTES = 1_000_000  # of thumbnails reserved for suspected label errors in a full page
 
 
 @dataclass(frozen=True)
-class Unseen:
-    """Images that the network was not trained on, with its beliefs, to look for wrong labels in.
+class LabelCheck:
+    """Images that the network was not trained on, and the suspected label errors among them.
 
     Attributes:
-        manifest: N rows.
+        manifest: The images, N rows.
         probabilities: Shape (N, K).
-        found: The suspects among them.
+        errors: Suspected label errors.
     """
 
     manifest: Manifest
     probabilities: np.ndarray[Any, np.dtype[np.float64]]
-    found: Suspects
+    errors: LabelErrors
 
 
 def write_evaluation(
     assessment: Assessment,
-    unseen: Unseen,
+    label_check: LabelCheck,
     audits: Sequence[AuditResult],
     folder: Path,
     *,
     extra: Mapping[str, Any],
-    picture_map: tuple[Path, str] | None = None,
+    embedding_map: tuple[Path, str] | None = None,
 ) -> Path:
-    """Write everything and return the path of ``report.html``.
+    """Write all files and return the path of ``report.html``.
 
     Args:
-        assessment: What was measured.
-        unseen: Where label errors were looked for.
-        audits: What was found out besides.
-        folder: Where to write.
+        assessment: The measured predictions.
+        label_check: The suspected label errors.
+        audits: Results of the audits.
+        folder: The folder to write to.
         extra: Further plain data for ``metrics.json``.
-        picture_map: The map of the test set and what is to be said of it.
+        embedding_map: The PNG of the map of the test set, and its caption.
     """
     table = predictions_table(assessment.manifest, assessment.targets, assessment.probabilities)
     write_predictions(table, folder)
-    confusion_figure(assessment.confusion, assessment.classes, folder / "confusion.png")
-    record = assessment.record() | {"audits": {one.key: one.record for one in audits}} | dict(extra)
-    write_text(folder / METRICS_FILE, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    confusion_figure(assessment.confusion, folder / "confusion.png")
+    write_metrics(
+        assessment.record() | {"audits": {one.key: one.record for one in audits}} | dict(extra), folder
+    )
     write_text(folder / PER_CLASS_FILE, per_class_csv(assessment))
-    lines = write_suspects(unseen.found, unseen.probabilities, unseen.manifest, folder / SUSPECTS_FILE)
-    write_text(folder / REPORT_FILE, markdown(assessment, audits, len(lines)))
-    _write_page(assessment, unseen, lines, audits, folder / PAGE_FILE, picture_map)
+    suggestions = write_label_errors(
+        label_check.errors, label_check.probabilities, label_check.manifest, folder / LABEL_ERRORS_FILE
+    )
+    write_text(folder / REPORT_FILE, markdown(assessment, audits, len(suggestions)))
+    _write_page(assessment, label_check, suggestions, audits, folder / PAGE_FILE, embedding_map)
     return folder / PAGE_FILE
 
 
 def per_class_csv(assessment: Assessment) -> str:
-    """Return a row for each class: scores, intervals, support."""
-    names = ("precision", "recall", "f1", "auroc")
+    """Return a CSV of the scores, intervals and support of each class."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        ["class", *(f"{name}{end}" for name in names for end in ("", "_low", "_high")), "support"]
+        ["class", *(f"{name}{end}" for name in CLASS_SCORES for end in ("", "_low", "_high")), "support"]
     )
     values = (
         assessment.scores.precision,
@@ -92,7 +95,7 @@ def per_class_csv(assessment: Assessment) -> str:
         assessment.scores.f1,
         assessment.auroc,
     )
-    bounds = [assessment.class_intervals(name) for name in names]
+    bounds = [assessment.class_intervals(name) for name in CLASS_SCORES]
     for k, name in enumerate(assessment.classes):
         cells: list[object] = [name]
         for value, interval in zip(values, bounds, strict=True):
@@ -102,14 +105,22 @@ def per_class_csv(assessment: Assessment) -> str:
     return text.getvalue()
 
 
-def markdown(assessment: Assessment, audits: Sequence[AuditResult], suspects: int) -> str:
-    """Return the report without pictures, for a terminal or a repository."""
+def markdown(assessment: Assessment, audits: Sequence[AuditResult], label_errors: int) -> str:
+    """Return the report without images.
+
+    Args:
+        assessment: The measured predictions.
+        audits: Results of the audits.
+        label_errors: Number of suspected label errors.
+    """
     a = assessment
     lines = [f"# {a.title}", "", *(f"> {note}\n" for note in a.notes)]
-    lines += ["| score | value | 95 % interval |", "|---|---:|---:|"]
-    for name, words in NAMES.items():
+    lines += ["| metric | value | 95 % interval |", "|---|---:|---:|"]
+    for name, metric in METRICS.items():
         bounds = a.interval(name)
-        lines.append(f"| {words} | {score(a.values[name], 4)} | {score(bounds.low)} – {score(bounds.high)} |")
+        lines.append(
+            f"| {metric.title} | {score(a.values[name], 4)} | {score(bounds.low)} – {score(bounds.high)} |"
+        )
     lines += ["", "| class | precision | recall | F1 | AUROC | support |", "|---|---:|---:|---:|---:|---:|"]
     recalls = a.class_intervals("recall")
     for k, name in enumerate(a.classes):
@@ -118,12 +129,18 @@ def markdown(assessment: Assessment, audits: Sequence[AuditResult], suspects: in
             f"({score(recalls[k].low)} – {score(recalls[k].high)}) | {a.scores.f1[k]:.4f} "
             f"| {score(float(a.auroc[k]), 4)} | {a.scores.support[k]:,} |"
         )
-    lines += ["", "Rows are true classes, columns predictions:", "", "![confusion matrix](confusion.png)", ""]
-    lines += ["## What each class is mistaken for", "", "| class | mistaken | for |", "|---|---:|---|"]
-    for name, count, others in mistaken_for(a.confusion, a.classes):
-        words = ", ".join(f"{other} {n:,}" for other, n in others if n) or "nothing"
+    lines += [
+        "",
+        "True classes in rows, predictions in columns:",
+        "",
+        "![confusion matrix](confusion.png)",
+        "",
+    ]
+    lines += ["## Errors by class", "", "| class | errors | predicted as |", "|---|---:|---|"]
+    for name, count, others in a.confusion.errors_by_class():
+        words = ", ".join(f"{other} {n:,}" for other, n in others if n) or "–"
         lines.append(f"| {name} | {count:,} | {words} |")
-    lines += ["", "## Calibration", "", _calibration_words(a), ""]
+    lines += ["", "## Calibration", "", _calibration_sentence(a), ""]
     for by, parts in a.slices.items():
         lines += [f"## By {by}", "", f"| {by} | images | accuracy | 95 % interval |", "|---|---:|---:|---:|"]
         lines += [
@@ -139,114 +156,127 @@ def markdown(assessment: Assessment, audits: Sequence[AuditResult], suspects: in
                 f"| {' | '.join(row)} |" for row in (audit.head, ("---",) * len(audit.head), *audit.rows)
             ]
             lines.append("")
-    lines += [f"{suspects:,} labels are confidently contradicted: `{SUSPECTS_FILE}`.", ""]
+    lines += ["## Suspected label errors", "", f"{label_errors:,} in `{LABEL_ERRORS_FILE}`.", ""]
     lines += ["## The run", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in a.facts.items()]
     return "\n".join(lines) + "\n"
 
 
-def _calibration_words(a: Assessment) -> str:
+def _calibration_sentence(a: Assessment) -> str:
     before, after = a.reliability
     words = f"Expected calibration error {percent(before.error)}"
     if a.calibration is None or after is None:
         return f"{words}; no temperature was fitted."
     words += f", {percent(after.error)} with temperature {a.calibration.temperature:.3f}, fitted on "
     words += f"{a.calibration.fitted_on.images:,} images of the {a.calibration.fitted_on.split} split."
+    target = percent(a.calibration.target_precision, 0)
     if a.abstention is None:
-        return f"{words} No confidence promises {percent(a.calibration.target_precision, 0)} right answers."
+        return f"{words} No threshold reaches a precision of {target} on validation."
     return (
-        f"{words} Answering only where it is {percent(a.calibration.threshold)} sure, it answers "
-        f"{percent(a.abstention[0])} of the images and {percent(a.abstention[1])} of its answers are right "
-        f"(wished: {percent(a.calibration.target_precision, 0)})."
+        f"{words} With the threshold {percent(a.calibration.threshold)}, coverage is "
+        f"{percent(a.abstention[0])} "
+        f"and precision {percent(a.abstention[1])} (target: {target})."
     )
 
 
 def _write_page(
     a: Assessment,
-    unseen: Unseen,
-    lines: Sequence[dict[str, str]],
+    label_check: LabelCheck,
+    suggestions: Sequence[dict[str, str]],
     audits: Sequence[AuditResult],
     path: Path,
-    picture_map: tuple[Path, str] | None,
+    embedding_map: tuple[Path, str] | None,
 ) -> None:
-    pictures = Thumbnails(a.manifest)
-    kinds = [
+    thumbnails = Thumbnails(a.manifest)
+    pairs = [
         {
-            "true": a.classes[kind.true],
-            "predicted": a.classes[kind.predicted],
-            "count": kind.count,
-            "shown": [_figure(a, pictures, row) for row in kind.rows],
+            "true": a.classes[pair.true],
+            "predicted": a.classes[pair.predicted],
+            "count": pair.count,
+            "images": [_error(a, thumbnails, row) for row in pair.rows],
         }
-        for kind in pairs(a.targets, a.believed, each=a.settings.each, most=a.settings.pictures)
+        for pair in confused_pairs(
+            a.targets,
+            a.calibrated,
+            images_per_pair=a.settings.images_per_pair,
+            max_images=a.settings.max_images,
+        )
     ]
-    spent = sum(map(len, pictures.sources))
-    others = Thumbnails(unseen.manifest, max(0, PAGE_BYTES + _FOR_SUSPECTS - spent))
-    suspects = _suspects(a, unseen, lines, others, offset=len(pictures.sources))
-    bounds = {name: a.class_intervals(name) for name in ("precision", "recall", "f1", "auroc")}
+    used = sum(map(len, thumbnails.sources))
+    others = Thumbnails(label_check.manifest, max(0, PAGE_BYTES + _LABEL_ERROR_BYTES - used))
+    label_errors = _label_errors(a, label_check, suggestions, others, offset=len(thumbnails.sources))
     before, after = a.reliability
-    wished = None if a.calibration is None else a.calibration.target_precision
+    headline = {metric.name for metric in headline_metrics(METRICS.values())}
     write_page(
         "evaluation",
         path,
         a=a,
-        names=NAMES,
-        bounds=bounds,
+        headline=[metric for name, metric in METRICS.items() if name in headline],
+        further=[metric for name, metric in METRICS.items() if name not in headline],
+        bounds={name: a.class_intervals(name) for name in CLASS_SCORES},
         group_count=len(set(a.groups)),
-        shares=(a.confusion / np.maximum(a.confusion.sum(axis=1, keepdims=True), 1)).tolist(),
-        mistaken=mistaken_for(a.confusion, a.classes),
+        errors_by_class=a.confusion.errors_by_class(),
         before=before,
         after=after,
-        brier_after=brier_score(a.believed, a.targets),
+        brier_after=brier_score(a.calibrated, a.targets),
         charts={
             "reliability": reliability_chart(before, after),
-            "risk": risk_chart(a.risk, wished, a.abstention),
+            "risk": risk_chart(
+                a.risk, None if a.calibration is None else a.calibration.target_precision, a.abstention
+            ),
         },
         audits=audits,
-        kinds=kinds,
+        pairs=pairs,
         colours=[PALETTE[k % len(PALETTE)] for k in range(len(a.classes))],
-        suspects=suspects,
-        suspect_count=len(lines),
-        asked=len(unseen.manifest),
-        suspects_file=SUSPECTS_FILE,
+        label_errors=label_errors,
+        label_error_count=len(suggestions),
+        checked=len(label_check.manifest),
+        label_errors_file=LABEL_ERRORS_FILE,
         columns=COLUMNS,
-        map=picture_map and {"source": embedded_png(picture_map[0]), "words": picture_map[1]},
-        pictures=[*pictures.sources, *others.sources],
+        map=embedding_map and {"source": embedded_png(embedding_map[0]), "words": embedding_map[1]},
+        pictures=[*thumbnails.sources, *others.sources],
     )
 
 
-def _figure(a: Assessment, pictures: Thumbnails, row: int) -> dict[str, Any]:
-    shares = a.believed[row]
-    order = np.argsort(-shares, kind="stable")
+def _error(a: Assessment, thumbnails: Thumbnails, row: int) -> dict[str, Any]:
+    probabilities = a.calibrated[row]
+    order = np.argsort(-probabilities, kind="stable")
     return {
-        "place": pictures.place(row),
-        "about": pictures.about(row),
+        "place": thumbnails.place(row),
+        "caption": thumbnails.caption(row),
         "true": a.classes[int(a.targets[row])],
-        "own": float(shares[a.targets[row]]),
+        "true_probability": float(probabilities[a.targets[row]]),
         "predicted": a.classes[int(order[0])],
-        "confidence": float(shares[order[0]]),
-        "words": ", ".join(f"{a.classes[k]} {shares[k]:.1%}" for k in order.tolist()),
-        "parts": [
-            {"share": float(shares[k]), "colour": PALETTE[k % len(PALETTE)]} for k in range(len(a.classes))
+        "confidence": float(probabilities[order[0]]),
+        "words": ", ".join(f"{a.classes[k]} {probabilities[k]:.1%}" for k in order.tolist()),
+        "bars": [
+            {"share": float(probabilities[k]), "colour": PALETTE[k % len(PALETTE)]}
+            for k in range(len(a.classes))
         ],
     }
 
 
-def _suspects(
-    a: Assessment, unseen: Unseen, lines: Sequence[dict[str, str]], pictures: Thumbnails, offset: int
+def _label_errors(
+    a: Assessment,
+    label_check: LabelCheck,
+    suggestions: Sequence[dict[str, str]],
+    thumbnails: Thumbnails,
+    offset: int,
 ) -> list[dict[str, Any]]:
+    errors = label_check.errors
     shown = []
-    found = zip(unseen.found.rows.tolist(), unseen.found.suggested.tolist(), lines, strict=True)
-    for row, to, line in list(found)[: a.settings.suspects]:
-        place = pictures.place(row)
-        label = int(unseen.manifest.targets[row])
+    rows = zip(errors.rows.tolist(), errors.suggested.tolist(), suggestions, strict=True)
+    for row, suggested, suggestion in list(rows)[: a.settings.label_errors]:
+        place = thumbnails.place(row)
+        label = int(label_check.manifest.targets[row])
         shown.append(
             {
                 "place": None if place is None else place + offset,
-                "about": pictures.about(row),
-                "line": line,
-                "true": a.classes[label],
-                "own": float(unseen.probabilities[row, label]),
-                "looks": float(unseen.probabilities[row, to]),
+                "caption": thumbnails.caption(row),
+                "suggestion": suggestion,
+                "label": a.classes[label],
+                "label_probability": float(label_check.probabilities[row, label]),
+                "suggested_probability": float(label_check.probabilities[row, suggested]),
             }
         )
     return shown

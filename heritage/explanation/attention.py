@@ -1,7 +1,7 @@
-"""What attention passes on: rollout, and attention weighted by its gradient, for any transformer of tokens.
+"""Attention maps of transformers: rollout, and attention weighted by its gradient.
 
-Networks compute attention by torch's fused kernel, which never shows its weights. `WatchAttention` takes the
-call's place while a map is made, so our ViT, the thesis's and timm's need no change.
+Networks call torch's fused attention kernel, which does not return its weights. `AttentionRecorder` replaces
+the call while a map is computed, so our ViTs and timm's need no change.
 
 Papers
     [1] Abnar, Zuidema, "Quantifying Attention Flow in Transformers", ACL 2020: rollout.
@@ -23,8 +23,8 @@ from torch.overrides import TorchFunctionMode
 from heritage.errors import ConfigError
 
 
-class WatchAttention(TorchFunctionMode):
-    """Computes attention step by step and keeps its weights, each (B, H, N, N)."""
+class AttentionRecorder(TorchFunctionMode):
+    """Computes attention without the fused kernel and records its weights, each (B, H, N, N)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,12 +37,12 @@ class WatchAttention(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Take the place of torch's fused attention; let everything else pass."""
+        """Replace torch's fused attention; other functions are called unchanged."""
         if func is not functional.scaled_dot_product_attention:
             return func(*args, **(kwargs or {}))
-        weights, passed_on = _attend(*args, **(kwargs or {}))
+        weights, output = _attend(*args, **(kwargs or {}))
         self.weights.append(weights)
-        return passed_on
+        return output
 
 
 def _attend(
@@ -55,46 +55,46 @@ def _attend(
     *,
     scale: float | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Return weights (B, H, N, N) and what they pass on, (B, H, N, D), as torch's fused call would.
+    """Return attention weights (B, H, N, N) and the output (B, H, N, D) of torch's fused attention.
 
-    The network is in evaluation mode and looks at whole pictures: no dropout, and nothing causal.
+    Dropout and causal masks are not supported: networks are in evaluation mode and attend to all patches.
     """
     del dropout_p, is_causal
     scores = query @ key.transpose(-2, -1) * (query.shape[-1] ** -0.5 if scale is None else scale)
-    if attn_mask is not None:  # positions relative to each other come as one, in timm's BEiT and EVA
-        hidden = attn_mask.dtype == torch.bool
-        scores = scores.masked_fill(~attn_mask, -math.inf) if hidden else scores + attn_mask
+    if attn_mask is not None:  # relative positions, in timm's BEiT and EVA
+        is_mask = attn_mask.dtype == torch.bool
+        scores = scores.masked_fill(~attn_mask, -math.inf) if is_mask else scores + attn_mask
     weights = scores.softmax(dim=-1)
     return weights, weights @ value
 
 
 def attention_map(net: nn.Module, images: Tensor, targets: Tensor, *, weighted: bool) -> Tensor:
-    """Return how much of each patch reaches the answer, (B, side, side).
+    """Return the relevance of each patch for a class, (B, side, side).
 
     Args:
         net: A transformer with ``forward_features``, ``forward_head`` and ``num_prefix_tokens``.
         images: Normalised, (B, 3, S, S).
-        targets: The class to explain for each, (B,).
+        targets: The class to explain for each image, (B,).
         weighted: Weight attention by the gradient of the class [2]; otherwise rollout [1].
 
     Raises:
-        ConfigError: The network has no attention over all of its tokens.
+        ConfigError: The network has no global attention over patches.
     """
-    with WatchAttention() as watch:
+    with AttentionRecorder() as recorder:
         features: Tensor = net.forward_features(images)  # type: ignore[operator]
     prefix = int(getattr(net, "num_prefix_tokens", 0) or 0)
     tokens = features.shape[1] if features.ndim == 3 else 0
     side = math.isqrt(max(tokens - prefix, 0))
-    layers = [weights for weights in watch.weights if weights.shape[-1] == weights.shape[-2] == tokens]
+    layers = [weights for weights in recorder.weights if weights.shape[-1] == weights.shape[-2] == tokens]
     if features.ndim != 3 or not layers or side**2 + prefix != tokens:
         raise ConfigError(
-            f"{type(net).__name__} has no attention from every patch to every other",
+            f"{type(net).__name__} has no attention between all patches",
             where="method",
             remedy="use gradcam, integrated_gradients or occlusion",
         )
     logits: Tensor = net.forward_head(features)  # type: ignore[operator]
     chosen = logits.gather(1, targets[:, None]).sum()
-    *gradients, slope = torch.autograd.grad(chosen, [*layers, features])
+    *gradients, gradient_of_features = torch.autograd.grad(chosen, [*layers, features])
     flow = torch.eye(tokens, device=images.device).expand(len(images), -1, -1)
     for weights, gradient in zip(layers, gradients, strict=True):
         if weighted:
@@ -105,20 +105,21 @@ def attention_map(net: nn.Module, images: Tensor, targets: Tensor, *, weighted: 
             flow = step @ flow
     if weighted:
         flow = flow - torch.eye(tokens, device=images.device)
-    reach = (_read_tokens(net, features, slope)[:, None] @ flow)[:, 0, prefix:]
-    return reach.reshape(len(images), side, side).detach()
+    relevance = (_head_weights(net, features, gradient_of_features)[:, None] @ flow)[:, 0, prefix:]
+    return relevance.reshape(len(images), side, side).detach()
 
 
-def _read_tokens(net: nn.Module, features: Tensor, slope: Tensor) -> Tensor:
-    """Return how much the head reads from each token, (B, N).
+def _head_weights(net: nn.Module, features: Tensor, gradient: Tensor) -> Tensor:
+    """Return the weight of each token in the head, (B, N).
 
-    A class token is read alone; other heads read all tokens, each as far as it speaks for the class.
+    A head with a class token uses it alone; for other heads it is the positive part of features times
+    gradient.
     """
     pool = getattr(net, "pool", None) or getattr(net, "global_pool", None)
     if pool == "token":
         return functional.one_hot(
             torch.zeros(len(features), dtype=torch.int64, device=features.device), features.shape[1]
         ).to(features.dtype)
-    said = (features * slope).sum(dim=-1).clamp(min=0)
-    some = said.sum(dim=1, keepdim=True) > 0
-    return torch.where(some, said, torch.ones_like(said)).detach()
+    weights = (features * gradient).sum(dim=-1).clamp(min=0)
+    any_positive = weights.sum(dim=1, keepdim=True) > 0
+    return torch.where(any_positive, weights, torch.ones_like(weights)).detach()

@@ -1,4 +1,4 @@
-"""From a checkpoint to pictures of where it looks, and whether they can be believed: `heritage explain`."""
+"""`heritage explain`: saliency maps of a checkpoint with tests of their faithfulness, as an HTML page."""
 
 from __future__ import annotations
 
@@ -28,204 +28,213 @@ from heritage.explanation.saliency import Method, method_for, saliency
 from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint, load_checkpoint
 from heritage.inference.predictions import choose_device, predict_split
 from heritage.inference.test_set import TestSet, open_test_set
-from heritage.metrics.confusions import pairs
+from heritage.metrics.confusion import confused_pairs
 from heritage.reports.figures import overlay
 from heritage.reports.html import write_page
 from heritage.reports.thumbnails import Thumbnails
-from heritage.runs.record import resolved
+from heritage.runs.record import resolved, without_nan
 from heritage.training.predict_loop import Predictions
 
 PAGE_FILE, RECORD_FILE, OVERLAYS = "explanation.html", "explanation.json", "overlays"
-_PARTICULAR = ("gradcam", "attention", "rollout")  # methods that some networks have no maps for
-_SHOWN_SIDE = 160  # pixels of a picture in the page
+_ARCHITECTURE_SPECIFIC = ("gradcam", "attention", "rollout")
+_SIDE = 160  # pixels of an image in the page
+_NEIGHBOUR_SIDE = 96
 
 
 @dataclass(frozen=True)
 class ExplanationOptions:
-    """What to explain.
+    """Options of the page.
 
     Attributes:
-        methods: Methods of `heritage.explanation.saliency`; ``auto`` takes the one for the network's kind.
-        each: Pictures of each class that are called right, half the surest and half drawn by lot.
-        kinds: Kinds of mistakes, the most frequent first.
-        of_kind: Pictures of each kind, the most confident mistakes first.
-        neighbours: Nearest training photographs shown with each picture; 0 shows none.
-        faith: Pictures on which the maps are held against chance.
-        seed: Of lots, random maps and shuffled weights.
+        methods: Methods of `heritage.explanation.saliency`; ``auto`` is the one for the network's
+            architecture.
+        images_per_class: Correctly predicted images of each class: the most confident and random ones, half
+            each.
+        pairs: Pairs of confused classes, the most frequent first.
+        images_per_pair: Images of each pair, the most confident errors first.
+        neighbours: Nearest training images shown with each image; 0 shows none.
+        faithfulness_images: Images on which the maps are tested.
+        seed: Random seed of drawn images, random maps and shuffled weights.
     """
 
     methods: list[Method]
-    each: NonNegativeInt
-    kinds: NonNegativeInt
-    of_kind: NonNegativeInt
+    images_per_class: NonNegativeInt
+    pairs: NonNegativeInt
+    images_per_pair: NonNegativeInt
     neighbours: NonNegativeInt
-    faith: PositiveInt
+    faithfulness_images: PositiveInt
     seed: NonNegativeInt
 
 
 def explain(cfg: DictConfig, console: Console) -> Path:
-    """Draw maps, score them and write the gallery.
+    """Draw saliency maps, test their faithfulness and write the page.
 
     Returns:
         The path of ``explanation.html``.
 
     Raises:
-        HeritageError: Whatever keeps it from being done, in words.
+        HeritageError: The configuration, the checkpoint or the data set is faulty.
     """
     settings: ExplanationOptions = instantiate(cfg.explain, _convert_="all")
     if not settings.methods:
         raise ConfigError("no method", where="explain.methods", remedy="use explain.methods=[auto]")
     device, folder = choose_device(cfg.device), Path(cfg.paths.run)
-    trained = load_checkpoint(cfg.ckpt)
-    methods = chosen_methods(trained, settings.methods)
-    testbed = open_test_set(trained, resolved(cfg.data), cfg.split)
-    answers = predict_split(trained, testbed, testbed.split, device)
-    manifest = testbed.manifest(testbed.split).take(answers.rows)
-    gallery = _Gallery(trained, testbed, answers, manifest, device, settings)
-    found = []
+    classifier = load_checkpoint(cfg.ckpt)
+    methods = choose_methods(classifier, settings.methods)
+    test_set = open_test_set(classifier, resolved(cfg.data), cfg.split)
+    predictions = predict_split(classifier, test_set, test_set.split, device)
+    manifest = test_set.manifest(test_set.split).take(predictions.rows)
+    gallery = _Gallery(classifier, test_set, predictions, manifest, device, settings)
+    results = []
     for method in methods:
-        found.append(gallery.score(method))
-        console.print(_verdict(found[-1]), highlight=False, soft_wrap=True)
-    page = gallery.write(folder, methods, found)
+        results.append(gallery.test(method))
+        console.print(_sentence(results[-1]), highlight=False, soft_wrap=True)
+    page = gallery.write(folder, methods, results)
     console.print(f"explanation: {page}", highlight=False, soft_wrap=True)
     return page
 
 
-def chosen_methods(trained: TrainedClassifier, wished: list[Method]) -> list[Method]:
-    """Replace ``auto`` by the method for the network's kind, each method once.
+def choose_methods(classifier: TrainedClassifier, names: list[Method]) -> list[Method]:
+    """Replace ``auto`` by the method for the network's architecture, and drop duplicates.
 
     Raises:
-        ConfigError: A method does not fit the network: said now, not after passes over the data.
+        ConfigError: A method does not support the network; checked on one grey image, before any pass over
+            data.
     """
-    auto, size = method_for(trained.model.net, trained.image_size), trained.image_size
-    methods: list[Method] = list(dict.fromkeys(auto if method == "auto" else method for method in wished))
+    auto, size = method_for(classifier.model.net, classifier.image_size), classifier.image_size
+    methods: list[Method] = list(dict.fromkeys(auto if name == "auto" else name for name in names))
     for method in methods:
-        if method in _PARTICULAR:
+        if method in _ARCHITECTURE_SPECIFIC:
             grey = torch.full((1, size, size, 3), 128, dtype=torch.uint8)
-            saliency(trained.model, grey, torch.zeros(1, dtype=torch.int64), method)
+            saliency(classifier.model, grey, torch.zeros(1, dtype=torch.int64), method)
     return methods
 
 
 class _Gallery:
-    """Chooses pictures, makes their maps and writes the page."""
+    """Chooses images, computes their maps and writes the page."""
 
     def __init__(
         self,
-        trained: TrainedClassifier,
-        testbed: TestSet,
-        answers: Predictions,
+        classifier: TrainedClassifier,
+        test_set: TestSet,
+        predictions: Predictions,
         manifest: Manifest,
         device: torch.device,
         settings: ExplanationOptions,
     ) -> None:
-        self._model = trained.model.to(device).eval()
-        self._title = f"Where {describe_checkpoint(trained).model} looks, on {testbed.name}"
-        self._data: ArtefactDataModule = testbed.data
-        self._split = testbed.split
-        self._notes = testbed.notes
-        self._answers, self._manifest, self._device = answers, manifest, device
+        self._model = classifier.model.to(device).eval()
+        self._title = f"Saliency maps of {describe_checkpoint(classifier).model} on {test_set.name}"
+        self._data: ArtefactDataModule = test_set.data
+        self._split = test_set.split
+        self._notes = test_set.notes
+        self._predictions, self._manifest, self._device = predictions, manifest, device
         self._settings = settings
-        self._predicted = answers.logits.argmax(axis=1)
+        self._predicted = predictions.logits.argmax(axis=1)
         self._random = np.random.default_rng(settings.seed)
-        # another data set's training split says nothing of what this network has seen
+        # the network was not trained on the training split of another data set
         self._neighbours = (
-            Neighbours(trained, testbed, device, settings.neighbours)
-            if settings.neighbours and testbed.own
+            Neighbours(classifier, test_set, device, settings.neighbours)
+            if settings.neighbours and test_set.own
             else None
         )
 
-    def score(self, method: Method) -> Faithfulness:
-        """Hold a method's maps of some pictures against chance."""
-        count = min(self._settings.faith, len(self._answers.targets))
-        rows = np.random.default_rng(self._settings.seed).choice(
-            len(self._answers.targets), count, replace=False
-        )
-        images, called = self._images(rows), torch.from_numpy(self._predicted[rows]).to(self._device)
-        maps = saliency(self._model, images, called, method)
-        return faithfulness(self._model, images, called, method, maps=maps, seed=self._settings.seed)
+    def test(self, method: Method) -> Faithfulness:
+        """Test the faithfulness of a method on randomly drawn images."""
+        total = len(self._predictions.targets)
+        count = min(self._settings.faithfulness_images, total)
+        rows = np.random.default_rng(self._settings.seed).choice(total, count, replace=False)
+        images, predicted = self._images(rows), torch.from_numpy(self._predicted[rows]).to(self._device)
+        maps = saliency(self._model, images, predicted, method)
+        return faithfulness(self._model, images, predicted, method, maps=maps, seed=self._settings.seed)
 
-    def write(self, folder: Path, methods: list[Method], found: list[Faithfulness]) -> Path:
-        """Write overlays, page and record."""
-        pictures = Thumbnails(self._manifest)
-        chosen = self._chosen()
+    def write(self, folder: Path, methods: list[Method], results: list[Faithfulness]) -> Path:
+        """Write overlays, page and ``explanation.json``."""
+        thumbnails = Thumbnails(self._manifest)
+        chosen = self._choose_images()
         sections = []
-        with Progress("pictures", sum(len(rows) for _, _, rows in chosen)) as progress:
+        with Progress("images", sum(len(rows) for _, _, rows in chosen)) as progress:
             for name, note, rows in chosen:
-                shown = [self._figure(row, methods, pictures, folder) for row in rows]
-                mistake = name not in self._manifest.classes
-                sections.append({"name": name, "note": note, "mistake": mistake, "shown": shown})
+                shown = [self._image(row, methods, thumbnails, folder) for row in rows]
+                of_errors = name not in self._manifest.classes
+                sections.append({"name": name, "note": note, "of_errors": of_errors, "images": shown})
                 progress.advance(len(rows))
-        labels = {one.method: one.label for one in found}
-        record = {
-            one.method: {key: value for key, value in asdict(one).items() if key != "gain"}
-            | {"pictures": len(one.gain), "beats_random": one.beats_random, "label": one.label}
-            for one in found
-        }
-        write_text(folder / RECORD_FILE, json.dumps(_plain(record), indent=2) + "\n")
+        labels = {one.method: one.label for one in results}
+        record = {one.method: _record(one) for one in results}
+        write_text(folder / RECORD_FILE, json.dumps(without_nan(record), indent=2) + "\n")
         write_page(
             "explanation",
             folder / PAGE_FILE,
             title=self._title,
             notes=self._notes,
             methods=[(method, METHOD_NAMES[method], labels[method]) for method in methods],
-            faith=[(METHOD_NAMES[one.method], one, _verdict(one)) for one in found],
+            results=[(METHOD_NAMES[one.method], one, _sentence(one)) for one in results],
             sections=sections,
             neighbours=0 if self._neighbours is None else self._settings.neighbours,
-            pictures=pictures.sources,
+            pictures=thumbnails.sources,
         )
         return folder / PAGE_FILE
 
-    def _chosen(self) -> list[tuple[str, str, list[int]]]:
-        targets, shares = self._answers.targets, self._answers.probabilities
+    def _choose_images(self) -> list[tuple[str, str, list[int]]]:
+        """Return sections of the page: heading, remark and rows."""
+        targets, probabilities = self._predictions.targets, self._predictions.probabilities
+        settings = self._settings
         sections = []
         for k, name in enumerate(self._manifest.classes):
-            right = np.flatnonzero((targets == k) & (self._predicted == k))
-            right = right[np.argsort(-shares[right, k], kind="stable")]
-            surest = right[: (self._settings.each + 1) // 2]
-            rest = right[len(surest) :]
-            drawn = self._random.permutation(rest)[: self._settings.each - len(surest)]
-            sections.append((name, "called right: the surest, and some drawn by lot", [*surest, *drawn]))
-        for kind in pairs(targets, shares, each=self._settings.of_kind, most=10**6)[: self._settings.kinds]:
-            true, called = (self._manifest.classes[k] for k in (kind.true, kind.predicted))
-            sections.append((f"{true} taken for {called}", f"{kind.count:,} images", list(kind.rows)))
+            correct = np.flatnonzero((targets == k) & (self._predicted == k))
+            correct = correct[np.argsort(-probabilities[correct, k], kind="stable")]
+            confident = correct[: (settings.images_per_class + 1) // 2]
+            rest = correct[len(confident) :]
+            drawn = self._random.permutation(rest)[: settings.images_per_class - len(confident)]
+            sections.append((name, "correct: most confident and random images", [*confident, *drawn]))
+        pairs = confused_pairs(
+            targets, probabilities, images_per_pair=settings.images_per_pair, max_images=10**6
+        )
+        for pair in pairs[: settings.pairs]:
+            true, predicted = (self._manifest.classes[k] for k in (pair.true, pair.predicted))
+            images = f"{pair.count:,} {'image' if pair.count == 1 else 'images'}"
+            sections.append((f"{true} predicted as {predicted}", images, list(pair.rows)))
         return [(name, note, [int(row) for row in rows]) for name, note, rows in sections if len(rows)]
 
-    def _figure(self, row: int, methods: list[Method], pictures: Thumbnails, folder: Path) -> dict[str, Any]:
+    def _image(self, row: int, methods: list[Method], thumbnails: Thumbnails, folder: Path) -> dict[str, Any]:
         image = self._images(np.array([row]))
-        called = torch.tensor([int(self._predicted[row])], device=self._device)
+        predicted = torch.tensor([int(self._predicted[row])], device=self._device)
         pixels: Pixels = image[0].cpu().numpy()
-        drawn = []
+        overlays = []
         for method in methods:
-            seen = saliency(self._model, image, called, method)[0].cpu().numpy()
-            over = overlay(
-                _enlarged(pixels), np.asarray(cv2.resize(seen, (_SHOWN_SIDE, _SHOWN_SIDE)), dtype=np.float64)
+            values = saliency(self._model, image, predicted, method)[0].cpu().numpy()
+            drawn = overlay(
+                _enlarged(pixels), np.asarray(cv2.resize(values, (_SIDE, _SIDE)), dtype=np.float64)
             )
-            # two folders may each have a photograph of one name
+            # the folder is part of the name: two folders may each have an image of one name
             file = Path(self._manifest.table["file"][row].as_py()).with_suffix("")
             name = f"{'_'.join(part for part in file.parts if part != 'images')}_{method}.png"
-            _write_png(over, folder / OVERLAYS / name)
-            drawn.append(pictures.add(over))
+            _write_png(drawn, folder / OVERLAYS / name)
+            overlays.append(thumbnails.add(drawn))
         return {
-            "place": pictures.add(_enlarged(pixels)),
-            "maps": list(zip(methods, drawn, strict=True)),
-            "neighbours": self._alike(row, pictures),
-            "about": pictures.about(row),
-            "true": self._manifest.classes[int(self._answers.targets[row])],
+            "place": thumbnails.add(_enlarged(pixels)),
+            "maps": list(zip(methods, overlays, strict=True)),
+            "neighbours": self._nearest(row, thumbnails),
+            "caption": thumbnails.caption(row),
+            "true": self._manifest.classes[int(self._predictions.targets[row])],
             "predicted": self._manifest.classes[int(self._predicted[row])],
-            "confidence": float(self._answers.probabilities[row].max()),
+            "confidence": float(self._predictions.probabilities[row].max()),
         }
 
-    def _alike(self, row: int, pictures: Thumbnails) -> list[dict[str, Any]]:
+    def _nearest(self, row: int, thumbnails: Thumbnails) -> list[dict[str, Any]]:
         if self._neighbours is None:
             return []
         return [
-            {"place": pictures.add(_enlarged(one.pixels, 96)), "label": one.label, "cosine": one.cosine,
-             "file": one.file}
+            {
+                "place": thumbnails.add(_enlarged(one.pixels, _NEIGHBOUR_SIDE)),
+                "label": one.label,
+                "cosine": one.cosine,
+                "file": one.file,
+            }
             for one in self._neighbours.of(np.array([row]))[0]
-        ]  # fmt: skip
+        ]
 
     def _images(self, rows: np.ndarray[Any, np.dtype[np.int64]]) -> Tensor:
-        stored = self._data.eval_images(self._split, self._answers.rows[rows])
+        stored = self._data.eval_images(self._split, self._predictions.rows[rows])
         return torch.from_numpy(np.stack(stored)).to(self._device)
 
 
@@ -236,34 +245,35 @@ METHOD_NAMES = {
     "integrated_gradients": "integrated gradients",
     "occlusion": "occlusion",
 }
-"""What people call the methods."""
+"""Names of the methods in the page."""
 
 
-def _verdict(one: Faithfulness) -> str:
+def _record(one: Faithfulness) -> dict[str, Any]:
+    """Return a result for ``explanation.json``, with the keys of version 0.1."""
+    values = asdict(one)
+    values.pop("gain")
+    values["alike"] = values.pop("shuffled_similarity")
+    return values | {"pictures": len(one.gain), "beats_random": one.beats_random, "label": one.label}
+
+
+def _sentence(one: Faithfulness) -> str:
     name = METHOD_NAMES[one.method]
     low, high = one.advantage.low, one.advantage.high
-    said = f"{name} beats random maps" if one.beats_random else f"{name} does not beat random maps"
-    said += f": insertion minus deletion is {one.gain.mean():+.3f} ({low:+.3f} – {high:+.3f}) beyond theirs "
-    said += f"on {len(one.gain)} pictures"
-    if np.isnan(one.alike):
-        return f"{said}; the maps are flat without what was learnt."
+    words = f"{name} beats random maps" if one.beats_random else f"{name} does not beat random maps"
+    words += f": insertion minus deletion is {one.gain.mean():+.3f} ({low:+.3f} – {high:+.3f}) above theirs "
+    words += f"on {len(one.gain)} images"
+    if np.isnan(one.shuffled_similarity):
+        return f"{words}; maps of the network with shuffled weights are constant."
+    correlation = f"rank correlation with maps of shuffled weights {one.shuffled_similarity:.2f}"
     if one.depends_on_weights:
-        return f"{said}; with shuffled weights the maps change (rank correlation {one.alike:.2f})."
-    return (
-        f"{said}; with shuffled weights the maps stay alike ({one.alike:.2f}): they show the picture's edges."
-    )
+        return f"{words}; {correlation}."
+    return f"{words}; {correlation}: the maps show edges of the image and not what was learnt."
 
 
-def _enlarged(pixels: Pixels, side: int = _SHOWN_SIDE) -> Pixels:
+def _enlarged(pixels: Pixels, side: int = _SIDE) -> Pixels:
     return np.asarray(cv2.resize(pixels, (side, side), interpolation=cv2.INTER_CUBIC))
 
 
 def _write_png(pixels: Pixels, path: Path) -> None:
     with atomic_path(path) as temporary:
         cv2.imwrite(str(temporary), pixels[:, :, ::-1])
-
-
-def _plain(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {key: _plain(value) for key, value in node.items()}
-    return None if isinstance(node, float) and np.isnan(node) else node

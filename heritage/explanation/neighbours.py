@@ -1,4 +1,4 @@
-"""The training photographs that a network finds most like a picture: "why: it looks like these"."""
+"""Nearest training images of an image by the cosine similarity of the network's features."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from heritage.inference.test_set import TestSet
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A training photograph.
+    """A training image.
 
     Attributes:
         label: Its class.
-        file: Its file, relative to the data set's folder.
-        cosine: How alike its features are, at most 1.
-        pixels: RGB, (S, S, 3), as the network sees it.
+        file: Path relative to the data set's folder.
+        cosine: Cosine similarity of its features.
+        pixels: The network's input, RGB, (S, S, 3).
     """
 
     label: str
@@ -32,38 +32,38 @@ class Neighbour:
 
 
 class Neighbours:
-    """Nearest training photographs of the images of a split.
+    """Nearest training images of the images of a split.
 
     Args:
-        trained: The network.
-        testbed: Its own data set.
+        classifier: The trained network.
+        test_set: Its own data set.
         device: Where to compute.
-        count: Neighbours of each image.
+        count: Number of neighbours of each image.
     """
 
     def __init__(
-        self, trained: TrainedClassifier, testbed: TestSet, device: torch.device, count: int
+        self, classifier: TrainedClassifier, test_set: TestSet, device: torch.device, count: int
     ) -> None:
-        self._data = testbed.data
-        self._manifest = testbed.manifest("train")
-        self._train_rows, self._train = compute_embeddings(trained, testbed, "train", device)
-        self._features = compute_embeddings(trained, testbed, testbed.split, device)[1]
+        self._data = test_set.data
+        self._manifest = test_set.manifest("train")
+        self._train_rows, self._train = compute_embeddings(classifier, test_set, "train", device)
+        self._features = compute_embeddings(classifier, test_set, test_set.split, device)[1]
         self._count = count
 
-    def of(self, places: npt.NDArray[np.int64]) -> list[list[Neighbour]]:
-        """Return the neighbours of images, the most alike first.
+    def of(self, indices: npt.NDArray[np.int64]) -> list[list[Neighbour]]:
+        """Return the neighbours of images, the most similar first.
 
         Args:
-            places: Positions among the split's readable images, in their order.
+            indices: Indices among the split's readable images.
         """
-        found, cosines = nearest(self._features[places], self._train, self._count)
-        rows = self._train_rows[found]
+        nearest_rows, cosines = nearest(self._features[indices], self._train, self._count)
+        rows = self._train_rows[nearest_rows]
         pictures = iter(self._data.eval_images("train", rows.ravel()))
         files, labels = self._manifest.table["file"], self._manifest.table["class"]
         return [
             [
                 Neighbour(labels[int(row)].as_py(), files[int(row)].as_py(), float(cosine), next(pictures))
-                for row, cosine in zip(line, alike, strict=True)
+                for row, cosine in zip(line, similarities, strict=True)
             ]
-            for line, alike in zip(rows, cosines, strict=True)
+            for line, similarities in zip(rows, cosines, strict=True)
         ]

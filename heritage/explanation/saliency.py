@@ -1,4 +1,4 @@
-"""Where a network looks: one map a picture, by any of five methods.
+"""Saliency maps by five methods.
 
 Papers
     [1] Selvaraju et al., "Grad-CAM", ICCV 2017.
@@ -6,7 +6,7 @@ Papers
     [3] Sundararajan, Taly, Yan, "Axiomatic Attribution for Deep Networks", ICML 2017: integrated gradients.
     [4] Zeiler, Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014: occlusion.
 
-A map says nothing about itself being true: `heritage.explanation.faithfulness` holds it against chance.
+`heritage.explanation.faithfulness` tests the maps against random ones.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from heritage.explanation.attention import attention_map
 
 Method = Literal["auto", "gradcam", "attention", "rollout", "integrated_gradients", "occlusion"]
 
-_LEAST_CELLS = 7  # a side of the map that Grad-CAM is taken from
+_MIN_CELLS = 7  # per side of the feature map for Grad-CAM
 _STEPS = 24  # of integrated gradients
-_NEIGHBOURHOOD = 32  # integrated gradients are smoothed over two 32nds of a side
-_WINDOWS = 8  # a side that occlusion hides one after the other
+_SMOOTHING = 32  # integrated gradients are averaged over windows of two 32nds of a side
+_WINDOWS = 8  # per side, for occlusion
 BATCH = 16
-"""Images at once: a large network keeps 100 MB and more of each for its gradients."""
+"""Images per batch: gradients of a large network need more than 100 MB per image."""
 
 
 class NormalizedNetwork(Protocol):
-    """A network behind its normalisation, as `heritage.inference.checkpoint.NormalizedModel`."""
+    """A network with its normalisation, such as `heritage.inference.checkpoint.NormalizedModel`."""
 
     @property
     def net(self) -> nn.Module:
@@ -50,22 +50,22 @@ class NormalizedNetwork(Protocol):
 
 
 def saliency(model: NormalizedNetwork, images: Tensor, targets: Tensor, method: Method = "auto") -> Tensor:
-    """Return how much each pixel speaks for a class.
+    """Return the relevance of each pixel for a class.
 
-    Works inside `torch.inference_mode` too; the network's parameters get no gradients.
+    This also works inside `torch.inference_mode`; parameters get no gradients.
 
     Args:
         model: uint8 images to logits, in evaluation mode, on the images' device.
         images: uint8, (B, S, S, 3).
         targets: The class to explain for each image, (B,).
         method: ``auto`` takes Grad-CAM for convolutional networks, gradient-weighted attention for
-            transformers, and integrated gradients for what is neither.
+            transformers, and integrated gradients for other networks.
 
     Returns:
-        Maps (B, S, S) from 0 to 1, the largest value of each being 1 (all 0 where nothing speaks for it).
+        Maps (B, S, S) from 0 to 1 with a maximum of 1; all 0 if no pixel is relevant.
 
     Raises:
-        ConfigError: The network is not of the kind that the method explains.
+        ConfigError: The method does not support the network.
     """
     if method not in get_args(Method):
         raise ConfigError(
@@ -92,36 +92,36 @@ def _maps(
 
 
 def method_for(net: nn.Module, size: int) -> Literal["gradcam", "attention", "integrated_gradients"]:
-    """Return the method that ``auto`` means for a network of images of ``size`` pixels."""
+    """Return the method that ``auto`` selects for a network with images of ``size`` pixels."""
     if _stage(net, size) is not None:
         return "gradcam"
     return "attention" if hasattr(net, "blocks") else "integrated_gradients"
 
 
 def _stage(net: nn.Module, size: int) -> nn.Module | None:
-    """Return the deepest stage whose map is not too coarse to show a place; None without such maps."""
+    """Return the deepest stage with a sufficiently fine feature map; None for other architectures."""
     stages = getattr(net, "feature_info", None)
     if stages is None or hasattr(net, "patch_embed") or hasattr(net, "patch_encoder"):
         return None
     known = sorted(stages, key=lambda stage: int(stage["reduction"]))
-    fine = [stage for stage in known if size // int(stage["reduction"]) >= _LEAST_CELLS] or known[:1]
+    fine = [stage for stage in known if size // int(stage["reduction"]) >= _MIN_CELLS] or known[:1]
     deepest = int(fine[-1]["reduction"])
     return net.get_submodule([s for s in fine if int(s["reduction"]) == deepest][-1]["module"])
 
 
 def _gradcam(net: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Weigh the channels of a stage's map by their mean gradient, and keep what speaks for the class [1]."""
+    """Sum the channels of a feature map, weighted by their mean gradients, and keep positive values [1]."""
     stage = _stage(net, inputs.shape[-1])
     if stage is None:
         raise ConfigError(
-            f"{type(net).__name__} has no maps of features",
+            f"{type(net).__name__} has no feature maps",
             where="method=gradcam",
             remedy="use attention, rollout, integrated_gradients or occlusion",
         )
     kept: list[Tensor] = []
     hook = stage.register_forward_hook(lambda _module, _inputs, output: kept.append(output))
     try:
-        # parameters may be frozen: the gradient must come from the image
+        # parameters may be frozen, so the gradient must start at the image
         chosen = net(inputs.requires_grad_(True)).gather(1, targets[:, None]).sum()
     finally:
         hook.remove()
@@ -132,39 +132,39 @@ def _gradcam(net: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def _integrated_gradients(net: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Sum gradients on the way from a grey image to this one, times the difference [3]."""
+    """Integrate gradients from a grey image to this one, times their difference [3]."""
     total = torch.zeros_like(inputs)
     for step in range(_STEPS):
-        part = (inputs * ((step + 0.5) / _STEPS)).detach().requires_grad_(True)
-        chosen = net(part).gather(1, targets[:, None]).sum()
-        total += torch.autograd.grad(chosen, part)[0]
+        point = (inputs * ((step + 0.5) / _STEPS)).detach().requires_grad_(True)
+        chosen = net(point).gather(1, targets[:, None]).sum()
+        total += torch.autograd.grad(chosen, point)[0]
     maps = (total * inputs / _STEPS).sum(dim=1).abs()
-    # single pixels are noise to the eye: each gets the mean of its neighbourhood
-    window = 2 * (maps.shape[-1] // _NEIGHBOURHOOD) + 1
+    # single pixels are noise: average over a window
+    window = 2 * (maps.shape[-1] // _SMOOTHING) + 1
     padding = window // 2
     return functional.avg_pool2d(maps[:, None], window, 1, padding, count_include_pad=False)[:, 0]
 
 
 def _occlusion(net: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-    """Hide one window after the other in grey; what lowers the class's probability speaks for it [4]."""
+    """Mask one window after the other in grey; the relevance is the drop in the class's probability [4]."""
     size, cells = inputs.shape[-1], min(_WINDOWS, inputs.shape[-1])
     edges = [round(size * place / cells) for place in range(cells + 1)]
     maps = torch.zeros(len(inputs), cells, cells, device=inputs.device)
     with torch.no_grad():
-        whole = _chance(net, inputs, targets)
+        whole = _probability(net, inputs, targets)
         for row in range(cells):
             for column in range(cells):
-                hidden = inputs.clone()
-                # half a window more on each side: windows overlap
+                masked = inputs.clone()
+                # windows overlap by half a window
                 margin = size // cells // 2
                 top, bottom = max(edges[row] - margin, 0), edges[row + 1] + margin
                 left, right = max(edges[column] - margin, 0), edges[column + 1] + margin
-                hidden[:, :, top:bottom, left:right] = 0
-                maps[:, row, column] = whole - _chance(net, hidden, targets)
+                masked[:, :, top:bottom, left:right] = 0
+                maps[:, row, column] = whole - _probability(net, masked, targets)
     return maps.clamp(min=0)
 
 
-def _chance(net: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+def _probability(net: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
     return net(inputs).softmax(dim=1).gather(1, targets[:, None])[:, 0]  # type: ignore[no-any-return]
 
 

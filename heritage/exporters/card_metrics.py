@@ -13,16 +13,9 @@ import pyarrow.parquet as pq
 
 from heritage.errors import CheckpointError
 from heritage.evaluation.assessment import FEW_GROUPS
-from heritage.metrics.bootstrap import (
-    Floats,
-    confusion_scores,
-    confusion_terms,
-    draws,
-    group_codes,
-    group_sums,
-    interval,
-)
-from heritage.metrics.classification import confusion_matrix, scores
+from heritage.metrics.bootstrap import Floats, confusion_terms, group_codes, interval, resampled_sums
+from heritage.metrics.classification import ConfusionScores, confusion_matrix, scores
+from heritage.metrics.registry import compute_metrics, confusion_metrics, metrics_of_confusion
 from heritage.runs.files import PREDICTIONS_FILE
 
 RESAMPLES = 1000
@@ -105,19 +98,17 @@ def _metrics(
     classes: tuple[str, ...],
 ) -> CardMetrics:
     count = len(classes)
-    sums = group_sums(confusion_terms(targets, predicted, count), groups)
-    single, by_class = confusion_scores(
-        np.concatenate([drawn @ sums for drawn in draws(len(sums), RESAMPLES, seed=0)]).reshape(
-            -1, count, count
-        )
-    )
+    sums = resampled_sums(confusion_terms(targets, predicted, count), groups, RESAMPLES, seed=0)
+    resampled = ConfusionScores(sums.reshape(-1, count, count))
+    by_metric = compute_metrics(resampled)
     confusion = confusion_matrix(targets, predicted, count)
-    scored = scores(confusion)
-    overall = (
-        _metric("accuracy", scored.accuracy, single["accuracy"]),
-        _metric("macro-F1", scored.macro.f1, single["macro_f1"]),
+    scored, values = scores(confusion), metrics_of_confusion(confusion)
+    overall = tuple(
+        _metric(metric.title, values[metric.name], by_metric[metric.name])
+        for metric in confusion_metrics()
+        if metric.headline
     )
-    f1 = by_class["f1"].copy()
+    f1 = resampled.f1.copy()
     for k in range(count):
         if len(np.unique(groups[targets == k])) < FEW_GROUPS:
             # as in `heritage evaluate`: an interval of so few objects would be too narrow
@@ -126,7 +117,7 @@ def _metrics(
         name: (_metric(name, float(scored.f1[k]), f1[:, k]), int(scored.support[k]))
         for k, name in enumerate(classes)
     }
-    return CardMetrics(len(targets), len(sums), overall, each)
+    return CardMetrics(len(targets), int(groups.max()) + 1, overall, each)
 
 
 def _metric(name: str, value: float, resampled: Floats) -> CardMetric:

@@ -17,7 +17,7 @@ from heritage.exporters.formats import load_exporter
 from heritage.exporters.model_card import CARD, model_card
 from heritage.exporters.parity import Parity, check_parity, parity_sample, resizing_parity
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
-from heritage.inference.test_set import run_manifest_if_there
+from heritage.inference.test_set import try_run_manifest
 from heritage.prediction.decision_rule import read_decision_rule
 
 DESCRIPTION = "heritage.json"
@@ -79,7 +79,7 @@ def export(options: ExportOptions) -> ExportResult:
     trained = load_checkpoint(options.ckpt)
     decision_rule = read_decision_rule(trained.folder)
     out = _output(options, trained)
-    manifest = run_manifest_if_there(trained)
+    manifest = try_run_manifest(trained)
     sample = parity_sample(trained, manifest, options.pictures)
     source = ExportSource.of(trained, decision_rule, options.licence)
     exporter = exporter_class(source)

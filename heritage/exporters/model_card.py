@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,6 @@ import jinja2
 
 from heritage.core.manifest import Manifest
 from heritage.core.version import __version__
-from heritage.errors import CheckpointError
 from heritage.exporters.card_metrics import RESAMPLES, card_metrics
 from heritage.exporters.exporter import Exporter
 from heritage.exporters.parity import Parity
@@ -21,6 +19,7 @@ from heritage.prediction.decision_rule import DecisionRule
 from heritage.runs.audits import read_audits
 from heritage.runs.calibration import read_calibration
 from heritage.runs.files import DATA_FILE, ENVIRONMENT_FILE
+from heritage.runs.record import read_json
 
 CARD = "README.md"
 
@@ -51,8 +50,8 @@ def model_card(
     """
     trained = exporter.source.trained
     folder = trained.folder
-    environment = _read_record(folder, ENVIRONMENT_FILE)
-    counts = _read_record(folder, DATA_FILE).get("counts", {})
+    environment = _read(folder, ENVIRONMENT_FILE)
+    counts = _read(folder, DATA_FILE).get("counts", {})
     git = environment.get("git") or {}
     jinja = jinja2.Environment(
         loader=jinja2.PackageLoader("heritage.exporters", "."),
@@ -139,13 +138,5 @@ def _rare(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
     return [name for name, count in train.items() if count < _RARE * mean]
 
 
-def _read_record(folder: Path | None, name: str) -> dict[str, Any]:
-    if folder is None or not (folder / name).is_file():
-        return {}
-    try:
-        record = json.loads((folder / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"unreadable ({error})", where=folder / name, remedy="restore the run folder"
-        ) from error
-    return dict(record)
+def _read(folder: Path | None, name: str) -> dict[str, Any]:
+    return {} if folder is None else read_json(folder, name)

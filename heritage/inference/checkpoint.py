@@ -1,4 +1,4 @@
-"""From a checkpoint to a network that answers: all that later commands need is ``ckpt=…``."""
+"""Load a trained network from its checkpoint: all that evaluate, explain, predict, export and serve need."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class NormalizedModel(nn.Module):
 
     Args:
         net: The network.
-        shift: What is added to the logits, (K,); None is nothing.
+        shift: Added to the logits, (K,); None adds nothing.
     """
 
     shift: Tensor | None
@@ -44,16 +44,16 @@ class NormalizedModel(nn.Module):
 
 @dataclass(frozen=True)
 class TrainedClassifier:
-    """A trained classifier and what its checkpoint says of it.
+    """A trained network with the contents of its checkpoint.
 
     Attributes:
         file: The checkpoint.
-        folder: The run folder it lies in; None for a checkpoint that was moved out of one.
+        folder: Its run folder; None for a checkpoint that was moved out of one.
         model: uint8 images (B, S, S, 3) to logits (B, K), in evaluation mode, on the CPU.
-        classes: The class list, length K; a logit's place in it.
-        fingerprint: Of the data set it was trained on.
-        config: The run's resolved configuration.
-        epoch: The epoch whose end the checkpoint holds.
+        classes: The class list, in the order of the logits, K.
+        fingerprint: Fingerprint of the data set that it was trained on.
+        config: The resolved configuration of the run.
+        epoch: Index of the epoch after which it was saved.
     """
 
     file: Path
@@ -66,39 +66,40 @@ class TrainedClassifier:
 
     @property
     def spec(self) -> InputSpec:
-        """The input that the network was made for."""
+        """The input that the network expects."""
         return input_spec(self.model.net)
 
     @property
     def image_size(self) -> int:
-        """Pixels a side that the network sees."""
+        """Side length of the input in pixels."""
         return self.spec.image_size
 
     @property
     def crop_pct(self) -> float:
-        """The central part of each side that evaluation kept."""
+        """Fraction of each side that the centre crop of evaluation keeps."""
         return float(self.config["data"]["crop_pct"])
 
     @property
     def interpolation(self) -> Interpolation:
-        """How pictures were resized."""
+        """Interpolation with which images are resized."""
         return "bicubic" if self.spec.interpolation == "bicubic" else "bilinear"
 
     def precision(self, device: torch.device) -> str:
-        """Return the number format that training would choose for this network on a device."""
+        """Return the precision that training would use on a device, by Lightning's name."""
         return choose_precision(self.config["trainer"]["precision"], self.model.net, device.type)
 
 
 def load_checkpoint(ckpt: str | Path) -> TrainedClassifier:
-    """Load a trained classifier.
+    """Load a trained network.
 
-    Loading runs no code that the file brings along, see `heritage.models.checkpoint`.
+    Loading runs no code from the file, see `heritage.models.checkpoint`.
 
     Args:
-        ckpt: A checkpoint of `heritage.train`, or a run folder, whose best one is meant.
+        ckpt: A checkpoint of `heritage.train`, or a run folder, whose best checkpoint is loaded.
 
     Raises:
-        CheckpointError: No such file, damaged, not one of ours, or of a network that cannot be rebuilt.
+        CheckpointError: The file does not exist, is damaged or not from heritage, or its network cannot be
+            rebuilt.
     """
     checkpoint = read_checkpoint(ckpt)
     return TrainedClassifier(
@@ -112,6 +113,6 @@ def load_checkpoint(ckpt: str | Path) -> TrainedClassifier:
     )
 
 
-def describe_checkpoint(trained: TrainedClassifier) -> RunDescription:
-    """Return how the network was made."""
-    return read_description(trained.folder, trained.config)
+def describe_checkpoint(classifier: TrainedClassifier) -> RunDescription:
+    """Return the choices that the network was trained with."""
+    return read_description(classifier.folder, classifier.config)

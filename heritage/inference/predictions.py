@@ -1,8 +1,9 @@
-"""MODULE."""
+"""Run a trained network, or one that wraps it, over a split of a test set."""
 
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from heritage.core.progress import Progress
 from heritage.errors import ConfigError
@@ -12,21 +13,39 @@ from heritage.training.predict_loop import Predictions, predict_loader
 
 
 def predict_split(
-    trained: TrainedClassifier, testbed: TestSet, split: str, device: torch.device
+    classifier: TrainedClassifier,
+    test_set: TestSet,
+    split: str,
+    device: torch.device,
+    *,
+    model: nn.Module | None = None,
+    description: str | None = None,
 ) -> Predictions:
-    """Return the network's answers on a split, showing progress."""
-    loader = testbed.data.eval_loader(split)
-    with Progress(f"asking about {split}", len(testbed.data.rows(split))) as progress:
+    """Return the predictions for a split, with a progress bar.
+
+    Args:
+        classifier: The trained network.
+        test_set: The data set.
+        split: ``train``, ``val`` or ``test``.
+        device: Where to compute.
+        model: Another model to run, uint8 images (B, S, S, 3) to outputs (B, D), that wraps the network; None
+            runs the classifier itself.
+        description: Text beside the progress bar.
+    """
+    model = classifier.model if model is None else model
+    model.eval()  # `predict_loader` restores the mode, and a wrapper is made in training mode
+    loader = test_set.data.eval_loader(split)
+    with Progress(description or f"predicting {split}", len(test_set.data.rows(split))) as progress:
         return predict_loader(
-            trained.model, loader, device, precision=trained.precision(device), progress=progress.advance
+            model, loader, device, precision=classifier.precision(device), progress=progress.advance
         )
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of a name of torch's; ``auto`` takes a GPU where there is one.
+    """Return a torch device; ``auto`` is a GPU if there is one, else the CPU.
 
     Raises:
-        ConfigError: There is no such device here.
+        ConfigError: There is no such device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -35,5 +54,5 @@ def choose_device(name: str) -> torch.device:
     except RuntimeError as error:
         raise ConfigError(f"no device '{name}'", where="device", remedy="use auto, cpu or cuda") from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("no GPU can be used here", where=f"device={name}", remedy="use device=cpu")
+        raise ConfigError("no GPU is available", where=f"device={name}", remedy="use device=cpu")
     return device

@@ -1,4 +1,4 @@
-"""The images that a trained network is asked about: its own data set's, or another's."""
+"""The test set of a trained network: a split of its own data set, or another data set."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from heritage.training.build import build_data
 ALL = "all"
 """The split that means every image of a data set."""
 
-_OF_DATA = "heritage.data."
+_DATA_PACKAGE = "heritage.data."
 _WHOLE = {"_target_": "heritage.data.split.whole", "_partial_": True}
 
 
 @dataclass(frozen=True)
 class TestSet:
-    """A data set for a trained network.
+    """A data set to run a trained network on.
 
     Attributes:
         data: The data module; its class list is the network's.
-        own: Whether this is the very data set, with the very split, that the network was trained on.
-        split: The split that is asked about: train, val or test.
-        name: What to call that part.
-        notes: What a reader of the result must know.
+        own: Whether data set and splits are those that the network was trained with.
+        split: The split to predict: ``train``, ``val`` or ``test``.
+        name: Name of that split in reports.
+        notes: Warnings for the reader of a report.
     """
 
     data: ArtefactDataModule
@@ -43,23 +43,23 @@ class TestSet:
     notes: tuple[str, ...]
 
     def manifest(self, split: str) -> Manifest:
-        """Return the manifest of a split; row n of its loader is row n here."""
+        """Return the manifest of a split, in the order of its loader."""
         return self.data.manifest.take(self.data.rows(split))
 
 
-def open_test_set(trained: TrainedClassifier, chosen: Mapping[str, Any], split: str) -> TestSet:
-    """Read the data set to ask about.
+def open_test_set(classifier: TrainedClassifier, chosen: Mapping[str, Any], split: str) -> TestSet:
+    """Open the data set to run a network on.
 
     Args:
-        trained: The network.
-        chosen: The command's ``data``: a whole configuration of the group, or no more than changes to the
-            network's own (where it lies now, the batch size); nulls change nothing.
+        classifier: The trained network.
+        chosen: The command's ``data``: a complete configuration of the group, or changes to the network's own
+            (its folder, the batch size), in which nulls change nothing.
         split: ``train``, ``val``, ``test``, or ``all`` for every image.
 
     Raises:
-        CheckpointError: The class sets differ, or the network's own data set is no longer what it was.
-        SplitError: The split has no image.
-        HeritageError: Whatever keeps the data set from being read.
+        CheckpointError: The class sets differ, or the network's own data set has changed.
+        SplitError: The split has no images.
+        HeritageError: The data set cannot be read.
     """
     if split not in (*SPLITS, ALL):
         near = nearest(split, (*SPLITS, ALL))
@@ -68,71 +68,74 @@ def open_test_set(trained: TrainedClassifier, chosen: Mapping[str, Any], split: 
             where="split",
             remedy=f"did you mean {near}?" if near else f"use {', '.join(SPLITS)} or {ALL}",
         )
-    named = "_target_" in chosen
-    data = _data_module(trained, chosen, named, whole=split == ALL)
+    other = "_target_" in chosen
+    data = _data_module(classifier, chosen, other, whole=split == ALL)
     part = "test" if split == ALL else split
     if not len(data.rows(part)):
         raise SplitError(
-            f"there is no image in the {part} split", where=data.manifest.root, remedy="choose another split="
+            f"the {part} split has no images", where=data.manifest.root, remedy="choose another split="
         )
-    own = split != ALL and data.manifest.fingerprint == trained.fingerprint
+    own = split != ALL and data.manifest.fingerprint == classifier.fingerprint
     notes = []
-    if not own and not named and split != ALL:
+    if not own and not other and split != ALL:
         raise CheckpointError(
-            f"the data set is not the one that {trained.file.name} was trained on (fingerprint "
-            f"{data.manifest.fingerprint[:12]} instead of {trained.fingerprint[:12]})",
+            f"not the data set that {classifier.file.name} was trained on (fingerprint "
+            f"{data.manifest.fingerprint[:12]} instead of {classifier.fingerprint[:12]})",
             where=data.manifest.root,
-            remedy="restore it, or name it with data=… to ask about it all the same",
+            remedy="restore it, or give data=… to use it as another data set",
         )
-    if split == ALL and not named:
+    if split == ALL and not other:
         notes.append(
-            "These are all images, those that the network was trained on among them: the figures are too "
-            "good, and it hardly contradicts labels that it has learnt."
+            "All images include those that the network was trained on: metrics are too optimistic, and "
+            "hardly "
+            "any label errors are found."
         )
     elif not own:
         notes.append(
             "This is not the data set and split that the network was trained on (fingerprint "
-            f"{data.manifest.fingerprint[:12]} instead of {trained.fingerprint[:12]}): if it shares images "
-            "with the training set, the figures are too good."
+            f"{data.manifest.fingerprint[:12]} instead of {classifier.fingerprint[:12]}): if it shares "
+            "images "
+            "with the training set, metrics are too optimistic."
         )
     if part == "train":
-        notes.append("The network was trained on these images: the figures say nothing about new ones.")
+        notes.append("The network was trained on these images: metrics do not estimate those of new images.")
     name = "all images" if split == ALL else f"the {split} split"
     return TestSet(data, own, part, f"{name} of {data.manifest.root.name}", tuple(notes))
 
 
 def _data_module(
-    trained: TrainedClassifier, chosen: Mapping[str, Any], named: bool, *, whole: bool
+    classifier: TrainedClassifier, chosen: Mapping[str, Any], other: bool, *, whole: bool
 ) -> ArtefactDataModule:
-    """Build the data module; every choice that the network made is taken from its configuration."""
-    augment, balance = trained.config["augment"], trained.config["balance"]
+    """Build the data module, with the settings of the network's own configuration."""
+    augment, balance = classifier.config["augment"], classifier.config["balance"]
     config: dict[str, Any] = {
-        "data": trained.config["data"],
+        "data": classifier.config["data"],
         "augment": {part: augment[part] for part in ("train", "copies")},
         "balance": {"sampling": balance["sampling"]},
-        "seed": trained.config["seed"],
+        "seed": classifier.config["seed"],
     }
-    changes = {key: value for key, value in chosen.items() if named or value is not None}
-    # a checkpoint of an earlier version lacks the keys that came after it
-    options = dict(changes) if named else _defaults() | dict(config["data"]) | changes
-    # the disk that was near in training need not exist here, and a pass or two would not repay the copying
+    changes = {key: value for key, value in chosen.items() if other or value is not None}
+    # checkpoints of earlier versions lack newer keys
+    options = dict(changes) if other else _defaults() | dict(config["data"]) | changes
+    # the local disk of training may not exist here, and copying does not pay off for a pass or two
     options["stage"] = changes.get("stage")
-    if set(options["classes"]) != set(trained.classes):
+    if options["classes"] is not None and set(options["classes"]) != set(classifier.classes):
         raise CheckpointError(
-            f"it knows {', '.join(trained.classes)}; the data set is to have {', '.join(options['classes'])}",
-            where=trained.file,
-            remedy=f"set data.classes=[{','.join(trained.classes)}]",
+            f"its classes are {', '.join(classifier.classes)}, but data.classes is "
+            f"{', '.join(options['classes'])}",
+            where=classifier.file,
+            remedy=f"set data.classes=[{','.join(classifier.classes)}]",
         )
-    options |= {"classes": list(trained.classes), "image_size": trained.image_size}
-    options["crop_pct"] = trained.crop_pct
+    options |= {"classes": list(classifier.classes), "image_size": classifier.image_size}
+    options["crop_pct"] = classifier.crop_pct
     if whole:
         options["split"] = _WHOLE
     config["data"] = options
     for target in _targets(config):
-        if not target.startswith(_OF_DATA):
+        if not target.startswith(_DATA_PACKAGE):
             raise CheckpointError(
-                f"its data are read by {target}, which is not this package's",
-                where=trained.file,
+                f"its data set is read by {target}, which is not in {_DATA_PACKAGE[:-1]}",
+                where=classifier.file,
                 remedy="give a checkpoint that `heritage train` wrote",
             )
     cfg = OmegaConf.create(config)
@@ -140,12 +143,12 @@ def _data_module(
         raise TypeError("a configuration is a mapping")
     validate(cfg, "train")
     data = build_data(cfg)
-    data.set_input(trained.image_size, trained.interpolation)
+    data.set_input(classifier.image_size, classifier.interpolation)
     return data
 
 
 def _defaults() -> dict[str, Any]:
-    """Return what the group ``data`` says of how images are read, today."""
+    """Return the current defaults of the group ``data``."""
     plain = OmegaConf.to_container(OmegaConf.load(config_dir() / "data" / "_common.yaml"))
     if not isinstance(plain, dict):
         raise TypeError("a configuration is a mapping")
@@ -163,18 +166,18 @@ def _targets(node: Any) -> Iterator[str]:
             yield from _targets(value)
 
 
-def run_manifest(trained: TrainedClassifier) -> Manifest:
-    """Return the manifest, with its splits, of the data set that a network was trained on.
+def run_manifest(classifier: TrainedClassifier) -> Manifest:
+    """Return the manifest, with splits, of the data set that a network was trained on.
 
     Raises:
-        HeritageError: The data set is not there, or is no longer the same.
+        HeritageError: The data set is missing or has changed.
     """
-    return open_test_set(trained, {}, "test").data.manifest
+    return open_test_set(classifier, {}, "test").data.manifest
 
 
-def run_manifest_if_there(trained: TrainedClassifier) -> Manifest | None:
-    """Return the same, or None where there is none."""
+def try_run_manifest(classifier: TrainedClassifier) -> Manifest | None:
+    """Return the manifest of `run_manifest`, or None if it raises."""
     try:
-        return run_manifest(trained)
+        return run_manifest(classifier)
     except HeritageError:
         return None

@@ -1,10 +1,8 @@
-"""Does a confidence of 80 % mean right four times in five? Measured, mended, and kept beside the checkpoint.
+"""Calibration: temperature scaling, calibration error, Brier score, and abstention at a confidence threshold.
 
 Temperature scaling and the expected calibration error follow Guo et al., "On Calibration of Modern Neural
-Networks", ICML 2017. One number, fitted on validation, divides all logits: answers stay the same, only
-confidences change.
-
-``calibration.json`` in a run folder holds what was fitted, for the commands that answer strangers.
+Networks", ICML 2017. One temperature, fitted on validation, divides all logits: predicted classes stay the
+same, only confidences change. `heritage.runs.calibration` stores the fitted values in a run folder.
 """
 
 from __future__ import annotations
@@ -22,12 +20,12 @@ BINS = 15
 Floats = npt.NDArray[np.float64]
 Targets = npt.NDArray[np.int64]
 
-_COLDEST, _HOTTEST = 0.05, 20.0
+_LOWEST, _HIGHEST = 0.05, 20.0  # temperatures
 
 
 @dataclass(frozen=True, slots=True)
 class FittedOn:
-    """The images a calibration was fitted on: split, how many, and the data set's fingerprint."""
+    """The images that a calibration was fitted on: split, number, and fingerprint of the data set."""
 
     split: str
     images: int
@@ -36,16 +34,16 @@ class FittedOn:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What turns a network's logits into confidences that can be believed.
+    """A fitted temperature and abstention threshold.
 
     Attributes:
         temperature: Divides the logits before the softmax.
-        threshold: Answers of less calibrated confidence are withheld; None where no threshold gives the
-            target precision.
-        target_precision: The part of given answers that is to be right.
-        fitted_on: Where both were fitted.
-        ece_before: Expected calibration error there, without the temperature.
-        ece_after: The same with it.
+        threshold: Lowest calibrated confidence at which a prediction is made; None if no threshold reaches
+            the target precision.
+        target_precision: Intended fraction of correct predictions among those made.
+        fitted_on: The images that both were fitted on.
+        ece_before: Expected calibration error on these without the temperature.
+        ece_after: The same with the temperature.
     """
 
     temperature: float
@@ -73,9 +71,9 @@ def calibrate(
     Args:
         logits: Shape (N, K), of images that the network was not trained on.
         targets: Shape (N,).
-        target_precision: The part of given answers that is to be right.
-        split: The split they come from.
-        fingerprint: The data set's.
+        target_precision: Intended fraction of correct predictions among those made.
+        split: The split that they come from.
+        fingerprint: Fingerprint of the data set.
     """
     temperature = fit_temperature(logits, targets)
     before, after = softmax(logits), softmax(logits, temperature)
@@ -94,42 +92,46 @@ def softmax(logits: npt.NDArray[np.floating[Any]], temperature: float = 1.0) -> 
     """Return probabilities (N, K) of logits (N, K) divided by a temperature."""
     scaled = logits.astype(np.float64) / temperature
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    found: Floats = powers / powers.sum(axis=1, keepdims=True)
-    return found
+    probabilities: Floats = powers / powers.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 def fit_temperature(logits: npt.NDArray[np.floating[Any]], targets: Targets) -> float:
-    """Return the temperature that makes the targets most likely; shapes (N, K) and (N,).
+    """Return the maximum-likelihood temperature, between 0.05 and 20.
 
-    The likelihood has one peak in 1/T. A network that is always right would be made ever more certain,
-    so the search ends at 0.05 and 20.
+    The likelihood is concave in 1/T. The bounds matter for a network without errors, whose best temperature
+    is 0.
+
+    Args:
+        logits: Shape (N, K).
+        targets: Shape (N,).
     """
     centred = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     own = centred[np.arange(len(targets)), targets]
 
-    def cost(log_temperature: float) -> float:
+    def loss(log_temperature: float) -> float:
         inverse = np.exp(-log_temperature)
         return float(np.mean(np.log(np.exp(centred * inverse).sum(axis=1)) - own * inverse))
 
-    found = minimize_scalar(
-        cost, bounds=(np.log(_COLDEST), np.log(_HOTTEST)), method="bounded", options={"xatol": 1e-6}
+    minimum = minimize_scalar(
+        loss, bounds=(np.log(_LOWEST), np.log(_HIGHEST)), method="bounded", options={"xatol": 1e-6}
     )
-    return float(np.exp(found.x))
+    return float(np.exp(minimum.x))
 
 
 def confidences(probabilities: Floats, targets: Targets) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Return each answer's confidence and whether it is right, both (N,)."""
+    """Return the confidence of each prediction and whether it is correct, both (N,)."""
     return probabilities.max(axis=1), probabilities.argmax(axis=1) == targets
 
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """Answers by confidence, in `BINS` bins of equal width, lower edge excluded.
+    """Accuracy by confidence, in B bins of equal width without their lower edge.
 
     Attributes:
-        images: Answers in each bin.
-        confidence: Their mean confidence; 0 in an empty bin.
-        accuracy: The part that is right; 0 in an empty bin.
+        images: Number of predictions in each bin, (B,).
+        confidence: Their mean confidence; 0 in an empty bin; (B,).
+        accuracy: Their accuracy; 0 in an empty bin; (B,).
     """
 
     images: npt.NDArray[np.int64]
@@ -138,13 +140,19 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """Expected calibration error: the mean gap between the two, over answers."""
+        """Expected calibration error: the mean of |confidence − accuracy| over predictions."""
         gap = np.abs(self.confidence - self.accuracy)
         return float((self.images * gap).sum() / max(int(self.images.sum()), 1))
 
 
 def reliability(probabilities: Floats, targets: Targets, bins: int = BINS) -> Reliability:
-    """Sort answers into bins by their confidence; shapes (N, K) and (N,)."""
+    """Bin predictions by confidence.
+
+    Args:
+        probabilities: Shape (N, K).
+        targets: Shape (N,).
+        bins: Number of bins, B.
+    """
     confidence, correct = confidences(probabilities, targets)
     place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     images = np.bincount(place, minlength=bins)
@@ -162,26 +170,26 @@ def calibration_error(probabilities: Floats, targets: Targets) -> float:
 
 
 def brier_score(probabilities: Floats, targets: Targets) -> float:
-    """Return the mean squared distance of probabilities from the truth, between 0 and 2 (Brier 1950)."""
+    """Return the mean squared distance from the one-hot target, between 0 and 2 (Brier 1950)."""
     return float(brier_terms(probabilities, targets).mean())
 
 
 def brier_terms(probabilities: Floats, targets: Targets) -> Floats:
-    """Return each image's part in the Brier score, shape (N,)."""
+    """Return the Brier score of each image, (N,)."""
     own = probabilities[np.arange(len(targets)), targets]
-    found: Floats = (probabilities**2).sum(axis=1) - 2 * own + 1
-    return found
+    terms: Floats = (probabilities**2).sum(axis=1) - 2 * own + 1
+    return terms
 
 
 @dataclass(frozen=True, slots=True)
 class RiskCoverage:
-    """What answering only the more confident part costs and gives (El-Yaniv and Wiener 2010).
+    """The risk-coverage curve of a classifier that abstains below a threshold (El-Yaniv and Wiener 2010).
 
     Attributes:
-        threshold: Confidence from which answers are given, descending, one for each distinct value; (M,).
-        coverage: The part of images that is answered, (M,).
-        precision: The part of given answers that is right, (M,).
-        area: The mean risk over all coverages (AURC): smaller is better.
+        threshold: The M distinct confidences, descending, (M,).
+        coverage: Fraction of images with a confidence of at least the threshold, (M,).
+        precision: Fraction of these that are predicted correctly, (M,).
+        area: Area under the curve of risk over coverage (AURC): lower is better.
     """
 
     threshold: Floats
@@ -191,31 +199,36 @@ class RiskCoverage:
 
 
 def risk_coverage(confidence: Floats, correct: npt.NDArray[np.bool_]) -> RiskCoverage:
-    """Withhold the least confident answers step by step; both arguments (N,), N at least 1."""
+    """Return the risk-coverage curve.
+
+    Args:
+        confidence: Shape (N,), N at least 1.
+        correct: Whether each prediction is correct, (N,).
+    """
     order = np.argsort(-confidence, kind="stable")
     ranked = confidence[order]
-    answered = np.arange(1, len(ranked) + 1)
-    precision = np.cumsum(correct[order]) / answered
-    # answers of one confidence are given or withheld together
+    covered = np.arange(1, len(ranked) + 1)
+    precision = np.cumsum(correct[order]) / covered
+    # predictions of equal confidence are made or withheld together
     last = np.append(ranked[1:] != ranked[:-1], True)
     return RiskCoverage(
-        ranked[last], answered[last] / len(ranked), precision[last], float(np.mean(1 - precision))
+        ranked[last], covered[last] / len(ranked), precision[last], float(np.mean(1 - precision))
     )
 
 
 def threshold_for(
     confidence: Floats, correct: npt.NDArray[np.bool_], target_precision: float, *, least: int = 20
 ) -> float | None:
-    """Return the lowest confidence from which the wished part of answers is right.
+    """Return the lowest confidence threshold that reaches the target precision.
 
     Args:
         confidence: Shape (N,).
-        correct: Shape (N,).
+        correct: Whether each prediction is correct, (N,).
         target_precision: Between 0 and 1.
-        least: A threshold that leaves fewer answers proves nothing and is not returned.
+        least: Thresholds that leave fewer predictions are not considered.
 
     Returns:
-        None where no threshold does it.
+        The threshold; None if none reaches it.
     """
     if not len(confidence):
         return None

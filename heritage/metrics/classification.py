@@ -1,17 +1,22 @@
-"""Classification scores from a confusion matrix, with scikit-learn's conventions.
+"""Precision, recall, F1 and accuracy of confusion matrices, with scikit-learn's conventions.
 
-Everything is counted once over a whole set, never averaged over batches. A class that was never
-predicted has precision 0, and a class without images has recall 0 and counts in the macro average.
+Counts are taken over a whole set, never averaged over batches. A class that was never predicted has precision
+0; a class without images has recall 0 and counts in the macro average.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+
+MEASURES = ("precision", "recall", "f1")
+"""The scores of a class."""
 
 
 @dataclass(frozen=True)
@@ -28,71 +33,144 @@ class Scores:
     """Scores of each class and their averages.
 
     Attributes:
-        precision: Of what was called this class, the part that is; shape (K,).
-        recall: Of what is this class, the part that was called so; shape (K,).
-        f1: Harmonic mean of both; shape (K,).
-        support: Images of each class; shape (K,).
-        accuracy: The part of all images that was called right.
-        macro: Averages in which every class counts alike.
-        weighted: Averages in which every image counts alike.
+        precision: Fraction of the images predicted as this class that are of it, (K,).
+        recall: Fraction of the images of this class that are predicted as it, (K,).
+        f1: Harmonic mean of precision and recall, (K,).
+        support: Images of each class, (K,).
+        accuracy: Fraction of all images that are predicted correctly.
+        macro: Unweighted averages over classes.
+        weighted: Averages over classes, weighted by support.
     """
 
     precision: Floats
     recall: Floats
     f1: Floats
-    support: npt.NDArray[np.int64]
+    support: Counts
     accuracy: float
     macro: Averages
     weighted: Averages
 
 
-def confusion_matrix(
-    targets: npt.NDArray[np.int64], predictions: npt.NDArray[np.int64], classes: int
-) -> npt.NDArray[np.int64]:
-    """Count targets (rows) by predictions (columns); shape (K, K)."""
+@dataclass(frozen=True)
+class ConfusionScores:
+    """Scores of R confusion matrices at once.
+
+    A class without images in one matrix, but not in all of them (a resample that missed it), has NaN scores
+    there and is left out of that matrix's averages.
+
+    Attributes:
+        cells: Targets (rows) by predictions (columns), (R, K, K).
+    """
+
+    cells: Floats
+
+    @cached_property
+    def correct(self) -> Floats:
+        """Correct predictions of each class, (R, K)."""
+        diagonal: Floats = np.einsum("rkk->rk", self.cells)
+        return diagonal
+
+    @cached_property
+    def support(self) -> Floats:
+        """Images of each class, (R, K)."""
+        support: Floats = self.cells.sum(axis=2)
+        return support
+
+    @cached_property
+    def predicted(self) -> Floats:
+        """Predictions of each class, (R, K)."""
+        predicted: Floats = self.cells.sum(axis=1)
+        return predicted
+
+    @cached_property
+    def images(self) -> Floats:
+        """Images in all, (R,)."""
+        images: Floats = self.support.sum(axis=1)
+        return images
+
+    @property
+    def accuracy(self) -> Floats:
+        """Fraction of the images that are predicted correctly, (R,)."""
+        accuracy: Floats = self.correct.sum(axis=1) / self.images
+        return accuracy
+
+    @cached_property
+    def precision(self) -> Floats:
+        """Precision of each class, (R, K)."""
+        return self.correct / np.maximum(self.predicted, 1) * self._mask
+
+    @cached_property
+    def recall(self) -> Floats:
+        """Recall of each class, (R, K)."""
+        return self.correct / np.maximum(self.support, 1) * self._mask
+
+    @cached_property
+    def f1(self) -> Floats:
+        """F1 of each class, (R, K)."""
+        return 2 * self.correct / np.maximum(self.support + self.predicted, 1) * self._mask
+
+    @cached_property
+    def _mask(self) -> Floats:
+        present = (self.support > 0) | (self.support.sum(axis=0) == 0)
+        return np.where(present, 1.0, np.nan)
+
+    @property
+    def by_class(self) -> dict[str, Floats]:
+        """Scores of each class by the names of `MEASURES`, each (R, K)."""
+        return {"precision": self.precision, "recall": self.recall, "f1": self.f1}
+
+    def macro(self, scores: Floats) -> Floats:
+        """Return the unweighted average over classes of scores (R, K), (R,)."""
+        return mean_of_known(scores)
+
+    def weighted(self, scores: Floats) -> Floats:
+        """Return the average over classes of scores (R, K), weighted by support, (R,)."""
+        average: Floats = np.nansum(scores * self.support, axis=1) / self.images
+        return average
+
+    def averages(self) -> dict[str, Floats]:
+        """Return ``macro_precision``, ``weighted_f1`` and the other averages, each (R,)."""
+        return {
+            f"{kind}_{measure}": average(scores)
+            for kind, average in (("macro", self.macro), ("weighted", self.weighted))
+            for measure, scores in self.by_class.items()
+        }
+
+
+def confusion_matrix(targets: Counts, predictions: Counts, classes: int) -> Counts:
+    """Count targets (rows) by predictions (columns), (K, K).
+
+    Args:
+        targets: Shape (N,).
+        predictions: Shape (N,).
+        classes: The number of classes, K.
+    """
     cells = np.bincount(targets * classes + predictions, minlength=classes * classes)
     return cells.reshape(classes, classes)
 
 
-def scores(confusion: npt.NDArray[np.int64]) -> Scores:
-    """Score a confusion matrix of targets (rows) by predictions (columns), shape (K, K)."""
-    right = np.diag(confusion).astype(np.float64)
-    support = confusion.sum(axis=1)
-    precision = _divide(right, confusion.sum(axis=0))
-    recall = _divide(right, support)
-    return from_rows(precision, recall, support, f1=_divide(2 * right, support + confusion.sum(axis=0)))
-
-
-def from_rows(
-    precision: Floats, recall: Floats, support: npt.NDArray[np.int64], *, f1: Floats | None = None
-) -> Scores:
-    """Average published per-class rows, as a table in a paper gives them.
-
-    Args:
-        precision: Shape (K,).
-        recall: Shape (K,).
-        support: Images of each class, shape (K,).
-        f1: Shape (K,); from precision and recall where it is not given.
-    """
-    if f1 is None:
-        f1 = _divide(2 * precision * recall, precision + recall)
-    total = max(int(support.sum()), 1)
-    share = support / total
-
-    def averages(weights: Floats) -> Averages:
-        return Averages(float(weights @ precision), float(weights @ recall), float(weights @ f1))
-
+def scores(confusion: Counts) -> Scores:
+    """Score a confusion matrix of targets (rows) by predictions (columns), (K, K)."""
+    one = ConfusionScores(confusion[None].astype(np.float64))
+    averages = one.averages()
+    macro, weighted = (
+        Averages(*(float(averages[f"{kind}_{measure}"][0]) for measure in MEASURES))
+        for kind in ("macro", "weighted")
+    )
     return Scores(
-        precision=precision,
-        recall=recall,
-        f1=f1,
-        support=support,
-        accuracy=float(share @ recall),
-        macro=averages(np.full(len(support), 1 / len(support))),
-        weighted=averages(share),
+        precision=one.precision[0],
+        recall=one.recall[0],
+        f1=one.f1[0],
+        support=confusion.sum(axis=1),
+        accuracy=float(one.accuracy[0]),
+        macro=macro,
+        weighted=weighted,
     )
 
 
-def _divide(numerator: Floats, denominator: npt.NDArray[np.generic]) -> Floats:
-    bottom = denominator.astype(np.float64)
-    return np.divide(numerator, bottom, out=np.zeros_like(numerator), where=bottom > 0)
+def mean_of_known(values: Floats) -> Floats:
+    """Return the mean over the last axis, ignoring NaN; NaN where every value is NaN."""
+    known = ~np.isnan(values)
+    count = known.sum(axis=-1)
+    mean = np.where(known, values, 0).sum(axis=-1) / np.maximum(count, 1)
+    return np.asarray(np.where(count > 0, mean, np.nan), dtype=np.float64)

@@ -1,13 +1,13 @@
-"""Labels that are probably wrong: confident learning.
+"""Suspected label errors by confident learning.
 
 Northcutt, Jiang, Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels", JAIR 2021. An image
-is counted in cell (i, j) of the *confident joint* when its label is i, and j is the likeliest of the classes
-whose probability for it reaches that class's own average: t_j, the mean probability of class j over images
-labelled j (equations 1 and 2). Suspects are the images off the diagonal (their "confident learning" method)
-for which another class than their label is likeliest, worst first by the probability of the label.
+is counted in cell (i, j) of the *confident joint* if its label is i, and j is the most probable of the
+classes whose probability reaches the class threshold t_j, the mean probability of class j over images
+labelled j (equations 1 and 2). Suspected are the images off the diagonal (their "confident learning" method)
+whose most probable class is not their label, in ascending order of the probability of the label.
 
-The authors' package cleanlab finds the same images in the same order; it would bring pandas and some seconds
-of start-up for what is one table of counts here.
+The authors' package cleanlab returns the same images in the same order, but depends on pandas and takes
+seconds to import.
 
 Probabilities must come from a network that was not trained on the images.
 """
@@ -27,20 +27,20 @@ from heritage.core.files import write_text
 from heritage.core.manifest import Manifest
 from heritage.core.overrides import COLUMNS
 
-SUSPECTS_FILE = "label_errors.csv"
+LABEL_ERRORS_FILE = "label_errors.csv"
 
 Floats = npt.NDArray[np.float64]
 Targets = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Suspects:
-    """Images whose label the network confidently contradicts.
+class LabelErrors:
+    """Images whose label is probably wrong.
 
     Attributes:
-        rows: Positions of the images, the least believable label first, (M,).
+        rows: Rows of the images, the least probable label first, (M,).
         suggested: The class that the network is confident of, (M,).
-        joint: The confident joint: labels (rows) by what they probably are (columns), (K, K).
+        joint: The confident joint: labels (rows) by probable true classes (columns), (K, K).
     """
 
     rows: Targets
@@ -49,7 +49,7 @@ class Suspects:
 
 
 def class_thresholds(probabilities: Floats, targets: Targets) -> Floats:
-    """Return each class's mean probability over the images labelled so, (K,); infinity without images."""
+    """Return the mean probability of each class over images with this label, (K,); infinity without any."""
     classes = probabilities.shape[1]
     own = probabilities[np.arange(len(targets)), targets]
     support = np.bincount(targets, minlength=classes)
@@ -57,7 +57,7 @@ def class_thresholds(probabilities: Floats, targets: Targets) -> Floats:
     return np.where(support > 0, sums / np.maximum(support, 1), np.inf)
 
 
-def suspects(probabilities: Floats, targets: Targets) -> Suspects:
+def find_label_errors(probabilities: Floats, targets: Targets) -> LabelErrors:
     """Find labels that are probably wrong.
 
     Args:
@@ -73,30 +73,30 @@ def suspects(probabilities: Floats, targets: Targets) -> Suspects:
     own = probabilities[np.arange(len(targets)), targets]
     rows = np.flatnonzero(counted & (probable != targets) & (own < probabilities.max(axis=1)))
     rows = rows[np.argsort(own[rows], kind="stable")]
-    return Suspects(rows, probable[rows], joint)
+    return LabelErrors(rows, probable[rows], joint)
 
 
-def write_suspects(
-    found: Suspects, probabilities: Floats, manifest: Manifest, path: Path
+def write_label_errors(
+    errors: LabelErrors, probabilities: Floats, manifest: Manifest, path: Path
 ) -> list[dict[str, str]]:
-    """Write suspects as decisions that a curator may take, in the format of ``overrides.csv``.
+    """Write suspected label errors as suggestions to relabel, in the format of ``overrides.csv``.
 
-    Each line suggests to relabel. It is a suggestion of a network: `heritage curate` reads only what a person
-    copies into ``overrides.csv``, or chooses in the report.
+    `heritage curate` does not read this file: a person copies decisions into ``overrides.csv``, or makes them
+    in the report.
 
     Args:
-        found: The suspects.
+        errors: The suspected errors.
         probabilities: Shape (N, K).
-        manifest: Their images, N rows.
-        path: The file.
+        manifest: The images, N rows.
+        path: The file to write.
 
     Returns:
-        The lines.
+        The rows, one mapping each.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    lines = [
+    rows = [
         {
             **raw_file(manifest, row),
             "decision": "relabel",
@@ -105,17 +105,17 @@ def write_suspects(
             f"({probabilities[row, manifest.targets[row]]:.1%}), "
             f"looks like {manifest.classes[to]} ({probabilities[row, to]:.1%})",
         }
-        for row, to in zip(found.rows.tolist(), found.suggested.tolist(), strict=True)
+        for row, to in zip(errors.rows.tolist(), errors.suggested.tolist(), strict=True)
     ]
-    writer.writerows(lines)
+    writer.writerows(rows)
     write_text(path, text.getvalue())
-    return lines
+    return rows
 
 
 def raw_file(manifest: Manifest, row: int) -> dict[str, str]:
-    """Return ``file`` and ``sha256`` of an image as the curation step knows it.
+    """Return ``file`` and ``sha256`` of the raw photograph of an image, for ``overrides.csv``.
 
-    A curated data set knows the photograph that each image was made from; elsewhere the image is that file.
+    A data set that was not curated does not record it; the image itself is then the photograph.
     """
     columns: Sequence[str] = manifest.table.column_names
     if "raw_file" in columns:

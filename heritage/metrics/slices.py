@@ -1,4 +1,4 @@
-"""Scores of parts of a test set: one museum, one period, one type of object at a time."""
+"""Accuracy on slices of a test set: by museum, period, type of object or any column of the manifest."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from heritage.core.taxonomy import nearest
 from heritage.errors import ConfigError
 from heritage.metrics.bootstrap import (
     Interval,
-    confusion_scores,
     confusion_terms,
     group_codes,
     interval,
     resampled_sums,
 )
-from heritage.metrics.classification import confusion_matrix
+from heritage.metrics.classification import ConfusionScores, confusion_matrix
+from heritage.metrics.registry import metrics_of_confusion
 
 Targets = npt.NDArray[np.int64]
 
 ERAS = (-2000, -1000, -500, 0, 300, 600, 900, 1200, 1500, 1800)
-"""First years of the eras that objects are sorted into, as in the report of the data set."""
+"""First years of the eras, as in the report of the data set."""
 
 UNKNOWN, OTHERS = "unknown", "all others"
 KNOWN = ("museum", "period", "type")
-"""Parts that every data set may be asked for."""
+"""Slices that may be configured for every data set, whether it has the columns or not."""
 
-_MOST = 12  # values of a column that get a row of their own
+_MAX_VALUES = 12  # values of a column with a slice each; the rest is `OTHERS`
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One part of a test set.
+    """One slice of a test set.
 
     Attributes:
-        name: The museum, period or type.
-        images: How many.
-        accuracy: The part that is called right.
-        interval: Its interval, over groups.
-        macro_recall: Mean recall of the classes that the part has.
-        classes: How many classes it has.
+        name: The museum, period, type or value.
+        images: Number of images.
+        accuracy: Fraction of the images predicted correctly.
+        interval: 95 % interval of the accuracy, over groups.
+        macro_recall: Mean recall of the classes with images in the slice.
+        classes: Number of these classes.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Slice:
 
 
 def require_columns(manifest: Manifest, names: Sequence[str]) -> None:
-    """Refuse what no manifest knows; museum, period and type may be asked for where this one lacks them.
+    """Check that slices are columns of the manifest; those of `KNOWN` may be missing from it.
 
     Raises:
         ConfigError: There is no such column.
@@ -73,12 +73,12 @@ def require_columns(manifest: Manifest, names: Sequence[str]) -> None:
 
 
 def slice_labels(manifest: Manifest, by: str) -> list[str] | None:
-    """Return each image's museum, period or type; None where the manifest does not know it.
+    """Return the slice of each image, length N; None if the manifest lacks the column.
 
     Args:
         manifest: The images.
-        by: ``museum``, ``period`` (era of `begin_year`, or the column `period`), ``type`` (the column `type`,
-            or else `object_name`), or any column of the manifest.
+        by: ``museum``, ``period`` (the era of ``begin_year``, or the column ``period``), ``type`` (the column
+            ``type`` or ``object_name``), or any other column.
     """
     columns = {"period": ("begin_year", "period"), "type": ("type", "object_name")}.get(by, (by,))
     for column in columns:
@@ -93,13 +93,13 @@ def slice_labels(manifest: Manifest, by: str) -> list[str] | None:
 
 
 def era(year: int) -> str:
-    """Return the era of a year, as words."""
-    place = int(np.searchsorted(ERAS, year, side="right"))
-    if place == 0:
+    """Return the name of a year's era, for example ``300 CE – 600 CE``."""
+    index = int(np.searchsorted(ERAS, year, side="right"))
+    if index == 0:
         return f"before {_year(ERAS[0])}"
-    if place == len(ERAS):
+    if index == len(ERAS):
         return f"from {_year(ERAS[-1])}"
-    return f"{_year(ERAS[place - 1])} – {_year(ERAS[place])}"
+    return f"{_year(ERAS[index - 1])} – {_year(ERAS[index])}"
 
 
 def slices(
@@ -112,49 +112,47 @@ def slices(
     resamples: int,
     seed: int = 0,
 ) -> list[Slice]:
-    """Score each part of a test set by itself; eras in order of time, others by size.
+    """Score each slice of a test set; eras in chronological order, others by size.
 
     Args:
-        labels: The part of each image, length N.
+        labels: The slice of each image, length N.
         targets: Shape (N,).
         predicted: Shape (N,).
-        groups: Group of each image, length N.
-        classes: K.
-        resamples: Of groups, for each interval.
-        seed: Of the resamples.
+        groups: The group of each image, length N.
+        classes: Number of classes, K.
+        resamples: Number of resamples of groups for each interval.
+        seed: Random seed of the resamples.
     """
-    names, where = np.asarray(labels, dtype=object), np.asarray(groups, dtype=object)
-    counted = Counter(labels)
-    order = sorted(counted, key=lambda name: (name in (OTHERS, UNKNOWN), _era_place(name), -counted[name]))
-    found = []
+    names, group_names = np.asarray(labels, dtype=object), np.asarray(groups, dtype=object)
+    sizes = Counter(labels)
+    order = sorted(sizes, key=lambda name: (name in (OTHERS, UNKNOWN), _era_index(name), -sizes[name]))
+    table = []
     for name in order:
         rows = np.flatnonzero(names == name)
         cells = confusion_matrix(targets[rows], predicted[rows], classes)
-        single, _ = confusion_scores(cells[None].astype(np.float64))
+        values = metrics_of_confusion(cells)
         terms = confusion_terms(targets[rows], predicted[rows], classes)
-        sums = resampled_sums(terms, group_codes(where[rows].tolist()), resamples, seed)
-        drawn, _ = confusion_scores(sums.reshape(-1, classes, classes))
-        support = cells.sum(axis=1)
-        recall = np.diag(cells)[support > 0] / support[support > 0]
-        found.append(
+        sums = resampled_sums(terms, group_codes(group_names[rows].tolist()), resamples, seed)
+        drawn = ConfusionScores(sums.reshape(-1, classes, classes))
+        table.append(
             Slice(
                 name,
                 len(rows),
-                float(single["accuracy"][0]),
-                interval(drawn["accuracy"]),
-                float(recall.mean()),
-                int((support > 0).sum()),
+                values["accuracy"],
+                interval(drawn.accuracy),
+                values["balanced_accuracy"],
+                int((cells.sum(axis=1) > 0).sum()),
             )
         )
-    return found
+    return table
 
 
 def _most_common(values: list[str]) -> list[str]:
-    kept = {name for name, _ in Counter(values).most_common(_MOST)}
+    kept = {name for name, _ in Counter(values).most_common(_MAX_VALUES)}
     return [value if value in kept else OTHERS for value in values]
 
 
-def _era_place(name: str) -> int:
+def _era_index(name: str) -> int:
     names = [era(year) for year in (ERAS[0] - 1, *ERAS)]
     return names.index(name) if name in names else -1
 

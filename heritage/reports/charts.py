@@ -1,4 +1,4 @@
-"""Line charts as SVG, for pages that must hold everything themselves."""
+"""Line charts as inline SVG for self-contained pages."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ PALETTE = (
     "#b07d2b", "#1f5a7a", "#9c4a2f", "#3d6b4f", "#6b4a86", "#c2729a", "#5f6b6d", "#8aa04b", "#2e8b8b",
     "#d08a5a",
 )  # fmt: skip
-"""Colours of classes, in the order of the class list, again from the start where there are more."""
+"""Colours of classes in the order of the class list, repeated for longer lists."""
 
 _WIDTH, _HEIGHT = 440, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 12, 22, 40
-_MOST_POINTS = 400
+_MAX_POINTS = 400
 
 
 class _Plot:
-    """The unit square on paper, or a part of it from ``low`` upwards."""
+    """A plot with both axes in per cent, the vertical one from ``low`` upwards."""
 
     def __init__(self, x: str, y: str, low: float = 0.0) -> None:
         self._low = low
         self._parts = [self._frame(x, y)]
 
     def line(self, points: Iterable[tuple[float, float]], colour: str, *, dashed: bool = False) -> None:
-        """Draw a line through points of the unit square."""
+        """Draw a line through points (x, y), both from 0 to 1."""
         path = " ".join(f"{self._x(x):.1f},{self._y(y):.1f}" for x, y in points)
         dash = ' stroke-dasharray="4 4"' if dashed else ""
         self._parts.append(
@@ -36,15 +36,15 @@ class _Plot:
         )
 
     def dots(self, points: Iterable[tuple[float, float, float, str]], colour: str) -> None:
-        """Draw dots: x, y, radius and what is said of each."""
+        """Draw dots of given x, y, radius and tooltip."""
         for x, y, radius, words in points:
             self._parts.append(
                 f'<circle cx="{self._x(x):.1f}" cy="{self._y(y):.1f}" r="{radius:.1f}" fill="{colour}" '
                 f'fill-opacity="0.85"><title>{words}</title></circle>'
             )
 
-    def key(self, names: Sequence[tuple[str, str]]) -> None:
-        """Name lines by their colours, above the plot."""
+    def legend(self, names: Sequence[tuple[str, str]]) -> None:
+        """Draw a legend above the plot: names and colours."""
         x = _LEFT
         for name, colour in names:
             self._parts.append(f'<rect x="{x}" y="5" width="11" height="11" rx="2" fill="{colour}"/>')
@@ -52,7 +52,7 @@ class _Plot:
             x += 26 + 7 * len(name)
 
     def svg(self, words: str) -> str:
-        """Return the picture."""
+        """Return the SVG element; ``words`` is its label for screen readers."""
         inside = "".join(self._parts)
         return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{words}">{inside}</svg>'
 
@@ -80,55 +80,55 @@ class _Plot:
         )
         return "".join(parts)
 
-    def _x(self, part: float) -> float:
-        return round(_LEFT + part * (_WIDTH - _LEFT - _RIGHT), 1)
+    def _x(self, x: float) -> float:
+        return round(_LEFT + x * (_WIDTH - _LEFT - _RIGHT), 1)
 
-    def _y(self, part: float) -> float:
-        part = (part - self._low) / (1 - self._low)
-        return round(_HEIGHT - _BOTTOM - part * (_HEIGHT - _TOP - _BOTTOM), 1)
+    def _y(self, y: float) -> float:
+        height = (y - self._low) / (1 - self._low)
+        return round(_HEIGHT - _BOTTOM - height * (_HEIGHT - _TOP - _BOTTOM), 1)
 
 
 def reliability_chart(before: Reliability, after: Reliability | None) -> str:
-    """Draw accuracy over confidence; the dots' areas are parts of the images."""
-    plot = _Plot("confidence", "right answers")
+    """Draw accuracy over confidence; the areas of the dots are proportional to the number of images."""
+    plot = _Plot("confidence", "accuracy")
     plot.line([(0, 0), (1, 1)], "#bdb4a3", dashed=True)
-    shown = [("as trained", BEFORE, before)]
+    shown = [("uncalibrated", BEFORE, before)]
     if after is not None:
         shown.append(("calibrated", AFTER, after))
-    for _, colour, found in shown:
-        some = np.flatnonzero(found.images)
-        points = [(float(found.confidence[b]), float(found.accuracy[b]), int(found.images[b])) for b in some]
+    for _, colour, bins in shown:
+        used = np.flatnonzero(bins.images)
+        points = [(float(bins.confidence[b]), float(bins.accuracy[b]), int(bins.images[b])) for b in used]
         plot.line([(x, y) for x, y, _ in points], colour)
-        total = max(int(found.images.sum()), 1)
+        total = max(int(bins.images.sum()), 1)
         plot.dots(
             [
-                (x, y, 2 + 12 * (n / total) ** 0.5, f"{n:,} images: confidence {x:.0%}, right {y:.0%}")
+                (x, y, 2 + 12 * (n / total) ** 0.5, f"{n:,} images: confidence {x:.0%}, accuracy {y:.0%}")
                 for x, y, n in points
             ],
             colour,
         )
-    plot.key([(name, colour) for name, colour, _ in shown])
+    plot.legend([(name, colour) for name, colour, _ in shown])
     return plot.svg("accuracy over confidence")
 
 
-def risk_chart(curve: RiskCoverage, wished: float | None, point: tuple[float, float] | None) -> str:
-    """Draw the precision of given answers over the part of images that is answered.
+def risk_chart(curve: RiskCoverage, target: float | None, point: tuple[float, float] | None) -> str:
+    """Draw precision over coverage.
 
     Args:
-        curve: The curve.
-        wished: The target precision, a dashed line.
-        point: Coverage and precision at the threshold.
+        curve: The risk-coverage curve.
+        target: The target precision, drawn as a dashed line.
+        point: Coverage and precision at the threshold, drawn as a dot.
     """
-    step = max(1, len(curve.coverage) // _MOST_POINTS)
-    kept = sorted({*range(0, len(curve.coverage), step), len(curve.coverage) - 1})
-    # the first few answers decide nothing and would draw a scribble
-    kept = [place for place in kept if curve.coverage[place] >= 0.02] or kept
-    lowest = min(float(curve.precision[kept].min()), wished or 1.0, 0.9)
-    plot = _Plot("answered", "right among the answered", low=max(0.0, np.floor(lowest * 10) / 10 - 0.1))
-    if wished is not None:
-        plot.line([(0, wished), (1, wished)], "#bdb4a3", dashed=True)
-    plot.line([(float(curve.coverage[k]), float(curve.precision[k])) for k in kept], AFTER)
+    step = max(1, len(curve.coverage) // _MAX_POINTS)
+    indices = sorted({*range(0, len(curve.coverage), step), len(curve.coverage) - 1})
+    # the precision of the first few predictions is noise
+    indices = [index for index in indices if curve.coverage[index] >= 0.02] or indices
+    lowest = min(float(curve.precision[indices].min()), target or 1.0, 0.9)
+    plot = _Plot("coverage", "precision", low=max(0.0, np.floor(lowest * 10) / 10 - 0.1))
+    if target is not None:
+        plot.line([(0, target), (1, target)], "#bdb4a3", dashed=True)
+    plot.line([(float(curve.coverage[k]), float(curve.precision[k])) for k in indices], AFTER)
     if point is not None and point[1] == point[1]:
-        plot.dots([(*point, 5, f"answers {point[0]:.0%}, right {point[1]:.1%}")], BEFORE)
-        plot.key([("at the threshold", BEFORE)])
+        plot.dots([(*point, 5, f"coverage {point[0]:.0%}, precision {point[1]:.1%}")], BEFORE)
+        plot.legend([("at the threshold", BEFORE)])
     return plot.svg("precision over coverage")

@@ -1,4 +1,4 @@
-"""Pictures of a run: the confusion matrix and the learning curves."""
+"""Figures: confusion matrix, learning curves, contact sheets and saliency overlays."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from heritage.core.files import atomic_path
 from heritage.core.image_io import Pixels
+from heritage.metrics.confusion import ConfusionMatrix
 
 mpl.use("Agg")  # runs have no display
 
@@ -23,15 +24,14 @@ _INK, _GREY = "#1b1b1b", "#7a7a7a"
 _TRAIN, _VAL = "#b5651d", "#1f5a7a"
 
 
-def confusion_figure(confusion: npt.NDArray[np.int64], classes: Sequence[str], path: Path) -> None:
-    """Draw counts, coloured by the part of each true class (row) that was called so (column).
+def confusion_figure(confusion: ConfusionMatrix, path: Path) -> None:
+    """Draw a confusion matrix, coloured by the fraction of each true class.
 
     Args:
-        confusion: Targets (rows) by predictions (columns), shape (K, K).
-        classes: Their names, length K.
+        confusion: The confusion matrix.
         path: The PNG to write.
     """
-    share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    share, counts, classes = confusion.fractions, confusion.counts, confusion.classes
     side = 1.8 + 0.75 * len(classes)
     figure = Figure(figsize=(side + 0.9, side), layout="constrained")
     axes = figure.subplots()
@@ -39,9 +39,7 @@ def confusion_figure(confusion: npt.NDArray[np.int64], classes: Sequence[str], p
     for row in range(len(classes)):
         for column in range(len(classes)):
             colour = "white" if share[row, column] > 0.55 else _INK
-            axes.text(
-                column, row - 0.12, f"{confusion[row, column]:,}", ha="center", va="center", color=colour
-            )
+            axes.text(column, row - 0.12, f"{counts[row, column]:,}", ha="center", va="center", color=colour)
             axes.text(column, row + 0.24, f"{share[row, column]:.0%}", ha="center", va="center", color=colour,
                       fontsize=7)  # fmt: skip
     axes.set_xticks(range(len(classes)), classes, rotation=35, ha="right")
@@ -51,16 +49,16 @@ def confusion_figure(confusion: npt.NDArray[np.int64], classes: Sequence[str], p
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     bar = figure.colorbar(image, ax=axes, shrink=0.8)
-    bar.set_label("part of the true class")
+    bar.set_label("fraction of the true class")
     bar.outline.set_visible(False)
     save(figure, path)
 
 
 def curves_figure(history: Sequence[Mapping[str, float]], path: Path) -> None:
-    """Draw loss, accuracy and macro-F1, and the learning rate, over epochs.
+    """Draw loss, accuracy, macro-F1 and learning rate over epochs.
 
     Args:
-        history: One mapping an epoch, as ``history.csv`` holds them.
+        history: One mapping per epoch, as `heritage.runs.history.read_history` returns them.
         path: The PNG to write.
     """
     figure = Figure(figsize=(10.5, 3.2), layout="constrained")
@@ -73,7 +71,7 @@ def curves_figure(history: Sequence[Mapping[str, float]], path: Path) -> None:
     quality.set_title("validation")
     quality.set_ylim(0, 1)
     _line(rate, history, "lr", "", _INK)
-    rate.set_title("learning rate at the epoch's end")
+    rate.set_title("learning rate at the end of the epoch")
     rate.set_ylim(bottom=0)
     for axes in (loss, quality, rate):
         axes.set_xlabel("epoch")
@@ -101,12 +99,12 @@ def save(figure: Figure, path: Path) -> None:
 def contact_sheet(
     rows: Sequence[tuple[str, Sequence[Pixels]]], headings: Sequence[str], title: str, path: Path
 ) -> None:
-    """Draw pictures in a grid.
+    """Draw images in a grid.
 
     Args:
-        rows: A label and the pictures of each row, RGB, all of one size.
-        headings: What stands above the columns; an empty one continues the one before.
-        title: What stands above it all.
+        rows: Label and images of each row, RGB, all of one size.
+        headings: Headings of the columns; an empty one continues the one before.
+        title: The title of the figure.
         path: The PNG to write.
     """
     figure = Figure(figsize=(1.15 * len(headings) + 1.2, 1.2 * len(rows) + 0.9), layout="constrained")
@@ -128,16 +126,16 @@ _COLOURS = (np.asarray(mpl.colormaps["inferno"](np.arange(256)))[:, :3] * 255).a
 
 
 def overlay(picture: Pixels, saliency: npt.NDArray[np.floating]) -> Pixels:
-    """Colour the places that speak for a class, and grey the others.
+    """Draw a saliency map over an image in grey.
 
-    The brightest hundredth of a map is drawn alike, or a single pixel would leave the rest in the dark.
+    The map is scaled to its 99th percentile, so that a single bright pixel does not darken the rest.
 
     Args:
         picture: RGB, (S, S, 3).
         saliency: From 0 to 1, (S, S).
 
     Returns:
-        RGB, (S, S, 3): the picture in grey, the more coloured the more a place matters.
+        RGB, (S, S, 3).
     """
     top = max(float(np.quantile(saliency, 0.99)), 1e-6)
     saliency = np.clip(saliency / top, 0, 1)
@@ -149,12 +147,12 @@ def overlay(picture: Pixels, saliency: npt.NDArray[np.floating]) -> Pixels:
     return mixed
 
 
-def as_data_url(strength: npt.NDArray[np.floating[Any]], side: int = 256) -> str:
-    """Encode a map as a transparent PNG: the stronger, the more opaque and the warmer; a ``data:`` URL."""
-    smooth = cv2.resize(strength.astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+def as_data_url(saliency: npt.NDArray[np.floating[Any]], side: int = 256) -> str:
+    """Return a saliency map (H, W) as the ``data:`` URL of a PNG that is transparent where the map is 0."""
+    smooth = cv2.resize(saliency.astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC).clip(0, 1)
     colour = cv2.applyColorMap((smooth * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
-    opaque = (np.sqrt(smooth) * 200).astype(np.uint8)
-    done, png = cv2.imencode(".png", np.dstack([colour, opaque]))
+    alpha = (np.sqrt(smooth) * 200).astype(np.uint8)
+    done, png = cv2.imencode(".png", np.dstack([colour, alpha]))
     if not done:
         raise RuntimeError("OpenCV cannot write a PNG")
     return "data:image/png;base64," + base64.b64encode(png.tobytes()).decode()

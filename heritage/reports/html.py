@@ -22,7 +22,7 @@ def write_page(template: str, path: Path, **values: Any) -> None:
     Args:
         template: Its name without ``.html.j2``.
         path: The file.
-        values: What the template names.
+        values: The variables of the template.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER),
@@ -32,21 +32,21 @@ def write_page(template: str, path: Path, **values: Any) -> None:
         lstrip_blocks=True,
     )
     environment.filters["thousands"] = lambda number: f"{number:,}"
-    environment.filters["percent"] = lambda *part: percent(*part).replace(" ", NO_BREAK)
+    environment.filters["percent"] = lambda *arguments: percent(*arguments).replace(" ", NO_BREAK)
     environment.filters["score"] = score
     write_text(path, environment.get_template(f"{template}.html.j2").render(values))
 
 
-def percent(part: float | None, digits: int = 1) -> str:
-    """Return a part as per cent; a dash where it is not known."""
-    return "–" if part is None or math.isnan(part) else f"{100 * part:.{digits}f} %"
+def percent(fraction: float | None, digits: int = 1) -> str:
+    """Return a fraction as per cent; a dash for None or NaN."""
+    return "–" if fraction is None or math.isnan(fraction) else f"{100 * fraction:.{digits}f} %"
 
 
 def score(value: float | None, digits: int = 3) -> str:
-    """Return a score; a dash where it is not known."""
+    """Return a score as text; a dash for None or NaN."""
     return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
 def embedded_png(path: Path) -> str:
-    """Return a PNG as an address that holds it."""
+    """Return a PNG file as a ``data:`` URL."""
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()

@@ -1,10 +1,11 @@
-"""The report of a run: scores of each class, in the console and as files."""
+"""The report of a training run on its test split: a table in the console, and files in the run folder."""
 
 from __future__ import annotations
 
-import json
+import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +16,30 @@ from rich.table import Table
 
 from heritage.core.files import write_text
 from heritage.core.manifest import Manifest
-from heritage.metrics.classification import Scores, confusion_matrix, scores
+from heritage.metrics.classification import Scores
+from heritage.metrics.confusion import ConfusionMatrix
+from heritage.metrics.registry import metrics_of_predictions
 from heritage.reports.figures import confusion_figure, curves_figure
-from heritage.runs.files import IMAGES_SEEN, METRICS_FILE, REPORT_FILE
+from heritage.runs.files import IMAGES_SEEN, REPORT_FILE
 from heritage.runs.predictions import predictions_table, write_predictions
+from heritage.runs.record import write_metrics
 
 _HEAD = ("class", "precision", "recall", "F1", "support")
 
 
 @dataclass(frozen=True)
 class Report:
-    """A network's answers on a set of images, scored.
+    """Predictions of a network on a set of images, and their scores.
 
     Attributes:
-        title: What was asked of whom, a line.
-        manifest: The images that were asked about, N rows.
+        title: Model and data, one line.
+        manifest: The images, N rows.
         targets: Shape (N,).
         probabilities: Shape (N, K).
-        facts: What a reader wants to know of the run, by name.
+        facts: Facts about the run, by name.
         notes: Warnings for the reader.
-        history: One mapping an epoch.
-        images_seen: Images that training showed, those shown again counted again.
+        history: Logged metrics, one mapping per epoch.
+        images_seen: Training images over all epochs, with repetition.
     """
 
     title: str
@@ -47,26 +51,30 @@ class Report:
     history: Sequence[Mapping[str, float]] = field(default=())
     images_seen: int | None = None
 
-    @property
-    def confusion(self) -> npt.NDArray[np.int64]:
-        """Targets (rows) by predictions (columns), shape (K, K)."""
-        predicted = self.probabilities.argmax(axis=1)
-        return confusion_matrix(self.targets, predicted, len(self.manifest.classes))
+    @cached_property
+    def confusion(self) -> ConfusionMatrix:
+        """The confusion matrix."""
+        return ConfusionMatrix.of(self.targets, self.probabilities.argmax(axis=1), self.manifest.classes)
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """All metrics of `heritage.metrics.registry` by name."""
+        return metrics_of_predictions(self.probabilities, self.targets)
 
     def write(self, folder: Path) -> Path:
         """Write all files into a folder and return the path of ``report.md``."""
         confusion, classes = self.confusion, self.manifest.classes
-        found = scores(confusion)
         write_predictions(predictions_table(self.manifest, self.targets, self.probabilities), folder)
-        confusion_figure(confusion, classes, folder / "confusion.png")
+        confusion_figure(confusion, folder / "confusion.png")
         if self.history:
             curves_figure(self.history, folder / "curves.png")
-        record = as_record(found, classes) | {"confusion": confusion.tolist(), "facts": dict(self.facts)}
+        record = as_record(confusion.scores, classes) | self.metrics
+        record |= {"confusion": confusion.counts.tolist(), "facts": dict(self.facts)}
         if self.images_seen is not None:
             record[IMAGES_SEEN] = self.images_seen
-        write_text(folder / METRICS_FILE, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        write_metrics(record, folder)
         path = folder / REPORT_FILE
-        write_text(path, self._markdown(found))
+        write_text(path, self._markdown())
         return path
 
     def print(self, console: Console) -> None:
@@ -74,20 +82,26 @@ class Report:
         table = Table(title=self.title, title_justify="left")
         for name in _HEAD:
             table.add_column(name, justify="left" if name == "class" else "right")
-        rows = score_rows(scores(self.confusion), self.manifest.classes)
+        rows = score_rows(self.confusion.scores, self.manifest.classes)
         for number, row in enumerate(rows):
             table.add_row(*row, end_section=number == len(self.manifest.classes) - 1)
         console.print(table)
         for note in self.notes:
             console.print(f"Note: {note}", highlight=False)
 
-    def _markdown(self, found: Scores) -> str:
-        rows = [_HEAD, ("---", *["---:"] * 4), *score_rows(found, self.manifest.classes)]
+    def __repr__(self) -> str:
+        return f"Report({self.title!r}, {self.confusion!r})"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(self.title)}</p>{self.confusion._repr_html_()}"
+
+    def _markdown(self) -> str:
+        rows = [_HEAD, ("---", *["---:"] * 4), *score_rows(self.confusion.scores, self.manifest.classes)]
         lines = [f"# {self.title}", "", *(f"> {note}\n" for note in self.notes)]
         lines += [f"| {' | '.join(row)} |" for row in rows]
         lines += [
             "",
-            "Rows are true classes, columns predictions:",
+            "True classes in rows, predictions in columns:",
             "",
             "![confusion matrix](confusion.png)",
             "",
@@ -99,38 +113,38 @@ class Report:
         return "\n".join(lines) + "\n"
 
 
-def as_record(found: Scores, classes: Sequence[str]) -> dict[str, Any]:
+def as_record(scores: Scores, classes: Sequence[str]) -> dict[str, Any]:
     """Return scores as plain data for ``metrics.json``."""
     return {
-        "accuracy": found.accuracy,
-        "macro_avg": vars(found.macro),
-        "weighted_avg": vars(found.weighted),
-        "images": int(found.support.sum()),
+        "accuracy": scores.accuracy,
+        "macro_avg": vars(scores.macro),
+        "weighted_avg": vars(scores.weighted),
+        "images": int(scores.support.sum()),
         "classes": {
             name: {
-                "precision": float(found.precision[k]),
-                "recall": float(found.recall[k]),
-                "f1": float(found.f1[k]),
-                "support": int(found.support[k]),
+                "precision": float(scores.precision[k]),
+                "recall": float(scores.recall[k]),
+                "f1": float(scores.f1[k]),
+                "support": int(scores.support[k]),
             }
             for k, name in enumerate(classes)
         },
     }
 
 
-def score_rows(found: Scores, classes: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return a table's rows in the layout of scikit-learn's classification report."""
-    total = f"{int(found.support.sum()):,}"
+def score_rows(scores: Scores, classes: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the rows of a table in the layout of scikit-learn's classification report."""
+    total = f"{int(scores.support.sum()):,}"
     rows = [
         (
             name,
-            *(f"{value[k]:.4f}" for value in (found.precision, found.recall, found.f1)),
-            f"{found.support[k]:,}",
+            *(f"{value[k]:.4f}" for value in (scores.precision, scores.recall, scores.f1)),
+            f"{scores.support[k]:,}",
         )
         for k, name in enumerate(classes)
     ]
-    rows.append(("accuracy", "", "", f"{found.accuracy:.4f}", total))
-    for name, average in (("macro avg", found.macro), ("weighted avg", found.weighted)):
+    rows.append(("accuracy", "", "", f"{scores.accuracy:.4f}", total))
+    for name, average in (("macro avg", scores.macro), ("weighted avg", scores.weighted)):
         rows.append(
             (name, *(f"{value:.4f}" for value in (average.precision, average.recall, average.f1)), total)
         )

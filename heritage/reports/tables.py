@@ -1,4 +1,4 @@
-"""A table once, in Markdown, CSV and LaTeX."""
+"""A table of text that is written as Markdown, CSV and LaTeX."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Table:
     """A table of text.
 
     Attributes:
-        key: Its name in file names.
-        title: Its caption.
-        head: The columns' names.
-        rows: As many cells each.
-        note: What a reader must know, a sentence.
+        key: Name of its files and its LaTeX label.
+        title: Caption.
+        head: Column names.
+        rows: The cells of each row, as many as there are columns.
+        note: A remark below the table.
     """
 
     key: str
@@ -40,7 +40,7 @@ class Table:
     note: str = ""
 
     def markdown(self) -> str:
-        """Return it in Markdown, with its caption above."""
+        """Return the table in Markdown, below its caption."""
         rule = ["---", *["---:"] * (len(self.head) - 1)]
         lines = [f"**{self.title}**", ""] + [
             f"| {' | '.join(row)} |" for row in (self.head, rule, *self.rows)
@@ -48,13 +48,13 @@ class Table:
         return "\n".join([*lines, "", *([self.note, ""] if self.note else [])])
 
     def csv(self) -> str:
-        """Return it as CSV."""
+        """Return the table as CSV."""
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([self.head, *self.rows])
         return text.getvalue()
 
     def latex(self) -> str:
-        """Return it as a LaTeX table, for the package booktabs."""
+        """Return the table in LaTeX; it needs the package booktabs."""
         lines = [r"\begin{table}", r"\centering", rf"\caption{{{latex(self.title)}}}",
                  rf"\label{{tab:{self.key}}}", rf"\begin{{tabular}}{{l{'r' * (len(self.head) - 1)}}}",
                  r"\toprule"]  # fmt: skip
@@ -66,5 +66,5 @@ class Table:
 
 
 def latex(text: str) -> str:
-    """Return text in which LaTeX's special characters stand for themselves."""
+    """Return text with LaTeX's special characters escaped."""
     return "".join(_SPECIAL.get(letter, letter) for letter in text)

@@ -1,4 +1,4 @@
-"""The result of an audit, and ``audits.json``: the audits of the own test split, for the model card."""
+"""The result of an audit, and ``audits.json``: the audits of a run on its own test split."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from heritage.runs.files import AUDITS_FILE
 
 @dataclass(frozen=True)
 class AuditResult:
-    """The outcome of one audit.
+    """The result of one audit.
 
     Attributes:
-        key: Its name in ``metrics.json``.
-        name: Its heading.
-        verdict: The outcome, a short sentence.
-        words: What was done and what the number means.
-        good: Whether the verdict is reassuring.
-        head: The heads of the table's columns.
-        rows: The table.
-        record: The numbers, as plain data.
+        key: Name in ``metrics.json``.
+        name: Heading.
+        verdict: The result in a short sentence.
+        words: Explanation and values.
+        good: Whether the audit found no problem.
+        head: Column names of the table.
+        rows: Rows of the table.
+        record: The values as plain data.
     """
 
     key: str
@@ -47,7 +47,7 @@ def write_audits(audits: Sequence[AuditResult], folder: Path) -> Path:
 
 
 def read_audits(folder: Path) -> list[AuditResult]:
-    """Return the audits of a run folder; none where there are none.
+    """Return the audits of a run folder; empty if there is no file.
 
     Raises:
         CheckpointError: The file is damaged.
@@ -59,5 +59,5 @@ def read_audits(folder: Path) -> list[AuditResult]:
         return [AuditResult(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
     except (OSError, ValueError, TypeError) as error:
         raise CheckpointError(
-            f"unreadable audits ({error})", where=path, remedy="make them again with `heritage evaluate`"
+            f"unreadable audits ({error})", where=path, remedy="write them again with `heritage evaluate`"
         ) from error

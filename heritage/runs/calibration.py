@@ -1,4 +1,4 @@
-"""Read and write ``calibration.json``: what was fitted on validation, for the commands that predict."""
+"""Read and write ``calibration.json``: temperature and threshold for the commands that predict."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def write_calibration(calibration: Calibration, folder: Path) -> Path:
 
 
 def read_calibration(folder: Path) -> Calibration | None:
-    """Return the calibration of a run folder; None where it has none.
+    """Return the calibration of a run folder; None if there is no file.
 
     Raises:
         CheckpointError: The file is damaged.
@@ -29,26 +29,26 @@ def read_calibration(folder: Path) -> Calibration | None:
     if not path.is_file():
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        on = found["fitted_on"]
+        record = json.loads(path.read_text(encoding="utf-8"))
+        images = record["fitted_on"]
         calibration = Calibration(
-            temperature=float(found["temperature"]),
-            threshold=None if found["threshold"] is None else float(found["threshold"]),
-            target_precision=float(found.get("target_precision", found.get("wished_precision"))),
-            fitted_on=FittedOn(str(on["split"]), int(on["images"]), str(on["fingerprint"])),
-            ece_before=float(found["ece_before"]),
-            ece_after=float(found["ece_after"]),
+            temperature=float(record["temperature"]),
+            threshold=None if record["threshold"] is None else float(record["threshold"]),
+            target_precision=float(record.get("target_precision", record.get("wished_precision"))),
+            fitted_on=FittedOn(str(images["split"]), int(images["images"]), str(images["fingerprint"])),
+            ece_before=float(record["ece_before"]),
+            ece_after=float(record["ece_after"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"unreadable calibration ({type(error).__name__}: {error})",
             where=path,
-            remedy="make it again with `heritage evaluate`",
+            remedy="fit it again with `heritage evaluate`",
         ) from error
     if not calibration.temperature > 0:
         raise CheckpointError(
-            f"a temperature of {calibration.temperature:g}",
+            f"the temperature is {calibration.temperature:g}, not above 0",
             where=path,
-            remedy="make it again with `heritage evaluate`",
+            remedy="fit it again with `heritage evaluate`",
         )
     return calibration

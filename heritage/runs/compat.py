@@ -1,7 +1,7 @@
-"""Configurations saved by earlier versions, read as today's.
+"""Upgrade configurations saved by earlier versions.
 
-A run folder and a checkpoint hold the resolved configuration, which names classes by ``_target_``. Classes that
-have moved since and keys that have been renamed are mapped by exact name; everything else is left as it is.
+Run folders and checkpoints hold the resolved configuration, which names classes by ``_target_``. Classes that
+were moved and keys that were renamed are mapped by exact name; everything else is unchanged.
 """
 
 from __future__ import annotations
@@ -39,17 +39,28 @@ MOVED: dict[str, str] = {
     "heritage.training.safeguard.Safeguard": "heritage.training.callbacks.safeguard.Safeguard",
     "heritage.training.weighting.none": "heritage.training.weighting.no_weighting",
 }
-"""``_target_`` of version 0.1 → of today."""
+"""``_target_`` of version 0.1 → current."""
 
 RENAMED_KEYS: dict[str, str] = {
     "answer_seconds": "response_seconds",
     "wished_precision": "target_precision",
 }
-"""Key of a configuration of version 0.1 → of today."""
+"""Key of version 0.1 → current, wherever it is in a configuration."""
+
+RENAMED_OPTIONS: dict[str, str] = {
+    "report.each": "report.images_per_pair",
+    "report.pictures": "report.max_images",
+    "report.suspects": "report.label_errors",
+    "explain.each": "explain.images_per_class",
+    "explain.kinds": "explain.pairs",
+    "explain.of_kind": "explain.images_per_pair",
+    "explain.faith": "explain.faithfulness_images",
+}
+"""Full key of version 0.1 → current, for options of commands, which no run saves."""
 
 
 def upgrade_config(config: Any) -> Any:
-    """Return a saved configuration with the names of today.
+    """Return a saved configuration with the current names.
 
     Args:
         config: Plain data, as read from YAML or a checkpoint; it is not changed.

@@ -1,4 +1,4 @@
-"""How a network was made, in the words of the configuration: what runs are compared by."""
+"""The description of a run by its choices in the configuration groups, by which runs are compared."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from heritage.errors import CheckpointError
-from heritage.runs.compat import upgrade_config
 from heritage.runs.files import CONFIG_FILE, HYDRA_FOLDER
+from heritage.runs.record import read_config
 from heritage.runs.sweep_names import is_harmless
 
 _HYDRA = Path(HYDRA_FOLDER) / "hydra.yaml"
 
 PLAIN = "none"
-"""The option of the group ``balance`` that remedies are held against."""
+"""The option of the group ``balance`` without balancing, the baseline of the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunDescription:
-    """The choices that tell runs apart.
+    """The choices that distinguish runs.
 
     Attributes:
         model: The option of the group ``model``.
-        optimizer: The same of ``optimizer``.
-        balance: The same of ``balance``, and the words of the command line that change an axis of it.
-        seed: The run's seed.
-        others: Further words of the command line that are neither data, paths nor one of the above.
+        optimizer: The option of the group ``optimizer``.
+        balance: The option of the group ``balance``, with overrides of its axes.
+        seed: The random seed.
+        others: Further overrides, sorted, without data, paths and the above.
     """
 
     model: str
@@ -44,34 +44,33 @@ class RunDescription:
 
     @property
     def name(self) -> str:
-        """What to call networks that differ by no more than the seed."""
+        """The name of runs that differ by the seed only."""
         return " ".join((f"{self.model} {self.optimizer} {self.balance}", *self.others))
 
     @property
     def family(self) -> RunDescription:
-        """What this is one of when neither seed nor balance are looked at.
+        """The description without seed and balance: balancing methods are compared within a family.
 
-        Experiments of one folder (``+experiment=thesis/weights``) start from the same file and differ by the
-        choices that a recipe names already.
+        Experiments of one folder (``+experiment=thesis/weights``) differ by these choices only.
         """
-        words = tuple(sorted(_folder(word) for word in self.others))
+        words = tuple(sorted(_experiment_folder(word) for word in self.others))
         return replace(self, balance="", seed=0, others=words)
 
 
 def read_description(folder: Path | None, config: Mapping[str, Any]) -> RunDescription:
-    """Read what a run folder says of the choices made; without it, what can be seen in the configuration.
+    """Read the choices of a run from Hydra's record in its folder, or derive them from the configuration.
 
-    A classifier that was learnt anew (cRT) is one more way of balancing the network that its features come
-    from, where the folder of that one is still there.
+    Classifier retraining (cRT) counts as a balancing method of the run that its features come from, if that
+    run's folder still exists.
 
     Args:
         folder: The run folder; None for a checkpoint that was moved out of one.
         config: The resolved configuration.
 
     Raises:
-        CheckpointError: The folder's record is damaged.
+        CheckpointError: Hydra's record is damaged.
     """
-    own = _own_recipe(folder, config)
+    own = _own_description(folder, config)
     first = _first_stage(config)
     if first is None:
         return own
@@ -81,15 +80,15 @@ def read_description(folder: Path | None, config: Mapping[str, Any]) -> RunDescr
 
 
 def settings_digest(config: Mapping[str, Any]) -> str:
-    """Return a digest of all that a configuration says of a network, but for its seed and its fold."""
+    """Return a digest of the settings that influence the weights, without seed and fold."""
     folder = config.get("paths", {}).get("run")  # callbacks write into it
-    said = {
+    settings = {
         key: value
         for key, value in _leaves(config, "")
-        if value is not None  # versions differ in which unset keys they write
+        if value is not None  # versions differ in the unset keys they write
         and not (is_harmless(key) or key.startswith(_OF_ONE_RUN) or (folder and value == folder))
     }
-    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
 
 
 _OF_ONE_RUN = ("seed", "data.split.fold", "trainer.accelerator", "trainer.devices")
@@ -104,28 +103,23 @@ def _leaves(node: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _first_stage(config: Mapping[str, Any]) -> RunDescription | None:
-    """Return the recipe of the run whose features a classifier was learnt anew on."""
+    """Return the description of the run whose features a classifier was retrained on, if readable."""
     if not config.get("finetune", {}).get("fresh_classifier"):
         return None
     folder = Path(str(config["model"].get("weights"))).parent.parent
     if not (folder / CONFIG_FILE).is_file():
         return None
     try:
-        return read_description(
-            folder,
-            cast(
-                "dict[str, Any]", upgrade_config(OmegaConf.to_container(OmegaConf.load(folder / CONFIG_FILE)))
-            ),
-        )
-    except (OSError, YAMLError, OmegaConfBaseException, CheckpointError, KeyError, TypeError):
-        return None  # what is left of it says nothing: the second stage stands by itself
+        return read_description(folder, read_config(folder))
+    except (CheckpointError, KeyError, TypeError):
+        return None  # the second stage is described alone
 
 
 _OF_SECOND_STAGE = "sampler"  # conf/experiment/crt.yaml
 _SECOND_STAGE = ("+experiment=crt", "finetune=", "model.weights=")
 
 
-def _own_recipe(folder: Path | None, config: Mapping[str, Any]) -> RunDescription:
+def _own_description(folder: Path | None, config: Mapping[str, Any]) -> RunDescription:
     choices: Mapping[str, Any] = {}
     words: list[str] = []
     if folder is not None and (folder / _HYDRA).is_file():
@@ -142,7 +136,7 @@ def _own_recipe(folder: Path | None, config: Mapping[str, Any]) -> RunDescriptio
     return RunDescription(
         model=str(choices.get("model") or _model(config["model"])),
         optimizer=str(choices.get("optimizer") or _optimizer(config["optimizer"])),
-        balance=_remedy(choices.get("balance"), [word for word in words if _is_axis(word)], config),
+        balance=_balancing(choices.get("balance"), [word for word in words if _is_axis(word)], config),
         seed=int(config["seed"]),
         others=tuple(
             sorted(word for word in words if not (word.startswith(_NO_DIFFERENCE) or _is_axis(word)))
@@ -151,7 +145,7 @@ def _own_recipe(folder: Path | None, config: Mapping[str, Any]) -> RunDescriptio
 
 
 def _is_axis(word: str) -> bool:
-    """Return whether a word changes an axis of balance; label smoothing is no remedy for imbalance."""
+    """Return whether an override changes an axis of balance; label smoothing is not a balancing method."""
     return word.startswith(_AXES) and not word.startswith(_SMOOTHING)
 
 
@@ -159,17 +153,17 @@ _AXES = ("balance/", "balance.")
 _SMOOTHING = "balance.loss.label_smoothing="
 
 
-def _remedy(choice: str | None, words: Sequence[str], config: Mapping[str, Any]) -> str:
-    """Name the way of balancing: the option, and what was said of single axes beside it."""
+def _balancing(choice: str | None, words: Sequence[str], config: Mapping[str, Any]) -> str:
+    """Return the balancing method: the option and the overrides of single axes."""
     if choice is None or not words:
         return choice or _balance(config)
     if _balance(config) == PLAIN:
         return PLAIN
-    said = sorted(word.removeprefix("balance")[1:] for word in words)
-    return " ".join(said if choice == PLAIN else [choice, *said])
+    axes = sorted(word.removeprefix("balance")[1:] for word in words)
+    return " ".join(axes if choice == PLAIN else [choice, *axes])
 
 
-# Words that name what the recipe knows already, or that change no figure.
+# Overrides that the description has already, or that change no result.
 _NO_DIFFERENCE = (
     "model=", "optimizer=", "balance=", "seed=", "data=", "data.root=", "data.num_workers=",
     "data.split.fold=", "paths", "trainer=", "trainer.accelerator=", "trainer.devices=", "callbacks.progress",
@@ -178,10 +172,10 @@ _NO_DIFFERENCE = (
 
 
 EXPERIMENT = "+experiment="
-"""How a word of the command line begins that names an experiment."""
+"""Prefix of an override that selects an experiment."""
 
 
-def _folder(word: str) -> str:
+def _experiment_folder(word: str) -> str:
     return word.rpartition("/")[0] if word.startswith(EXPERIMENT) and "/" in word else word
 
 
@@ -190,7 +184,7 @@ def _last(node: Mapping[str, Any]) -> str:
 
 
 def _model(node: Mapping[str, Any]) -> str:
-    """Return what the option is called; timm names the weights after a dot, as in ``resnet50.a1_in1k``."""
+    """Return the model's name without timm's tag of the weights, as in ``resnet50.a1_in1k``."""
     return str(node.get("name") or _last(node)).partition(".")[0]
 
 
@@ -199,25 +193,25 @@ def _optimizer(node: Mapping[str, Any]) -> str:
 
 
 def _balance(config: Mapping[str, Any]) -> str:
-    """Return the axes of balance that do something, in the words of the options where there is one."""
+    """Return the active axes of balance, by the name of the option if there is one."""
     parts = [_last(node).lower() for axis in ("sampling", "weighting", "loss", "schedule")
              if (node := config["balance"].get(axis))]  # fmt: skip
-    said = [
+    active = [
         part
         for part in parts
         if part not in ("instancebalanced", "no_weighting", "no_schedule", "crossentropy")
     ]
-    return "weights" if said == ["inverse"] else " ".join(said) or "none"
+    return "weights" if active == ["inverse"] else " ".join(active) or "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """Which part of a cross-validation a run was tested on.
+    """The test fold of a run in a cross-validation.
 
     Attributes:
-        number: Counted from 0.
-        folds: How many there are.
-        seed: Of the split: another one deals the groups otherwise.
+        number: Index of the fold, from 0.
+        folds: Number of folds.
+        seed: Random seed of the assignment of groups to folds.
     """
 
     number: int
@@ -226,7 +220,7 @@ class Fold:
 
 
 def read_fold(config: Mapping[str, Any]) -> Fold | None:
-    """Return the fold that a run's configuration names; None where it was split otherwise."""
+    """Return the test fold in a run's configuration; None for other splits."""
     data = config.get("data")
     split = data.get("split") if isinstance(data, Mapping) else None
     if not isinstance(split, Mapping) or not str(split.get("_target_")).endswith(".by_fold"):

@@ -1,7 +1,6 @@
-"""The files of a run folder; every name is written here and nowhere else.
+"""File names of a run folder, ``outputs/train/<date>/<time>_<data>_<model>_<balance>/``.
 
-A run folder is ``outputs/train/<date>/<time>_<data>_<model>_<balance>/``. An evaluation's folder holds some
-of the same files.
+The folder of an evaluation has some of the same files.
 """
 
 from __future__ import annotations
@@ -13,36 +12,36 @@ ENVIRONMENT_FILE = "environment.json"
 DATA_FILE = "data.json"
 """The data set's folder, fingerprint and class counts."""
 HYDRA_FOLDER = ".hydra"
-"""What Hydra records: ``hydra.yaml``, ``overrides.yaml`` and its own ``config.yaml``."""
+"""Hydra's records: ``hydra.yaml``, ``overrides.yaml`` and its own ``config.yaml``."""
 
 CHECKPOINTS_FOLDER = "checkpoints"
 BEST_CHECKPOINT = "best.ckpt"
-"""The checkpoint of the best validation."""
+"""The checkpoint with the best validation metric."""
 LAST_CHECKPOINT = "last.ckpt"
-"""The newest checkpoint, which a run resumes from."""
+"""The latest checkpoint, from which a run resumes."""
 
 HISTORY_FILE = "history.csv"
 """Metrics of each epoch."""
 METRICS_FILE = "metrics.json"
 """Metrics of the test split."""
 IMAGES_SEEN = "images_seen"
-"""The key of ``metrics.json`` for the number of images that training showed."""
+"""Key of ``metrics.json``: training images over all epochs, with repetition."""
 PREDICTIONS_FILE = "predictions.parquet"
 """One row for each test image: class, prediction, probabilities."""
 CALIBRATION_FILE = "calibration.json"
 """Temperature and threshold fitted on the validation split."""
 AUDITS_FILE = "audits.json"
-"""Results of the audits on the run's own test split."""
+"""Results of audits on the run's own test split."""
 REPORT_FILE = "report.md"
-"""The report of a run, written last: a folder that has it is finished."""
+"""The report of a run. It is written last, so a folder with this file is finished."""
 
 CONTACT_SHEET_FILE = "contact_sheet.png"
 LR_FINDER_FILE = "lr_finder.png"
 NON_FINITE_FILE = "non_finite.json"
 """The batch whose loss was not finite."""
 FAILURE_FILE = "failure.txt"
-"""Why a run failed: one line, then a traceback."""
+"""The error of a failed run: one line, then the traceback."""
 LOCK_FILE = ".run.lock"
-"""Held by the process that trains in the folder."""
+"""Locked by the process that trains in the folder."""
 JOB_ID_FILE = "slurm_job.txt"
-"""The Slurm job that a run was submitted as."""
+"""Id of the Slurm job of a run."""

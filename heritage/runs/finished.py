@@ -1,4 +1,4 @@
-"""Finished runs, read back from their folders to be compared."""
+"""Find and read the folders of finished runs and evaluations."""
 
 from __future__ import annotations
 
@@ -6,43 +6,40 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]
 
 from heritage.errors import CheckpointError
-from heritage.metrics.classification import confusion_matrix
-from heritage.runs.compat import upgrade_config
+from heritage.metrics.confusion import ConfusionMatrix
 from heritage.runs.description import Fold, RunDescription, read_description, read_fold, settings_digest
 from heritage.runs.files import CONFIG_FILE, HYDRA_FOLDER, IMAGES_SEEN, METRICS_FILE, PREDICTIONS_FILE
+from heritage.runs.record import read_config, read_json
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run's answers on its test set; images in the order of their ids.
+    """The predictions of a run on its test set; images in the order of their ids.
 
     Attributes:
         folder: The run folder, or the folder of an evaluation.
-        recipe: How the network was made.
+        description: The choices that the network was trained with.
         classes: The class list, K.
         images: Ids of the images, length N.
         groups: Their groups, length N.
         targets: Shape (N,).
         probabilities: Shape (N, K).
-        images_seen: Images that its training showed, again and again ones too; None where nothing says it.
-        fold: The fold of a cross-validation that it was tested on; None where it was split otherwise.
-        folds: From how many networks its answers are, each of another fold.
-        settings: A digest of its configuration but for the seed; None where nothing says it.
+        images_seen: Training images over all epochs, with repetition; None if unknown.
+        fold: The fold of a cross-validation that it was tested on, if any.
+        folds: Number of folds that were pooled, each predicted by another network.
+        settings: A digest of the configuration without its seed; None if unknown.
     """
 
     folder: Path
-    recipe: RunDescription
+    description: RunDescription
     classes: tuple[str, ...]
     images: tuple[str, ...]
     groups: tuple[str, ...]
@@ -55,58 +52,63 @@ class FinishedRun:
 
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
-        """The likeliest class, (N,)."""
-        found: npt.NDArray[np.int64] = self.probabilities.argmax(axis=1)
-        return found
+        """The predicted class of each image, (N,)."""
+        predicted: npt.NDArray[np.int64] = self.probabilities.argmax(axis=1)
+        return predicted
 
     @property
     def correct(self) -> npt.NDArray[np.bool_]:
-        """Whether each answer is right, (N,)."""
-        found: npt.NDArray[np.bool_] = self.predicted == self.targets
-        return found
+        """Whether each prediction is correct, (N,)."""
+        correct: npt.NDArray[np.bool_] = self.predicted == self.targets
+        return correct
 
     @property
-    def confusion(self) -> npt.NDArray[np.int64]:
-        """Targets (rows) by predictions (columns), (K, K)."""
-        return confusion_matrix(self.targets, self.predicted, len(self.classes))
+    def confusion(self) -> ConfusionMatrix:
+        """The confusion matrix."""
+        return ConfusionMatrix.of(self.targets, self.predicted, self.classes)
+
+    def __repr__(self) -> str:
+        return f"FinishedRun({self.description.name!r}, folder='{self.folder}', {len(self.images):,} images)"
 
 
 def unfinished(folders: Sequence[str]) -> list[Path]:
-    """Return the run folders below these that have no report yet; `find_runs` leaves them out."""
-    found = {path.parent for name in folders for path in Path(name).expanduser().rglob(CONFIG_FILE)}
-    return sorted(one for one in found if one.name != HYDRA_FOLDER and not (one / METRICS_FILE).is_file())
+    """Return the run folders below these that have no report yet; `run_folders` leaves them out."""
+    started = {path.parent for name in folders for path in Path(name).expanduser().rglob(CONFIG_FILE)}
+    return sorted(one for one in started if one.name != HYDRA_FOLDER and not (one / METRICS_FILE).is_file())
 
 
 def run_folders(folders: Sequence[str]) -> list[Path]:
     """Return the folders of runs among these and below them, each once.
 
     Raises:
-        CheckpointError: There is no such folder, or no finished run in one.
+        CheckpointError: A folder does not exist or contains no finished run.
     """
-    found: dict[Path, None] = {}
+    result: dict[Path, None] = {}
     for name in folders:
         folder = Path(name).expanduser()
         if not folder.is_dir():
             raise CheckpointError("no such folder", where=folder, remedy="give run folders in runs=[…]")
         if (folder / METRICS_FILE).is_file() or (folder / CONFIG_FILE).is_file():
-            found[folder] = None
+            result[folder] = None
             continue
         inside = sorted(path.parent for path in folder.rglob(METRICS_FILE))
         if not inside:
             raise CheckpointError(
-                "no run with a report in it", where=folder, remedy="a run writes it when it has ended"
+                "no run with a report in it",
+                where=folder,
+                remedy="wait until a run is finished, or give another folder",
             )
-        found |= dict.fromkeys(inside)
-    if not found:
-        raise CheckpointError("no run is named", where="runs", remedy="give run folders in runs=[…]")
-    return list(found)
+        result |= dict.fromkeys(inside)
+    if not result:
+        raise CheckpointError("no run is given", where="runs", remedy="give run folders in runs=[…]")
+    return list(result)
 
 
 def read_run(folder: Path) -> FinishedRun:
     """Read one run.
 
     Raises:
-        CheckpointError: It has no report, or one that is damaged.
+        CheckpointError: The folder has no report, or a damaged one.
     """
     if not folder.is_dir():
         raise CheckpointError("no such folder", where=folder, remedy="give a run folder")
@@ -121,27 +123,27 @@ def read_run(folder: Path) -> FinishedRun:
         classes = tuple(metrics["classes"])
         path = folder / PREDICTIONS_FILE
         table = pq.read_table(path).sort_by("image_id")
-        shares = np.column_stack([table[f"p_{name}"].to_numpy() for name in classes])
-        place = {name: k for k, name in enumerate(classes)}
-        targets = np.array([place[name] for name in table["class"].to_pylist()], dtype=np.int64)
+        probabilities = np.column_stack([table[f"p_{name}"].to_numpy() for name in classes])
+        index = {name: k for k, name in enumerate(classes)}
+        targets = np.array([index[name] for name in table["class"].to_pylist()], dtype=np.int64)
         images = tuple(table["image_id"].to_pylist())
         groups = table["group_id"] if "group_id" in table.column_names else table["image_id"]
     except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"unreadable ({' '.join(str(error).split())[:120]})",
             where=path,
-            remedy="make it again with `heritage evaluate`",
+            remedy="write it again with `heritage evaluate`",
         ) from error
     names = tuple(map(str, groups.to_pylist()))
-    recipe, fold, settings = _recipe(folder, metrics)
+    description, fold, settings = _describe(folder, metrics)
     return FinishedRun(
         folder,
-        recipe,
+        description,
         classes,
         images,
         names,
         targets,
-        shares,
+        probabilities,
         _images_seen(metrics),
         fold,
         settings=settings,
@@ -149,38 +151,35 @@ def read_run(folder: Path) -> FinishedRun:
 
 
 def images_seen(folder: Path | None) -> int | None:
-    """Return how many images a run's training showed; None where its folder does not say it."""
+    """Return the number of training images that a run recorded; None if it is unknown."""
     try:
-        return (
-            None if folder is None else _images_seen(json.loads((folder / METRICS_FILE).read_text("utf-8")))
-        )
-    except (OSError, ValueError):
+        return None if folder is None else _images_seen(read_json(folder, METRICS_FILE))
+    except CheckpointError:
         return None
 
 
 def _images_seen(metrics: Any) -> int | None:
-    found = metrics.get(IMAGES_SEEN) if isinstance(metrics, dict) else None
-    return found if isinstance(found, int) else None
+    value = metrics.get(IMAGES_SEEN) if isinstance(metrics, dict) else None
+    return value if isinstance(value, int) else None
 
 
-def _recipe(folder: Path, metrics: dict[str, Any]) -> tuple[RunDescription, Fold | None, str | None]:
-    if "recipe" in metrics:  # an evaluation says how its network was made
+def _describe(folder: Path, metrics: dict[str, Any]) -> tuple[RunDescription, Fold | None, str | None]:
+    """Return description, fold and digest of the settings."""
+    if "recipe" in metrics:  # an evaluation: its folder has no configuration of a training
         try:
-            said, fold = dict(metrics["recipe"]), metrics.get("fold")
-            recipe = RunDescription(**said | {"others": tuple(said.get("others", ()))})
-            return recipe, None if fold is None else Fold(**fold), None
+            recorded, fold = dict(metrics["recipe"]), metrics.get("fold")
+            description = RunDescription(**recorded | {"others": tuple(recorded.get("others", ()))})
+            return description, None if fold is None else Fold(**fold), None
         except (TypeError, ValueError) as error:
             raise CheckpointError(
                 f"unreadable recipe ({error})",
                 where=folder / METRICS_FILE,
-                remedy="make it again with `heritage evaluate`",
+                remedy="write it again with `heritage evaluate`",
             ) from error
+    config = read_config(folder)
     try:
-        config = cast(
-            "dict[str, Any]", upgrade_config(OmegaConf.to_container(OmegaConf.load(folder / CONFIG_FILE)))
-        )
         return read_description(folder, config), read_fold(config), settings_digest(config)
-    except (OSError, YAMLError, OmegaConfBaseException, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"unreadable configuration ({type(error).__name__}: {error})",
             where=folder / CONFIG_FILE,
@@ -189,9 +188,8 @@ def _recipe(folder: Path, metrics: dict[str, Any]) -> tuple[RunDescription, Fold
 
 
 def split_of(folder: Path) -> str:
-    """Return by which of `heritage.data.split` a run was split; ``unknown`` if it does not say."""
+    """Return the function of `heritage.data.split` that a run was split by; ``unknown`` if not recorded."""
     try:
-        config = OmegaConf.load(folder / CONFIG_FILE)
-        return str(OmegaConf.select(config, "data.split._target_")).rpartition(".")[2]
-    except (OSError, YAMLError, OmegaConfBaseException):
+        return str(read_config(folder)["data"]["split"]["_target_"]).rpartition(".")[2]
+    except (CheckpointError, KeyError, TypeError):
         return "unknown"

@@ -1,4 +1,4 @@
-"""Which folder a run or a sweep writes to: a new one, or that of what it goes on with."""
+"""Resolve the folder that a run or a sweep writes to: a new one, or an existing one to resume."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from heritage.runs.sweep_names import experiment_of
 
 
 def sweep_folder(above: str, *, _root_: DictConfig) -> str:
-    """Return the folder of a sweep: the same for the same command, so that it is found again.
+    """Return the folder of a sweep; equal commands have the same folder, so that a sweep resumes.
 
     Args:
-        above: Where sweeps lie.
-        _root_: The whole configuration, which knows the words of the command line.
+        above: The folder of all sweeps.
+        _root_: The whole configuration, with the command line's overrides.
     """
     return f"{above}/{experiment_of(_root_.hydra).folder}"
 
@@ -26,10 +26,10 @@ def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
     """Return the folder of a run.
 
     Args:
-        resume: False for a new run, a run folder, or True for the newest unfinished run that was
-            started with the same words below the parent of ``fresh``'s day.
+        resume: False for a new run; a run folder; or True for the newest unfinished run with the same
+            overrides in the folders of all days beside that of ``fresh``.
         fresh: The folder of a new run, ``…/<date>/<time>_<choices>``.
-        _root_: The whole configuration, which knows the words of the command line.
+        _root_: The whole configuration, with the command line's overrides.
 
     Raises:
         CheckpointError: There is no such folder or run.
@@ -42,21 +42,21 @@ def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
                 "no such run folder", where=f"resume={resume}", remedy="give a folder below outputs/"
             )
         return str(resume)
-    words = _without_resume(OmegaConf.select(_root_, "hydra.overrides.task") or [])
+    overrides = _without_resume(OmegaConf.select(_root_, "hydra.overrides.task") or [])
     above = Path(fresh).parent.parent
     started = sorted(above.glob(f"*/*/{HYDRA_FOLDER}/overrides.yaml"), reverse=True)
     for record in started:
         folder = record.parent.parent
         if (folder / REPORT_FILE).is_file():
             continue
-        if _without_resume(OmegaConf.load(record)) == words:
+        if _without_resume(OmegaConf.load(record)) == overrides:
             return str(folder)
     raise CheckpointError(
         f"no unfinished run of this command below {above}",
         where="resume=true",
-        remedy="name its folder: resume=<run folder>",
+        remedy="give its folder: resume=<run folder>",
     )
 
 
-def _without_resume(words: Any) -> list[str]:
-    return sorted(str(word) for word in words if not str(word).startswith("resume="))
+def _without_resume(overrides: Any) -> list[str]:
+    return sorted(str(word) for word in overrides if not str(word).startswith("resume="))

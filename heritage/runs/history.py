@@ -1,4 +1,4 @@
-"""Read and write ``history.csv``: one row per epoch, whatever logger is chosen."""
+"""Read and write ``history.csv``: one row per epoch, independent of the logger."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ from heritage.runs.files import HISTORY_FILE
 
 
 def read_history(folder: Path) -> list[dict[str, float]]:
-    """Return the rows of a run folder's ``history.csv``; empty if there is none.
-
-    A value that an epoch did not log is left out of its row.
-    """
+    """Return the rows of a run folder's ``history.csv``; empty if there is no file."""
     path = folder / HISTORY_FILE
     if not path.is_file():
         return []
@@ -29,7 +26,7 @@ def write_history(rows: Sequence[Mapping[str, float]], folder: Path) -> Path:
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
-    # Counts are written as such: `epoch` 3, not 3.0.
+    # writes integers without a decimal point: epoch 3, not 3.0
     writer.writerows({name: f"{value:.12g}" for name, value in row.items()} for row in rows)
     path = folder / HISTORY_FILE
     write_text(path, text.getvalue())

@@ -1,4 +1,4 @@
-"""Answers about a whole data set, each by a network that had not seen the image: a k-fold split's runs."""
+"""Out-of-fold predictions: those of a k-fold split's runs, each for the images of its own test fold."""
 
 from __future__ import annotations
 
@@ -13,46 +13,47 @@ from heritage.runs.finished import read_run, run_folders
 
 Floats = npt.NDArray[np.float64]
 
-_REMEDY = "name the folder of a sweep with data/split=kfold on this data set"
+_REMEDY = "give the folder of a sweep with data/split=kfold on this data set"
 
 
 def out_of_fold(folders: Sequence[str], manifest: Manifest) -> tuple[Manifest, Floats]:
-    """Put the test answers of the runs of a k-fold split together.
+    """Concatenate the test predictions of the runs of a k-fold split.
 
     Args:
-        folders: Run folders, or folders with such below them.
-        manifest: The data set's images.
+        folders: Run folders, or folders that contain some.
+        manifest: The images of the data set.
 
     Returns:
-        The images that have an answer, N rows, and what was said of each, (N, K).
+        The images with a prediction, N rows, and their probabilities, (N, K).
 
     Raises:
-        CheckpointError: There is no such folder, or no finished run in one.
-        DataError: The runs know other classes or images, or two of them were tested on the same image.
+        CheckpointError: A folder does not exist or contains no finished run.
+        DataError: The runs have other classes or images, or two of them were tested on the same image.
     """
-    places = {name: row for row, name in enumerate(manifest.table["image_id"].to_pylist())}
+    row_of = {name: row for row, name in enumerate(manifest.table["image_id"].to_pylist())}
     rows: list[int] = []
-    shares: list[Floats] = []
+    probabilities: list[Floats] = []
     for folder in run_folders(folders):
         run = read_run(folder)
         if run.classes != manifest.classes:
             raise DataError(
-                f"knows {', '.join(run.classes)}, the data set {', '.join(manifest.classes)}",
+                f"has the classes {', '.join(run.classes)}, but the data set {', '.join(manifest.classes)}",
                 where=folder,
                 remedy=_REMEDY,
             )
-        unknown = [name for name in run.images if name not in places]
+        unknown = [name for name in run.images if name not in row_of]
         if unknown:
             raise DataError(
-                f"was tested on {len(unknown):,} images that the data set does not have, as {unknown[0]}",
+                f"was tested on {len(unknown):,} images that the data set does not have, such as "
+                f"{unknown[0]}",
                 where=folder,
                 remedy=_REMEDY,
             )
-        rows += [places[name] for name in run.images]
-        shares.append(run.probabilities)
+        rows += [row_of[name] for name in run.images]
+        probabilities.append(run.probabilities)
         if len(set(rows)) < len(rows):
             raise DataError(
                 "was tested on images that another run was tested on", where=folder, remedy=_REMEDY
             )
     order = np.argsort(rows)
-    return manifest.take(np.asarray(rows, dtype=np.int64)[order]), np.concatenate(shares)[order]
+    return manifest.take(np.asarray(rows, dtype=np.int64)[order]), np.concatenate(probabilities)[order]

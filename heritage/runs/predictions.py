@@ -1,4 +1,4 @@
-"""The table of a network's answers, ``predictions.parquet``: one row an image."""
+"""Write ``predictions.parquet``: the predictions of a network, one row per image."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _KEPT = ("image_id", "file", "class", "museum", "object_id", "group_id", "split"
 def predictions_table(
     manifest: Manifest, targets: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64]
 ) -> pa.Table:
-    """Put answers beside what the manifest knows.
+    """Return predictions beside columns of the manifest.
 
     Args:
-        manifest: The rows that were asked about, N of them.
+        manifest: The images, N rows.
         targets: Shape (N,).
         probabilities: Shape (N, K).
 
@@ -44,7 +44,7 @@ def predictions_table(
 
 
 def write_predictions(table: pa.Table, folder: Path) -> Path:
-    """Write ``predictions.parquet``."""
+    """Write ``predictions.parquet`` atomically and return its path."""
     path = folder / PREDICTIONS_FILE
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")

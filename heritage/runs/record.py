@@ -1,23 +1,32 @@
-"""What a run folder says of itself: configuration, versions, git state, machine, data."""
+"""Write and read the records of a run folder: configuration, environment, data and metrics.
+
+Every reader of ``config.yaml`` goes through `read_config`, which upgrades configurations of earlier versions.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from heritage.core.files import PACKAGE, write_text
 from heritage.core.manifest import Manifest
 from heritage.core.version import __version__
-from heritage.runs.files import CONFIG_FILE, DATA_FILE, ENVIRONMENT_FILE
+from heritage.errors import CheckpointError
+from heritage.runs.compat import upgrade_config
+from heritage.runs.files import CONFIG_FILE, DATA_FILE, ENVIRONMENT_FILE, METRICS_FILE
 
 _PACKAGES = (
     "torch", "torchvision", "pytorch-lightning", "torchmetrics", "timm", "hydra-core", "omegaconf",
@@ -26,7 +35,7 @@ _PACKAGES = (
 
 
 def resolved(cfg: DictConfig) -> dict[str, Any]:
-    """Return a configuration as plain data, its interpolations replaced by what they stand for."""
+    """Return a configuration as plain data with all interpolations resolved."""
     plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     if not isinstance(plain, dict):
         raise TypeError(f"a configuration is a mapping, not {type(plain).__name__}")
@@ -37,8 +46,66 @@ def write_record(folder: Path, config: dict[str, Any], manifest: Manifest, count
     """Write ``config.yaml``, ``environment.json`` and ``data.json`` into a run folder."""
     write_text(folder / CONFIG_FILE, OmegaConf.to_yaml(OmegaConf.create(config)))
     write_text(folder / ENVIRONMENT_FILE, _json(environment()))
-    about = {"root": str(manifest.root), "fingerprint": manifest.fingerprint, "images": len(manifest)}
-    write_text(folder / DATA_FILE, _json(about | counts))
+    data = {"root": str(manifest.root), "fingerprint": manifest.fingerprint, "images": len(manifest)}
+    write_text(folder / DATA_FILE, _json(data | counts))
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return the ``config.yaml`` of a run folder, with the class and key names of this version.
+
+    Raises:
+        CheckpointError: The file is missing or damaged.
+    """
+    path = folder / CONFIG_FILE
+    try:
+        config = upgrade_config(OmegaConf.to_container(OmegaConf.load(path)))
+    except (OSError, YAMLError, OmegaConfBaseException, ValueError) as error:
+        raise CheckpointError(
+            f"unreadable configuration ({_short(error)})", where=path, remedy="restore the file"
+        ) from error
+    if not isinstance(config, dict):
+        raise CheckpointError(
+            "unreadable configuration (not a mapping)", where=path, remedy="restore the file"
+        )
+    return config
+
+
+def read_json(folder: Path, name: str) -> dict[str, Any]:
+    """Return a JSON file of a run folder, such as ``data.json`` or ``metrics.json``; empty if missing.
+
+    Raises:
+        CheckpointError: The file is damaged.
+    """
+    path = folder / name
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"unreadable ({_short(error)})", where=path, remedy="restore the file or run the command again"
+        ) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(
+            "unreadable (not a JSON object)", where=path, remedy="restore the file or run the command again"
+        )
+    return content
+
+
+def write_metrics(record: Mapping[str, Any], folder: Path) -> Path:
+    """Write ``metrics.json`` atomically; NaN becomes null."""
+    path = folder / METRICS_FILE
+    write_text(path, _json(without_nan(dict(record))))
+    return path
+
+
+def without_nan(node: Any) -> Any:
+    """Return plain data in which every NaN is None: JSON has no NaN."""
+    if isinstance(node, dict):
+        return {key: without_nan(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return [without_nan(value) for value in node]
+    return None if isinstance(node, float) and math.isnan(node) else node
 
 
 def environment() -> dict[str, Any]:
@@ -64,7 +131,7 @@ def environment() -> dict[str, Any]:
 
 
 def git_state() -> dict[str, Any] | None:
-    """Return the commit of the checkout that the package runs from; None for an installed package."""
+    """Return commit and state of the git checkout that the package runs from; None if it is installed."""
     top = PACKAGE.parent
     if not (top / ".git").exists():
         return None
@@ -89,6 +156,10 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:120]
 
 
 def _json(record: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""In what state a job is: its folder alone says so, whoever ran it and however it ended."""
+"""The state of a job, read from the files of its run folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from heritage.runs.files import CONFIG_FILE, FAILURE_FILE, REPORT_FILE
 
 
 class State(StrEnum):
-    """A job's state."""
+    """State of a job."""
 
     WAITING = "waiting"
     QUEUED = "queued"
@@ -19,9 +19,10 @@ class State(StrEnum):
 
 
 def state_of(folder: Path) -> State:
-    """Return the state of a run folder.
+    """Return the state of a run folder; a killed run is interrupted.
 
-    A run writes its report last, a failed one ``failure.txt``; one that was killed writes nothing more.
+    A finished run has a report, a failed one ``failure.txt``; `State.QUEUED` is known to the batch system
+    only.
     """
     if (folder / REPORT_FILE).is_file():
         return State.FINISHED
@@ -31,7 +32,7 @@ def state_of(folder: Path) -> State:
 
 
 def failure_of(folder: Path) -> str:
-    """Return why a run failed, in one line; empty if it did not."""
+    """Return the error of a failed run in one line; empty for other runs."""
     file = folder / FAILURE_FILE
     if not file.is_file():
         return ""

@@ -1,11 +1,11 @@
-"""What makes two sweeps the same experiment, and what each of their jobs is called."""
+"""Names of sweeps and of their jobs; sweeps that differ only in swept values have one name."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +13,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
-# What may differ without changing a single weight.
+from heritage.runs.compat import RENAMED_KEYS
+
+# Keys without influence on the weights.
 _HARMLESS = (
     "resume",
     "retry_failed",
@@ -29,25 +31,24 @@ _HARMLESS = (
     "data.stage",
     "data.verify",
 )
-_LONGEST = 100
+_MAX_LENGTH = 100
 
 
 def is_harmless(key: str) -> bool:
-    """Return whether a key of the configuration changes no weight."""
+    """Return whether a key of the configuration has no influence on the weights."""
     return any(key == name or key.startswith(f"{name}.") for name in _HARMLESS)
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a sweep's command asks, but for the values of what it varies.
+    """A sweep's command without the values of its swept keys.
 
-    So a sweep that is started again with one more seed is the same experiment, and one on another data
-    set is not.
+    A sweep that is started again with one more seed is the same experiment; one on another data set is not.
 
     Attributes:
-        name: The sweep file, or what is varied.
-        swept: The keys that vary, in order.
-        fixed: The other words of the command line.
+        name: The sweep file, or the swept keys.
+        swept: The swept keys, in order.
+        fixed: The other overrides.
     """
 
     name: str
@@ -56,14 +57,14 @@ class Experiment:
 
     @property
     def folder(self) -> str:
-        """The name of its folder."""
+        """Name of its folder."""
         return f"{self.name}-{_digest(asdict(self))}"
 
     def job(self, words: Sequence[str]) -> str:
-        """Return the name of a job's folder: the values of what varies.
+        """Return the name of a job's folder: the values of the swept keys.
 
         Args:
-            words: The job's overrides.
+            words: The overrides of the job.
         """
         values = dict(word.split("=", 1) for word in words if "=" in word)
         leaves = [_leaf(key) for key in self.swept]
@@ -72,22 +73,22 @@ class Experiment:
             for key, leaf in zip(self.swept, leaves, strict=True)
         ]
         text = ",".join(pairs).replace("/", "-")
-        name = re.sub(r"[^\w.,=+-]", "_", text)[:_LONGEST]
-        # What a file name cannot say must still tell two jobs apart.
+        name = re.sub(r"[^\w.,=+-]", "_", text)[:_MAX_LENGTH]
+        # values with characters that are not allowed in file names must not collide
         return (name if name == text else f"{name}-{_digest(text)}") or "job"
 
 
 def experiment_of(hydra: DictConfig) -> Experiment:
-    """Return the experiment that a command means.
+    """Return the experiment of a command.
 
     Args:
-        hydra: Hydra's node of the configuration of a multirun.
+        hydra: The ``hydra`` node of the configuration of a multirun.
     """
     params = OmegaConf.select(hydra, "sweeper.params") or {}
     words = [f"{key}={value}" for key, value in params.items()]
     words += list(OmegaConf.select(hydra, "overrides.task") or [])
     parsed = OverridesParser.create().parse_overrides(words)
-    # A word of the command line takes the place of a sweep file's.
+    # the command line overrides the sweep file
     last: dict[str, Override] = {word.get_key_element(): word for word in parsed}
     swept = tuple(key for key, word in last.items() if word.is_sweep_override())
     fixed = sorted(
@@ -109,4 +110,28 @@ def _leaf(key: str) -> str:
 
 
 def _digest(value: Any) -> str:
+    """Return a digest of text or of an experiment, whose renamed keys count under their first names."""
+    if isinstance(value, dict):
+        value = with_key_names(value, {new: old for old, new in RENAMED_KEYS.items()})
     return hashlib.sha256(json.dumps(value, ensure_ascii=False).encode()).hexdigest()[:6]
+
+
+def with_key_names(experiment: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Return an experiment, as a dictionary, with other names of configuration keys.
+
+    Args:
+        experiment: The fields of an `Experiment`.
+        names: The last part of a key → its other name.
+
+    Example:
+        >>> with_key_names({"name": "a", "swept": [], "fixed": ["a.old=1"]}, {"old": "new"})
+        {'name': 'a', 'swept': [], 'fixed': ['a.new=1']}
+    """
+
+    def renamed(word: str) -> str:
+        key, equals, value = word.partition("=")
+        leaf = _leaf(key)
+        return f"{key.removesuffix(leaf)}{names.get(leaf, leaf)}{equals}{value}"
+
+    fixed = sorted(map(renamed, experiment["fixed"]))
+    return {**experiment, "swept": list(map(renamed, experiment["swept"])), "fixed": fixed}

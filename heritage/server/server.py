@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import importlib
 import ipaddress
-import json
 import logging
 import socket
 from dataclasses import dataclass
@@ -18,12 +17,13 @@ from heritage.core.manifest import Manifest
 from heritage.core.taxonomy import CIVILISATIONS
 from heritage.core.types import PositiveInt, Probability
 from heritage.data.module import available_cores
-from heritage.errors import ConfigError, MissingDependencyError
+from heritage.errors import CheckpointError, ConfigError, MissingDependencyError
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
-from heritage.inference.test_set import run_manifest, run_manifest_if_there
+from heritage.inference.test_set import run_manifest, try_run_manifest
 from heritage.prediction.decision_rule import read_decision_rule
 from heritage.prediction.predictor import Device, Predictor
 from heritage.runs.files import DATA_FILE, METRICS_FILE
+from heritage.runs.record import read_json
 from heritage.server.limits import Limits
 from heritage.server.similar import SimilarObjects, build_index
 
@@ -190,8 +190,8 @@ def require_extra() -> None:
 def _data_set(predictor: Predictor, options: ServeOptions) -> tuple[Manifest | None, SimilarObjects | None]:
     trained = predictor.trained
     if options.similar is False:
-        return run_manifest_if_there(trained), None
-    manifest = run_manifest(trained) if options.similar is True else run_manifest_if_there(trained)
+        return try_run_manifest(trained), None
+    manifest = run_manifest(trained) if options.similar is True else try_run_manifest(trained)
     if manifest is None:
         log.warning("the data set is not available: similar objects are not shown")
         return None, None
@@ -232,11 +232,8 @@ def _model_info(predictor: Predictor, limits: Limits, similar: bool, examples: i
 
 
 def _record(trained: TrainedClassifier, name: str) -> dict[str, Any]:
-    path = None if trained.folder is None else trained.folder / name
-    if path is None or not path.is_file():
-        return {}
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        log.warning("%s is unreadable (%s)", path, error)
+        return {} if trained.folder is None else read_json(trained.folder, name)
+    except CheckpointError as error:
+        log.warning("%s", error)
         return {}

@@ -17,6 +17,7 @@ from heritage.cluster.resources import Cluster, InProcess, LocalJobs
 from heritage.core.files import locked
 from heritage.errors import BusyError, CommandError, SweepError
 from heritage.runs.files import METRICS_FILE
+from heritage.runs.record import read_json
 from heritage.runs.state import State, failure_of
 from heritage.sweep.checks import check_inputs, check_multirun
 from heritage.sweep.expansion import Sweep
@@ -179,8 +180,7 @@ def _count_states(states: Iterable[State]) -> str:
 
 
 def _metrics(folder: Path) -> tuple[str, str]:
-    file = folder / METRICS_FILE
-    if not file.is_file():
+    metrics = read_json(folder, METRICS_FILE)
+    if not metrics:
         return "", ""
-    metrics = json.loads(file.read_text(encoding="utf-8"))
     return f"{metrics['accuracy']:.4f}", f"{metrics['macro_avg']['f1']:.4f}"

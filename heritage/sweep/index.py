@@ -14,8 +14,9 @@ from typing import Any
 from heritage.cluster.job import Job
 from heritage.core.files import write_text
 from heritage.errors import CheckpointError
+from heritage.runs.compat import RENAMED_KEYS
 from heritage.runs.state import State, failure_of
-from heritage.runs.sweep_names import Experiment
+from heritage.runs.sweep_names import Experiment, with_key_names
 from heritage.sweep.expansion import Sweep
 
 INDEX_FILE = "sweep.json"
@@ -39,7 +40,7 @@ class Index:
         self._rows: dict[str, dict[str, Any]] = {}
         if self._path.is_file():
             before = self._read()
-            _require_same(before["experiment"], sweep.experiment, sweep.folder)
+            _require_same(with_key_names(before["experiment"], RENAMED_KEYS), sweep.experiment, sweep.folder)
             self._rows = {row["name"]: _upgraded(row) for row in before["jobs"]}
         self.job_ids: dict[str, str] = {
             name: row["job_id"] for name, row in self._rows.items() if row.get("job_id")
@@ -74,7 +75,7 @@ class Index:
     def _read(self) -> dict[str, Any]:
         try:
             record: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
-            _ = record["experiment"].keys(), [row["name"] for row in record["jobs"]]
+            _ = with_key_names(record["experiment"], {}), [row["name"] for row in record["jobs"]]
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(
                 f"unreadable ({type(error).__name__}: {error})",

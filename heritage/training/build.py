@@ -63,7 +63,7 @@ def build(cfg: DictConfig, console: Console | None = None) -> TrainingRun:
         >>> run = heritage.build(heritage.compose("train", tiny, data__root=class_folders))
         >>> run.fit()
         >>> sorted(run.test())[:2]
-        ['test/accuracy', 'test/loss']
+        ['test/accuracy', 'test/balanced_accuracy']
         >>> run.report().report.name
         'report.md'
     """
@@ -73,9 +73,11 @@ def build(cfg: DictConfig, console: Console | None = None) -> TrainingRun:
     validate(cfg, "train")
     quiet_lightning()
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    config = resolved(cfg)
     _require_features(cfg)
     data = build_data(cfg)
+    cfg = cfg.copy()
+    cfg.data.classes = list(data.classes)  # a run records them, whatever becomes of the data set
+    config = resolved(cfg)
     if not len(data.rows("train")):
         raise SplitError("no image to train on", where="data/split", remedy="use data/split=group")
     # before anything is written to the folder: it may be another run's

@@ -20,7 +20,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from heritage.data.batch import Batch
 from heritage.errors import ConfigError
-from heritage.metrics.classification import scores
+from heritage.metrics.registry import logged_metrics, logged_names
 from heritage.models.checkpoint import read_checkpoint, rebuild_network
 from heritage.models.network import input_spec
 from heritage.models.normalize import Normalize
@@ -28,18 +28,13 @@ from heritage.models.weights import OUR_RECORD
 from heritage.training.mixing import Mixing
 from heritage.training.predict_loop import Predictions
 
-LOSS, ACCURACY, MACRO_F1, RECALL = "loss", "accuracy", "macro_f1", "recall"
-"""Metrics of a split, logged as ``val/loss``, ``test/loss``, …; recall as ``val/recall/<class>``."""
-
 Optimizer = Callable[[nn.Module], torch.optim.Optimizer]
 Scheduler = Callable[[torch.optim.Optimizer, int], dict[str, Any]]
 
 
 def validation_metrics(classes: Sequence[str]) -> tuple[str, ...]:
     """Return the names of all metrics that validation logs."""
-    return tuple(
-        f"val/{name}" for name in (LOSS, ACCURACY, MACRO_F1, *(f"{RECALL}/{one}" for one in classes))
-    )
+    return "val/loss", *(f"val/{name}" for name in logged_names(classes))
 
 
 class Classifier(pl.LightningModule):
@@ -65,7 +60,7 @@ class Classifier(pl.LightningModule):
         >>> run = heritage.build(heritage.compose("train", tiny, data__root=class_folders))
         >>> run.trainer.fit(run.classifier, datamodule=run.data)
         >>> sorted(run.trainer.test(run.classifier, datamodule=run.data, verbose=False)[0])[:3]
-        ['test/accuracy', 'test/loss', 'test/macro_f1']
+        ['test/accuracy', 'test/balanced_accuracy', 'test/loss']
     """
 
     def __init__(
@@ -186,7 +181,7 @@ class Classifier(pl.LightningModule):
         self._update_metrics(batch)
 
     def on_validation_epoch_end(self) -> None:
-        """Log loss, accuracy, macro-F1 and recall of the validation split."""
+        """Log the metrics of the validation split."""
         macro_f1 = self._log_metrics("val")
         if not self.trainer.sanity_checking:
             self._latest_macro_f1 = macro_f1
@@ -196,7 +191,7 @@ class Classifier(pl.LightningModule):
         self._update_metrics(batch)
 
     def on_test_epoch_end(self) -> None:
-        """Log loss, accuracy, macro-F1 and recall of the test split."""
+        """Log the metrics of the test split."""
         self._log_metrics("test")
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Predictions:
@@ -212,19 +207,14 @@ class Classifier(pl.LightningModule):
 
     def _log_metrics(self, split: str) -> float:
         """Log the accumulated metrics, reset them and return the macro-F1."""
-        result = scores(self.confusion.compute().cpu().numpy().astype(np.int64))
-        values = {
-            f"{split}/{LOSS}": float(self.mean_loss.compute()),
-            f"{split}/{ACCURACY}": result.accuracy,
-            f"{split}/{MACRO_F1}": result.macro.f1,
-        }
-        for name, recall in zip(self.classes, result.recall, strict=True):
-            values[f"{split}/{RECALL}/{name}"] = float(recall)
+        metrics = logged_metrics(self.confusion.compute().cpu().numpy().astype(np.int64), self.classes)
+        values = {f"{split}/loss": float(self.mean_loss.compute())}
+        values |= {f"{split}/{name}": value for name, value in metrics.items()}
         # All ranks have computed the same values; Lightning warns without sync_dist.
         self.log_dict(values, sync_dist=True)
         self.confusion.reset()
         self.mean_loss.reset()
-        return result.macro.f1
+        return metrics["macro_f1"]
 
     def on_train_epoch_end(self) -> None:
         """Step a plateau schedule with the epoch's validation metric before the epoch is saved.

@@ -19,7 +19,8 @@ from rich.console import Console
 from heritage.core.manifest import SPLITS
 from heritage.data import ArtefactDataModule
 from heritage.metrics.calibration import calibrate
-from heritage.metrics.classification import confusion_matrix, scores
+from heritage.metrics.classification import confusion_matrix
+from heritage.metrics.registry import logged_metrics
 from heritage.reports.run_report import Report
 from heritage.runs.calibration import write_calibration
 from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER, LAST_CHECKPOINT
@@ -27,7 +28,7 @@ from heritage.runs.history import read_history
 from heritage.runs.hydra_record import write_hydra_record
 from heritage.runs.record import write_record
 from heritage.runs.result import TrainResult, read_result
-from heritage.training.classifier import ACCURACY, LOSS, MACRO_F1, RECALL, Classifier
+from heritage.training.classifier import Classifier
 from heritage.training.predict_loop import Predictions, predict_loader
 from heritage.training.preview import write_preview
 from heritage.training.summary import (
@@ -208,11 +209,5 @@ class TrainingRun:
 
 def _test_metrics(predictions: Predictions, classes: tuple[str, ...]) -> dict[str, float]:
     predicted = predictions.logits.argmax(axis=1)
-    result = scores(confusion_matrix(predictions.targets, predicted, len(classes)))
-    metrics = {
-        f"test/{LOSS}": predictions.loss,
-        f"test/{ACCURACY}": result.accuracy,
-        f"test/{MACRO_F1}": result.macro.f1,
-    }
-    recalls = zip(classes, result.recall, strict=True)
-    return metrics | {f"test/{RECALL}/{name}": float(recall) for name, recall in recalls}
+    metrics = logged_metrics(confusion_matrix(predictions.targets, predicted, len(classes)), classes)
+    return {"test/loss": predictions.loss} | {f"test/{name}": value for name, value in metrics.items()}

@@ -1,4 +1,4 @@
-"""Comparisons: the thesis's tables re-derived, paired tests against their definitions, wrong input."""
+"""`heritage compare`: the thesis's tables, paired tests against their definitions, files and wrong input."""
 
 from __future__ import annotations
 
@@ -14,36 +14,34 @@ import pytest
 from omegaconf import OmegaConf
 from scipy.stats import binom  # type: ignore[import-untyped]
 
+from heritage.comparison.balancing import BalancingEffects
 from heritage.comparison.comparison import ResamplingOptions, compare
-from heritage.comparison.paired import bootstrap_p, enough, holm, mcnemar, resampled_confusions
+from heritage.comparison.paired import bootstrap_p, holm, mcnemar, required_resamples, resampled_scores
 from heritage.comparison.published import AVERAGES, SUPPORT, published
-from heritage.comparison.remedies import Remedies
 from heritage.comparison.runs import find_runs
 from heritage.core.taxonomy import CLASSES
-from heritage.metrics.bootstrap import confusion_terms, group_codes, resampled_sums
-from heritage.metrics.classification import from_rows
+from heritage.metrics.bootstrap import bootstrap
 from heritage.reports.tables import Table
 from tests.conftest import Command
 
 RESAMPLING = ResamplingOptions(40, 0)
 
 
-def test_the_published_tables_rederive() -> None:
+def test_the_published_averages_follow_from_the_published_rows() -> None:
     runs = published()
     assert len(runs) == 15
     support = np.array([SUPPORT[name] for name in CLASSES])
     assert support.sum() == 22_363
     for run in runs:
         precision, recall, f1 = (np.array([run.rows[name][k] for name in CLASSES]) for k in range(3))
-        found = from_rows(precision, recall, support)
-        np.testing.assert_allclose(found.f1, f1, atol=2e-6)
-        assert found.accuracy == pytest.approx(run.accuracy, abs=2e-6)
-        for name, average in zip(AVERAGES, (found.macro, found.weighted), strict=True):
-            said = (average.precision, average.recall, average.f1)
-            assert said == pytest.approx(run.rows[name], abs=2e-6)
+        np.testing.assert_allclose(2 * precision * recall / (precision + recall), f1, atol=2e-6)
+        assert np.average(recall, weights=support) == pytest.approx(run.accuracy, abs=2e-6)
+        for name, weights in zip(AVERAGES, (np.ones(len(support)), support), strict=True):
+            averages = tuple(np.average(one, weights=weights) for one in (precision, recall, f1))
+            assert averages == pytest.approx(run.rows[name], abs=2e-6)
 
 
-def test_paired_tests_by_their_definitions() -> None:
+def test_paired_tests_against_their_definitions() -> None:
     first = np.array([1] * 30 + [1] * 9 + [0] * 2 + [0] * 5, dtype=bool)
     second = np.array([1] * 30 + [0] * 9 + [1] * 2 + [0] * 5, dtype=bool)
     only_first, only_second, p = mcnemar(first, second)
@@ -57,12 +55,16 @@ def test_paired_tests_by_their_definitions() -> None:
     assert bootstrap_p(np.full(999, 0.1)) == pytest.approx(2 / 1000)
 
 
-def test_a_better_network_is_found_and_an_equal_one_is_not(runs: Path) -> None:
+def test_a_better_network_is_significant_and_an_equal_one_is_not(runs: Path) -> None:
     base = find_runs([str(runs / "none")])[0]
     truth = np.eye(len(base.classes))[base.targets]
-    perfect = replace(base, probabilities=truth, recipe=replace(base.recipe, balance="perfect"))
-    poor = replace(base, probabilities=np.roll(truth, 1, axis=0), recipe=replace(base.recipe, balance="poor"))
-    same = replace(base, probabilities=np.roll(truth, 1, axis=0), recipe=replace(base.recipe, balance="same"))
+    perfect = replace(base, probabilities=truth, description=replace(base.description, balance="perfect"))
+    poor = replace(
+        base, probabilities=np.roll(truth, 1, axis=0), description=replace(base.description, balance="poor")
+    )
+    same = replace(
+        base, probabilities=np.roll(truth, 1, axis=0), description=replace(base.description, balance="same")
+    )
     found = compare([poor, perfect, same], ResamplingOptions(200, 0))
     assert found.settings[0].name == "perfect"
     verdicts = {(found.settings[one.first].name, found.settings[one.second].name): one.significant
@@ -70,71 +72,74 @@ def test_a_better_network_is_found_and_an_equal_one_is_not(runs: Path) -> None:
     assert verdicts == {("perfect", "poor"): True, ("perfect", "same"): True, ("poor", "same"): False}
 
 
-def test_a_better_network_is_found_among_many(runs: Path) -> None:
+def test_a_better_network_is_significant_among_many(runs: Path) -> None:
     # Holm's correction of 45 pairs lifts the smallest p of 1,000 resamples, 2 / 1001, above 0.05
     base = find_runs([str(runs / "none")])[0]
     truth = np.eye(len(base.classes))[base.targets]
     wrong = np.roll(truth, 1, axis=1)
-    recipes = [replace(base.recipe, balance=f"b{n}") for n in range(9)]
-    poor = [replace(base, probabilities=wrong, recipe=recipe) for recipe in recipes]
-    perfect = replace(base, probabilities=truth, recipe=replace(base.recipe, balance="perfect"))
+    descriptions = [replace(base.description, balance=f"b{n}") for n in range(9)]
+    poor = [replace(base, probabilities=wrong, description=one) for one in descriptions]
+    perfect = replace(base, probabilities=truth, description=replace(base.description, balance="perfect"))
     found = compare([*poor, perfect], ResamplingOptions(1000, 0))
     assert all(one.significant == (one.first == 0) for one in found.differences)
-    assert found.resamples == enough(1000, 10) == 7200
-    assert enough(1000, 2) == 1000
+    assert found.resamples == required_resamples(1000, 10) == 7200
+    assert required_resamples(1000, 2) == 1000
 
 
 def test_resamples_are_those_of_each_run_alone(runs: Path) -> None:
     first, second = find_runs([str(runs)])
-    both = resampled_confusions([first, second], 70, 3)
-    for run, cells in zip((first, second), both, strict=True):
-        terms = confusion_terms(run.targets, run.predicted, len(run.classes))
-        alone = resampled_sums(terms, group_codes(run.groups), 70, 3)
-        np.testing.assert_array_equal(cells.reshape(70, -1), alone)
+    both = resampled_scores([first, second], 70, 3)
+    for run, scores in zip((first, second), both, strict=True):
+        alone = bootstrap(run.targets, run.probabilities, run.groups, resamples=70, seed=3)
+        for name in ("accuracy", "macro_f1", "top2_accuracy", "weighted_precision"):
+            np.testing.assert_allclose(scores[name], alone.overall[name], atol=1e-12)
+        np.testing.assert_allclose(scores[f"f1/{run.classes[2]}"], alone.by_class["f1"][:, 2], atol=1e-12)
 
 
-def test_experiments_of_one_folder_are_remedies_of_each_other(runs: Path) -> None:
+def test_experiments_of_one_folder_have_a_common_baseline(runs: Path) -> None:
     base = find_runs([str(runs / "none")])[0]
     made = []
     for balance, name in (("none", "baseline"), ("weights", "weights")):
         words = (f"+experiment=thesis/{name}",)
-        made.append(replace(base, recipe=replace(base.recipe, balance=balance, others=words)))
+        made.append(replace(base, description=replace(base.description, balance=balance, others=words)))
     found = compare(made, RESAMPLING)
     assert {one.name for one in found.settings} == {"none", "weights"}
-    assert Remedies.of(found).table() is not None
-    crt = replace(base, recipe=replace(base.recipe, balance="sampler", others=("+experiment=crt",)))
-    assert Remedies.of(compare([made[0], crt], RESAMPLING)).table() is None
+    assert BalancingEffects.of(found).table() is not None
+    crt = replace(base, description=replace(base.description, balance="sampler", others=("+experiment=crt",)))
+    assert BalancingEffects.of(compare([made[0], crt], RESAMPLING)).table() is None
 
 
-def test_unequal_budgets_are_said(runs: Path) -> None:
+def test_unequal_budgets_are_noted(runs: Path) -> None:
     first, second = find_runs([str(runs)])
-    said = (runs / "none" / "report.md").read_text().split(" images seen")[0].split()[-1]
-    assert first.images_seen == second.images_seen == int(said.replace(",", ""))
-    alike = compare([first, second], RESAMPLING)
-    assert f"Each network saw {said} images" in alike.overview().note
+    count = (runs / "none" / "report.md").read_text().split(" images seen")[0].split()[-1]
+    assert first.images_seen == second.images_seen == int(count.replace(",", ""))
+    equal = compare([first, second], RESAMPLING)
+    assert f"Each network was trained on {count} images" in equal.overview().note
     assert first.images_seen is not None
     longer = replace(second, images_seen=3 * first.images_seen)
-    assert "training longer helps by itself" in compare([first, longer], RESAMPLING).overview().note
-    silent = replace(second, images_seen=None)
-    assert "saw" not in compare([first, silent], RESAMPLING).overview().note
+    assert "longer training alone improves" in compare([first, longer], RESAMPLING).overview().note
+    unknown = replace(second, images_seen=None)
+    assert "trained on" not in compare([first, unknown], RESAMPLING).overview().note
 
 
-def test_the_thesis_is_matched_by_its_own_ways_of_balancing_alone(runs: Path) -> None:
+def test_a_published_run_matches_only_its_own_balancing(runs: Path) -> None:
     base = find_runs([str(runs / "none")])[0]
-    recipe = replace(base.recipe, model="efficientnet_b0", optimizer="adam", others=())
+    description = replace(base.description, model="efficientnet_b0", optimizer="adam", others=())
     balances = ("oversample sampling.classes=[byzantium]", "oversample sampling.target=0.5", "loss=ldam")
-    found = compare([replace(base, recipe=replace(recipe, balance=name)) for name in balances], RESAMPLING)
+    found = compare(
+        [replace(base, description=replace(description, balance=name)) for name in balances], RESAMPLING
+    )
     matched = {run.balance: found.settings[place].name for run in published()
                if (place := found.match(run)) is not None}  # fmt: skip
     assert matched == {"oversample": "oversample sampling.classes=[byzantium]"}
 
 
-def test_one_of_several_beside_a_published_run_is_named(runs: Path) -> None:
+def test_the_best_of_several_matches_is_named(runs: Path) -> None:
     base = find_runs([str(runs / "none")])[0]
-    recipe = replace(base.recipe, model="efficientnet_b0", optimizer="adam", others=())
+    description = replace(base.description, model="efficientnet_b0", optimizer="adam", others=())
     worse = replace(base, probabilities=np.roll(base.probabilities, 1, axis=1),
-                    recipe=replace(recipe, others=("model.weights=none",)))  # fmt: skip
-    table = compare([replace(base, recipe=recipe), worse], RESAMPLING).thesis_tables()[1]
+                    description=replace(description, others=("model.weights=none",)))  # fmt: skip
+    table = compare([replace(base, description=description), worse], RESAMPLING).thesis_tables()[1]
     assert "Ours beside adam is efficientnet_b0, the best of 2." in table.note
 
 
@@ -145,7 +150,7 @@ def test_seeds_become_a_mean_with_an_interval(runs: Path) -> None:
     for seed, wrong in enumerate((2, 3, 7)):
         shares = truth.copy()
         shares[:wrong] = np.roll(shares[:wrong], 1, axis=1)
-        seeds.append(replace(base, probabilities=shares, recipe=replace(base.recipe, seed=seed)))
+        seeds.append(replace(base, probabilities=shares, description=replace(base.description, seed=seed)))
     found = compare(seeds, RESAMPLING)
     assert len(found.settings) == 1
     values = [1 - wrong / len(base.images) for wrong in (2, 3, 7)]
@@ -153,10 +158,12 @@ def test_seeds_become_a_mean_with_an_interval(runs: Path) -> None:
     half = 4.302653 * np.std(values, ddof=1) / 3**0.5  # Student's t, 2 degrees of freedom
     assert found.settings[0].over_seeds("accuracy") == pytest.approx(half, rel=1e-5)
     again = compare([*seeds, seeds[0]], RESAMPLING)
-    assert [len(one.runs) for one in again.settings] in ([3, 1], [1, 3]), "one seed twice is no second sample"
+    assert [len(one.runs) for one in again.settings] in ([3, 1], [1, 3]), (
+        "a repeated seed is not a second sample"
+    )
 
 
-def test_words_that_spell_out_a_default_make_no_setting_of_their_own(runs: Path, tmp_path: Path) -> None:
+def test_overrides_that_spell_out_defaults_make_no_other_setting(runs: Path, tmp_path: Path) -> None:
     again = shutil.copytree(runs / "none", tmp_path / "again")
     config = OmegaConf.load(again / "config.yaml")
     assert config.optimizer.lr == 2e-3
@@ -174,7 +181,7 @@ def test_words_that_spell_out_a_default_make_no_setting_of_their_own(runs: Path,
     assert len(compare(find_runs([str(runs / "none"), str(again)]), RESAMPLING).settings) == 2
 
 
-def test_the_command_writes_every_form(heritage: Command, runs: Path, tmp_path: Path) -> None:
+def test_the_command_writes_every_format(heritage: Command, runs: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = heritage("compare", f"runs={runs}", f"hydra.run.dir={out}", "intervals.resamples=40")
     assert done.code == 0, done.err
@@ -191,9 +198,9 @@ def test_the_command_writes_every_form(heritage: Command, runs: Path, tmp_path: 
     assert accuracy["F1"] == "0.8568"
 
 
-def test_our_figures_stand_beside_published_ones(runs: Path) -> None:
+def test_our_values_are_beside_the_published_ones(runs: Path) -> None:
     base = find_runs([str(runs / "none")])[0]
-    ours = replace(base, recipe=replace(base.recipe, model="efficientnet_b0", optimizer="adam"))
+    ours = replace(base, description=replace(base.description, model="efficientnet_b0", optimizer="adam"))
     table = next(one for one in compare([ours], RESAMPLING).thesis_tables() if one.key == "thesis-A.2")
     row = next(row for row in table.rows if row[0] == "adam: byzantium")
     recall = ours.correct[ours.targets == CLASSES.index("byzantium")].mean()
@@ -203,7 +210,7 @@ def test_our_figures_stand_beside_published_ones(runs: Path) -> None:
     assert "1 of 3 published settings" in table.note
 
 
-def test_latex_keeps_special_characters() -> None:
+def test_latex_escapes_special_characters() -> None:
     text = Table("x", "50 % of a_b", ("a", "b"), [("x & y", "±1 {2}")]).latex()
     assert r"50 \% of a\_b" in text
     assert r"x \& y & $\pm$1 \{2\} \\" in text
@@ -218,8 +225,8 @@ def test_wrong_input_ends_in_one_line(heritage: Command, runs: Path, tmp_path: P
         return lines[0]
 
     assert "no such folder" in line(f"runs={tmp_path / 'nowhere'}")
-    assert "no run is named" in line("runs=[]")
-    assert "no run is named" in line("runs=")
+    assert "no run is given" in line("runs=[]")
+    assert "no run is given" in line("runs=")
     (tmp_path / "empty").mkdir()
     assert "no run with a report" in line(f"runs={tmp_path / 'empty'}")
     unfinished = shutil.copytree(runs / "none", tmp_path / "sweep" / "unfinished")
@@ -239,7 +246,7 @@ def test_wrong_input_ends_in_one_line(heritage: Command, runs: Path, tmp_path: P
     other = shutil.copytree(runs / "none", tmp_path / "other")
     table = pq.read_table(other / "predictions.parquet")
     pq.write_table(table.slice(3), other / "predictions.parquet")
-    said = line(f"runs=[{runs / 'none'},{other}]")
-    assert str(other) in said
-    assert str(runs / "none") in said
-    assert "another set" in said
+    message = line(f"runs=[{runs / 'none'},{other}]")
+    assert str(other) in message
+    assert str(runs / "none") in message
+    assert "another test set" in message

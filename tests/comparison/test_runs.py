@@ -1,4 +1,4 @@
-"""Runs of a k-fold split are compared as one run over the whole data set."""
+"""Runs of a k-fold split are pooled and compared as one run over the whole data set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from omegaconf import OmegaConf
 
-from heritage.comparison.runs import find_runs, pooled
+from heritage.comparison.runs import find_runs, pool_folds
 from heritage.errors import DataError
 from heritage.runs.description import Fold
 from heritage.runs.files import METRICS_FILE
@@ -41,7 +41,7 @@ def folds(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def balances(found: list[FinishedRun]) -> dict[str, FinishedRun]:
-    return {run.recipe.balance: run for run in found}
+    return {run.description.balance: run for run in found}
 
 
 def test_folds_become_one_run(runs: Path, folds: Path) -> None:
@@ -50,17 +50,17 @@ def test_folds_become_one_run(runs: Path, folds: Path) -> None:
     for name, run in joined.items():
         assert run.images == whole[name].images
         assert run.groups == whole[name].groups
-        assert run.confusion.tolist() == whole[name].confusion.tolist()
+        assert run.confusion.counts.tolist() == whole[name].confusion.counts.tolist()
         assert run.probabilities.tolist() == whole[name].probabilities.tolist()
         assert (run.folds, run.images_seen) == (2, whole[name].images_seen)
 
 
-def test_one_fold_is_a_test_set_like_any_other(folds: Path) -> None:
+def test_runs_of_one_fold_are_not_pooled(folds: Path) -> None:
     found = find_runs([str(folds / f"{name},fold=1") for name in ("none", "weights")])
     assert [run.folds for run in found] == [1, 1]
 
 
-def test_an_evaluation_says_its_fold(heritage: Command, tiny: tuple[str, ...], tmp_path: Path) -> None:
+def test_an_evaluation_records_its_fold(heritage: Command, tiny: tuple[str, ...], tmp_path: Path) -> None:
     run, out = tmp_path / "run", tmp_path / "out"
     kfold = ("data/split=kfold", "data.split.folds=2", "data.split.fold=1")
     done = heritage("train", *tiny, *kfold, f"hydra.run.dir={run}")
@@ -85,7 +85,7 @@ def test_evaluations_of_folds_become_one_run(folds: Path, tmp_path: Path) -> Non
     assert found["none logit_adjustment=1"].images == found["none"].images
 
 
-def test_folds_that_do_not_make_a_whole_are_refused(folds: Path, tmp_path: Path) -> None:
+def test_incomplete_or_repeated_folds_are_refused(folds: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"of 2 folds of .* weights .*, seed 0, there are 0;"):
         find_runs([str(folds / name) for name in ("none,fold=0", "none,fold=1", "weights,fold=0")])
     again = shutil.copytree(folds / "none,fold=0", tmp_path / "again")
@@ -93,15 +93,15 @@ def test_folds_that_do_not_make_a_whole_are_refused(folds: Path, tmp_path: Path)
         find_runs([str(folds), str(again)])
     first, second = (find_runs([str(folds / f"none,fold={number}")])[0] for number in (0, 1))
     with pytest.raises(DataError, match="images of another fold"):
-        pooled([first, replace(first, fold=second.fold)])
-    with pytest.raises(DataError, match="knows"):
-        pooled([first, replace(second, classes=second.classes[::-1])])
+        pool_folds([first, replace(first, fold=second.fold)])
+    with pytest.raises(DataError, match="has the classes"):
+        pool_folds([first, replace(second, classes=second.classes[::-1])])
     assert first.fold == Fold(0, 2, 0)
 
 
-def test_the_page_says_so(heritage: Command, folds: Path, tmp_path: Path) -> None:
+def test_the_page_notes_pooled_folds(heritage: Command, folds: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = heritage("compare", f"runs='{folds}'", f"hydra.run.dir={out}", "intervals.resamples=20")
     assert done.code == 0, done.err
     assert "2 runs, 2 settings" in done.out
-    assert "Answers of 2 folds are put together" in (out / "comparison.md").read_text()
+    assert "Predictions of 2 folds are pooled" in (out / "comparison.md").read_text()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from heritage.config.faults import did_you_mean
-from heritage.runs.compat import RENAMED_KEYS
+from heritage.runs.compat import RENAMED_KEYS, RENAMED_OPTIONS
 from tests.config.test_composition import FILES, NEEDED
 from tests.conftest import Command
 
@@ -50,6 +50,17 @@ def test_an_override_within_a_group(heritage: Command, word: str) -> None:
     assert len(done.err.splitlines()) == 1, done.err
     assert done.err.startswith("heritage serve: limits.answer_seconds")
     assert "it is now called 'response_seconds'" in done.err
+
+
+@pytest.mark.parametrize("old", RENAMED_OPTIONS)
+def test_an_option_of_a_command(heritage: Command, old: str) -> None:
+    verb = "evaluate" if old.startswith("report.") else "explain"
+    done = heritage(verb, "ckpt=nowhere", f"{old}=3")
+    assert done.code == 2
+    assert len(done.err.splitlines()) == 1, done.err
+    assert f"{old}=3: it is now called '{RENAMED_OPTIONS[old]}'" in done.err
+    done = heritage(verb, "ckpt=nowhere", f"{RENAMED_OPTIONS[old]}=3")
+    assert "no such checkpoint" in done.err
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import pytest
 from heritage.core.packed_images import (
     PackedImages,
     ShardPlan,
-    clear,
-    plan,
+    plan_shards,
+    remove_other_shards,
     require_space,
     write_index,
     write_shard,
@@ -28,12 +28,14 @@ def images(count: int, side: int = 16) -> np.ndarray:
 def pack(folder: Path, content: np.ndarray, each: int = 4) -> list[str]:
     names = [f"image{row}" for row in range(len(content))]
     side = content.shape[1]
-    pieces = plan(folder, [Path(name) for name in names], names, side, shard_bytes=each * side * side * 3)
+    plans = plan_shards(
+        folder, [Path(name) for name in names], names, side, shard_bytes=each * side * side * 3
+    )
     shards = []
     start = 0
-    for piece in pieces:
-        shards.append(write_shard(piece, iter(content[start : start + len(piece.sources)])))
-        start += len(piece.sources)
+    for plan in plans:
+        shards.append(write_shard(plan, iter(content[start : start + len(plan.sources)])))
+        start += len(plan.sources)
     write_index(folder, shards, names, "fingerprint", side)
     return names
 
@@ -81,7 +83,7 @@ def test_damage_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="its checksum is wrong"):
         PackedImages.open(tmp_path).verify()
     shard.write_bytes(sound[:-1])
-    with pytest.raises(DataError, match="missing or cut off"):
+    with pytest.raises(DataError, match="missing or truncated"):
         PackedImages.open(tmp_path)
     shard.write_bytes(sound)
     index = json.loads((tmp_path / "index.json").read_text())
@@ -97,7 +99,7 @@ def test_damage_is_noticed(tmp_path: Path) -> None:
 def test_an_interrupted_shard_leaves_nothing_and_finished_ones_are_kept(tmp_path: Path) -> None:
     content = images(8)
     names = [f"image{row}" for row in range(8)]
-    first, second = plan(tmp_path, [Path(name) for name in names], names, 16, shard_bytes=4 * 768)
+    first, second = plan_shards(tmp_path, [Path(name) for name in names], names, 16, shard_bytes=4 * 768)
     write_shard(first, iter(content[:4]))
 
     def broken() -> object:
@@ -126,9 +128,9 @@ def test_packing_again_mends_a_damaged_shard(tmp_path: Path, damage: str) -> Non
 def test_shards_of_other_images_make_room_first(tmp_path: Path) -> None:
     pack(tmp_path, images(10))
     names = [f"other{row}" for row in range(10)]
-    pieces = plan(tmp_path, [Path(name) for name in names], names, 16, shard_bytes=4 * 768)
+    plans = plan_shards(tmp_path, [Path(name) for name in names], names, 16, shard_bytes=4 * 768)
     (tmp_path / ".shard-00000-left.npy").touch()
-    clear(tmp_path, pieces)
+    remove_other_shards(tmp_path, plans)
     assert list(tmp_path.iterdir()) == []
 
 

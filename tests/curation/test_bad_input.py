@@ -43,7 +43,7 @@ def test_each_fault_gets_its_reason_and_the_rest_is_kept(tmp_path: Path, curate_
     assert curated.table.num_rows == 24 + len(expected) + 2  # two of the faults are copies in the tree
     written = {path.name for path in (tmp_path / "out" / "images").iterdir()}
     assert written == {Path(file).name for file in curated.kept.column("file")}
-    assert curated.audit.clean
+    assert curated.leaks.clean
 
 
 def test_nothing_raw_is_touched(tmp_path: Path, curate_folder: Curate) -> None:
@@ -213,7 +213,7 @@ def test_nothing_left_is_an_error(tmp_path: Path, curate_folder: Curate) -> None
     root = tmp_path / "raw"
     (root / "islam").mkdir(parents=True)
     (root / "islam" / "text.jpg").write_text("no")
-    with pytest.raises(DataError, match="nothing is left"):
+    with pytest.raises(DataError, match="all photographs were dropped: "):
         curate_folder(root, TREE)
     with pytest.raises(DatasetNotFoundError):
         Manifest.read(tmp_path / "out")
@@ -222,14 +222,14 @@ def test_nothing_left_is_an_error(tmp_path: Path, curate_folder: Curate) -> None
 @pytest.mark.parametrize("out", ["raw", "raw/new", "."])
 def test_the_raw_photographs_are_not_written_over(tmp_path: Path, curate_folder: Curate, out: str) -> None:
     root = class_tree(tmp_path / "raw")
-    with pytest.raises(ConfigError, match="within each other"):
+    with pytest.raises(ConfigError, match="is inside the other"):
         curate_folder(root, TREE, out=tmp_path / out)
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path, curate_folder: Curate) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.docx").touch()
-    with pytest.raises(ConfigError, match=r"other things in it \(thesis.docx\)"):
+    with pytest.raises(ConfigError, match=r"other files in it \(thesis.docx\)"):
         curate_folder(class_tree(tmp_path / "raw"), TREE)
 
 

@@ -116,7 +116,7 @@ def test_a_second_build_is_kept_out(tmp_path: Path, curate_folder: Curate) -> No
     curate_folder(root, TREE)
     with (tmp_path / "out" / ".curation" / "lock").open() as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(ConfigError, match="another build is at work"):
+        with pytest.raises(ConfigError, match="in use by another process"):
             curate_folder(root, TREE)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from heritage.core.group_split import UNASSIGNED, assign_groups
 from heritage.curation.groups import components, find_bridges, links
-from heritage.curation.leak_check import audit
+from heritage.curation.leak_check import check_leaks
 from heritage.curation.splits import (
     TEST,
     TRAIN,
@@ -46,7 +46,7 @@ def fresh(rows: int) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(4))
 def test_groups_stay_whole_and_classes_get_their_share(seed: int) -> None:
     targets, groups, names = population(seed, 3000)
-    parts = assign_groups(targets, groups, names, SHARES, seed, before=fresh(len(groups)))
+    parts = assign_groups(targets, groups, names, SHARES, seed, previous=fresh(len(groups)))
     assert all(len(found) == 1 for found in _parts_of(groups, parts).values())
     for target in range(3):
         own = parts[targets == target]
@@ -55,14 +55,14 @@ def test_groups_stay_whole_and_classes_get_their_share(seed: int) -> None:
 
 def test_the_order_and_names_of_rows_do_not_matter() -> None:
     targets, groups, names = population(1, 500)
-    parts = assign_groups(targets, groups, names, SHARES, 0, before=fresh(len(groups)))
+    parts = assign_groups(targets, groups, names, SHARES, 0, previous=fresh(len(groups)))
     order = np.random.default_rng(0).permutation(len(groups))
     renamed = (groups[order] * 7919) % 100_003
     again = assign_groups(
-        targets[order], renamed, [names[i] for i in order], SHARES, 0, before=fresh(len(groups))
+        targets[order], renamed, [names[i] for i in order], SHARES, 0, previous=fresh(len(groups))
     )
     np.testing.assert_array_equal(again, parts[order])
-    assert (assign_groups(targets, groups, names, SHARES, 1, before=fresh(len(groups))) != parts).any()
+    assert (assign_groups(targets, groups, names, SHARES, 1, previous=fresh(len(groups))) != parts).any()
 
 
 def test_adding_moves_nothing_and_keeps_shares() -> None:
@@ -74,11 +74,11 @@ def test_adding_moves_nothing_and_keeps_shares() -> None:
         [n for n, o in zip(names, old, strict=True) if o],
         SHARES,
         0,
-        before=fresh(old.sum()),
+        previous=fresh(old.sum()),
     )
     before = fresh(len(groups))
     before[old] = first
-    parts = assign_groups(targets, groups, names, SHARES, 0, before=before)
+    parts = assign_groups(targets, groups, names, SHARES, 0, previous=before)
     np.testing.assert_array_equal(parts[old], first)
     assert all(len(found) == 1 for found in _parts_of(groups, parts).values())
     np.testing.assert_allclose(np.bincount(parts) / len(parts), SHARES, atol=0.02)
@@ -197,9 +197,9 @@ def test_earlier_parts_are_kept_only_for_the_same_settings(tmp_path: Path) -> No
     dealt = SplitAssignment(np.array([TRAIN, VAL]), fresh(2))
     SplitHistory(path, SPLITTING).write(["x", "y"], dealt)
     SplitHistory(path, SPLITTING).write(["z"], SplitAssignment(np.array([TEST]), fresh(1)))
-    known = SplitHistory(path, SPLITTING).of(["y", "new", "z", "x"])
+    known = SplitHistory(path, SPLITTING).lookup(["y", "new", "z", "x"])
     assert known.split.tolist() == [VAL, UNASSIGNED, TEST, TRAIN]
-    other = SplitHistory(path, dataclasses.replace(SPLITTING, seed=1)).of(["x"])
+    other = SplitHistory(path, dataclasses.replace(SPLITTING, seed=1)).lookup(["x"])
     assert other.split.tolist() == [UNASSIGNED]
 
 
@@ -226,12 +226,14 @@ def test_the_audit_finds_each_kind_of_leak() -> None:
         "raw_files": apart,
         "images": apart,
     }
-    found = audit(splits, keys, apart, hashes, pictures, radius=3, least=0.9)
+    found = check_leaks(splits, keys, apart, hashes, pictures, radius=3, min_similarity=0.9)
     assert (found.groups, found.objects, found.raw_files, found.near_duplicates) == (1, 1, 0, 1)
     assert found.compared == 5
     assert not found.clean
     assert "near_duplicates: 4 and 1" in found.examples
-    assert audit(splits, dict.fromkeys(keys, apart), apart, hashes, pictures, radius=2, least=0.9).clean
+    assert check_leaks(
+        splits, dict.fromkeys(keys, apart), apart, hashes, pictures, radius=2, min_similarity=0.9
+    ).clean
 
 
 def _parts_of(groups: np.ndarray, parts: np.ndarray) -> dict[int, Counter[int]]:

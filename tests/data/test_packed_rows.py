@@ -10,7 +10,7 @@ import pytest
 
 from heritage.core.image_io import decode, encode_jpeg
 from heritage.core.manifest import Manifest
-from heritage.core.packed_images import plan, write_index, write_shard
+from heritage.core.packed_images import plan_shards, write_index, write_shard
 from heritage.data.packed_rows import open_packed
 from heritage.errors import DataError, DatasetNotFoundError, ImageError
 
@@ -32,8 +32,8 @@ def pack(manifest: Manifest) -> None:
     folder = manifest.root / "packed"
     folder.mkdir(exist_ok=True)
     sources = [manifest.root / file for file in manifest.column("file")]
-    pieces = plan(folder, sources, manifest.column("image_id"), SIDE, shard_bytes=4 * SIDE * SIDE * 3)
-    shards = [write_shard(piece, (decode(path.read_bytes()) for path in piece.sources)) for piece in pieces]
+    plans = plan_shards(folder, sources, manifest.column("image_id"), SIDE, shard_bytes=4 * SIDE * SIDE * 3)
+    shards = [write_shard(plan, (decode(path.read_bytes()) for path in plan.sources)) for plan in plans]
     write_index(folder, shards, manifest.column("image_id"), manifest.fingerprint, SIDE)
 
 

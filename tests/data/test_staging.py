@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from heritage.core.packed_images import PackedImages, plan, write_index, write_shard
+from heritage.core.packed_images import PackedImages, plan_shards, write_index, write_shard
 from heritage.data.staging import stage
 from heritage.errors import DataError
 
@@ -26,11 +26,11 @@ def packed(tmp_path: Path) -> Path:
     random = np.random.default_rng(0)
     pictures = random.integers(0, 255, (COUNT, SIDE, SIDE, 3), dtype=np.uint8)
     names = [f"image-{number}" for number in range(COUNT)]
-    pieces = plan(folder, [Path(name) for name in names], names, SIDE, shard_bytes=4 * SIDE * SIDE * 3)
+    plans = plan_shards(folder, [Path(name) for name in names], names, SIDE, shard_bytes=4 * SIDE * SIDE * 3)
     shards, start = [], 0
-    for piece in pieces:
-        shards.append(write_shard(piece, _rows(pictures, start, len(piece.sources))))
-        start += len(piece.sources)
+    for plan in plans:
+        shards.append(write_shard(plan, _rows(pictures, start, len(plan.sources))))
+        start += len(plan.sources)
     write_index(folder, shards, names, "f" * 64, SIDE)
     return folder
 

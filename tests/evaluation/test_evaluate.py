@@ -1,4 +1,4 @@
-"""The report's figures against scikit-learn's, its files, and what a person may get wrong."""
+"""`heritage evaluate`: metrics against scikit-learn, files, and wrong input."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from sklearn.metrics import (
     brier_score_loss,
     classification_report,
     confusion_matrix,
+    matthews_corrcoef,
     roc_auc_score,
     top_k_accuracy_score,
 )
@@ -33,46 +34,50 @@ def run(runs: Path, tmp_path: Path) -> Path:
     return shutil.copytree(runs / "none", tmp_path / "run")
 
 
-def test_every_figure_agrees_with_scikit_learn(heritage: Command, run: Path, tmp_path: Path) -> None:
+def test_every_metric_agrees_with_scikit_learn(heritage: Command, run: Path, tmp_path: Path) -> None:
     done = heritage("evaluate", f"ckpt={run}", f"hydra.run.dir={tmp_path / 'out'}", "report.resamples=50")
     assert done.code == 0, done.err
     out = tmp_path / "out"
     assert f"report: {out / 'report.html'}" in done.out.replace("\n", "")
     metrics = json.loads((out / "metrics.json").read_text())
     table = pq.read_table(out / "predictions.parquet").to_pydict()
-    truth, called = table["class"], table["predicted"]
-    shares = np.array([table[f"p_{name}"] for name in CLASSES]).T
+    truth, predicted = table["class"], table["predicted"]
+    probabilities = np.array([table[f"p_{name}"] for name in CLASSES]).T
 
-    expected = classification_report(truth, called, labels=CLASSES, output_dict=True, zero_division=0)
+    expected = classification_report(truth, predicted, labels=CLASSES, output_dict=True, zero_division=0)
     for name in CLASSES:
         for ours, theirs in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
             assert metrics["classes"][name][ours] == pytest.approx(expected[name][theirs], abs=1e-12)
             low, high = metrics["classes"][name][f"{ours}_interval"]
             assert (low, high) == (None, None) or 0 <= low <= high <= 1
-        area = roc_auc_score(np.array(truth) == name, shares[:, CLASSES.index(name)])
+        area = roc_auc_score(np.array(truth) == name, probabilities[:, CLASSES.index(name)])
         assert metrics["classes"][name]["auroc"] == pytest.approx(area, abs=1e-12)
     assert metrics["macro_f1"] == pytest.approx(expected["macro avg"]["f1-score"], abs=1e-12)
     assert metrics["weighted_f1"] == pytest.approx(expected["weighted avg"]["f1-score"], abs=1e-12)
-    assert metrics["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(truth, called), abs=1e-12)
-    assert metrics["confusion"] == confusion_matrix(truth, called, labels=CLASSES).tolist()
-    by_row = confusion_matrix(truth, called, labels=CLASSES, normalize="true")
+    assert metrics["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(truth, predicted), abs=1e-12)
+    correlation = matthews_corrcoef(truth, predicted)
+    assert metrics["matthews_correlation"] == pytest.approx(correlation, abs=1e-12)
+    assert metrics["confusion"] == confusion_matrix(truth, predicted, labels=CLASSES).tolist()
+    by_row = confusion_matrix(truth, predicted, labels=CLASSES, normalize="true")
     np.testing.assert_allclose(metrics["confusion_by_row"], by_row, atol=1e-12)
     codes = np.array([CLASSES.index(name) for name in truth])
-    assert metrics["top2_accuracy"] == pytest.approx(top_k_accuracy_score(codes, shares, k=2), abs=1e-12)
-    areas = roc_auc_score(codes, shares, multi_class="ovr", average="macro")
+    assert metrics["top2_accuracy"] == pytest.approx(
+        top_k_accuracy_score(codes, probabilities, k=2), abs=1e-12
+    )
+    areas = roc_auc_score(codes, probabilities, multi_class="ovr", average="macro")
     assert metrics["macro_auroc"] == pytest.approx(areas, abs=1e-9)
-    brier = brier_score_loss(codes, shares, labels=range(6), scale_by_half=False)
+    brier = brier_score_loss(codes, probabilities, labels=range(6), scale_by_half=False)
     assert metrics["brier"] == pytest.approx(brier, abs=1e-9)
 
     assert {one.key: one.record for one in read_audits(run)} == metrics["audits"]
     trained = json.loads((run / "metrics.json").read_text())
-    assert metrics["accuracy"] == trained["accuracy"], "the run's own report says otherwise"
+    assert metrics["accuracy"] == trained["accuracy"], "the run's own report has another accuracy"
     rows = list(csv.DictReader((out / "per_class.csv").read_text().splitlines()))
     assert [row["class"] for row in rows] == CLASSES
     assert float(rows[2]["recall"]) == pytest.approx(metrics["classes"]["orient"]["recall"], abs=1e-6)
 
 
-def test_files_for_people_and_for_other_commands(heritage: Command, run: Path, tmp_path: Path) -> None:
+def test_the_files_of_a_report(heritage: Command, run: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = heritage("evaluate", f"ckpt={run}", f"hydra.run.dir={out}", "report.resamples=20")
     assert done.code == 0, done.err
@@ -80,7 +85,7 @@ def test_files_for_people_and_for_other_commands(heritage: Command, run: Path, t
     assert (out / "map.png").is_file()
     page, text = (out / "report.html").read_text(), (out / "report.md").read_text()
     assert 'src="http' not in page, "the page is not self-contained"
-    assert "mistaken for" in text
+    assert "## Errors by class" in text
     calibration = read_calibration(run)
     assert calibration is not None
     fingerprint = json.loads((run / "data.json").read_text())["fingerprint"]
@@ -91,17 +96,17 @@ def test_files_for_people_and_for_other_commands(heritage: Command, run: Path, t
     for one in decisions.values():
         assert one.decision == "relabel"
         assert (tree / one.file).is_file()
-        assert one.to != one.file.split("/")[0]
+        assert one.label != one.file.split("/")[0]
 
 
 def test_other_splits_and_other_data(heritage: Command, run: Path, tmp_path: Path) -> None:
     words = (f"ckpt={run / 'checkpoints' / 'last.ckpt'}", "report.resamples=20", "report.slices=[]")
     done = heritage("evaluate", *words, "split=train", f"hydra.run.dir={tmp_path / 'train'}")
     assert done.code == 0, done.err
-    assert "say nothing about new ones" in done.out
+    assert "do not estimate those of new images" in done.out.replace("\n", " ")
     assert read_calibration(run) is None, "a calibration of another checkpoint than the best"
     table = pq.read_table(tmp_path / "train" / "predictions.parquet")
-    assert len(set(table["file"].to_pylist())) == len(table), "an image is asked about twice"
+    assert len(set(table["file"].to_pylist())) == len(table), "an image is predicted twice"
 
     few = write_tree(tmp_path / "few", {"islam": 3, "asian": 2})
     done = heritage("evaluate", *words, "data=class_folders", f"data.root={few}", "data.num_workers=0",
@@ -149,23 +154,25 @@ def test_wrong_input_ends_in_one_line(
     assert "did you mean test?" in line(f"ckpt={run}", "split=tset")
     assert "did you mean museum?" in line(f"ckpt={run}", "report.slices=[musuem]")
     by_image = "audits.by_image="
-    assert "its balance is weights, here none" in line(f"ckpt={run}", f"{by_image}{runs / 'weights'}")
+    assert "its balance is weights, but here none" in line(f"ckpt={run}", f"{by_image}{runs / 'weights'}")
     assert "split by by_group, not by image" in line(f"ckpt={run}", f"{by_image}{runs / 'none'}")
     assert "without a report" in line(f"ckpt={run}", f"{by_image}{tmp_path}")
     alone = shutil.copy(run / "checkpoints" / "best.ckpt", tmp_path / "alone.ckpt")
-    assert "lies in no run folder" in line(f"ckpt={alone}", f"{by_image}{runs / 'none'}")
+    assert "is not in a run folder" in line(f"ckpt={alone}", f"{by_image}{runs / 'none'}")
     assert "report.target_precision" in line(f"ckpt={run}", "report.target_precision=2")
     classes = "data.classes=[islam,asian]"
-    assert "it knows egyptian" in line(f"ckpt={run}", "data=class_folders", f"data.root={tree}", classes)
+    assert "its classes are egyptian" in line(
+        f"ckpt={run}", "data=class_folders", f"data.root={tree}", classes
+    )
     other = write_tree(tmp_path / "other", {name: count + 1 for name, count in COUNTS.items()})
     assert "fingerprint" in line(f"ckpt={run}", f"data.root={other}")
     assert "no such folder" in line(f"ckpt={run}", f"data.root={tmp_path / 'moved'}")
     whole = ("data=class_folders", f"data.root={tree}", "data/split=whole")
-    assert "no image in the val split" in line(f"ckpt={run}", *whole, "split=val")
+    assert "the val split has no images" in line(f"ckpt={run}", *whole, "split=val")
     assert "no device" in line(f"ckpt={run}", "device=tpux")
 
     state = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
     state["heritage"]["config"]["data"]["split"] = {"_target_": "os.mkdir", "path": str(tmp_path / "harm")}
     torch.save(state, hostile := tmp_path / "hostile.ckpt")
-    assert "not this package's" in line(f"ckpt={hostile}")
+    assert "not in heritage.data" in line(f"ckpt={hostile}")
     assert not (tmp_path / "harm").exists()

@@ -1,4 +1,4 @@
-"""The gallery through the real command."""
+"""`heritage explain` through the real command."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from pathlib import Path
 from tests.conftest import Command
 
 
-def test_the_gallery_is_written_and_scored(heritage: Command, runs: Path, tmp_path: Path) -> None:
+def test_the_page_is_written_with_tested_maps(heritage: Command, runs: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    done = heritage("explain", f"ckpt={runs / 'none'}", f"hydra.run.dir={out}", "explain.faith=6",
-                    "explain.each=2", "explain.methods=[auto,occlusion]")  # fmt: skip
+    options = ("explain.faithfulness_images=6", "explain.images_per_class=2")
+    methods = "explain.methods=[auto,occlusion]"
+    done = heritage("explain", f"ckpt={runs / 'none'}", f"hydra.run.dir={out}", *options, methods)
     assert done.code == 0, done.err
     record = json.loads((out / "explanation.json").read_text())
     assert set(record) == {"gradcam", "occlusion"}
@@ -28,13 +29,14 @@ def test_the_gallery_is_written_and_scored(heritage: Command, runs: Path, tmp_pa
 
 
 def test_wrong_input_ends_in_one_line(heritage: Command, runs: Path) -> None:
-    for word, said in (
+    for word, message in (
         ("explain.methods=[attention]", "no attention"),
         ("explain.methods=[]", "no method"),
-        ("explain.faith=0", "explain.faith=0"),
+        ("explain.faithfulness_images=0", "explain.faithfulness_images=0"),
+        ("explain.faith=6", "it is now called 'explain.faithfulness_images'"),
         ("explain.methods=[gradcm]", "explain.methods"),
     ):
         done = heritage("explain", f"ckpt={runs / 'none'}", word)
         assert done.code == 2, word
-        assert "asking about" not in done.out + done.err, "said after a pass over the data"
-        assert said in done.err.strip().splitlines()[-1], done.err
+        assert "predicting" not in done.out + done.err, "reported after a pass over the data"
+        assert message in done.err.strip().splitlines()[-1], done.err

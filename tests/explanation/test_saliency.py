@@ -1,4 +1,4 @@
-"""Maps find what decides an answer, for every kind of network; maps that do not are told apart."""
+"""Saliency maps mark the decisive pixels for every architecture, and unfaithful maps are labelled."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from heritage.errors import ConfigError
-from heritage.explanation.attention import WatchAttention
-from heritage.explanation.faithfulness import areas, blur, faithfulness, likeness, shuffled
+from heritage.explanation.attention import AttentionRecorder
+from heritage.explanation.faithfulness import areas, blur, faithfulness, map_similarity, shuffled
 from heritage.explanation.saliency import BATCH, Method, method_for, saliency
 from heritage.inference.checkpoint import NormalizedModel
 from heritage.models.backbone import timm_network
@@ -86,7 +86,7 @@ KINDS: tuple[tuple[str, Method], ...] = (
 
 
 @pytest.mark.parametrize(("name", "method"), KINDS)
-def test_every_method_on_the_networks_it_is_for(name: str, method: Method) -> None:
+def test_every_method_on_its_architectures(name: str, method: Method) -> None:
     model = network(name)
     images = torch.randint(0, 256, (2, SIZE, SIZE, 3), dtype=torch.uint8)
     targets = torch.tensor([0, 2])
@@ -95,15 +95,15 @@ def test_every_method_on_the_networks_it_is_for(name: str, method: Method) -> No
     assert maps.shape == (2, SIZE, SIZE)
     assert maps.min() >= 0
     highest = maps.amax(dim=(1, 2))
-    assert ((highest == 0) | ((highest - 1).abs() < 1e-5)).all()  # nothing may speak for a class
+    assert ((highest == 0) | ((highest - 1).abs() < 1e-5)).all()  # a map may be all zero
     assert highest.max() > 0
     one = saliency(model, images[1:], targets[1:], method)
-    torch.testing.assert_close(maps[1:], one, atol=2e-3, rtol=0)  # a map is of its picture alone
+    torch.testing.assert_close(maps[1:], one, atol=2e-3, rtol=0)  # maps do not depend on the batch
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
-def test_the_place_that_decides_is_found_and_scores_above_chance(method: Method) -> None:
+def test_the_decisive_region_is_marked_and_beats_its_opposite(method: Method) -> None:
     torch.manual_seed(0)
     model, images = corner(), bright(12)
     images[:, 32:, :] //= 2
@@ -119,18 +119,18 @@ def test_the_place_that_decides_is_found_and_scores_above_chance(method: Method)
     assert (insertion > worst_insertion).all()
 
 
-def test_a_map_by_chance_is_labelled_so() -> None:
+def test_a_random_map_is_labelled() -> None:
     torch.manual_seed(1)
     model, images = network("resnet10t"), torch.randint(0, 256, (10, SIZE, SIZE, 3), dtype=torch.uint8)
-    found = faithfulness(model, images, torch.zeros(10, dtype=torch.int64), "gradcam",
+    result = faithfulness(model, images, torch.zeros(10, dtype=torch.int64), "gradcam",
                          maps=torch.rand(10, SIZE, SIZE))  # fmt: skip
-    assert not found.beats_random
-    assert "does not beat random" in found.label
+    assert not result.beats_random
+    assert "does not beat random" in result.label
 
 
-def test_methods_are_refused_where_they_make_no_sense() -> None:
+def test_unsupported_methods_are_refused() -> None:
     images, targets = torch.zeros(1, SIZE, SIZE, 3, dtype=torch.uint8), torch.tensor([0])
-    with pytest.raises(ConfigError, match="no maps of features"):
+    with pytest.raises(ConfigError, match="no feature maps"):
         saliency(network("vit"), images, targets, "gradcam")
     with pytest.raises(ConfigError, match="no attention"):
         saliency(network("resnet10t"), images, targets, "attention")
@@ -140,20 +140,20 @@ def test_methods_are_refused_where_they_make_no_sense() -> None:
     assert method_for(network("resnet10t").net, SIZE) == "gradcam"
 
 
-def test_attention_seen_step_by_step_answers_alike() -> None:
+def test_recorded_attention_gives_the_same_outputs() -> None:
     model = network("vit_tiny_patch16_224")
     images = torch.randint(0, 256, (2, SIZE, SIZE, 3), dtype=torch.uint8)
     with torch.inference_mode():
         fused = model(images)
-        with WatchAttention() as watch:
+        with AttentionRecorder() as recorder:
             seen = model(images)
     torch.testing.assert_close(seen, fused, atol=1e-4, rtol=0)
-    assert len(watch.weights) == 12
-    torch.testing.assert_close(watch.weights[0].sum(dim=-1), torch.ones(2, 3, 17), atol=1e-5, rtol=0)
+    assert len(recorder.weights) == 12
+    torch.testing.assert_close(recorder.weights[0].sum(dim=-1), torch.ones(2, 3, 17), atol=1e-5, rtol=0)
     assert input_spec(model.net).image_size == SIZE
 
 
-def test_masks_and_scales_of_attention_are_kept() -> None:
+def test_recorded_attention_keeps_masks_and_scales() -> None:
     torch.manual_seed(0)
     query, key, value = torch.rand(3, 2, 4, 9, 8)
     seen = torch.rand(9, 9) > 0.3
@@ -161,16 +161,16 @@ def test_masks_and_scales_of_attention_are_kept() -> None:
     attend = functional.scaled_dot_product_attention
     for mask, scale in ((None, 0.7), (torch.rand(9, 9), None), (seen, 0.1)):
         fused = attend(query, key, value, attn_mask=mask, scale=scale)
-        with WatchAttention():
+        with AttentionRecorder():
             step_by_step = attend(query, key, value, attn_mask=mask, scale=scale)
         torch.testing.assert_close(step_by_step, fused, atol=1e-5, rtol=0)
 
 
-def test_many_pictures_are_scored_as_each_alone() -> None:
+def test_images_are_scored_in_batches() -> None:
     torch.manual_seed(0)
     model, count = network("resnet10t"), 2 * BATCH + 1
-    asked: list[int] = []
-    model.register_forward_hook(lambda _model, inputs, _output: asked.append(len(inputs[0])))
+    batches: list[int] = []
+    model.register_forward_hook(lambda _model, inputs, _output: batches.append(len(inputs[0])))
     images = torch.randint(0, 256, (count, SIZE, SIZE, 3), dtype=torch.uint8)
     targets = torch.zeros(count, dtype=torch.int64)
     maps = saliency(model, images, targets, "gradcam")
@@ -178,23 +178,23 @@ def test_many_pictures_are_scored_as_each_alone() -> None:
     found = areas(model, images, blur(images), targets, maps)
     last = areas(model, images[-1:], blur(images[-1:]), targets[-1:], maps[-1:])
     assert found[:, -1] == pytest.approx(last[:, 0], abs=1e-4)
-    assert max(asked) <= BATCH, "so many pictures at once may not fit into memory"
+    assert max(batches) <= BATCH, "larger batches may not fit into memory"
 
 
-def test_shuffled_weights_are_the_same_numbers_in_another_order() -> None:
+def test_shuffling_keeps_the_values_of_each_parameter() -> None:
     model = network("resnet10t")
     other = shuffled(model, 0)
     assert isinstance(other, nn.Module)
     for before, after in zip(model.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(before.flatten().sort().values, after.flatten().sort().values)
     first = torch.rand(3, SIZE, SIZE)
-    assert likeness(first, first) == pytest.approx(1)
-    assert likeness(first, 1 - first) == pytest.approx(-1)
+    assert map_similarity(first, first) == pytest.approx(1)
+    assert map_similarity(first, 1 - first) == pytest.approx(-1)
     plain = torch.full((1, 32, 32, 3), 7, dtype=torch.uint8)
     assert torch.equal(blur(plain), plain)
 
 
-def test_an_overlay_keeps_the_picture_where_nothing_speaks() -> None:
+def test_an_overlay_keeps_the_image_where_the_map_is_zero() -> None:
     picture = torch.full((8, 8, 3), 100, dtype=torch.uint8).numpy()
     seen = torch.zeros(8, 8).numpy()
     seen[2, 2:6] = 1

@@ -1,4 +1,4 @@
-"""A checkpoint alone is enough to answer, and a foreign one is refused."""
+"""A checkpoint alone is enough to predict, and files of other origin are refused."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ def run_folder(heritage: Command, tiny: tuple[str, ...], tmp_path: Path) -> Path
     return folder
 
 
-def test_a_run_folder_answers_as_its_own_report_says(run_folder: Path) -> None:
-    trained = load_checkpoint(run_folder)
-    assert trained.folder == run_folder
-    assert trained.image_size == 32
-    said = pq.read_table(run_folder / "predictions.parquet").to_pylist()
+def test_a_loaded_network_predicts_as_its_report(run_folder: Path) -> None:
+    classifier = load_checkpoint(run_folder)
+    assert classifier.folder == run_folder
+    assert classifier.image_size == 32
+    rows = pq.read_table(run_folder / "predictions.parquet").to_pylist()
     from heritage.core.image_io import decode
     from heritage.data.augment import eval_transform
 
-    resize = eval_transform(trained.image_size, trained.crop_pct, trained.interpolation)
-    root = Path(trained.config["data"]["root"])
-    pictures = [decode((root / row["file"]).read_bytes(), at_least=trained.image_size) for row in said]
+    resize = eval_transform(classifier.image_size, classifier.crop_pct, classifier.interpolation)
+    root = Path(classifier.config["data"]["root"])
+    pictures = [decode((root / row["file"]).read_bytes(), at_least=classifier.image_size) for row in rows]
     images = torch.stack([torch.from_numpy(resize(picture).copy()) for picture in pictures])
     with torch.inference_mode():
-        probabilities = trained.model(images).softmax(dim=1)
-    for name, column in zip(trained.classes, probabilities.T, strict=True):
-        expected = torch.tensor([row[f"p_{name}"] for row in said], dtype=torch.float32)
+        probabilities = classifier.model(images).softmax(dim=1)
+    for name, column in zip(classifier.classes, probabilities.T, strict=True):
+        expected = torch.tensor([row[f"p_{name}"] for row in rows], dtype=torch.float32)
         torch.testing.assert_close(column, expected, atol=1e-5, rtol=0)
 
 

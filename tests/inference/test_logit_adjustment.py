@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from heritage.inference.checkpoint import load_checkpoint
-from heritage.inference.logit_adjustment import adjusted_already
+from heritage.inference.logit_adjustment import frequency_correction
 from tests.conftest import COUNTS, Command
 
 CLASSES = list(COUNTS)
@@ -31,7 +31,7 @@ def probabilities(folder: Path) -> npt.NDArray[np.float64]:
 
 
 @pytest.mark.parametrize("tau", [0.5, 1.0])
-def test_answers_are_probabilities_over_frequencies(
+def test_adjusted_probabilities_are_divided_by_frequencies(
     heritage: Command, run: Path, tmp_path: Path, tau: float
 ) -> None:
     for name, words in (("plain", ()), ("adjusted", (f"logit_adjustment={tau}",))):
@@ -39,7 +39,7 @@ def test_answers_are_probabilities_over_frequencies(
         assert done.code == 0, done.err
     shown = json.loads((run / "data.json").read_text())["counts"]["shown"]
     counts = np.array([shown[name] for name in CLASSES], dtype=float)
-    assert len(set(counts)) > 1, "equal counts would change nothing"
+    assert len(set(counts)) > 1, "equal counts change nothing"
     expected = probabilities(tmp_path / "plain") / (counts / counts.sum()) ** tau
     expected /= expected.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(probabilities(tmp_path / "adjusted"), expected, atol=2e-6)
@@ -49,10 +49,10 @@ def test_answers_are_probabilities_over_frequencies(
     )
     assert done.code == 0, done.err
     table = next(tmp_path.rglob("remedies.csv")).read_text()
-    assert f"\nnone logit_adjustment={tau:g}," in table, "a remedy beside plain training"
+    assert f"\nnone logit_adjustment={tau:g}," in table, "a balancing method beside training without one"
 
 
-def test_the_calibration_stays_that_of_the_network_as_it_is(
+def test_an_adjusted_network_does_not_overwrite_the_calibration(
     heritage: Command, run: Path, tmp_path: Path
 ) -> None:
     (run / "calibration.json").unlink(missing_ok=True)
@@ -64,46 +64,46 @@ def test_the_calibration_stays_that_of_the_network_as_it_is(
     assert "calibration.json was not written" in done.out.replace("\n", " ")
 
 
-def test_another_data_set_is_not_calibrated_by_logits_that_were_not_adjusted(
+def test_a_calibration_of_unadjusted_logits_is_not_used_for_adjusted_ones(
     heritage: Command, run: Path, tree: Path, tmp_path: Path
 ) -> None:
     (run / "calibration.json").write_text("{}")  # unreadable, and not to be read
     done = heritage("evaluate", f"ckpt={run}", f"hydra.run.dir={tmp_path / 'out'}", *QUICK, "split=all",
                     "logit_adjustment=1")  # fmt: skip
     assert done.code == 0, done.err
-    assert "logits that are not adjusted" in done.out.replace("\n", " ")
+    assert "for logits that are not adjusted" in done.out.replace("\n", " ")
 
 
-def test_a_sampling_that_changes_counts_as_adjusting(run: Path) -> None:
-    trained = load_checkpoint(run)
-    assert adjusted_already(trained) is None
+def test_a_changing_sampling_counts_as_a_correction(run: Path) -> None:
+    classifier = load_checkpoint(run)
+    assert frequency_correction(classifier) is None
     sampling = {"_target_": "heritage.data.sampling.ProgressivelyBalanced", "epochs": 2}
-    balance = trained.config["balance"] | {"sampling": sampling}
-    said = adjusted_already(replace(trained, config=trained.config | {"balance": balance}))
-    assert said is not None
-    assert "ProgressivelyBalanced" in said
+    balance = classifier.config["balance"] | {"sampling": sampling}
+    correction = frequency_correction(replace(classifier, config=classifier.config | {"balance": balance}))
+    assert correction is not None
+    assert "ProgressivelyBalanced" in correction
 
 
-def test_adjusting_twice_is_said(heritage: Command, runs: Path, tmp_path: Path) -> None:
+def test_a_second_correction_is_noted(heritage: Command, runs: Path, tmp_path: Path) -> None:
     done = heritage("evaluate", f"ckpt={shutil.copytree(runs / 'weights', tmp_path / 'weights')}", *QUICK,
                     "logit_adjustment=1")  # fmt: skip
     assert done.code == 0, done.err
-    assert "twice is too much" in done.out.replace("\n", " ")
+    assert "this corrects twice" in done.out.replace("\n", " ")
 
 
 @pytest.mark.parametrize(
     ("word", "expected"),
-    [("-1", "not a number from 0"), ("nan", "not a number from 0"), ("1e39", "1 is the usual"),
+    [("-1", "not a number from 0"), ("nan", "not a number from 0"), ("1e39", "1 is the usual value"),
      ("much", "logit_adjustment")],
 )  # fmt: skip
-def test_strengths_that_make_no_sense(heritage: Command, run: Path, word: str, expected: str) -> None:
+def test_invalid_strengths_are_refused(heritage: Command, run: Path, word: str, expected: str) -> None:
     done = heritage("evaluate", f"ckpt={run}", f"logit_adjustment={word}")
     assert done.code == 2
     assert expected in done.err
     assert len(done.err.strip().splitlines()) == 1
 
 
-def test_a_run_that_does_not_say_what_it_showed_is_refused(heritage: Command, run: Path) -> None:
+def test_a_run_without_class_counts_is_refused(heritage: Command, run: Path) -> None:
     (run / "data.json").unlink()
     done = heritage("evaluate", f"ckpt={run}", "logit_adjustment=1")
     assert done.code == 2

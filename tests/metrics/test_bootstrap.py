@@ -1,4 +1,4 @@
-"""Intervals against resampling by hand, and against chance."""
+"""Intervals against resampling by hand and against the binomial distribution."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from sklearn.metrics import roc_auc_score
 
 from heritage.core.manifest import Manifest
 from heritage.evaluation.assessment import Assessment, EvaluationOptions, few_groups_note
-from heritage.metrics.bootstrap import bootstrap, confusion_scores, draws, group_codes, interval
+from heritage.metrics.bootstrap import bootstrap, draws, group_codes, interval
 from heritage.metrics.calibration import softmax
-from heritage.metrics.classification import confusion_matrix, scores
+from heritage.metrics.classification import ConfusionScores, confusion_matrix, scores
 from heritage.metrics.ranking import auroc, in_top
+from heritage.metrics.registry import compute_metrics
 
 
 @pytest.fixture(scope="module")
-def answers() -> tuple[np.ndarray, np.ndarray, list[str]]:
+def predictions() -> tuple[np.ndarray, np.ndarray, list[str]]:
     random = np.random.default_rng(1)
     targets = random.integers(0, 4, 300)
     logits = random.normal(size=(300, 4)).round(1)  # rounded: there are ties
@@ -25,8 +26,10 @@ def answers() -> tuple[np.ndarray, np.ndarray, list[str]]:
     return targets, softmax(logits), [str(group) for group in random.integers(0, 90, 300)]
 
 
-def test_a_resample_is_the_score_of_its_images(answers: tuple[np.ndarray, np.ndarray, list[str]]) -> None:
-    targets, shares, groups = answers
+def test_a_resample_has_the_metrics_of_its_images(
+    predictions: tuple[np.ndarray, np.ndarray, list[str]],
+) -> None:
+    targets, shares, groups = predictions
     found = bootstrap(targets, shares, groups, resamples=70, seed=3)
     codes = group_codes(groups)
     counts = np.concatenate(list(draws(codes.max() + 1, 70, 3)))
@@ -34,17 +37,17 @@ def test_a_resample_is_the_score_of_its_images(answers: tuple[np.ndarray, np.nda
     for number in (0, 69):
         rows = np.repeat(np.arange(300), counts[number].astype(int)[codes])
         by_hand = scores(confusion_matrix(targets[rows], shares[rows].argmax(axis=1), 4))
-        assert found.single["macro_f1"][number] == pytest.approx(by_hand.macro.f1)
-        assert found.single["accuracy"][number] == pytest.approx(by_hand.accuracy)
-        np.testing.assert_allclose(found.classes["precision"][number], by_hand.precision)
+        assert found.overall["macro_f1"][number] == pytest.approx(by_hand.macro.f1)
+        assert found.overall["accuracy"][number] == pytest.approx(by_hand.accuracy)
+        np.testing.assert_allclose(found.by_class["precision"][number], by_hand.precision)
         area = roc_auc_score(targets[rows], shares[rows], multi_class="ovr", average=None)
-        np.testing.assert_allclose(found.classes["auroc"][number], area, atol=1e-12)
+        np.testing.assert_allclose(found.by_class["auroc"][number], area, atol=1e-12)
         top = in_top(shares, targets, 2)[rows].mean()
-        assert found.single["top2_accuracy"][number] == pytest.approx(top)
+        assert found.overall["top2_accuracy"][number] == pytest.approx(top)
 
 
-def test_groups_widen_intervals() -> None:
-    # ten photographs of each object, all right or all wrong: a hundred objects tell no more than a hundred
+def test_grouped_images_give_wider_intervals() -> None:
+    # ten photographs of each object, all correct or all wrong: as good as a hundred images
     random = np.random.default_rng(0)
     right = np.repeat(random.random(100) < 0.7, 10)
     targets = np.zeros(1000, dtype=np.int64)
@@ -53,23 +56,24 @@ def test_groups_widen_intervals() -> None:
     alone = bootstrap(targets, shares, [str(n) for n in range(1000)], resamples=400)
     width = [found.interval("accuracy").high - found.interval("accuracy").low for found in (grouped, alone)]
     assert width[0] / width[1] == pytest.approx(10**0.5, rel=0.25)
-    # the binomial interval of a hundred
+    # the binomial interval of a hundred objects
     assert width[0] == pytest.approx(2 * 1.96 * (0.7 * 0.3 / 100) ** 0.5, rel=0.2)
 
 
 def test_classes_without_images() -> None:
     cells = np.array([[[3.0, 1, 0], [0, 0, 0], [0, 0, 0]], [[2, 0, 0], [1, 1, 0], [0, 0, 0]]])
-    single, classes = confusion_scores(cells)
-    assert np.isnan(classes["recall"][0, 1]), "left out by chance"
-    assert classes["recall"][0, 2] == 0, "there is none at all: as in heritage.metrics.classification"
-    assert single["macro_recall"][1] == pytest.approx(scores(cells[1].astype(np.int64)).macro.recall)
-    assert single["balanced_accuracy"].tolist() == pytest.approx([0.75, 0.75]), "of classes that have images"
+    scored = ConfusionScores(cells)
+    overall, classes = scored.averages() | compute_metrics(scored), scored.by_class
+    assert np.isnan(classes["recall"][0, 1]), "no image in this resample"
+    assert classes["recall"][0, 2] == 0, "no image in any resample: as for a single set"
+    assert overall["macro_recall"][1] == pytest.approx(scores(cells[1].astype(np.int64)).macro.recall)
+    assert overall["balanced_accuracy"].tolist() == pytest.approx([0.75, 0.75]), "of classes that have images"
     assert interval(np.array([np.nan, 1.0])).low == 1
     assert np.isnan(interval(np.array([np.nan])).low)
 
 
-def test_auroc_counts_ties_half(answers: tuple[np.ndarray, np.ndarray, list[str]]) -> None:
-    targets, shares, _ = answers
+def test_auroc_counts_ties_half(predictions: tuple[np.ndarray, np.ndarray, list[str]]) -> None:
+    targets, shares, _ = predictions
     expected = roc_auc_score(targets, shares, multi_class="ovr", average=None)
     np.testing.assert_allclose(auroc(shares, targets), expected, atol=1e-12)
     assert auroc(np.full((4, 2), 0.5), np.array([0, 0, 1, 1])).tolist() == [0.5, 0.5]
@@ -83,9 +87,9 @@ def test_a_class_of_few_groups_gets_no_interval(tmp_path: Path) -> None:
         resamples=20,
         target_precision=0.9,
         slices=[],
-        each=1,
-        pictures=1,
-        suspects=1,
+        images_per_pair=1,
+        max_images=1,
+        label_errors=1,
         seed=0,
         out_of_fold=None,
     )
@@ -94,4 +98,4 @@ def test_a_class_of_few_groups_gets_no_interval(tmp_path: Path) -> None:
     first, second = found.class_intervals("recall")
     assert first.low <= first.high
     assert np.isnan(second.low)
-    assert "b (10 images of 1)" in few_groups_note(manifest)[0]
+    assert "b (10 images in 1 group)" in few_groups_note(manifest)[0]

@@ -1,4 +1,4 @@
-"""Calibration against scikit-learn and torchmetrics, and the file that other commands read."""
+"""Calibration against scikit-learn and torchmetrics, and ``calibration.json``."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ TRUE_TEMPERATURE = 2.5
 
 
 @pytest.fixture(scope="module")
-def answers() -> tuple[np.ndarray, np.ndarray]:
+def predictions() -> tuple[np.ndarray, np.ndarray]:
     """Logits that are 2.5 times too large for the targets drawn from them."""
     random = np.random.default_rng(0)
-    honest = random.normal(0, 2, (20_000, 6))
-    shares = softmax(honest)
+    calibrated = random.normal(0, 2, (20_000, 6))
+    shares = softmax(calibrated)
     targets = (shares.cumsum(axis=1) > random.random((20_000, 1))).argmax(axis=1)
-    return (honest * TRUE_TEMPERATURE).astype(np.float32), targets
+    return (calibrated * TRUE_TEMPERATURE).astype(np.float32), targets
 
 
-def test_the_temperature_that_was_put_in_is_found(answers: tuple[np.ndarray, np.ndarray]) -> None:
-    logits, targets = answers
+def test_the_true_temperature_is_fitted(predictions: tuple[np.ndarray, np.ndarray]) -> None:
+    logits, targets = predictions
     assert fit_temperature(logits, targets) == pytest.approx(TRUE_TEMPERATURE, rel=0.03)
     found = calibrate(logits, targets, target_precision=0.9, split="val", fingerprint="f")
     assert found.ece_after < 0.01 < 0.1 < found.ece_before
 
 
-def test_figures_agree_with_independent_ones(answers: tuple[np.ndarray, np.ndarray]) -> None:
-    logits, targets = answers
+def test_metrics_agree_with_scikit_learn_and_torchmetrics(predictions: tuple[np.ndarray, np.ndarray]) -> None:
+    logits, targets = predictions
     probabilities = softmax(logits)
     np.testing.assert_allclose(
         probabilities, torch.from_numpy(logits).double().softmax(dim=1).numpy(), atol=1e-12
@@ -59,8 +59,8 @@ def test_figures_agree_with_independent_ones(answers: tuple[np.ndarray, np.ndarr
     assert brier_score(probabilities, targets) == pytest.approx(expected, abs=1e-12)
 
 
-def test_a_threshold_keeps_its_promise_where_it_was_fitted(answers: tuple[np.ndarray, np.ndarray]) -> None:
-    logits, targets = answers
+def test_a_threshold_reaches_the_target_precision(predictions: tuple[np.ndarray, np.ndarray]) -> None:
+    logits, targets = predictions
     confidence, correct = confidences(softmax(logits, TRUE_TEMPERATURE), targets)
     threshold = threshold_for(confidence, correct, 0.9)
     assert threshold is not None
@@ -73,17 +73,17 @@ def test_a_threshold_keeps_its_promise_where_it_was_fitted(answers: tuple[np.nda
     assert threshold_for(np.ones(5), np.zeros(5, bool), 0.5) is None
 
 
-def test_answers_of_one_confidence_stand_or_fall_together() -> None:
+def test_predictions_of_equal_confidence_are_covered_together() -> None:
     curve = risk_coverage(np.array([0.9, 0.9, 0.5, 0.5]), np.array([True, False, True, True]))
     assert curve.threshold.tolist() == [0.9, 0.5]
     assert curve.coverage.tolist() == [0.5, 1.0]
     assert curve.precision.tolist() == [0.5, 0.75]
 
 
-def test_the_file_comes_back_as_it_was_written(
-    answers: tuple[np.ndarray, np.ndarray], tmp_path: Path
+def test_a_calibration_is_read_as_it_was_written(
+    predictions: tuple[np.ndarray, np.ndarray], tmp_path: Path
 ) -> None:
-    logits, targets = answers
+    logits, targets = predictions
     assert read_calibration(tmp_path) is None
     found = calibrate(logits, targets, target_precision=0.95, split="val", fingerprint="abc")
     write_calibration(found, tmp_path)

@@ -1,15 +1,15 @@
-"""Confident learning against its definitions, and swapped labels that must be found."""
+"""Confident learning against its definitions and on swapped labels; confused pairs of classes."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from heritage.metrics.calibration import softmax
-from heritage.metrics.confusions import mistaken_for, pairs
-from heritage.metrics.label_errors import class_thresholds, suspects
+from heritage.metrics.confusion import ConfusionMatrix, confused_pairs
+from heritage.metrics.label_errors import class_thresholds, find_label_errors
 
 
-def test_the_joint_is_the_papers() -> None:
+def test_the_confident_joint_is_that_of_the_paper() -> None:
     random = np.random.default_rng(0)
     labels = random.integers(0, 3, 200)
     shares = softmax(random.normal(size=(200, 3)) + 1.5 * np.eye(3)[labels])
@@ -22,7 +22,7 @@ def test_the_joint_is_the_papers() -> None:
         reached = [j for j in range(3) if p[j] >= thresholds[j]]
         if reached:
             joint[label, max(reached, key=lambda j: p[j])] += 1
-    assert suspects(shares, labels).joint.tolist() == joint.tolist()
+    assert find_label_errors(shares, labels).joint.tolist() == joint.tolist()
 
 
 def test_swapped_labels_come_first() -> None:
@@ -32,20 +32,22 @@ def test_swapped_labels_come_first() -> None:
     swapped = random.choice(500, 25, replace=False)
     labels = truth.copy()
     labels[swapped] = (truth[swapped] + 1) % 4
-    found = suspects(shares, labels)
-    assert set(found.rows[:25]) <= set(swapped)
-    assert len(found.rows) >= 15, "a swapped label is found where the network is surer than on average"
-    assert (found.suggested == truth[found.rows]).all()
-    assert len(suspects(np.eye(4)[truth], truth).rows) == 0
+    errors = find_label_errors(shares, labels)
+    assert set(errors.rows[:25]) <= set(swapped)
+    assert len(errors.rows) >= 15, "swapped labels with more than average confidence are found"
+    assert (errors.suggested == truth[errors.rows]).all()
+    assert len(find_label_errors(np.eye(4)[truth], truth).rows) == 0
 
 
-def test_kinds_of_mistakes() -> None:
+def test_confused_pairs_by_frequency_and_confidence() -> None:
     targets = np.array([0, 0, 0, 1, 2])
     shares = np.array([[0.2, 0.8, 0], [0.1, 0.9, 0], [0.4, 0, 0.6], [0.9, 0.1, 0], [0, 0, 1]])
-    found = pairs(targets, shares, each=5, most=100)
-    assert [(one.true, one.predicted, one.count, one.rows) for one in found] == [
+    pairs = confused_pairs(targets, shares, images_per_pair=5, max_images=100)
+    assert [(one.true, one.predicted, one.count, one.rows) for one in pairs] == [
         (0, 1, 2, (1, 0)), (0, 2, 1, (2,)), (1, 0, 1, (3,)),
     ]  # fmt: skip
-    assert sum(len(one.rows) for one in pairs(targets, shares, each=5, most=3)) == 3
-    table = mistaken_for(np.array([[0, 2, 1], [1, 0, 0], [0, 0, 1]]), ["a", "b", "c"])
+    few = confused_pairs(targets, shares, images_per_pair=5, max_images=3)
+    assert sum(len(one.rows) for one in few) == 3
+    confusion = ConfusionMatrix(np.array([[0, 2, 1], [1, 0, 0], [0, 0, 1]]), ("a", "b", "c"))
+    table = confusion.errors_by_class()
     assert table[0] == ("a", 3, [("b", 2), ("c", 1)])

@@ -1,4 +1,4 @@
-"""Answers of the runs of a k-fold split, put together."""
+"""Out-of-fold predictions of the runs of a k-fold split."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from heritage.core.manifest import Manifest
 from heritage.errors import CheckpointError, DataError
-from heritage.metrics.label_errors import suspects
+from heritage.metrics.label_errors import find_label_errors
 from heritage.runs.out_of_fold import out_of_fold
 from tests.conftest import COUNTS, Command
 
@@ -34,19 +34,17 @@ def manifest_of(folder: Path, tmp_path: Path) -> Manifest:
     return Manifest.build(columns, tmp_path, tuple(COUNTS))
 
 
-def test_each_image_is_answered_by_the_run_that_was_tested_on_it(
-    runs: Path, folds: Path, tmp_path: Path
-) -> None:
+def test_each_image_has_the_prediction_of_its_own_fold(runs: Path, folds: Path, tmp_path: Path) -> None:
     whole = manifest_of(runs / "none", tmp_path)
     found, shares = out_of_fold([str(folds)], whole)
     assert found.column("image_id") == whole.column("image_id")
     table = pq.read_table(runs / "none" / "predictions.parquet")
-    said = dict(zip(table["image_id"].to_pylist(), table["p_islam"].to_pylist(), strict=True))
+    expected = dict(zip(table["image_id"].to_pylist(), table["p_islam"].to_pylist(), strict=True))
     place = whole.classes.index("islam")
-    assert shares[:, place].tolist() == [said[name] for name in found.column("image_id")]
+    assert shares[:, place].tolist() == [expected[name] for name in found.column("image_id")]
 
 
-def test_runs_that_are_no_folds_are_refused(runs: Path, folds: Path, tmp_path: Path) -> None:
+def test_runs_that_are_not_folds_are_refused(runs: Path, folds: Path, tmp_path: Path) -> None:
     whole = manifest_of(runs / "none", tmp_path)
     with pytest.raises(DataError, match="another run was tested on"):
         out_of_fold([str(runs)], whole)
@@ -66,7 +64,7 @@ def test_the_command_looks_for_label_errors_in_all_folds(
     table = pq.read_table(runs / "none" / "predictions.parquet").to_pydict()
     shares = np.array([table[f"p_{name}"] for name in COUNTS]).T
     targets = np.array([list(COUNTS).index(name) for name in table["class"]])
-    expected = {table["file"][row] for row in suspects(shares, targets).rows}
+    expected = {table["file"][row] for row in find_label_errors(shares, targets).rows}
     lines = (out / "label_errors.csv").read_text().splitlines()[1:]
     assert {line.partition(",")[0] for line in lines} == expected
     assert json.loads((out / "metrics.json").read_text())["images"] == len(targets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -98,7 +99,7 @@ def test_a_second_process_on_a_sweep_is_rejected(
     with locked(tmp_path / "mine" / LOCK_FILE):
         done = heritage("train", "-m", *tiny, "seed=0,1", f"hydra.sweep.dir={tmp_path / 'mine'}")
     assert done.code == 2
-    assert "another process is at work here" in done.err
+    assert "in use by another process" in done.err
     assert not list((tmp_path / "mine").glob("seed=*"))
 
 
@@ -200,6 +201,16 @@ def test_the_index_of_version_0_1_is_read(tmp_path: Path) -> None:
     assert [row["job_id"] for row in index(tmp_path).values()] == ["7_0", None]
     with pytest.raises(CheckpointError, match="seed → model"):
         Index(Sweep(tmp_path, Experiment("seeds", ("model",), ("model=vit",)), (), ()))
+
+
+def test_a_renamed_key_keeps_the_folder_of_a_sweep(tmp_path: Path) -> None:
+    old = Experiment("seed", ("seed",), ("data=demo", "wished_precision=0.8"))
+    new = Experiment("seed", ("seed",), ("data=demo", "target_precision=0.8"))
+    as_version_0_1 = json.dumps({"name": "seed", "swept": ["seed"], "fixed": list(old.fixed)})
+    assert new.folder == f"seed-{hashlib.sha256(as_version_0_1.encode()).hexdigest()[:6]}"
+    (tmp_path / "sweep.json").write_text(json.dumps({"experiment": asdict(old), "command": [], "jobs": []}))
+    Index(Sweep(tmp_path, new, (), ())).write({})
+    assert json.loads((tmp_path / "sweep.json").read_text())["experiment"]["fixed"] == list(new.fixed)
 
 
 @pytest.mark.parametrize(
