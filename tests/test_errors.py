@@ -40,7 +40,7 @@ def test_an_error_crosses_process_boundaries(error: HeritageError) -> None:
         ("unknown class {name}", "a", "b", "placeholder"),
         ("the value is None", "a", "b", "Python's None"),
         ("wrong <name>", "a", "b", "placeholder"),
-        (f"wrong {object()}", "a", "b", "repr"),
+        ("wrong <object object at 0x7f675e4bbc40>", "a", "b", "repr"),
         (f"wrong {KeyError('jobs')!r}", "a", "b", "repr"),
         ("wrong", "PosixPath('a')", "b", "repr"),
         ("expected typing.Any", "a", "b", "internals"),

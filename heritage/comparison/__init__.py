@@ -1,1 +1,1 @@
-"""What `heritage compare` does: many runs side by side, paired tests, and the published figures."""
+"""`heritage compare`: tables and paired tests of many runs, beside the published results of the thesis."""

@@ -94,10 +94,8 @@ class BalancingEffects:
         )
         note = (
             f"{self.rarest} has the fewest test images. In brackets: 95 % intervals over resamples of "
-            "groups, of the "
-            "lowest recall over whichever class has it in a resample; differences are not corrected for "
-            "multiple "
-            "comparisons, unlike in the table of all pairs."
+            "groups, of the lowest recall over whichever class has it in a resample; differences are not "
+            "corrected for multiple comparisons, unlike in the table of all pairs."
         )
         return Table("remedies", "Effects of balancing on the rare classes", head, rows, note)
 

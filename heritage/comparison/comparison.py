@@ -137,8 +137,7 @@ class Comparison:
         if self.first.folds > 1:
             note += (
                 f" Predictions of {self.first.folds} folds are pooled: each image is predicted by the "
-                "network that "
-                "was not trained on its group."
+                "network that was not trained on its group."
             )
         note += self.budget()
         head = ("setting", "seeds", *(metric.title for metric in compared_metrics()))
@@ -155,8 +154,7 @@ class Comparison:
             return f" Each network was trained on {least:,} images, up to a batch."
         return (
             f" Networks were trained on {least:,} to {most:,} images, and longer training alone improves a "
-            "network: "
-            "set trainer.max_samples to give all the same number."
+            "network: set trainer.max_samples to give all the same number."
         )
 
     def classes(self) -> Table:
@@ -195,10 +193,8 @@ class Comparison:
         )
         note = (
             "Intervals and p are from the same resamples of groups for both settings; p is of macro-F1, with "
-            "Holm's "
-            f"correction for all {len(rows)} pairs. McNemar's exact test assumes independent images and is "
-            "not "
-            "corrected."
+            f"Holm's correction for the number of pairs, {len(rows)}. McNemar's exact test assumes "
+            "independent images and is not corrected."
         )
         if any(len(one.runs) > 1 for one in self.settings):
             note += " It and the counts beside it are of the first seed of each setting."

@@ -1,1 +1,1 @@
-"""What `heritage evaluate` does: metrics with intervals, mistakes, label errors and audits of one network."""
+"""`heritage evaluate`: metrics with intervals, errors, label errors and audits of one network."""

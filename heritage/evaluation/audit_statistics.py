@@ -219,9 +219,8 @@ def leak_audit(by_group: FinishedRun, by_image: FinishedRun, resamples: int) -> 
     )
     words = (
         f"Accuracy with equal settings: {values[1]:.1%} when split by image, as in the thesis, and "
-        f"{values[0]:.1%} "
-        f"when all views of an object are in one split (difference {gain:+.1%}, 95 % {bounds.low:+.1%} to "
-        f"{bounds.high:+.1%}). Only the latter estimates the accuracy on new objects."
+        f"{values[0]:.1%} when all views of an object are in one split (difference {gain:+.1%}, 95 % "
+        f"{bounds.low:+.1%} to {bounds.high:+.1%}). Only the latter estimates the accuracy on new objects."
     )
     record = {"by_group": values[0], "by_image": values[1], "difference": gain,
               "interval": [bounds.low, bounds.high]}  # fmt: skip

@@ -174,8 +174,7 @@ def _calibration_sentence(a: Assessment) -> str:
         return f"{words} No threshold reaches a precision of {target} on validation."
     return (
         f"{words} With the threshold {percent(a.calibration.threshold)}, coverage is "
-        f"{percent(a.abstention[0])} "
-        f"and precision {percent(a.abstention[1])} (target: {target})."
+        f"{percent(a.abstention[0])} and precision {percent(a.abstention[1])} (target: {target})."
     )
 
 

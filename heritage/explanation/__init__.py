@@ -1,1 +1,1 @@
-"""What `heritage explain` does: saliency maps, and tests of whether they can be believed."""
+"""`heritage explain`: saliency maps, and tests of their faithfulness."""

@@ -258,6 +258,7 @@ def _record(one: Faithfulness) -> dict[str, Any]:
 
 def _sentence(one: Faithfulness) -> str:
     name = METHOD_NAMES[one.method]
+    name = name[0].upper() + name[1:]
     low, high = one.advantage.low, one.advantage.high
     words = f"{name} beats random maps" if one.beats_random else f"{name} does not beat random maps"
     words += f": insertion minus deletion is {one.gain.mean():+.3f} ({low:+.3f} – {high:+.3f}) above theirs "

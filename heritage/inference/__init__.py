@@ -1,1 +1,1 @@
-"""From a checkpoint to logits, features and predictions on a data set."""
+"""Trained networks: loading a checkpoint, its test set, predictions and features."""

@@ -87,15 +87,13 @@ def open_test_set(classifier: TrainedClassifier, chosen: Mapping[str, Any], spli
     if split == ALL and not other:
         notes.append(
             "All images include those that the network was trained on: metrics are too optimistic, and "
-            "hardly "
-            "any label errors are found."
+            "hardly any label errors are found."
         )
     elif not own:
         notes.append(
             "This is not the data set and split that the network was trained on (fingerprint "
             f"{data.manifest.fingerprint[:12]} instead of {classifier.fingerprint[:12]}): if it shares "
-            "images "
-            "with the training set, metrics are too optimistic."
+            "images with the training set, metrics are too optimistic."
         )
     if part == "train":
         notes.append("The network was trained on these images: metrics do not estimate those of new images.")

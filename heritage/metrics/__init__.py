@@ -1,1 +1,1 @@
-"""Metrics of predictions, their confidence intervals and their calibration; NumPy only."""
+"""Metrics of predictions, confidence intervals and calibration; NumPy and SciPy only."""

@@ -1,1 +1,1 @@
-"""What every report is made of: HTML pages, figures, tables and thumbnails."""
+"""Building blocks of reports: HTML pages, figures, tables and thumbnails."""

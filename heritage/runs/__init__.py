@@ -1,1 +1,1 @@
-"""The run folder: names, writing, reading and resuming of everything a training run leaves behind."""
+"""The run folder: file names, and writing, reading and resuming of its contents."""

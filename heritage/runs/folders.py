@@ -8,8 +8,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from heritage.errors import CheckpointError
+from heritage.runs.compat import RENAMED_KEYS
 from heritage.runs.files import HYDRA_FOLDER, REPORT_FILE
-from heritage.runs.sweep_names import experiment_of
+from heritage.runs.sweep_names import experiment_of, with_key_name
 
 
 def sweep_folder(above: str, *, _root_: DictConfig) -> str:
@@ -59,4 +60,6 @@ def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
 
 
 def _without_resume(overrides: Any) -> list[str]:
-    return sorted(str(word) for word in overrides if not str(word).startswith("resume="))
+    """Return overrides with the current names of their keys, sorted, without ``resume``."""
+    words = [str(word) for word in overrides]
+    return sorted(with_key_name(word, RENAMED_KEYS) for word in words if not word.startswith("resume="))

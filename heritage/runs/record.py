@@ -59,7 +59,13 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG_FILE
     try:
         config = upgrade_config(OmegaConf.to_container(OmegaConf.load(path)))
-    except (OSError, YAMLError, OmegaConfBaseException, ValueError) as error:
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = "" if mark is None else f" in line {mark.line + 1}"
+        raise CheckpointError(
+            f"unreadable configuration (invalid YAML{line})", where=path, remedy="restore the file"
+        ) from error
+    except (OSError, OmegaConfBaseException, ValueError) as error:
         raise CheckpointError(
             f"unreadable configuration ({_short(error)})", where=path, remedy="restore the file"
         ) from error

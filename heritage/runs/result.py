@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from omegaconf import OmegaConf
 
 from heritage.errors import TrainingError
-from heritage.runs.compat import upgrade_config
+from heritage.metrics.registry import METRICS
 from heritage.runs.files import CONFIG_FILE, METRICS_FILE, REPORT_FILE
 from heritage.runs.history import read_history
+from heritage.runs.record import read_config, read_json
 
 DEFAULT_MONITOR = "val/macro_f1"
 """The objective of a run that keeps no best checkpoint."""
@@ -62,7 +59,7 @@ def read_result(folder: Path) -> TrainResult:
     The objective is the configuration's ``objective``, a validation metric at the best checkpoint; by
     default it is the metric which that checkpoint was chosen by.
     """
-    config = _read_config(folder)
+    config = read_config(folder) if (folder / CONFIG_FILE).is_file() else {}
     best = (config.get("callbacks") or {}).get("best") or {}
     monitor, mode = best.get("monitor", DEFAULT_MONITOR), best.get("mode", "max")
     validation = _best_epoch(folder, monitor, mode)
@@ -73,12 +70,6 @@ def read_result(folder: Path) -> TrainResult:
         report if report.is_file() else None,
         validation.get(config.get("objective") or monitor),
     )
-
-
-def _read_config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG_FILE
-    plain = upgrade_config(OmegaConf.to_container(OmegaConf.load(path))) if path.is_file() else {}
-    return plain if isinstance(plain, dict) else {}
 
 
 def _best_epoch(folder: Path, monitor: str, mode: str) -> dict[str, float]:
@@ -92,12 +83,10 @@ def _best_epoch(folder: Path, monitor: str, mode: str) -> dict[str, float]:
 
 
 def _test_metrics(folder: Path) -> dict[str, float]:
-    path = folder / METRICS_FILE
-    if not path.is_file():
+    record = read_json(folder, METRICS_FILE)
+    if not record:
         return {}
-    record = json.loads(path.read_text(encoding="utf-8"))
-    recalls = {f"test/recall/{name}": float(one["recall"]) for name, one in record["classes"].items()}
-    return {
-        "test/accuracy": float(record["accuracy"]),
-        "test/macro_f1": float(record["macro_avg"]["f1"]),
-    } | recalls
+    values = {"accuracy": record["accuracy"], "macro_f1": record["macro_avg"]["f1"]}
+    values |= {name: record[name] for name in METRICS if isinstance(record.get(name), float)}
+    values |= {f"recall/{name}": scores["recall"] for name, scores in record["classes"].items()}
+    return {f"test/{name}": float(value) for name, value in values.items()}

@@ -127,11 +127,18 @@ def with_key_names(experiment: Mapping[str, Any], names: Mapping[str, str]) -> d
         >>> with_key_names({"name": "a", "swept": [], "fixed": ["a.old=1"]}, {"old": "new"})
         {'name': 'a', 'swept': [], 'fixed': ['a.new=1']}
     """
+    fixed = sorted(with_key_name(word, names) for word in experiment["fixed"])
+    swept = [with_key_name(word, names) for word in experiment["swept"]]
+    return {**experiment, "swept": swept, "fixed": fixed}
 
-    def renamed(word: str) -> str:
-        key, equals, value = word.partition("=")
-        leaf = _leaf(key)
-        return f"{key.removesuffix(leaf)}{names.get(leaf, leaf)}{equals}{value}"
 
-    fixed = sorted(map(renamed, experiment["fixed"]))
-    return {**experiment, "swept": list(map(renamed, experiment["swept"])), "fixed": fixed}
+def with_key_name(override: str, names: Mapping[str, str]) -> str:
+    """Return an override, or a key, with another name of the last part of its key.
+
+    Args:
+        override: ``key`` or ``key=value``.
+        names: The last part of a key → its other name.
+    """
+    key, equals, value = override.partition("=")
+    leaf = _leaf(key)
+    return f"{key.removesuffix(leaf)}{names.get(leaf, leaf)}{equals}{value}"

@@ -21,7 +21,6 @@ from heritage.comparison.published import AVERAGES, SUPPORT, published
 from heritage.comparison.runs import find_runs
 from heritage.core.taxonomy import CLASSES
 from heritage.metrics.bootstrap import bootstrap
-from heritage.reports.tables import Table
 from tests.conftest import Command
 
 RESAMPLING = ResamplingOptions(40, 0)
@@ -65,10 +64,10 @@ def test_a_better_network_is_significant_and_an_equal_one_is_not(runs: Path) -> 
     same = replace(
         base, probabilities=np.roll(truth, 1, axis=0), description=replace(base.description, balance="same")
     )
-    found = compare([poor, perfect, same], ResamplingOptions(200, 0))
-    assert found.settings[0].name == "perfect"
-    verdicts = {(found.settings[one.first].name, found.settings[one.second].name): one.significant
-                for one in found.differences}  # fmt: skip
+    comparison = compare([poor, perfect, same], ResamplingOptions(200, 0))
+    assert comparison.settings[0].name == "perfect"
+    verdicts = {(comparison.settings[one.first].name, comparison.settings[one.second].name): one.significant
+                for one in comparison.differences}  # fmt: skip
     assert verdicts == {("perfect", "poor"): True, ("perfect", "same"): True, ("poor", "same"): False}
 
 
@@ -80,9 +79,9 @@ def test_a_better_network_is_significant_among_many(runs: Path) -> None:
     descriptions = [replace(base.description, balance=f"b{n}") for n in range(9)]
     poor = [replace(base, probabilities=wrong, description=one) for one in descriptions]
     perfect = replace(base, probabilities=truth, description=replace(base.description, balance="perfect"))
-    found = compare([*poor, perfect], ResamplingOptions(1000, 0))
-    assert all(one.significant == (one.first == 0) for one in found.differences)
-    assert found.resamples == required_resamples(1000, 10) == 7200
+    comparison = compare([*poor, perfect], ResamplingOptions(1000, 0))
+    assert all(one.significant == (one.first == 0) for one in comparison.differences)
+    assert comparison.resamples == required_resamples(1000, 10) == 7200
     assert required_resamples(1000, 2) == 1000
 
 
@@ -102,9 +101,9 @@ def test_experiments_of_one_folder_have_a_common_baseline(runs: Path) -> None:
     for balance, name in (("none", "baseline"), ("weights", "weights")):
         words = (f"+experiment=thesis/{name}",)
         made.append(replace(base, description=replace(base.description, balance=balance, others=words)))
-    found = compare(made, RESAMPLING)
-    assert {one.name for one in found.settings} == {"none", "weights"}
-    assert BalancingEffects.of(found).table() is not None
+    comparison = compare(made, RESAMPLING)
+    assert {one.name for one in comparison.settings} == {"none", "weights"}
+    assert BalancingEffects.of(comparison).table() is not None
     crt = replace(base, description=replace(base.description, balance="sampler", others=("+experiment=crt",)))
     assert BalancingEffects.of(compare([made[0], crt], RESAMPLING)).table() is None
 
@@ -126,11 +125,11 @@ def test_a_published_run_matches_only_its_own_balancing(runs: Path) -> None:
     base = find_runs([str(runs / "none")])[0]
     description = replace(base.description, model="efficientnet_b0", optimizer="adam", others=())
     balances = ("oversample sampling.classes=[byzantium]", "oversample sampling.target=0.5", "loss=ldam")
-    found = compare(
+    comparison = compare(
         [replace(base, description=replace(description, balance=name)) for name in balances], RESAMPLING
     )
-    matched = {run.balance: found.settings[place].name for run in published()
-               if (place := found.match(run)) is not None}  # fmt: skip
+    matched = {run.balance: comparison.settings[place].name for run in published()
+               if (place := comparison.match(run)) is not None}  # fmt: skip
     assert matched == {"oversample": "oversample sampling.classes=[byzantium]"}
 
 
@@ -151,12 +150,12 @@ def test_seeds_become_a_mean_with_an_interval(runs: Path) -> None:
         shares = truth.copy()
         shares[:wrong] = np.roll(shares[:wrong], 1, axis=1)
         seeds.append(replace(base, probabilities=shares, description=replace(base.description, seed=seed)))
-    found = compare(seeds, RESAMPLING)
-    assert len(found.settings) == 1
+    comparison = compare(seeds, RESAMPLING)
+    assert len(comparison.settings) == 1
     values = [1 - wrong / len(base.images) for wrong in (2, 3, 7)]
-    assert found.settings[0].mean("accuracy") == pytest.approx(np.mean(values))
+    assert comparison.settings[0].mean("accuracy") == pytest.approx(np.mean(values))
     half = 4.302653 * np.std(values, ddof=1) / 3**0.5  # Student's t, 2 degrees of freedom
-    assert found.settings[0].over_seeds("accuracy") == pytest.approx(half, rel=1e-5)
+    assert comparison.settings[0].over_seeds("accuracy") == pytest.approx(half, rel=1e-5)
     again = compare([*seeds, seeds[0]], RESAMPLING)
     assert [len(one.runs) for one in again.settings] in ([3, 1], [1, 3]), (
         "a repeated seed is not a second sample"
@@ -174,8 +173,8 @@ def test_overrides_that_spell_out_defaults_make_no_other_setting(runs: Path, tmp
     hydra = OmegaConf.load(again / ".hydra" / "hydra.yaml")
     hydra.hydra.overrides.task.append("optimizer.lr=0.002")
     OmegaConf.save(hydra, again / ".hydra" / "hydra.yaml")
-    found = compare(find_runs([str(runs / "none"), str(again)]), RESAMPLING)
-    assert [one.seeds for one in found.settings] == [[0, 7]]
+    comparison = compare(find_runs([str(runs / "none"), str(again)]), RESAMPLING)
+    assert [one.seeds for one in comparison.settings] == [[0, 7]]
     config.optimizer.lr = 1e-3
     OmegaConf.save(config, again / "config.yaml")
     assert len(compare(find_runs([str(runs / "none"), str(again)]), RESAMPLING).settings) == 2
@@ -208,12 +207,6 @@ def test_our_values_are_beside_the_published_ones(runs: Path) -> None:
     assert row[5].startswith(f"{recall:.4f} (")
     assert float(row[6]) == pytest.approx(recall - 0.569496, abs=1e-4)
     assert "1 of 3 published settings" in table.note
-
-
-def test_latex_escapes_special_characters() -> None:
-    text = Table("x", "50 % of a_b", ("a", "b"), [("x & y", "±1 {2}")]).latex()
-    assert r"50 \% of a\_b" in text
-    assert r"x \& y & $\pm$1 \{2\} \\" in text
 
 
 def test_wrong_input_ends_in_one_line(heritage: Command, runs: Path, tmp_path: Path) -> None:

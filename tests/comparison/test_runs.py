@@ -40,8 +40,8 @@ def folds(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def balances(found: list[FinishedRun]) -> dict[str, FinishedRun]:
-    return {run.description.balance: run for run in found}
+def balances(result: list[FinishedRun]) -> dict[str, FinishedRun]:
+    return {run.description.balance: run for run in result}
 
 
 def test_folds_become_one_run(runs: Path, folds: Path) -> None:
@@ -56,8 +56,8 @@ def test_folds_become_one_run(runs: Path, folds: Path) -> None:
 
 
 def test_runs_of_one_fold_are_not_pooled(folds: Path) -> None:
-    found = find_runs([str(folds / f"{name},fold=1") for name in ("none", "weights")])
-    assert [run.folds for run in found] == [1, 1]
+    result = find_runs([str(folds / f"{name},fold=1") for name in ("none", "weights")])
+    assert [run.folds for run in result] == [1, 1]
 
 
 def test_an_evaluation_records_its_fold(heritage: Command, tiny: tuple[str, ...], tmp_path: Path) -> None:
@@ -81,8 +81,8 @@ def test_evaluations_of_folds_become_one_run(folds: Path, tmp_path: Path) -> Non
         recipe = {"model": "vit", "optimizer": "adamw", "balance": "none logit_adjustment=1", "seed": 0}
         metrics |= {"recipe": recipe, "fold": {"number": number, "folds": 2, "seed": 0}}
         (copy / METRICS_FILE).write_text(json.dumps(metrics))
-    found = balances(find_runs([str(folds), str(tmp_path)]))
-    assert found["none logit_adjustment=1"].images == found["none"].images
+    result = balances(find_runs([str(folds), str(tmp_path)]))
+    assert result["none logit_adjustment=1"].images == result["none"].images
 
 
 def test_incomplete_or_repeated_folds_are_refused(folds: Path, tmp_path: Path) -> None:

@@ -175,9 +175,9 @@ def test_images_are_scored_in_batches() -> None:
     targets = torch.zeros(count, dtype=torch.int64)
     maps = saliency(model, images, targets, "gradcam")
     assert maps.shape == images.shape[:3]
-    found = areas(model, images, blur(images), targets, maps)
+    result = areas(model, images, blur(images), targets, maps)
     last = areas(model, images[-1:], blur(images[-1:]), targets[-1:], maps[-1:])
-    assert found[:, -1] == pytest.approx(last[:, 0], abs=1e-4)
+    assert result[:, -1] == pytest.approx(last[:, 0], abs=1e-4)
     assert max(batches) <= BATCH, "larger batches may not fit into memory"
 
 

@@ -30,20 +30,20 @@ def test_a_resample_has_the_metrics_of_its_images(
     predictions: tuple[np.ndarray, np.ndarray, list[str]],
 ) -> None:
     targets, shares, groups = predictions
-    found = bootstrap(targets, shares, groups, resamples=70, seed=3)
+    result = bootstrap(targets, shares, groups, resamples=70, seed=3)
     codes = group_codes(groups)
     counts = np.concatenate(list(draws(codes.max() + 1, 70, 3)))
     assert (counts.sum(axis=1) == codes.max() + 1).all()
     for number in (0, 69):
         rows = np.repeat(np.arange(300), counts[number].astype(int)[codes])
         by_hand = scores(confusion_matrix(targets[rows], shares[rows].argmax(axis=1), 4))
-        assert found.overall["macro_f1"][number] == pytest.approx(by_hand.macro.f1)
-        assert found.overall["accuracy"][number] == pytest.approx(by_hand.accuracy)
-        np.testing.assert_allclose(found.by_class["precision"][number], by_hand.precision)
+        assert result.overall["macro_f1"][number] == pytest.approx(by_hand.macro.f1)
+        assert result.overall["accuracy"][number] == pytest.approx(by_hand.accuracy)
+        np.testing.assert_allclose(result.by_class["precision"][number], by_hand.precision)
         area = roc_auc_score(targets[rows], shares[rows], multi_class="ovr", average=None)
-        np.testing.assert_allclose(found.by_class["auroc"][number], area, atol=1e-12)
+        np.testing.assert_allclose(result.by_class["auroc"][number], area, atol=1e-12)
         top = in_top(shares, targets, 2)[rows].mean()
-        assert found.overall["top2_accuracy"][number] == pytest.approx(top)
+        assert result.overall["top2_accuracy"][number] == pytest.approx(top)
 
 
 def test_grouped_images_give_wider_intervals() -> None:
@@ -54,7 +54,9 @@ def test_grouped_images_give_wider_intervals() -> None:
     shares = np.where(right[:, None], [[0.9, 0.1]], [[0.1, 0.9]])
     grouped = bootstrap(targets, shares, [str(n // 10) for n in range(1000)], resamples=400)
     alone = bootstrap(targets, shares, [str(n) for n in range(1000)], resamples=400)
-    width = [found.interval("accuracy").high - found.interval("accuracy").low for found in (grouped, alone)]
+    width = [
+        result.interval("accuracy").high - result.interval("accuracy").low for result in (grouped, alone)
+    ]
     assert width[0] / width[1] == pytest.approx(10**0.5, rel=0.25)
     # the binomial interval of a hundred objects
     assert width[0] == pytest.approx(2 * 1.96 * (0.7 * 0.3 / 100) ** 0.5, rel=0.2)
@@ -94,8 +96,8 @@ def test_a_class_of_few_groups_gets_no_interval(tmp_path: Path) -> None:
         out_of_fold=None,
     )
     logits = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
-    found = Assessment("", manifest, manifest.targets, logits, None, settings, {})
-    first, second = found.class_intervals("recall")
+    result = Assessment("", manifest, manifest.targets, logits, None, settings, {})
+    first, second = result.class_intervals("recall")
     assert first.low <= first.high
     assert np.isnan(second.low)
     assert "b (10 images in 1 group)" in few_groups_note(manifest)[0]

@@ -41,8 +41,8 @@ def predictions() -> tuple[np.ndarray, np.ndarray]:
 def test_the_true_temperature_is_fitted(predictions: tuple[np.ndarray, np.ndarray]) -> None:
     logits, targets = predictions
     assert fit_temperature(logits, targets) == pytest.approx(TRUE_TEMPERATURE, rel=0.03)
-    found = calibrate(logits, targets, target_precision=0.9, split="val", fingerprint="f")
-    assert found.ece_after < 0.01 < 0.1 < found.ece_before
+    result = calibrate(logits, targets, target_precision=0.9, split="val", fingerprint="f")
+    assert result.ece_after < 0.01 < 0.1 < result.ece_before
 
 
 def test_metrics_agree_with_scikit_learn_and_torchmetrics(predictions: tuple[np.ndarray, np.ndarray]) -> None:
@@ -85,12 +85,12 @@ def test_a_calibration_is_read_as_it_was_written(
 ) -> None:
     logits, targets = predictions
     assert read_calibration(tmp_path) is None
-    found = calibrate(logits, targets, target_precision=0.95, split="val", fingerprint="abc")
-    write_calibration(found, tmp_path)
-    assert read_calibration(tmp_path) == found
+    result = calibrate(logits, targets, target_precision=0.95, split="val", fingerprint="abc")
+    write_calibration(result, tmp_path)
+    assert read_calibration(tmp_path) == result
     stored = json.loads((tmp_path / CALIBRATION_FILE).read_text())
     assert stored["fitted_on"] == {"split": "val", "images": 20_000, "fingerprint": "abc"}
-    np.testing.assert_allclose(found.apply(logits), softmax(logits, found.temperature))
+    np.testing.assert_allclose(result.apply(logits), softmax(logits, result.temperature))
     for damaged in ("{", "{}", json.dumps(stored | {"temperature": 0})):
         (tmp_path / CALIBRATION_FILE).write_text(damaged)
         with pytest.raises(CheckpointError, match="heritage evaluate"):

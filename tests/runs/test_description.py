@@ -1,4 +1,4 @@
-"""What is read of a run folder, or of a configuration alone, to tell runs apart."""
+"""Descriptions of runs, from a run folder or from a configuration derived."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from heritage.inference.checkpoint import load_checkpoint
 from heritage.runs.description import read_description, settings_digest
 
 
-def test_a_folder_says_more_than_its_checkpoint(runs: Path) -> None:
-    trained = load_checkpoint(runs / "weights")
-    said = read_description(runs / "weights", trained.config)
-    assert (said.model, said.optimizer, said.balance) == ("resnet10t", "adamw", "weights")
-    assert "trainer.max_epochs=2" in said.others
-    alone = read_description(None, trained.config)
-    assert (alone.model, alone.optimizer, alone.balance) == ("resnet10t", "adamw", "weights")
-    assert said.family == read_description(runs / "none", trained.config).family
+def test_a_folder_describes_more_than_its_checkpoint(runs: Path) -> None:
+    classifier = load_checkpoint(runs / "weights")
+    described = read_description(runs / "weights", classifier.config)
+    assert (described.model, described.optimizer, described.balance) == ("resnet10t", "adamw", "weights")
+    assert "trainer.max_epochs=2" in described.others
+    derived = read_description(None, classifier.config)
+    assert (derived.model, derived.optimizer, derived.balance) == ("resnet10t", "adamw", "weights")
+    assert described.family == read_description(runs / "none", classifier.config).family
 
 
 @pytest.mark.parametrize(
@@ -28,11 +28,11 @@ def test_a_folder_says_more_than_its_checkpoint(runs: Path) -> None:
     [("none", "none"), ("weights", "weights"), ("focal", "focal"), ("oversample", "oversample"),
      ("ldam_drw", "effectivenumber labeldistributionawaremargin deferredweighting")],
 )  # fmt: skip
-def test_remedies_are_told_apart_without_a_folder(balance: str, name: str) -> None:
+def test_balancing_is_described_without_a_folder(balance: str, name: str) -> None:
     config = compose(f"balance={balance}", "model=efficientnet_b0")
-    found = read_description(None, config)
-    assert found.balance.replace("_", "") == name
-    assert found.model == "efficientnet_b0"
+    description = read_description(None, config)
+    assert description.balance.replace("_", "") == name
+    assert description.model == "efficientnet_b0"
 
 
 @pytest.mark.parametrize(
@@ -46,18 +46,18 @@ def test_remedies_are_told_apart_without_a_folder(balance: str, name: str) -> No
         (["balance.loss.label_smoothing=0"], "none", ("balance.loss.label_smoothing=0",)),
     ],
 )  # fmt: skip
-def test_an_axis_that_was_changed_is_part_of_the_remedy(
+def test_overrides_of_axes_are_part_of_the_balancing(
     tmp_path: Path, words: list[str], balance: str, others: tuple[str, ...]
 ) -> None:
     chosen = next((word.partition("=")[2] for word in words if word.startswith("balance=")), "none")
     record = {"hydra": {"runtime": {"choices": {"balance": chosen}}, "overrides": {"task": words}}}
     (tmp_path / ".hydra").mkdir()
     OmegaConf.save(record, tmp_path / ".hydra" / "hydra.yaml")
-    found = read_description(tmp_path, compose(*words))
-    assert (found.balance, found.others) == (balance, others)
+    description = read_description(tmp_path, compose(*words))
+    assert (description.balance, description.others) == (balance, others)
 
 
-def test_a_classifier_learnt_anew_is_a_remedy_of_its_first_stage(tmp_path: Path) -> None:
+def test_classifier_retraining_is_a_balancing_method_of_its_first_stage(tmp_path: Path) -> None:
     def folder(name: str, balance: str, words: list[str], **more: Any) -> Path:
         record = {"hydra": {"runtime": {"choices": {"balance": balance}}, "overrides": {"task": words}}}
         (tmp_path / name / ".hydra").mkdir(parents=True)
@@ -65,7 +65,7 @@ def test_a_classifier_learnt_anew_is_a_remedy_of_its_first_stage(tmp_path: Path)
         OmegaConf.save(compose(f"balance={balance}") | more, tmp_path / name / "config.yaml")
         return tmp_path / name
 
-    found = []
+    pairs = []
     for seed in (0, 1):
         first = folder(f"first{seed}", "none", ["trainer.max_samples=300"], seed=seed)
         ckpt = str(first / "checkpoints" / "best.ckpt")
@@ -74,10 +74,10 @@ def test_a_classifier_learnt_anew_is_a_remedy_of_its_first_stage(tmp_path: Path)
         config = compose("balance=sampler") | more
         config["model"] = {**config["model"], "weights": ckpt}
         second = folder(f"second{seed}", "sampler", words, **more)
-        found.append((read_description(first, compose("balance=none")), read_description(second, config)))
-    for seed, (plain, anew) in enumerate(found):
-        assert (anew.balance, anew.seed) == ("none crt trainer.max_samples=100", seed)
-        assert anew.family == plain.family
+        pairs.append((read_description(first, compose("balance=none")), read_description(second, config)))
+    for seed, (first_stage, second_stage) in enumerate(pairs):
+        assert (second_stage.balance, second_stage.seed) == ("none crt trainer.max_samples=100", seed)
+        assert second_stage.family == first_stage.family
     shutil.rmtree(tmp_path / "first1")
     assert read_description(tmp_path / "second1", config).balance == "sampler"
 
@@ -96,7 +96,7 @@ def compose(*words: str) -> dict[str, Any]:
             if key != "seed"} | {"seed": 0}  # fmt: skip
 
 
-def test_unset_keys_make_no_other_setting() -> None:
+def test_unset_keys_do_not_change_the_digest() -> None:
     config: dict[str, Any] = {"callbacks": {"best": {"mode": "max"}}, "optimizer": {"lr": 0.1}, "seed": 0}
     older = {**config, "callbacks": {**config["callbacks"], "ema": None}, "seed": 1}
     assert settings_digest(older) == settings_digest(config)

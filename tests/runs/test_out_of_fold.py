@@ -36,12 +36,12 @@ def manifest_of(folder: Path, tmp_path: Path) -> Manifest:
 
 def test_each_image_has_the_prediction_of_its_own_fold(runs: Path, folds: Path, tmp_path: Path) -> None:
     whole = manifest_of(runs / "none", tmp_path)
-    found, shares = out_of_fold([str(folds)], whole)
-    assert found.column("image_id") == whole.column("image_id")
+    result, shares = out_of_fold([str(folds)], whole)
+    assert result.column("image_id") == whole.column("image_id")
     table = pq.read_table(runs / "none" / "predictions.parquet")
     expected = dict(zip(table["image_id"].to_pylist(), table["p_islam"].to_pylist(), strict=True))
     place = whole.classes.index("islam")
-    assert shares[:, place].tolist() == [expected[name] for name in found.column("image_id")]
+    assert shares[:, place].tolist() == [expected[name] for name in result.column("image_id")]
 
 
 def test_runs_that_are_not_folds_are_refused(runs: Path, folds: Path, tmp_path: Path) -> None:

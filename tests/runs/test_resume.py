@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
+from heritage.runs.folders import run_folder
 from heritage.runs.history import read_history
 from heritage.training.callbacks.safeguard import Safeguard
 from tests.conftest import TINY, Command, write_tree
@@ -47,7 +49,7 @@ def start(folder: Path, words: list[str], cwd: Path) -> subprocess.Popen[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("blow", "workers"), [(signal.SIGKILL, 2), (signal.SIGINT, 2), (signal.SIGINT, 0)])
-def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, blow: signal.Signals, workers: int) -> None:
+def test_a_killed_run_resumes_bit_for_bit(tmp_path: Path, blow: signal.Signals, workers: int) -> None:
     counts = dict.fromkeys(("egyptian", "grecoroman", "orient", "islam", "byzantium", "asian"), 40)
     root = write_tree(tmp_path / "set", {**counts, "byzantium": 12})
     words = [word for word in TINY if "num_workers" not in word and "max_epochs" not in word]
@@ -73,9 +75,7 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, blow: signal.Signals, 
     if blow == signal.SIGINT:
         saved = torch.load(killed / "checkpoints" / "last.ckpt", weights_only=True)
         steps = read_history(whole)[0]["step"]
-        assert saved["global_step"] % steps, (
-            "the checkpoint must be of mid-epoch for this test to mean anything"
-        )
+        assert saved["global_step"] % steps, "the checkpoint must be of mid-epoch, or this tests nothing"
 
     process = start(killed, [*words, "resume=true"], tmp_path)
     _, err = process.communicate(timeout=300)
@@ -83,9 +83,9 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, blow: signal.Signals, 
     assert_same(whole, killed)
     kept = [{key: value for key, value in row.items() if not key.startswith("train/")}
             for row in read_history(killed)]  # fmt: skip
-    wanted = [{key: value for key, value in row.items() if not key.startswith("train/")}
+    expected = [{key: value for key, value in row.items() if not key.startswith("train/")}
               for row in read_history(whole)]  # fmt: skip
-    assert kept == wanted
+    assert kept == expected
     assert logged_steps(killed) == logged_steps(whole)
 
 
@@ -104,6 +104,17 @@ def test_resume_finds_the_newest_unfinished_run(
     assert done.code == 0, done.err
     assert (run / "report.md").is_file()
     assert len(list(tmp_path.glob("outputs/train/*/*"))) == 1
+
+
+def test_resume_finds_a_run_that_was_started_with_earlier_key_names(tmp_path: Path) -> None:
+    record = tmp_path / "2024-01-01" / "10-00-00" / ".hydra" / "overrides.yaml"
+    record.parent.mkdir(parents=True)
+    record.write_text("- model=vit\n- wished_precision=0.8\n")
+    root = OmegaConf.create(
+        {"hydra": {"overrides": {"task": ["target_precision=0.8", "model=vit", "resume=true"]}}}
+    )
+    fresh = str(tmp_path / "2024-01-02" / "11-00-00")
+    assert run_folder(True, fresh, _root_=root) == str(record.parent.parent)
 
 
 def test_a_run_is_neither_overwritten_nor_mixed_up(
@@ -172,11 +183,13 @@ def test_nothing_is_left_out_at_an_epochs_end(
     done = heritage("train", *given, f"hydra.run.dir={halted}", "resume=true")
     assert done.code == 0, done.err
     assert_same(whole, halted)
-    kept, wanted = (
+    kept, expected = (
         [{name: row[name] for name in row if "per_second" not in name and "wait" not in name} for row in rows]
         for rows in (read_history(halted), read_history(whole))
     )
-    assert kept == wanted
+    assert kept == expected
     assert logged_steps(halted) == logged_steps(whole)
     if "scheduler=plateau" in words:
-        assert len({row["lr"] for row in wanted}) > 1, "the rate must fall for this test to mean anything"
+        assert len({row["lr"] for row in expected}) > 1, (
+            "the schedule must lower the rate, or this tests nothing"
+        )
