@@ -1,4 +1,4 @@
-"""A sampling of the user's own: one class in one file, selected by a file of the user's own configuration folder."""
+"""A sampling of the user's own: one file with a class, and an option in the user's configuration folder."""
 
 from __future__ import annotations
 

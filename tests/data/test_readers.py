@@ -86,6 +86,38 @@ def test_missing_folders_and_tables_are_reported(tmp_path: Path) -> None:
         readers.table(tmp_path, CLASSES, table="metadata.csv", images="images", columns=COLUMNS)
 
 
+def test_fingerprints_are_those_of_version_0_1(tmp_path: Path) -> None:
+    """Runs and checkpoints of that version check them."""
+
+    def write(root: Path, *names: str) -> Path:
+        for size, name in enumerate(names, start=1):
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"x" * size)
+        return root
+
+    root = write(
+        tmp_path / "tree", "b/2.JPG", "b/deep/1.png", "b/天目 茶碗.webp", "a/scan.jpg/page.tif", "a/1.jpg",
+        "a/.hidden.jpg", "a/notes.txt", "a/10.jpg", "loose.jpg",
+    )  # fmt: skip
+    write(tmp_path, "elsewhere/c.jpg")
+    (root / "a" / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    (root / "b" / "linked").symlink_to(tmp_path / "elsewhere")
+    found = readers.class_folders(root, ("a", "b"))
+    assert found.fingerprint == "f5862e1a1dcf80dca34092634cfca51e3bcddaf37d69246eec22e1de154261ae"
+    assert found.column("file")[3:7] == ["a/scan.jpg/page.tif", "b/2.JPG", "b/deep/1.png", "b/linked/c.jpg"]
+
+    root = write(
+        tmp_path / "table", *(f"images/{n}" for n in ("1_MET_5.jpg", "sub/2_MET_6.jpg", "2_LOUVRE_7.png"))
+    )
+    (root / "metadata.csv").write_text(
+        "filename,lot,begin_year,note\n2_LOUVRE_7.png,,900,x\n1_MET_5.jpg,007,-20,\nsub/2_MET_6.jpg,008,,y\n"
+        "./2_MET_9.jpg,8,,\n"
+    )
+    found = readers.table(root, ("a", "b"), table="metadata.csv", images="images", columns=COLUMNS)
+    assert found.fingerprint == "e1474cfbc97d4bebbadbc96e37176688204b90b850ba97e8e80d9e8865aa8f6f"
+
+
 def test_a_data_set_folder_with_all_or_some_classes(tree: Path, tmp_path: Path) -> None:
     readers.class_folders(tree, CLASSES).write(tmp_path)
     assert readers.manifest(tmp_path, CLASSES).counts() == COUNTS
