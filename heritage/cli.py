@@ -84,7 +84,7 @@ def _start(
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from heritage.config.help import asks_for_help, help_text
+    from heritage.config.help import asks_for_help, config_dir_override, help_text
     from heritage.config.register import register
     from heritage.core.files import config_dir
 
@@ -95,7 +95,8 @@ def _start(
     with _full_error("1"):
         try:
             if asks_for_help(sys.argv[1:]):
-                print(help_text(verb, overrides_of(sys.argv[1:]), help_sections()))
+                overrides = [*config_dir_override(sys.argv[1:]), *overrides_of(sys.argv[1:])]
+                print(help_text(verb, overrides, help_sections()))
             else:
                 hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=verb)(job)()
         except (HeritageError, HydraException, OmegaConfBaseException, OSError, KeyboardInterrupt) as fault:

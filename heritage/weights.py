@@ -1,4 +1,4 @@
-"""`python -m heritage.weights`: fetch pretrained weights into the cache."""
+"""`python -m heritage.weights`: download pretrained weights into the cache."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from heritage.cli import command
 
 @command("weights")
 def main(cfg: DictConfig) -> None:
-    """Fetch the file and say where it lies."""
+    """Download the file and print its path."""
     from heritage.config.validate import validate
 
     validate(cfg, "weights")

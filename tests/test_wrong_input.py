@@ -53,7 +53,7 @@ from tests.conftest import COUNTS, TINY, Command, write_tree
         (["callbacks=[ema,early_stoping]"], ["callbacks=early_stoping", "did you mean 'early_stopping'?"]),
         (["+experiment=nothing"], ["experiment"]),
         (["callbacks.best.monitor=val/macro_f2"], ["val/macro_f2", "did you mean 'val/macro_f1'?"]),
-        (["trainer.devices=[0]"], ["trainer.devices=[0]", "give how many"]),
+        (["trainer.devices=[0]"], ["trainer.devices=[0]", "give a number of processes"]),
         (["trainer.limit_train_batches=0"], ["trainer.limit_train_batches=0", "greater than"]),
         (["trainer.strategy=nonsense"], ["trainer.strategy=nonsense"]),
         (["trainer.precision=16-mixed"], ["trainer.precision=16-mixed", "bf16-mixed"]),
@@ -152,7 +152,7 @@ def test_an_error_of_the_disk_ends_in_one_line(
     def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number), "/run/config.yaml")
 
-    monkeypatch.setattr("heritage.training.fit.write_record", refuse)
+    monkeypatch.setattr("heritage.training.run.write_record", refuse)
     done = heritage("train", *tiny)
     assert done.code == 2
     assert done.err.startswith(f"heritage train: /run/config.yaml: {expected}; ")
@@ -214,8 +214,8 @@ def test_a_signal_keeps_the_last_checkpoint(
     lines = [line for line in err.splitlines() if line.startswith("heritage train: ")]
     assert len(lines) == 1
     assert "Traceback" not in err
-    assert (
-        lines[0] == f"heritage train: stopped by {reason}; {last} holds the state, go on with resume={folder}"
+    assert lines[0] == (
+        f"heritage train: stopped by {reason}; the state is saved in {last}, resume with resume={folder}"
     )
     import torch
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -33,14 +34,22 @@ def groups() -> list[str]:
     return sorted({path.parent.relative_to(root).as_posix() for path in root.rglob("*.yaml")} - {"."})
 
 
-def options(group: str, *, nested: bool = False) -> list[str]:
+def search_path(cfg: DictConfig) -> list[Path]:
+    """Return the folders that a composed configuration was read from: ours, then those of the user."""
+    sources = cfg.hydra.runtime.config_sources
+    return [config_dir(), *(Path(source.path) for source in sources if source.schema == "file")]
+
+
+def options(group: str, *, nested: bool = False, folders: Sequence[Path] = ()) -> list[str]:
     """Return the options of a group, without the files (``_name.yaml``) that they share.
 
     Args:
         group: The name of the group.
         nested: Whether subfolders hold further options of the group, such as ``thesis/baseline``; most
             subfolders are groups themselves.
+        folders: The folders of configuration files; by default ours only.
     """
-    folder = config_dir() / group
-    names = [path.relative_to(folder) for path in (folder.rglob if nested else folder.glob)("*.yaml")]
+    names = set()
+    for folder in (root / group for root in folders or [config_dir()]):
+        names |= {path.relative_to(folder) for path in (folder.rglob if nested else folder.glob)("*.yaml")}
     return sorted(name.with_suffix("").as_posix() for name in names if not name.name.startswith("_"))

@@ -47,7 +47,7 @@ def frequency_correction(classifier: TrainedClassifier) -> str | None:
     """Return which part of training already corrected for class frequencies, or None."""
     balance = classifier.config["balance"]
     loss = balance["loss"]["_target_"]
-    if getattr(get_object(loss), "counts_classes", False):
+    if getattr(get_object(loss), "uses_counts", False):
         return f"its loss ({loss.rpartition('.')[2]})"
     sampling = balance["sampling"]["_target_"]
     if not getattr(get_object(sampling), "constant_proportions", True):

@@ -31,21 +31,21 @@ def timm_network(
 ) -> nn.Module:
     """Build a network of timm.
 
-    Its input is the one that timm records for the name, also where it starts untrained: so a checkpoint
-    of it and the next run from that checkpoint always agree on the normalisation.
+    Input size and normalisation are those that timm records for the name, even without pretrained weights,
+    so a checkpoint and a run that starts from it always agree.
 
     Args:
         name: ``architecture.tag``; the tag may be left out unless ``weights`` is ``imagenet``.
         weights: ``imagenet``, ``none`` or a file.
-        drop_rate: Dropout before the classifier; None is the architecture's own.
-        drop_path_rate: Stochastic depth; None is the architecture's own.
-        grad_checkpointing: Save memory at the price of time.
+        drop_rate: Dropout before the classifier; None is the architecture's default.
+        drop_path_rate: Stochastic depth; None is the architecture's default.
+        grad_checkpointing: Recompute activations in the backward pass: less memory, more time.
         num_classes: Number of classes.
-        image_size: Pixels a side of an image; None is the size that the weights were trained at.
+        image_size: Image side in pixels; None is the size that the weights were trained at.
 
     Raises:
         ConfigError: timm has no such model, or it does not take one of the options.
-        WeightsError: The weights cannot be had or do not fit.
+        WeightsError: The weights are not available or do not fit.
     """
     cfg = pretrained_cfg(name)
     default_size = int(cfg.input_size[-1])
@@ -67,9 +67,9 @@ def timm_network(
 
 
 def _with_weights(name: str, file: Path, num_classes: int, options: Mapping[str, Any]) -> nn.Module:
-    """Build a network with as many classes as its weights have, load all of them, then change its classifier.
+    """Build a network with the classes of its weights, load all of them, then replace the classifier.
 
-    Asked for another number of classes, timm would load what happens to fit and pass over the rest.
+    Given another number of classes, timm would load the weights that fit and ignore the others.
     """
     state: dict[str, Tensor] = read_weights(file)
     classes = class_count(state, pretrained_cfg(name).classifier)
@@ -78,7 +78,7 @@ def _with_weights(name: str, file: Path, num_classes: int, options: Mapping[str,
         net: Any = timm.create_model(
             name, pretrained=True, pretrained_cfg_overlay=source, num_classes=classes, **options
         )
-    except (RuntimeError, KeyError) as error:  # KeyError: timm looked for a weight in order to convert it
+    except (RuntimeError, KeyError) as error:  # KeyError: timm converts a weight that is missing
         raise misfit(error, name, file) from error
     del net.pretrained_cfg["state_dict"]
     if classes != num_classes:
@@ -89,7 +89,7 @@ def _with_weights(name: str, file: Path, num_classes: int, options: Mapping[str,
 
 
 def _require_runs_at(name: str, size: int, default_size: int, options: Mapping[str, Any]) -> None:
-    """Refuse image sizes at which a network fails, leaves pixels out or sees mostly padding."""
+    """Refuse image sizes at which a network fails, ignores pixels or sees mostly padding."""
     try:
         fault = _fault_at(name, size, options)
     except (AssertionError, RuntimeError, ValueError) as error:
@@ -103,7 +103,7 @@ def _require_runs_at(name: str, size: int, default_size: int, options: Mapping[s
 
 
 def _fault_at(name: str, size: int, options: Mapping[str, Any]) -> str | None:
-    """Run a network on the meta device, which computes shapes alone and takes a fraction of a second."""
+    """Run a network on the meta device, which computes only shapes, and return why it fails."""
     with torch.device("meta"), torch.no_grad():
         try:
             net = timm.create_model(name, pretrained=False, num_classes=1, **options).eval()
@@ -121,9 +121,9 @@ def _fault_at(name: str, size: int, options: Mapping[str, Any]) -> str | None:
         patch = patch if isinstance(patch, int) else patch[0]
         stride = int(net.feature_info[-1]["reduction"])
         if size % patch:
-            return f"its patches of {patch} pixels do not divide that"
+            return f"not a multiple of its patch size of {patch} pixels"
         if size < stride:
-            return f"its last map has a cell for every {stride} pixels"
+            return f"smaller than its stride of {stride} pixels"
         net(torch.empty(1, 3, size, size))
         return None
 

@@ -1,4 +1,4 @@
-"""The classes that a classifier was trained for, and those of the data set that it meets now."""
+"""Match a loaded classifier to the classes of a data set."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ _log = logging.getLogger(__name__)
 
 
 def match_classifier(net: nn.Module, file: str, classes: Sequence[str]) -> None:
-    """Bring a classifier that came from a checkpoint of ours to a data set's classes.
+    """Adapt the classifier of a loaded checkpoint to a data set's classes.
 
-    Its outputs are put in the data set's order where the classes are the same. Where they are others, as many
-    by chance, it starts anew and the log says so: its first output would go on meaning a class that is no
-    longer there. Foreign files do not name their classes; they are left as they are.
+    The same classes in another order: the outputs are permuted. The same number of different classes: the
+    classifier is reinitialised, with a warning, since its outputs would stand for other classes. Files that
+    do not record their classes are left as they are.
 
     Args:
-        net: A network that loaded ``file``.
-        file: The file of weights.
+        net: A network with the weights of ``file``.
+        file: The weights.
         classes: The data set's class list, length K.
     """
     theirs = recorded_classes(Path(file).expanduser())
     if theirs is None or theirs == tuple(classes) or len(theirs) != len(classes):
-        return  # of another number, the classifier was left out already
+        return  # with another number of classes the classifier was not loaded
     if set(theirs) == set(classes):
         _reorder(net, [theirs.index(name) for name in classes])
         return
     reset_classifier(net)
     lost = [name for name in theirs if name not in set(classes)]
     _log.warning(
-        "%s: its classes are others (%s is not among this data set's); the classifier starts untrained",
+        "%s: trained for other classes (%s is not in this data set); the classifier starts untrained",
         file,
         ", ".join(lost),
     )

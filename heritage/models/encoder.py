@@ -1,4 +1,4 @@
-"""What our own Vision Transformers share: a stack of blocks, a classifier, and where weights come from."""
+"""Base class of the package's Vision Transformers: blocks, classifier, loading of weights."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Encoder(nn.Module):
     Attributes:
         blocks: The blocks, each (B, N, D) → (B, N, D).
         head: The classifier.
-        input_spec: The images that it expects.
-        grad_checkpointing: Compute each block again on the way back instead of keeping what it computed.
+        input_spec: The images it expects.
+        grad_checkpointing: Recompute each block in the backward pass instead of storing its activations.
     """
 
     blocks: nn.ModuleList
@@ -38,7 +38,7 @@ class Encoder(nn.Module):
         return self.head
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Trade about a third more computing in the blocks for the memory of all of them but one."""
+        """Store the activations of one block at a time, for about a third more computation."""
         self.grad_checkpointing = enable
 
     def prepare(self, weights: str, grad_checkpointing: bool) -> None:

@@ -1,4 +1,4 @@
-"""Fine-tuning: which part of a network trains, and how fast each part does.
+"""Fine-tuning: trainable parameters, gradual unfreezing and layer-wise learning rates.
 
 Papers: Yosinski et al. 2014 (how transferable layers are), Howard & Ruder 2018 (gradual unfreezing),
 Bao et al. 2022 (BEiT: layer-wise learning-rate decay), Lecoutre et al. 2017 (retraining the last layers).
@@ -20,15 +20,15 @@ Unit = Literal["layers", "blocks"]
 
 @dataclass(frozen=True, slots=True)
 class TrainableReport:
-    """What trains and what is frozen.
+    """The trainable part of a network.
 
     Attributes:
-        parameters: Number of weights that train.
-        total_parameters: Number of weights.
-        units: Layers or blocks before the classifier that train.
+        parameters: Number of trainable parameters.
+        total_parameters: Number of parameters.
+        units: Trainable layers or blocks before the classifier.
         total_units: Layers or blocks before the classifier.
-        unit: Which of the two is counted.
-        first: The module with which the trained part begins.
+        unit: ``layers`` or ``blocks``.
+        first: The first trainable module.
     """
 
     parameters: int
@@ -50,9 +50,9 @@ def set_trainable(net: nn.Module, depth: Depth, n: int, unit: Unit) -> Trainable
 
     Args:
         net: A network of `heritage.models`.
-        depth: ``full``: all of it; ``head``: the classifier alone; ``last_n``: the last ``n`` units too.
-        n: Units before the classifier that train with ``last_n``; 0 is ``head``.
-        unit: ``layers`` or ``blocks``, as `heritage.models.layers` has them.
+        depth: ``full``: all; ``head``: only the classifier; ``last_n``: also the last ``n`` units before it.
+        n: Units before the classifier that train with ``last_n``; 0 is the same as ``head``.
+        unit: ``layers`` or ``blocks``, as defined in `heritage.models.layers`.
 
     Raises:
         ConfigError: The network does not have ``n`` units.
@@ -81,7 +81,7 @@ def set_trainable(net: nn.Module, depth: Depth, n: int, unit: Unit) -> Trainable
 
 
 def reset_classifier(net: nn.Module) -> None:
-    """Give a network's classifier the random weights of its layers' own kind.
+    """Reinitialise a network's classifier by the ``reset_parameters`` of its layers.
 
     Args:
         net: A network of `heritage.models`.
@@ -92,23 +92,23 @@ def reset_classifier(net: nn.Module) -> None:
 
 
 def unfreeze_gradually(net: nn.Module, epoch: int, every: int) -> TrainableReport:
-    """Train the classifier alone at first, and one block more, from the last on, each ``every`` epochs.
+    """Train only the classifier at first, and unfreeze one more block, the last first, every some epochs.
 
-    Call it at the start of every epoch; the optimiser holds all parameters from the beginning.
+    Call it at the start of every epoch; the optimizer has all parameters from the beginning.
 
     Args:
         net: A network of `heritage.models`.
         epoch: Counted from 0.
-        every: Epochs between two blocks; 1 is Howard & Ruder's.
+        every: Epochs between two blocks; 1 in the paper.
     """
     return set_trainable(net, "last_n", min(epoch // every, len(blocks(net)) - 1), "blocks")
 
 
 def freeze_norm_statistics(net: nn.Module) -> int:
-    """Put norms with running statistics into evaluation mode where their weights are frozen; return how many.
+    """Put norms with running statistics and frozen weights into evaluation mode; return their number.
 
-    Their means and variances then stay as they were pretrained. Those whose weights train are put into
-    training mode, since they may have been frozen until now. ``net.train()`` undoes all of it.
+    Their means and variances then keep the pretrained values. Norms with trainable weights are put into
+    training mode, since they may have been frozen until now. ``net.train()`` undoes this.
     """
     count = 0
     for module in net.modules():
@@ -123,18 +123,19 @@ def freeze_norm_statistics(net: nn.Module) -> int:
 def parameter_groups(
     net: nn.Module, lr: float, weight_decay: float, layer_decay: float | None
 ) -> list[dict[str, Any]]:
-    """Return groups for a torch optimiser, each with its name, learning rate and weight decay.
+    """Return parameter groups for a torch optimizer, each with name, learning rate and weight decay.
 
-    Frozen parameters are in them too. An optimiser passes over parameters without gradient, and those that
-    `unfreeze_gradually` frees later are already known to it.
+    Frozen parameters are included: an optimizer skips parameters without gradient, and already has those that
+    `unfreeze_gradually` unfreezes later.
 
     Args:
         net: A network of `heritage.models`.
-        lr: The classifier's learning rate.
-        weight_decay: For matrices and convolutions; norms, biases, positions and class tokens have none.
-        layer_decay: Each block learns at this times the rate of the block after it; None or 1: all alike.
-            It is multiplied into ``lr``, which torch's schedulers scale: ratios last through a schedule
-            that ends at zero.
+        lr: Learning rate of the classifier.
+        weight_decay: For matrices and convolutions; norms, biases, positional embeddings and class tokens
+            have none.
+        layer_decay: Ratio of a block's rate to that of the next block; None or 1 uses one rate for all. It
+            is part of each group's ``lr``, which schedulers scale, so the ratios hold throughout a
+            schedule.
     """
     exempt = without_weight_decay(net)
     parameters = dict(net.named_parameters())

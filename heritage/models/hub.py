@@ -1,7 +1,7 @@
-"""ImageNet weights from the hub that timm publishes on, through its cache.
+"""ImageNet weights of timm's models, from the Hugging Face hub through its cache.
 
-What lies in the cache is used without asking the network, so a compute node without one starts at once.
-What does not is asked for once, briefly: the hub's own client would retry for minutes.
+Cached files are used without any request, so a compute node without network starts immediately. For other
+files the hub is tried once with a short timeout; its own client would retry for minutes.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from heritage.core.taxonomy import nearest
 from heritage.errors import ConfigError, WeightsError
 
 FILES = ("model.safetensors", "pytorch_model.bin")
-PATIENCE = 5.0
-"""Seconds that the hub has to answer."""
+HUB_TIMEOUT = 5.0
+"""Seconds to wait for a response of the hub."""
 
 _OTHER_WAYS = "give model.weights=/path/to/file.safetensors, or train from scratch with model.weights=none"
 
 
 class HubAddress(NamedTuple):
-    """A repository on the hub, at a revision or at its newest."""
+    """A repository on the hub, at a revision or the newest one."""
 
     repository: str
     revision: str | None
 
 
 def pretrained_cfg(name: str) -> timm.models.PretrainedCfg:
-    """Return what timm knows of a model's pretrained weights and their input.
+    """Return timm's record of a model's pretrained weights and their input.
 
     Args:
         name: ``architecture`` or ``architecture.tag``.
@@ -55,7 +55,7 @@ def pretrained_cfg(name: str) -> timm.models.PretrainedCfg:
         raise ConfigError(
             "ends in a dot", where=f"model.name={name}", remedy="add a tag, or leave the dot out"
         )
-    known = timm.list_models()  # without the names that timm has given up, which it still builds
+    known = timm.list_models()  # without deprecated names, which timm still builds
     if architecture not in known:
         near = nearest(architecture, known)
         raise ConfigError(
@@ -74,32 +74,32 @@ def pretrained_cfg(name: str) -> timm.models.PretrainedCfg:
 
 
 def fetch_weights(name: str) -> Path:
-    """Return the file of a model's pretrained weights, fetched from the hub where the cache lacks it.
+    """Return the file of a model's pretrained weights, downloaded if it is not in the cache.
 
     Args:
-        name: ``architecture.tag``; the tag says which of several trainings is meant.
+        name: ``architecture.tag``; the tag identifies one of several trainings.
 
     Raises:
         ConfigError: timm has no such model, or the tag is missing.
-        WeightsError: There are no such weights, or the hub cannot be reached.
+        WeightsError: There are no such weights, or the hub is not reachable.
     """
     address = _address(name)
     for file in FILES:
-        # Not hf_hub_download(local_files_only=True), which may still ask the network who is calling it.
+        # Not hf_hub_download(local_files_only=True), which may still send a request.
         cached = try_to_load_from_cache(address.repository, file, revision=address.revision)
         if isinstance(cached, str):
             return Path(cached)
     for file in FILES:
         try:
-            # One question without retries: only a hub that answers it is asked for the file.
+            # One request without retries, before the download with the client's many.
             url = hf_hub_url(address.repository, file, revision=address.revision)
-            get_hf_file_metadata(url, timeout=PATIENCE)
+            get_hf_file_metadata(url, timeout=HUB_TIMEOUT)
             return Path(hf_hub_download(address.repository, file, revision=address.revision))
         except LocalEntryNotFoundError as error:
             raise _not_fetched(name, error) from error
         except EntryNotFoundError:
             continue
-        except (HTTPError, OSError, RuntimeError) as error:  # RuntimeError: a transfer that hf_xet gave up
+        except (HTTPError, OSError, RuntimeError) as error:  # RuntimeError: a failed transfer of hf_xet
             raise _not_fetched(name, error) from error
     raise WeightsError(
         f"{address.repository} has none of {', '.join(FILES)}", where=f"model.name={name}", remedy=_OTHER_WAYS
@@ -107,7 +107,7 @@ def fetch_weights(name: str) -> Path:
 
 
 def _tags(architecture: str) -> list[str]:
-    return [found.partition(".")[2] for found in timm.list_models(f"{architecture}.*", pretrained=True)]
+    return [name.partition(".")[2] for name in timm.list_models(f"{architecture}.*", pretrained=True)]
 
 
 def _address(name: str) -> HubAddress:
@@ -116,7 +116,7 @@ def _address(name: str) -> HubAddress:
     tags = _tags(architecture)
     if not tag and tags:
         raise ConfigError(
-            f"{name} has several trainings and the name does not say which",
+            f"{name} has weights of several trainings",
             where="model.name",
             remedy=f"add its tag: {', '.join(f'{architecture}.{known}' for known in tags)}",
         )

@@ -1,11 +1,11 @@
 """A network's parameters in order, from the image to the classifier.
 
-Two units, both ending with the classifier by itself:
+There are two units; in both, the classifier is the last one:
 
-* a *block* is what the network's own ``group_matcher`` calls one: a residual block, a transformer block,
-  the stem;
-* a *layer* is a module that holds parameters itself: a convolution, a norm, a linear layer. ResNet-50 has
-  106 of them before its classifier, the number of which Lecoutre et al. (2017) retrain "about 20 layers".
+* a *block* is a group of the network's ``group_matcher``: a residual block, a transformer block, the stem;
+* a *layer* is a module with parameters: a convolution, a norm, a linear layer. ResNet-50 has 106 of them
+before its
+  classifier, of which Lecoutre et al. (2017) retrain "about 20".
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def classifier_names(net: nn.Module) -> frozenset[str]:
 def blocks(net: nn.Module) -> list[list[str]]:
     """Return the names of each block's parameters; the classifier is the last.
 
-    timm leaves what its patterns do not name, such as a norm between the last block and the classifier, to
-    the classifier's group. Here it belongs to the last block: it is pretrained, the classifier is not. The
-    few networks of timm that have no patterns have a block for every layer.
+    timm puts parameters that its patterns do not match, such as a norm between the last block and the
+    classifier, into the classifier's group. Here they belong to the last block: they are pretrained, the
+    classifier is not. In the few networks of timm without patterns each layer is a block.
     """
     network: Any = net
     head = classifier_names(net)
@@ -50,7 +50,7 @@ def layers(net: nn.Module) -> list[list[str]]:
 
 
 def _by_owner(net: nn.Module, names: set[str]) -> list[list[str]]:
-    """Group names by the module that holds the parameter, in the order in which the network defines them."""
+    """Group parameter names by module, in the order in which the network defines them."""
     owners: dict[str, list[str]] = {}
     for name, _ in net.named_parameters():
         if name in names:
@@ -59,10 +59,10 @@ def _by_owner(net: nn.Module, names: set[str]) -> list[list[str]]:
 
 
 def without_weight_decay(net: nn.Module) -> frozenset[str]:
-    """Return the names of parameters that must not decay.
+    """Return the names of parameters without weight decay.
 
-    They are all vectors and scalars (biases, norms, layer scales) and what the network itself names
-    (positions, class token).
+    They are all vectors and scalars (biases, norms, layer scales) and those of the network's
+    ``no_weight_decay`` (positional embeddings, class token).
     """
     network: Any = net
     patterns: set[str] = network.no_weight_decay() if hasattr(net, "no_weight_decay") else set()

@@ -1,9 +1,9 @@
-"""The contract that every network of ours keeps, timm's and our own alike.
+"""The interface of every network of this package, timm's included.
 
 * ``net(images)``: normalised float images (B, 3, S, S) to logits (B, K).
-* `input_spec`: the input it was made for.
-* ``net.get_classifier()``, ``net.group_matcher(coarse)`` and, where some parameters must not decay,
-  ``net.no_weight_decay()``: timm's names, which `heritage.models.layers` reads.
+* `input_spec`: the input it expects.
+* ``net.get_classifier()``, ``net.group_matcher(coarse)`` and, optionally, ``net.no_weight_decay()``: timm's
+  interface, which `heritage.models.layers` uses.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ IMAGENET, NONE = "imagenet", "none"
 """The two values of ``model.weights`` that are not a file."""
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
-"""A rate of dropout or stochastic depth: 1 would leave nothing."""
+"""A rate of dropout or stochastic depth, below 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,11 @@ class InputSpec:
     """The images a network expects.
 
     Attributes:
-        image_size: Pixels a side, S.
+        image_size: Side in pixels, S.
         mean: Subtracted from each channel of an image in [0, 1].
-        std: What the difference is divided by.
-        interpolation: How the network's training resized images: ``bilinear`` or ``bicubic``.
-        crop_pct: The part of the resized image's side that its evaluation kept, from the centre.
+        std: Divisor of each channel afterwards.
+        interpolation: Interpolation of the network's training: ``bilinear`` or ``bicubic``.
+        crop_pct: Fraction of the resized image's side in the centre crop of its evaluation.
     """
 
     image_size: int
@@ -43,34 +43,34 @@ class InputSpec:
 
 
 def centred_input(image_size: int) -> InputSpec:
-    """Return the input of our own Vision Transformers: the whole image, scaled to [-1, 1]."""
+    """Return the input of this package's Vision Transformers: the whole image, scaled to [-1, 1]."""
     half = (0.5, 0.5, 0.5)
     return InputSpec(image_size, mean=half, std=half, interpolation="bicubic", crop_pct=1.0)
 
 
 def set_input_spec(net: nn.Module, spec: InputSpec) -> None:
-    """Give a network its input specification, as the attribute ``input_spec``."""
+    """Set a network's input specification, the attribute ``input_spec``."""
     net.input_spec = spec  # type: ignore[assignment]  # stubs allow tensors and modules alone
 
 
 def input_spec(net: nn.Module) -> InputSpec:
-    """Return the input that a network was made for.
+    """Return the input specification of a network.
 
     Raises:
-        ConfigError: The network was not made by one of our builders.
+        ConfigError: The network has none, as it was not built by `heritage.models`.
     """
     spec = getattr(net, "input_spec", None)
     if not isinstance(spec, InputSpec):
         raise ConfigError(
-            f"{type(net).__name__} does not say what input it expects",
+            f"{type(net).__name__} has no input specification",
             where="model",
-            remedy="build it with heritage.models, or call set_input_spec",
+            remedy="build it with heritage.models, or call heritage.models.network.set_input_spec",
         )
     return spec
 
 
 def refuse_imagenet(weights: str, model: str) -> None:
-    """Refuse ``weights=imagenet`` for a network that nobody has trained on ImageNet.
+    """Refuse ``weights=imagenet`` for a network without ImageNet weights.
 
     Raises:
         ConfigError: ``weights`` is ``imagenet``.

@@ -1,4 +1,4 @@
-"""Bytes to what a network reads, on the device and once a batch."""
+"""Normalise uint8 batches on the device."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch import Tensor, nn
 class Normalize(nn.Module):
     """Turn uint8 images (B, H, W, 3) into normalised float images (B, 3, H, W), channels last in memory.
 
-    ``(x / 255 - mean) / std`` is done as one scale and one shift, in place. NHWC bytes permuted to NCHW
-    are channels last already, so the conversion to float is the only copy.
+    ``(x / 255 - mean) / std`` is computed as one multiplication and one addition, in place. NHWC bytes
+    permuted to NCHW are in channels-last order already, so the conversion to float is the only copy.
 
     Args:
         mean: Subtracted from each channel, for images in [0, 1].
-        std: What the difference is divided by.
-        dtype: Type of the result, which is computed as float32 and rounded once.
+        std: Divisor of each channel afterwards.
+        dtype: Dtype of the result, which is computed in float32.
     """
 
     scale: Tensor
@@ -42,7 +42,7 @@ class Normalize(nn.Module):
             ``dtype``, (B, 3, H, W), in ``torch.channels_last`` memory.
 
         Raises:
-            TypeError: The images are not uint8 with the channels last: they may be normalised already.
+            TypeError: The images are not uint8 (B, H, W, 3), for instance normalised already.
         """
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != self.scale.shape[1]:
             raise TypeError(f"expected uint8 images (B, H, W, 3), got {images.dtype} {tuple(images.shape)}")

@@ -3,18 +3,18 @@
     image (B, 3, S, S)
       patch_embed    cut into P×P patches; each becomes a vector of D numbers, a token
     tokens (B, N, D)
-      + pos_embed    where each token came from
+      + pos_embed    positional embedding
       blocks         x = x + attention(norm(x));  x = x + mlp(norm(x)), `depth` times
       norm
-      pool           the mean over tokens, or the class token alone
+      pool           mean over tokens, or the class token
       head           linear
     logits (B, K)
 
 Shapes
     B  images in a batch            D  width of a token
-    S  pixels a side of an image    H  attention heads, each D/H wide
-    P  pixels a side of a patch     K  classes
-    N  tokens: (S/P)² patches, and the class token where there is one
+    S  image side in pixels         H  attention heads, each D/H wide
+    P  patch side in pixels         K  classes
+    N  tokens: (S/P)² patches, and the class token if there is one
 
 Papers
     [1] Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021: the architecture.
@@ -24,7 +24,7 @@ Papers
     [4] Touvron et al., "Going deeper with Image Transformers" (CaiT), ICCV 2021: `LayerScale`.
     [5] Xiao et al., "Early Convolutions Help Transformers See Better", NeurIPS 2021: the convolutional stem.
 
-Parameters bear the names of timm's ``VisionTransformer``, so weights can be exchanged with it.
+Parameters have the names of timm's ``VisionTransformer``, so weights can be exchanged with it.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class PatchEmbed(nn.Module):
     """Cut images into patches and map each to a token: (B, 3, S, S) → (B, (S/P)², D).
 
     A linear map of non-overlapping patches is a convolution whose stride is its kernel [1]. The ``conv``
-    stem [5] reaches the same stride by log2(P) convolutions of 3×3 with stride 2, each doubling the
-    channels, and a 1×1 convolution; the paper takes one block off the depth in exchange.
+    stem [5] has the same stride, by log2(P) convolutions of 3×3 with stride 2, each doubling the channels,
+    and a 1×1 convolution; the paper removes one block in exchange.
     """
 
     def __init__(self, image_size: int, patch_size: int, width: int, stem: Stem) -> None:
@@ -69,7 +69,7 @@ class PatchEmbed(nn.Module):
 
 
 def linear_stem(patch_size: int, width: int) -> nn.Conv2d:
-    """Return the linear map of non-overlapping patches [1], drawn as LeCun's normal."""
+    """Return the linear map of non-overlapping patches [1], initialised by LeCun's normal."""
     conv = nn.Conv2d(3, width, kernel_size=patch_size, stride=patch_size)
     nn.init.normal_(conv.weight, std=(3 * patch_size**2) ** -0.5)
     nn.init.zeros_(conv.get_parameter("bias"))
@@ -90,7 +90,7 @@ def conv_stem(halvings: int, width: int) -> nn.Sequential:
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention: every token takes in a weighted mean of all tokens [1].
+    """Multi-head self-attention: every token receives a weighted mean of all tokens [1].
 
     For each head, softmax(q kᵀ / √(D/H)) v, by torch's fused kernels.
     """
@@ -101,7 +101,7 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
         self.proj_drop = nn.Dropout(dropout)
-        # q, k and v share a matrix for speed but are drawn as the three D×D matrices that they are.
+        # q, k and v share a matrix for speed, but are initialised as three D×D matrices.
         for matrix in (*self.qkv.weight.detach().chunk(3), self.proj.weight):
             nn.init.xavier_uniform_(matrix)
         nn.init.zeros_(self.qkv.bias)
@@ -117,7 +117,7 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """Two linear layers with GELU between, applied to each token by itself."""
+    """Two linear layers with GELU between, applied to each token separately."""
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -135,9 +135,9 @@ class Mlp(nn.Module):
 
 
 class LayerScale(nn.Module):
-    """Scale each channel of a residual branch by a learned number that starts small [4].
+    """Scale each channel of a residual branch by a learned factor with a small initial value [4].
 
-    The paper starts at 0.1 up to 18 blocks, at 1e-5 for 24 and at 1e-6 beyond.
+    The paper uses 0.1 for up to 18 blocks, 1e-5 for 24 and 1e-6 for more.
     """
 
     def __init__(self, width: int, initial: float) -> None:
@@ -150,9 +150,9 @@ class LayerScale(nn.Module):
 
 
 class DropPath(nn.Module):
-    """While training, leave out a residual branch for a random part of the images [3].
+    """In training, drop a residual branch for randomly chosen images [3].
 
-    What is kept is divided by the chance of being kept, so that the expectation stays.
+    Kept branches are divided by the probability of being kept, so the expectation is unchanged.
     """
 
     def __init__(self, rate: float) -> None:
@@ -191,10 +191,10 @@ class Block(nn.Module):
 
 
 def sincos_positions(side: int, width: int) -> Tensor:
-    """Return fixed 2-D positions of a side×side grid, (side², D), row by row [2].
+    """Return fixed 2-D positional embeddings of a side×side grid, (side², D), row by row [2].
 
-    A quarter of the channels each holds sin and cos of the column, then sin and cos of the row, at
-    wavelengths from 2π to 10,000·2π in geometric steps.
+    The four quarters of the channels are sin and cos of the column, sin and cos of the row, at wavelengths
+    from 2π to 10,000·2π in a geometric series.
     """
     frequencies = 10_000.0 ** -torch.linspace(0, 1, width // 4)
     steps = torch.arange(side, dtype=torch.float32)
@@ -208,8 +208,8 @@ class VisionTransformer(Encoder):
     """A plain Vision Transformer.
 
     Args:
-        image_size: Pixels a side of an image, S.
-        patch_size: Pixels a side of a patch, P; divides ``image_size``.
+        image_size: Image side in pixels, S.
+        patch_size: Patch side in pixels, P; divides ``image_size``.
         width: Width of a token, D.
         depth: Number of blocks.
         heads: Attention heads, H; divides ``width``.
@@ -218,9 +218,9 @@ class VisionTransformer(Encoder):
         pool: ``avg``, the mean over patches [2], or ``token``, a class token [1].
         positions: ``sincos``, fixed [2], or ``learned`` [1].
         stem: ``linear`` [1] or ``conv`` [5].
-        dropout: Rate after the positions and after each linear layer but q, k, v [1].
-        drop_path: Stochastic depth's rate in the last block; it grows linearly from 0 in the first [3].
-        layer_scale: Where the residual branches' scales start; None leaves them out [4].
+        dropout: Rate after the positional embedding and after each linear layer except q, k, v [1].
+        drop_path: Rate of stochastic depth in the last block, increasing linearly from 0 in the first [3].
+        layer_scale: Initial value of the layer scales; None has no layer scales [4].
 
     Attributes:
         num_prefix_tokens: Tokens before the patches: 1 with a class token, else 0.
@@ -257,7 +257,7 @@ class VisionTransformer(Encoder):
             self.pos_embed = nn.Parameter(torch.randn(1, length, width) * 0.02)
         else:
             grid = sincos_positions(self.patch_embed.grid_size[0], width)
-            fixed = functional.pad(grid, (0, 0, self.num_prefix_tokens, 0))  # the class token has no place
+            fixed = functional.pad(grid, (0, 0, self.num_prefix_tokens, 0))  # the class token has no position
             self.register_buffer("pos_embed", fixed.unsqueeze(0), persistent=False)
         self.pos_drop = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(
@@ -290,7 +290,7 @@ class VisionTransformer(Encoder):
         return self.forward_head(self.forward_features(images))
 
     def no_weight_decay(self) -> set[str]:
-        """Return the parameters that weight decay would pull towards nothing meaningful."""
+        """Return the parameters without weight decay."""
         return {"pos_embed", "cls_token"}
 
     def group_matcher(self, coarse: bool = False) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The usual sizes of the plain Vision Transformer, and one that suits the images: ``model=vit``."""
+"""Sizes of the plain Vision Transformer, and a patch size that suits the images: ``model=vit``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIZES: dict[str, tuple[int, int, int]] = {
 }
 """Width, depth and heads: base is Dosovitskiy et al.'s, tiny and small are DeiT's (Touvron et al. 2021).
 
-Mini is half of tiny, for what a laptop can train on some thousand images.
+Mini has half the depth of tiny, for some thousand images on a laptop.
 """
 
 DEFAULT_IMAGE_SIZE = 224
@@ -47,28 +47,28 @@ def vit(
     num_classes: PositiveInt,
     image_size: PositiveInt | None,
 ) -> VisionTransformer:
-    """Build a plain Vision Transformer. What is not said here, `VisionTransformer` says.
+    """Build a plain Vision Transformer; see `VisionTransformer` for the details of the arguments.
 
     Args:
-        size: Gives width, depth and heads where those are None.
+        size: Sets width, depth and heads where those are None.
         width: Width of a token.
         depth: Number of blocks.
         heads: Attention heads.
-        patch_size: Pixels a side of a patch; None takes `choose_patch_size`'s.
+        patch_size: Patch side in pixels; None is chosen by `choose_patch_size`.
         mlp_ratio: Hidden width of the MLP over ``width``.
         pool: Mean over patches or class token.
         positions: Fixed or learned.
         stem: Linear or convolutional.
         dropout: Rate of dropout.
         drop_path: Rate of stochastic depth.
-        layer_scale: Where the branches' scales start, or None.
-        grad_checkpointing: Save memory at the price of time.
+        layer_scale: Initial value of the layer scales; None has no layer scales.
+        grad_checkpointing: Recompute activations in the backward pass: less memory, more time.
         weights: ``none`` or a file of weights.
         num_classes: Number of classes.
-        image_size: Pixels a side of an image; None is 224.
+        image_size: Image side in pixels; None is 224.
 
     Raises:
-        ConfigError: Sizes that do not go together, or ``weights=imagenet``.
+        ConfigError: The sizes are incompatible, or ``weights=imagenet``.
         WeightsError: The file cannot be read or does not fit.
     """
     refuse_imagenet(weights, "vit")
@@ -97,10 +97,11 @@ def vit(
 
 
 def choose_patch_size(image_size: int) -> int:
-    """Return the largest patch size among 4, 8 and 16 that leaves 8 patches a side or more; else 4.
+    """Return the largest patch size among 4, 8 and 16 that gives at least 8 patches per side.
 
-    So 32 pixels give 4; 64 and 96 give 8; 128, 224 and 384 give the papers' 16. An attention map grows
-    with the fourth power of the patches a side, and small images do not repay the finer ones.
+    If none does, return the smallest that divides the image size. 32 pixels give 4; 64 and 96 give 8; 128,
+    224 and 384 give 16, as in the papers. The attention map grows with the fourth power of the patches per
+    side, and smaller patches do not improve small images.
 
     Raises:
         ConfigError: None of them divides the image size.
@@ -126,16 +127,16 @@ def _require_fit(image_size: int, patch_size: int, width: int, heads: int, stem:
         raise ConfigError(
             f"a width of {width} is not divisible by 4 and by {heads} heads",
             where="model.width",
-            remedy=f"take model.width={math.lcm(4, heads) * max(1, round(width / math.lcm(4, heads)))}",
+            remedy=f"set model.width={math.lcm(4, heads) * max(1, round(width / math.lcm(4, heads)))}",
         )
     if stem == "conv" and (patch_size & (patch_size - 1) or patch_size == 1 or width % (patch_size // 2)):
         raise ConfigError(
-            f"a convolutional stem cannot halve its way to patches of {patch_size} and a width of {width}",
+            f"a convolutional stem cannot have patches of {patch_size} pixels and a width of {width}",
             where="model.stem",
-            remedy="take model.stem=linear, or patches of 4, 8, 16 or 32 and a width that half of it divides",
+            remedy="set model.stem=linear, or a patch size of 4, 8, 16 or 32 whose half divides the width",
         )
 
 
 def _nearest_sizes(image_size: int, divisor: int) -> str:
     below = image_size // divisor * divisor
-    return f"take an image size of {f'{below} or ' if below else ''}{below + divisor}"
+    return f"use an image size of {f'{below} or ' if below else ''}{below + divisor}"

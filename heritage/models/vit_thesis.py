@@ -1,4 +1,4 @@
-"""The Vision Transformer that the thesis built and never trained, to the last of its 283,481,862 weights.
+"""The Vision Transformer that the thesis built but did not train, with the same 283,481,862 parameters.
 
     image (B, 3, 256, 256)
       patch_encoder   256 patches of 16×16×3 = 768 numbers; linear 768 → D, plus a learned position
@@ -9,7 +9,7 @@
     logits (B, K)
 
 It is the Keras example "Image classification with Vision Transformer" (K. Salama, 2021) with other sizes.
-With D = 768, 8 heads and 6 classes the layers come to
+With D = 768, 8 heads and 6 classes the layers have
 
     patch encoder           787,200 = 768·768 + 768   linear
                                     + 256·768         positions
@@ -20,11 +20,11 @@ With D = 768, 8 heads and 6 classes the layers come to
     dense                 1,049,600 = 1,024·1,024 + 1,024
     head                      6,150 = 1,024·6 + 6
 
-6,144 is 8·768: Keras's ``key_dim`` is the width of each head, where the usual ViT divides the width among
-the heads. 196,608 is 256·768: the tokens are flattened, not pooled, and that one layer holds 71 % of the
-weights. The published total leaves no room for the layer norm (1,536) that the example has after the last
-block, so there is none here. Linear layers start Xavier-uniform with zero biases and positions uniform in
-±0.05, Keras's defaults.
+parameters. 6,144 is 8·768: Keras's ``key_dim`` is the width of each head, whereas the usual ViT divides the
+width among the heads. 196,608 is 256·768: the tokens are flattened, not pooled, and that layer has 71 % of
+the parameters. The published total excludes the layer norm (1,536) that the example has after the last
+block, so there is none here. Linear layers are initialised Xavier-uniform with zero biases, positions
+uniformly in ±0.05, Keras's defaults.
 
 Shapes: B images, N tokens, D width of a token, H heads, E width of a head, K classes.
 """
@@ -67,7 +67,7 @@ class PatchEncoder(nn.Module):
 
 
 class WideAttention(nn.Module):
-    """Multi-head self-attention whose heads have a width of their own, E: softmax(q kᵀ / √E) v."""
+    """Multi-head self-attention with heads of width E, independent of D: softmax(q kᵀ / √E) v."""
 
     def __init__(self, width: int, heads: int, key_size: int, dropout: float) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class WideAttention(nn.Module):
         self.proj = nn.Linear(heads * key_size, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mix tokens (B, N, D) → (B, N, D); dropout falls on the attention weights."""
+        """Mix tokens (B, N, D) → (B, N, D); dropout is applied to the attention weights."""
         q, k, v = (
             layer(x).unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, H, N, E)
             for layer in (self.q, self.k, self.v)
@@ -116,8 +116,8 @@ class ThesisVisionTransformer(Encoder):
     """The thesis's Vision Transformer.
 
     Args:
-        image_size: Pixels a side of an image; changes the size of the first dense layer.
-        patch_size: Pixels a side of a patch; divides ``image_size``.
+        image_size: Image side in pixels; determines the size of the first dense layer.
+        patch_size: Patch side in pixels; divides ``image_size``.
         width: Width of a token, D.
         depth: Number of blocks.
         heads: Attention heads, H.
@@ -180,7 +180,7 @@ class ThesisVisionTransformer(Encoder):
         return self.forward_head(self.forward_features(images))
 
     def no_weight_decay(self) -> set[str]:
-        """Return the parameters that weight decay would pull towards nothing meaningful."""
+        """Return the parameters without weight decay."""
         return {"patch_encoder.position"}
 
     def group_matcher(self, coarse: bool = False) -> dict[str, object]:
@@ -208,21 +208,21 @@ def vit_thesis(
     """Build the thesis's Vision Transformer; ``model=vit_thesis``.
 
     Args:
-        width: Width of a token; a smaller one alone gives a small network of the same form.
+        width: Width of a token.
         depth: Number of blocks.
         heads: Attention heads.
         key_size: Width of each head; None is ``width``.
-        patch_size: Pixels a side of a patch.
+        patch_size: Patch side in pixels.
         dense_sizes: Units of the dense layers before the head.
         dropout: Rate inside the blocks.
         dense_dropout: Rate before and after the dense layers.
-        grad_checkpointing: Save memory at the price of time.
+        grad_checkpointing: Recompute activations in the backward pass: less memory, more time.
         weights: ``none`` or a file of weights.
         num_classes: Number of classes.
-        image_size: Pixels a side of an image; None is 256.
+        image_size: Image side in pixels; None is 256.
 
     Raises:
-        ConfigError: The patches do not divide the image, or ``weights=imagenet``.
+        ConfigError: The patch size does not divide the image size, or ``weights=imagenet``.
         WeightsError: The file cannot be read or does not fit.
     """
     refuse_imagenet(weights, "vit_thesis")
@@ -231,7 +231,7 @@ def vit_thesis(
         raise ConfigError(
             f"patches of {patch_size} pixels do not divide images of {image_size}",
             where="model.patch_size",
-            remedy=f"take an image size of {-(-image_size // patch_size) * patch_size}",
+            remedy=f"use an image size of {-(-image_size // patch_size) * patch_size}",
         )
     net = ThesisVisionTransformer(
         image_size=image_size,

@@ -1,4 +1,4 @@
-"""The LightningModule and what it is made of: losses, weights, optimisers, schedules, callbacks."""
+"""Training: the LightningModule, losses, optimizers, schedules, callbacks and the run."""
 
 from heritage.training.classifier import Classifier
 

@@ -36,7 +36,7 @@ from heritage.runs.record import resolved
 from heritage.runs.resume import checkpoint_to_resume
 from heritage.training.callbacks.deferred_weighting import (
     DeferredWeighting,
-    require_lasting_counts,
+    require_constant_counts,
     require_weights,
 )
 from heritage.training.callbacks.finetuning import FineTuning
@@ -115,7 +115,7 @@ def build_data(cfg: DictConfig) -> ArtefactDataModule:
 
 
 def build_network(cfg: DictConfig, data: ArtefactDataModule) -> nn.Module:
-    """Build the network for a data set, with frozen layers as ``finetune`` says.
+    """Build the network for a data set, and freeze the layers that ``finetune`` excludes.
 
     Sets the input size and the interpolation of the data module to the network's.
 
@@ -146,8 +146,8 @@ def build_loss(cfg: DictConfig, data: ArtefactDataModule) -> ClassLoss:
     weights = _make(cfg.balance.weighting, counts=counts)
     loss: ClassLoss = _make(cfg.balance.loss, counts=counts, weights=weights)
     require_weights(_make(cfg.balance.schedule), loss)
-    counted = get_object(cfg.balance.weighting["_target_"]) is not by_hand
-    require_lasting_counts(data.plan(1).constant_proportions, loss, counted=counted)
+    counted_weights = get_object(cfg.balance.weighting["_target_"]) is not by_hand
+    require_constant_counts(data.plan(1).constant_proportions, loss, counted_weights=counted_weights)
     return loss
 
 
@@ -177,7 +177,7 @@ def build_trainer(cfg: DictConfig, data: ArtefactDataModule, net: nn.Module) -> 
         ],
         loggers=[_make(part) for part in cfg.logger.values() if part],
         run_folder=cfg.paths.run,
-        steady=data.plan(1).constant_length,
+        constant_length=data.plan(1).constant_length,
     )
     finetuning.require_synchronised(trainer)
     _require_known_monitors(trainer, cfg.objective, data.classes)

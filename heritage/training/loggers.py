@@ -1,4 +1,4 @@
-"""Where figures are logged: CSV, Weights & Biases, TensorBoard."""
+"""Loggers: CSV, Weights & Biases, TensorBoard."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from heritage.runs.files import CHECKPOINTS_FOLDER, LAST_CHECKPOINT
 def csv(every_n_steps: PositiveInt, *, folder: str) -> Logger:
     """Log to ``logs/metrics.csv`` in the run folder, flushed every ``every_n_steps`` steps.
 
-    A resumed run goes on in the same file, after the step of its checkpoint.
+    A resumed run appends to the same file, after the step of its checkpoint.
     """
     logger = CSVLogger(folder, name="logs", version="", flush_logs_every_n_steps=every_n_steps)
     path = Path(logger.log_dir) / "metrics.csv"
     if getattr(rank_zero_only, "rank", 0) == 0 and path.is_file():
         rows = _rows_until(path, Path(folder) / CHECKPOINTS_FOLDER / LAST_CHECKPOINT)
-        writer = logger.experiment  # made anew, it deletes the file
+        writer = logger.experiment  # deletes the file when it is created
         if rows:
             writer.metrics = rows
             writer.save()
@@ -34,7 +34,7 @@ def csv(every_n_steps: PositiveInt, *, folder: str) -> Logger:
 def wandb(project: str, entity: str | None, offline: bool, tags: list[str], *, folder: str) -> Logger:
     """Log to Weights & Biases; ``offline`` needs neither account nor network.
 
-    The run's id is kept in the run folder, so that a resumed run goes on in the same one.
+    The id is stored in the run folder, so that a resumed run continues the same Weights & Biases run.
     """
     from pytorch_lightning.loggers import WandbLogger
 
@@ -68,7 +68,7 @@ def tensorboard(*, folder: str) -> Logger:
 def _rows_until(path: Path, checkpoint: Path) -> list[dict[str, Any]]:
     if not checkpoint.is_file():
         return []
-    # mapped, so that a large checkpoint is not read for a number
+    # memory-mapped: only the step is read
     step = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"]
     with path.open(encoding="utf-8", newline="") as file:
         return [row for row in DictReader(file) if int(row["step"]) < step]
@@ -80,7 +80,7 @@ def _run_id(path: Path) -> str | None:
     from heritage.core.files import write_text
 
     if getattr(rank_zero_only, "rank", 0):
-        return None  # the first rank alone logs
+        return None  # only the first rank logs
     if not path.is_file():
         write_text(path, generate_id())
     return path.read_text(encoding="utf-8").strip()

@@ -1,4 +1,4 @@
-"""The learning-rate range test (Smith 2017): losses while the rate rises, and a suggestion."""
+"""Learning-rate range test (Smith 2017): record the loss while the rate increases, and suggest a rate."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ from heritage.training.callbacks.finetuning import FineTuning
 from heritage.training.classifier import Classifier
 
 _STEPS, _LOWEST, _HIGHEST = 100, 1e-6, 1.0
-_SKIPPED = 10  # the mean over losses is none yet
+_SKIPPED = 10  # the running mean needs some losses
 _MEMORY = 0.95
 _DIVERGED = 4.0
 _CHANGES_TRAINING = (FineTuning, DeferredWeighting)
 
 
 class RangeTest(Callback):
-    """Keeps each step's rate and loss, and stops when the loss has grown to four times its best.
+    """Records rate and loss of each step, and stops when the loss exceeds four times its minimum.
 
     Attributes:
-        rates: The rate of the classifier at each step.
-        losses: The loss, as a running mean without the bias of its start.
+        rates: Learning rate of the classifier at each step.
+        losses: Exponential moving average of the loss, with bias correction.
     """
 
     def __init__(self) -> None:
@@ -47,14 +47,14 @@ class RangeTest(Callback):
         self._task = self._progress.add_task("range test", total=_STEPS)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show how far it is, on a terminal."""
+        """Open the progress bar on a terminal."""
         if trainer.is_global_zero and self._progress.console.is_terminal:
             self._progress.start()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Add a step; of accumulated batches the last stands for all."""
+        """Record a step; of accumulated batches only the last is recorded."""
         if trainer.global_step == len(self.rates):
             return
         loss: torch.Tensor = trainer.strategy.reduce(outputs["loss"].detach(), reduce_op="mean")
@@ -66,20 +66,20 @@ class RangeTest(Callback):
             trainer.should_stop = True
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Close the bar."""
+        """Close the progress bar."""
         self._progress.stop()
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """Close the bar, so that the message after it stands alone."""
+        """Close the progress bar before the error is printed."""
         self._progress.stop()
 
     def suggestion(self) -> float:
-        """Return the rate at which the loss falls fastest, for equal steps of the rate's logarithm.
+        """Return the rate of the steepest decrease of the loss over log(rate).
 
         Raises:
-            TrainingError: It falls nowhere, or there are too few steps to say.
+            TrainingError: The loss does not decrease, or there are too few steps.
         """
         losses = np.array(self.losses)
         kept = slice(_SKIPPED, int(np.isfinite(losses).sum()))
@@ -87,19 +87,19 @@ class RangeTest(Callback):
         slopes = np.gradient(losses) if len(losses) > 1 else np.zeros(1)
         if not slopes.min() < 0:
             raise TrainingError(
-                "the loss falls at no learning rate", where="lr_find",
-                remedy="look at the training images with contact_sheet=true, or choose another optimizer",
+                "the loss decreases at no learning rate", where="lr_find",
+                remedy="check the training images with contact_sheet=true, or choose another optimizer",
             )  # fmt: skip
         return float(rates[int(slopes.argmin())])
 
 
 def rising_rate(step: int) -> float:
-    """Return the rate of a step, counted from 0: from 1e-6 to 1 in equal steps of its logarithm."""
+    """Return the rate of a step, counted from 0: from 1e-6 to 1, equally spaced in log(rate)."""
     return float(_LOWEST * (_HIGHEST / _LOWEST) ** min(1.0, step / (_STEPS - 1)))
 
 
 def rising(optimizer: torch.optim.Optimizer, total_steps: int) -> dict[str, Any]:
-    """Let the rate rise, as a schedule; all groups keep their ratios to the classifier's."""
+    """Return the schedule of `rising_rate`; the ratios between parameter groups are kept."""
     top = max(group["lr"] for group in optimizer.param_groups)
     return {"scheduler": LambdaLR(optimizer, lambda step: rising_rate(step) / top), "interval": "step"}
 
@@ -107,26 +107,26 @@ def rising(optimizer: torch.optim.Optimizer, total_steps: int) -> dict[str, Any]
 def find_learning_rate(
     trainer: pl.Trainer, classifier: Classifier, data: ArtefactDataModule, folder: Path
 ) -> tuple[float, Path]:
-    """Train a hundred steps with a rising rate, over as many epochs as that takes.
+    """Train a hundred steps with an increasing rate, over as many epochs as necessary.
 
-    All else is as in the run that is to come: what is frozen, the layers' rates, clipping, mixing.
+    Frozen layers, layer-wise rates, gradient clipping and mixing are those of the configured run.
 
     Args:
-        trainer: The run's trainer; it is not to be used again.
-        classifier: What to train; not to be used again either.
-        data: The batches.
-        folder: Where the picture is written.
+        trainer: The run's trainer; do not use it afterwards.
+        classifier: The module to train; do not use it afterwards.
+        data: The data set.
+        folder: Folder of the figure.
 
     Returns:
-        The rate at which the loss falls fastest, and the picture's path.
+        The suggested rate, and the path of the figure.
 
     Raises:
-        ConfigError: The trainer may take one step only.
-        TrainingError: The loss falls nowhere.
+        ConfigError: ``trainer.fast_dev_run`` takes one step only.
+        TrainingError: The loss does not decrease.
     """
     if trainer.fast_dev_run:  # type: ignore[attr-defined]
         raise ConfigError(
-            "a range test takes a hundred steps", where="lr_find", remedy="set trainer.fast_dev_run=false"
+            "a range test needs a hundred steps", where="lr_find", remedy="set trainer.fast_dev_run=false"
         )
     test = RangeTest()
     kept = [part for part in trainer.callbacks if isinstance(part, _CHANGES_TRAINING)]  # type: ignore[attr-defined]

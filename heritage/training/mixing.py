@@ -1,4 +1,4 @@
-"""Mixing and erasing on the device, once a batch, after normalisation."""
+"""Mixup, CutMix and random erasing of normalised batches, on the device."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Mixing:
     from the generators that the classifier seeds for each step.
 
     Args:
-        mixup_alpha: Parameter of the Beta distribution of mixup's shares; 0 is no mixup.
-        cutmix_alpha: The same for CutMix; with both, each batch is mixed one way or the other.
-        probability: The part of batches that is mixed.
-        switch: The part of mixed batches that takes CutMix, where both are on.
-        erase: The part of images of which a rectangle is erased.
+        mixup_alpha: Parameter of the Beta distribution of mixup's mixing ratio; 0 disables mixup.
+        cutmix_alpha: The same for CutMix; if both are enabled, each batch uses one of them.
+        probability: Probability of mixing a batch.
+        switch: Probability of CutMix instead of mixup, if both are enabled.
+        erase: Probability of erasing a rectangle of an image.
     """
 
     def __init__(
@@ -45,16 +45,16 @@ class Mixing:
     def __call__(
         self, images: torch.Tensor, targets: torch.Tensor, classes: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Change a batch.
+        """Augment a batch.
 
         Args:
-            images: Normalised, (B, 3, S, S); may be written to.
+            images: Normalised images, (B, 3, S, S); may be modified in place.
             targets: Class positions, (B,).
-            classes: The number of classes, K.
+            classes: Number of classes, K.
 
         Returns:
-            Images (B, 3, S, S), and class shares (B, K), or the targets as they were where nothing
-            was mixed.
+            Images (B, 3, S, S), and class probabilities (B, K), or ``targets`` for a batch that was not
+            mixed.
         """
         if self.erase:
             images = RandomErasing(self.erase, mode="const", device=images.device)(images)
@@ -62,15 +62,15 @@ class Mixing:
             return images, targets
         cut = bool(self.cutmix_alpha) and (not self.mixup_alpha or random.random() < self.switch)
         alpha = self.cutmix_alpha if cut else self.mixup_alpha
-        share = float(np.random.beta(alpha, alpha))  # noqa: NPY002  the generator timm draws its boxes from
+        ratio = float(np.random.beta(alpha, alpha))  # noqa: NPY002  the generator timm draws its boxes from
         partners = images.flip(0)
         if cut:
-            (top, bottom, left, right), share = cutmix_bbox_and_lam(images.shape, share)
+            (top, bottom, left, right), ratio = cutmix_bbox_and_lam(images.shape, ratio)
             images[:, :, top:bottom, left:right] = partners[:, :, top:bottom, left:right]
         else:
-            images = images.lerp(partners, 1 - share)
-        return images, mixup_target(targets, classes, share)
+            images = images.lerp(partners, 1 - ratio)
+        return images, mixup_target(targets, classes, ratio)
 
 
 def no_mixing() -> None:
-    """Leave batches as they are."""
+    """Do not mix."""

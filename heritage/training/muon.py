@@ -1,8 +1,9 @@
-"""Muon, of timm's parts, quick also on a processor without bfloat16 arithmetic.
+"""Muon, built from timm's functions, fast also on CPUs without bfloat16 arithmetic.
 
-timm's and torch's own `Muon` orthogonalise in bfloat16 wherever they run. A CPU without instructions for it
-(AVX-512 BF16, AMX) then takes 20 to 50 times as long as in float32, and such a step longer than the network's
-own passes. So on the CPU it is float32 here; elsewhere it is bfloat16, as theirs.
+The `Muon` classes of timm and torch orthogonalise in bfloat16 on every device. A CPU without bfloat16
+instructions (AVX-512 BF16, AMX) takes 20 to 50 times as long for it as in float32, and the optimizer step
+longer than the network's forward and backward passes. This one uses float32 on the CPU and bfloat16
+elsewhere.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from timm.optim.muon import get_lr_scale, zeropower_via_newtonschulz
 from timm.optim.nadamw import nadamw
 from torch import Tensor
 
-# Five steps of Newton-Schulz, each with coefficients of its own, as in timm's default
+# Five Newton-Schulz steps with different coefficients, as in timm's default
 # (leloykun.github.io/ponder/muon-opt-coeffs).
 _COEFFICIENTS = [
     (4.0848, -6.8946, 2.9270),
@@ -30,15 +31,16 @@ _EPS = 1e-7
 class Muon(torch.optim.Optimizer):
     """Muon (Jordan et al. 2024) for matrices and convolutions, NAdamW for groups with ``use_fallback``.
 
-    Nesterov's momentum; a convolution is a matrix of (out, in·k·k); updates have the size of AdamW's (Liu et
-    al. 2025, equation 4). The state has the names of `timm.optim.Muon`'s, whose checkpoints can be taken up.
+    Uses Nesterov momentum; a convolution is treated as a matrix (out, in·k·k); updates are scaled to the
+    magnitude of AdamW's (Liu et al. 2025, equation 4). The state has the keys of
+    `timm.optim.Muon`.
 
     Args:
         groups: Parameter groups, each with ``use_fallback``.
-        lr: The learning rate.
-        momentum: What the average of the gradient keeps of itself at a step.
-        weight_decay: How fast weights decay, decoupled.
-        betas: NAdamW's.
+        lr: Learning rate.
+        momentum: Momentum of Muon.
+        weight_decay: Decoupled weight decay.
+        betas: Decay rates of NAdamW's moment estimates.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Make one step; a closure computes the gradients anew and returns the loss."""
+        """Take one step; a closure recomputes the gradients and returns the loss."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

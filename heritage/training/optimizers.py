@@ -1,8 +1,7 @@
-"""Optimisers over a network's parameter groups.
+"""Optimizers over a network's parameter groups; each is called as ``optimizer(net)``.
 
-Norms, biases, positions and class tokens do not decay, and with ``layer_decay`` each layer's learning
-rate is a factor smaller than that of the layer above (`heritage.models.finetune.parameter_groups`).
-Every optimiser is called as ``optimizer(net)``.
+Norms, biases, positional embeddings and class tokens have no weight decay, and with ``layer_decay`` the
+learning rate decreases from the classifier to the stem (`heritage.models.finetune.parameter_groups`).
 """
 
 from __future__ import annotations
@@ -34,16 +33,16 @@ def adam(
     eps: PositiveFloat,
     layer_decay: LayerDecay | None,
 ) -> torch.optim.Optimizer:
-    """Adam (Kingma & Ba 2015), or AdamW (Loshchilov & Hutter 2019) where the decay is decoupled.
+    """Adam (Kingma & Ba 2015), or AdamW (Loshchilov & Hutter 2019) with decoupled weight decay.
 
     Args:
         net: The network.
-        lr: The learning rate.
-        weight_decay: How fast matrices and convolutions decay.
-        decoupled_weight_decay: Weights decay by themselves; else as an L2 penalty within the gradient.
-        betas: What the averages of the gradient and of its square keep of themselves at a step.
-        eps: Added to the root of the latter.
-        layer_decay: What a layer's rate is of that of the layer above; None is all.
+        lr: Learning rate.
+        weight_decay: Weight decay of matrices and convolutions.
+        decoupled_weight_decay: Decouple the decay from the gradient; otherwise it is an L2 penalty.
+        betas: Decay rates of the first and second moment estimates.
+        eps: Added to the denominator for numerical stability.
+        layer_decay: Ratio of a layer's learning rate to that of the next layer; None uses one rate for all.
     """
     return torch.optim.Adam(
         parameter_groups(net, lr=lr, weight_decay=weight_decay, layer_decay=layer_decay),
@@ -66,12 +65,20 @@ def sgd(
 ) -> torch.optim.Optimizer:
     """Stochastic gradient descent with plain or Nesterov momentum.
 
+    Args:
+        net: The network.
+        lr: Learning rate.
+        momentum: Momentum; 0 is none.
+        nesterov: Use Nesterov momentum.
+        weight_decay: L2 penalty of matrices and convolutions.
+        layer_decay: Ratio of a layer's learning rate to that of the next layer; None uses one rate for all.
+
     Raises:
-        ConfigError: Nesterov's momentum is wanted, and there is none.
+        ConfigError: ``nesterov`` without momentum.
     """
     if nesterov and not momentum:
         raise ConfigError(
-            "Nesterov's momentum is that of the optimiser, which has none",
+            "Nesterov momentum needs a momentum above 0",
             where="optimizer.nesterov",
             remedy="set optimizer.momentum=0.9, or optimizer.nesterov=false",
         )
@@ -88,20 +95,20 @@ def muon(
     betas: Betas,
     layer_decay: LayerDecay | None,
 ) -> torch.optim.Optimizer:
-    """Muon (Jordan et al. 2024): each matrix moves along the nearest orthogonal matrix to its momentum.
+    """Muon (Jordan et al. 2024): update each matrix by the orthogonal matrix nearest to its momentum.
 
-    Updates are scaled to the size that AdamW's have (Liu et al. 2025, "Muon is scalable for LLM training"),
-    so ``lr`` and ``weight_decay`` are of AdamW's order. Convolutions are matrices of (out, in·k·k).
-    Vectors, positions and the classifier are NAdamW's (Dozat 2016: Adam with Nesterov's momentum), with
-    ``betas``.
+    Updates are scaled to the magnitude of AdamW's (Liu et al. 2025, "Muon is scalable for LLM training"), so
+    AdamW's ``lr`` and ``weight_decay`` are a good start. Convolutions are treated as matrices (out,
+    in·k·k). Vectors, positional embeddings and the classifier are updated by NAdamW (Dozat 2016: Adam with
+    Nesterov momentum).
 
     Args:
         net: The network.
-        lr: The learning rate.
-        momentum: What the average of the gradient keeps of itself at a step.
-        weight_decay: How fast matrices and convolutions decay.
-        betas: NAdamW's.
-        layer_decay: What a layer's rate is of that of the layer above; None is all.
+        lr: Learning rate.
+        momentum: Momentum of Muon.
+        weight_decay: Decoupled weight decay of matrices and convolutions.
+        betas: Decay rates of NAdamW's moment estimates.
+        layer_decay: Ratio of a layer's learning rate to that of the next layer; None uses one rate for all.
     """
     names = classifier_names(net)
     classifier = {id(parameter) for name, parameter in net.named_parameters() if name in names}
@@ -117,5 +124,5 @@ def muon(
 
 
 def _fused(net: nn.Module) -> bool:
-    """Whether one kernel can update all parameters: on the CPU and on CUDA it can, elsewhere not always."""
+    """Return whether fused kernels are available: on the CPU and on CUDA."""
     return all(parameter.device.type in ("cpu", "cuda") for parameter in net.parameters())

@@ -1,4 +1,4 @@
-"""What the network sees of some training images, as ``contact_sheet.png`` in the run folder."""
+"""Contact sheet of augmented training images, ``contact_sheet.png`` in the run folder."""
 
 from __future__ import annotations
 
@@ -17,9 +17,17 @@ _VIEWS, _COPIES = 5, 3
 
 
 def write_preview(data: ArtefactDataModule, classifier: Classifier, folder: Path) -> Path:
-    """Draw an image of each class as it is, augmented, and augmented as a copy.
+    """Draw one image of each class: as stored, augmented, and augmented as an oversampled copy.
 
-    The pictures are made by the training path itself, mixing included, and normalised back.
+    Images go through the training pipeline, mixing included, and are denormalised for display.
+
+    Args:
+        data: The data set.
+        classifier: Its normalisation and mixing are used.
+        folder: The run folder.
+
+    Returns:
+        The path of the figure.
     """
     loader = data.loader("train")
     targets = data.targets("train")
@@ -34,7 +42,7 @@ def write_preview(data: ArtefactDataModule, classifier: Classifier, folder: Path
     rows = [(name, [column[k] for column in columns]) for k, name in enumerate(data.classes)]
     headings = ["as stored", "training", *[""] * (_VIEWS - 1), "copies", *[""] * (_COPIES - 1)]
     path = folder / CONTACT_SHEET_FILE
-    contact_sheet(rows, headings, f"What the network sees ({data.image_size} px)", path)
+    contact_sheet(rows, headings, f"Training images as the network sees them ({data.image_size} px)", path)
     return path
 
 

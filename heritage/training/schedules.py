@@ -1,7 +1,8 @@
 """Learning-rate schedules.
 
-Each is called as ``scheduler(optimizer, total_steps)`` and returns what Lightning's
-``configure_optimizers`` takes. All multiply every group's own rate, so layer-wise decay holds.
+Each is called as ``scheduler(optimizer, total_steps)`` and returns the scheduler configuration of Lightning's
+``configure_optimizers``. All scale the rates of the parameter groups, so the ratios of layer-wise decay are
+kept.
 """
 
 from __future__ import annotations
@@ -19,7 +20,13 @@ Warmup = Annotated[float, Field(ge=0, lt=1)]
 
 
 def constant(optimizer: torch.optim.Optimizer, total_steps: int, *, warmup: Warmup) -> dict[str, Any]:
-    """Keep the rate, after a linear warm-up over the part ``warmup`` of all steps."""
+    """Keep the rate constant after a linear warm-up.
+
+    Args:
+        optimizer: The optimizer.
+        total_steps: Optimizer steps of the whole run.
+        warmup: Fraction of the steps over which the rate increases from near 0.
+    """
     rise = _warmup_steps(warmup, total_steps)
     return _every_step(LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / rise)))
 
@@ -27,13 +34,13 @@ def constant(optimizer: torch.optim.Optimizer, total_steps: int, *, warmup: Warm
 def cosine(
     optimizer: torch.optim.Optimizer, total_steps: int, *, warmup: Warmup, final: Probability
 ) -> dict[str, Any]:
-    """Half a cosine from the rate to ``final`` times it (Loshchilov & Hutter 2017), after a linear warm-up.
+    """Cosine decay of the rate to ``final`` times it (Loshchilov & Hutter 2017), after a linear warm-up.
 
     Args:
-        optimizer: What to schedule.
-        total_steps: Optimiser steps of the whole run.
-        warmup: The part of all steps in which the rate rises from near 0.
-        final: What is left of the rate at the end.
+        optimizer: The optimizer.
+        total_steps: Optimizer steps of the whole run.
+        warmup: Fraction of the steps over which the rate increases from near 0.
+        final: Final rate over the initial one.
     """
     rise = _warmup_steps(warmup, total_steps)
 
@@ -49,9 +56,14 @@ def cosine(
 def one_cycle(
     optimizer: torch.optim.Optimizer, total_steps: int, *, warmup: Fraction, start: Fraction, final: Fraction
 ) -> dict[str, Any]:
-    """One cycle (Smith & Topin 2018): rise from ``start`` times the rate, fall to ``final`` times it.
+    """One-cycle schedule (Smith & Topin 2018); momentum is cycled inversely to the rate.
 
-    Momentum moves the other way.
+    Args:
+        optimizer: The optimizer.
+        total_steps: Optimizer steps of the whole run.
+        warmup: Fraction of the steps over which the rate increases.
+        start: Initial rate over the maximum.
+        final: Final rate over the maximum.
     """
     rates = [group["lr"] for group in optimizer.param_groups]
     cycle = OneCycleLR(
@@ -68,10 +80,10 @@ def one_cycle(
 def plateau(
     optimizer: torch.optim.Optimizer, total_steps: int, *, factor: Fraction, patience: PositiveInt
 ) -> dict[str, Any]:
-    """Multiply the rate by ``factor`` when validation macro-F1 has not risen for ``patience`` epochs."""
-    # eps: torch would leave the small rates of the first layers alone, and their ratios would be lost
+    """Multiply the rate by ``factor`` when validation macro-F1 has not improved for ``patience`` epochs."""
+    # eps: torch would not reduce the small rates of the first layers, which changes the ratios
     scheduler = ReduceLROnPlateau(optimizer, mode="max", factor=factor, patience=patience, eps=0)
-    # not strict: a run that ends by max_steps, in mid-epoch, has no figure to look at
+    # not strict: a run that ends in mid-epoch by max_steps may have no validation yet
     return {"scheduler": scheduler, "interval": "epoch", "monitor": "val/macro_f1", "strict": False}
 
 

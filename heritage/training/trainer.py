@@ -1,4 +1,4 @@
-"""Lightning's Trainer, with the settings that matter here named and the rest within reach."""
+"""Build Lightning's Trainer: the usual arguments by name, all others through ``extra``."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from heritage.training.precision import Precision
 Limit = PositiveInt | Annotated[float, Field(gt=0, le=1)]
 Accelerator = Literal["auto", "cpu", "gpu", "mps"]
 
-# What `extra` may not name, and what to set instead.
-_OWN = {
+# Arguments that `extra` may not name, and what to set instead.
+_RESERVED = {
     "callbacks": "choose callbacks=…",
     "enable_checkpointing": "set callbacks.best and callbacks.safeguard to null",
     "enable_progress_bar": "set callbacks.progress to null",
@@ -42,7 +42,7 @@ _OWN = {
 } | dict.fromkeys(
     ("plugins", "reload_dataloaders_every_n_epochs", "use_distributed_sampler", "num_sanity_val_steps",
      "enable_model_summary", "barebones"),
-    "leave it: training relies on its value",
+    "leave it out: training relies on its value",
 )  # fmt: skip
 
 
@@ -70,60 +70,60 @@ def lightning_trainer(
     callbacks: list[Callback],
     loggers: list[Logger],
     run_folder: str,
-    steady: bool,
+    constant_length: bool,
 ) -> pl.Trainer:
     """Build the Trainer.
 
     Args:
-        max_epochs: Epochs to train; None trains until ``max_steps``.
-        max_steps: Optimiser steps to train at most; -1 is no limit.
-        max_samples: Images to show in all, instead of epochs: runs whose balancing makes epochs longer or
-            shorter are compared fairly at the same number. `heritage.training.length` applies both limits:
-                a Lightning
-            that counts steps itself resumes a finished epoch in the wrong one.
-        accelerator: Where to compute; ``auto`` takes a GPU where there is one.
-        devices: How many devices, which ones, or ``auto`` for all GPUs and one CPU process.
-        num_nodes: Machines that train together.
-        strategy: Lightning's name for how they do it (``auto``, ``ddp``, …).
-        precision: Number format, as already chosen for the network.
-        accumulate_grad_batches: Batches whose gradients are summed for one step.
-        gradient_clip_val: Largest norm of the gradient; None does not clip.
-        check_val_every_n_epoch: How often to validate.
-        limit_train_batches: Only so many batches, or this part of them.
-        limit_val_batches: The same for validation; 0 leaves it out.
-        log_every_n_steps: How often a step is logged.
-        deterministic: Refuse operations that do not repeat exactly.
-        overfit_batches: Train on so many batches alone, the same in every epoch; 0 is off.
-        fast_dev_run: One batch of everything, nothing written.
-        detect_anomaly: Find the operation that makes a NaN (slow).
+        max_epochs: Epochs to train; None is limited by ``max_steps`` only.
+        max_steps: Maximum number of optimizer steps; -1 is no limit.
+        max_samples: Training images in all, instead of epochs: a fair comparison of runs whose sampling
+            gives epochs different lengths. `heritage.training.length` applies this and ``max_steps``,
+            because Lightning resumes a finished epoch in the wrong one if it counts steps itself.
+        accelerator: Where to compute; ``auto`` uses a GPU if there is one.
+        devices: Number of devices, a list of them, or ``auto`` for all GPUs or one CPU process.
+        num_nodes: Number of machines that train together.
+        strategy: Lightning's name of the distributed strategy (``auto``, ``ddp``, …).
+        precision: Precision, as chosen for the network.
+        accumulate_grad_batches: Batches whose gradients are accumulated for one step.
+        gradient_clip_val: Maximum norm of the gradient; None does not clip.
+        check_val_every_n_epoch: Epochs between validations.
+        limit_train_batches: Number or fraction of training batches per epoch.
+        limit_val_batches: The same for validation; 0 skips it.
+        log_every_n_steps: Steps between logged values.
+        deterministic: Refuse nondeterministic operations.
+        overfit_batches: Train on so many batches only, the same in every epoch; 0 uses all.
+        fast_dev_run: Run one batch of everything and write nothing.
+        detect_anomaly: Find the operation that produces a NaN (slow).
         extra: Further arguments of `pytorch_lightning.Trainer` by name.
-        callbacks: What is called on the way.
-        loggers: Where figures go.
-        run_folder: Where Lightning may write.
-        steady: Whether all epochs have as many steps; else the loader is built anew for each.
+        callbacks: The callbacks.
+        loggers: The loggers.
+        run_folder: Lightning's ``default_root_dir``.
+        constant_length: Whether all epochs have the same number of steps; otherwise the loader is rebuilt
+            for each.
 
     Raises:
-        ConfigError: No such accelerator or strategy here, a number format that the device does not have, or
-            an argument that the Trainer does not have.
+        ConfigError: The accelerator or the strategy is not available, the device does not support the
+            precision, or the Trainer does not have an argument of ``extra``.
     """
     _refuse_unknown(extra)
     _refuse_strategy(strategy)
     if accelerator == "gpu" and not torch.cuda.is_available():
         raise ConfigError(
-            "no GPU can be used here",
+            "no GPU is available",
             where="trainer.accelerator=gpu",
-            remedy="use trainer=cpu, or look at nvidia-smi",
+            remedy="use trainer=cpu, or check nvidia-smi",
         )
     _refuse_length(max_epochs, max_steps, max_samples)
     if max_samples is not None:
-        _refuse_parts(limit_train_batches, overfit_batches)
+        _refuse_fractions(limit_train_batches, overfit_batches)
     on_cpu = device_type(accelerator) == "cpu"
     if on_cpu:
         _refuse_on_cpu(precision, devices)
-    # Under `deterministic` torch would fill every new tensor, to show who reads it unwritten: a few per cent.
+    # With `deterministic`, torch fills new tensors to reveal reads of uninitialised memory, which costs time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    with warnings.catch_warnings(), _in_one_line():
-        # It advises to install litmodels and to use srun; neither concerns a run that was started so.
+    with warnings.catch_warnings(), _as_config_error():
+        # Lightning advises to install litmodels and to use srun, neither of which applies.
         warnings.filterwarnings("ignore", message=".*srun.*")
         return pl.Trainer(
             max_epochs=-1 if max_epochs is None or max_samples is not None else max_epochs,
@@ -143,12 +143,12 @@ def lightning_trainer(
             fast_dev_run=fast_dev_run,
             detect_anomaly=detect_anomaly,
             callbacks=[*callbacks, LastValidation()],
-            reload_dataloaders_every_n_epochs=0 if steady else 1,
+            reload_dataloaders_every_n_epochs=0 if constant_length else 1,
             logger=loggers or False,
             enable_progress_bar=any(isinstance(part, ProgressBar) for part in callbacks),
             default_root_dir=run_folder,
             plugins=[AtomicCheckpointIO(), *_cluster_environment()],
-            use_distributed_sampler=False,  # the loader's plan deals images to ranks itself
+            use_distributed_sampler=False,  # the loader's plan distributes images over ranks
             num_sanity_val_steps=0,
             enable_model_summary=False,
             **extra,
@@ -156,7 +156,7 @@ def lightning_trainer(
 
 
 @contextlib.contextmanager
-def _in_one_line() -> Iterator[None]:
+def _as_config_error() -> Iterator[None]:
     try:
         yield
     except (MisconfigurationException, ValueError, TypeError, AttributeError) as error:
@@ -166,12 +166,12 @@ def _in_one_line() -> Iterator[None]:
 
 
 def _cluster_environment() -> list[ClusterEnvironment]:
-    """Return who tells the ranks apart in a Slurm job; queueing it again is submitit's part alone."""
+    """Return the environment of a Slurm job, without requeueing, which submitit does."""
     return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
 
 
 def device_type(accelerator: Accelerator) -> str:
-    """Return torch's name of the device that an accelerator stands for on this machine."""
+    """Return torch's device type of an accelerator on this machine."""
     if accelerator in ("auto", "gpu") and torch.cuda.is_available():
         return "cuda"
     if accelerator in ("auto", "mps") and torch.backends.mps.is_available():
@@ -182,31 +182,33 @@ def device_type(accelerator: Accelerator) -> str:
 def _refuse_length(max_epochs: int | None, max_steps: int, max_samples: int | None) -> None:
     if max_steps == 0:
         raise ConfigError(
-            "a run of no steps", where="trainer.max_steps=0", remedy="give -1 for no limit, or 1 and more"
+            "a run needs at least one step",
+            where="trainer.max_steps=0",
+            remedy="give 1 or more, or -1 for no limit",
         )
     if max_epochs is None and max_steps == -1 and max_samples is None:
         raise ConfigError(
-            "the run would never end",
+            "the run has no end",
             where="trainer.max_epochs",
             remedy="give max_epochs, max_steps or max_samples",
         )
     if max_samples is not None and max_steps != -1:
         raise ConfigError(
-            "max_samples and max_steps both say where to stop",
+            "max_samples and max_steps both limit the run",
             where="trainer.max_samples",
             remedy="give one of them",
         )
 
 
-def _refuse_parts(limit_train_batches: Limit | None, overfit_batches: Limit | Literal[0]) -> None:
-    """Refuse to show a part of each epoch's images where all that are shown are counted beforehand."""
-    parts = {"limit_train_batches": limit_train_batches, "overfit_batches": overfit_batches}
-    for name, part in parts.items():
-        if part and not (isinstance(part, float) and part == 1.0):  # 1 is one batch, 1.0 all of them
+def _refuse_fractions(limit_train_batches: Limit | None, overfit_batches: Limit | Literal[0]) -> None:
+    """Refuse limits of an epoch together with ``max_samples``, which counts the images of whole epochs."""
+    limits = {"limit_train_batches": limit_train_batches, "overfit_batches": overfit_batches}
+    for name, limit in limits.items():
+        if limit and not (isinstance(limit, float) and limit == 1.0):  # 1 is one batch, 1.0 all of them
             raise ConfigError(
-                "max_samples counts whole epochs, and this shows a part of them",
-                where=f"trainer.{name}={part}",
-                remedy="give the one or the other",
+                "max_samples counts whole epochs, and this limits them",
+                where=f"trainer.{name}={limit}",
+                remedy="give one of them",
             )
 
 
@@ -219,7 +221,9 @@ def _refuse_on_cpu(precision: Precision, devices: int | str | list[int]) -> None
         )
     if isinstance(devices, list):
         raise ConfigError(
-            "processors are not chosen by number", where=f"trainer.devices={devices}", remedy="give how many"
+            "CPU devices have no indices",
+            where=f"trainer.devices={devices}",
+            remedy="give a number of processes",
         )
 
 
@@ -227,8 +231,8 @@ def _refuse_unknown(extra: dict[str, Any]) -> None:
     known = set(inspect.signature(pl.Trainer.__init__).parameters) - {"self"}
     own = known & set(inspect.signature(lightning_trainer).parameters)
     for name in extra:
-        if name in _OWN:
-            raise ConfigError("is not to be set here", where=f"trainer.extra.{name}", remedy=_OWN[name])
+        if name in _RESERVED:
+            raise ConfigError("cannot be set here", where=f"trainer.extra.{name}", remedy=_RESERVED[name])
         if name in own:
             raise ConfigError(
                 "has a key of its own", where=f"trainer.extra.{name}", remedy=f"set trainer.{name} instead"
@@ -256,13 +260,12 @@ def _refuse_strategy(strategy: str) -> None:
 
 
 def quiet_lightning() -> None:
-    """Silence what Lightning says at every start and nobody needs."""
+    """Silence Lightning's tips, and warnings about choices that this package makes on purpose."""
     import logging
 
     os.environ.setdefault("PYTORCH_LIGHTNING_TIPS", "0")
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # Each concerns a choice that is made here on purpose.
     for message in (
         ".*does not have many workers which may be a bottleneck.*",
         ".*is smaller than the logging interval.*",

@@ -1,4 +1,4 @@
-"""How much each class counts in the loss: the weighting axis of `balance`."""
+"""Class weights of the loss: the ``weighting`` axis of ``balance``."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 def no_weighting(counts: Counts) -> None:
-    """Every image counts alike."""
+    """Weight all images equally."""
 
 
 def inverse(counts: Counts) -> Weights:
-    """Weight each class by n / (K · n_c): scikit-learn's "balanced", and the thesis's.
+    """Weight each class by n / (K · n_c): scikit-learn's "balanced", used by the thesis.
 
     Args:
-        counts: Images of each of the K classes that an epoch shows.
+        counts: Images of each of the K classes in an epoch, after sampling.
 
     Returns:
         Weights of shape (K,); their mean over images is 1.
@@ -37,14 +37,14 @@ def inverse(counts: Counts) -> Weights:
 
 
 def effective_number(counts: Counts, *, beta: Beta) -> Weights:
-    """Weight each class by 1 / E_n, E_n = (1 − β^n) / (1 − β): its effective number of images.
+    """Weight each class by the inverse of its effective number of images, E_n = (1 − β^n) / (1 − β).
 
-    The more images a class has, the less another one adds (Cui et al. 2019, equation 2 and section 3.3).
-    β = 0 weighs all classes alike, β → 1 inversely to their counts.
+    Additional images of a large class add little (Cui et al. 2019, equation 2 and section 3.3). β = 0
+    weights all classes equally, β → 1 inversely to their counts.
 
     Args:
-        counts: Images of each of the K classes that an epoch shows.
-        beta: β; the paper tries 0.9, 0.99, 0.999 and 0.9999.
+        counts: Images of each of the K classes in an epoch, after sampling.
+        beta: β; the paper compares 0.9, 0.99, 0.999 and 0.9999.
 
     Returns:
         Weights of shape (K,) that sum to K.
@@ -57,10 +57,17 @@ def effective_number(counts: Counts, *, beta: Beta) -> Weights:
 
 
 def by_hand(counts: Counts, *, weights: dict[str, Weight]) -> Weights:
-    """Take weights that a person chose; classes that are not named get 1.
+    """Use the given weights.
+
+    Args:
+        counts: Images by class; only the class names are used.
+        weights: Weights by class; classes left out get 1.
+
+    Returns:
+        Weights of shape (K,).
 
     Raises:
-        ConfigError: A class that the data set does not have.
+        ConfigError: The data set does not have one of the classes.
     """
     _require_known(weights, list(counts))
     return np.array([weights.get(name, 1.0) for name in counts], dtype=np.float64)

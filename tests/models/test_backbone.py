@@ -53,7 +53,7 @@ def test_input_is_the_one_of_the_weights(name: str, expected: InputSpec) -> None
 
 
 def test_input_of_a_strange_network_is_refused() -> None:
-    with pytest.raises(ConfigError, match="Linear does not say what input it expects"):
+    with pytest.raises(ConfigError, match="Linear has no input specification"):
         input_spec(nn.Linear(1, 1))
 
 
@@ -76,9 +76,13 @@ def test_starts_as_timm_starts_it() -> None:
 @pytest.mark.parametrize(
     ("name", "image_size", "says"),
     [
-        ("vit_tiny_patch16_224", 72, "patches of 16 pixels do not divide that; leave it at null for 224"),
+        (
+            "vit_tiny_patch16_224",
+            72,
+            "not a multiple of its patch size of 16 pixels; leave it at null for 224",
+        ),
         ("test_vit.r160_in1k", 8, "cannot run at 8 pixels"),
-        ("test_resnet", 16, "a cell for every 32 pixels"),
+        ("test_resnet", 16, "smaller than its stride of 32 pixels"),
         ("vgg11", 16, "cannot run at 16 pixels"),
         ("maxvit_tiny_tf_224.in1k", 250, "cannot run at 250 pixels"),
     ],

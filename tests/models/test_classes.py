@@ -100,5 +100,5 @@ def test_the_command_says_that_classes_are_others(heritage: Command, tmp_path: P
         "model=timm", f"model.name={NAME}", f"model.weights={file}", "trainer.fast_dev_run=true",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
-    assert "its classes are others (islam is not among this data set's)" in outcome.out
+    assert "trained for other classes (islam is not in this data set)" in outcome.out
     assert "starts untrained" in outcome.out

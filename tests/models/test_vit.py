@@ -228,12 +228,12 @@ def test_builder_sets_input_and_options() -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"image_size": 30}, "take an image size of 28 or 32"),
-        ({"image_size": 250, "patch_size": 16}, "take an image size of 240 or 256"),
-        ({"image_size": 8, "patch_size": 16}, "take an image size of 16"),
-        ({"width": 26}, "take model.width=24"),
-        ({"stem": "conv", "patch_size": 16, "width": 36}, "take model.stem=linear"),
-        ({"stem": "conv", "patch_size": 6, "image_size": 36}, "take model.stem=linear"),
+        ({"image_size": 30}, "use an image size of 28 or 32"),
+        ({"image_size": 250, "patch_size": 16}, "use an image size of 240 or 256"),
+        ({"image_size": 8, "patch_size": 16}, "use an image size of 16"),
+        ({"width": 26}, "set model.width=24"),
+        ({"stem": "conv", "patch_size": 16, "width": 36}, "set model.stem=linear"),
+        ({"stem": "conv", "patch_size": 6, "image_size": 36}, "set model.stem=linear"),
         ({"weights": "imagenet"}, "model=vit_pretrained"),
     ],
 )

@@ -118,7 +118,7 @@ def test_features_and_head_make_the_logits() -> None:
 
 
 def test_refuses_what_it_cannot_be() -> None:
-    with pytest.raises(ConfigError, match="take an image size of 48"):
+    with pytest.raises(ConfigError, match="use an image size of 48"):
         vit_thesis(**SMALL | {"image_size": 40})
     with pytest.raises(ConfigError, match="no ImageNet weights for vit_thesis"):
         vit_thesis(**SMALL | {"weights": "imagenet"})

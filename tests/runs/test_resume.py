@@ -161,7 +161,7 @@ def test_nothing_is_left_out_at_an_epochs_end(
 
     def hear(guard: Safeguard, trainer: Any, batch: int | None) -> None:
         if (trainer.current_epoch, batch) == stop:
-            guard._remember(signal.SIGTERM, None)
+            guard._handle(signal.SIGTERM, None)
 
     def after_batch(
         guard: Safeguard, trainer: Any, module: Any, outputs: Any, batch: Any, index: int

@@ -99,16 +99,19 @@ def test_the_last_epoch_is_validated_where_none_is_due(
     ("words", "expected"),
     [
         (("trainer.max_samples=0",), "trainer.max_samples=0"),
-        (("trainer.max_steps=0",), "a run of no steps"),
+        (("trainer.max_steps=0",), "a run needs at least one step"),
         (("trainer.limit_val_batches=0", "callbacks=early_stopping"), "early stopping needs validation"),
         (("+trainer.extra.max_time=5",), "trainer"),
         (("model=timm", "model.name=resnet18.", "model.weights=none"), "ends in a dot"),
-        (("trainer.max_samples=100", "trainer.max_steps=5"), "both say where to stop"),
+        (("trainer.max_samples=100", "trainer.max_steps=5"), "both limit the run"),
         (("trainer.max_samples=100", "trainer.limit_train_batches=2"), "trainer.limit_train_batches=2"),
-        (("trainer.max_samples=100", "trainer.overfit_batches=1"), "shows a part of them"),
+        (
+            ("trainer.max_samples=100", "trainer.overfit_batches=1"),
+            "counts whole epochs, and this limits them",
+        ),
         (("balance/schedule=deferred",), "no class weights to defer"),
-        (("balance=progressive", "balance/weighting=inverse"), "know the first epoch alone"),
-        (("balance=progressive", "balance/loss=balanced_softmax"), "know the first epoch alone"),
+        (("balance=progressive", "balance/weighting=inverse"), "use the first epoch's counts"),
+        (("balance=progressive", "balance/loss=balanced_softmax"), "use the first epoch's counts"),
     ],
 )
 def test_budgets_that_make_no_sense(

@@ -30,6 +30,7 @@ from heritage.runs.files import (
 from heritage.training.build import build_data, build_loss, build_network
 from heritage.training.predict_loop import Predictions
 from heritage.training.run import TrainingRun
+from heritage.training.trainer import quiet_lightning
 from tests.compat.test_made_at_77e9764 import ARCHIVE
 from tests.conftest import COUNTS, TINY, Command
 
@@ -48,6 +49,7 @@ def build(tree: Path, tmp_path: Path) -> Build:
 
 
 def plain_trainer(**options: Any) -> pl.Trainer:
+    quiet_lightning()  # of Lightning's own warnings only
     return pl.Trainer(
         accelerator="cpu", devices=1, logger=False, enable_progress_bar=False, enable_model_summary=False,
         enable_checkpointing=False, **options,
@@ -206,7 +208,6 @@ class Stranger(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), 0.01)
 
 
-@pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning")  # Lightning's use of torch
 def test_the_data_module_serves_somebody_elses_module(tree: Path) -> None:
     data = build_data(heritage.compose("train", TINY, data__root=tree))
     assert isinstance(data, heritage.ArtefactDataModule)

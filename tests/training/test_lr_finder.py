@@ -31,7 +31,7 @@ def test_the_suggestion_is_where_the_loss_falls_fastest() -> None:
 
 @pytest.mark.parametrize("losses", [[1.0] * 100, [float(step) for step in range(100)], [1.0] * 5, []])
 def test_a_loss_that_falls_nowhere_is_said_so(losses: list[float]) -> None:
-    with pytest.raises(TrainingError, match="falls at no learning rate"):
+    with pytest.raises(TrainingError, match="decreases at no learning rate"):
         finished(losses).suggestion()
 
 

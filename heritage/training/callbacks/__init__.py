@@ -1,1 +1,1 @@
-"""Lightning callbacks of a training run."""
+"""Lightning callbacks: checkpoints, progress, history, averaging, fine-tuning, safety checks."""

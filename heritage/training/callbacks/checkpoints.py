@@ -1,4 +1,4 @@
-"""Checkpoints: where they are, how they are written, and the best one by a validation figure."""
+"""Checkpoints: the best one by a validation metric, atomic writing, and early stopping."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Keeps ``checkpoints/best.ckpt`` of a run folder.
+    """Saves ``checkpoints/best.ckpt`` in the run folder when a metric improves.
 
     Args:
-        monitor: The logged figure that decides.
-        mode: Whether more or less of it is better.
+        monitor: Name of the logged metric.
+        mode: ``max`` if greater is better, ``min`` if less is.
         folder: The run folder.
     """
 
@@ -43,33 +43,33 @@ class BestCheckpoint(ModelCheckpoint):
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place, syncs it and renames it.
+    """Writes a checkpoint to a temporary file in its folder, syncs it and renames it.
 
-    Lightning's own way moves a file from the system's temporary folder, which is a copy where that is
-    another disk: when it fills up half-way, the old checkpoint is gone.
+    Lightning moves a file from the system's temporary folder, which copies it if that is on another disk:
+    when the disk fills up half-way, the previous checkpoint is lost.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any = None) -> None:
         """Write a checkpoint.
 
         Raises:
-            TrainingError: The disk is full or may not be written to; the old checkpoint is whole.
+            TrainingError: The disk is full or read-only; the previous checkpoint is intact.
         """
         try:
             with atomic_path(Path(path)) as temporary:
                 torch.save(checkpoint, temporary)
-        except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into the latter
+        except (OSError, RuntimeError) as error:  # torch's writer raises the latter for a full disk
             raise TrainingError(
-                f"the checkpoint cannot be written ({error}); the one before it is whole",
+                f"the checkpoint cannot be written ({error}); the previous one is intact",
                 where=path,
-                remedy="make room and go on with resume=true",
+                remedy="free some space and resume with resume=true",
             ) from error
 
 
 def early_stopping(
     monitor: str, mode: Literal["max", "min"], patience: PositiveInt, min_delta: NonNegativeFloat
 ) -> EarlyStopping:
-    """Stop when ``monitor`` has not got better by ``min_delta`` for ``patience`` validations."""
+    """Stop when ``monitor`` has not improved by ``min_delta`` for ``patience`` validations."""
     return EarlyStopping(
         monitor=monitor, mode=mode, patience=patience, min_delta=min_delta, check_finite=False
     )

@@ -1,4 +1,4 @@
-"""The schedule axis of `balance`: when a remedy starts to act."""
+"""Deferred class weights: the ``schedule`` axis of ``balance``."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class DeferredWeighting(Callback):
-    """Lets class weights act in the last part of a run only (DRW: Cao et al. 2019, algorithm 1).
+    """Applies class weights only at the end of a run (DRW: Cao et al. 2019, algorithm 1).
 
-    Weights from the start disturb the features; late, they move the borders between classes alone.
+    Class weights from the start impair the features; late ones only move the decision boundaries.
 
     Args:
-        start: The part of the run's steps after which they act; the paper's is 0.8.
+        start: Fraction of the run's steps after which the weights are applied; 0.8 in the paper.
     """
 
     def __init__(self, start: Share) -> None:
@@ -29,20 +29,22 @@ class DeferredWeighting(Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Turn the weights on, if it is time.
+        """Turn the weights on after ``start`` of all steps.
 
-        Steps are counted and not epochs, which balancing can make of different lengths: in a run of three
-        epochs none begins in its last fifth. A run that is resumed has nothing to remember.
+        Steps rather than epochs: sampling can give epochs different lengths, and none of three epochs
+            begins in
+        the last fifth of the run. The callback has no state, so nothing is lost when a run is resumed.
         """
-        _loss(pl_module).weighted = trainer.global_step >= self.start * int(pl_module.total_steps)  # type: ignore[arg-type]
+        total_steps = int(pl_module.total_steps)  # type: ignore[arg-type]
+        _loss(pl_module).weights_active = trainer.global_step >= self.start * total_steps
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Leave the loss as it was built."""
-        _loss(pl_module).weighted = True
+        """Restore the loss."""
+        _loss(pl_module).weights_active = True
 
 
 def require_weights(schedule: DeferredWeighting | None, loss: ClassLoss) -> None:
-    """Refuse a schedule that has nothing to defer.
+    """Refuse a schedule without class weights.
 
     Raises:
         ConfigError: There are no class weights.
@@ -55,22 +57,22 @@ def require_weights(schedule: DeferredWeighting | None, loss: ClassLoss) -> None
         )
 
 
-def require_lasting_counts(proportionate: bool, loss: ClassLoss, *, counted: bool) -> None:
-    """Refuse a loss that goes by the first epoch's class counts where sampling changes them on the way.
+def require_constant_counts(constant: bool, loss: ClassLoss, *, counted_weights: bool) -> None:
+    """Refuse a loss that depends on class counts together with a sampling that changes them between epochs.
 
     Args:
-        proportionate: Whether all epochs show the classes in the first one's proportions.
+        constant: Whether all epochs have the class proportions of the first.
         loss: The run's loss.
-        counted: Whether class weights, where there are some, go by counts; those chosen by hand do not.
+        counted_weights: Whether class weights, if any, are computed from counts; those given by hand are not.
 
     Raises:
-        ConfigError: Both are chosen: what the sampling has balanced would be corrected twice.
+        ConfigError: The imbalance that later epochs no longer have would be corrected a second time.
     """
-    weighed = counted and loss.weights is not None
-    if proportionate or not (weighed or loss.counts_classes):
+    weighted = counted_weights and loss.weights is not None
+    if constant or not (weighted or loss.uses_counts):
         return
     raise ConfigError(
-        "class weights and losses by class counts know the first epoch alone, and this sampling changes",
+        "class weights and losses by class counts use the first epoch's counts, which this sampling changes",
         where="balance",
         remedy="use balance/weighting=none or by_hand with balance/loss=cross_entropy or focal, or another "
         "sampling",
@@ -78,11 +80,11 @@ def require_lasting_counts(proportionate: bool, loss: ClassLoss, *, counted: boo
 
 
 def no_schedule() -> None:
-    """Let everything act from the start."""
+    """Apply class weights from the start."""
 
 
 def _loss(pl_module: pl.LightningModule) -> ClassLoss:
     loss = pl_module.criterion
     if not isinstance(loss, ClassLoss):
-        raise TypeError("only a ClassLoss has weights to defer")
+        raise TypeError("DeferredWeighting needs a ClassLoss")
     return loss

@@ -1,4 +1,4 @@
-"""Statistics of the device as a callback: memory of a GPU; load, memory and swap of a CPU."""
+"""Log device statistics: memory of a GPU; load, memory and swap of a CPU."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ class DeviceStats(DeviceStatsMonitor):
     """Logs the device's statistics whenever a step is logged (``trainer.log_every_n_steps``).
 
     Args:
-        cpu: Whether to log the CPU's as well; None where it is the device that trains.
+        cpu: Log CPU statistics, too; None logs them if training runs on the CPU.
     """
 
     def __init__(self, cpu: bool | None) -> None:
         super().__init__(cpu_stats=cpu)
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Refuse a run that could not log them.
+        """Check that the statistics can be logged.
 
         Raises:
             ConfigError: The run has no logger.
-            MissingDependencyError: The CPU's statistics are wanted and psutil is not installed.
+            MissingDependencyError: CPU statistics need psutil, which is not installed.
         """
         if not trainer.loggers:
             raise ConfigError(
@@ -34,7 +34,7 @@ class DeviceStats(DeviceStatsMonitor):
         on_cpu = trainer.strategy.root_device.type == "cpu"
         if (self._cpu_stats or (self._cpu_stats is None and on_cpu)) and find_spec("psutil") is None:
             raise MissingDependencyError(
-                "psutil is not installed, which a CPU's statistics come from",
+                "CPU statistics need psutil, which is not installed",
                 where="callbacks.device_stats",
                 remedy="pip install 'heritage[stats]', or callbacks.device_stats.cpu=false",
             )

@@ -1,4 +1,4 @@
-"""Fine-tuning depth as a callback: what trains, when, and that frozen norms stay as they are."""
+"""Fine-tuning: choose which parameters train and when, and keep the statistics of frozen norms."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _log = logging.getLogger(__name__)
 
 
 class FineTuning(Callback):
-    """Chooses which part of a network trains.
+    """Freezes parameters, and unfreezes them gradually if configured.
 
     Args:
-        depth: ``full``, ``head`` (the classifier alone) or ``last_n``.
-        n: How many units before the classifier train, with ``last_n``.
+        depth: ``full``, ``head`` (the classifier only) or ``last_n``.
+        n: Number of units before the classifier that train, with ``last_n``.
         unit: ``layers`` or ``blocks``.
-        unfreeze_every: Epochs after which one block more trains, from the last on (Howard & Ruder 2018);
-            None keeps the depth.
-        fresh_classifier: Start the classifier anew, whatever the weights brought: the second stage of cRT
+        unfreeze_every: Epochs after which one more block is unfrozen, from the last to the first (Howard &
+            Ruder 2018); None keeps the depth.
+        fresh_classifier: Reinitialise the classifier after loading weights: the second stage of cRT
             (Kang et al. 2020, section 4.1).
     """
 
@@ -46,7 +46,7 @@ class FineTuning(Callback):
     ) -> None:
         if unfreeze_every is not None and depth != "head":
             raise ConfigError(
-                f"gradual unfreezing starts from the classifier alone, not from depth={depth}",
+                f"gradual unfreezing starts with the classifier only, not with depth={depth}",
                 where="finetune.unfreeze_every",
                 remedy="set finetune.depth=head",
             )
@@ -55,33 +55,33 @@ class FineTuning(Callback):
         self._unit: Unit = unit
         self._unfreeze_every = unfreeze_every
         self._fresh_classifier = fresh_classifier
-        self._units = 0  # what the run's start has said already
+        self._units = 0  # the start of the run reports these
 
     def prepare(self, net: nn.Module) -> TrainableReport:
-        """Make a network ready for its first epoch.
+        """Prepare a network for its first epoch: reset the classifier, freeze parameters.
 
         Raises:
-            ConfigError: The network has fewer units than should train.
+            ConfigError: The network has fewer than ``n`` units.
         """
         if self._fresh_classifier:
             reset_classifier(net)
         return self.apply(net)
 
     def apply(self, net: nn.Module, epoch: int = 0) -> TrainableReport:
-        """Freeze what does not train in an epoch.
+        """Freeze the parameters that do not train in an epoch.
 
         Raises:
-            ConfigError: The network has fewer units than should train.
+            ConfigError: The network has fewer than ``n`` units.
         """
         if self._unfreeze_every is not None:
             return unfreeze_gradually(net, epoch, self._unfreeze_every)
         return set_trainable(net, self._depth, self._n, self._unit)
 
     def require_synchronised(self, trainer: pl.Trainer) -> None:
-        """Refuse to free blocks on the way where several processes would not tell each other their gradients.
+        """Refuse gradual unfreezing where processes would not synchronise its gradients.
 
-        DistributedDataParallel looks once, at the start, at what trains. What is frozen then has to be known
-        to it as well, and it must not wait for its gradients.
+        DistributedDataParallel registers the trainable parameters once, at the start. Blocks that are
+        unfrozen later have to be registered as well, and it must not wait for their gradients.
 
         Raises:
             ConfigError: There are several processes, and the strategy waits for all gradients.
@@ -90,22 +90,22 @@ class FineTuning(Callback):
             return
         if not getattr(trainer.strategy, "_ddp_kwargs", {}).get("find_unused_parameters"):
             raise ConfigError(
-                "processes would not exchange the gradients of blocks that are freed on the way",
+                "the gradients of blocks that are unfrozen later would not be synchronised between processes",
                 where="finetune.unfreeze_every",
                 remedy="set trainer.strategy=ddp_find_unused_parameters_true, or trainer.devices=1",
             )
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Show the strategy all that will ever train, before it looks; training's start freezes again."""
+        """Unfreeze everything while the strategy registers parameters; `on_train_start` freezes again."""
         if self._unfreeze_every is not None and trainer.world_size > 1:
             _net(pl_module).requires_grad_(True)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Freeze; a run that goes on in mid-epoch has no start of an epoch."""
+        """Freeze; a run that resumes in mid-epoch has no `on_train_epoch_start`."""
         self._freeze(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Unfreeze a block, if it is time; validation leaves the norms as they were."""
+        """Unfreeze a block if it is due."""
         self._freeze(trainer, pl_module)
 
     def _freeze(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -121,5 +121,5 @@ class FineTuning(Callback):
 def _net(pl_module: pl.LightningModule) -> nn.Module:
     net = pl_module.net
     if not isinstance(net, nn.Module):
-        raise TypeError("fine-tuning needs a module with a network")
+        raise TypeError("FineTuning needs a LightningModule with a network `net`")
     return net

@@ -1,4 +1,4 @@
-"""Stops a run whose loss is no number any more, and says where it happened."""
+"""Stop a run whose loss is NaN or infinite, and record the batch."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from heritage.runs.files import NON_FINITE_FILE
 
 
 class FiniteLoss(Callback):
-    """Raises when a loss is NaN or infinite, with the step, the learning rate and the batch's images.
+    """Raises if a loss is NaN or infinite, with the step, the learning rate and the batch's images.
 
-    Losses are looked at together every ``every_n_steps`` steps, and before anything is validated or saved:
-    looking at each would make the host wait for the device at every step.
+    Losses are checked together every ``every_n_steps`` steps, and before each validation and checkpoint:
+    checking each of them would synchronise host and device at every step.
 
     Args:
-        every_n_steps: How often to look.
-        folder: The run folder; the offending batch is described there in ``non_finite.json``.
+        every_n_steps: Steps between checks.
+        folder: The run folder, where ``non_finite.json`` describes the batch.
     """
 
     def __init__(self, every_n_steps: PositiveInt, *, folder: str) -> None:
@@ -36,27 +36,27 @@ class FiniteLoss(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Remember the step's loss; look at all when it is time."""
+        """Store the loss of the step; check all stored ones if it is due."""
         rate = max(group["lr"] for group in trainer.optimizers[0].param_groups)
         self._recent.append((trainer.global_step, rate, outputs["loss"].detach(), batch.rows))
         if len(self._recent) >= self._every:
-            self._look(trainer)
+            self._check(trainer)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Look before the steps since the last look are validated and saved."""
-        self._look(trainer)
+        """Check before validation."""
+        self._check(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Look, where the epoch has no validation."""
-        self._look(trainer)
+        """Check in epochs without validation."""
+        self._check(trainer)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Look: weights that are no numbers any more must not take the place of a checkpoint."""
-        self._look(trainer)
+        """Never overwrite a checkpoint with NaN weights."""
+        self._check(trainer)
 
-    def _look(self, trainer: pl.Trainer) -> None:
+    def _check(self, trainer: pl.Trainer) -> None:
         recent, self._recent = self._recent, []
         if not recent:
             return

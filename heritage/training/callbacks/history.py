@@ -1,4 +1,4 @@
-"""What each epoch brought, as ``history.csv`` in the run folder, whatever logger is chosen."""
+"""Write the metrics of each epoch to ``history.csv`` in the run folder, independently of the logger."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from heritage.runs.history import read_history, write_history
 
 
 class History(Callback):
-    """Writes one row an epoch: epoch, step, learning rate, and all that was logged.
+    """Writes one row per epoch: epoch, step, learning rate and all logged metrics.
 
     Args:
         folder: The run folder.
@@ -23,19 +23,19 @@ class History(Callback):
         self._validated = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep the rows of the epochs that a resumed run has behind it."""
+        """Keep the rows of epochs that were finished before a resumed run."""
         self._rows = [row for row in read_history(self._folder) if row["epoch"] < trainer.current_epoch]
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Wait for this epoch's validation."""
+        """Reset the flag of this epoch's validation."""
         self._validated = False
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note that the epoch has one."""
+        """Set the flag of this epoch's validation."""
         self._validated = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Add the epoch's row."""
+        """Append the epoch's row."""
         if not trainer.is_global_zero:
             return
         row = {
@@ -43,7 +43,7 @@ class History(Callback):
             "step": float(trainer.global_step),
             "lr": max(group["lr"] for group in trainer.optimizers[0].param_groups),
         }
-        # Lightning keeps an earlier epoch's validation figures where this one has none.
+        # Lightning keeps the validation metrics of an earlier epoch if this one has none.
         row |= {
             name: float(value)
             for name, value in trainer.callback_metrics.items()

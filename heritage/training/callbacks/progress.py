@@ -1,4 +1,4 @@
-"""How far a run is: a bar on a terminal, a line an epoch everywhere else."""
+"""Progress of a run: a bar on a terminal, and one line per epoch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from heritage.data.batch import Batch
 
 
 class RunProgress(ProgressBar):
-    """Shows steps done, images/s and the time left of the whole run, and prints each epoch's figures."""
+    """Shows steps, images/s and remaining time of the whole run, and prints the metrics of each epoch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,7 +20,7 @@ class RunProgress(ProgressBar):
         self._enabled = True
 
     def disable(self) -> None:
-        """Show nothing (on ranks other than the first)."""
+        """Show nothing, as on ranks other than the first."""
         self._enabled = False
 
     def enable(self) -> None:
@@ -39,7 +39,7 @@ class RunProgress(ProgressBar):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Move the bar."""
+        """Advance the bar."""
         if self._progress is None:
             return
         images = len(batch.targets) * trainer.world_size
@@ -47,12 +47,12 @@ class RunProgress(ProgressBar):
         self._progress.advance(1, items=images, description=epoch)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print the epoch's figures."""
+        """Print the epoch's metrics."""
         if self._progress is None:
             return
         known = {name: float(value) for name, value in trainer.callback_metrics.items()}
         parts = [f"epoch {trainer.current_epoch + 1:3d}{_of(trainer)}"]
-        for name, label, form in _FIGURES:
+        for name, label, form in _METRICS:
             if name in known:
                 parts.append(f"{label} {known[name]:{form}}")
         self._progress.console.print("  ".join(parts), highlight=False, soft_wrap=True)
@@ -64,7 +64,7 @@ class RunProgress(ProgressBar):
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """Close the bar, so that the message after it stands alone."""
+        """Close the bar before the error is printed."""
         self._close()
 
     def _close(self) -> None:
@@ -73,7 +73,7 @@ class RunProgress(ProgressBar):
             self._progress = None
 
 
-_FIGURES = (
+_METRICS = (
     ("train/loss", "loss", ".4f"),
     ("val/loss", "val loss", ".4f"),
     ("val/accuracy", "accuracy", ".4f"),
@@ -84,5 +84,5 @@ _FIGURES = (
 
 
 def _of(trainer: pl.Trainer) -> str:
-    """Return how many epochs there will be, where they are counted."""
+    """Return ``/<max_epochs>``; empty if the run is limited by steps."""
     return f"/{trainer.max_epochs}" if trainer.max_epochs and trainer.max_epochs > 0 else ""

@@ -1,7 +1,7 @@
-"""Keeps a run's state safe: after each epoch, every so many minutes, and when a signal asks it to stop.
+"""Save the state of a run: after each epoch, at intervals, and when a signal stops it.
 
-A checkpoint is taken between two optimiser steps and never inside one, so a run that goes on from it
-ends with the same weights as one that was never interrupted.
+Checkpoints are saved between two optimizer steps, so a run that resumes from one ends with the same weights
+as a run that was never interrupted.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from heritage.data.batch import Batch
 from heritage.runs.files import CHECKPOINTS_FOLDER, LAST_CHECKPOINT
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""What asks a run to stop: Ctrl-C; and `timeout`, a batch system or a machine that shuts down."""
+"""Signals that stop a run: Ctrl-C; `timeout`, batch systems and a shutdown."""
 BATCH_SIGNAL = signal.SIGUSR2
-"""What a batch system sends before it takes the machine away; heard only where somebody else listens, too."""
+"""The signal of a batch system before the time limit; handled only if submitit handles it as well."""
 
 
 class Stopped(KeyboardInterrupt):
     """A signal stopped the run between two steps, after its state was saved.
 
-    Lightning ends on it as on Ctrl-C, without a traceback.
+    Lightning handles it like Ctrl-C, without a traceback.
 
     Args:
-        number: The signal; None on a rank that another one told.
+        number: The signal; None if another rank received it.
     """
 
     def __init__(self, number: int | None) -> None:
@@ -48,12 +48,12 @@ class Stopped(KeyboardInterrupt):
 class Safeguard(Checkpoint):
     """Writes ``checkpoints/last.ckpt``.
 
-    As a kind of checkpoint callback Lightning calls it after all others, whose state it saves. The first
-    signal lets the step finish (a validation too); a second one stops at once, but for batch systems, which
+    As a `Checkpoint` callback it is called after all others, whose state it saves. After the first signal
+    the current step or validation finishes; a second one stops immediately, except in batch systems, which
     send several.
 
     Args:
-        every_minutes: Time between checkpoints within an epoch; None leaves it to the epochs' ends.
+        every_minutes: Minutes between checkpoints within an epoch; None saves at the end of epochs only.
         folder: The run folder.
     """
 
@@ -61,47 +61,47 @@ class Safeguard(Checkpoint):
         self._seconds = None if every_minutes is None else 60 * every_minutes
         self._path = Path(folder) / CHECKPOINTS_FOLDER / LAST_CHECKPOINT
         self._saved = time.monotonic()
-        self._heard: int | None = None
-        self._batch = False
-        self._before: dict[int, Any] = {}
+        self._signal: int | None = None
+        self._in_batch_job = False
+        self._previous_handlers: dict[int, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen for signals."""
+        """Install the signal handlers."""
         self._saved = time.monotonic()
         if threading.current_thread() is threading.main_thread():
-            self._batch = callable(signal.getsignal(BATCH_SIGNAL))
-            signals = (*SIGNALS, BATCH_SIGNAL) if self._batch else SIGNALS
-            self._before = {number: signal.signal(number, self._remember) for number in signals}
+            self._in_batch_job = callable(signal.getsignal(BATCH_SIGNAL))
+            signals = (*SIGNALS, BATCH_SIGNAL) if self._in_batch_job else SIGNALS
+            self._previous_handlers = {number: signal.signal(number, self._handle) for number in signals}
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Save between two steps, if it is time or somebody asked to stop."""
+        """Save if it is due or a signal has come."""
         if (batch_idx + 1) % trainer.accumulate_grad_batches:
-            return  # the gradients of half a step would be lost
+            return  # accumulated gradients would be lost
         if trainer.should_stop or batch_idx + 1 == trainer.num_training_batches:
-            return  # the epoch's end saves: a run that goes on from here would leave its validation out
+            return  # the end of the epoch saves; resuming from here would skip its validation
         due = self._seconds is not None and time.monotonic() - self._saved >= self._seconds
-        if not self._agreed(trainer, due or self._heard is not None):
-            return  # what all ranks tell each other after each step is this one bit
+        if not self._any_rank(trainer, due or self._signal is not None):
+            return  # the only communication between ranks after each step
         self._save(trainer)
-        if self._agreed(trainer, self._heard is not None):
-            raise Stopped(self._heard)
+        if self._any_rank(trainer, self._signal is not None):
+            raise Stopped(self._signal)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save after each epoch; a signal may have come while it was validated."""
+        """Save after each epoch; a signal may have come during validation."""
         self._save(trainer)
-        if self._agreed(trainer, self._heard is not None):
-            raise Stopped(self._heard)
+        if self._any_rank(trainer, self._signal is not None):
+            raise Stopped(self._signal)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen no more."""
+        """Restore the previous signal handlers."""
         self._restore()
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        """Listen no more."""
+        """Restore the previous signal handlers."""
         self._restore()
 
     def _save(self, trainer: pl.Trainer) -> None:
@@ -109,20 +109,20 @@ class Safeguard(Checkpoint):
             trainer.save_checkpoint(self._path)
         self._saved = time.monotonic()
 
-    def _remember(self, number: int, frame: FrameType | None) -> None:
-        if self._heard is None:
-            self._heard = number
-        elif not self._batch:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._signal is None:
+            self._signal = number
+        elif not self._in_batch_job:
             raise Stopped(number)
 
     def _restore(self) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._previous_handlers.items():
             signal.signal(number, handler)
-        self._before = {}
+        self._previous_handlers = {}
 
     @staticmethod
-    def _agreed(trainer: pl.Trainer, wish: bool) -> bool:
-        # Ranks hear of a signal at different steps, but all must save at the same one.
+    def _any_rank(trainer: pl.Trainer, value: bool) -> bool:
+        # Ranks receive a signal at different steps, but all must save at the same one.
         if trainer.world_size == 1:
-            return wish
-        return trainer.strategy.reduce_boolean_decision(wish, all=False)
+            return value
+        return trainer.strategy.reduce_boolean_decision(value, all=False)

@@ -1,4 +1,4 @@
-"""Training loss, throughput and memory, measured without a synchronisation a step."""
+"""Training loss, throughput and memory, measured without synchronising at each step."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from heritage.data.batch import Batch
 
 
 class ThroughputMonitor(Callback):
-    """Logs each epoch's mean training loss, images/s, and the part of the time spent waiting for data.
+    """Logs the mean training loss, images/s and the percentage of time spent waiting for data of each epoch.
 
-    On a CUDA device also the most memory that tensors have held during the epoch, in GiB.
+    On CUDA it also logs the peak of allocated memory during the epoch, in GiB.
 
-    The loss is summed on the device; times are the host's, so on a GPU that runs ahead of the host
-    they are right over an epoch, not for a single step.
+    The loss is summed on the device. Times are measured on the host, which runs ahead of a GPU, so they are
+    exact for an epoch but not for a single step.
+
+    Attributes:
+        images_seen: Images shown since the start of the run, on all ranks.
     """
 
     def __init__(self) -> None:
@@ -38,7 +41,7 @@ class ThroughputMonitor(Callback):
         self._began = self._ended = time.perf_counter()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start counting; a resumed epoch goes on with what it had."""
+        """Reset the sums of the epoch."""
         self._reset()
         if pl_module.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(pl_module.device)
@@ -46,15 +49,15 @@ class ThroughputMonitor(Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
     ) -> None:
-        """Count the time since the last step ended as waiting for data."""
+        """Add the time since the end of the last step to the waiting time."""
         self._waited += time.perf_counter() - self._ended
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Add a step's loss and images."""
+        """Add the loss and the images of a step."""
         images = len(batch.targets)
-        # Lightning divides the loss by the number of accumulated steps.
+        # Lightning divides the loss by accumulate_grad_batches.
         loss = outputs["loss"].detach() * (trainer.accumulate_grad_batches * images)
         self._loss = loss if self._loss is None else self._loss.to(loss.device) + loss
         self._images += images
@@ -62,43 +65,44 @@ class ThroughputMonitor(Callback):
         self._ended = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log the epoch.
+        """Log the metrics of the epoch.
 
-        The loggers get its figures from here: Lightning would hand them on only after the epoch is saved,
-        and a run that is stopped in between, and goes on from what was saved, would never have logged them.
+        They are sent to the loggers here: Lightning would send them only after the epoch's checkpoint is
+            saved, and a
+        run that is stopped in between and resumes from that checkpoint would never log them.
         """
         if self._loss is None:
             return
         seconds = max(self._ended - self._began, 1e-9)
-        figures: dict[str, torch.Tensor | float] = {
+        metrics: dict[str, torch.Tensor | float] = {
             "train/loss": self._loss / self._images,
             "train/images_per_second": (self._images - self._resumed_with) * trainer.world_size / seconds,
             "train/data_wait_percent": 100 * self._waited / seconds,
         }
-        pl_module.log_dict(figures, sync_dist=True, logger=False)
+        pl_module.log_dict(metrics, sync_dist=True, logger=False)
         if pl_module.device.type == "cuda":
-            figures["train/gpu_memory_gib"] = torch.cuda.max_memory_allocated(pl_module.device) / 2**30
-            pl_module.log("train/gpu_memory_gib", figures["train/gpu_memory_gib"],
+            metrics["train/gpu_memory_gib"] = torch.cuda.max_memory_allocated(pl_module.device) / 2**30
+            pl_module.log("train/gpu_memory_gib", metrics["train/gpu_memory_gib"],
                           sync_dist=True, reduce_fx="max", logger=False)  # fmt: skip
-        found = trainer.callback_metrics  # on every rank, since they agree on it here
-        row = {name: float(found[name]) for name in figures}
+        reduced = trainer.callback_metrics  # read on every rank, since it synchronises
+        row = {name: float(reduced[name]) for name in metrics}
         for logger in trainer.loggers:
             logger.log_metrics({**row, "epoch": trainer.current_epoch}, step=trainer.global_step - 1)
             logger.save()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the images seen so far, and the sums of the epoch."""
+        """Return the images seen, and the sums of the epoch."""
         loss = None if self._loss is None else self._loss.item()
         return {"images_seen": self.images_seen, "images": self._images, "loss": loss}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on counting."""
+        """Continue counting."""
         self.images_seen, self._images = state_dict["images_seen"], state_dict["images"]
         if state_dict["loss"] is not None:
             self._loss = torch.tensor(state_dict["loss"])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock: an epoch that is resumed does not start once more."""
+        """Start the clock; `on_train_epoch_start` is not called for a resumed epoch."""
         self._resumed_with = self._images
         self._waited = 0.0
         self._began = self._ended = time.perf_counter()

@@ -27,7 +27,7 @@ def test_a_full_disk_leaves_the_old_checkpoint_whole(
         raise error
 
     monkeypatch.setattr(torch, "save", half)
-    with pytest.raises(TrainingError, match="the one before it is whole"):
+    with pytest.raises(TrainingError, match="the previous one is intact"):
         AtomicCheckpointIO().save_checkpoint({"step": 2}, path)
     assert torch.load(path, weights_only=True) == {"step": 1}
     assert [entry.name for entry in tmp_path.iterdir()] == ["last.ckpt"]

@@ -66,7 +66,7 @@ class Notes(Callback):
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: object) -> None:
         assert isinstance(pl_module, Tiny)
-        self.weighted.append(pl_module.criterion.weighted)
+        self.weighted.append(pl_module.criterion.weights_active)
 
 
 def fit(weights: np.ndarray | None, start: float, tmp_path: Path, *, epochs: int = 5) -> list[bool]:
@@ -120,6 +120,6 @@ def test_nothing_to_defer_is_refused() -> None:
 def test_switched_off_weights_change_nothing() -> None:
     logits, targets = torch.randn(8, 2), torch.arange(8) % 2
     loss = CrossEntropy(0.1, counts=COUNTS, weights=np.array([1.0, 3.0]))
-    loss.weighted = False
+    loss.weights_active = False
     plain = CrossEntropy(0.1, counts=COUNTS, weights=None)
     assert loss(logits, targets).item() == plain(logits, targets).item()
