@@ -33,7 +33,7 @@ _NAME = re.compile(r"^(?P<class_id>[1-9]\d*)_(?P<museum>[A-Z][A-Z0-9]*)_(?P<uniq
 
 @dataclass(frozen=True, slots=True)
 class ImageName:
-    """What a file name of the convention says."""
+    """The parts of a file name of the convention."""
 
     class_id: int
     museum: str
@@ -60,7 +60,7 @@ def parse_image_name(stem: str) -> ImageName:
 
 
 def class_of_id(class_id: int, classes: Sequence[str]) -> str:
-    """Return the class that a file name's id stands for.
+    """Return the class of a class id.
 
     Raises:
         ManifestError: No class has that id.
@@ -76,17 +76,17 @@ def class_of_id(class_id: int, classes: Sequence[str]) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known name most like ``word``, or None where none is close."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return found[0] if found else None
+    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return matches[0] if matches else None
 
 
-def require_known_classes(found: Iterable[str], classes: Sequence[str], where: str | PathLike[str]) -> None:
+def require_known_classes(names: Iterable[str], classes: Sequence[str], where: str | PathLike[str]) -> None:
     """Refuse class names that the class list lacks, naming the nearest right one.
 
     Raises:
         ManifestError: At least one name is unknown.
     """
-    unknown = sorted(set(found) - set(classes))
+    unknown = sorted(set(names) - set(classes))
     if not unknown:
         return
     hints = [
