@@ -29,8 +29,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from heritage.demo.holdings import PUBLISHED, DemoCollection  # noqa: E402
-from heritage.demo.museum import answering  # noqa: E402
+from heritage.demo.collection import PUBLISHED, DemoCollection  # noqa: E402
+from heritage.demo.museum import request_handler  # noqa: E402
 from heritage.demo.server import serve  # noqa: E402
 
 CONCURRENCY = 8
@@ -55,7 +55,7 @@ class Result:
     cpu: float
 
 
-def paint(class_name: str, index: int, view: int, size: int, seed: int) -> bytes:
+def render(class_name: str, index: int, view: int, size: int, seed: int) -> bytes:
     """One of sixteen noisy photographs of about 128 kB, with bytes of its own behind the end."""
     return _noise(index % 16) + f"{class_name}/{index}/{view}".encode()
 
@@ -71,34 +71,34 @@ def _noise(seed: int) -> bytes:
     return encode_jpeg(np.asarray(Image.fromarray(noise).resize((SIDE, SIDE), Image.Resampling.BICUBIC)))
 
 
-def collection(images: int) -> DemoCollection:
+def demo_collection(images: int) -> DemoCollection:
     """Return a museum with about ``images`` objects."""
-    return DemoCollection(images=images * 3, picture_size=SIDE, seed=0, painter=paint)
+    return DemoCollection(images=images * 3, picture_size=SIDE, seed=0, renderer=render)
 
 
 def prepare(folder: Path, images: int) -> list[str]:
     """Enter all objects and their photographs in a ledger; return the photographs' addresses."""
+    from heritage.collection.image_validation import file_stem
     from heritage.collection.ledger import Ledger
     from heritage.collection.ledger_rows import ObjectRow
-    from heritage.collection.photographs import stem_of
-    from heritage.collection.sources import Listed
+    from heritage.collection.sources import ListedObject
     from tests.collection.runs import met, rules
 
-    held, source, labels = collection(images), met("http://unused"), rules()
+    museum, source, labels = demo_collection(images), met("http://unused"), rules()
     folder.mkdir(parents=True)
     ledger = Ledger(folder / "ledger.sqlite")
-    for object_id in held.ids:
-        if not held.photographs(object_id) or held.is_foreign(object_id):
+    for object_id in museum.ids:
+        if not museum.photographs(object_id) or museum.is_foreign(object_id):
             continue
-        raw = held.met_record(object_id)
-        listing = f"department:{held.department(object_id)}"
-        ledger.list_objects("MET", listing, [Listed(str(object_id))], seed=0)
+        raw = museum.met_record(object_id)
+        listing = f"department:{museum.department(object_id)}"
+        ledger.list_objects("MET", listing, [ListedObject(str(object_id))], seed=0)
         row = ObjectRow("MET", str(object_id), listing, 0, None)
-        ledger.keep_raw(row, json.dumps(raw).encode())
+        ledger.store_raw(row, json.dumps(raw).encode())
         record = source.read(raw, str(object_id), listing, "web")
-        verdict = labels.label("MET", record)
-        stem = stem_of(labels.class_id(str(verdict.class_name)), "MET", str(object_id), 0)
-        ledger.judge(row, record, verdict, spare=False, photographs=[(stem, record.photographs[0])])
+        decision = labels.label("MET", record)
+        stem = file_stem(labels.class_id(str(decision.class_name)), "MET", str(object_id), 0)
+        ledger.record_label(row, record, decision, reserve=False, photographs=[(stem, record.photographs[0])])
     for department in (3, 6, 7, 10, 13, 14, 17):
         ledger.put(f"listed:MET:department:{department}", "2026-01-01")
     ledger.put("rules:MET", labels.fingerprint)
@@ -227,7 +227,7 @@ def main() -> None:
         competitor(name, base, Path(urls), Path(folder))
         return
     if given.serve:
-        with serve(answering(collection(given.images))) as base:
+        with serve(request_handler(demo_collection(given.images))) as base:
             print(base, flush=True)
             time.sleep(1e6)
     names = ["heritage", "httpx", "aiohttp", *([*DOES][3:] if given.img2dataset else [])]

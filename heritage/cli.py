@@ -84,20 +84,19 @@ def _start(
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from heritage.config.compose import split_config_dirs, user_config_dirs
-    from heritage.config.help import asks_for_help, help_text
+    from heritage.config.help import asks_for_help, config_dir_override, help_text
     from heritage.config.register import register
     from heritage.core.files import config_dir
 
     register()
     users_choice = os.environ.get(_FULL_ERROR)
     job = _job(verb, task, users_choice)
-    folders, words = split_config_dirs(sys.argv[1:])
     # Unless full errors are on, Hydra prints errors and exits; we print our own line instead.
-    with _full_error("1"), user_config_dirs(folders):
+    with _full_error("1"):
         try:
-            if asks_for_help(words):
-                print(help_text(verb, overrides_of(words), help_sections()))
+            if asks_for_help(sys.argv[1:]):
+                overrides = [*config_dir_override(sys.argv[1:]), *overrides_of(sys.argv[1:])]
+                print(help_text(verb, overrides, help_sections()))
             else:
                 hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=verb)(job)()
         except (HeritageError, HydraException, OmegaConfBaseException, OSError, KeyboardInterrupt) as fault:
@@ -158,7 +157,6 @@ def _exit_with(verb: str, fault: BaseException) -> NoReturn:
 
 
 def _lines(verb: str, fault: BaseException) -> list[str]:
-    from heritage.config.compose import split_config_dirs
     from heritage.config.faults import FaultyConfigError, explain_composition_error
 
     if _is_of_disk(fault):
@@ -171,7 +169,7 @@ def _lines(verb: str, fault: BaseException) -> list[str]:
         return list(fault.faults)
     if isinstance(fault, HeritageError):
         return [str(fault)]
-    return explain_composition_error(fault, verb, overrides_of(split_config_dirs(sys.argv[1:])[1]))
+    return explain_composition_error(fault, verb, overrides_of(sys.argv[1:]))
 
 
 def heritage_cause(error: BaseException) -> HeritageError | None:

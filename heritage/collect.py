@@ -26,12 +26,12 @@ def main(cfg: DictConfig) -> None:
 
     validate(cfg, "collect")
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
-    order = collection_options({key: plain[key] for key in CollectionOptions.model_fields})
+    options = collection_options({key: plain[key] for key in CollectionOptions.model_fields})
     # Not through Hydra, which would wrap what is wrong with a rule in an error of its own.
     rules = ClassRules(**{key: value for key, value in plain["collection"].items() if key != "_target_"})
-    source, patience = (instantiate(cfg[part], _convert_="all") for part in ("source", "client"))
-    with open_session(source, rules, order, patience) as session:
-        if order.report is not None:
+    source, retry_policy = (instantiate(cfg[part], _convert_="all") for part in ("source", "client"))
+    with open_session(source, rules, options, retry_policy) as session:
+        if options.report is not None:
             session.report()
         else:
             session.collect()

@@ -33,7 +33,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
 )
 ROW = {name: number for number, names in enumerate(ORDER) for name in names}
 MODULES = sorted(PACKAGE.rglob("*.py"))
-SHORT = {"core/types.py", "core/version.py", "config/register.py", "demo/drawing/chance.py"}
+SHORT = {"core/types.py", "core/version.py", "config/register.py", "demo/drawing/rng.py"}
 """Files of less than 30 lines: one concept each. Commands may be short."""
 
 

@@ -1,7 +1,7 @@
-"""From a museum's servers to photographs on disk: politely, resumably, each with its licence.
+"""Collect photographs from museums: rate limited, resumable, each with its licence.
 
-`Session` is a whole run. Below it, `client` is the one way to a museum, `ledger` the one memory,
-`collector` the work between the two, `sources` the museums and `rules` the classes.
+`Session` is a run. It uses the HTTP client (`http`), the state of the collection (`ledger`), the workers
+(`collector`), the museums' adapters (`sources`) and the class rules (`rules`).
 """
 
 from heritage.collection.options import CollectionOptions, collection_options

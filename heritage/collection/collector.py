@@ -1,7 +1,7 @@
-"""The collector: objects are read and photographs fetched side by side, the ledger holding both queues.
+"""The collector's workers: they read records and fetch photographs concurrently, from queues in the ledger.
 
-Readers fetch a record, keep it, label it and enter its photographs in the ledger; fetchers take them
-from there. All changes to the ledger happen on the event loop; decoding and syncing happen in threads.
+Readers fetch a record, store it, label it and queue its photographs; fetchers download them. The ledger is
+written on the event loop only; decoding and syncing run in threads.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeVar
 
-from heritage.collection import ledger_counts as census
-from heritage.collection import photographs as images
+from heritage.collection import ledger_counts
 from heritage.collection.http.client import Client
 from heritage.collection.http.errors import FetchError, StoppingError
+from heritage.collection.image_validation import file_stem
 from heritage.collection.ledger import Ledger
 from heritage.collection.ledger_rows import ImageRow, ImageState, ObjectRow, ObjectState
 from heritage.collection.queues import ImageQueue, ObjectQueue, Quota
@@ -30,17 +30,17 @@ from heritage.errors import ImageError
 T = TypeVar("T", ObjectRow, ImageRow)
 
 BACKLOG = 500
-"""Photographs waiting at which no further object is read: records are not asked for before their time."""
+"""Queued photographs at which reading pauses: records are not requested before they are needed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Targets:
-    """What is to be collected.
+    """What to collect.
 
     Attributes:
-        classes: Which classes.
-        limit: Photographs of each class; None for all.
-        views: Photographs of each object, at most.
+        classes: The classes.
+        limit: Maximum number of photographs per class; None for all.
+        views: Maximum number of photographs per object.
         size: ``web`` (about 600 pixels) or ``original``.
     """
 
@@ -51,20 +51,20 @@ class Targets:
 
 
 class Collector:
-    """One run over a museum.
+    """The workers of one run.
 
     Args:
         source: The museum.
-        client: Makes the requests.
-        ledger: Remembers.
-        shelf: Keeps the photographs.
-        rules: Label.
-        wishes: What is to be collected.
-        listings: Where the objects are listed.
-        stop: Set when nothing new may start.
+        client: The HTTP client.
+        ledger: The state of the collection.
+        storage: The photographs on disk.
+        rules: The class rules.
+        targets: What to collect.
+        listings: The listings to collect from.
+        stop: Set when no new work may start.
 
     Attributes:
-        stored: Photographs in their place, of all classes.
+        stored: Number of stored photographs, of all classes.
     """
 
     def __init__(
@@ -73,97 +73,95 @@ class Collector:
         source: Source,
         client: Client,
         ledger: Ledger,
-        shelf: PhotoStorage,
+        storage: PhotoStorage,
         rules: ClassRules,
-        wishes: Targets,
+        targets: Targets,
         listings: list[Listing],
         stop: asyncio.Event,
     ) -> None:
         self._source = source
         self._client = client
         self._ledger = ledger
-        self._shelf = shelf
+        self._storage = storage
         self._rules = rules
-        self._wishes = wishes
+        self._targets = targets
         self._stop = stop
-        self._quota = Quota(census.promised(ledger, source.code), wishes.classes, wishes.limit)
+        self._quota = Quota(ledger_counts.allocated(ledger, source.code), targets.classes, targets.limit)
         self._objects = ObjectQueue(ledger, source.code, listings, self._quota)
-        self._images = ImageQueue(ledger, source.code, wishes.classes, ImageState.WANTED)
-        wanted = census.images_by_class(ledger, source.code, ImageState.WANTED)
-        self._backlog = sum(wanted.get(name, 0) for name in wishes.classes)
-        self.stored = census.images_by_state(ledger, source.code).get(ImageState.STORED, 0)
-        self._in_hand = 0
-        self._images_in_hand = 0
+        self._images = ImageQueue(ledger, source.code, targets.classes, ImageState.QUEUED)
+        queued = ledger_counts.images_by_class(ledger, source.code, ImageState.QUEUED)
+        self._backlog = sum(queued.get(name, 0) for name in targets.classes)
+        self.stored = ledger_counts.images_by_state(ledger, source.code).get(ImageState.STORED, 0)
+        self._active = 0
+        self._active_images = 0
         self._waiters: list[asyncio.Future[None]] = []
 
     async def run(self) -> None:
-        """Collect until every class is full or the museum has no more.
+        """Collect until every class is full or no object is left.
 
         Raises:
-            ExceptionGroup: A host ended the run, or the disk did.
+            ExceptionGroup: A host ended the run (CollectionError), or the disk failed (OSError).
         """
         readers = max(e.concurrency for e in self._source.hosts.values())
-        with ThreadPoolExecutor(max_workers=2, thread_name_prefix="verify") as threads:
+        with ThreadPoolExecutor(max_workers=2, thread_name_prefix="validate") as threads:
             async with asyncio.TaskGroup() as group:
                 for _ in range(readers):
                     group.create_task(self._work(self._next_object, self._read))
                     group.create_task(self._work(self._next_image, lambda i: self._fetch(i, threads)))
 
     async def _work(
-        self, take: Callable[[], Awaitable[T | None]], do: Callable[[T], Awaitable[None]]
+        self, fetch_item: Callable[[], Awaitable[T | None]], process: Callable[[T], Awaitable[None]]
     ) -> None:
-        while (item := await take()) is not None:
+        while (item := await fetch_item()) is not None:
             try:
-                await do(item)
+                await process(item)
             except StoppingError:
                 return
             finally:
-                self._in_hand -= 1
+                self._active -= 1
                 self._wake()
 
     async def _next_object(self) -> ObjectRow | None:
         return await self._next(lambda: None if self._backlog >= BACKLOG else self._objects.next())
 
     async def _next_image(self) -> ImageRow | None:
-        image = await self._next(
-            lambda: self._images.next() if self._backlog > self._images_in_hand else None
-        )
-        self._images_in_hand += image is not None
+        image = await self._next(lambda: self._images.next() if self._backlog > self._active_images else None)
+        self._active_images += image is not None
         return image
 
-    async def _next(self, take: Callable[[], T | None]) -> T | None:
-        """Return something to do; None at the end, when nothing under way could bring more either."""
+    async def _next(self, poll: Callable[[], T | None]) -> T | None:
+        """Wait for an item; returns None at the end, when no active worker can queue more."""
         while not self._stop.is_set():
-            item = take()
+            item = poll()
             if item is not None:
-                self._in_hand += 1
+                self._active += 1
                 return item
-            if self._in_hand == 0 and self._backlog == 0:
+            if self._active == 0 and self._backlog == 0:
                 break
-            turn = asyncio.get_running_loop().create_future()
-            self._waiters.append(turn)
-            await turn
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
         self._wake()
         return None
 
     def _wake(self) -> None:
-        for turn in self._waiters:
-            if not turn.done():
-                turn.set_result(None)
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
         self._waiters.clear()
 
     async def _read(self, row: ObjectRow) -> None:
         try:
             raw = await self._raw(row)
-            record = self._source.read(raw, row.object_id, row.listing, self._wishes.size)
+            record = self._source.read(raw, row.object_id, row.listing, self._targets.size)
         except RecordError as error:
-            # A record that is of another object may be the right one the next time.
+            # If the record is of another object, the next response may be the right one.
             state = ObjectState.REFUSED if error.final else ObjectState.FAILED
             if not error.final:
-                self._client.forget([self._source.record_url(row.object_id)])
-            self._ledger.end_object(row, state, str(error), attempts=1)
+                self._client.invalidate([self._source.record_url(row.object_id)])
+            self._ledger.finish_object(row, state, str(error), attempts=1)
         except FetchError as error:
-            self._ledger.end_object(row, ObjectState(error.state), str(error), error.attempts)
+            self._ledger.finish_object(row, ObjectState(error.state), str(error), error.attempts)
         else:
             self._label(row, record)
         finally:
@@ -173,65 +171,67 @@ class Collector:
         if row.raw is not None:
             return json.loads(row.raw)
         url = self._source.record_url(row.object_id)
-        body, said = await self._client.json(url)
-        self._ledger.keep_raw(row, body)
-        return said
+        body, parsed = await self._client.json(url)
+        self._ledger.store_raw(row, body)
+        return parsed
 
     def _label(self, row: ObjectRow, record: Record) -> None:
-        verdict = self._rules.label(self._source.rules_museum, record)
-        name = verdict.class_name
-        # An object that has photographs keeps them, also when its record is read again and its class is full.
-        linked = self._ledger.is_linked(row)
-        spare = name is not None and not linked and self._quota.room(name) == 0
-        if name is not None and not spare:
+        decision = self._rules.label(self._source.rules_museum, record)
+        name = decision.class_name
+        # An object keeps its photographs when its record is read again while its class is full.
+        linked = self._ledger.has_images(row)
+        reserve = name is not None and not linked and self._quota.room(name) == 0
+        if name is not None and not reserve:
             class_id = self._rules.class_id(name)
-            number = self._wishes.views if linked else min(self._wishes.views, self._quota.room(name))
-            wanted = [
-                (images.stem_of(class_id, self._source.code, record.object_id, position), photo)
+            number = self._targets.views if linked else min(self._targets.views, self._quota.room(name))
+            photographs = [
+                (file_stem(class_id, self._source.code, record.object_id, position), photo)
                 for position, photo in enumerate(record.photographs[:number])
             ]
-            new = self._ledger.judge(row, record, verdict, spare=False, photographs=wanted)
-            self._quota.take(name, new)
+            new = self._ledger.record_label(row, record, decision, reserve=False, photographs=photographs)
+            self._quota.allocate(name, new)
             self._backlog += new
         else:
-            self._ledger.judge(row, record, verdict, spare=spare)
+            self._ledger.record_label(row, record, decision, reserve=reserve)
 
     async def _fetch(self, image: ImageRow, threads: ThreadPoolExecutor) -> None:
-        body = self._shelf.body(image)
+        body = self._storage.body(image)
         try:
-            answer = await self._client.fetch(self._source.fetch_url(image.url), "image", body)
-            stored = await asyncio.get_running_loop().run_in_executor(threads, self._shelf.write, image, body)
+            response = await self._client.fetch(self._source.fetch_url(image.url), "image", body)
+            stored = await asyncio.get_running_loop().run_in_executor(
+                threads, self._storage.write, image, body
+            )
         except FetchError as error:
-            self._lose(image, ImageState(error.state), str(error), error.attempts)
+            self._discard(image, ImageState(error.state), str(error), error.attempts)
         except ImageError as error:
             body.discard()
-            self._lose(image, ImageState.REFUSED, error.what, 1)
+            self._discard(image, ImageState.REFUSED, error.what, 1)
         else:
-            self._shelf.put(image, stored, answer.headers)
+            self._storage.commit(image, stored, response.headers)
             self.stored += 1
             self._backlog -= 1
         finally:
-            self._images_in_hand -= 1
+            self._active_images -= 1
             body.close()
 
-    def _lose(self, image: ImageRow, state: ImageState, reason: str, attempts: int) -> None:
-        self._ledger.end_image(image, state, reason, attempts)
-        self._quota.give_back(image.class_name)
+    def _discard(self, image: ImageRow, state: ImageState, reason: str, attempts: int) -> None:
+        self._ledger.finish_image(image, state, reason, attempts)
+        self._quota.release(image.class_name)
         self._backlog -= 1
 
 
 async def refresh(
-    source: Source, client: Client, ledger: Ledger, shelf: PhotoStorage, classes: tuple[str, ...]
+    source: Source, client: Client, ledger: Ledger, storage: PhotoStorage, classes: tuple[str, ...]
 ) -> int:
-    """Fetch again what changed on the image host; what is there stays until its successor is verified.
+    """Fetch photographs again that have changed on the image server.
 
-    What cannot be had now, or is no photograph worth having, leaves the stored one.
+    A stored photograph is replaced only by a valid one: if fetching or validation fails, it stays.
 
     Returns:
-        How many photographs were replaced.
+        Number of photographs replaced.
 
     Raises:
-        ExceptionGroup: A host ended the run (CollectionError), or the disk did (OSError).
+        ExceptionGroup: A host ended the run (CollectionError), or the disk failed (OSError).
     """
     queue = ImageQueue(ledger, source.code, classes, ImageState.STORED)
     replaced = 0
@@ -240,15 +240,15 @@ async def refresh(
         nonlocal replaced
         while (image := queue.next()) is not None:
             try:
-                # In two steps: `+=` around an await would add to a number that others have changed since.
-                changed = await _refresh_one(source, client, shelf, image, threads)
+                # Two steps: `replaced += await …` would add to a value that other tasks have changed since.
+                changed = await _refresh_one(source, client, storage, image, threads)
                 replaced += changed
             except StoppingError:
                 return
             except (FetchError, ImageError):
-                continue  # the stored one is still good
+                continue  # the stored one is still valid
 
-    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="verify") as threads:
+    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="validate") as threads:
         async with asyncio.TaskGroup() as group:
             for _ in range(max(e.concurrency for e in source.hosts.values())):
                 group.create_task(work())
@@ -256,19 +256,19 @@ async def refresh(
 
 
 async def _refresh_one(
-    source: Source, client: Client, shelf: PhotoStorage, image: ImageRow, threads: ThreadPoolExecutor
+    source: Source, client: Client, storage: PhotoStorage, image: ImageRow, threads: ThreadPoolExecutor
 ) -> bool:
-    known = {"If-None-Match": image.etag, "If-Modified-Since": image.last_modified}
-    body = shelf.body(image, {name: value for name, value in known.items() if value})
+    validators = {"If-None-Match": image.etag, "If-Modified-Since": image.last_modified}
+    body = storage.body(image, {name: value for name, value in validators.items() if value})
     try:
-        answer = await client.fetch(source.fetch_url(image.url), "image", body)
-        if answer.status == HTTPStatus.NOT_MODIFIED:
+        response = await client.fetch(source.fetch_url(image.url), "image", body)
+        if response.status == HTTPStatus.NOT_MODIFIED:
             return False
-        stored = await asyncio.get_running_loop().run_in_executor(threads, shelf.write, image, body)
+        stored = await asyncio.get_running_loop().run_in_executor(threads, storage.write, image, body)
     except ImageError:
         body.discard()
         raise
     finally:
         body.close()
-    shelf.put(image, stored, answer.headers)
+    storage.commit(image, stored, response.headers)
     return stored.sha256 != image.sha256

@@ -1,4 +1,4 @@
-"""The ledger's photographs as a raw data-set folder: ``manifest.parquet``, ``dataset.json``, ``images/``."""
+"""Write ``manifest.parquet``, ``dataset.json`` and the attributions of a collection from its ledger."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from heritage.core.files import write_text
 from heritage.core.manifest import SCHEMA, Manifest
 from heritage.core.museums import STANDARD_LICENCES, Museum, museum_of, read_museums
 
-REPEATS_OF_A_PLACEHOLDER = 5
-"""Photographs of as many URLs with the very same bytes are taken for a placeholder."""
+PLACEHOLDER_REPEATS = 5
+"""The same bytes from this many URLs are treated as a placeholder."""
 
 _FIELDS = (
     "source_url", "licence", "permalink", "title", "object_name", "culture", "period", "begin_year",
     "end_year",
 )  # fmt: skip
 
-_KNOWN = pa.schema([field for field in SCHEMA if field.name not in ("split", "phash")])
-_PIECE = 5_000
-_MUSEUM = "museum:"
+_COLUMNS = pa.schema([field for field in SCHEMA if field.name not in ("split", "phash")])
+_BATCH = 5_000
+_MUSEUM = "museum:"  # a museum's facts in the ledger
 
-_QUESTION = """
+_ROWS = """
 SELECT i.id, i.file, i.url, i.sha256, i.width, i.height, i.bytes, i.credit,
        o.museum, o.object_id, o.class, o.rule, o.fields
 FROM images i
@@ -42,25 +42,25 @@ ORDER BY i.id, (o.museum, o.object_id) != (i.museum, i.object_id), o.museum, o.o
 """
 
 
-def export(ledger: Ledger, folder: Path, rules: ClassRules) -> Manifest | None:
+def write_manifest(ledger: Ledger, folder: Path, rules: ClassRules) -> Manifest | None:
     """Write the manifest of all photographs that are stored and labelled.
 
-    A photograph that several objects share is one row, that of the object it is named after, and its objects
-    are one group. Where they are of different classes, or the same bytes came from many URLs, the row is kept
-    as dropped, with the reason.
+    A photograph shared by several objects is one row, with the object it is named after; these objects form
+    one group. If they are of different classes, or if the same bytes came from many URLs, the row has the
+    status ``dropped`` and the reason.
 
     Returns:
-        The manifest, or None where there is not one photograph yet.
+        The manifest, or None if there is no photograph yet.
     """
     groups = _groups(ledger)
     repeated = {
         digest
         for (digest,) in ledger.query(
             "SELECT sha256 FROM images WHERE state = 'stored' GROUP BY sha256 HAVING count(*) >= ?",
-            (REPEATS_OF_A_PLACEHOLDER,),
+            (PLACEHOLDER_REPEATS,),
         )
     }
-    table = pa.Table.from_batches(_batches(ledger, groups, repeated), schema=_KNOWN)
+    table = pa.Table.from_batches(_batches(ledger, groups, repeated), schema=_COLUMNS)
     if not table.num_rows:
         return None
     museums = described_museums(ledger)
@@ -83,15 +83,15 @@ def described_museums(ledger: Ledger) -> dict[str, Museum]:
 
 
 def _batches(ledger: Ledger, groups: dict[str, str], repeated: set[str]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows in pieces: as Arrow columns they need a fraction of what they need as dictionaries."""
+    """Yield the rows in batches: as Arrow columns they need a fraction of the memory of dictionaries."""
     images = _by_image(ledger)
-    while piece := [_row(rows, groups, repeated) for rows in itertools.islice(images, _PIECE)]:
-        yield pa.RecordBatch.from_pylist(piece, schema=_KNOWN)
+    while batch := [_row(rows, groups, repeated) for rows in itertools.islice(images, _BATCH)]:
+        yield pa.RecordBatch.from_pylist(batch, schema=_COLUMNS)
 
 
 def _by_image(ledger: Ledger) -> Iterator[list[tuple[Any, ...]]]:
     rows: list[tuple[Any, ...]] = []
-    for row in ledger.query(_QUESTION):
+    for row in ledger.query(_ROWS):
         if rows and rows[0][0] != row[0]:
             yield rows
             rows = []
@@ -101,14 +101,16 @@ def _by_image(ledger: Ledger) -> Iterator[list[tuple[Any, ...]]]:
 
 
 def _row(rows: list[tuple[Any, ...]], groups: dict[str, str], repeated: set[str]) -> dict[str, Any]:
-    _, file, url, digest, width, height, size, credit, museum, object_id, class_name, rule, kept = rows[0]
-    fields = json.loads(kept)
+    _, file, url, digest, width, height, size, credit, museum, object_id, class_name, rule, stored_fields = (
+        rows[0]
+    )
+    fields = json.loads(stored_fields)
     classes = sorted({row[10] for row in rows})
     reason = None
     if len(classes) > 1:
         reason = f"shared by objects of {' and '.join(classes)}"
     elif digest in repeated:
-        reason = f"the same bytes came from {REPEATS_OF_A_PLACEHOLDER} or more addresses: a placeholder"
+        reason = f"the same bytes came from {PLACEHOLDER_REPEATS} or more URLs: a placeholder"
     key = f"{museum}-{object_id}"
     return {
         "image_id": Path(file).stem,
@@ -131,7 +133,7 @@ def _row(rows: list[tuple[Any, ...]], groups: dict[str, str], repeated: set[str]
 
 
 def _groups(ledger: Ledger) -> dict[str, str]:
-    """Return, for objects that share photographs with others, the first object of each such chain."""
+    """Return the group of each object that shares photographs with others: the first of its component."""
     leader: dict[str, str] = {}
 
     def find(key: str) -> str:
@@ -157,7 +159,7 @@ LICENCES_FILE = "LICENCES.md"
 
 
 def write_attribution(manifest: Manifest, folder: Path) -> None:
-    """Write ``ATTRIBUTION.md`` (a line a photograph) and ``LICENCES.md`` (what each licence allows)."""
+    """Write ``ATTRIBUTION.md`` (a line per photograph) and ``LICENCES.md`` (what each licence permits)."""
     write_text(folder / ATTRIBUTION_FILE, _attribution(manifest))
     write_text(folder / LICENCES_FILE, _licences(manifest))
 
@@ -168,7 +170,7 @@ def _attribution(manifest: Manifest) -> str:
     for museum, file, title, credit, licence, link in zip(*map(manifest.column, names), strict=True):
         by_museum[museum].append(f"- `{Path(file).name}`: {_escaped(title or 'untitled')}. "
                                  f"{_escaped(credit)}. {_escaped(licence)}. <{link}>")  # fmt: skip
-    parts = ["# Where the photographs come from\n"]
+    parts = ["# Attribution\n"]
     for museum, lines in sorted(by_museum.items()):
         parts.append(f"\n## {manifest.museum(museum).name}\n\n" + "\n".join(lines) + "\n")
     return "".join(parts)
@@ -181,9 +183,9 @@ def _licences(manifest: Manifest) -> str:
         museum = manifest.museum(code)
         rows += f"| {licence} | {museum.name} | {number:,} | {_permitted_use(museum, licence)} |\n"
     return (
-        "# What may be done with the photographs\n\n"
-        f"| licence | museum | photographs | it allows |\n|---|---|---:|---|\n{rows}"
-        "\nThe museums' descriptions of the objects stand under their own open licences. The line of each "
+        "# Licences\n\n"
+        f"| licence | museum | photographs | permitted use |\n|---|---|---:|---|\n{rows}"
+        "\nThe museums' descriptions of the objects have their own open licences. The credit of each "
         f"photograph is in `{ATTRIBUTION_FILE}` and in the manifest's columns `licence`, `credit` and "
         "`permalink`.\n"
     )
@@ -196,6 +198,6 @@ def _permitted_use(museum: Museum, licence: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    for sign in "\\`*_[]<>|":
-        text = text.replace(sign, f"\\{sign}")
+    for character in "\\`*_[]<>|":
+        text = text.replace(character, f"\\{character}")
     return text

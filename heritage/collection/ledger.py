@@ -1,8 +1,8 @@
-"""The ledger: what is known of each object and photograph, in one SQLite file that survives any crash.
+"""The ledger: the state of every object and photograph of a collection, in an SQLite file.
 
-Every change is a transaction of its own in write-ahead mode, so a killed collector loses at most the
-request it was making. The ledger is the queue too: what is to be done next is read from it in pages,
-and memory does not grow with the number of objects.
+Every change is a transaction in write-ahead mode, so that a killed collector loses at most the request in
+flight. The ledger is also the work queue: it is read in pages, and memory use does not grow with the number
+of objects.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 from heritage.collection.ledger_rows import ImageRow, ImageState, ObjectRow, ObjectState, StoredFile
 from heritage.collection.record import Photograph, Record, storable
 from heritage.collection.rules import LabelDecision
-from heritage.collection.sources.source import Listed
+from heritage.collection.sources.source import ListedObject
 from heritage.core.taxonomy import parse_image_name
 from heritage.errors import CollectionError
 
@@ -53,13 +53,13 @@ CREATE TABLE views (
 CREATE INDEX views_of_image ON views (image);
 """
 
-_LONGEST_REASON = 500
+_MAX_REASON = 500
 
-_KEPT = tuple(field.name for field in fields(Record) if field.name != "photographs")
+_FIELDS = tuple(field.name for field in fields(Record) if field.name != "photographs")
 _STORED = tuple(field.name for field in fields(StoredFile))
 
-_KNOWN = "DO UPDATE SET listing = excluded.listing WHERE listing = ''"
-_ANEW = """
+_KEEP = "DO UPDATE SET listing = excluded.listing WHERE listing = ''"
+_REFRESH = """
 DO UPDATE SET state = CASE WHEN state IN ('labelled', 'changed') THEN 'changed' ELSE 'listed' END,
     class = CASE WHEN state IN ('labelled', 'changed') THEN class END,
     attempts = 0, error = NULL, updated = excluded.updated, raw = excluded.raw
@@ -70,10 +70,10 @@ class Ledger:
     """A collection's ledger.
 
     Args:
-        path: The file; it is made where it does not exist.
+        path: The file; created if missing.
 
     Raises:
-        CollectionError: It cannot be opened, or a newer program made it.
+        CollectionError: It cannot be opened, or was made by a newer version.
     """
 
     def __init__(self, path: Path) -> None:
@@ -81,15 +81,15 @@ class Ledger:
         try:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
             self._db.execute("PRAGMA journal_mode=WAL")
-            # In write-ahead mode a killed process loses nothing; a power cut may lose the last
-            # transactions, never the file, and files without a ledger entry are fetched again.
+            # In write-ahead mode a killed process loses nothing. A power failure may lose the last
+            # transactions but does not corrupt the file; images without a ledger entry are fetched again.
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._open_schema()
         except sqlite3.Error as error:
             raise CollectionError(
                 f"the ledger cannot be opened ({error})",
                 where=path,
-                remedy="check the folder's rights and space",
+                remedy="check the folder's permissions and the free disk space",
             ) from error
 
     def _open_schema(self) -> None:
@@ -98,7 +98,7 @@ class Ledger:
             self._db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         elif version != SCHEMA_VERSION:
             raise CollectionError(
-                f"the ledger has schema {version}, this program knows {SCHEMA_VERSION}",
+                f"the ledger has schema version {version}, this version of heritage reads {SCHEMA_VERSION}",
                 where=self.path,
                 remedy="use the version of heritage that made it, or another folder",
             )
@@ -119,42 +119,42 @@ class Ledger:
         self._db.execute("COMMIT")
 
     def get(self, key: str) -> str | None:
-        """Return a remembered value."""
+        """Return the value of a key, or None."""
         row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])
 
     def put(self, key: str, value: str) -> None:
-        """Remember a value."""
+        """Set the value of a key."""
         self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
-    def forget(self, beginning: str) -> None:
-        """Forget all values whose keys begin so."""
-        self._db.execute("DELETE FROM meta WHERE substr(key, 1, length(?1)) = ?1", (beginning,))
+    def remove(self, prefix: str) -> None:
+        """Remove all keys with a prefix."""
+        self._db.execute("DELETE FROM meta WHERE substr(key, 1, length(?1)) = ?1", (prefix,))
 
     def query(self, sql: str, parameters: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-        """Run a question of a report's own."""
+        """Run a read-only query."""
         yield from self._db.execute(sql, parameters)
 
     def list_objects(
-        self, museum: str, listing: str, items: Iterable[Listed], *, seed: int, again: bool = False
+        self, museum: str, listing: str, items: Iterable[ListedObject], *, seed: int, changed: bool = False
     ) -> int:
-        """Add objects that a museum lists.
+        """Add listed objects.
 
         Args:
-            museum: Its code.
-            listing: The part of it that was listed.
-            items: The objects; known ones stay as they are, in the listing that named them first.
-            seed: Orders the objects: the first of a shuffled list stand for all of it.
-            again: Known objects are to be fetched again (they changed).
+            museum: The museum's code.
+            listing: The key of the listing.
+            items: The objects; known objects are unchanged and stay in the listing that named them first.
+            seed: Seed of the order in which objects are read: the first ones are a random sample.
+            changed: Whether the records of known objects have changed and must be fetched again.
 
         Returns:
-            How many are new to the listing or to be fetched again.
+            Number of objects that are new to the listing or must be fetched again.
         """
         now = time.time()
         sql = (
             "INSERT INTO objects (museum, object_id, listing, rank, state, listed, updated, raw) "
             "VALUES (?, ?, ?, ?, 'listed', ?, ?, ?) ON CONFLICT "
-        ) + (_ANEW if again else _KNOWN)
+        ) + (_REFRESH if changed else _KEEP)
         rows = (
             (
                 museum,
@@ -171,44 +171,43 @@ class Ledger:
             return self._db.executemany(sql, rows).rowcount
 
     def unlist(self, museum: str) -> None:
-        """Take the objects of which no photograph is wanted yet out of their listings, for others to name."""
+        """Remove objects without photographs from their listings, so that another listing can claim them."""
         self._db.execute(
             "UPDATE objects SET listing = '' WHERE museum = ? AND state IN ('listed', 'spare')", (museum,)
         )
 
-    def to_read(
-        self, museum: str, listing: str, state: ObjectState, class_name: str | None, after: int, most: int
+    def objects_in_state(
+        self, museum: str, listing: str, state: ObjectState, class_name: str | None, after: int, limit: int
     ) -> list[ObjectRow]:
-        """Return the next objects of a listing in a state, in their shuffled order."""
+        """Return the next objects of a listing in a state, in shuffled order."""
         rows = self._db.execute(
             "SELECT museum, object_id, listing, rank, raw FROM objects "
             "WHERE museum = ? AND state = ? AND listing = ? AND class IS ? AND rank > ? "
             "ORDER BY rank LIMIT ?",
-            (museum, state, listing, class_name, after, most),
+            (museum, state, listing, class_name, after, limit),
         )
         return [ObjectRow(m, i, where, rank, raw and zlib.decompress(raw)) for m, i, where, rank, raw in rows]
 
-    def to_read_again(self, museum: str, after: int, most: int) -> list[ObjectRow]:
-        """Return the next objects whose photographs are in the collection and whose records changed."""
+    def changed_objects(self, museum: str, after: int, limit: int) -> list[ObjectRow]:
+        """Return the next objects with photographs whose records have changed."""
         rows = self._db.execute(
             "SELECT museum, object_id, listing, rank, raw FROM objects "
             "WHERE museum = ? AND state = 'changed' AND rank > ? ORDER BY rank LIMIT ?",
-            (museum, after, most),
+            (museum, after, limit),
         )
         return [ObjectRow(m, i, where, rank, raw and zlib.decompress(raw)) for m, i, where, rank, raw in rows]
 
-    def keep_raw(self, row: ObjectRow, raw: bytes) -> None:
-        """Keep a record as it came, before anything is read out of it."""
+    def store_raw(self, row: ObjectRow, raw: bytes) -> None:
+        """Store a record as received."""
         self._db.execute(
             "UPDATE objects SET raw = ?, updated = ? WHERE museum = ? AND object_id = ?",
             (zlib.compress(raw, 3), time.time(), row.museum, row.object_id),
         )
 
-    def end_object(self, row: ObjectRow, state: ObjectState, error: str, attempts: int = 0) -> None:
-        """Record that nothing will come of an object, and why.
+    def finish_object(self, row: ObjectRow, state: ObjectState, error: str, attempts: int = 0) -> None:
+        """Set the final state of an object that has no usable record, and the reason.
 
-        One that was labelled before keeps its class and its photographs where its record merely could not be
-        had this time.
+        An object that was labelled before keeps its class and photographs if fetching its record failed.
         """
         self._db.execute(
             "UPDATE objects SET state = ?1, error = ?2, attempts = attempts + ?3, updated = ?4, "
@@ -217,38 +216,38 @@ class Ledger:
             (state, _reason(error), attempts, time.time(), row.museum, row.object_id),
         )
 
-    def unlabel_unread(self, museum: str, classes: tuple[str, ...]) -> None:
-        """Take classes that are no more from objects whose record is still to be fetched again."""
+    def clear_removed_classes(self, museum: str, classes: tuple[str, ...]) -> None:
+        """Clear the class of objects whose record must be fetched again if the class no longer exists."""
         self._db.execute(
             "UPDATE objects SET class = NULL WHERE museum = ? AND state IN ('changed', 'failed') "
             "AND class NOT IN (SELECT value FROM json_each(?))",
             (museum, json.dumps(classes)),
         )
 
-    def judge(
+    def record_label(
         self,
         row: ObjectRow,
         record: Record,
-        verdict: LabelDecision,
+        decision: LabelDecision,
         *,
-        spare: bool,
+        reserve: bool,
         photographs: Iterable[tuple[str, Photograph]] | None = None,
     ) -> int:
-        """Record what the rules say of an object, and which photographs of it are wanted.
+        """Store the label of an object and queue its photographs.
 
         Args:
             row: The object.
-            record: What its record says.
-            verdict: What the rules say.
-            spare: It is labelled, but its class has no room.
-            photographs: File stems and photographs, the best first; those that no other object shows
-                are to be fetched. None leaves the links as they are.
+            record: Its record.
+            decision: The decision of the class rules.
+            reserve: Whether the object is labelled while its class is full.
+            photographs: File stems and photographs, best first; those not linked to another object are
+                queued. None leaves the object's photographs unchanged.
 
         Returns:
-            How many photographs are new.
+            Number of photographs queued.
         """
-        state = ObjectState.SPARE if spare else ObjectState(verdict.outcome)
-        plain = {name: getattr(record, name) for name in _KEPT}
+        state = ObjectState.RESERVE if reserve else ObjectState(decision.outcome)
+        values = {name: getattr(record, name) for name in _FIELDS}
         key = (row.museum, row.object_id)
         with self._transaction():
             self._db.execute(
@@ -257,9 +256,9 @@ class Ledger:
                 (
                     state,
                     time.time(),
-                    verdict.class_name,
-                    verdict.rule,
-                    json.dumps(plain, ensure_ascii=False),
+                    decision.class_name,
+                    decision.rule,
+                    json.dumps(values, ensure_ascii=False),
                     *key,
                 ),
             )
@@ -270,7 +269,7 @@ class Ledger:
             ).fetchall()
             self._db.execute("DELETE FROM views WHERE museum = ? AND object_id = ?", key)
             new = sum(
-                self._link(key, str(verdict.class_name), position, stem, photo)
+                self._link(key, str(decision.class_name), position, stem, photo)
                 for position, (stem, photo) in enumerate(photographs)
             )
             self._db.executemany(
@@ -296,9 +295,9 @@ class Ledger:
         return new
 
     def free_stem(self, museum: str, object_id: str, stem: str) -> str:
-        """Return a file stem for a photograph of an object that none of its others has, in any class.
+        """Return a file stem that no other photograph of the object has, in any class.
 
-        A record may put a new photograph before one that is stored under the first number already.
+        A changed record may list a new photograph before one that is already stored under the first number.
         """
         rows = self._db.execute(
             "SELECT stem FROM images WHERE museum = ? AND object_id = ?", (museum, object_id)
@@ -309,52 +308,52 @@ class Ledger:
         free = next(unique for unique in itertools.chain([name.unique_id], further) if unique not in taken)
         return str(replace(name, unique_id=free))
 
-    def is_linked(self, row: ObjectRow) -> bool:
-        """Tell whether an object has photographs already."""
-        question = "SELECT EXISTS (SELECT 1 FROM views WHERE museum = ? AND object_id = ?)"
-        return bool(self._db.execute(question, (row.museum, row.object_id)).fetchone()[0])
+    def has_images(self, row: ObjectRow) -> bool:
+        """Return whether photographs are linked to an object."""
+        sql = "SELECT EXISTS (SELECT 1 FROM views WHERE museum = ? AND object_id = ?)"
+        return bool(self._db.execute(sql, (row.museum, row.object_id)).fetchone()[0])
 
     def images(
-        self, museum: str, state: ImageState, classes: tuple[str, ...] | None, after: int, most: int
+        self, museum: str, state: ImageState, classes: tuple[str, ...] | None, after: int, limit: int
     ) -> list[ImageRow]:
-        """Return the next photographs in a state, by id; of some classes, or of all with None."""
+        """Return the next photographs in a state, by id; ``classes`` None means all classes."""
         rows = self._db.execute(
             "SELECT id, url, class, stem, attempts, file, sha256, etag, last_modified FROM images "
             "WHERE museum = ?1 AND state = ?2 AND id > ?4 "
             "AND (?3 IS NULL OR class IN (SELECT value FROM json_each(?3))) ORDER BY id LIMIT ?5",
-            (museum, state, classes and json.dumps(classes), after, most),
+            (museum, state, classes and json.dumps(classes), after, limit),
         )
         return [ImageRow(*row) for row in rows]
 
-    def writing(self, image: ImageRow, file: StoredFile) -> None:
-        """Record that a verified file is about to be renamed into place."""
+    def mark_writing(self, image: ImageRow, file: StoredFile) -> None:
+        """Record that a validated file is about to be renamed to its final name."""
         self._db.execute(
             f"UPDATE images SET state = 'writing', error = NULL, updated = ?, "  # noqa: S608
             f"{', '.join(f'{name} = ?' for name in _STORED)} WHERE id = ?",
             (time.time(), *(getattr(file, name) for name in _STORED), image.id),
         )
 
-    def end_image(
+    def finish_image(
         self, image: ImageRow, state: ImageState, error: str | None = None, attempts: int = 1
     ) -> None:
-        """Record how a photograph ended."""
+        """Set the state of a photograph."""
         self._db.execute(
             "UPDATE images SET state = ?, error = ?, attempts = attempts + ?, updated = ? WHERE id = ?",
             (state, error and _reason(error), attempts, time.time(), image.id),
         )
 
-    def name_image(self, image: ImageRow, object_id: str, file: str | None) -> None:
-        """Name a photograph after an object."""
+    def rename_image(self, image: ImageRow, object_id: str, file: str | None) -> None:
+        """Set the object, class and file name of a photograph."""
         self._db.execute(
             "UPDATE images SET object_id = ?, class = ?, stem = ?, file = ? WHERE id = ?",
             (object_id, image.class_name, image.stem, file, image.id),
         )
 
-    def try_failed_again(self, museum: str) -> int:
-        """Forget all failures of a museum; returns how many there were.
+    def reset_failures(self, museum: str) -> int:
+        """Queue everything of a museum that has failed; return how many objects and photographs there are.
 
-        An object that its own record rules out stays refused: to ask for the same record again changes
-        nothing, and what the museum changed comes with ``since``. One whose record was refused is asked for.
+        An object excluded by its own record stays refused: the same record would exclude it again, and
+        changed records are found with ``since``.
         """
         objects = self._db.execute(
             "UPDATE objects SET state = CASE WHEN class IS NULL THEN 'listed' ELSE 'changed' END, "
@@ -371,8 +370,8 @@ class Ledger:
 
 
 def _reason(error: str) -> str:
-    """Return a reason as it can be kept: servers write into it what they like."""
-    return storable(error)[:_LONGEST_REASON]
+    """Return a reason that can be stored: it may contain arbitrary text from a server."""
+    return storable(error)[:_MAX_REASON]
 
 
 def _rank(seed: int, object_id: str) -> int:

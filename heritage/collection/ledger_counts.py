@@ -1,4 +1,4 @@
-"""Counting what a ledger holds: for plans, progress and summaries."""
+"""Counts of a ledger's objects and photographs, for plans, progress and summaries."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def images_by_class(ledger: Ledger, museum: str, state: ImageState) -> dict[str,
     return {str(name): int(number) for name, number in rows}
 
 
-def objects_to_read(ledger: Ledger, museum: str) -> dict[str, int]:
-    """Count objects whose record is to be fetched, by listing."""
+def unread_objects(ledger: Ledger, museum: str) -> dict[str, int]:
+    """Count objects that have not been read, by listing."""
     return _counts(
         ledger,
         "SELECT listing, count(*) FROM objects WHERE museum = ? AND state = 'listed' GROUP BY listing",
@@ -38,8 +38,8 @@ def objects_to_read(ledger: Ledger, museum: str) -> dict[str, int]:
     )
 
 
-def records_to_ask(ledger: Ledger, museum: str) -> dict[str, int]:
-    """Count objects whose record costs a request, by listing: some lists bring the records along."""
+def records_to_request(ledger: Ledger, museum: str) -> dict[str, int]:
+    """Count unread objects whose record must be requested, by listing: some lists include the records."""
     return _counts(
         ledger,
         "SELECT listing, count(*) FROM objects WHERE museum = ? AND state = 'listed' AND raw IS NULL "
@@ -48,8 +48,8 @@ def records_to_ask(ledger: Ledger, museum: str) -> dict[str, int]:
     )
 
 
-def spare_objects(ledger: Ledger, museum: str) -> dict[str, int]:
-    """Count objects that wait for room, by class."""
+def reserve_objects(ledger: Ledger, museum: str) -> dict[str, int]:
+    """Count labelled objects that wait because their class is full, by class."""
     return _counts(
         ledger,
         "SELECT class, count(*) FROM objects WHERE museum = ? AND state = 'spare' GROUP BY class",
@@ -57,8 +57,8 @@ def spare_objects(ledger: Ledger, museum: str) -> dict[str, int]:
     )
 
 
-def objects_read(ledger: Ledger, museum: str) -> dict[tuple[str, str], int]:
-    """Count objects that were looked at, by listing and class (empty where they have none)."""
+def objects_by_listing(ledger: Ledger, museum: str) -> dict[tuple[str, str], int]:
+    """Count objects that have been read, by listing and class (empty if unlabelled)."""
     rows = ledger.query(
         "SELECT listing, coalesce(class, ''), count(*) FROM objects "
         "WHERE museum = ? AND state != 'listed' GROUP BY 1, 2",
@@ -67,8 +67,8 @@ def objects_read(ledger: Ledger, museum: str) -> dict[tuple[str, str], int]:
     return {(str(listing), str(name)): int(number) for listing, name, number in rows}
 
 
-def objects_to_read_again(ledger: Ledger, museum: str) -> int:
-    """Count objects of the collection whose records changed at the museum."""
+def changed_objects(ledger: Ledger, museum: str) -> int:
+    """Count labelled objects whose records have changed at the museum."""
     ((number,),) = ledger.query(
         "SELECT count(*) FROM objects WHERE museum = ? AND state = 'changed'", (museum,)
     )
@@ -76,21 +76,21 @@ def objects_to_read_again(ledger: Ledger, museum: str) -> int:
 
 
 def mean_bytes(ledger: Ledger, museum: str) -> int | None:
-    """Return the mean size of a stored photograph's file."""
+    """Return the mean file size of stored photographs in bytes, or None."""
     ((mean,),) = ledger.query(
         "SELECT avg(bytes) FROM images WHERE museum = ? AND state = 'stored'", (museum,)
     )
     return None if mean is None else round(mean)
 
 
-def holds_photographs(ledger: Ledger) -> bool:
-    """Tell whether one photograph of any museum is stored."""
-    ((found,),) = ledger.query("SELECT EXISTS (SELECT 1 FROM images WHERE state = 'stored')")
-    return bool(found)
+def any_stored(ledger: Ledger) -> bool:
+    """Return whether a photograph of any museum is stored."""
+    ((exists,),) = ledger.query("SELECT EXISTS (SELECT 1 FROM images WHERE state = 'stored')")
+    return bool(exists)
 
 
-def reasons(ledger: Ledger, museum: str) -> list[tuple[str, str, str, int]]:
-    """Return (objects or images, state, reason, how many) of what ended otherwise than well."""
+def failure_reasons(ledger: Ledger, museum: str) -> list[tuple[str, str, str, int]]:
+    """Count failures and exclusions: (objects or images, state, reason, count), most frequent first."""
     rows = ledger.query(
         "SELECT 'objects', state, coalesce(error, rule, ''), count(*) FROM objects "
         "WHERE museum = ?1 AND state IN ('refused', 'gone', 'failed', 'conflict', 'unmapped') GROUP BY 2, 3 "
@@ -101,8 +101,8 @@ def reasons(ledger: Ledger, museum: str) -> list[tuple[str, str, str, int]]:
     return [(str(a), str(b), str(c), int(n)) for a, b, c, n in rows]
 
 
-def promised(ledger: Ledger, museum: str) -> dict[str, int]:
-    """Count each class's photographs that are stored or still to come."""
+def allocated(ledger: Ledger, museum: str) -> dict[str, int]:
+    """Count photographs that are stored or queued, by class."""
     rows = ledger.query(
         "SELECT class, count(*) FROM images WHERE museum = ? AND state IN ('wanted', 'writing', 'stored') "
         "GROUP BY class",

@@ -1,4 +1,4 @@
-"""Where objects and photographs stand, and the ledger's rows about them."""
+"""States and rows of the ledger."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from enum import StrEnum
 
 
 class ObjectState(StrEnum):
-    """Where an object stands."""
+    """State of an object."""
 
-    LISTED = "listed"  # its record is to be fetched
-    SPARE = "spare"  # labelled when its class was full: no photograph of it is wanted yet
+    LISTED = "listed"  # its record must be fetched
+    RESERVE = "spare"  # labelled while its class was full: its photographs are not queued yet
     LABELLED = "labelled"
-    CHANGED = "changed"  # labelled, and its record is to be fetched again: the museum changed it
-    UNMAPPED = "unmapped"  # no rule holds
+    CHANGED = "changed"  # labelled; its record has changed at the museum and must be fetched again
+    UNMAPPED = "unmapped"  # no rule matches
     CONFLICT = "conflict"  # rules disagree
-    REFUSED = "refused"  # must not be used: not in the public domain, no photograph, set aside
+    REFUSED = "refused"  # must not be used: not in the public domain, no photograph, excluded by a rule
     GONE = "gone"
     FAILED = "failed"
 
 
 class ImageState(StrEnum):
-    """Where a photograph stands."""
+    """State of a photograph."""
 
-    WANTED = "wanted"
-    WRITING = "writing"  # verified; its file is being renamed into place
+    QUEUED = "wanted"  # must be fetched
+    WRITING = "writing"  # validated; its file is being renamed
     STORED = "stored"
-    SUPERSEDED = "superseded"  # was stored, but no record shows it any more
-    REFUSED = "refused"  # not a photograph worth having, or the museum refuses it
+    SUPERSEDED = "superseded"  # stored, but no record links to it any more
+    REFUSED = "refused"  # invalid, or refused by the museum
     GONE = "gone"
     FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectRow:
-    """An object to work on."""
+    """An object to read."""
 
     museum: str
     object_id: str
@@ -45,7 +45,7 @@ class ObjectRow:
 
 @dataclass(frozen=True, slots=True)
 class ImageRow:
-    """A photograph to work on."""
+    """A photograph to fetch."""
 
     id: int
     url: str
@@ -60,7 +60,7 @@ class ImageRow:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A verified photograph's file."""
+    """The file of a validated photograph."""
 
     file: str
     sha256: str

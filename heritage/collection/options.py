@@ -1,4 +1,4 @@
-"""What a person asks the collector for: the plain values of ``conf/collect.yaml``, checked."""
+"""The options of ``conf/collect.yaml``, validated."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from heritage.core.types import NonNegativeInt, PositiveFloat, PositiveInt
 
 
 class CacheOptions(BaseModel):
-    """The cache of records: ``path`` null is none."""
+    """The cache of records; ``path`` None disables it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -24,7 +24,7 @@ class CacheOptions(BaseModel):
 
 
 class CollectionOptions(BaseModel):
-    """What is to be collected, and how this run goes about it; the keys are explained in the file."""
+    """What to collect and how; ``conf/collect.yaml`` explains each option."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -45,7 +45,7 @@ class CollectionOptions(BaseModel):
     report: str | None
     cache: CacheOptions
 
-    def chosen(self, rules: ClassRules) -> tuple[str, ...]:
+    def selected_classes(self, rules: ClassRules) -> tuple[str, ...]:
         """Return the classes to collect, in the order of the collection's list.
 
         Raises:
@@ -59,10 +59,10 @@ class CollectionOptions(BaseModel):
 
 
 def collection_options(values: dict[str, Any]) -> CollectionOptions:
-    """Check plain values.
+    """Validate plain values.
 
     Raises:
-        FaultyConfigError: One line for each that is wrong.
+        FaultyConfigError: One line for each invalid value.
     """
     try:
         return CollectionOptions.model_validate(values)

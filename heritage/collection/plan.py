@@ -1,4 +1,4 @@
-"""The plan: what a run will ask of the museum, how long it will take and what it will fill."""
+"""Estimate the requests, duration and disk space of a run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
-from heritage.collection import ledger_counts as census
+from heritage.collection import ledger_counts
 from heritage.collection.ledger import Ledger
 from heritage.collection.ledger_rows import ImageState
 from heritage.collection.options import CollectionOptions
@@ -16,21 +16,22 @@ from heritage.collection.rules import ClassRules
 from heritage.collection.sources.source import Listing, Source
 
 TYPICAL_BYTES: dict[Size, int] = {"web": 90_000, "original": 2_000_000}
-"""What a photograph fills, until the collection itself tells."""
+"""Size of a photograph in bytes, used until the collection has photographs of its own."""
 
-_ENOUGH_TO_MEASURE = 50
+_MIN_MEASURED = 50  # objects read before the yield of a listing is measured
 
 
 @dataclass(frozen=True, slots=True)
 class ClassPlan:
-    """What one class needs.
+    """The estimate for one class.
 
     Attributes:
-        stored: Photographs that are there.
-        to_come: Photographs that are still to be fetched, as far as the listings can give them.
-        listed: Objects not looked at yet that may be of this class.
-        records: Records that will have to be read for it.
-        measured: The yield was measured in this collection, not taken from the configuration.
+        name: The class.
+        stored: Stored photographs.
+        to_come: Photographs still to be fetched, as far as the listings have them.
+        listed: Unread objects that may be of this class.
+        records: Records to be read.
+        measured: Whether the yield was measured in this collection instead of taken from the configuration.
     """
 
     name: str
@@ -43,13 +44,14 @@ class ClassPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A run before it starts.
+    """The estimate for a run.
 
     Attributes:
+        classes: The estimate for each class.
         records: Requests for records.
         photographs: Photographs to be fetched.
-        hours: At the polite rates; None where nothing limits them.
-        bytes: Still to be written.
+        hours: Duration at the configured rate limits; None without limits.
+        bytes: Bytes still to be written.
     """
 
     classes: tuple[ClassPlan, ...]
@@ -58,10 +60,10 @@ class Plan:
     hours: float | None
     bytes: int
 
-    def show(self, console: Console, source: Source, order: CollectionOptions, rules: ClassRules) -> None:
+    def show(self, console: Console, source: Source, options: CollectionOptions, rules: ClassRules) -> None:
         """Print the plan."""
-        limit = "all photographs" if order.limit is None else f"{order.limit:,} photographs a class"
-        title = f"Plan: {source.code}, collection {rules.name}, {limit}, into {order.folder}"
+        limit = "all photographs" if options.limit is None else f"{options.limit:,} photographs per class"
+        title = f"Plan: {source.code}, collection {rules.name}, {limit}, into {options.folder}"
         table = Table(title=title, title_justify="left")
         for name in ("class", "stored", "to come", "objects listed", "records to read"):
             table.add_column(name, justify="left" if name == "class" else "right")
@@ -71,7 +73,7 @@ class Plan:
             table.add_row(row.name, *(f"{n:,}" for n in cells[:3]), f"{guess}{cells[3]:,}")
         console.print(table)
         time = (
-            "no rate limits it" if self.hours is None else f"about {self.hours:.1f} hours at the polite rates"
+            "no rate limit" if self.hours is None else f"about {self.hours:.1f} hours at the configured rates"
         )
         console.print(
             f"Requests: about {self.records:,} for records and {self.photographs:,} for photographs; {time}; "
@@ -81,72 +83,74 @@ class Plan:
 
 
 def make_plan(
-    source: Source, ledger: Ledger, rules: ClassRules, listings: list[Listing], order: CollectionOptions
+    source: Source, ledger: Ledger, rules: ClassRules, listings: list[Listing], options: CollectionOptions
 ) -> Plan:
-    """Estimate a run from what is listed, what is stored and what the yield was so far."""
-    chosen = order.chosen(rules)
-    state = _State(source, ledger, rules)
-    classes = tuple(_class_plan(name, state, listings, order) for name in chosen)
-    # A listing that several classes share is read once for all of them, and what it brought is there.
-    records = census.objects_to_read_again(ledger, source.code)
+    """Estimate a run from the listed objects, the stored photographs and the yield so far."""
+    chosen = options.selected_classes(rules)
+    state = _LedgerState(source, ledger, rules)
+    classes = tuple(_class_plan(name, state, listings, options) for name in chosen)
+    # A listing shared by several classes is read once for all of them; records it included cost no request.
+    records = ledger_counts.changed_objects(ledger, source.code)
     for group in {frozenset(listing.key for listing in listings if n in listing.classes) for n in chosen}:
         sharing = [
             p for p in classes if frozenset(li.key for li in listings if p.name in li.classes) == group
         ]
         most = max((p.records for p in sharing), default=0)
-        records += min(most, sum(state.unasked.get(key, 0) for key in group))
+        records += min(most, sum(state.to_request.get(key, 0) for key in group))
     photographs = sum(p.to_come for p in classes)
-    size = state.mean_bytes or TYPICAL_BYTES[order.size]
+    size = state.mean_bytes or TYPICAL_BYTES[options.size]
     return Plan(classes, records, photographs, _hours(source, records, photographs), photographs * size)
 
 
-class _State:
+class _LedgerState:
     def __init__(self, source: Source, ledger: Ledger, rules: ClassRules) -> None:
-        self.listed = census.objects_to_read(ledger, source.code)
-        self.unasked = census.records_to_ask(ledger, source.code)
-        self.read = census.objects_read(ledger, source.code)
-        self.stored = census.images_by_class(ledger, source.code, ImageState.STORED)
-        self.wanted = census.images_by_class(ledger, source.code, ImageState.WANTED)
-        self.spare = census.spare_objects(ledger, source.code)
-        self.mean_bytes = census.mean_bytes(ledger, source.code)
+        self.listed = ledger_counts.unread_objects(ledger, source.code)
+        self.to_request = ledger_counts.records_to_request(ledger, source.code)
+        self.read = ledger_counts.objects_by_listing(ledger, source.code)
+        self.stored = ledger_counts.images_by_class(ledger, source.code, ImageState.STORED)
+        self.queued = ledger_counts.images_by_class(ledger, source.code, ImageState.QUEUED)
+        self.reserve = ledger_counts.reserve_objects(ledger, source.code)
+        self.mean_bytes = ledger_counts.mean_bytes(ledger, source.code)
         self.expected = source.expected_yield
         self.shares = {
             name: rule.share
             for name in rules.classes
-            for rule in rules.of(source.rules_museum, (name,))
+            for rule in rules.rules_for(source.rules_museum, (name,))
             if rule.share is not None
         }
 
     def expected_yield(self, name: str, listings: list[Listing]) -> tuple[float, bool]:
-        """Return which share of these objects gives the class a photograph, and whether it is measured."""
+        """Return the fraction of objects with a photograph of the class, and whether it was measured."""
         keys = {listing.key for listing in listings}
-        looked_at = sum(n for (key, _), n in self.read.items() if key in keys)
-        if looked_at >= _ENOUGH_TO_MEASURE:
-            found = sum(n for (key, class_name), n in self.read.items() if key in keys and class_name == name)
-            return max(found, 1) / looked_at, True
+        read = sum(n for (key, _), n in self.read.items() if key in keys)
+        if read >= _MIN_MEASURED:
+            labelled = sum(self.read.get((key, name), 0) for key in keys)
+            return max(labelled, 1) / read, True
         if any(listing.objects == "labelled" for listing in listings):
             return 1.0, False
         if name in self.shares and not any(listing.objects == "chosen" for listing in listings):
             return self.shares[name], False
-        # Nobody knows how the classes share a listing that names them all; an object is of one of them.
+        # How the classes divide a listing of several classes is unknown; an object belongs to one of them.
         return self.expected / max((len(listing.classes) for listing in listings), default=1), False
 
 
-def _class_plan(name: str, state: _State, listings: list[Listing], order: CollectionOptions) -> ClassPlan:
-    naming = [listing for listing in listings if name in listing.classes]
-    listed = sum(state.listed.get(listing.key, 0) for listing in naming)
-    stored, wanted = state.stored.get(name, 0), state.wanted.get(name, 0)
-    share, measured = state.expected_yield(name, naming)
-    findable = state.spare.get(name, 0) + int(listed * share)
-    missing = findable if order.limit is None else min(findable, max(0, order.limit - stored - wanted))
-    records = min(listed, round(max(0, missing - state.spare.get(name, 0)) / share))
-    if order.limit is None or stored + wanted + findable < order.limit:
-        records = listed  # the class is not filled: everything will be looked at
-    return ClassPlan(name, stored, wanted + missing, listed, records, measured)
+def _class_plan(
+    name: str, state: _LedgerState, listings: list[Listing], options: CollectionOptions
+) -> ClassPlan:
+    listings = [listing for listing in listings if name in listing.classes]
+    listed = sum(state.listed.get(listing.key, 0) for listing in listings)
+    stored, queued = state.stored.get(name, 0), state.queued.get(name, 0)
+    share, measured = state.expected_yield(name, listings)
+    available = state.reserve.get(name, 0) + int(listed * share)
+    missing = available if options.limit is None else min(available, max(0, options.limit - stored - queued))
+    records = min(listed, round(max(0, missing - state.reserve.get(name, 0)) / share))
+    if options.limit is None or stored + queued + available < options.limit:
+        records = listed  # the class cannot be filled: all objects will be read
+    return ClassPlan(name, stored, queued + missing, listed, records, measured)
 
 
 def _hours(source: Source, records: int, photographs: int) -> float | None:
-    """Records and photographs come side by side from different hosts, one after the other from the same."""
+    """Return the duration: hosts are used concurrently, each at its own rate limit."""
     work: dict[str, float] = {}
     for name, endpoint in source.hosts.items():
         if endpoint.rate is None:

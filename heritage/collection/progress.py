@@ -1,4 +1,4 @@
-"""What a person sees while it runs: a live table on a terminal, a line now and then in a log."""
+"""Progress of a run: a live table on a terminal, a line every 30 seconds in a log."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ REFRESH = 0.5
 LOG_EVERY = 30.0
 
 
-class View(abc.ABC):
-    """The state of a run as a table.
+class ProgressTable(abc.ABC):
+    """The state of a run as a table with one row per host.
 
     Args:
-        hosts: The museum's hosts.
+        hosts: The limiters of the museum's hosts.
     """
 
     def __init__(self, hosts: Mapping[str, HostLimiter]) -> None:
@@ -30,62 +30,72 @@ class View(abc.ABC):
         self._started = time.monotonic()
 
     def table(self) -> Table:
-        """Return one row a host and a line for the whole."""
+        """Return the table, with the status line as its caption."""
         table = Table(caption=self.line(), caption_justify="left")
-        for name in ("host", "done", "a second", "MB", "under way", "waiting", "retries", "walls", "pause"):
+        for name in (
+            "host",
+            "done",
+            "per second",
+            "MB",
+            "in flight",
+            "waiting",
+            "retries",
+            "bot walls",
+            "pause",
+        ):
             table.add_column(name, justify="left" if name == "host" else "right")
         elapsed = max(self.elapsed, 1e-6)
         for name, host in self._hosts.items():
-            t = host.tally
+            stats = host.stats
             pause = f"{host.paused_for:.0f} s" if host.paused_for else ""
             table.add_row(
-                name, f"{t.done:,}", f"{t.done / elapsed:.1f}", f"{t.bytes / 1e6:,.1f}",
-                str(t.busy), str(t.waiting), str(t.retries), str(t.walls), pause,
+                name, f"{stats.completed:,}", f"{stats.completed / elapsed:.1f}", f"{stats.bytes / 1e6:,.1f}",
+                str(stats.active), str(stats.waiting), str(stats.retries), str(stats.walls), pause,
             )  # fmt: skip
         return table
 
     def line(self) -> str:
-        """Return the whole in one line."""
-        walls = sum(host.tally.walls for host in self._hosts.values())
-        return self.standing() + (f", {walls} walls" if walls else "")
+        """Return the status in one line."""
+        walls = sum(host.stats.walls for host in self._hosts.values())
+        return self.status() + (f", {walls} bot walls" if walls else "")
 
     @abc.abstractmethod
-    def standing(self) -> str:
-        """Return how far the work is."""
+    def status(self) -> str:
+        """Return the progress so far."""
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the view was made."""
+        """Seconds since the start."""
         return time.monotonic() - self._started
 
 
-class ListingView(View):
-    """Progress of listing: how far is known by the parts alone, for no museum says how long its lists are."""
+class ListingProgress(ProgressTable):
+    """Progress of listing, by listing: museums do not publish the length of their lists in advance."""
 
     def __init__(self, hosts: Mapping[str, HostLimiter]) -> None:
         super().__init__(hosts)
-        self._part, self._number, self._parts, self._objects = "", 0, 0, 0
+        self._name, self._number, self._total, self._objects = "", 0, 0, 0
 
-    def begin(self, part: str, number: int, parts: int) -> None:
-        """Say that a part is being listed: its name, its number from 1, and how many there are."""
-        self._part, self._number, self._parts = part, number, parts
+    def begin(self, name: str, number: int, total: int) -> None:
+        """Start a listing: its name, its number counted from 1, and the number of listings."""
+        self._name, self._number, self._total = name, number, total
 
     def add(self, objects: int) -> None:
-        """Count objects that were named."""
+        """Count listed objects."""
         self._objects += objects
 
-    def standing(self) -> str:
-        """Return which part is being listed, and how many objects all parts named."""
-        part = f" {self._part} ({self._number} of {self._parts})" if self._parts else ""
-        return f"Listing{part}: {self._objects:,} objects, {_span(self.elapsed)}"
+    def status(self) -> str:
+        """Return the current listing and the number of objects in all listings."""
+        name = f" {self._name} ({self._number} of {self._total})" if self._total else ""
+        return f"Listing{name}: {self._objects:,} objects, {_duration(self.elapsed)}"
 
 
-class CollectingView(View):
+class CollectionProgress(ProgressTable):
     """Progress of collecting.
 
     Args:
-        hosts: The museum's hosts.
-        progress: Returns how many photographs are stored, and how many are expected in all.
+        hosts: The limiters of the museum's hosts.
+        progress: Returns the number of stored photographs and the number expected in total.
     """
 
     def __init__(self, hosts: Mapping[str, HostLimiter], progress: Callable[[], tuple[int, int]]) -> None:
@@ -93,29 +103,29 @@ class CollectingView(View):
         self._progress = progress
         self._stored_at_start = progress()[0]
 
-    def standing(self) -> str:
-        """Return how many photographs are stored, and the time left at the rate so far."""
+    def status(self) -> str:
+        """Return the number of stored photographs and the time left at the rate so far."""
         stored, expected = self._progress()
         elapsed = self.elapsed
         fetched = stored - self._stored_at_start
-        left = "" if not fetched else f", about {_span((expected - stored) * elapsed / fetched)} left"
-        return f"{stored:,} of about {expected:,} photographs, {_span(elapsed)}{left}"
+        left = "" if not fetched else f", about {_duration((expected - stored) * elapsed / fetched)} left"
+        return f"{stored:,} of about {expected:,} photographs, {_duration(elapsed)}{left}"
 
 
 @contextlib.asynccontextmanager
-async def shown(view: View, console: Console) -> AsyncIterator[None]:
-    """Show a view while the block runs."""
+async def live_progress(progress: ProgressTable, console: Console) -> AsyncIterator[None]:
+    """Show the progress while the block runs."""
     if console.is_terminal:
-        with Live(view.table(), console=console, auto_refresh=False, transient=True) as live:
-            async with _repeated(REFRESH, lambda: live.update(view.table(), refresh=True)):
+        with Live(progress.table(), console=console, auto_refresh=False, transient=True) as live:
+            async with _periodically(REFRESH, lambda: live.update(progress.table(), refresh=True)):
                 yield
     else:
-        async with _repeated(LOG_EVERY, lambda: console.print(view.line(), highlight=False)):
+        async with _periodically(LOG_EVERY, lambda: console.print(progress.line(), highlight=False)):
             yield
 
 
 @contextlib.asynccontextmanager
-async def _repeated(seconds: float, do: Callable[[], None]) -> AsyncIterator[None]:
+async def _periodically(seconds: float, do: Callable[[], None]) -> AsyncIterator[None]:
     async def repeat() -> None:
         while True:
             await asyncio.sleep(seconds)
@@ -130,7 +140,7 @@ async def _repeated(seconds: float, do: Callable[[], None]) -> AsyncIterator[Non
             await task
 
 
-def _span(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     if seconds < 90:
         return f"{max(0, seconds):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

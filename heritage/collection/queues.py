@@ -1,4 +1,4 @@
-"""What to do next: which object to read, which photograph to fetch, and when a class is full."""
+"""Work queues over the ledger: objects to read, photographs to fetch, and the quota of each class."""
 
 from __future__ import annotations
 
@@ -11,48 +11,54 @@ from heritage.collection.ledger_rows import ImageRow, ImageState, ObjectRow, Obj
 from heritage.collection.sources.source import Listing
 
 PAGE = 200
-"""Rows read from the ledger at once: all that is ever held of it in memory, per listing and class."""
+"""Rows per page: the part of the ledger held in memory, per listing and class."""
 
 
 class Quota:
-    """How many photographs each class still has room for.
+    """The number of photographs that each class can still take.
 
     Args:
-        promised: Photographs of each class that are stored or still to come.
+        allocated: Photographs that are stored or queued, by class.
         classes: The classes collected.
-        limit: Photographs a class may have; None has no limit.
+        limit: Maximum number of photographs per class; None for no limit.
 
     Attributes:
-        withdrawn: How many promises were not kept.
+        released: Number of queued photographs that could not be fetched.
     """
 
-    def __init__(self, promised: dict[str, int], classes: tuple[str, ...], limit: int | None) -> None:
-        self._promised = Counter(promised)
+    def __init__(self, allocated: dict[str, int], classes: tuple[str, ...], limit: int | None) -> None:
+        self._allocated = Counter(allocated)
         self._classes = classes
         self._limit = limit
-        self.withdrawn = 0
+        self.released = 0
 
     def room(self, class_name: str) -> int:
-        """Return how many more photographs a class takes."""
+        """Return how many more photographs a class can take."""
         if class_name not in self._classes:
             return 0
-        return 1 << 30 if self._limit is None else max(0, self._limit - self._promised[class_name])
+        return 1 << 30 if self._limit is None else max(0, self._limit - self._allocated[class_name])
 
-    def take(self, class_name: str, number: int) -> None:
-        """Promise photographs to a class."""
-        self._promised[class_name] += number
+    def allocate(self, class_name: str, number: int) -> None:
+        """Allocate photographs to a class."""
+        self._allocated[class_name] += number
 
-    def give_back(self, class_name: str) -> None:
-        """Withdraw a promise: a photograph will not come."""
-        self._promised[class_name] -= 1
-        self.withdrawn += 1
+    def release(self, class_name: str) -> None:
+        """Release the place of a photograph that could not be fetched."""
+        self._allocated[class_name] -= 1
+        self.released += 1
 
 
 class ObjectQueue:
-    """Objects to read, from each listing in turn, so that the classes fill side by side.
+    """Objects to read, from the listings in round-robin order, so that all classes fill at the same rate.
 
-    Objects that are in the collection and changed at the museum come first, whether their class has room or
-    not; then those that an earlier run labelled and had no room for: they cost no request.
+    Labelled objects whose records have changed come first, even if their class is full; then those labelled
+    while their class was full, which cost no request.
+
+    Args:
+        ledger: The state of the collection.
+        museum: The museum's code.
+        listings: The listings to read from.
+        quota: The quota of each class.
     """
 
     def __init__(self, ledger: Ledger, museum: str, listings: list[Listing], quota: Quota) -> None:
@@ -60,91 +66,93 @@ class ObjectQueue:
 
         def pages(
             listing: Listing, state: ObjectState, class_name: str | None, classes: frozenset[str]
-        ) -> _Pages:
-            return _Pages(functools.partial(ledger.to_read, museum, listing.key, state, class_name), classes)
+        ) -> _PagedQuery:
+            return _PagedQuery(
+                functools.partial(ledger.objects_in_state, museum, listing.key, state, class_name), classes
+            )
 
-        changed = [_Pages(functools.partial(ledger.to_read_again, museum), None)]
-        spare = [
-            pages(listing, ObjectState.SPARE, name, frozenset({name}))
+        changed = [_PagedQuery(functools.partial(ledger.changed_objects, museum), None)]
+        reserve = [
+            pages(listing, ObjectState.RESERVE, name, frozenset({name}))
             for listing in listings
             for name in sorted(listing.classes)
         ]
         fresh = [pages(listing, ObjectState.LISTED, None, listing.classes) for listing in listings]
-        self._tiers = (deque(changed), deque(spare), deque(fresh))
-        self._in_hand: set[str] = set()
+        self._tiers = (deque(changed), deque(reserve), deque(fresh))
+        self._active: set[str] = set()
         self._exhausted_at = -1
 
     def next(self) -> ObjectRow | None:
-        """Return an object of a class that has room, or None where there is none now."""
-        # Once there is nothing left, only a photograph that does not come makes room again.
-        if self._exhausted_at == self._quota.withdrawn:
+        """Return an object of a class that is not full, or None if there is none now."""
+        # After exhaustion, only a photograph that could not be fetched makes room again.
+        if self._exhausted_at == self._quota.released:
             return None
         for tier in self._tiers:
             for _ in range(len(tier)):
                 pages = tier[0]
                 tier.rotate(-1)
                 if pages.classes is None or any(self._quota.room(name) for name in pages.classes):
-                    row = pages.next(self._in_hand)
+                    row = pages.next(self._active)
                     if row is not None:
-                        self._in_hand.add(row.object_id)
+                        self._active.add(row.object_id)
                         return row
-        self._exhausted_at = self._quota.withdrawn
+        self._exhausted_at = self._quota.released
         return None
 
     def done(self, row: ObjectRow) -> None:
-        """Give an object back: the ledger says now where it stands."""
-        self._in_hand.discard(row.object_id)
+        """Mark an object as processed; its new state is in the ledger."""
+        self._active.discard(row.object_id)
 
 
-class _Pages:
-    """Rows of a question to the ledger; ``classes`` are those that they may fill, None does not matter."""
+class _PagedQuery:
+    """A paged ledger query; ``classes`` are the classes its rows may fill, None for any."""
 
     def __init__(self, read: Callable[..., list[ObjectRow]], classes: frozenset[str] | None) -> None:
         self._read = read
         self._rows: Iterator[ObjectRow] = iter(())
-        self._after = -1
+        self._retry_delay = -1
         self.classes = classes
 
-    def next(self, in_hand: set[str]) -> ObjectRow | None:
+    def next(self, active: set[str]) -> ObjectRow | None:
         while True:
             row = next(self._rows, None)
             if row is None:
-                rows = self._read(after=self._after, most=PAGE)
+                rows = self._read(after=self._retry_delay, limit=PAGE)
                 if not rows:
-                    # Behind the last one the first are looked at again: some may have come back.
-                    self._after = -1
+                    # Start over: some rows may have returned to this state.
+                    self._retry_delay = -1
                     return None
                 self._rows = iter(rows)
                 continue
-            self._after = row.rank
-            if row.object_id not in in_hand:
+            self._retry_delay = row.rank
+            if row.object_id not in active:
                 return row
 
 
 class ImageQueue:
-    """Photographs in a state, in the order in which they were wanted.
+    """Photographs in a state, in the order in which they were queued.
 
     Args:
-        ledger: Holds them.
-        museum: Its code.
-        classes: Of these classes; None is all.
-        state: In which state.
+        ledger: The state of the collection.
+        museum: The museum's code.
+        classes: Their classes; None for all.
+        state: Their state.
     """
 
     def __init__(
         self, ledger: Ledger, museum: str, classes: tuple[str, ...] | None, state: ImageState
     ) -> None:
         self._ledger = ledger
-        self._where = (museum, state, classes)
+        self._filter = (museum, state, classes)
         self._rows: Iterator[ImageRow] = iter(())
-        self._after = 0
+        self._retry_delay = 0
 
     def next(self) -> ImageRow | None:
-        """Return a photograph, or None where there is none now."""
+        """Return the next photograph, or None if there is none now."""
         row = next(self._rows, None)
         if row is None:
-            self._rows = iter(self._ledger.images(*self._where, after=self._after, most=PAGE))
+            self._rows = iter(self._ledger.images(*self._filter, after=self._retry_delay, limit=PAGE))
             row = next(self._rows, None)
         if row is not None:
-            self._after = row.id
+            self._retry_delay = row.id
         return row

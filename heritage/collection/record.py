@@ -1,4 +1,4 @@
-"""What an adapter reads out of a museum's record: the object, and where its photographs are."""
+"""The record of an object in a common form, and functions for parsing museums' records."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from urllib.parse import quote
 Size = Literal["web", "original"]
 
 _SAFE = "/%,;:@!$&'()*+=-._~"
-_FARTHEST = 10_000_000  # years: older than mankind, and well within the manifest's column
+_MAX_YEAR = 10_000_000  # fits the manifest's 32-bit column
 _TAG = re.compile(r"</?[a-zA-Z][^>]*>")
 
 
 class RecordError(Exception):
-    """A record that must not or cannot be used, and why.
+    """A record must not or cannot be used.
 
     Attributes:
-        final: False where the same object may be well the next time (a damaged answer).
+        final: False if fetching the record again may help (a damaged response).
     """
 
     def __init__(self, reason: str, *, final: bool = True) -> None:
@@ -34,8 +34,8 @@ class Photograph:
     """One photograph of an object.
 
     Attributes:
-        url: Where to fetch it, percent-encoded.
-        credit: The photograph's own credit line, where it has one.
+        url: Its URL, percent-encoded.
+        credit: Its own credit line, if there is one.
     """
 
     url: str
@@ -44,13 +44,14 @@ class Photograph:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An object as the collector knows it; the field names are the manifest's.
+    """A museum object; field names are those of the manifest.
 
     Attributes:
-        department: As class rules name it: an id (The Met) or a name.
+        department: An id (The Met) or a name, as used in class rules.
         place: Countries and regions where it was made or found.
-        begin_year: Negative before the common era; None where the museum does not say.
-        photographs: The best first.
+        begin_year: First possible year of making, negative before the common era; None if unknown.
+        end_year: Last possible year of making.
+        photographs: Best first.
     """
 
     object_id: str
@@ -70,29 +71,29 @@ class Record:
 
 
 def fold(text: str) -> str:
-    """Return text without case, accents and repeated white space, for comparing.
+    """Return text without case, accents and repeated white space, for comparison.
 
-    Departments' spelling drifts between years in all of these.
+    Museums change the spelling of their departments in all of these over the years.
     """
     plain = unicodedata.normalize("NFKD", text.replace("\u2019", "'").replace("\u2013", "-"))
     return " ".join("".join(c for c in plain if not unicodedata.combining(c)).casefold().split())
 
 
 def plain_text(text: str) -> str:
-    """Return a museum's text without HTML markup and entities, on one line."""
+    """Return text without HTML tags and entities, on one line."""
     return " ".join(_TAG.sub("", html.unescape(storable(text))).split())
 
 
 def storable(text: str) -> str:
-    """Replace surrogates without their other half, which neither SQLite nor Parquet can hold."""
+    """Replace unpaired surrogates, which neither SQLite nor Parquet can store."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def years(begin: int | None, end: int | None) -> tuple[int | None, int | None]:
-    """Put a pair of years into order.
+    """Normalise a pair of years.
 
-    Museums write 0 and 0 for "unknown" (there is no year 0), 0 as the end of a known beginning, and
-    years before the common era the wrong way round.
+    Museums write 0 and 0 for "unknown" (there is no year 0), 0 as the end after a known beginning, and years
+    before the common era in reverse order.
     """
     if begin == 0 and end == 0:
         return None, None
@@ -101,14 +102,14 @@ def years(begin: int | None, end: int | None) -> tuple[int | None, int | None]:
     return begin, end
 
 
-def text_of(record: Mapping[str, Any], key: str, *, needed: bool = False) -> str:
-    """Return a text field, empty where it is missing or null.
+def text_of(record: Mapping[str, Any], key: str, *, required: bool = False) -> str:
+    """Return a text field, or an empty string if it is missing or null.
 
     Raises:
-        RecordError: The field is needed and missing, or is not text.
+        RecordError: The field is required and missing, or is not text.
     """
     value = record.get(key)
-    if value is None and not needed:
+    if value is None and not required:
         return ""
     if not isinstance(value, str):
         raise RecordError(f"'{key}' is {'missing' if value is None else type(value).__name__}, not text")
@@ -116,25 +117,25 @@ def text_of(record: Mapping[str, Any], key: str, *, needed: bool = False) -> str
 
 
 def year_of(value: object) -> int | None:
-    """Return a year that may be written as a number, as digits, or not at all (``""``, None).
+    """Return a year given as a number or digits; None for None and an empty string.
 
     Raises:
-        RecordError: It is none of these.
+        RecordError: The value is not a year.
     """
     if value is None or value == "":
         return None
     year = value
     if isinstance(value, str) and re.fullmatch(r"\s*-?\d{1,8}\s*", value):
         year = int(value)
-    if isinstance(year, int) and not isinstance(year, bool) and abs(year) <= _FARTHEST:
+    if isinstance(year, int) and not isinstance(year, bool) and abs(year) <= _MAX_YEAR:
         return year
     raise RecordError(f"{str(value)[:40]!r} is not a year")
 
 
 def percent_encode(url: str) -> str:
-    """Encode what may not stand in a URL's path and leave what is encoded already.
+    """Percent-encode the characters that a URL's path must not contain; encoded ones stay as they are.
 
-    Museums publish paths with blanks, brackets, dashes of all lengths and, rarely, ``#`` or a bare ``%``.
+    Museums publish paths with blanks, brackets, en dashes and, rarely, ``#`` or a bare ``%``.
     """
     scheme, separator, rest = storable(url).strip().partition("://")
     host, slash, path = rest.partition("/")

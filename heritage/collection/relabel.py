@@ -1,4 +1,4 @@
-"""New rules for old records: labels given again from what the ledger keeps, without a request."""
+"""Apply changed class rules to the records in the ledger, without a request."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from heritage.collection.image_validation import IMAGES, file_stem
 from heritage.collection.ledger import Ledger
 from heritage.collection.ledger_rows import ImageRow, ImageState, ObjectRow, ObjectState
-from heritage.collection.photographs import IMAGES, stem_of
 from heritage.collection.record import RecordError
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.source import Source
@@ -20,8 +20,8 @@ _RULES = "rules"
 _PAGE = 500
 
 
-def kept_records(ledger: Ledger, museum: str) -> Iterator[tuple[ObjectRow, bytes]]:
-    """Yield the objects of which a record is kept, in pages, so that they may be changed on the way."""
+def stored_records(ledger: Ledger, museum: str) -> Iterator[tuple[ObjectRow, bytes]]:
+    """Yield the objects whose record is stored, in pages, so that they may be changed during iteration."""
     after = ""
     while True:
         rows = list(
@@ -41,10 +41,10 @@ def kept_records(ledger: Ledger, museum: str) -> Iterator[tuple[ObjectRow, bytes
 
 
 def relabel(source: Source, ledger: Ledger, rules: ClassRules, folder: Path) -> int:
-    """Label again what was labelled by other rules, and rename the photographs whose class changed.
+    """Label all objects again if the rules have changed, and rename photographs whose class has changed.
 
     Returns:
-        How many objects changed their class or state.
+        Number of objects whose class or state has changed.
     """
     key = f"{_RULES}:{source.code}"
     before = ledger.get(key)
@@ -52,33 +52,35 @@ def relabel(source: Source, ledger: Ledger, rules: ClassRules, folder: Path) -> 
         return 0
     changed = 0
     if before is not None:
-        for row, raw in kept_records(ledger, source.code):
-            changed += _judge_again(source, ledger, rules, row, raw)
-        ledger.unlabel_unread(source.code, rules.classes)
-        rename(ledger, source.code, rules, folder)
+        for row, raw in stored_records(ledger, source.code):
+            changed += _relabel_object(source, ledger, rules, row, raw)
+        ledger.clear_removed_classes(source.code, rules.classes)
+        rename_photographs(ledger, source.code, rules, folder)
     ledger.put(key, rules.fingerprint)
     return changed
 
 
-def _judge_again(source: Source, ledger: Ledger, rules: ClassRules, row: ObjectRow, raw: bytes) -> bool:
+def _relabel_object(source: Source, ledger: Ledger, rules: ClassRules, row: ObjectRow, raw: bytes) -> bool:
     try:
         record = source.read(json.loads(raw), row.object_id, row.listing, "web")
     except RecordError:
-        return False  # no rule makes it usable
-    verdict = rules.label(source.rules_museum, record)
+        return False  # unusable under any rules
+    decision = rules.label(source.rules_museum, record)
     ((state, class_name),) = ledger.query(
         "SELECT state, class FROM objects WHERE museum = ? AND object_id = ?", (row.museum, row.object_id)
     )
-    # An object that was not wanted before has no photographs yet: it waits as spare and is taken up first.
-    ledger.judge(row, record, verdict, spare=verdict.outcome == "labelled" and not ledger.is_linked(row))
-    return (state, class_name) != (verdict.outcome, verdict.class_name) and state != ObjectState.SPARE
+    # An object without photographs waits until its class has room, and is then read first.
+    ledger.record_label(
+        row, record, decision, reserve=decision.outcome == "labelled" and not ledger.has_images(row)
+    )
+    return (state, class_name) != (decision.outcome, decision.class_name) and state != ObjectState.RESERVE
 
 
-def rename(ledger: Ledger, museum: str, rules: ClassRules, folder: Path) -> None:
-    """Give photographs the class of the object they are named after, or of another that shows them.
+def rename_photographs(ledger: Ledger, museum: str, rules: ClassRules, folder: Path) -> None:
+    """Move photographs to the class of the object they are named after, or of another that shows them.
 
-    Rules change classes, and so do records that the museum changed. A crash in between is harmless: it is
-    looked at again at the end of each run, and a file that has its new name already stays.
+    Changed rules and changed records change classes. A crash is harmless: this runs at the end of each run,
+    and a file that already has its new name is not touched.
     """
     rows = ledger.query(
         "SELECT i.id, i.url, o.class, i.class, i.stem, i.attempts, i.file, i.state, o.object_id, "
@@ -88,24 +90,24 @@ def rename(ledger: Ledger, museum: str, rules: ClassRules, folder: Path) -> None
         "WHERE i.museum = ? AND o.state = 'labelled' GROUP BY i.id",
         (museum,),
     )
-    # Only what changes is held: of a whole collection that is little or nothing.
-    changing = []
+    # Only changes are held in memory: few rows, even of a large collection.
+    changes = []
     for row in rows:
         class_name, stem, owner, named_after, position = row[2], row[4], row[8], row[9], row[10]
-        wanted = stem_of(rules.class_id(class_name), museum, owner, position)
+        new_stem = file_stem(rules.class_id(class_name), museum, owner, position)
         if owner == named_after:
-            # Its number stays: the museum may have put its photographs into another order since.
-            wanted = str(replace(parse_image_name(stem), class_id=rules.class_id(class_name)))
-        if wanted != stem or class_name != row[3]:
-            changing.append((row, wanted))
-    for row, wanted in changing:
+            # Its number stays: the museum may have reordered the photographs since.
+            new_stem = str(replace(parse_image_name(stem), class_id=rules.class_id(class_name)))
+        if new_stem != stem or class_name != row[3]:
+            changes.append((row, new_stem))
+    for row, new_stem in changes:
         number, url, class_name, _, stem, attempts, file, state, owner, named_after, *_ = row
         if owner != named_after:
-            wanted = ledger.free_stem(museum, owner, wanted)
-        image = ImageRow(number, url, class_name, wanted, attempts, file)
+            new_stem = ledger.free_stem(museum, owner, new_stem)
+        image = ImageRow(number, url, class_name, new_stem, attempts, file)
         name = file
-        if state == ImageState.STORED and wanted != stem:
-            name = f"{IMAGES}/{wanted}{Path(file).suffix}"
+        if state == ImageState.STORED and new_stem != stem:
+            name = f"{IMAGES}/{new_stem}{Path(file).suffix}"
             if (folder / file).exists():
                 (folder / file).replace(folder / name)
-        ledger.name_image(image, owner, name)
+        ledger.rename_image(image, owner, name)

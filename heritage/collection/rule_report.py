@@ -1,4 +1,4 @@
-"""What class rules give, before any photograph is fetched: on The Met's dump, or on collected records."""
+"""Report how class rules label the objects of The Met's dump or of collected records."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from rich.table import Table
 
 from heritage.collection.ledger import Ledger
 from heritage.collection.record import Record, RecordError
-from heritage.collection.relabel import kept_records
+from heritage.collection.relabel import stored_records
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.met import MetSource
 from heritage.collection.sources.source import Source
 from heritage.errors import ConfigError
 
-_MOST_LINES = 15
+_MAX_LINES = 15
 
 
 @dataclass
 class RuleReport:
-    """Counts of what the rules said.
+    """Counts of the decisions of class rules.
 
     Attributes:
-        by_rule: Objects by class and the rule that decided.
-        unmapped: Objects no rule holds for, by department and culture.
+        by_rule: Objects by class and deciding rule.
+        unmapped: Objects that no rule matches, by department and culture.
         conflicts: Objects on which rules disagree, by those rules.
         refused: Objects that must not or cannot be used, by reason.
     """
@@ -43,13 +43,13 @@ class RuleReport:
         if isinstance(record, RecordError):
             self.refused[str(record)] += 1
             return
-        verdict = rules.label(museum, record)
-        if verdict.outcome == "labelled":
-            self.by_rule[str(verdict.class_name), verdict.rule] += 1
-        elif verdict.outcome == "conflict":
-            self.conflicts[verdict.rule] += 1
-        elif verdict.outcome == "refused":
-            self.refused[f"set aside by {verdict.rule}"] += 1
+        decision = rules.label(museum, record)
+        if decision.outcome == "labelled":
+            self.by_rule[str(decision.class_name), decision.rule] += 1
+        elif decision.outcome == "conflict":
+            self.conflicts[decision.rule] += 1
+        elif decision.outcome == "refused":
+            self.refused[f"excluded by {decision.rule}"] += 1
         else:
             self.unmapped[f"department {record.department}, culture {record.culture or 'not given'}"] += 1
 
@@ -57,57 +57,57 @@ class RuleReport:
         """Print the counts."""
         table = Table("class", "rule", "objects", title=f"collection={rules.name}", title_justify="left")
         for name in rules.classes:
-            found = sorted((rule, n) for (class_name, rule), n in self.by_rule.items() if class_name == name)
-            for rule, number in found or [("no object", 0)]:
+            counts = sorted((rule, n) for (class_name, rule), n in self.by_rule.items() if class_name == name)
+            for rule, number in counts or [("no object", 0)]:
                 table.add_row(name, rule, f"{number:,}")
         console.print(table)
-        for title, counts in (
-            ("unmapped (no rule holds)", self.unmapped),
+        for title, counter in (
+            ("unmapped (no rule matches)", self.unmapped),
             ("conflicts (rules disagree)", self.conflicts),
             ("refused", self.refused),
         ):
-            console.print(f"{title}: {sum(counts.values()):,}")
-            for what, number in counts.most_common(_MOST_LINES):
-                console.print(f"  {number:>7,}  {what}", markup=False)
-            if len(counts) > _MOST_LINES:
-                console.print(f"  … and {len(counts) - _MOST_LINES} kinds more")
+            console.print(f"{title}: {sum(counter.values()):,}")
+            for name, number in counter.most_common(_MAX_LINES):
+                console.print(f"  {number:>7,}  {name}", markup=False)
+            if len(counter) > _MAX_LINES:
+                console.print(f"  … and {len(counter) - _MAX_LINES} more")
 
 
-def report_on(source: Source, rules: ClassRules, what: str, ledger: Ledger | None) -> RuleReport:
-    """Apply rules to records and count.
+def report_on(source: Source, rules: ClassRules, records: str, ledger: Ledger | None) -> RuleReport:
+    """Apply rules to records and count the decisions.
 
     Args:
-        source: The museum whose records they are.
-        rules: The rules.
-        what: ``records`` for those of the ledger, or the path of a MetObjects.csv.
-        ledger: The ledger, where there is one.
+        source: The museum of the records.
+        rules: The class rules.
+        records: ``records`` for those in the ledger, or the path of a MetObjects.csv.
+        ledger: The ledger, if there is one.
 
     Raises:
         ConfigError: There are no such records.
     """
     report = RuleReport()
-    for record in _records(source, what, ledger):
+    for record in _records(source, records, ledger):
         report.add(rules, source.rules_museum, record)
     return report
 
 
-def _records(source: Source, what: str, ledger: Ledger | None) -> Iterable[Record | RecordError]:
-    if what != "records":
+def _records(source: Source, records: str, ledger: Ledger | None) -> Iterable[Record | RecordError]:
+    if records != "records":
         if not isinstance(source, MetSource):
-            raise ConfigError(
-                "a dump can be read of The Met alone", where=f"report={what}", remedy="source=met"
-            )
-        return (record for _, record in source.dump(Path(what)))
+            raise ConfigError("only The Met has a dump", where=f"report={records}", remedy="source=met")
+        return (record for _, record in source.dump(Path(records)))
     if ledger is None:
         raise ConfigError(
-            "nothing is collected yet", where="report=records", remedy="give a dump: report=MetObjects.csv"
+            "nothing has been collected yet",
+            where="report=records",
+            remedy="give a dump: report=MetObjects.csv",
         )
     return records_of(source, ledger)
 
 
 def records_of(source: Source, ledger: Ledger) -> Iterable[Record | RecordError]:
-    """Yield the records that the ledger keeps of a museum, read anew; what was refused, as its reason."""
-    for row, raw in kept_records(ledger, source.code):
+    """Yield a museum's records in the ledger, or the error with which reading them fails."""
+    for row, raw in stored_records(ledger, source.code):
         try:
             yield source.read(json.loads(raw), row.object_id, row.listing, "web")
         except RecordError as error:

@@ -1,8 +1,7 @@
-"""Class rules: what a museum says of an object → a class, or an honest "not known".
+"""Class rules: map a museum's record to a class.
 
-A rule holds conditions on the record and the class it gives. Of all rules that hold, those of the
-highest priority decide; where they disagree the object is a conflict, where none holds it is unmapped.
-Neither is guessed at.
+A rule has conditions on the record and a class. Of all matching rules those of the highest priority decide.
+If they disagree, the object is a conflict; if none matches, it is unmapped. Neither gets a class.
 """
 
 from __future__ import annotations
@@ -28,19 +27,19 @@ def _as_list(value: object) -> object:
 
 
 Words = Annotated[list[str], BeforeValidator(_as_list), Field(min_length=1)]
-"""Words or phrases, one of which must stand in the field: whole, without regard to case and accents."""
+"""Words or phrases, one of which must occur in the field as whole words; case and accents are ignored."""
 
 
 class Conditions(BaseModel):
-    """What must be true of a record. Fields left out do not matter.
+    """Conditions on a record; fields left out match everything.
 
     Attributes:
-        department: The museum's department, as ids or names.
-        culture: What the museum calls the culture.
-        period: What the museum calls the period.
-        place: Where the museum says that it was made or found.
-        object_name: What kind of object it is.
-        years: The first and last year between which the object was made entirely; null is open.
+        department: Ids or names of departments.
+        culture: The culture in the museum's words.
+        period: The period in the museum's words.
+        place: Where the object was made or found, in the museum's words.
+        object_name: Kind of object.
+        years: First and last year of a range that must contain the object's dating; None is open.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,19 +51,20 @@ class Conditions(BaseModel):
     object_name: Words | None = None
     years: tuple[int | None, int | None] | None = None
 
-    def hold(self, record: Record) -> bool:
-        """Tell whether all conditions hold."""
+    def match_all(self, record: Record) -> bool:
+        """Return whether all conditions match."""
         return all(
-            words is None or _stands_in(words, getattr(record, name)) for name, words in self._wordings()
+            words is None or _contains_any(words, getattr(record, name)) for name, words in self._phrases()
         ) and (self.years is None or _within(self.years, record))
 
-    def any_holds(self, record: Record) -> bool:
-        """Tell whether one condition holds."""
+    def match_any(self, record: Record) -> bool:
+        """Return whether at least one condition matches."""
         return any(
-            words is not None and _stands_in(words, getattr(record, name)) for name, words in self._wordings()
+            words is not None and _contains_any(words, getattr(record, name))
+            for name, words in self._phrases()
         ) or (self.years is not None and _within(self.years, record))
 
-    def _wordings(self) -> list[tuple[str, list[str] | None]]:
+    def _phrases(self) -> list[tuple[str, list[str] | None]]:
         return [
             ("department", self.department),
             ("culture", self.culture),
@@ -78,14 +78,14 @@ class Rule(Conditions):
     """One rule.
 
     Attributes:
-        name: Kept with each image it labels.
-        museum: The museum whose records it reads.
-        class_name: The class it gives (``class`` in the file); null sets the object aside.
-        priority: The highest of the rules that hold decides.
-        unless: Conditions one of which takes the rule out.
-        share: The share of its departments' objects that it is expected to label and that have a usable
-            photograph; for the plan alone.
-        seek: False where objects are not read for this rule's sake: it labels what is met on the way.
+        name: Recorded with each image it labels.
+        museum: The museum whose records it applies to.
+        class_name: The class (``class`` in the file); None excludes the object.
+        priority: The matching rules of the highest priority decide.
+        unless: Conditions that disable the rule if one of them matches.
+        share: Expected fraction of its departments' objects that it labels and that have a usable photograph;
+            used by the plan only.
+        seek: If False, no objects are read for this rule; it only labels objects read for other rules.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -99,19 +99,19 @@ class Rule(Conditions):
     seek: bool = True
 
     def applies(self, record: Record) -> bool:
-        """Tell whether the rule holds for a record of its museum."""
-        return self.hold(record) and not (self.unless and self.unless.any_holds(record))
+        """Return whether the rule matches a record of its museum."""
+        return self.match_all(record) and not (self.unless and self.unless.match_any(record))
 
 
 @dataclass(frozen=True, slots=True)
 class LabelDecision:
-    """What the rules say of a record.
+    """The decision of class rules about a record.
 
     Attributes:
-        outcome: ``labelled``; ``unmapped`` where no rule holds; ``conflict`` where rules disagree;
-            ``refused`` where a rule sets the object aside.
-        class_name: The class, where it is labelled.
-        rule: The names of the rules that decided.
+        outcome: ``labelled``; ``unmapped`` if no rule matches; ``conflict`` if rules disagree; ``refused`` if
+            a rule excludes the object.
+        class_name: The class of a labelled object, else None.
+        rule: Names of the deciding rules.
     """
 
     outcome: Literal["labelled", "unmapped", "conflict", "refused"]
@@ -120,11 +120,11 @@ class LabelDecision:
 
 
 class ClassRules:
-    """The classes of a collection and the rules that give them.
+    """The classes of a collection and their rules.
 
     Args:
         name: The collection's name.
-        classes: The class list; a class's id in file names is its position, counted from 1.
+        classes: The class list; the class id in file names is the position, counted from 1.
         rules: The rules, in any order.
 
     Raises:
@@ -149,17 +149,19 @@ class ClassRules:
     def _check(self) -> None:
         place = f"collection={self.name}"
         if len(set(self.classes)) != len(self.classes) or not self.classes:
-            raise ConfigError("its classes are empty or repeated", where=place, remedy="list each class once")
+            raise ConfigError(
+                "the class list is empty or repeats a class", where=place, remedy="list each class once"
+            )
         names = [rule.name for rule in self._rules]
         for rule in self._rules:
             if rule.class_name is not None:
                 require_class(rule.class_name, self.classes, f"{place}, rule {rule.name}")
             if names.count(rule.name) > 1:
-                raise ConfigError(f"two rules are called '{rule.name}'", where=place, remedy="rename one")
+                raise ConfigError(f"two rules have the name '{rule.name}'", where=place, remedy="rename one")
 
     @property
     def fingerprint(self) -> str:
-        """A digest that changes whenever a label could."""
+        """Digest of the classes and rules: it changes whenever a label may change."""
         content = [list(self.classes), [rule.model_dump(mode="json") for rule in self._rules]]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -167,22 +169,22 @@ class ClassRules:
         """Return a class's id in file names."""
         return self.classes.index(class_name) + 1
 
-    def of(self, museum: str, classes: Sequence[str]) -> list[Rule]:
-        """Return a museum's rules that objects are read for, of these classes."""
+    def rules_for(self, museum: str, classes: Sequence[str]) -> list[Rule]:
+        """Return a museum's rules for these classes for which objects are read."""
         return [r for r in self._rules if r.museum == museum and r.class_name in classes and r.seek]
 
     def label(self, museum: str, record: Record) -> LabelDecision:
-        """Say what a record is.
+        """Label a record.
 
         Args:
-            museum: The code that rules know the museum by.
+            museum: The museum's code in rules.
             record: The record.
         """
-        found = [rule for rule in self._rules if rule.museum == museum and rule.applies(record)]
-        if not found:
+        matching = [rule for rule in self._rules if rule.museum == museum and rule.applies(record)]
+        if not matching:
             return LabelDecision("unmapped", None, "")
-        top = max(rule.priority for rule in found)
-        deciding = [rule for rule in found if rule.priority == top]
+        top = max(rule.priority for rule in matching)
+        deciding = [rule for rule in matching if rule.priority == top]
         names = ", ".join(rule.name for rule in deciding)
         classes = {rule.class_name for rule in deciding}
         if len(classes) > 1:
@@ -192,10 +194,10 @@ class ClassRules:
 
 
 def require_class(name: str, classes: Sequence[str], where: str) -> None:
-    """Refuse a class that the collection lacks.
+    """Check that the collection has a class.
 
     Raises:
-        ConfigError: With the nearest right name.
+        ConfigError: It has not; the message suggests the nearest name.
     """
     if name not in classes:
         near = nearest(name, classes)
@@ -205,7 +207,7 @@ def require_class(name: str, classes: Sequence[str], where: str) -> None:
         )
 
 
-def _stands_in(words: list[str], text: str) -> bool:
+def _contains_any(words: list[str], text: str) -> bool:
     folded = fold(text)
     return any(re.search(rf"(?<!\w){re.escape(fold(word))}(?!\w)", folded) for word in words)
 

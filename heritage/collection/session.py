@@ -1,4 +1,4 @@
-"""A whole run: the folder, the ledger, the plan, the collecting, and what is written at the end."""
+"""A run: open the folder and the ledger, show the plan, collect, and write the manifest."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from heritage.collection import ledger_counts as census
+from heritage.collection import ledger_counts
 from heritage.collection.collector import Collector, Targets, refresh
-from heritage.collection.dataset_writer import describe_museum, export, write_attribution
-from heritage.collection.http.cache import opened_cache
+from heritage.collection.dataset_writer import describe_museum, write_attribution, write_manifest
+from heritage.collection.http.cache import open_cache
 from heritage.collection.http.client import Client
 from heritage.collection.http.errors import StoppingError
 from heritage.collection.http.robots import AGENT
 from heritage.collection.http.settings import RetryPolicy
 from heritage.collection.ledger import LEDGER_FILE, Ledger
-from heritage.collection.ledger_counts import holds_photographs
-from heritage.collection.listing import list_all
+from heritage.collection.ledger_counts import any_stored
+from heritage.collection.listing import list_all_objects
 from heritage.collection.options import CollectionOptions
 from heritage.collection.plan import make_plan
-from heritage.collection.progress import CollectingView, ListingView, shown
-from heritage.collection.relabel import relabel, rename
+from heritage.collection.progress import CollectionProgress, ListingProgress, live_progress
+from heritage.collection.relabel import relabel, rename_photographs
 from heritage.collection.rule_report import report_on
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources import DemoSource
 from heritage.collection.sources.source import Source
 from heritage.collection.storage import (
     PhotoStorage,
-    finish_interrupted,
+    recover_interrupted,
     remove_superseded,
-    want_missing_again,
+    requeue_missing,
 )
 from heritage.core.files import locked
 from heritage.core.manifest import Manifest
@@ -49,163 +49,174 @@ _PROJECT = "heritage, a research project that recognises civilisations in photog
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """A museum, class rules and an order, opened on a folder.
+    """A run over one museum.
 
     Attributes:
         source: The museum.
-        rules: What labels its objects.
-        order: What is to be collected.
-        patience: How long to wait for the museum.
-        console: Where people read.
+        rules: The class rules.
+        options: What to collect.
+        retry_policy: Retries, timeouts and size limits.
+        console: Receives the messages.
     """
 
     source: Source
     rules: ClassRules
-    order: CollectionOptions
-    patience: RetryPolicy
+    options: CollectionOptions
+    retry_policy: RetryPolicy
     console: Console
 
     def report(self) -> None:
-        """Print what the rules give, without any request.
+        """Print how the rules label objects, without a request.
 
         Raises:
-            ConfigError: There is nothing to apply them to.
+            ConfigError: There are no records to label.
         """
-        path = self.order.folder / LEDGER_FILE
+        path = self.options.folder / LEDGER_FILE
         with _ledger(path) if path.is_file() else contextlib.nullcontext() as ledger:
-            report_on(self.source, self.rules, str(self.order.report), ledger).show(self.console, self.rules)
+            report_on(self.source, self.rules, str(self.options.report), ledger).show(
+                self.console, self.rules
+            )
 
     def collect(self) -> None:
         """Collect, and write the manifest and the attributions.
 
         Raises:
-            CollectionError: The museum or the disk stands in the way.
-            ConfigError: The terms are not accepted, the order does not fit the museum, the folder cannot be
-                written, or another collector is at work in it (BusyError).
-            KeyboardInterrupt: A person stopped it; everything finished is kept.
+            CollectionError: The museum or the disk ended the run.
+            ConfigError: The terms are not accepted, the options do not fit the museum, the folder cannot be
+                written, or another process collects into it (BusyError).
+            KeyboardInterrupt: Stopped by the user; finished work is kept.
         """
         terms = self.source.terms()
-        self.source.require_manners(self.patience.wall_pause)
+        self.source.check_politeness(self.retry_policy.wall_pause)
         if terms:
             self.console.print(terms, markup=False, highlight=False)
         with (
-            one_error(),
-            locked(self.order.folder / LOCK_FILE),
-            _ledger(self.order.folder / LEDGER_FILE) as ledger,
+            single_error(),
+            locked(self.options.folder / LOCK_FILE),
+            _ledger(self.options.folder / LEDGER_FILE) as ledger,
         ):
-            shelf = self._shelf(ledger)
-            self._prepare(ledger, shelf)
+            storage = self._storage(ledger)
+            self._prepare(ledger, storage)
             try:
-                stopped = asyncio.run(self._run(ledger, shelf))
+                stopped = asyncio.run(self._run(ledger, storage))
             except asyncio.CancelledError:
                 stopped = True
             except (CollectionError, ExceptionGroup) as fault:
-                if not self.order.dry_run and is_the_museums(fault) and holds_photographs(ledger):
+                if not self.options.dry_run and is_museum_error(fault) and any_stored(ledger):
                     self._finish(ledger)
                 raise
-            if not self.order.dry_run:
+            if not self.options.dry_run:
                 self._finish(ledger)
         if stopped:
             raise KeyboardInterrupt(
-                f"stopped; what is finished is kept in {self.order.folder}: start the same command to go on"
+                f"stopped; finished work is kept in {self.options.folder}, "
+                "run the same command again to continue"
             )
 
-    def _shelf(self, ledger: Ledger) -> PhotoStorage:
-        order = self.order
+    def _storage(self, ledger: Ledger) -> PhotoStorage:
+        options = self.options
         return PhotoStorage(
-            order.folder, ledger, min_side=order.min_side, placeholders=frozenset(order.placeholders)
+            options.folder, ledger, min_side=options.min_side, placeholders=frozenset(options.placeholders)
         )
 
-    def _prepare(self, ledger: Ledger, shelf: PhotoStorage) -> None:
+    def _prepare(self, ledger: Ledger, storage: PhotoStorage) -> None:
         describe_museum(ledger, self.source.museum)
-        # Before new rules rename what is stored, everything is either stored or not.
-        finish_interrupted(ledger, self.source.code, shelf)
-        changed = relabel(self.source, ledger, self.rules, self.order.folder)
+        # First, so that changed rules rename only photographs that are completely stored.
+        recover_interrupted(ledger, self.source.code, storage)
+        changed = relabel(self.source, ledger, self.rules, self.options.folder)
         if changed:
-            self.console.print(f"The rules changed: {changed:,} objects have another label now.")
-        self._tell_size(ledger)
-        missing = want_missing_again(ledger, self.source.code, shelf)
+            self.console.print(f"The rules have changed: {changed:,} objects have a new label.")
+        self._report_size_change(ledger)
+        missing = requeue_missing(ledger, self.source.code, storage)
         if missing:
-            self.console.print(f"{missing:,} stored photographs are no longer there and are fetched again.")
-        if self.order.retry == "failed":
-            again = ledger.try_failed_again(self.source.code)
-            self.console.print(f"{again:,} failures are tried again.")
+            self.console.print(f"{missing:,} stored photographs are missing and will be fetched again.")
+        if self.options.retry == "failed":
+            again = ledger.reset_failures(self.source.code)
+            self.console.print(f"{again:,} failures will be tried again.")
 
-    def _tell_size(self, ledger: Ledger) -> None:
-        key, size = f"size:{self.source.code}", self.order.size
+    def _report_size_change(self, ledger: Ledger) -> None:
+        key, size = f"size:{self.source.code}", self.options.size
         before = ledger.get(key) or size
-        if before != size and holds_photographs(ledger):
+        if before != size and any_stored(ledger):
             self.console.print(
-                f"The photographs here were taken at size={before} and stay; only further ones come at "
-                f"size={size}. For all of them, collect into another folder (name=…)."
+                f"The stored photographs have size={before} and are kept; only new ones will have "
+                f"size={size}. To have all of them in this size, collect into another folder (name=…)."
             )
-        elif not self.order.dry_run:
+        elif not self.options.dry_run:
             ledger.put(key, size)
 
-    async def _run(self, ledger: Ledger, shelf: PhotoStorage) -> bool:
+    async def _run(self, ledger: Ledger, storage: PhotoStorage) -> bool:
         stop = asyncio.Event()
-        cache = opened_cache(self.order.cache.path, max_age_days=self.order.cache.max_age_days)
+        cache = open_cache(self.options.cache.path, max_age_days=self.options.cache.max_age_days)
         with _stopping(stop, self.console), cache as records:
             client = Client(
                 endpoints=self.source.hosts.values(),
                 allowed_hosts=self.source.allowed_hosts,
                 user_agent=_user_agent(self.source.contact),
-                patience=self.patience,
+                retry_policy=self.retry_policy,
                 allow_private=self.source.allow_private,
                 stop=stop,
                 cache=records,
             )
             async with _closing(client):
                 with contextlib.suppress(StoppingError):
-                    await self._steps(ledger, shelf, client, stop)
+                    await self._steps(ledger, storage, client, stop)
         return stop.is_set()
 
-    async def _steps(self, ledger: Ledger, shelf: PhotoStorage, client: Client, stop: asyncio.Event) -> None:
-        order, classes = self.order, self.order.chosen(self.rules)
-        listing = ListingView(client.hosts)
-        async with shown(listing, self.console):
-            listings = await list_all(self.source, client, ledger, self.rules, order, listing)
-        plan = make_plan(self.source, ledger, self.rules, listings, order)
-        plan.show(self.console, self.source, order, self.rules)
-        if order.dry_run:
+    async def _steps(
+        self, ledger: Ledger, storage: PhotoStorage, client: Client, stop: asyncio.Event
+    ) -> None:
+        options, classes = self.options, self.options.selected_classes(self.rules)
+        listing_progress = ListingProgress(client.hosts)
+        async with live_progress(listing_progress, self.console):
+            listings = await list_all_objects(
+                self.source, client, ledger, self.rules, options, listing_progress
+            )
+        plan = make_plan(self.source, ledger, self.rules, listings, options)
+        plan.show(self.console, self.source, options, self.rules)
+        if options.dry_run:
             return
-        shelf.make_folders()
+        storage.make_folders()
         collector = Collector(
             source=self.source,
             client=client,
             ledger=ledger,
-            shelf=shelf,
+            storage=storage,
             rules=self.rules,
-            wishes=Targets(classes=classes, limit=order.limit, views=order.views, size=order.size),
+            targets=Targets(classes=classes, limit=options.limit, views=options.views, size=options.size),
             listings=listings,
             stop=stop,
         )
         expected = collector.stored + plan.photographs
-        view = CollectingView(client.hosts, lambda: (collector.stored, max(expected, collector.stored)))
-        async with shown(view, self.console):
+        progress = CollectionProgress(
+            client.hosts, lambda: (collector.stored, max(expected, collector.stored))
+        )
+        async with live_progress(progress, self.console):
             await collector.run()
-            if order.refresh:
-                replaced = await refresh(self.source, client, ledger, shelf, classes)
-                self.console.print(f"{replaced:,} photographs had changed and were replaced.")
+            if options.refresh:
+                replaced = await refresh(self.source, client, ledger, storage, classes)
+                self.console.print(f"{replaced:,} photographs have changed and were replaced.")
 
     def _finish(self, ledger: Ledger) -> None:
-        rename(ledger, self.source.code, self.rules, self.order.folder)
-        remove_superseded(ledger, self.source.code, self._shelf(ledger))
-        manifest = export(ledger, self.order.folder, self.rules)
+        rename_photographs(ledger, self.source.code, self.rules, self.options.folder)
+        remove_superseded(ledger, self.source.code, self._storage(ledger))
+        manifest = write_manifest(ledger, self.options.folder, self.rules)
         if manifest is not None:
-            write_attribution(manifest, self.order.folder)
-        show_summary(self.console, ledger, self.source, manifest, self.order)
+            write_attribution(manifest, self.options.folder)
+        show_summary(self.console, ledger, self.source, manifest, self.options)
 
 
 def open_session(
-    source: Source | DemoSource, rules: ClassRules, order: CollectionOptions, patience: RetryPolicy
+    source: Source | DemoSource, rules: ClassRules, options: CollectionOptions, retry_policy: RetryPolicy
 ) -> contextlib.AbstractContextManager[Session]:
-    """Open a museum for a run; the demo museum's server runs while the session is open."""
+    """Open a run; the server of the demo museum runs while it is open."""
 
     @contextlib.contextmanager
     def opened() -> Iterator[Session]:
         with source.opened() as museum:
-            yield Session(source=museum, rules=rules, order=order, patience=patience, console=Console())
+            yield Session(
+                source=museum, rules=rules, options=options, retry_policy=retry_policy, console=Console()
+            )
 
     return opened()
 
@@ -229,20 +240,20 @@ async def _closing(client: Client) -> AsyncIterator[None]:
 
 @contextlib.contextmanager
 def _stopping(stop: asyncio.Event, console: Console) -> Iterator[None]:
-    """Let Ctrl-C (and a cluster's SIGTERM) finish what is in flight; a second one stops at once."""
+    """On Ctrl-C or SIGTERM finish the requests in flight; on a second one stop immediately."""
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
 
-    def ask() -> None:
+    def request_stop() -> None:
         if not stop.is_set():
             stop.set()
-            console.print("Finishing what is in flight; Ctrl-C again stops at once.")
+            console.print("Finishing the requests in flight; press Ctrl-C again to stop immediately.")
         elif task is not None and not task.cancelling():
-            console.print("Stopping at once.")
+            console.print("Stopping immediately.")
             task.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ask)
+        loop.add_signal_handler(number, request_stop)
     try:
         yield
     finally:
@@ -256,20 +267,20 @@ def _user_agent(contact: str | None) -> str:
 
 
 @contextlib.contextmanager
-def one_error() -> Iterator[None]:
-    """Turn what the disk, the ledger or a group of tasks raises into one error that says what to do.
+def single_error() -> Iterator[None]:
+    """Convert errors of the disk, the ledger or a task group into one error with a remedy.
 
     Raises:
-        CollectionError: The first of what was raised.
+        CollectionError: The first error.
     """
     try:
         yield
     except* (CollectionError, OSError, sqlite3.Error) as faults:
-        raise _told(_first(faults)) from None
+        raise _as_collection_error(_first(faults)) from None
 
 
-def is_the_museums(fault: BaseException) -> bool:
-    """Tell whether a museum ended the run, and not the disk or the ledger: what was collected is whole."""
+def is_museum_error(fault: BaseException) -> bool:
+    """Return whether the museum ended the run, and not the disk or the ledger."""
     return isinstance(_first(fault), CollectionError)
 
 
@@ -279,11 +290,12 @@ def _first(fault: BaseException) -> BaseException:
     return fault
 
 
-def _told(fault: BaseException) -> BaseException:
+def _as_collection_error(fault: BaseException) -> BaseException:
     if isinstance(fault, OSError):
-        said = fault.strerror or str(fault)
         return CollectionError(
-            said, where=fault.filename or "the collection", remedy="make room on the disk, or set folder=…"
+            fault.strerror or str(fault),
+            where=fault.filename or "the collection",
+            remedy="make room on the disk, or set folder=…",
         )
     if isinstance(fault, sqlite3.Error):
         return CollectionError(
@@ -292,28 +304,28 @@ def _told(fault: BaseException) -> BaseException:
     return fault
 
 
-_MOST_REASONS = 12
+_MAX_REASONS = 12
 
 
 def show_summary(
-    console: Console, ledger: Ledger, source: Source, manifest: Manifest | None, order: CollectionOptions
+    console: Console, ledger: Ledger, source: Source, manifest: Manifest | None, options: CollectionOptions
 ) -> None:
-    """Print what is in the folder, what was left out and why, and what to do next."""
+    """Print the number of photographs per class, and failures and exclusions with their reasons."""
     if manifest is None:
-        console.print(f"Not one photograph yet in {order.folder}.")
+        console.print(f"No photographs yet in {options.folder}.")
     else:
         rows = zip(manifest.column("class"), manifest.column("status"), strict=True)
         kept = [class_name for class_name, status in rows if status == "kept"]
-        table = Table("class", "photographs", title=str(order.folder), title_justify="left")
+        table = Table("class", "photographs", title=str(options.folder), title_justify="left")
         for name in manifest.classes:
             table.add_row(name, f"{kept.count(name):,}")
         console.print(table)
-    reasons = census.reasons(ledger, source.code)
+    reasons = ledger_counts.failure_reasons(ledger, source.code)
     if reasons:
-        console.print("Left out:")
-    for what, state, reason, number in reasons[:_MOST_REASONS]:
+        console.print("Not collected:")
+    for what, state, reason, number in reasons[:_MAX_REASONS]:
         console.print(f"  {number:>7,} {what} {state}: {reason}".rstrip(": "), markup=False, highlight=False)
-    if len(reasons) > _MOST_REASONS:
-        console.print(f"  … and {len(reasons) - _MOST_REASONS} reasons more in ledger.sqlite")
+    if len(reasons) > _MAX_REASONS:
+        console.print(f"  … and {len(reasons) - _MAX_REASONS} more reasons in ledger.sqlite")
     if any(state == "failed" for _, state, _, _ in reasons):
-        console.print("Failures are remembered; retry=failed tries them again.")
+        console.print("Failures are recorded; retry=failed tries them again.")

@@ -7,25 +7,36 @@ groups of one command and the chosen options.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from heritage.config.compose import ADDED, compose_command, options
+from heritage.config.compose import ADDED, compose_command, options, search_path
 from heritage.core.files import config_dir
 
 _ADDITIONS = {"train": ADDED}  # by command
 
 _FLAGS = frozenset({"--help", "-h"})
+_CONFIG_DIR = ("--config-dir", "-cd")
 _FOOTER = """\
 Choose an option:      group=option         any value:  key=value or section.key=value
 Show the configuration: --cfg job           Hydra's own flags:  --hydra-help"""
 
 
 def asks_for_help(arguments: Sequence[str]) -> bool:
-    """Return whether a command line has ``--help`` or ``-h`` and no other flag."""
-    flags = {word for word in arguments if word.startswith("-")}
-    return bool(flags) and flags <= _FLAGS
+    """Return whether a command line has ``--help`` or ``-h`` and no other flag but ``--config-dir``."""
+    flags = {word.partition("=")[0] for word in arguments if word.startswith("-")}
+    return bool(flags & _FLAGS) and flags <= _FLAGS | {*_CONFIG_DIR}
+
+
+def config_dir_override(arguments: Sequence[str]) -> list[str]:
+    """Return the ``--config-dir`` of a command line as an override of Hydra's search path."""
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        flag, equals, value = word.partition("=")
+        if flag in _CONFIG_DIR:
+            return [f"hydra.searchpath=['file://{Path(value if equals else following).resolve()}']"]
+    return []
 
 
 def help_text(
@@ -43,10 +54,11 @@ def help_text(
     """
     cfg = compose_command(verb, overrides)
     parts = [_header(verb)]
-    if rows := _group_rows(_chosen(cfg)):
+    folders = search_path(cfg)
+    if rows := _group_rows(_chosen(cfg), folders):
         parts += [_section("Groups and their options (the chosen one in brackets)", rows)]
     if additions := _ADDITIONS.get(verb):
-        rows = [f"+{group}: {', '.join(options(group, nested=True))}" for group in additions]
+        rows = [f"+{group}: {', '.join(options(group, nested=True, folders=folders))}" for group in additions]
         parts += [_section("Presets of several groups, added with a plus", rows)]
     parts += [_section(title, rows) for title, rows in sections.items()]
     with open_dict(cfg):
@@ -75,10 +87,10 @@ def _chosen(cfg: DictConfig) -> dict[str, str]:
     return {group: names[group] for group in sorted(names) if group.partition("/")[0] != "hydra"}
 
 
-def _group_rows(chosen: dict[str, str]) -> list[str]:
+def _group_rows(chosen: dict[str, str], folders: Sequence[Path]) -> list[str]:
     rows = []
     for key, choice in chosen.items():
-        names = options(key.partition("@")[0])
+        names = options(key.partition("@")[0], folders=folders)
         if names and names != [choice]:
             rows.append(f"{key}: {', '.join(f'[{name}]' if name == choice else name for name in names)}")
     return rows

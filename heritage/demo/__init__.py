@@ -1,4 +1,4 @@
-"""A demo museum in the program itself: artefacts of the six civilisations, drawn, lit and photographed."""
+"""A generated data set and museum: drawn artefacts of the six civilisations, for demos and tests."""
 
 from heritage.demo.dataset import DemoRecord, demo_records, write_demo_dataset
 from heritage.demo.drawing.artefact import DEMO_VERSION, draw_artefact

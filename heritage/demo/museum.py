@@ -1,7 +1,7 @@
-"""The demo museum: drawn artefacts, shown on loopback as The Met and the Louvre would.
+"""The demo museum's HTTP interface, compatible with The Met and the Louvre.
 
-It answers ``/public/collection/v1/objects…`` as The Met's API does, ``/sitemap.xml`` and ``/ark:/53355/…``
-as the Louvre's site does, and serves the photographs with ETag and Range.
+``/public/collection/v1/objects…`` follows The Met's API, ``/sitemap.xml`` and ``/ark:/53355/…`` the Louvre's
+site. Photographs are served with ETag and Range.
 """
 
 from __future__ import annotations
@@ -9,67 +9,69 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from heritage.demo.holdings import PUBLISHED, RECORDED, DemoCollection
-from heritage.demo.server import Answering, Reply, Request, file_reply, json_reply
+from heritage.demo.collection import PUBLISHED, RECORDED, DemoCollection
+from heritage.demo.server import Handler, Request, Response, file_response, json_response
 
 _ROBOTS = b"User-agent: *\nDisallow: /private/\n"
 
 
-def answering(held: DemoCollection) -> Answering:
-    """Return the museum's way of answering."""
-    routes: list[tuple[re.Pattern[str], Callable[[Request, re.Match[str]], Reply]]] = [
-        (re.compile(r"/public/collection/v1/objects"), lambda r, _: _met_list(held, r)),
-        (re.compile(r"/public/collection/v1/objects/(.+)"), lambda _, m: _met_object(held, m[1])),
+def request_handler(collection: DemoCollection) -> Handler:
+    """Return the request handler of a demo museum."""
+    routes: list[tuple[re.Pattern[str], Callable[[Request, re.Match[str]], Response]]] = [
+        (re.compile(r"/public/collection/v1/objects"), lambda r, _: _met_list(collection, r)),
+        (re.compile(r"/public/collection/v1/objects/(.+)"), lambda _, m: _met_object(collection, m[1])),
         (re.compile(r"/images/CRDImages/\w+/(original|web-large)/(\d+)-(\d+)\.jpg"),
-         lambda r, m: _photograph(held, r, m)),
-        (re.compile(r"/ark:/53355/cl(\d{9})\.json"), lambda _, m: _louvre_object(held, int(m[1]))),
-        (re.compile(r"/sitemap\.xml"), lambda _r, _m: _sitemap(held)),
-        (re.compile(r"/robots\.txt"), lambda _r, _m: Reply(200, _ROBOTS, {"Content-Type": "text/plain"})),
+         lambda r, m: _photograph(collection, r, m)),
+        (re.compile(r"/ark:/53355/cl(\d{9})\.json"), lambda _, m: _louvre_object(collection, int(m[1]))),
+        (re.compile(r"/sitemap\.xml"), lambda _r, _m: _sitemap(collection)),
+        (re.compile(r"/robots\.txt"), lambda _r, _m: Response(200, _ROBOTS, {"Content-Type": "text/plain"})),
     ]  # fmt: skip
 
-    def answer(request: Request) -> Reply:
+    def handle(request: Request) -> Response:
         for pattern, route in routes:
             if match := pattern.fullmatch(request.path):
                 return route(request, match)
-        return Reply(404, b"no such page", {"Content-Type": "text/plain"})
+        return Response(404, b"no such page", {"Content-Type": "text/plain"})
 
-    return answer
+    return handle
 
 
-def _met_list(held: DemoCollection, request: Request) -> Reply:
-    wanted = {int(d) for d in request.query.get("departmentIds", "").split("|") if d.isdigit()}
-    ids = [i for i in held.ids if not wanted or held.department(i) in wanted]
+def _met_list(collection: DemoCollection, request: Request) -> Response:
+    departments = {int(d) for d in request.query.get("departmentIds", "").split("|") if d.isdigit()}
+    ids = [i for i in collection.ids if not departments or collection.department(i) in departments]
     if request.query.get("metadataDate", RECORDED) > RECORDED:
         ids = []
-    return json_reply({"total": len(ids), "objectIDs": ids})
+    return json_response({"total": len(ids), "objectIDs": ids})
 
 
-def _met_object(held: DemoCollection, said: str) -> Reply:
-    if not said.isdigit():
-        return json_reply({"message": "could not parse objectID"}, 400)
-    if int(said) not in held.ids:
-        return json_reply({"message": "ObjectID not found"}, 404)
-    return json_reply(held.met_record(int(said)))
+def _met_object(collection: DemoCollection, object_id: str) -> Response:
+    if not object_id.isdigit():
+        return json_response({"message": "could not parse objectID"}, 400)
+    if int(object_id) not in collection.ids:
+        return json_response({"message": "ObjectID not found"}, 404)
+    return json_response(collection.met_record(int(object_id)))
 
 
-def _louvre_object(held: DemoCollection, number: int) -> Reply:
-    if number not in held.ids:
-        return Reply(404, b"", {"Content-Type": "text/html"})
-    return json_reply(held.louvre_record(number))
+def _louvre_object(collection: DemoCollection, number: int) -> Response:
+    if number not in collection.ids:
+        return Response(404, b"", {"Content-Type": "text/html"})
+    return json_response(collection.louvre_record(number))
 
 
-def _sitemap(held: DemoCollection) -> Reply:
-    # Each record is named once a language, as the Louvre's sitemap does.
+def _sitemap(collection: DemoCollection) -> Response:
+    # As in the Louvre's sitemap, each record is listed once per language.
     locations = "".join(
         f"<url><loc>{PUBLISHED}/{language}ark:/53355/cl{i:09d}</loc></url>"
-        for i in held.ids
+        for i in collection.ids
         for language in ("", "en/")
     )
-    return Reply(200, f"<urlset>{locations}</urlset>".encode(), {"Content-Type": "application/xml"})
+    return Response(200, f"<urlset>{locations}</urlset>".encode(), {"Content-Type": "application/xml"})
 
 
-def _photograph(held: DemoCollection, request: Request, match: re.Match[str]) -> Reply:
+def _photograph(collection: DemoCollection, request: Request, match: re.Match[str]) -> Response:
     number, view = int(match[2]), int(match[3])
-    if number not in held.ids:
-        return Reply(404, b"", {"Content-Type": "text/html"})
-    return file_reply(request, held.photograph(number, view, original=match[1] == "original"), "image/jpeg")
+    if number not in collection.ids:
+        return Response(404, b"", {"Content-Type": "text/html"})
+    return file_response(
+        request, collection.photograph(number, view, original=match[1] == "original"), "image/jpeg"
+    )

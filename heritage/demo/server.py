@@ -1,4 +1,4 @@
-"""A small HTTP server on loopback, for museums that are made up."""
+"""A small HTTP server on loopback for the demo museum and tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 @dataclass(frozen=True)
 class Request:
-    """A request: its path is decoded, its header names are in lower case."""
+    """A request; the path is decoded and header names are in lower case."""
 
     path: str
     query: dict[str, str]
@@ -25,11 +25,14 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Reply:
-    """An answer.
+class Response:
+    """A response.
 
     Attributes:
-        raw: Writes the answer itself, well-formed or not, and closes the connection.
+        status: HTTP status.
+        body: The content.
+        headers: Further headers.
+        raw: Replaces the response: writes arbitrary bytes, after which the connection is closed.
     """
 
     status: int
@@ -38,48 +41,48 @@ class Reply:
     raw: Callable[[asyncio.StreamWriter], Awaitable[None]] | None = None
 
 
-Answering = Callable[[Request], Reply]
+Handler = Callable[[Request], Response]
 
 
-def json_reply(value: Any, status: int = 200) -> Reply:
-    """Answer with JSON."""
+def json_response(value: Any, status: int = 200) -> Response:
+    """Return a JSON response."""
     body = json.dumps(value, ensure_ascii=False).encode()
-    return Reply(status, body, {"Content-Type": "application/json; charset=UTF-8"})
+    return Response(status, body, {"Content-Type": "application/json; charset=UTF-8"})
 
 
-def file_reply(request: Request, body: bytes, kind: str) -> Reply:
-    """Answer with a file: 304 if it is known, 206 for a range of it, else all of it."""
+def file_response(request: Request, body: bytes, kind: str) -> Response:
+    """Return a file: 304 if the client has it, 206 for a range, else 200."""
     tag = f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
     headers = {"Content-Type": kind, "ETag": tag, "Accept-Ranges": "bytes"}
     if request.headers.get("if-none-match") == tag:
-        return Reply(304, b"", {"ETag": tag})
-    wanted = re.fullmatch(r"bytes=(\d+)-", request.headers.get("range", ""))
-    if wanted and request.headers.get("if-range", tag) == tag:
-        start = int(wanted[1])
+        return Response(304, b"", {"ETag": tag})
+    requested = re.fullmatch(r"bytes=(\d+)-", request.headers.get("range", ""))
+    if requested and request.headers.get("if-range", tag) == tag:
+        start = int(requested[1])
         if start >= len(body):
-            return Reply(416, b"", {"Content-Range": f"bytes */{len(body)}"})
+            return Response(416, b"", {"Content-Range": f"bytes */{len(body)}"})
         headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
-        return Reply(206, body[start:], headers)
-    return Reply(200, body, headers)
+        return Response(206, body[start:], headers)
+    return Response(200, body, headers)
 
 
 @contextlib.contextmanager
-def serve(answer: Answering, *, port: int = 0) -> Iterator[str]:
-    """Serve from a thread of its own while the block runs.
+def serve(handler: Handler, *, port: int = 0) -> Iterator[str]:
+    """Run a server in a thread while the block runs.
 
     Args:
-        answer: How it answers.
-        port: Where on loopback; 0 takes a free one.
+        handler: Returns the response to a request.
+        port: Port on loopback; 0 for a free one.
 
     Yields:
-        Its base URL, ``http://127.0.0.1:40123``.
+        The base URL, ``http://127.0.0.1:40123``.
     """
     loop = asyncio.new_event_loop()
     started: list[asyncio.Server] = []
 
     async def start() -> None:
-        handle = lambda r, w: _converse(r, w, answer)  # noqa: E731
-        started.append(await asyncio.start_server(handle, "127.0.0.1", port))
+        connected = lambda r, w: _handle_connection(r, w, handler)  # noqa: E731
+        started.append(await asyncio.start_server(connected, "127.0.0.1", port))
 
     loop.run_until_complete(start())
     address = started[0].sockets[0].getsockname()
@@ -103,18 +106,20 @@ async def _close(server: asyncio.Server) -> None:
     await server.wait_closed()
 
 
-async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Answering) -> None:
-    """Answer a connection's requests one after the other."""
+async def _handle_connection(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handler: Handler
+) -> None:
+    """Handle the requests of a connection one after the other."""
     with contextlib.suppress(
         ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError
     ):
         while True:
             request = _parse(await reader.readuntil(b"\r\n\r\n"))
-            reply = answer(request)
-            if reply.raw is not None:
-                await reply.raw(writer)
+            response = handler(request)
+            if response.raw is not None:
+                await response.raw(writer)
                 break
-            writer.write(_head(reply) + reply.body)
+            writer.write(_head(response) + response.body)
             await writer.drain()
     writer.close()
 
@@ -127,8 +132,8 @@ def _parse(head: bytes) -> Request:
     return Request(unquote(target.path), dict(parse_qsl(target.query)), headers)
 
 
-def _head(reply: Reply) -> bytes:
-    lines = [f"HTTP/1.1 {reply.status} {HTTPStatus(reply.status).phrase}"]
-    headers = {"Content-Length": str(len(reply.body)), **reply.headers}
+def _head(response: Response) -> bytes:
+    lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"]
+    headers = {"Content-Length": str(len(response.body)), **response.headers}
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

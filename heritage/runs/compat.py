@@ -43,6 +43,8 @@ MOVED: dict[str, str] = {
 
 RENAMED_KEYS: dict[str, str] = {
     "answer_seconds": "response_seconds",
+    "most_walls": "max_walls",
+    "speaks": "api",
     "wished_precision": "target_precision",
 }
 """Key of version 0.1 → current, wherever it is in a configuration."""

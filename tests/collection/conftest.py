@@ -6,17 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from heritage.demo.museum import answering
+from heritage.demo.museum import request_handler
 from heritage.demo.server import serve
-from tests.collection.faults import FaultyMuseum
-from tests.collection.held import (
-    HELD,
+from tests.collection.demo_collection import (
+    COLLECTION,
 )
+from tests.collection.faults import FaultyMuseum
 
 
 @pytest.fixture
 def museum() -> FaultyMuseum:
-    return FaultyMuseum(answering(HELD))
+    return FaultyMuseum(request_handler(COLLECTION))
 
 
 @pytest.fixture

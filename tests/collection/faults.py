@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image
 
 from heritage.core.image_io import encode_jpeg
-from heritage.demo.server import Answering, Reply, Request
+from heritage.demo.server import Handler, Request, Response
 
-Fault = Callable[[Reply], Reply]
+Fault = Callable[[Response], Response]
 
 WALL = (
     b'<html style="height:100%"><head><META NAME="ROBOTS" CONTENT="NOINDEX, NOFOLLOW"></head>'
@@ -42,7 +42,7 @@ def png() -> bytes:
     return written.getvalue()
 
 
-def tiny_painter(class_name: str, index: int, view: int, size: int, seed: int) -> bytes:
+def tiny_renderer(class_name: str, index: int, view: int, size: int, seed: int) -> bytes:
     """Draw nothing in particular, quickly."""
     return jpeg(zlib.crc32(f"{class_name}/{index}/{view}/{seed}".encode()), 72)
 
@@ -61,84 +61,86 @@ def bomb_png(side: int = 30_000) -> bytes:
 def status(code: int, body: bytes = b"", **headers: str) -> Fault:
     """Answer with a status; header names take underscores for dashes."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return lambda _: Reply(code, body, named)
+    return lambda _: Response(code, body, named)
 
 
 def body(data: bytes, kind: str = "image/jpeg") -> Fault:
     """Answer 200 with other content."""
-    return lambda _: Reply(200, data, {"Content-Type": kind})
+    return lambda _: Response(200, data, {"Content-Type": kind})
 
 
-def reset(_: Reply) -> Reply:
+def reset(_: Response) -> Response:
     """Cut the connection without a word."""
 
     async def write(writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()
 
-    return Reply(200, b"", raw=write)
+    return Response(200, b"", raw=write)
 
 
 def truncated(at: int) -> Fault:
     """Promise the whole body, send its beginning and close."""
 
-    def fault(reply: Reply) -> Reply:
+    def fault(response: Response) -> Response:
         async def write(writer: asyncio.StreamWriter) -> None:
-            writer.write(_head(reply, len(reply.body)) + reply.body[:at])
+            writer.write(_head(response, len(response.body)) + response.body[:at])
             await writer.drain()
 
-        return Reply(reply.status, b"", raw=write)
+        return Response(response.status, b"", raw=write)
 
     return fault
 
 
-def drip(reply: Reply) -> Reply:
+def slow_drip(response: Response) -> Response:
     """Send a byte every tenth of a second: never silent, never done."""
 
     async def write(writer: asyncio.StreamWriter) -> None:
-        writer.write(_head(reply, len(reply.body)))
-        for byte in reply.body:
+        writer.write(_head(response, len(response.body)))
+        for byte in response.body:
             writer.write(bytes([byte]))
             await writer.drain()
             await asyncio.sleep(0.1)
 
-    return Reply(200, b"", raw=write)
+    return Response(200, b"", raw=write)
 
 
-def late(seconds: float) -> Fault:
+def delayed(seconds: float) -> Fault:
     """Answer rightly, but not soon."""
 
-    def fault(reply: Reply) -> Reply:
+    def fault(response: Response) -> Response:
         async def write(writer: asyncio.StreamWriter) -> None:
             await asyncio.sleep(seconds)
-            writer.write(_head(reply, len(reply.body)) + reply.body)
+            writer.write(_head(response, len(response.body)) + response.body)
             await writer.drain()
 
-        return Reply(reply.status, b"", raw=write)
+        return Response(response.status, b"", raw=write)
 
     return fault
 
 
-def endless(reply: Reply) -> Reply:
+def endless(response: Response) -> Response:
     """Send a picture's beginning, then more and more, without a length."""
 
     async def write(writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nConnection: close\r\n\r\n" + reply.body)
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nConnection: close\r\n\r\n" + response.body
+        )
         while True:
             writer.write(bytes(65_536))
             await writer.drain()
 
-    return Reply(200, b"", raw=write)
+    return Response(200, b"", raw=write)
 
 
-def sent(change: Callable[[bytes], bytes]) -> Fault:
+def changed_body(change: Callable[[bytes], bytes]) -> Fault:
     """Change the body and tell nobody."""
-    return lambda reply: replace(reply, body=change(reply.body))
+    return lambda response: replace(response, body=change(response.body))
 
 
-def _head(reply: Reply, length: int) -> bytes:
-    headers = {"Content-Length": str(length), **reply.headers}
+def _head(response: Response, length: int) -> bytes:
+    headers = {"Content-Length": str(length), **response.headers}
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"HTTP/1.1 {reply.status} OK\r\n{lines}\r\n".encode()
+    return f"HTTP/1.1 {response.status} OK\r\n{lines}\r\n".encode()
 
 
 class FaultyMuseum:
@@ -150,11 +152,11 @@ class FaultyMuseum:
         keep_requests: False where there will be too many.
     """
 
-    def __init__(self, answer: Answering) -> None:
+    def __init__(self, answer: Handler) -> None:
         self._answer = answer
         self._once: dict[str, list[Fault]] = defaultdict(list)
         self._always: dict[str, Fault] = {}
-        self.asked: Counter[str] = Counter()
+        self.requested: Counter[str] = Counter()
         self.requests: list[Request] = []
         self.keep_requests = True
 
@@ -166,15 +168,15 @@ class FaultyMuseum:
         """Answer every request for a path, or for all below ``path`` ending in a slash, with a fault."""
         self._always[path] = fault
 
-    def __call__(self, request: Request) -> Reply:
+    def __call__(self, request: Request) -> Response:
         if request.path != "/robots.txt":
-            self.asked[request.path] += 1
+            self.requested[request.path] += 1
         if self.keep_requests:
             self.requests.append(request)
-        reply = self._answer(request)
+        response = self._answer(request)
         if self._once[request.path]:
-            return self._once[request.path].pop(0)(reply)
+            return self._once[request.path].pop(0)(response)
         for path, fault in self._always.items():
             if request.path == path or (path.endswith("/") and request.path.startswith(path)):
-                return fault(reply)
-        return reply
+                return fault(response)
+        return response

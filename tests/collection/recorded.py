@@ -12,7 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from heritage.core.files import config_dir
-from heritage.demo.server import Reply, Request, file_reply, json_reply
+from heritage.demo.server import Request, Response, file_response, json_response
 from tests.collection.faults import jpeg
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -52,10 +52,10 @@ SITEMAP = "".join(
 )
 
 
-def recorded(errors: dict[str, Reply]) -> Callable[[Request], Reply]:
+def recorded(errors: dict[str, Response]) -> Callable[[Request], Response]:
     """Answer as the three museums did when they were recorded."""
 
-    def answer(request: Request) -> Reply:
+    def answer(request: Request) -> Response:
         path = request.path
         if path in errors:
             return errors[path]
@@ -63,29 +63,29 @@ def recorded(errors: dict[str, Reply]) -> Callable[[Request], Reply]:
             listed = [321412, 404404]
             if request.query["departmentIds"] in ("10", "14"):
                 listed = sorted(map(int, OBJECTS))
-            return json_reply({"total": len(listed), "objectIDs": listed})
+            return json_response({"total": len(listed), "objectIDs": listed})
         if path.startswith("/sitemap"):
-            return Reply(
+            return Response(
                 200, (PART if path == "/sitemap.xml" else f"<urlset>{SITEMAP}</urlset>").encode(), XML
             )
         if path == "/api/artworks/":
             first = int(request.query["skip"]) == 0 and "Near Eastern" in request.query["department"]
-            return json_reply({"info": {}, "data": CLEVELAND["data"] if first else []})
+            return json_response({"info": {}, "data": CLEVELAND["data"] if first else []})
         found = RECORDS.get(path.rpartition("/")[2].removesuffix(".json"))
         if found is not None:
-            return Reply(200, found.read_bytes(), {"Content-Type": "application/json; charset=UTF-8"})
+            return Response(200, found.read_bytes(), {"Content-Type": "application/json; charset=UTF-8"})
         if path.lower().endswith((".jpg", ".jpeg")) or "CRDImages" in path:
-            return file_reply(request, picture(path), "image/jpeg")
-        return Reply(404, b'{"message":"ObjectID not found"}', {"Content-Type": "application/json"})
+            return file_response(request, picture(path), "image/jpeg")
+        return Response(404, b'{"message":"ObjectID not found"}', {"Content-Type": "application/json"})
 
     return answer
 
 
-def noting(answer: Callable[[Request], Reply], asked: list[str]) -> Callable[[Request], Reply]:
+def recording(answer: Callable[[Request], Response], requested: list[str]) -> Callable[[Request], Response]:
     """Answer likewise, and add each path that is asked for to a list."""
 
-    def noted(request: Request) -> Reply:
-        asked.append(request.path)
+    def noted(request: Request) -> Response:
+        requested.append(request.path)
         return answer(request)
 
     return noted

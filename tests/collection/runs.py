@@ -16,14 +16,14 @@ from heritage.collection.sources.met import MetSource
 from heritage.collection.sources.source import Source
 from heritage.core.files import config_dir
 from heritage.core.museums import museum_of
-from heritage.demo.holdings import PUBLISHED
+from heritage.demo.collection import PUBLISHED
 
 
-def patience(**changes: Any) -> RetryPolicy:
+def retry_policy(**changes: Any) -> RetryPolicy:
     """Waits short enough for tests."""
     usual: dict[str, Any] = {
         "attempts": 3, "backoff": 0.01, "backoff_cap": 0.05, "max_retry_after": 5.0, "connect_timeout": 2.0,
-        "read_timeout": 2.0, "total_timeout": 2.0, "wall_pause": 0.05, "most_walls": 3,
+        "read_timeout": 2.0, "total_timeout": 2.0, "wall_pause": 0.05, "max_walls": 3,
         "max_record_bytes": 1 << 22, "max_image_bytes": 1 << 22,
     }  # fmt: skip
     return RetryPolicy(**(usual | changes))
@@ -52,7 +52,7 @@ def rules(name: str = "civilisations") -> ClassRules:
 
 def session(source: Source, folder: Path, **changes: Any) -> Session:
     """A session that prints into a string: ``session.console.file.getvalue()``."""
-    given = {name: changes.pop(name) for name in ("rules", "patience") if name in changes}
+    given = {name: changes.pop(name) for name in ("rules", "retry_policy") if name in changes}
     values: dict[str, Any] = {
         "name": "test", "folder": folder, "classes": None, "limit": None, "views": 1, "size": "web",
         "min_side": 32, "placeholders": [], "seed": 0, "ids": None, "since": None, "retry": None,
@@ -61,8 +61,8 @@ def session(source: Source, folder: Path, **changes: Any) -> Session:
     return Session(
         source=source,
         rules=given.get("rules") or rules(),
-        order=collection_options(values | changes),
-        patience=given.get("patience") or patience(),
+        options=collection_options(values | changes),
+        retry_policy=given.get("retry_policy") or retry_policy(),
         console=Console(file=io.StringIO(), width=200),
     )
 

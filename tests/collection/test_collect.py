@@ -12,20 +12,20 @@ from heritage.core.manifest import Manifest
 from heritage.core.museums import museum_of
 from heritage.errors import ConfigError
 from tests.collection import faults
-from tests.collection.faults import FaultyMuseum
-from tests.collection.held import (
+from tests.collection.demo_collection import (
     API,
-    HELD,
-    assert_nothing_twice,
+    COLLECTION,
+    assert_no_repeated_request,
     expected,
     names,
     objects_of,
     owner_of,
 )
+from tests.collection.faults import FaultyMuseum
 from tests.collection.runs import met, printed, rows, rules, session
 
 
-def test_a_run_ends_with_exactly_the_right_files(base: str, tmp_path: Path) -> None:
+def test_a_run_stores_exactly_the_expected_files(base: str, tmp_path: Path) -> None:
     session(met(base), tmp_path).collect()
     manifest = Manifest.read(tmp_path)
     classes = rules().classes
@@ -43,11 +43,11 @@ def test_a_run_ends_with_exactly_the_right_files(base: str, tmp_path: Path) -> N
     assert not any((tmp_path / ".parts").iterdir())
 
 
-def test_each_row_says_where_it_came_from_and_why_it_has_its_class(base: str, tmp_path: Path) -> None:
+def test_each_row_has_its_origin_and_class_rule(base: str, tmp_path: Path) -> None:
     session(met(base), tmp_path).collect()
     manifest = Manifest.read(tmp_path)
     for row in manifest.table.to_pylist():
-        record = HELD.met_record(int(row["object_id"]))
+        record = COLLECTION.met_record(int(row["object_id"]))
         assert row["image_url"] == record["primaryImageSmall"]
         assert row["permalink"] == record["objectURL"]
         assert record["creditLine"] in row["credit"]
@@ -58,21 +58,21 @@ def test_each_row_says_where_it_came_from_and_why_it_has_its_class(base: str, tm
     assert attribution.count("\n- `") == len(manifest)
 
 
-def test_a_second_run_asks_for_nothing(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
+def test_a_second_run_makes_no_requests(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
     session(met(base), tmp_path).collect()
-    before = museum.asked.copy()
-    assert_nothing_twice(museum)
+    before = museum.requested.copy()
+    assert_no_repeated_request(museum)
     session(met(base), tmp_path).collect()
-    assert museum.asked == before
+    assert museum.requested == before
 
 
-def test_works_that_are_not_public_are_never_fetched(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
+def test_works_under_copyright_are_never_fetched(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
     session(met(base), tmp_path).collect()
-    closed = [i for i in HELD.ids if not HELD.is_public(i)]
+    closed = [i for i in COLLECTION.ids if not COLLECTION.is_public(i)]
     assert closed
     states = rows(tmp_path, "SELECT object_id, state, error FROM objects")
     assert {(str(i), "refused", "not in the public domain") for i in closed} <= set(states)
-    assert not [path for path in museum.asked for i in closed if f"/{i}-" in path]
+    assert not [path for path in museum.requested for i in closed if f"/{i}-" in path]
 
 
 def test_the_limit_holds_for_each_class_and_can_be_raised(
@@ -85,10 +85,10 @@ def test_the_limit_holds_for_each_class_and_can_be_raised(
     session(met(base), tmp_path, limit=3, classes=["islam", "asian"]).collect()
     assert first < names(tmp_path)
     assert Counter(name[0] for name in names(tmp_path)) == {"1": 2, "2": 2, "3": 2, "4": 3, "5": 2, "6": 3}
-    assert_nothing_twice(museum)
+    assert_no_repeated_request(museum)
 
 
-def test_conflicts_and_unmapped_objects_are_reported_not_guessed(base: str, tmp_path: Path) -> None:
+def test_conflicts_and_unmapped_objects_get_no_class(base: str, tmp_path: Path) -> None:
     plain = rules()
     islam = next(rule for rule in plain._rules if rule.name == "met-islamic")
     contrary = islam.model_copy(update={"name": "contrary", "class_name": "orient"})
@@ -98,8 +98,8 @@ def test_conflicts_and_unmapped_objects_are_reported_not_guessed(base: str, tmp_
     states = Counter(
         rows(tmp_path, "SELECT state, rule FROM objects WHERE state IN ('conflict', 'unmapped')")
     )
-    islamic = [i for i in HELD.ids if HELD.class_of(i) == "islam" and HELD.photographs(i)]
-    foreign = [i for i in HELD.ids if HELD.is_foreign(i) and HELD.photographs(i)]
+    islamic = [i for i in COLLECTION.ids if COLLECTION.class_of(i) == "islam" and COLLECTION.photographs(i)]
+    foreign = [i for i in COLLECTION.ids if COLLECTION.is_foreign(i) and COLLECTION.photographs(i)]
     assert states == {("conflict", "met-islamic, contrary"): len(islamic), ("unmapped", ""): len(foreign)}
     assert "conflict: met-islamic, contrary" in printed(run)
     report = session(met(base), tmp_path, rules=torn, report="records")
@@ -107,42 +107,42 @@ def test_conflicts_and_unmapped_objects_are_reported_not_guessed(base: str, tmp_
     assert "contrary" in printed(report)
 
 
-def test_a_slow_listing_says_where_it_is(
+def test_a_slow_listing_shows_its_progress(
     museum: FaultyMuseum, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("heritage.collection.progress.LOG_EVERY", 0.05)
-    museum.once(API, lambda reply: reply, faults.late(0.4))
+    museum.once(API, lambda response: response, faults.delayed(0.4))
     run = session(met(base), tmp_path, dry_run=True)
     run.collect()
-    number = sum(HELD.department(i) == 3 for i in HELD.ids)
+    number = sum(COLLECTION.department(i) == 3 for i in COLLECTION.ids)
     assert f"Listing department:6 (2 of 7): {number:,} objects" in printed(run)
 
 
 def test_a_dry_run_stops_after_the_plan(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
     run = session(met(base), tmp_path, dry_run=True)
     run.collect()
-    assert set(museum.asked) == {API}
+    assert set(museum.requested) == {API}
     assert "records to read" in printed(run)
     assert not (tmp_path / "images").exists()
 
 
-def test_ids_of_ones_own_are_collected(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
+def test_ids_from_a_file_are_collected(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
     wanted = objects_of("islam")[:2] + objects_of("asian")[:1]
     (tmp_path / "ids.txt").write_text("\n".join(wanted))
     session(met(base), tmp_path / "in", ids=tmp_path / "ids.txt").collect()
     assert {row.split("_")[2].removesuffix(".jpg") for row in names(tmp_path / "in")} == set(wanted)
-    assert museum.asked[API] == 0
+    assert museum.requested[API] == 0
     (tmp_path / "ids.txt").write_text("../../etc/passwd")
     with pytest.raises(ConfigError, match="not an object id"):
         session(met(base), tmp_path / "in", ids=tmp_path / "ids.txt").collect()
 
 
-def test_the_louvres_language_is_spoken_too(tmp_path: Path) -> None:
+def test_the_demo_museum_has_the_louvres_api_too(tmp_path: Path) -> None:
     from heritage.collection.sources.demo import DemoSource
 
     demo = DemoSource(
         museum=museum_of("DEMO"),
-        speaks="louvre", images=60, picture_size=48, seed=0, port=0, concurrency=4, departments={},
+        api="louvre", images=60, picture_size=48, seed=0, port=0, concurrency=4, departments={},
         expected_yield=0.9,
     )  # fmt: skip
     with demo.opened() as museum:

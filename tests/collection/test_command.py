@@ -48,7 +48,7 @@ WRONG = {
     "wrong values": (["source=demo", "limit=0", "size=huge"], "size=huge: should be 'web' or 'original'"),
     "unwritable folder": (["source=demo", "folder=/dev/null/x"], "cannot be written"),
     "no dump": (["--report=none.csv"], "cannot be read"),
-    "nothing collected": (["--report"], "nothing is collected yet"),
+    "nothing collected": (["--report"], "nothing has been collected yet"),
     "no such class here": (
         ["source=demo", "collection=thesis", "classes=[islam]"],
         "collection=thesis: no rule",
@@ -57,7 +57,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_wrong_input_is_said_in_a_line(
+def test_invalid_input_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     words, said = WRONG[name]
@@ -79,7 +79,7 @@ def test_a_newer_ledger_is_refused(
         db.execute("PRAGMA user_version = 99")
     db.close()
     assert run(monkeypatch, tmp_path, "source=demo", *SMALL) == 2
-    assert "schema 99" in capsys.readouterr().err
+    assert "schema version 99" in capsys.readouterr().err
 
 
 def test_no_museum_is_imported_for_help() -> None:

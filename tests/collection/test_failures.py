@@ -9,23 +9,23 @@ from pathlib import Path
 import pytest
 
 from heritage.core.manifest import Manifest
-from heritage.demo.server import Reply, json_reply
+from heritage.demo.server import Response, json_response
 from heritage.errors import CollectionError
 from tests.collection import faults
-from tests.collection.faults import HTML, WALL, FaultyMuseum
-from tests.collection.held import (
+from tests.collection.demo_collection import (
     API,
-    HELD,
+    COLLECTION,
     expected,
     names,
     objects_of,
     owner_of,
     picture_path,
 )
-from tests.collection.runs import met, patience, printed, rows, session
+from tests.collection.faults import HTML, WALL, FaultyMuseum
+from tests.collection.runs import met, printed, retry_policy, rows, session
 
 
-def test_faults_that_pass_cost_nothing_but_requests(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
+def test_temporary_errors_cost_only_requests(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
     kinds = [
         faults.status(429, Retry_After="0"), faults.status(500), faults.reset, faults.truncated(300),
         faults.status(403, WALL, **HTML), faults.status(503, b"<html>", **HTML),
@@ -36,14 +36,12 @@ def test_faults_that_pass_cost_nothing_but_requests(museum: FaultyMuseum, base: 
     victim = objects_of("asian")[0]
     museum.once(f"{API}/{victim}", kinds[4])
     museum.once(picture_path(victim), kinds[5])
-    session(met(base), tmp_path, patience=patience(attempts=5)).collect()
+    session(met(base), tmp_path, retry_policy=retry_policy(attempts=5)).collect()
     stored = rows(tmp_path, "SELECT object_id FROM images WHERE state = 'stored'")
     assert {owner_of(object_id) for (object_id,) in stored} == set(expected())
 
 
-def test_what_vanished_is_remembered_and_tried_again_on_demand(
-    museum: FaultyMuseum, base: str, tmp_path: Path
-) -> None:
+def test_failures_are_recorded_and_retried_on_demand(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
     record, picture, broken, refused = objects_of("islam")[:4]
     museum.once(f"{API}/{refused}", faults.status(302, Location="https://elsewhere.example/"))
     museum.once(f"{API}/{record}", faults.status(404, b'{"message":"Not a valid object"}'))
@@ -58,9 +56,9 @@ def test_what_vanished_is_remembered_and_tried_again_on_demand(
     states = dict(rows(tmp_path, "SELECT object_id, state FROM images"))
     assert (states[picture], states[broken]) == ("gone", "failed")
     assert "retry=failed" in printed(run)
-    before = museum.asked.copy()
+    before = museum.requested.copy()
     session(met(base), tmp_path, classes=["islam"]).collect()
-    assert museum.asked == before
+    assert museum.requested == before
     session(met(base), tmp_path, classes=["islam"], retry="failed", dry_run=True).collect()
     again = (
         "SELECT state, error FROM objects WHERE state = 'listed' "
@@ -70,14 +68,12 @@ def test_what_vanished_is_remembered_and_tried_again_on_demand(
     session(met(base), tmp_path, classes=["islam"], retry="failed").collect()
     assert names(tmp_path) == {f"4_MET_{i}.jpg" for i in objects_of("islam")}
     # What its own record rules out is not asked for again.
-    closed = [i for i in HELD.ids if HELD.class_of(i) == "islam" and not HELD.is_public(i)]
+    closed = [i for i in COLLECTION.ids if COLLECTION.class_of(i) == "islam" and not COLLECTION.is_public(i)]
     assert closed
-    assert all(museum.asked[f"{API}/{i}"] == 1 for i in closed)
+    assert all(museum.requested[f"{API}/{i}"] == 1 for i in closed)
 
 
-def test_a_photograph_that_cannot_be_had_makes_room_for_another(
-    museum: FaultyMuseum, base: str, tmp_path: Path
-) -> None:
+def test_a_missing_photograph_makes_room_for_another(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
     for object_id in objects_of("orient")[:6]:
         museum.always(picture_path(object_id), faults.status(404))
     number = len(objects_of("orient")) - 6
@@ -85,11 +81,11 @@ def test_a_photograph_that_cannot_be_had_makes_room_for_another(
     assert len(names(tmp_path)) == number
 
 
-def instead(other: Reply, _: Reply) -> Reply:
+def instead(other: Response, _: Response) -> Response:
     return other
 
 
-def test_ids_and_addresses_cannot_leave_the_folder_or_the_museum(
+def test_ids_and_urls_cannot_leave_the_folder_or_the_museum(
     museum: FaultyMuseum, base: str, tmp_path: Path
 ) -> None:
     victims = objects_of("islam")[:3]
@@ -99,12 +95,12 @@ def test_ids_and_addresses_cannot_leave_the_folder_or_the_museum(
         "http://museum.demo/images/../../secret",
     ]
     for victim, url in zip(victims, urls, strict=True):
-        reply = json_reply(HELD.met_record(int(victim)) | {"primaryImageSmall": url})
-        museum.always(f"{API}/{victim}", functools.partial(instead, reply))
+        response = json_response(COLLECTION.met_record(int(victim)) | {"primaryImageSmall": url})
+        museum.always(f"{API}/{victim}", functools.partial(instead, response))
 
-    def listed(reply: Reply) -> Reply:
-        said = json.loads(reply.body)
-        return json_reply(
+    def listed(response: Response) -> Response:
+        said = json.loads(response.body)
+        return json_response(
             {"total": 1, "objectIDs": [*said["objectIDs"], "../../etc/passwd", None, 1.5, -3, True]}
         )
 
@@ -113,29 +109,29 @@ def test_ids_and_addresses_cannot_leave_the_folder_or_the_museum(
     assert {path.name for path in tmp_path.iterdir()} == {"in"}
     found = dict(rows(tmp_path / "in", "SELECT object_id, state FROM images"))
     assert [found[victim] for victim in victims] == ["refused", "refused", "gone"]
-    assert not [path for path in museum.asked if "passwd" in path or "meta-data" in path]
+    assert not [path for path in museum.requested if "passwd" in path or "meta-data" in path]
 
 
-def test_a_record_of_another_object_is_not_believed(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
+def test_a_record_of_another_object_is_rejected(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
     victim, other = objects_of("islam")[:2]
-    museum.always(f"{API}/{victim}", lambda _: json_reply(HELD.met_record(int(other))))
+    museum.always(f"{API}/{victim}", lambda _: json_response(COLLECTION.met_record(int(other))))
     session(met(base), tmp_path, classes=["islam"]).collect()
     assert rows(tmp_path, "SELECT state FROM objects WHERE object_id = ?", victim) == [("failed",)]
 
 
-def test_three_walls_end_the_run_and_keep_what_there_is(
+def test_three_bot_walls_end_the_run_and_keep_its_photographs(
     museum: FaultyMuseum, base: str, tmp_path: Path
 ) -> None:
     session(met(base), tmp_path, limit=1).collect()
     museum.always("/images/", faults.status(403, WALL, **HTML))
-    with pytest.raises(CollectionError, match="start the same command again"):
+    with pytest.raises(CollectionError, match="run the same command again"):
         session(met(base), tmp_path, limit=3).collect()
     museum._always.clear()
     session(met(base), tmp_path, limit=3).collect()
     assert len(names(tmp_path)) == 18
 
 
-def test_a_full_disk_is_said(
+def test_a_full_disk_is_reported(
     museum: FaultyMuseum, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_: int) -> None:
@@ -148,7 +144,7 @@ def test_a_full_disk_is_said(
 
 URL = b'"primaryImageSmall": "http://museum.demo/images/'
 POISON: dict[str, tuple[bytes, str, str]] = {
-    "URL too long": (URL + b"a" * 80_000 + b'"', "images", "no URL"),
+    "URL too long": (URL + b"a" * 80_000 + b'"', "images", "not a valid URL"),
     "half a character in a URL": (URL + rb'\ud800.jpg"', "images", "404"),
     "half a character in a text": (rb'"title": "a \ud800 b"', "", ""),
     "a year beyond all years": (b'"objectBeginDate": 1000000000000', "objects", "not a year"),
@@ -160,9 +156,9 @@ POISON: dict[str, tuple[bytes, str, str]] = {
 def test_no_record_can_end_the_run(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
     victims = dict(zip(POISON, objects_of("asian"), strict=False))
     for name, victim in victims.items():
-        raw = json.dumps(HELD.met_record(int(victim))).encode()
+        raw = json.dumps(COLLECTION.met_record(int(victim))).encode()
         # The last of two keys of one name counts.
-        other = Reply(200, raw[:-1] + b", " + POISON[name][0] + b"}", {"Content-Type": "application/json"})
+        other = Response(200, raw[:-1] + b", " + POISON[name][0] + b"}", {"Content-Type": "application/json"})
         museum.always(f"{API}/{victim}", functools.partial(instead, other))
     session(met(base), tmp_path, classes=["asian"]).collect()
     for name, (_, table, reason) in POISON.items():
@@ -174,14 +170,14 @@ def test_no_record_can_end_the_run(museum: FaultyMuseum, base: str, tmp_path: Pa
     assert names(tmp_path) == {f"6_MET_{i}.jpg" for i in unharmed}
 
 
-def test_photographs_are_described_also_where_walls_end_the_run(
+def test_the_manifest_is_written_if_bot_walls_end_the_run(
     museum: FaultyMuseum, base: str, tmp_path: Path
 ) -> None:
     session(met(base), tmp_path, classes=["islam"], limit=2).collect()
     (tmp_path / "manifest.parquet").unlink()
     (tmp_path / "ATTRIBUTION.md").unlink()
     museum.always("/images/", faults.status(403, WALL, **HTML))
-    with pytest.raises(CollectionError, match="start the same command again"):
+    with pytest.raises(CollectionError, match="run the same command again"):
         session(met(base), tmp_path, limit=3).collect()
     assert len(Manifest.read(tmp_path).column("file")) == 2
     assert "4_MET_" in (tmp_path / "ATTRIBUTION.md").read_text()

@@ -15,18 +15,18 @@ from heritage.collection.session import LOCK_FILE
 from heritage.collection.storage import PhotoStorage
 from heritage.core.files import locked
 from heritage.core.manifest import Manifest
-from heritage.demo.server import Reply
+from heritage.demo.server import Response
 from heritage.errors import BusyError
 from tests.collection import faults
-from tests.collection.faults import FaultyMuseum, png
-from tests.collection.held import (
-    assert_nothing_twice,
+from tests.collection.demo_collection import (
+    assert_no_repeated_request,
     expected,
     names,
     objects_of,
     picture_path,
 )
-from tests.collection.runs import met, patience, printed, rows, rules, session
+from tests.collection.faults import FaultyMuseum, png
+from tests.collection.runs import met, printed, retry_policy, rows, rules, session
 
 
 def test_a_second_collector_is_refused(base: str, tmp_path: Path) -> None:
@@ -34,17 +34,15 @@ def test_a_second_collector_is_refused(base: str, tmp_path: Path) -> None:
         session(met(base), tmp_path).collect()
 
 
-def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(
-    museum: FaultyMuseum, base: str, tmp_path: Path
-) -> None:
+def test_ctrl_c_finishes_the_requests_in_flight(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
     third = objects_of("orient")[2]
 
-    def interrupt(reply: Reply) -> Reply:
+    def interrupt(response: Response) -> Response:
         os.kill(os.getpid(), signal.SIGINT)
-        return reply
+        return response
 
     museum.once(picture_path(third), interrupt)
-    with pytest.raises(KeyboardInterrupt, match="start the same command to go on"):
+    with pytest.raises(KeyboardInterrupt, match="run the same command again"):
         session(met(base), tmp_path).collect()
     stored = {f for (f,) in rows(tmp_path, "SELECT file FROM images WHERE state = 'stored'")}
     assert {Path(f).name for f in stored} == {path.name for path in (tmp_path / "images").iterdir()}
@@ -53,27 +51,27 @@ def test_ctrl_c_finishes_what_is_in_flight_and_says_how_to_go_on(
     assert len(Manifest.read(tmp_path)) == len(stored)
     session(met(base), tmp_path).collect()
     assert names(tmp_path) == {f"{rules().classes.index(c) + 1}_MET_{i}.jpg" for i, c in expected().items()}
-    assert_nothing_twice(museum)
+    assert_no_repeated_request(museum)
 
 
-def test_a_second_ctrl_c_stops_at_once(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
-    def interrupt(reply: Reply) -> Reply:
+def test_a_second_ctrl_c_stops_immediately(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
+    def interrupt(response: Response) -> Response:
         for after in (0.1, 0.4):
             threading.Timer(after, os.kill, (os.getpid(), signal.SIGINT)).start()
-        return faults.drip(reply)
+        return faults.slow_drip(response)
 
     museum.always(picture_path(objects_of("orient")[2]), interrupt)
-    waiting = patience(total_timeout=60.0, read_timeout=60.0)
-    run = session(met(base), tmp_path, patience=waiting)
+    waiting = retry_policy(total_timeout=60.0, read_timeout=60.0)
+    run = session(met(base), tmp_path, retry_policy=waiting)
     started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt, match="start the same command to go on"):
+    with pytest.raises(KeyboardInterrupt, match="run the same command again"):
         run.collect()
     assert time.monotonic() - started < 20
-    assert printed(run).count("Ctrl-C again stops at once") == 1
-    assert printed(run).count("Stopping at once") == 1
+    assert printed(run).count("press Ctrl-C again to stop immediately") == 1
+    assert printed(run).count("Stopping immediately") == 1
 
 
-def test_a_crash_between_writing_and_renaming_is_finished(
+def test_a_crash_between_writing_and_renaming_is_recovered(
     museum: FaultyMuseum, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Crash(BaseException):
@@ -94,14 +92,14 @@ def test_a_crash_between_writing_and_renaming_is_finished(
             with pytest.raises(BaseExceptionGroup):
                 session(met(base), folder, classes=["islam"]).collect()
         assert rows(folder, "SELECT count(*) FROM images WHERE state = 'writing'")[0][0] > 0
-        museum.asked.clear()
+        museum.requested.clear()
         written = {u for (u,) in rows(folder, "SELECT url FROM images WHERE state = 'writing'")}
         session(met(base), folder, classes=["islam"]).collect()
         assert names(folder) == {f"4_MET_{i}.jpg" for i in objects_of("islam")}
-        assert not any(museum.asked[u.removeprefix("http://museum.demo")] for u in written)
+        assert not any(museum.requested[u.removeprefix("http://museum.demo")] for u in written)
 
 
-def test_a_crash_in_a_refresh_leaves_no_predecessor(
+def test_a_crash_in_a_refresh_leaves_one_file(
     museum: FaultyMuseum, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session(met(base), tmp_path, classes=["islam"]).collect()
@@ -127,13 +125,13 @@ def test_a_crash_in_a_refresh_leaves_no_predecessor(
 
 def test_a_deleted_photograph_is_fetched_again(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
     session(met(base), tmp_path, classes=["islam", "asian"]).collect()
-    before, asked = names(tmp_path), museum.asked.copy()
+    before, requested = names(tmp_path), museum.requested.copy()
     (file, path), *_ = rows(tmp_path, "SELECT file, url FROM images WHERE class = 'islam'")
     (tmp_path / file).unlink()
     run = session(met(base), tmp_path, classes=["islam", "asian"])
     run.collect()
-    assert "1 stored photographs are no longer there" in printed(run)
-    assert museum.asked - asked == {path.removeprefix("http://museum.demo"): 1}
+    assert "1 stored photographs are missing" in printed(run)
+    assert museum.requested - requested == {path.removeprefix("http://museum.demo"): 1}
     assert names(tmp_path) == before
     # One of a class that is not collected now is not promised by the manifest either.
     (tmp_path / file).unlink()

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from heritage.core.manifest import Manifest
-from heritage.demo.holdings import DemoCollection
-from heritage.demo.museum import answering
+from heritage.demo.collection import DemoCollection
+from heritage.demo.museum import request_handler
 from heritage.demo.server import serve
 from tests.collection.faults import FaultyMuseum, jpeg
 from tests.collection.runs import rows
@@ -27,18 +27,18 @@ PICTURES = [jpeg(number, 72) for number in range(64)]
 CHILD = """
 import sys
 from pathlib import Path
-from tests.collection.runs import met, patience, session
-slow = patience(read_timeout=60.0, total_timeout=60.0, connect_timeout=60.0)
-session(met(sys.argv[1]), Path(sys.argv[2]), patience=slow).collect()
+from tests.collection.runs import met, retry_policy, session
+slow = retry_policy(read_timeout=60.0, total_timeout=60.0, connect_timeout=60.0)
+session(met(sys.argv[1]), Path(sys.argv[2]), retry_policy=slow).collect()
 """
 
 
-def paint(class_name: str, index: int, view: int, size: int, seed: int) -> bytes:
+def render(class_name: str, index: int, view: int, size: int, seed: int) -> bytes:
     """One of few pictures, with bytes of its own behind the end: as many digests as photographs."""
     return PICTURES[(index + view) % len(PICTURES)] + f"{class_name}/{index}/{view}".encode()
 
 
-def collect_killing(base: str, folder: Path, *, kills: int, wait: tuple[float, float]) -> int:
+def collect_with_kills(base: str, folder: Path, *, kills: int, wait: tuple[float, float]) -> int:
     """Run collectors one after the other, kill all but the last at random; return how many were killed."""
     chance = random.Random(7)
     killed = 0
@@ -55,11 +55,11 @@ def collect_killing(base: str, folder: Path, *, kills: int, wait: tuple[float, f
         assert child.returncode == -signal.SIGKILL
 
 
-def assert_exact(folder: Path, held: DemoCollection, museum: FaultyMuseum, killed: int) -> None:
+def assert_exact(folder: Path, collection: DemoCollection, museum: FaultyMuseum, killed: int) -> None:
     wanted = {
-        held.met_record(i)["primaryImageSmall"]
-        for i in held.ids
-        if held.photographs(i) and not held.is_foreign(i)
+        collection.met_record(i)["primaryImageSmall"]
+        for i in collection.ids
+        if collection.photographs(i) and not collection.is_foreign(i)
     }
     stored = rows(folder, "SELECT url, file, sha256 FROM images WHERE state = 'stored'")
     assert {url for url, _, _ in stored} == wanted
@@ -69,33 +69,33 @@ def assert_exact(folder: Path, held: DemoCollection, museum: FaultyMuseum, kille
     }
     for url, file, digest in stored:
         number, _, view = url.rpartition("/")[2].removesuffix(".jpg").partition("-")
-        content = held.photograph(int(number), int(view), original=False)
+        content = collection.photograph(int(number), int(view), original=False)
         assert (folder / file).read_bytes() == content
         assert digest == hashlib.sha256(content).hexdigest()
     assert rows(folder, "SELECT state FROM images WHERE state != 'stored'") == []
     assert not any((folder / ".parts").iterdir())
     ended = dict(rows(folder, "SELECT state, count(*) FROM objects GROUP BY state"))
     assert set(ended) <= {"labelled", "refused", "unmapped"}
-    assert sum(ended.values()) == len(held.ids)
+    assert sum(ended.values()) == len(collection.ids)
     # Asked for again was only what a killed collector had asked for and not yet got.
-    once = len(museum.asked)
-    lists = museum.asked["/public/collection/v1/objects"]
-    assert sum(museum.asked.values()) - lists <= once + killed * 2 * 2 * CONCURRENCY
+    once = len(museum.requested)
+    lists = museum.requested["/public/collection/v1/objects"]
+    assert sum(museum.requested.values()) - lists <= once + killed * 2 * 2 * CONCURRENCY
     assert {path.name for path in folder.iterdir()} >= {"manifest.parquet", "ATTRIBUTION.md"}
     assert len(Manifest.read(folder)) == len(wanted)
 
 
 def run(tmp_path: Path, images: int, *, kills: int, wait: tuple[float, float]) -> int:
-    held = DemoCollection(images=images, picture_size=64, seed=1, painter=paint)
-    museum = FaultyMuseum(answering(held))
+    collection = DemoCollection(images=images, picture_size=64, seed=1, renderer=render)
+    museum = FaultyMuseum(request_handler(collection))
     museum.keep_requests = False
     with serve(museum) as base:
-        killed = collect_killing(base, tmp_path, kills=kills, wait=wait)
-    assert_exact(tmp_path, held, museum, killed)
-    return len(held.ids)
+        killed = collect_with_kills(base, tmp_path, kills=kills, wait=wait)
+    assert_exact(tmp_path, collection, museum, killed)
+    return len(collection.ids)
 
 
-def test_three_kills_leave_no_trace(tmp_path: Path) -> None:
+def test_three_kills_lose_and_repeat_nothing(tmp_path: Path) -> None:
     run(tmp_path, 600, kills=3, wait=(1.2, 2.0))
 
 

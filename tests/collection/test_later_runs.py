@@ -13,22 +13,22 @@ import pytest
 from heritage.collection.ledger_rows import StoredFile
 from heritage.collection.storage import PhotoStorage
 from heritage.core.manifest import Manifest
-from heritage.demo.server import Reply, json_reply
+from heritage.demo.server import Response, json_response
 from heritage.errors import CollectionError
 from tests.collection import faults
-from tests.collection.faults import HTML, WALL, FaultyMuseum, jpeg
-from tests.collection.held import (
+from tests.collection.demo_collection import (
     API,
-    HELD,
+    COLLECTION,
     expected,
     names,
     objects_of,
     picture_path,
 )
+from tests.collection.faults import HTML, WALL, FaultyMuseum, jpeg
 from tests.collection.runs import met, printed, rows, rules, session
 
 
-def test_changed_content_is_fetched_on_refresh_and_only_that(
+def test_refresh_replaces_changed_photographs_only(
     museum: FaultyMuseum, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session(met(base), tmp_path, classes=["islam"]).collect()
@@ -48,8 +48,8 @@ def test_changed_content_is_fetched_on_refresh_and_only_that(
     monkeypatch.setattr(PhotoStorage, "write", write)
     run = session(met(base), tmp_path, classes=["islam"], refresh=True)
     run.collect()
-    assert threads == {"verify"}, "a photograph was decoded on the event loop"
-    assert "1 photographs had changed" in printed(run)
+    assert threads == {"validate"}, "a photograph was decoded on the event loop"
+    assert "1 photographs have changed" in printed(run)
     assert (tmp_path / "images" / f"4_MET_{victim}.jpg").read_bytes() == new
     assert (tmp_path / "images" / f"4_MET_{damaged}.jpg").read_bytes() == before
     manifest = Manifest.read(tmp_path)
@@ -60,32 +60,32 @@ def test_changed_content_is_fetched_on_refresh_and_only_that(
     assert all("if-none-match" in request.headers for request in pictures)
 
 
-def test_walls_end_a_refresh_in_one_line_too(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
+def test_bot_walls_end_a_refresh_with_an_error(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
     session(met(base), tmp_path, limit=3).collect()
     museum.always("/images/", faults.status(403, WALL, **HTML))
-    with pytest.raises(CollectionError, match="start the same command again"):
+    with pytest.raises(CollectionError, match="run the same command again"):
         session(met(base), tmp_path, limit=3, refresh=True).collect()
 
 
-def test_an_incremental_run_asks_for_changed_records_alone(
-    museum: FaultyMuseum, base: str, tmp_path: Path
-) -> None:
+def test_since_requests_changed_records_only(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
     session(met(base), tmp_path).collect()
     moved = objects_of("islam")[0]
-    asian = HELD.met_record(int(moved)) | {"isPublicDomain": False}
-    museum.always(f"{API}/{moved}", lambda _: json_reply(asian))
+    asian = COLLECTION.met_record(int(moved)) | {"isPublicDomain": False}
+    museum.always(f"{API}/{moved}", lambda _: json_response(asian))
 
-    def changed(_: Reply) -> Reply:
-        return json_reply({"total": 1, "objectIDs": [int(moved)]})
+    def changed(_: Response) -> Response:
+        return json_response({"total": 1, "objectIDs": [int(moved)]})
 
-    before = museum.asked.copy()
+    before = museum.requested.copy()
     museum.requests.clear()
     museum.always(
         API,
-        lambda reply: changed(reply) if _asked(museum) == "14" else json_reply({"total": 0, "objectIDs": []}),
+        lambda response: (
+            changed(response) if _asked(museum) == "14" else json_response({"total": 0, "objectIDs": []})
+        ),
     )
     session(met(base), tmp_path, since="last").collect()
-    assert museum.asked - before == {API: 7, f"{API}/{moved}": 1}
+    assert museum.requested - before == {API: 7, f"{API}/{moved}": 1}
     assert all("metadataDate" in r.query for r in museum.requests if r.path == API)
     assert moved not in Manifest.read(tmp_path).column("object_id")
 
@@ -95,24 +95,24 @@ def test_changed_records_of_full_classes_are_read_and_their_photographs_stay(
 ) -> None:
     session(met(base), tmp_path, limit=5).collect()
     before = set(Manifest.read(tmp_path).column("object_id"))
-    withdrawn, unreachable = sorted(before)[:2]
-    withheld = HELD.met_record(int(withdrawn)) | {"isPublicDomain": False}
-    museum.always(f"{API}/{withdrawn}", lambda _: json_reply(withheld))
+    released, unreachable = sorted(before)[:2]
+    withheld = COLLECTION.met_record(int(released)) | {"isPublicDomain": False}
+    museum.always(f"{API}/{released}", lambda _: json_response(withheld))
     museum.always(f"{API}/{unreachable}", faults.status(500))
-    museum.asked.clear()
+    museum.requested.clear()
     # Killed after the listing, nothing is lost either.
     session(met(base), tmp_path, limit=5, since="2020-01-01", dry_run=True).collect()
     assert dict(rows(tmp_path, "SELECT state, count(*) FROM objects GROUP BY state"))["changed"] == len(
         before
     )
     session(met(base), tmp_path, limit=5).collect()
-    asked = {object_id for object_id in before if museum.asked[f"{API}/{object_id}"]}
-    assert asked == before, "a changed record was not read because its class is full"
+    requested = {object_id for object_id in before if museum.requested[f"{API}/{object_id}"]}
+    assert requested == before, "a changed record was not read because its class is full"
     after = set(Manifest.read(tmp_path).column("object_id"))
-    assert before - after == {withdrawn}
+    assert before - after == {released}
     museum._always.clear()
     session(met(base), tmp_path, limit=5, retry="failed").collect()
-    assert set(Manifest.read(tmp_path).column("object_id")) >= before - {withdrawn}
+    assert set(Manifest.read(tmp_path).column("object_id")) >= before - {released}
     assert not rows(tmp_path, "SELECT * FROM objects WHERE state IN ('failed', 'changed')")
 
 
@@ -122,7 +122,7 @@ def _asked(museum: FaultyMuseum) -> str:
 
 def test_new_rules_relabel_without_a_request(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
     session(met(base), tmp_path).collect()
-    before = museum.asked.copy()
+    before = museum.requested.copy()
     plain = rules()
     swapped = [
         rule.model_copy(
@@ -134,29 +134,27 @@ def test_new_rules_relabel_without_a_request(museum: FaultyMuseum, base: str, tm
     ]
     other = type(plain)(name="swapped", classes=list(plain.classes), rules=swapped)
     session(met(base), tmp_path, rules=other).collect()
-    assert museum.asked == before
-    turn = {"islam": "asian", "asian": "islam"}
+    assert museum.requested == before
+    slot = {"islam": "asian", "asian": "islam"}
     ids = plain.classes
-    wanted = {f"{ids.index(turn.get(c, c)) + 1}_MET_{i}.jpg" for i, c in expected().items()}
+    wanted = {f"{ids.index(slot.get(c, c)) + 1}_MET_{i}.jpg" for i, c in expected().items()}
     assert names(tmp_path) == wanted
     session(met(base), tmp_path).collect()
     assert names(tmp_path) == {f"{ids.index(c) + 1}_MET_{i}.jpg" for i, c in expected().items()}
 
 
-def test_a_new_first_photograph_takes_no_other_ones_name(
-    museum: FaultyMuseum, base: str, tmp_path: Path
-) -> None:
+def test_a_new_first_photograph_gets_a_free_name(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
     """Whether the old one is still shown or not, each row keeps its own bytes."""
-    kept, replaced = [i for i in objects_of("islam") if len(HELD.photographs(int(i))) > 1][:2]
+    kept, replaced = [i for i in objects_of("islam") if len(COLLECTION.photographs(int(i))) > 1][:2]
     session(met(base), tmp_path, classes=["islam"]).collect()
     before = {object_id: path_of(tmp_path, object_id).read_bytes() for object_id in (kept, replaced)}
     new = {kept: jpeg(501), replaced: jpeg(502)}
     for object_id, photograph in new.items():
-        record = HELD.met_record(int(object_id))
+        record = COLLECTION.met_record(int(object_id))
         url = f"http://museum.demo/images/CRDImages/is/web-large/new-{object_id}.jpg"
         others = [record["primaryImageSmall"]] if object_id == kept else []
         museum.always(url.removeprefix("http://museum.demo"), faults.body(photograph))
-        said = json_reply(record | {"primaryImageSmall": url, "additionalImages": others})
+        said = json_response(record | {"primaryImageSmall": url, "additionalImages": others})
         museum.always(f"{API}/{object_id}", functools.partial(instead, said))
     session(met(base), tmp_path, classes=["islam"], views=2, since="2020-01-01").collect()
     # New rules of the same classes rename nothing.
@@ -182,16 +180,16 @@ def path_of(folder: Path, object_id: str) -> Path:
     return folder / str(file)
 
 
-def instead(other: Reply, _: Reply) -> Reply:
+def instead(other: Response, _: Response) -> Response:
     return other
 
 
-def test_a_record_that_moved_to_another_class_takes_its_photograph_along(
+def test_a_record_of_another_class_moves_its_photograph(
     museum: FaultyMuseum, base: str, tmp_path: Path
 ) -> None:
     session(met(base), tmp_path).collect()
     moved = objects_of("egyptian")[0]
-    coptic = json_reply(HELD.met_record(int(moved)) | {"period": "Coptic Period"})
+    coptic = json_response(COLLECTION.met_record(int(moved)) | {"period": "Coptic Period"})
     museum.always(f"{API}/{moved}", lambda _: coptic)
     session(met(base), tmp_path, since="2020-01-01").collect()
     manifest = Manifest.read(tmp_path)
@@ -202,27 +200,27 @@ def test_a_record_that_moved_to_another_class_takes_its_photograph_along(
     assert rows(tmp_path, "SELECT class FROM images WHERE object_id = ?", moved) == [("byzantium",)]
 
 
-def test_the_cache_holds_back_no_change_and_no_damage(
+def test_the_cache_hides_no_change_and_keeps_no_damaged_record(
     museum: FaultyMuseum, base: str, tmp_path: Path
 ) -> None:
     cache = {"path": tmp_path / "records.sqlite", "max_age_days": 30.0}
-    withdrawn, damaged = objects_of("islam")[:2]
-    of_another = json_reply(HELD.met_record(int(withdrawn)))
+    released, damaged = objects_of("islam")[:2]
+    of_another = json_response(COLLECTION.met_record(int(released)))
     museum.once(f"{API}/{damaged}", lambda _: of_another)
     session(met(base), tmp_path / "in", classes=["islam"], cache=cache).collect()
-    withheld = json_reply(HELD.met_record(int(withdrawn)) | {"isPublicDomain": False})
-    museum.always(f"{API}/{withdrawn}", lambda _: withheld)
+    withheld = json_response(COLLECTION.met_record(int(released)) | {"isPublicDomain": False})
+    museum.always(f"{API}/{released}", lambda _: withheld)
     session(met(base), tmp_path / "in", classes=["islam"], cache=cache, retry="failed").collect()
     assert damaged in Manifest.read(tmp_path / "in").column("object_id")
     session(met(base), tmp_path / "in", classes=["islam"], cache=cache, since="2020-01-01").collect()
-    assert withdrawn not in Manifest.read(tmp_path / "in").column("object_id")
+    assert released not in Manifest.read(tmp_path / "in").column("object_id")
 
 
-def test_another_size_is_said_to_change_nothing_that_is_there(base: str, tmp_path: Path) -> None:
+def test_a_changed_size_keeps_stored_photographs_and_says_so(base: str, tmp_path: Path) -> None:
     session(met(base), tmp_path, classes=["islam"], limit=3).collect()
     again = session(met(base), tmp_path, classes=["islam"], limit=3)
     again.collect()
     assert "size=" not in printed(again)
     larger = session(met(base), tmp_path, classes=["islam"], limit=3, size="original")
     larger.collect()
-    assert "taken at size=web and stay" in printed(larger)
+    assert "have size=web and are kept" in printed(larger)

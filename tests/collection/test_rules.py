@@ -48,12 +48,12 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("name", "fields", "wanted"), CASES, ids=str)
-def test_the_collections_label_as_they_say(name: str, fields: dict[str, Any], wanted: str) -> None:
-    verdict = rules(name).label("MET", replace(PLAIN, **fields))
-    assert (verdict.class_name or verdict.outcome) == wanted
+def test_the_collections_label_records(name: str, fields: dict[str, Any], wanted: str) -> None:
+    decision = rules(name).label("MET", replace(PLAIN, **fields))
+    assert (decision.class_name or decision.outcome) == wanted
 
 
-def test_no_class_of_the_default_collection_can_be_told_by_its_museum() -> None:
+def test_the_default_collection_has_one_museum() -> None:
     default, thesis = rules(), rules("thesis")
     assert {rule.museum for rule in default._rules} == {"MET"}
     assert {rule.class_name for rule in default._rules if rule.class_name} == set(default.classes)
@@ -61,26 +61,26 @@ def test_no_class_of_the_default_collection_can_be_told_by_its_museum() -> None:
     assert museums == dict.fromkeys(default.classes[:5], "LOUVRE") | {"asian": "MET"}
 
 
-def made(*entries: dict[str, Any], classes: tuple[str, ...] = ("a", "b")) -> ClassRules:
+def rules_of(*entries: dict[str, Any], classes: tuple[str, ...] = ("a", "b")) -> ClassRules:
     whole: list[Any] = [{"name": str(n), "museum": "MET", **entry} for n, entry in enumerate(entries)]
     return ClassRules(name="test", classes=list(classes), rules=whole)
 
 
 def test_the_highest_priority_decides_and_a_tie_is_a_conflict() -> None:
-    tie = made({"class": "a"}, {"class": "b"})
+    tie = rules_of({"class": "a"}, {"class": "b"})
     assert (tie.label("MET", PLAIN).outcome, tie.label("MET", PLAIN).rule) == ("conflict", "0, 1")
-    settled = made({"class": "a"}, {"class": "b"}, {"class": "b", "priority": 1})
+    settled = rules_of({"class": "a"}, {"class": "b"}, {"class": "b", "priority": 1})
     assert (settled.label("MET", PLAIN).class_name, settled.label("MET", PLAIN).rule) == ("b", "2")
-    agreed = made({"class": "a"}, {"class": "a"})
+    agreed = rules_of({"class": "a"}, {"class": "a"})
     assert (agreed.label("MET", PLAIN).class_name, agreed.label("MET", PLAIN).rule) == ("a", "0, 1")
-    assert made({"class": "a"}).label("LOUVRE", PLAIN).outcome == "unmapped"
+    assert rules_of({"class": "a"}).label("LOUVRE", PLAIN).outcome == "unmapped"
 
 
-def test_words_stand_whole() -> None:
-    one = made({"class": "a", "culture": ["Iran"]})
+def test_rules_match_whole_words() -> None:
+    one = rules_of({"class": "a", "culture": ["Iran"]})
     for culture, found in (("Iran", True), ("iran, Nishapur", True), ("Iranian", False), ("ÎRAN", True)):
         assert (one.label("MET", replace(PLAIN, culture=culture)).class_name == "a") is found
-    digits = made({"class": "a", "department": 1})
+    digits = rules_of({"class": "a", "department": 1})
     assert digits.label("MET", PLAIN).outcome == "unmapped"
 
 
@@ -94,25 +94,28 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("entry", "reason"), WRONG, ids=str)
-def test_a_wrong_rule_is_refused(entry: dict[str, Any], reason: str) -> None:
+def test_an_invalid_rule_is_refused(entry: dict[str, Any], reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
-        made(entry)
-    with pytest.raises(ConfigError, match="two rules are called"):
-        made({"class": "a", "name": "x"}, {"class": "a", "name": "x"})
+        rules_of(entry)
+    with pytest.raises(ConfigError, match="two rules have the name"):
+        rules_of({"class": "a", "name": "x"}, {"class": "a", "name": "x"})
 
 
 def test_the_fingerprint_follows_what_matters() -> None:
-    assert made({"class": "a"}).fingerprint == made({"class": "a"}).fingerprint
+    assert rules_of({"class": "a"}).fingerprint == rules_of({"class": "a"}).fingerprint
     others = [
-        made({"class": "b"}),
-        made({"class": "a", "priority": 1}),
-        made({"class": "a"}, classes=("b", "a")),
+        rules_of({"class": "b"}),
+        rules_of({"class": "a", "priority": 1}),
+        rules_of({"class": "a"}, classes=("b", "a")),
     ]
-    assert len({rule.fingerprint for rule in [made({"class": "a"}), *others]}) == 4
+    assert len({rule.fingerprint for rule in [rules_of({"class": "a"}), *others]}) == 4
 
 
-def test_objects_are_not_read_for_the_sake_of_a_rule_that_only_meets_them() -> None:
-    assert {d for rule in rules().of("MET", ("byzantium",)) for d in rule.department or []} == {"17", "7"}
+def test_no_objects_are_read_for_a_rule_with_seek_false() -> None:
+    assert {d for rule in rules().rules_for("MET", ("byzantium",)) for d in rule.department or []} == {
+        "17",
+        "7",
+    }
 
 
 @pytest.mark.parametrize(
@@ -120,7 +123,7 @@ def test_objects_are_not_read_for_the_sake_of_a_rule_that_only_meets_them() -> N
     [((-664, -712), (-712, -664)), ((0, 0), (None, None)), ((364, 0), (364, None)), ((None, 5), (None, 5)),
      ((-5, 0), (-5, 0)), ((3, 3), (3, 3))],
 )  # fmt: skip
-def test_years_are_put_into_order(
+def test_years_are_normalised(
     pair: tuple[int | None, int | None], wanted: tuple[int | None, int | None]
 ) -> None:
     assert years(*pair) == wanted
@@ -141,7 +144,7 @@ def test_urls_are_encoded_once(url: str, encoded: str) -> None:
     assert percent_encode(url) == encoded
 
 
-def test_an_order_says_all_that_is_wrong_with_it(tmp_path: Any) -> None:
+def test_all_invalid_options_are_reported(tmp_path: Any) -> None:
     with pytest.raises(FaultyConfigError) as caught:
         session(None, tmp_path, limit=0, size="huge", retry="all", since="soon", name="a/b")  # type: ignore[arg-type]
     assert [fault.partition("=")[0] for fault in caught.value.faults] == [

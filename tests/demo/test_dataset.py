@@ -40,7 +40,7 @@ def test_classes_have_the_proportions_of_the_thesis() -> None:
 
 
 @pytest.mark.parametrize("images", [12, 13, 60, 71, 72, 100, 333, 1501])
-def test_every_number_of_images_is_met_and_no_class_is_forgotten(images: int) -> None:
+def test_the_number_of_images_is_exact_and_every_class_has_some(images: int) -> None:
     records = demo_records(images=images, seed=0)
     assert len(records) == images
     assert min(Counter(record.class_name for record in records).values()) >= min(12, images // 6)
@@ -78,7 +78,7 @@ def test_labels_make_sense_and_views_of_one_object_share_them() -> None:
     assert len({label[0] for label in labels.values()}) > 20
 
 
-def test_the_folder_holds_what_the_table_says(tmp_path: Path) -> None:
+def test_the_folder_has_the_files_of_the_table(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     root = write_demo_dataset(
         tmp_path / "demo", **SMALL, progress=lambda done, total: seen.append((done, total))
@@ -94,7 +94,7 @@ def test_the_folder_holds_what_the_table_says(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
 
 
-def test_a_whole_set_is_used_again(tmp_path: Path) -> None:
+def test_a_complete_set_is_reused(tmp_path: Path) -> None:
     root = write_small(tmp_path / "demo")
     before = snapshot(root)
     write_small(root)
@@ -118,10 +118,10 @@ def test_a_set_of_another_kind_or_with_a_picture_missing_is_drawn_again(tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["demo"]
 
 
-def test_other_peoples_files_are_not_replaced(tmp_path: Path) -> None:
+def test_other_files_are_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "demo" / "images").mkdir(parents=True)
     (tmp_path / "demo" / "images" / "mine.jpg").write_bytes(b"mine")
-    with pytest.raises(DataError, match="something other than a demo set"):
+    with pytest.raises(DataError, match="files other than a demo set"):
         write_small(tmp_path / "demo")
     assert (tmp_path / "demo" / "images" / "mine.jpg").read_bytes() == b"mine"
 
@@ -131,7 +131,7 @@ def test_an_empty_folder_is_filled(tmp_path: Path) -> None:
     assert len(list((write_small(tmp_path / "demo") / "images").iterdir())) == 14
 
 
-def test_a_process_killed_while_drawing_leaves_nothing_that_passes_for_a_set(tmp_path: Path) -> None:
+def test_a_killed_process_leaves_no_incomplete_set(tmp_path: Path) -> None:
     program = (
         "import os, signal, sys; from pathlib import Path; from heritage.demo import write_demo_dataset\n"
         "def die(done, total):\n"
@@ -147,7 +147,7 @@ def test_a_process_killed_while_drawing_leaves_nothing_that_passes_for_a_set(tmp
     assert len(list((write_small(root) / "images").iterdir())) == 14
 
 
-def test_what_killed_processes_left_is_cleared_once_it_is_old(tmp_path: Path) -> None:
+def test_old_temporary_folders_of_killed_processes_are_removed(tmp_path: Path) -> None:
     for name, age in (("old", 7200.0), ("young", 60.0)):
         folder = tmp_path / f".demo.drawing-{name}" / "images"
         folder.mkdir(parents=True)
@@ -157,7 +157,7 @@ def test_what_killed_processes_left_is_cleared_once_it_is_old(tmp_path: Path) ->
     assert {path.name for path in tmp_path.iterdir()} == {"demo", ".demo.drawing-young"}
 
 
-def test_two_processes_at_once_both_end_well(tmp_path: Path) -> None:
+def test_two_processes_may_draw_the_same_set(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from heritage.demo import write_demo_dataset\n"
         "write_demo_dataset(Path(sys.argv[1]), images=60, size=24, seed=1)"
@@ -180,7 +180,7 @@ def test_a_set_that_appears_while_drawing_is_kept(tmp_path: Path) -> None:
     assert snapshot(root) == before
 
 
-def test_wrong_settings_are_named_and_leave_nothing(tmp_path: Path) -> None:
+def test_invalid_settings_are_named_and_leave_nothing(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="images=11: too few images"):
         write_demo_dataset(tmp_path / "demo", images=11, size=32, seed=0)
     with pytest.raises(ConfigError, match="size=8: cannot draw"):
@@ -188,7 +188,7 @@ def test_wrong_settings_are_named_and_leave_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(DataError, match="cannot be written"):
         write_small(tmp_path / "file" / "demo")

@@ -65,13 +65,15 @@ def macro_f1(
     return float(np.mean(scores))
 
 
-def test_colour_alone_does_not_tell_the_class(
+def test_colour_alone_does_not_reveal_the_class(
     labelled: tuple[list[Pixels], list[str], list[str]],
 ) -> None:
     assert 0.40 < macro_f1(labelled, joint_histogram) < 0.70
     assert 0.25 < macro_f1(labelled, marginal_histograms) < 0.70
 
 
-def test_the_ground_alone_tells_nothing(labelled: tuple[list[Pixels], list[str], list[str]]) -> None:
+def test_the_background_alone_does_not_reveal_the_class(
+    labelled: tuple[list[Pixels], list[str], list[str]],
+) -> None:
     # Guessing scores about a sixth.
     assert macro_f1(labelled, corners) < 0.26

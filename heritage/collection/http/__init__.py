@@ -1,1 +1,1 @@
-"""A polite HTTP client: rate limits, robots.txt, retries, caching and bounded bodies."""
+"""The rate-limited HTTP client of the collector."""

@@ -1,4 +1,4 @@
-"""Where an answer's bytes go: into memory, and a large photograph's into a file that can be continued."""
+"""Response bodies: in memory, or in a ``.part`` file from which an interrupted download resumes."""
 
 from __future__ import annotations
 
@@ -10,77 +10,77 @@ from typing import BinaryIO, Protocol
 from heritage.collection.http.errors import RetryError
 
 SPILL = 1 << 20
-"""Bytes of a photograph that are kept in memory; a larger one goes to its ``.part`` file as it comes."""
+"""Bytes of a photograph kept in memory; larger ones are streamed to a ``.part`` file."""
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
 
 
 class Body(Protocol):
-    """A receiver of an answer's bytes, used anew by each attempt."""
+    """Receives the bytes of a response; reused by each attempt."""
 
     size: int
 
     def request_headers(self) -> dict[str, str]:
-        """Return the headers that a request for it needs."""
+        """Return additional headers of the next request."""
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        """Make ready for the bytes of an answer."""
+        """Prepare for the bytes of a response with this status and these headers."""
 
     def write(self, chunk: bytes) -> None:
-        """Take some bytes."""
+        """Append bytes."""
 
     def in_memory(self) -> bytes:
-        """Return all bytes received."""
+        """Return all bytes received so far."""
 
     def discard(self) -> None:
-        """Forget what was received."""
+        """Discard all bytes received."""
 
 
 class MemoryBody:
-    """A body that is kept in memory."""
+    """A body in memory."""
 
     def __init__(self) -> None:
         self.size = 0
         self._chunks: list[bytes] = []
 
     def request_headers(self) -> dict[str, str]:
-        """Nothing special is asked for."""
+        """Return no headers."""
         return {}
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        """Start from nothing."""
+        """Start an empty body."""
         self.discard()
 
     def write(self, chunk: bytes) -> None:
-        """Take some bytes."""
+        """Append bytes."""
         self._chunks.append(chunk)
         self.size += len(chunk)
 
     def in_memory(self) -> bytes:
-        """Return all bytes received."""
+        """Return all bytes received so far."""
         if len(self._chunks) > 1:
             self._chunks = [b"".join(self._chunks)]
         return self._chunks[0] if self._chunks else b""
 
     def discard(self) -> None:
-        """Forget what was received."""
+        """Discard all bytes received."""
         self._chunks.clear()
         self.size = 0
 
 
 class PartBody:
-    """A photograph's body: in memory while small, else in a ``.part`` file that a later attempt continues.
+    """A photograph's body: in memory while small, else in a ``.part`` file that a later attempt resumes.
 
-    The validator (strong ETag or Last-Modified) of the first answer is kept beside the part, so that
-    only a continuation of the very same file is ever appended, also after a restart.
+    The validator (strong ETag or Last-Modified) of the first response is stored beside the part, so that
+    only bytes of the same version of the file are appended, also after a restart.
 
     Args:
         part: The file; ``part.with_suffix(".tag")`` holds its validator.
-        condition: Headers of a conditional request, for a file that is on disk already.
+        condition: Headers of a conditional request, for a photograph that is already stored.
 
     Attributes:
         size: Bytes received.
-        spilled: The bytes are in the part, not in memory.
+        spilled: Whether the bytes are in the part file instead of memory.
     """
 
     def __init__(self, part: Path, condition: Mapping[str, str] | None = None) -> None:
@@ -95,36 +95,36 @@ class PartBody:
         self._validator: str | None = None
 
     def request_headers(self) -> dict[str, str]:
-        """Ask for the rest of a part, or on a condition."""
+        """Return the headers of a range request for the rest of a part, or of a conditional request."""
         self.close()
         self._on_disk = self._part.exists()
         if not self._on_disk or not self._tag.exists() or not self._part.stat().st_size:
             return dict(self._condition)
-        kept = self._tag.read_text(encoding="utf-8")
-        return {"Range": f"bytes={self._part.stat().st_size}-", "If-Range": kept} if kept else {}
+        validator = self._tag.read_text(encoding="utf-8")
+        return {"Range": f"bytes={self._part.stat().st_size}-", "If-Range": validator} if validator else {}
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        """Append where the server continues, start anew where it does not.
+        """Append to the part if the server sends the requested range, else start an empty body.
 
         Raises:
-            RetryError: The server continues at another place than it was asked to.
+            RetryError: The server sends another range than requested.
         """
         self._memory.discard()
         self._validator = _validator(headers)
         if status != 206:
             self.discard()
             return
-        found = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
+        content_range = _CONTENT_RANGE.fullmatch(headers.get("content-range", ""))
         size = self._part.stat().st_size if self._part.exists() else 0
-        if found is None or int(found[1]) != size or not size:
+        if content_range is None or int(content_range[1]) != size or not size:
             self.discard()
-            raise RetryError("a range that was not asked for")
+            raise RetryError("another range than requested")
         self._file = self._part.open("ab")
         self.spilled = True
         self.size = size
 
     def write(self, chunk: bytes) -> None:
-        """Take some bytes."""
+        """Append bytes."""
         self.size += len(chunk)
         if self._file is not None:
             self._file.write(chunk)
@@ -135,7 +135,7 @@ class PartBody:
 
     def _spill(self) -> None:
         self._part.parent.mkdir(parents=True, exist_ok=True)
-        # The validator goes first: a part without one is never continued.
+        # The validator is written first: a part without one is never resumed.
         self._on_disk = True
         self._tag.write_text(self._validator or "", encoding="utf-8")
         self._file = self._part.open("wb")
@@ -144,25 +144,25 @@ class PartBody:
         self._memory.discard()
 
     def in_memory(self) -> bytes:
-        """Return all bytes received, from memory or from the part."""
+        """Return all bytes received so far, from memory or from the part."""
         if not self.spilled:
             return self._memory.in_memory()
         self.close()
         return self._part.read_bytes()
 
-    def forget_validator(self) -> None:
-        """The part is whole and verified: it will not be continued."""
+    def remove_validator(self) -> None:
+        """Remove the validator of a complete and verified part."""
         if self.spilled:
             self._tag.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the part and keep it."""
+        """Close the part file without removing it."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def discard(self) -> None:
-        """Forget what was received and remove the part."""
+        """Discard all bytes received and remove the part."""
         self.close()
         self._memory.discard()
         self.size = 0

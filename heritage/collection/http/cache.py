@@ -1,7 +1,6 @@
-"""A cache of museums' records and lists in one SQLite file, shared by all collections.
+"""A cache of records and lists in an SQLite file, shared by all collections.
 
-A record that another collection has asked for, or the same one before its rules changed, needs no
-second request. Photographs are not kept here: the collection's folder has them.
+Photographs are not cached: they are in the collection's folder.
 """
 
 from __future__ import annotations
@@ -23,11 +22,14 @@ CREATE TABLE IF NOT EXISTS answers (
 
 
 class RecordCache:
-    """Bodies of good answers by URL.
+    """Bodies of successful responses by URL.
 
     Args:
-        path: The file.
-        max_age_days: Older answers are asked for again.
+        path: The file; created if missing.
+        max_age_days: Older entries are ignored.
+
+    Raises:
+        CollectionError: The file cannot be opened.
     """
 
     def __init__(self, path: Path, *, max_age_days: float) -> None:
@@ -44,20 +46,20 @@ class RecordCache:
             ) from error
 
     def get(self, url: str) -> bytes | None:
-        """Return a body that is young enough, or None."""
+        """Return the body of a URL, or None if it is missing or too old."""
         row = self._db.execute(
             "SELECT body FROM answers WHERE url = ? AND fetched > ?", (url, time.time() - self._max_age)
         ).fetchone()
         return None if row is None else zlib.decompress(row[0])
 
     def put(self, url: str, body: bytes) -> None:
-        """Keep a body."""
+        """Store a body."""
         self._db.execute(
             "INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", (url, time.time(), zlib.compress(body, 3))
         )
 
-    def forget(self, urls: Iterable[str]) -> None:
-        """Forget the bodies of these URLs."""
+    def invalidate(self, urls: Iterable[str]) -> None:
+        """Remove the bodies of these URLs."""
         self._db.execute("BEGIN")
         self._db.executemany("DELETE FROM answers WHERE url = ?", ((url,) for url in urls))
         self._db.execute("COMMIT")
@@ -68,8 +70,8 @@ class RecordCache:
 
 
 @contextlib.contextmanager
-def opened_cache(path: Path | None, *, max_age_days: float) -> Iterator[RecordCache | None]:
-    """Yield the cache, or None where there is to be none."""
+def open_cache(path: Path | None, *, max_age_days: float) -> Iterator[RecordCache | None]:
+    """Open a cache for the duration of the block; yields None if ``path`` is None."""
     if path is None:
         yield None
         return

@@ -1,8 +1,8 @@
-"""The one polite client: every request to a museum is made here.
+"""The HTTP client that makes all requests to a museum.
 
-It takes turns (`limiter`), obeys robots.txt (`robots`), connects to public addresses (`guard`), follows
-redirects only among the source's own hosts, recognises bot walls, bounds every body and every wait, and
-tries again only what may pass, later each time.
+It limits the rate of each host (`limiter`), obeys robots.txt (`robots`), connects to public addresses only
+(`transport`), follows redirects only among the source's hosts, recognises bot walls (`responses`), limits the
+size and duration of every response, and retries temporary errors with exponential backoff.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from heritage.collection.http import responses as answers
+from heritage.collection.http import responses
 from heritage.collection.http.body import Body, MemoryBody
 from heritage.collection.http.cache import RecordCache
 from heritage.collection.http.errors import FetchError, RetryError, StoppingError
@@ -27,21 +27,24 @@ from heritage.collection.http.settings import Endpoint, RetryPolicy
 from heritage.collection.http.transport import GuardedTransport
 from heritage.errors import CollectionError
 
-_MOST_REDIRECTS = 5
+_MAX_REDIRECTS = 5
 _NETWORK_ERRORS = (httpx.TransportError, httpx.DecodingError, TimeoutError)
 
 
 class Client:
-    """A museum's servers, asked politely.
+    """An HTTP client for one museum.
 
     Args:
         endpoints: The museum's servers.
-        allowed_hosts: Further hosts that redirects and image URLs may lead to.
-        user_agent: Who asks.
-        patience: Waits and bounds.
-        allow_private: Private addresses and plain http may be asked (for a server of one's own).
-        stop: Set when nothing new may start.
-        cache: Answers of earlier runs to requests for records and lists.
+        allowed_hosts: Further hosts that redirects and image URLs may point to.
+        user_agent: The User-Agent header.
+        retry_policy: Retries, timeouts and size limits.
+        allow_private: Allow private addresses and plain http (the user's own server).
+        stop: Set when no new request may start.
+        cache: A cache of records and lists.
+
+    Attributes:
+        hosts: The limiter of each host.
     """
 
     def __init__(
@@ -50,23 +53,27 @@ class Client:
         endpoints: Iterable[Endpoint],
         allowed_hosts: Iterable[str],
         user_agent: str,
-        patience: RetryPolicy,
+        retry_policy: RetryPolicy,
         allow_private: bool,
         stop: asyncio.Event,
         cache: RecordCache | None = None,
     ) -> None:
-        self._patience = patience
+        self._retry_policy = retry_policy
         self._allow_private = allow_private
         self._stop = stop
         self._cache = cache
-        self.hosts = _limiters(list(endpoints), allowed_hosts, patience, stop)
-        self._robots = Robots(self._robots_text, lambda origin, s: self._host(httpx.URL(origin)).slow_down(s))
-        places = sum(1 for _ in self.hosts) * max(e.concurrency for e in endpoints)
+        self.hosts = _limiters(list(endpoints), allowed_hosts, retry_policy, stop)
+        self._robots = Robots(
+            self._robots_text, lambda origin, s: self._host(httpx.URL(origin)).set_min_interval(s)
+        )
+        connections = sum(1 for _ in self.hosts) * max(e.concurrency for e in endpoints)
         self._http = httpx.AsyncClient(
-            transport=GuardedTransport(connections=places, allow_private=allow_private),
+            transport=GuardedTransport(connections=connections, allow_private=allow_private),
             headers={"User-Agent": user_agent},
             timeout=httpx.Timeout(
-                patience.read_timeout, connect=patience.connect_timeout, pool=patience.total_timeout
+                retry_policy.read_timeout,
+                connect=retry_policy.connect_timeout,
+                pool=retry_policy.total_timeout,
             ),
             follow_redirects=False,
             trust_env=False,
@@ -77,150 +84,151 @@ class Client:
         await self._http.aclose()
 
     async def json(self, url: str, *, fresh: bool = False) -> tuple[bytes, Any]:
-        """Fetch JSON; a cached answer will do unless ``fresh``.
+        """Fetch JSON, from the cache unless ``fresh``.
 
         Returns:
-            The bytes and what they say.
+            The body and the parsed JSON.
 
         Raises:
-            FetchError: It cannot be had.
+            FetchError: The URL cannot be fetched.
             StoppingError: The collector is stopping.
             CollectionError: The host ends the run.
         """
-        kept = self._cache.get(url) if self._cache and not fresh else None
-        if kept is not None:
-            return kept, json.loads(kept)
-        answer = await self.fetch(url, "json")
+        cached = self._cache.get(url) if self._cache and not fresh else None
+        if cached is not None:
+            return cached, json.loads(cached)
+        response = await self.fetch(url, "json")
         if self._cache:
-            self._cache.put(url, answer.body)
-        return answer.body, answer.parsed
+            self._cache.put(url, response.body)
+        return response.body, response.parsed
 
     async def xml(self, url: str) -> bytes:
-        """Fetch an XML document; a cached answer will do.
+        """Fetch an XML document, from the cache if possible.
 
         Raises:
-            FetchError: It cannot be had.
+            FetchError: The URL cannot be fetched.
             StoppingError: The collector is stopping.
             CollectionError: The host ends the run.
         """
-        kept = self._cache.get(url) if self._cache else None
-        if kept is not None:
-            return kept
-        answer = await self.fetch(url, "xml")
+        cached = self._cache.get(url) if self._cache else None
+        if cached is not None:
+            return cached
+        response = await self.fetch(url, "xml")
         if self._cache:
-            self._cache.put(url, answer.body)
-        return answer.body
+            self._cache.put(url, response.body)
+        return response.body
 
-    def forget(self, urls: Iterable[str]) -> None:
-        """Let no cached answer do for these any more: they changed, or were not what they should be."""
+    def invalidate(self, urls: Iterable[str]) -> None:
+        """Remove URLs from the cache: their content has changed or was wrong."""
         if self._cache:
-            self._cache.forget(urls)
+            self._cache.invalidate(urls)
 
-    def heed_stop(self) -> None:
-        """Raise where the collector is stopping; for work between requests.
+    def raise_if_stopping(self) -> None:
+        """Raise an error if the collector is stopping; for work between requests.
 
         Raises:
-            StoppingError: It is.
+            StoppingError: The collector is stopping.
         """
         if self._stop.is_set():
             raise StoppingError
 
     async def fetch(self, url: str, expected: Expected, body: Body | None = None) -> Response:
-        """Fetch a URL, trying again what may pass.
+        """Fetch a URL and retry temporary errors.
 
         Args:
-            url: Where.
-            expected: What a good answer holds.
-            body: Receives the bytes; by default they are kept in memory.
+            url: The URL.
+            expected: The type of its content.
+            body: Receives the bytes; a body in memory by default.
 
         Raises:
-            FetchError: It cannot be had.
+            FetchError: The URL cannot be fetched.
             StoppingError: The collector is stopping.
             CollectionError: The host ends the run.
         """
-        limit = self._patience.max_image_bytes if expected == "image" else self._patience.max_record_bytes
+        policy = self._retry_policy
+        limit = policy.max_image_bytes if expected == "image" else policy.max_record_bytes
         body = body or MemoryBody()
-        reason, good_at_wall = "", None
-        for attempt in range(1, self._patience.attempts + 1):
+        reason, completed_at_wall = "", None
+        for attempt in range(1, policy.attempts + 1):
             wait = 0.0
             try:
                 return await self._follow(url, expected, body, limit)
             except WallError as wall:
-                good = wall.host.tally.done
-                if good_at_wall is not None and good > good_at_wall:
-                    # The host answers others: this one URL is a page.
+                completed = wall.host.stats.completed
+                if completed_at_wall is not None and completed > completed_at_wall:
+                    # Other requests to the host succeed: only this URL is a page.
                     raise FetchError("refused", str(wall), attempt) from wall
-                good_at_wall, reason = good, str(wall)
-                wall.host.wall(wall.asked_at)
+                completed_at_wall, reason = completed, str(wall)
+                wall.host.record_wall(wall.sent_at)
             except RetryError as fault:
                 reason = str(fault)
-                wait = self._after(_parsed(fault.asked or url), fault, attempt)
+                wait = self._retry_delay(_parsed(fault.url or url), fault, attempt)
             except FetchError as fault:
                 fault.attempts = max(attempt, fault.attempts)
                 raise
-            if attempt < self._patience.attempts:
-                self._host(_parsed(url)).tally.retries += 1
+            if attempt < policy.attempts:
+                self._host(_parsed(url)).stats.retries += 1
                 await self._sleep(wait)
-        raise FetchError("failed", reason, self._patience.attempts)
+        raise FetchError("failed", reason, policy.attempts)
 
-    def _after(self, url: httpx.URL, fault: RetryError, attempt: int) -> float:
+    def _retry_delay(self, url: httpx.URL, fault: RetryError, attempt: int) -> float:
         if fault.after is None:
-            cap = min(self._patience.backoff_cap, self._patience.backoff * 2.0 ** (attempt - 1))
+            cap = min(self._retry_policy.backoff_cap, self._retry_policy.backoff * 2.0 ** (attempt - 1))
             wait = cap * random.uniform(0.5, 1.0)
             if fault.overloaded:
                 self._host(url).pause(wait)
             return wait
-        if fault.after > self._patience.max_retry_after:
+        if fault.after > self._retry_policy.max_retry_after:
             raise CollectionError(
-                f"asks to be left alone for {fault.after / 3600:.1f} hours",
+                f"the host asks for a pause of {fault.after / 3600:.1f} hours (Retry-After)",
                 where=_origin(url),
-                remedy="start the same command again after that; what was collected is kept",
+                remedy="run the same command again after that; what was collected is kept",
             )
         self._host(url).pause(fault.after)
         return 0.0
 
     async def _follow(self, start: str, expected: Expected, body: Body, limit: int) -> Response:
         url = _parsed(start)
-        for _ in range(_MOST_REDIRECTS + 1):
+        for _ in range(_MAX_REDIRECTS + 1):
             host = self._host(url)
             if expected != "text":
-                await self._robots.require(_origin(url), str(url))
-            async with host.turn() as asked_at:
+                await self._robots.check(_origin(url), str(url))
+            async with host.slot() as sent_at:
                 try:
                     async with (
-                        asyncio.timeout(self._patience.total_timeout),
+                        asyncio.timeout(self._retry_policy.total_timeout),
                         self._stream(url, expected, body) as response,
                     ):
-                        target = answers.redirect_of(response)
+                        target = responses.redirect_of(response)
                         if target is None:
-                            return await answers.receive(response, expected, body, limit, host, asked_at)
+                            return await responses.receive(response, expected, body, limit, host, sent_at)
                 except _NETWORK_ERRORS as error:
-                    raise RetryError(_say(error)) from error
+                    raise RetryError(_describe(error)) from error
                 except RetryError as fault:
-                    fault.asked = str(url)
+                    fault.url = str(url)
                     raise
             url = _parsed(target, url)
-        raise FetchError("refused", f"more than {_MOST_REDIRECTS} redirects")
+        raise FetchError("refused", f"more than {_MAX_REDIRECTS} redirects")
 
     @contextlib.asynccontextmanager
     async def _stream(self, url: httpx.URL, expected: Expected, body: Body) -> AsyncIterator[httpx.Response]:
-        headers = {"Accept": answers.ACCEPT[expected], **body.request_headers()}
+        headers = {"Accept": responses.ACCEPT[expected], **body.request_headers()}
         if expected == "image":
-            headers["Accept-Encoding"] = "identity"  # ranges count the bytes that are sent
+            headers["Accept-Encoding"] = "identity"  # a range counts the bytes as they are sent
         async with self._http.stream("GET", url, headers=headers) as response:
             yield response
 
     def _host(self, url: httpx.URL) -> HostLimiter:
-        """Return the turns of a URL's host.
+        """Return the limiter of a URL's host.
 
         Raises:
-            FetchError: The URL may not be asked.
+            FetchError: The URL may not be requested.
         """
         host = self.hosts.get(_netloc(url))
         if host is None:
             raise FetchError("refused", f"{url.host or url} is not one of the source's hosts")
         if url.scheme not in (("https", "http") if self._allow_private else ("https",)) or url.userinfo:
-            raise FetchError("refused", f"{url.scheme} URL of {url.host}: only plain https is asked")
+            raise FetchError("refused", f"{url.scheme} URL of {url.host}: only plain https is requested")
         return host
 
     async def _robots_text(self, url: str) -> str:
@@ -230,32 +238,32 @@ class Client:
         if seconds > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), seconds)
-        self.heed_stop()
+        self.raise_if_stopping()
 
 
 def _limiters(
-    endpoints: list[Endpoint], allowed_hosts: Iterable[str], patience: RetryPolicy, stop: asyncio.Event
+    endpoints: list[Endpoint], allowed_hosts: Iterable[str], retry_policy: RetryPolicy, stop: asyncio.Event
 ) -> dict[str, HostLimiter]:
-    """Make one limiter a host: endpoints that share a host share its turns, at the lowest rate."""
-    places: dict[str, tuple[float | None, int]] = {}
+    """Return one limiter per host; endpoints on the same host share it, at the lowest rate."""
+    limits: dict[str, tuple[float | None, int]] = {}
     slowest = min((e.rate for e in endpoints if e.rate), default=None)
     for endpoint in endpoints:
         host = _netloc(httpx.URL(endpoint.url))
-        rate, concurrency = places.get(host, (None, endpoint.concurrency))
+        rate, concurrency = limits.get(host, (None, endpoint.concurrency))
         rates = [r for r in (rate, endpoint.rate) if r]
-        places[host] = min(rates, default=None), min(concurrency, endpoint.concurrency)
+        limits[host] = min(rates, default=None), min(concurrency, endpoint.concurrency)
     for host in allowed_hosts:
-        places.setdefault(host.lower(), (slowest, 1))
+        limits.setdefault(host.lower(), (slowest, 1))
     return {
         host: HostLimiter(
             host,
             rate=rate,
             concurrency=concurrency,
-            wall_pause=patience.wall_pause,
-            most_walls=patience.most_walls,
+            wall_pause=retry_policy.wall_pause,
+            max_walls=retry_policy.max_walls,
             stop=stop,
         )
-        for host, (rate, concurrency) in places.items()
+        for host, (rate, concurrency) in limits.items()
     }
 
 
@@ -263,7 +271,7 @@ def _parsed(url: str, base: httpx.URL | None = None) -> httpx.URL:
     try:
         return base.join(url) if base else httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise FetchError("refused", f"no URL that can be asked ({error})") from error
+        raise FetchError("refused", f"not a valid URL ({error})") from error
 
 
 def _netloc(url: httpx.URL) -> str:
@@ -274,7 +282,7 @@ def _origin(url: httpx.URL) -> str:
     return f"{url.scheme}://{_netloc(url)}"
 
 
-def _say(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
-        return "the answer took too long"
+        return "the response took too long"
     return f"{type(error).__name__}: {error}".rstrip(": ")

@@ -1,4 +1,4 @@
-"""How a request can end other than well."""
+"""Exceptions of the HTTP client."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ FailureState = Literal["gone", "refused", "failed"]
 
 
 class FetchError(Exception):
-    """Something that cannot be had now.
+    """A URL could not be fetched.
 
     Attributes:
-        state: ``gone`` (the museum says it does not exist), ``refused`` (it must not be used, or the
-            museum refuses it), ``failed`` (the attempts were used up).
-        attempts: How many requests were made for it.
+        state: ``gone`` (404 or 410), ``refused`` (a permanent error, or the content must not be used),
+            ``failed`` (all attempts failed).
+        attempts: Number of requests made.
     """
 
     def __init__(self, state: FailureState, reason: str, attempts: int = 1) -> None:
@@ -23,21 +23,20 @@ class FetchError(Exception):
 
 
 class RetryError(Exception):
-    """An attempt that failed in a way that may pass.
+    """A temporary error: the request may be retried.
 
     Attributes:
-        after: Seconds the server asked to wait, if it did.
-        overloaded: The server says that it is asked too much, so all of it is left alone and not this
-            URL only.
-        asked: The URL whose answer it was: after redirects, another than the one that was wanted.
+        after: Seconds from the header Retry-After, if there is one.
+        overloaded: The server is overloaded (429, 503): pause the whole host, not this URL only.
+        url: The URL that failed; after a redirect it differs from the one requested.
     """
 
     def __init__(self, reason: str, *, after: float | None = None, overloaded: bool = False) -> None:
         super().__init__(reason)
         self.after = after
         self.overloaded = overloaded
-        self.asked: str | None = None
+        self.url: str | None = None
 
 
 class StoppingError(Exception):
-    """The collector was asked to stop; nothing new is started."""
+    """The collector is stopping: no new request is started."""

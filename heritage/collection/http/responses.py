@@ -1,4 +1,4 @@
-"""Telling a good answer from a wall, a page, an excuse and a farewell."""
+"""Classify a response: data, bot wall, temporary error or permanent error."""
 
 from __future__ import annotations
 
@@ -26,39 +26,39 @@ ACCEPT: dict[Expected, str] = {
 }
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_MAY_PASS = frozenset({408, 425, 429, 500, 502, 503, 504})
+_RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
 _OVERLOADED = frozenset({429, 503})
 _WALL_STATUSES = frozenset({200, 202, 203, 206, 401, 403, 405})
 _HTML_HEAD = re.compile(
     rb"^(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*)?<(?:!doctype html|html|head|body|script)", re.I | re.S
 )
 _MARKUP = re.compile(rb"^(?:\xef\xbb\xbf)?\s*<")
-_SNIFFED = 512
+_SNIFFED = 512  # bytes at the beginning of a response that are inspected
 
 
 class WallError(Exception):
-    """A page for robots where data should be.
+    """The host returned a page for robots instead of data.
 
     Attributes:
-        host: Whose wall it is.
-        asked_at: When the request was made, on the limiter's clock.
+        host: The host's limiter.
+        sent_at: When the request was sent, on the limiter's clock.
     """
 
-    def __init__(self, reason: str, host: HostLimiter, asked_at: float) -> None:
+    def __init__(self, reason: str, host: HostLimiter, sent_at: float) -> None:
         super().__init__(reason)
         self.host = host
-        self.asked_at = asked_at
+        self.sent_at = sent_at
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A good answer.
+    """A successful response.
 
     Attributes:
         status: 200, 206 or 304.
-        headers: With names in lower case.
-        body: The bytes, where they were kept in memory.
-        parsed: What JSON says.
+        headers: Names in lower case.
+        body: The bytes, if they are in memory; empty for images.
+        parsed: The parsed JSON.
     """
 
     status: int
@@ -68,60 +68,68 @@ class Response:
 
 
 def redirect_of(response: httpx.Response) -> str | None:
-    """Return where an answer redirects to, or None where it does not.
+    """Return the target of a redirect, or None if the response is not one.
 
     Raises:
-        FetchError: A redirect to nowhere.
+        FetchError: The redirect has no target.
     """
     if response.status_code not in _REDIRECTS:
         return None
     target = response.headers.get("location")
     if not target:
-        raise FetchError("refused", f"status {response.status_code} without a place to go to")
+        raise FetchError("refused", f"status {response.status_code} without a Location header")
     return str(target)
 
 
 async def receive(
-    response: httpx.Response, expected: Expected, body: Body, limit: int, host: HostLimiter, asked_at: float
+    response: httpx.Response, expected: Expected, body: Body, limit: int, host: HostLimiter, sent_at: float
 ) -> Response:
-    """Read an answer into ``body`` and judge it.
+    """Read a response into ``body`` and classify it.
+
+    Args:
+        response: The open response.
+        expected: The type of content requested.
+        body: Receives the bytes.
+        limit: Maximum size in bytes.
+        host: The host's limiter, which counts successes and refusals.
+        sent_at: When the request was sent, on the limiter's clock.
 
     Raises:
         WallError: A bot wall.
-        RetryError: An answer that may be better the next time.
-        FetchError: An answer that will not.
+        RetryError: A temporary error.
+        FetchError: A permanent error.
     """
     status = response.status_code
     if status == HTTPStatus.NOT_MODIFIED:
-        host.good(0)
+        host.record_success(0)
         return Response(status, response.headers, b"")
     if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
         head = await _head(response)
-        _refuse_wall(response, head, expected, host, asked_at)
-        raise _excuse(response, head, host, asked_at, body)
+        _raise_for_wall(response, head, expected, host, sent_at)
+        raise _error_for(response, head, host, sent_at, body)
     declared = response.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
-        raise FetchError("refused", f"its body of {int(declared):,} bytes is over the limit of {limit:,}")
+        raise FetchError("refused", f"a body of {int(declared):,} bytes is over the limit of {limit:,}")
     head = b""
     body.begin(status, response.headers)
     async for chunk in response.aiter_bytes():
-        # A page may come in small pieces: the first of them may hold nothing but its blank lines.
+        # A page may arrive in small chunks, the first of which may hold nothing but blank lines.
         if len(head) < _SNIFFED:
             head += chunk[:_SNIFFED]
-            _refuse_wall(response, head, expected, host, asked_at)
+            _raise_for_wall(response, head, expected, host, sent_at)
         body.write(chunk)
         if body.size > limit:
             body.discard()
-            raise FetchError("refused", f"its body is over the limit of {limit:,} bytes")
+            raise FetchError("refused", f"the body is over the limit of {limit:,} bytes")
     if not head and expected != "text":
         raise RetryError("an empty body")
     parsed = _json(body.in_memory()) if expected == "json" else None
-    host.good(body.size)
+    host.record_success(body.size)
     return Response(status, response.headers, body.in_memory() if expected != "image" else b"", parsed)
 
 
 async def _head(response: httpx.Response) -> bytes:
-    """Read enough of a bad answer to know it by; the rest of it may be endless."""
+    """Read the beginning of an error response; the rest may be endless."""
     head = b""
     async for chunk in response.aiter_bytes(_SNIFFED):
         head += chunk
@@ -130,39 +138,39 @@ async def _head(response: httpx.Response) -> bytes:
     return head
 
 
-def _refuse_wall(
-    response: httpx.Response, head: bytes, expected: Expected, host: HostLimiter, asked_at: float
+def _raise_for_wall(
+    response: httpx.Response, head: bytes, expected: Expected, host: HostLimiter, sent_at: float
 ) -> None:
     if expected == "text" or response.status_code not in _WALL_STATUSES:
         return
-    said_to_be = response.headers.get("content-type", "").lower()
-    # Pages that begin as none should; neither JSON nor a photograph begins so.
-    markup = "html" in said_to_be and expected != "xml" and _MARKUP.match(head)
+    content_type = response.headers.get("content-type", "").lower()
+    # Neither JSON nor a photograph begins with markup.
+    markup = "html" in content_type and expected != "xml" and _MARKUP.match(head)
     if markup or _HTML_HEAD.match(head[:_SNIFFED]):
-        wanted = "a photograph" if expected == "image" else expected.upper()
-        raise WallError(f"a page (status {response.status_code}) in place of {wanted}", host, asked_at)
+        name = "a photograph" if expected == "image" else expected.upper()
+        raise WallError(f"a page (status {response.status_code}) instead of {name}", host, sent_at)
 
 
-def _excuse(
-    response: httpx.Response, head: bytes, host: HostLimiter, asked_at: float, body: Body
+def _error_for(
+    response: httpx.Response, head: bytes, host: HostLimiter, sent_at: float, body: Body
 ) -> Exception:
     status = response.status_code
-    if status in _MAY_PASS:
+    if status in _RETRYABLE:
         after = retry_after(response.headers.get("retry-after"))
         return RetryError(f"status {status}", after=after, overloaded=status in _OVERLOADED)
     if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-        body.discard()  # what was kept of it is not a beginning of what is there now
+        body.discard()  # the part is not a prefix of the current file
         return RetryError(f"status {status}")
-    said = _message(head)
+    message = _message(head)
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
-        return FetchError("gone", f"status {status}{said}")
+        return FetchError("gone", f"status {status}{message}")
     if status in (HTTPStatus.FORBIDDEN, HTTPStatus.UNAUTHORIZED):
-        host.refusal(asked_at)
-    return FetchError("refused", f"status {status}{said}")
+        host.record_refusal(sent_at)
+    return FetchError("refused", f"status {status}{message}")
 
 
 def retry_after(value: str | None) -> float | None:
-    """Read a Retry-After header: seconds or a date (RFC 9110, 10.2.3); None where it says neither."""
+    """Return the seconds of a Retry-After header (a number or a date; RFC 9110, 10.2.3), or None."""
     if value is None:
         return None
     if value.strip().isdecimal():
@@ -176,10 +184,10 @@ def retry_after(value: str | None) -> float | None:
 
 def _message(head: bytes) -> str:
     try:
-        said = json.loads(head)
+        content = json.loads(head)
     except (ValueError, RecursionError):
         return ""
-    text = said.get("message") if isinstance(said, dict) else said
+    text = content.get("message") if isinstance(content, dict) else content
     return f" ({text})" if isinstance(text, str) else ""
 
 

@@ -1,4 +1,4 @@
-"""Robots.txt, asked once a host and obeyed (RFC 9309)."""
+"""Fetch and obey robots.txt, once per host (RFC 9309)."""
 
 from __future__ import annotations
 
@@ -10,53 +10,53 @@ from protego import Protego
 from heritage.collection.http.errors import FetchError
 
 AGENT = "heritage-collector"
-"""The name that a museum's robots.txt may address."""
+"""The user agent that a museum's robots.txt may address."""
 
 
 class Robots:
-    """The rules of the hosts that were asked.
+    """The robots.txt rules of all hosts requested so far.
 
     Args:
-        fetch: Fetches a URL's text; a `FetchError` of state ``gone`` or ``refused`` means that there
-            are no rules, ``failed`` that nobody knows, and then nothing may be fetched.
-        slow_down: Called with a host and the seconds it wants between requests.
+        fetch: Fetches a URL's text. A `FetchError` of state ``gone`` or ``refused`` means that there are no
+            rules; ``failed`` means that the rules are unknown, so nothing may be fetched.
+        set_min_interval: Called with a host's origin and its crawl delay in seconds.
     """
 
     def __init__(
-        self, fetch: Callable[[str], Awaitable[str]], slow_down: Callable[[str, float], None]
+        self, fetch: Callable[[str], Awaitable[str]], set_min_interval: Callable[[str, float], None]
     ) -> None:
         self._fetch = fetch
-        self._slow_down = slow_down
+        self._set_min_interval = set_min_interval
         self._rules: dict[str, Protego] = {}
-        self._asking: dict[str, asyncio.Lock] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
 
-    async def require(self, origin: str, url: str) -> None:
-        """Refuse a URL that its host asks robots not to fetch.
+    async def check(self, origin: str, url: str) -> None:
+        """Raise an error if a host's robots.txt disallows a URL.
 
         Args:
             origin: Scheme and host of the URL, ``https://museum.example``.
             url: The URL.
 
         Raises:
-            FetchError: The host disallows it, or its rules cannot be had.
+            FetchError: The URL is disallowed, or the rules cannot be fetched.
         """
         rules = self._rules.get(origin)
         if rules is None:
-            async with self._asking.setdefault(origin, asyncio.Lock()):
-                rules = self._rules.get(origin) or await self._ask(origin)
+            async with self._locks.setdefault(origin, asyncio.Lock()):
+                rules = self._rules.get(origin) or await self._load(origin)
                 self._rules[origin] = rules
         if not rules.can_fetch(url, AGENT):
-            raise FetchError("refused", "robots.txt of its host disallows it", attempts=0)
+            raise FetchError("refused", "disallowed by robots.txt", attempts=0)
 
-    async def _ask(self, origin: str) -> Protego:
+    async def _load(self, origin: str) -> Protego:
         try:
             text = await self._fetch(f"{origin}/robots.txt")
         except FetchError as error:
             if error.state == "failed":
-                raise FetchError("failed", f"robots.txt cannot be had: {error}") from error
+                raise FetchError("failed", f"robots.txt cannot be fetched: {error}") from error
             text = ""
         rules = Protego.parse(text)
         delay = rules.crawl_delay(AGENT)
         if delay:
-            self._slow_down(origin, float(delay))
+            self._set_min_interval(origin, float(delay))
         return rules

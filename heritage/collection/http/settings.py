@@ -1,4 +1,4 @@
-"""How a museum's servers are to be treated: rates, waits and bounds, as the configuration gives them."""
+"""Settings of the HTTP client: rate limits, retries, timeouts and size limits."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Endpoint:
 
     Attributes:
         url: The base of its URLs.
-        rate: Requests a second; None does not limit.
-        concurrency: Requests under way at once.
-        published: The base by which the museum's records name this server, where ``url`` is a mirror or
-            a stand-in for it; what is recorded always names the published one.
+        rate: Requests per second; None for no limit.
+        concurrency: Maximum number of concurrent requests.
+        published: The base URL of this server in the museum's records if ``url`` is a mirror or a test
+            server. Recorded URLs always start with the published base.
     """
 
     url: str
@@ -31,31 +31,31 @@ class Endpoint:
 
     @property
     def base(self) -> str:
-        """The base of the URLs that are asked."""
+        """The base of the URLs to request."""
         return self.url.rstrip("/")
 
     @property
     def public(self) -> str:
-        """The base of the URLs that are recorded."""
+        """The base of the URLs to record."""
         return (self.published or self.url).rstrip("/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How long the client waits, how often it tries, how much it swallows.
+    """Retries, timeouts and size limits.
 
     Attributes:
-        attempts: Requests for one URL before it counts as failed.
-        backoff: Seconds before the second attempt; doubled for each further one, with jitter.
-        backoff_cap: The longest such wait in seconds.
-        max_retry_after: A longer Retry-After, in seconds, ends the run.
-        connect_timeout: Seconds for a connection.
-        read_timeout: Seconds without a byte.
-        total_timeout: Seconds for a whole answer.
-        wall_pause: Seconds of silence after a bot wall (60 at least for real museums).
-        most_walls: The wall in a row that ends the run.
-        max_record_bytes: The largest record or list.
-        max_image_bytes: The largest photograph.
+        attempts: Requests for a URL before it counts as failed.
+        backoff: Seconds before the second attempt; doubled for each further attempt, with jitter.
+        backoff_cap: Maximum backoff in seconds.
+        max_retry_after: A Retry-After of more seconds ends the run.
+        connect_timeout: Timeout of connecting, in seconds.
+        read_timeout: Timeout between two chunks of a response, in seconds.
+        total_timeout: Timeout of a whole response, in seconds.
+        wall_pause: Seconds without requests after a bot wall (at least 60 for real museums).
+        max_walls: Consecutive bot walls that end the run.
+        max_record_bytes: Maximum size of a record or list.
+        max_image_bytes: Maximum size of a photograph.
     """
 
     attempts: PositiveInt
@@ -66,6 +66,6 @@ class RetryPolicy:
     read_timeout: PositiveFloat
     total_timeout: PositiveFloat
     wall_pause: PositiveFloat
-    most_walls: PositiveInt
+    max_walls: PositiveInt
     max_record_bytes: PositiveInt
     max_image_bytes: PositiveInt

@@ -1,7 +1,7 @@
-"""Connections to public addresses only, decided on the address that is really connected to.
+"""An httpx transport that connects to public addresses only.
 
-A name that resolves to a private address, at the first look or at a later one (DNS rebinding), and a
-redirect to one, must not let a museum's answer reach into the collector's own network.
+The check is made on the address that is connected to, so that neither DNS rebinding nor a redirect lets a
+museum's response reach the collector's own network.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import httpx
 
 from heritage.collection.http.errors import FetchError
 
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # IPv4 addresses seen through a translator (RFC 6052)
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # IPv4 addresses behind a translator (RFC 6052)
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an IP address is one of the open Internet's, and so is the IPv4 address inside it."""
+    """Return whether an IP address, and an IPv4 address embedded in it, is globally reachable."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour
@@ -34,17 +34,17 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-class _SeldomPolled(httpcore.AsyncNetworkStream):
-    """A connection that is asked at most once a second whether the server hung up.
+class _RarelyPolledStream(httpcore.AsyncNetworkStream):
+    """A stream that checks at most once per second whether the server has closed the connection.
 
-    httpcore asks it of every idle connection at every request, by a system call; with sixteen of them
-    that costs as much as the requests. A connection lost within that second shows as a failed request,
-    which is tried again.
+    httpcore checks all idle connections at every request with a system call each; with 16 connections that
+    costs as much as the requests. A connection lost within that second ends in a failed request, which is
+    retried.
     """
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
-        self._asked = time.monotonic()
+        self._checked_at = time.monotonic()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return await self._stream.read(max_bytes, timeout)
@@ -61,14 +61,14 @@ class _SeldomPolled(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        return _SeldomPolled(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+        return _RarelyPolledStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":
             now = time.monotonic()
-            if now - self._asked < 1.0:
+            if now - self._checked_at < 1.0:
                 return False
-            self._asked = now
+            self._checked_at = now
         return self._stream.get_extra_info(info)
 
 
@@ -89,14 +89,14 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
         if not self._allow_private:
             for address in addresses:
                 if not is_public(address):
-                    raise FetchError("refused", f"{host} leads to the private address {address}")
+                    raise FetchError("refused", f"{host} resolves to the private address {address}")
         error: httpcore.ConnectError | httpcore.ConnectTimeout | None = None
         for address in addresses:
             try:
                 stream = await self._backend.connect_tcp(
                     address, port, timeout, local_address, socket_options
                 )
-                return _SeldomPolled(stream)
+                return _RarelyPolledStream(stream)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as fault:
                 error = fault
         raise error or httpcore.ConnectError(f"{host} has no address")
@@ -107,18 +107,18 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
 
 async def _resolve(host: str, port: int) -> list[str]:
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        entries = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         raise httpcore.ConnectError(f"{host} has no address ({error.strerror})") from error
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
 
 
 class GuardedTransport(httpx.AsyncHTTPTransport):
-    """httpx's transport over connections that are checked as they are made.
+    """httpx's transport with a check of each connection's address.
 
     Args:
-        connections: The most connections at once.
-        allow_private: Allow private addresses (for a server of one's own).
+        connections: Maximum number of connections.
+        allow_private: Allow private addresses (the user's own server).
     """
 
     def __init__(self, *, connections: int, allow_private: bool) -> None:

@@ -1,6 +1,6 @@
 """The Cleveland Museum of Art: metadata and photographs under CC0.
 
-The list brings whole records along, so an object costs no request of its own.
+Lists include the records, so that reading an object costs no request.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from heritage.collection.record import (
     years,
 )
 from heritage.collection.rules import ClassRules
-from heritage.collection.sources.source import Listed, Listing, Source
+from heritage.collection.sources.source import ListedObject, Listing, Source
 from heritage.core.types import PositiveInt
 from heritage.errors import CollectionError, ConfigError
 
@@ -34,55 +34,57 @@ class ClevelandSource(Source):
     """Cleveland's open-access API.
 
     Attributes:
-        page: Records in a page of a list.
+        page: Records per page of a list.
     """
 
     page: PositiveInt
     rules_museum: ClassVar[str] = "CLEVELAND"
 
     def listings(self, rules: ClassRules, classes: tuple[str, ...]) -> list[Listing]:
-        """Return the departments that the rules of these classes name.
+        """Return the departments named by the rules of these classes.
 
         Raises:
             ConfigError: A rule names no department.
         """
-        found: dict[str, set[str]] = {}
-        for rule in rules.of(self.rules_museum, classes):
+        classes_of: dict[str, set[str]] = {}
+        for rule in rules.rules_for(self.rules_museum, classes):
             if rule.department is None:
                 raise ConfigError(
                     f"rule {rule.name} names no department", where=f"collection={rules.name}",
                     remedy="give the rule its departments",
                 )  # fmt: skip
             for department in rule.department:
-                found.setdefault(department, set()).add(str(rule.class_name))
-        return [Listing(f"department:{name}", frozenset(found[name])) for name in sorted(found)]
+                classes_of.setdefault(department, set()).add(str(rule.class_name))
+        return [Listing(f"department:{name}", frozenset(classes_of[name])) for name in sorted(classes_of)]
 
     async def enumerate(
         self, client: Client, listing: Listing, since: str | None
-    ) -> AsyncIterator[list[Listed]]:
-        """Yield pages of a department's CC0 records that have photographs.
+    ) -> AsyncIterator[list[ListedObject]]:
+        """Yield pages of a department's CC0 records with photographs.
 
         Raises:
-            FetchError: A page cannot be had.
+            FetchError: A page cannot be fetched.
             StoppingError: The collector is stopping.
-            CollectionError: The host ends the run, or a page is no list of artworks.
+            CollectionError: The host ends the run, or a page has an unexpected format.
         """
         department = quote(listing.key.removeprefix("department:"))
         query = f"cc0=1&has_image=1&department={department}&limit={self.page}"
         query += f"&updated_after={since}" if since else ""
         skip = 0
         while True:
-            _, said = await client.json(f"{self._api}/artworks/?{query}&skip={skip}", fresh=since is not None)
-            records = said.get("data") if isinstance(said, dict) else None
+            _, parsed = await client.json(
+                f"{self._api}/artworks/?{query}&skip={skip}", fresh=since is not None
+            )
+            records = parsed.get("data") if isinstance(parsed, dict) else None
             if not isinstance(records, list):
                 raise CollectionError(
-                    "the list of artworks is not what Cleveland's API gives", where=listing.key,
-                    remedy="try again later; if it stays, the API has changed",
+                    "unexpected format of Cleveland's list of artworks", where=listing.key,
+                    remedy="try again later; if the error persists, the API has changed",
                 )  # fmt: skip
             if not records:
                 return
             yield [
-                Listed(str(r["id"]), json.dumps(r).encode())
+                ListedObject(str(r["id"]), json.dumps(r).encode())
                 for r in records
                 if isinstance(r, dict) and isinstance(r.get("id"), int)
             ]
@@ -93,20 +95,20 @@ class ClevelandSource(Source):
         return self.hosts["api"].base
 
     def record_url(self, object_id: str) -> str:
-        """Return a record's URL.
+        """Return the URL of a record.
 
         Raises:
-            RecordError: The id is not one of this museum's.
+            RecordError: Not a valid id of this museum.
         """
         if not (object_id.isascii() and object_id.isdigit()):
             raise RecordError(f"'{object_id}' is not an artwork id of Cleveland's")
         return f"{self._api}/artworks/{object_id}"
 
     def read(self, raw: Any, object_id: str, listing: str, size: Size) -> Record:
-        """Read a record, as the list or the artwork's own page gives it.
+        """Parse a record, as included in a list or as requested for one artwork.
 
         Raises:
-            RecordError: It must not or cannot be used.
+            RecordError: The artwork must not or cannot be used.
         """
         if isinstance(raw, dict) and isinstance(raw.get("data"), dict):
             raw = raw["data"]
@@ -122,7 +124,7 @@ class ClevelandSource(Source):
             raise RecordError("'culture' is not a list")
         return Record(
             object_id=object_id,
-            department=text_of(raw, "department", needed=True),
+            department=text_of(raw, "department", required=True),
             source_url=f"{self.hosts['api'].public}/artworks/{object_id}",
             permalink=text_of(raw, "url"),
             licence=self.museum.licence,

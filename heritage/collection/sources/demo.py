@@ -1,4 +1,4 @@
-"""The demo museum: a server on loopback that draws its own artefacts and speaks a real museum's language."""
+"""The demo museum: a server on loopback with generated images and the API of a real museum."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from heritage.core.types import Fraction, NonNegativeInt, PositiveInt
 
 @dataclass(frozen=True, kw_only=True)
 class DemoSource:
-    """A museum that needs no network and answers to nobody's terms.
+    """A museum that needs no network.
 
     Attributes:
         museum: Its code, name and licence.
-        speaks: Whose API it imitates.
-        images: How many photographs it has, in the thesis's proportions; objects have about three.
-        picture_size: Pixels a side of its photographs.
-        seed: Another seed is another museum.
-        port: Where it listens on loopback; 0 takes a free port.
-        concurrency: Requests under way at once.
-        departments: As for the museum it imitates.
-        expected_yield: As for the museum it imitates.
+        api: The museum whose API it has.
+        images: Number of photographs, in the class proportions of the thesis; about three per object.
+        picture_size: Side length of its photographs in pixels.
+        seed: Seed of the generated objects and images.
+        port: Its port on loopback; 0 for a free port.
+        concurrency: Maximum number of concurrent requests.
+        departments: As in `MetSource`.
+        expected_yield: As in `Source`.
     """
 
     museum: Museum
-    speaks: Literal["met", "louvre"]
+    api: Literal["met", "louvre"]
     images: Annotated[int, Field(ge=12)]
     picture_size: Annotated[int, Field(ge=32, le=1024)]
     seed: NonNegativeInt
@@ -45,24 +45,24 @@ class DemoSource:
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Source]:
-        """Start the server and yield the adapter that talks to it."""
-        from heritage.demo.holdings import DemoCollection
-        from heritage.demo.museum import answering
+        """Start the server and yield the adapter of its API."""
+        from heritage.demo.collection import DemoCollection
+        from heritage.demo.museum import request_handler
         from heritage.demo.server import serve
 
         collection = DemoCollection(images=self.images, picture_size=self.picture_size, seed=self.seed)
-        with serve(answering(collection), port=self.port) as base:
+        with serve(request_handler(collection), port=self.port) as base:
             yield self._adapter(base)
 
     def _adapter(self, base: str) -> Source:
-        from heritage.demo.holdings import PUBLISHED
+        from heritage.demo.collection import PUBLISHED
 
         def endpoint(path: str) -> Endpoint:
             return Endpoint(
                 url=base + path, rate=None, concurrency=self.concurrency, published=PUBLISHED + path
             )
 
-        if self.speaks == "louvre":
+        if self.api == "louvre":
             return LouvreSource(
                 hosts={"site": endpoint("")},
                 allowed_hosts=[],

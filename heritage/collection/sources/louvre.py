@@ -1,7 +1,7 @@
 """The Musée du Louvre, Paris: records in French, photographs under the museum's own terms.
 
-Records are listed through the sitemap, which names each several times (once a language); the search
-pages are for people. Photographs of backs, details and inventory marks are left out.
+Records are listed through the sitemap, which names each one once per language. Photographs of backs, details
+and inventory marks are skipped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from heritage.collection.record import (
     years,
 )
 from heritage.collection.rules import ClassRules
-from heritage.collection.sources.source import Listed, Listing, Source
+from heritage.collection.sources.source import ListedObject, Listing, Source
 from heritage.errors import CollectionError, ConfigError
 
 TERMS = (
@@ -43,17 +43,17 @@ class LouvreSource(Source):
     """The Louvre's collections site.
 
     Attributes:
-        accept_terms: The collector has read the terms and keeps to them.
-        skip_views: Words in a photograph's type that leave it out.
+        accept_terms: The user has read and accepts the terms of use.
+        skip_views: Photographs whose type has one of these words are skipped.
     """
 
     accept_terms: bool
     skip_views: list[str]
     rules_museum: ClassVar[str] = "LOUVRE"
-    tells_changes: ClassVar[bool] = False
+    supports_since: ClassVar[bool] = False
 
     def terms(self) -> str | None:
-        """Return what the terms allow, once they are accepted.
+        """Return a notice of the terms of use.
 
         Raises:
             ConfigError: They are not accepted.
@@ -65,57 +65,57 @@ class LouvreSource(Source):
         return TERMS
 
     def listings(self, rules: ClassRules, classes: tuple[str, ...]) -> list[Listing]:
-        """Return the sitemap: it does not tell departments apart."""
-        named = frozenset(str(rule.class_name) for rule in rules.of(self.rules_museum, classes))
+        """Return the sitemap, which covers all departments."""
+        named = frozenset(str(rule.class_name) for rule in rules.rules_for(self.rules_museum, classes))
         return [Listing("sitemap", named)] if named else []
 
     async def enumerate(
         self, client: Client, listing: Listing, since: str | None
-    ) -> AsyncIterator[list[Listed]]:
-        """Yield the ark ids of each part of the sitemap, once each; the parts have no dates.
+    ) -> AsyncIterator[list[ListedObject]]:
+        """Yield the ark ids in each file of the sitemap, without duplicates.
 
         Raises:
-            FetchError: A part of the sitemap cannot be had.
+            FetchError: A file of the sitemap cannot be fetched.
             StoppingError: The collector is stopping.
-            CollectionError: The host ends the run, or the sitemap names no records.
+            CollectionError: The host ends the run, or the sitemap has no records.
         """
         index = (await client.xml(f"{self._site}/sitemap.xml")).decode("utf-8", "replace")
         parts = [html.unescape(part) for part in _PART.findall(index)]
         if not parts and not _ARK.search(index):
-            raise CollectionError("the sitemap names no records", where=self._site, remedy="try again later")
+            raise CollectionError("the sitemap has no records", where=self._site, remedy="try again later")
         if not parts:
-            yield [Listed(ark) for ark in dict.fromkeys(_ARK.findall(index))]
+            yield [ListedObject(ark) for ark in dict.fromkeys(_ARK.findall(index))]
         for part in parts:
-            said = await client.xml(self.fetch_url(part))
-            yield [Listed(ark) for ark in dict.fromkeys(_ARK.findall(said.decode("utf-8", "replace")))]
+            content = (await client.xml(self.fetch_url(part))).decode("utf-8", "replace")
+            yield [ListedObject(ark) for ark in dict.fromkeys(_ARK.findall(content))]
 
     @property
     def _site(self) -> str:
         return self.hosts["site"].base
 
     def record_url(self, object_id: str) -> str:
-        """Return a record's URL.
+        """Return the URL of a record.
 
         Raises:
-            RecordError: The id is not one of this museum's.
+            RecordError: Not a valid id of this museum.
         """
         if not re.fullmatch(r"cl[0-9]{6,12}", object_id):
             raise RecordError(f"'{object_id}' is not an ark id of the Louvre")
         return f"{self._site}/ark:/53355/{object_id}.json"
 
     def read(self, raw: Any, object_id: str, listing: str, size: Size) -> Record:
-        """Read a record; the site has one size of photographs.
+        """Parse a record; the site has photographs of one size.
 
         Raises:
-            RecordError: It must not or cannot be used.
+            RecordError: The object must not or cannot be used.
         """
         if not isinstance(raw, dict):
             raise RecordError("the record is not an object")
-        # Keys drift by a trailing blank: "modified " is documented as "modified".
+        # Some keys have a trailing blank: "modified " is documented as "modified".
         raw = {key.strip(): value for key, value in raw.items()}
         if raw.get("arkId") != object_id:
             raise RecordError(f"the record is of {raw.get('arkId')}", final=False)
-        department = text_of(raw, "collection", needed=True)
+        department = text_of(raw, "collection", required=True)
         begin, end, period = _dating(raw.get("dateCreated"))
         return Record(
             object_id=object_id,
@@ -141,16 +141,16 @@ class LouvreSource(Source):
         if not images:
             raise RecordError("no photograph")
         skipped = [fold(word) for word in self.skip_views]
-        found: dict[str, Photograph] = {}
+        photographs: dict[str, Photograph] = {}
         for image in sorted((i for i in images if isinstance(i, dict)), key=_position):
             url = image.get("urlImage")
             kind = fold(str(image.get("type") or ""))
             if isinstance(url, str) and url and not any(word in kind for word in skipped):
-                place = percent_encode(url)
-                found.setdefault(place, Photograph(place, text_of(image, "copyright") or None))
-        if not found:
-            raise RecordError("no photograph but of backs, details or marks")
-        return tuple(found.values())
+                encoded = percent_encode(url)
+                photographs.setdefault(encoded, Photograph(encoded, text_of(image, "copyright") or None))
+        if not photographs:
+            raise RecordError("all photographs are of backs, details or marks")
+        return tuple(photographs.values())
 
 
 def _position(image: dict[str, Any]) -> int:
@@ -159,7 +159,7 @@ def _position(image: dict[str, Any]) -> int:
 
 
 def _dating(dates: Any) -> tuple[int | None, int | None, str]:
-    """Return the span of all datings, and their texts."""
+    """Return first and last year of all datings, and their texts."""
     if dates is None:
         return None, None, ""
     if not isinstance(dates, list) or not all(isinstance(date, dict) for date in dates):

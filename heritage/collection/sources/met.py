@@ -1,7 +1,7 @@
 """The Metropolitan Museum of Art, New York: metadata and public-domain photographs under CC0.
 
-Objects are listed by department id (``/v1/objects?departmentIds=…``); search is retired and windowed,
-and is not used. Departments are known by id, because several are named otherwise on the records.
+Objects are listed by department id (``/v1/objects?departmentIds=…``); the search endpoint is retired and
+limits the number of results. Departments are identified by id because several have other names in records.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from heritage.collection.record import (
     years,
 )
 from heritage.collection.rules import ClassRules
-from heritage.collection.sources.source import Listed, Listing, Source
+from heritage.collection.sources.source import ListedObject, Listing, Source
 from heritage.errors import CollectionError, ConfigError
 
 _PAGE = 10_000
@@ -38,8 +38,8 @@ class MetSource(Source):
     """The Met's API.
 
     Attributes:
-        departments: Department ids and the names that records give them.
-        csv: A copy of MetObjects.csv: ids are chosen from it without a request.
+        departments: Department ids and their names in records.
+        csv: Path of a copy of MetObjects.csv, from which ids are selected without a request.
     """
 
     departments: dict[int, list[str]]
@@ -47,15 +47,15 @@ class MetSource(Source):
     rules_museum: ClassVar[str] = "MET"
 
     def listings(self, rules: ClassRules, classes: tuple[str, ...]) -> list[Listing]:
-        """Return the departments that the rules of these classes name; with a dump, one part a class.
+        """Return the departments named by the rules of these classes; with a dump, one listing per class.
 
         Raises:
             ConfigError: A rule names no department.
         """
         if self.csv is not None:
             return [Listing(f"csv:{name}", frozenset({name}), "labelled") for name in classes]
-        found: dict[str, set[str]] = {}
-        for rule in rules.of(self.rules_museum, classes):
+        classes_of: dict[str, set[str]] = {}
+        for rule in rules.rules_for(self.rules_museum, classes):
             if rule.department is None:
                 raise ConfigError(
                     f"rule {rule.name} names no department",
@@ -69,28 +69,30 @@ class MetSource(Source):
                         where=f"collection={rules.name}",
                         remedy="give its id, as conf/source/met.yaml lists them: 10 is Egyptian Art",
                     )
-                found.setdefault(department, set()).add(str(rule.class_name))
-        return [Listing(f"department:{key}", frozenset(found[key])) for key in sorted(found, key=int)]
+                classes_of.setdefault(department, set()).add(str(rule.class_name))
+        return [
+            Listing(f"department:{key}", frozenset(classes_of[key])) for key in sorted(classes_of, key=int)
+        ]
 
     async def enumerate(
         self, client: Client, listing: Listing, since: str | None
-    ) -> AsyncIterator[list[Listed]]:
-        """Yield the ids of a department: one request, one unordered answer.
+    ) -> AsyncIterator[list[ListedObject]]:
+        """Yield the ids of a department; the API returns them in one response, unordered.
 
         Raises:
-            FetchError: The list cannot be had.
+            FetchError: The list cannot be fetched.
             StoppingError: The collector is stopping.
-            CollectionError: The host ends the run, or the answer is no list of ids.
+            CollectionError: The host ends the run, or the response is not a list of ids.
             ConfigError: The museum has no such department.
         """
         department = listing.key.removeprefix("department:")
         query = f"departmentIds={department}" + (f"&metadataDate={since}" if since else "")
-        _, said = await client.json(f"{self._api}/v1/objects?{query}", fresh=since is not None)
-        ids = said.get("objectIDs") if isinstance(said, dict) else None
+        _, parsed = await client.json(f"{self._api}/v1/objects?{query}", fresh=since is not None)
+        ids = parsed.get("objectIDs") if isinstance(parsed, dict) else None
         if ids is None or not isinstance(ids, list):
             raise CollectionError(
-                "the list of objects is not what The Met's API gives", where=listing.key,
-                remedy="try again later; if it stays, the API has changed",
+                "unexpected format of The Met's list of objects", where=listing.key,
+                remedy="try again later; if the error persists, the API has changed",
             )  # fmt: skip
         if not ids and since is None:
             raise ConfigError(
@@ -99,13 +101,13 @@ class MetSource(Source):
                 remedy="give the number of a department of The Met",
             )
         for start in range(0, len(ids), _PAGE):
-            yield [Listed(str(i)) for i in ids[start : start + _PAGE] if isinstance(i, int)]
+            yield [ListedObject(str(i)) for i in ids[start : start + _PAGE] if isinstance(i, int)]
 
     def record_url(self, object_id: str) -> str:
-        """Return an object's URL.
+        """Return the URL of a record.
 
         Raises:
-            RecordError: The id is not one of this museum's.
+            RecordError: Not a valid id of this museum.
         """
         if not (object_id.isascii() and object_id.isdigit()):
             raise RecordError(f"'{object_id}' is not an object id of The Met")
@@ -116,23 +118,23 @@ class MetSource(Source):
         return self.hosts["api"].base
 
     def read(self, raw: Any, object_id: str, listing: str, size: Size) -> Record:
-        """Read a record; 2019's schema of 49 keys and today's of 57 alike.
+        """Parse a record of the schema of 2019 (49 keys) or of today (57 keys).
 
         Raises:
-            RecordError: It must not or cannot be used.
+            RecordError: The object must not or cannot be used.
         """
         if not isinstance(raw, dict):
             raise RecordError("the record is not an object")
         if str(raw.get("objectID")) != object_id:
             raise RecordError(f"the record is of object {raw.get('objectID')}", final=False)
         if not isinstance(raw.get("isPublicDomain"), bool):
-            raise RecordError("the record does not say whether it is in the public domain")
+            raise RecordError("'isPublicDomain' is missing or not a boolean")
         if not raw["isPublicDomain"]:
             raise RecordError("not in the public domain")
         begin, end = years(year_of(raw.get("objectBeginDate")), year_of(raw.get("objectEndDate")))
         return Record(
             object_id=object_id,
-            department=self._department(text_of(raw, "department", needed=True), listing),
+            department=self._department(text_of(raw, "department", required=True), listing),
             source_url=f"{self.hosts['api'].public}/v1/objects/{object_id}",
             permalink=text_of(raw, "objectURL") or self.museum.page_of(object_id) or "",
             licence=self.museum.licence,
@@ -155,14 +157,14 @@ class MetSource(Source):
         others = raw.get("additionalImages") or []
         if not isinstance(others, list):
             raise RecordError("'additionalImages' is not a list")
-        # Some records repeat the primary photograph among the others, in its original size.
+        # Some records list the primary photograph again among the others, in its original size.
         repeated = {primary, raw.get("primaryImage")}
         urls = [primary, *(url for url in others if isinstance(url, str) and url and url not in repeated)]
         encoded = (percent_encode(url) for url in urls)
         return tuple(Photograph(url) for url in dict.fromkeys(encoded))
 
     def _department(self, name: str, listing: str) -> str:
-        """Return the department's id: the listing knows it, else the name tells."""
+        """Return the department's id, from the listing or else from the name."""
         kind, _, key = listing.partition(":")
         if kind == "department":
             return key
@@ -172,10 +174,10 @@ class MetSource(Source):
         return name
 
     def dump(self, path: Path) -> Iterator[tuple[str, Record | RecordError]]:
-        """Yield what MetObjects.csv says of each object; photographs are not in it.
+        """Yield the record of each object in MetObjects.csv, which has no photographs.
 
         Raises:
-            ConfigError: The file is missing or is not such a dump.
+            ConfigError: The file cannot be read or is not such a dump.
         """
         csv.field_size_limit(sys.maxsize)
         try:

@@ -1,4 +1,4 @@
-"""What the collector asks of a museum, and what all museums share."""
+"""The interface of a museum's adapter, and what all adapters share."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from heritage.core.types import Fraction
 from heritage.errors import ConfigError
 
 _CONTACT = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://\S+")
-POLITE_PAUSE = 60.0
-"""The least number of seconds that a real museum is left alone after a bot wall."""
+MIN_WALL_PAUSE = 60.0
+"""Minimum number of seconds without requests to a real museum after a bot wall."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A part of a museum that is listed as one, and the classes that its objects may have.
+    """A list of objects, such as a department, and the classes its objects may have.
 
     Attributes:
-        key: Its name in the ledger; what stands before a colon says which kind of listing it is.
-        classes: Once all of these are full, nothing more of it is fetched.
-        objects: What is known of its objects, for the plan: ``any`` are whatever the museum has there,
-            ``chosen`` were picked by a person, ``labelled`` have their class by the rules and may be used.
+        key: Its key in the ledger, ``kind:name``.
+        classes: The classes its objects may have. Once all are full, no more of its objects are read.
+        objects: Type of its objects, for the plan: ``any`` for all objects of the listing, ``chosen`` for ids
+            given by the user, ``labelled`` for usable objects that the rules have labelled already.
     """
 
     key: str
@@ -42,11 +42,12 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """An object that a museum lists.
+class ListedObject:
+    """An entry of a listing.
 
     Attributes:
-        raw: Its record, where the list brings it along.
+        object_id: The museum's id of the object.
+        raw: Its record as JSON, if the list includes it.
     """
 
     object_id: str
@@ -55,14 +56,14 @@ class Listed:
 
 @dataclass(frozen=True, kw_only=True)
 class Source(abc.ABC):
-    """A museum: what the collector asks of it, and what all museums share.
+    """A museum's adapter.
 
     Attributes:
-        hosts: The museum's servers by their part: ``api``, ``images``.
-        allowed_hosts: Further hosts that redirects may lead to.
-        allow_private: Private addresses and plain http may be asked: for a server of one's own alone.
-        contact: An e-mail address or web page of whoever collects, sent with each request.
-        expected_yield: The share of listed objects that have a usable photograph, for the plan.
+        hosts: The museum's servers by role: ``api``, ``images``.
+        allowed_hosts: Further hosts that redirects may point to.
+        allow_private: Allow private addresses and plain http, for the user's own server only.
+        contact: The user's e-mail address or web page, sent with each request.
+        expected_yield: Expected fraction of listed objects with a usable photograph, for the plan.
         museum: Its code, name, licence and links.
     """
 
@@ -73,8 +74,9 @@ class Source(abc.ABC):
     expected_yield: Fraction
     museum: Museum
     rules_museum: ClassVar[str]
-    tells_changes: ClassVar[bool] = True
-    """Its lists can be asked for what changed since a date."""
+    """The museum's code in class rules."""
+    supports_since: ClassVar[bool] = True
+    """Whether its lists can be limited to objects changed since a date."""
 
     @property
     def code(self) -> str:
@@ -83,71 +85,76 @@ class Source(abc.ABC):
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Source]:
-        """Yield the museum; the demo museum opens and closes its server here."""
+        """Open the museum for a run; the demo museum starts and stops its server here."""
         yield self
 
     @abc.abstractmethod
     def listings(self, rules: ClassRules, classes: tuple[str, ...]) -> list[Listing]:
-        """Return what must be listed to find objects of these classes.
+        """Return the listings that contain objects of these classes.
 
         Raises:
-            ConfigError: The rules do not say where to look.
+            ConfigError: The rules do not name a listing.
         """
 
     @abc.abstractmethod
-    def enumerate(self, client: Client, listing: Listing, since: str | None) -> AsyncIterator[list[Listed]]:
+    def enumerate(
+        self, client: Client, listing: Listing, since: str | None
+    ) -> AsyncIterator[list[ListedObject]]:
         """Yield pages of a listing.
 
         Args:
-            client: Makes the requests.
-            listing: Which.
-            since: Only what changed since that date (YYYY-MM-DD), where the museum can tell.
+            client: The HTTP client.
+            listing: The listing.
+            since: Yield only objects changed since this date (YYYY-MM-DD), if `supports_since`.
 
         Raises:
-            FetchError: A page of it cannot be had.
+            FetchError: A page cannot be fetched.
             StoppingError: The collector is stopping.
-            CollectionError: The host ends the run, or its list is not what it should be.
-            ConfigError: The museum has no such part.
+            CollectionError: The host ends the run, or the list has an unexpected format.
+            ConfigError: The museum has no such listing.
         """
 
     @abc.abstractmethod
     def record_url(self, object_id: str) -> str:
-        """Return where a record is.
+        """Return the URL of a record.
 
         Raises:
-            RecordError: The id is not one of this museum's.
+            RecordError: Not a valid id of this museum.
         """
 
     @abc.abstractmethod
     def read(self, raw: Any, object_id: str, listing: str, size: Size) -> Record:
-        """Read a record.
+        """Parse a record.
 
         Args:
-            raw: The record as JSON says it.
-            object_id: The id that was asked for.
-            listing: The listing that named it.
-            size: Which size of photographs to point to.
+            raw: The record as parsed JSON.
+            object_id: The id of the requested object.
+            listing: The key of the listing that named it.
+            size: The size of the photographs to link.
 
         Raises:
-            RecordError: It must not or cannot be used.
+            RecordError: The object must not or cannot be used.
         """
 
     def terms(self) -> str | None:
-        """Return two lines on what the museum's terms allow; None where its licence is simply open.
+        """Return a notice of the museum's terms, to be printed before a run; None for an open licence.
 
         Raises:
             ConfigError: The terms must be accepted first.
         """
         return None
 
-    def require_manners(self, wall_pause: float) -> None:
-        """Refuse to ask a real museum anonymously or without a limit.
+    def check_politeness(self, wall_pause: float) -> None:
+        """Check that requests to a real museum have a contact, a rate limit and a pause after bot walls.
+
+        Args:
+            wall_pause: Seconds without requests after a bot wall.
 
         Raises:
-            ConfigError: The contact, a rate or the pause is missing, or a server's address is none.
+            ConfigError: One of them is missing, or a server's URL is invalid.
         """
-        # Private addresses being allowed makes no museum one's own.
-        own = [_is_ones_own(name, endpoint) for name, endpoint in self.hosts.items()]
+        # `allow_private` does not exempt public servers.
+        own = [_is_own_server(name, endpoint) for name, endpoint in self.hosts.items()]
         if self.allow_private and all(own):
             return
         if self.contact is None or not _CONTACT.fullmatch(self.contact):
@@ -164,17 +171,17 @@ class Source(abc.ABC):
                     where=f"source.hosts.{name}.rate",
                     remedy="give requests per second: a museum is never queried without a rate limit",
                 )
-        if wall_pause < POLITE_PAUSE:
+        if wall_pause < MIN_WALL_PAUSE:
             raise ConfigError(
-                f"less than {POLITE_PAUSE:g} seconds",
+                f"less than {MIN_WALL_PAUSE:g} seconds",
                 where=f"client.wall_pause={wall_pause:g}",
                 remedy="wait for a minute or more after a museum has blocked requests",
             )
 
     def fetch_url(self, url: str) -> str:
-        """Return where to fetch a published URL: the same, save where a stand-in is configured.
+        """Return the URL from which to fetch a published URL: they differ if a mirror is configured.
 
-        Whether it may be asked at all is for the client to say: it refuses hosts that are not the source's.
+        The client refuses URLs of other hosts.
         """
         for endpoint in self.hosts.values():
             if url.startswith(endpoint.public + "/"):
@@ -182,8 +189,8 @@ class Source(abc.ABC):
         return url
 
 
-def _is_ones_own(name: str, endpoint: Endpoint) -> bool:
-    """Tell whether a server is on this machine or at a private address, which needs no manners."""
+def _is_own_server(name: str, endpoint: Endpoint) -> bool:
+    """Return whether a server is on this machine or at a private address: it needs no rate limit."""
     try:
         url = httpx.URL(endpoint.url)
     except httpx.InvalidURL as error:
@@ -201,4 +208,4 @@ def _is_ones_own(name: str, endpoint: Endpoint) -> bool:
     try:
         return not is_public(url.host)
     except ValueError:
-        return False  # a name
+        return False  # a host name

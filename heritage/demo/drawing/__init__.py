@@ -1,1 +1,1 @@
-"""Draws the artefacts of the demo set: shapes, materials, ornament, light and camera."""
+"""Draw the artefacts of the demo set: shapes, materials, ornament, light and camera."""

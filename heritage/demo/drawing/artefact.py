@@ -1,4 +1,4 @@
-"""From four numbers to a photograph: seed, class, object and view."""
+"""Draw a photograph of an artefact from seed, class, object and view."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ from numpy.random import Generator
 from heritage.core.taxonomy import CLASSES, nearest
 from heritage.demo.drawing.canvas import Bytes, Canvas
 from heritage.demo.drawing.catalogue import KINDS, kind_of
-from heritage.demo.drawing.chance import numbers
 from heritage.demo.drawing.curve import ellipse, ragged
 from heritage.demo.drawing.photograph import compose, expose
-from heritage.demo.drawing.shading import Sitting, Surface
+from heritage.demo.drawing.rng import generator
+from heritage.demo.drawing.shading import Pose, Surface
 from heritage.errors import ConfigError
 
 DEMO_VERSION = 2
-"""Raised when the drawing changes, so that a set drawn before is drawn again."""
+"""Increased when the drawing changes, so that existing sets are drawn again."""
 
 SIZES = range(16, 2049)
-"""Sides in pixels that can be drawn."""
+"""Valid side lengths in pixels."""
 
-_FINE_ENOUGH = 96
-_LARGEST_FRAME = 1.6
+_MIN_SIDE = 96
+_MAX_FRAME = 1.6
 
 
 def draw_artefact(class_name: str, object_index: int, view: int, *, size: int, seed: int) -> Bytes:
     """Draw one photograph of one artefact.
 
-    The same arguments give the same bytes on the same machine; the same object looks the same at every
-    size, and its views differ in turn, light, ground and crop.
+    The same arguments give the same bytes on the same machine. An object looks the same at every size; its
+    views differ in pose, light, background and crop.
 
     Args:
         class_name: One of the six civilisations.
-        object_index: Which of its objects, from 0 on without end.
-        view: Which photograph of it, from 0 on.
-        size: Side of the picture in pixels, 16 to 2048.
-        seed: Other seeds draw other artefacts.
+        object_index: Index of the object in its class, from 0.
+        view: Index of the photograph of the object, from 0.
+        size: Side length in pixels, 16 to 2048.
+        seed: Seed of objects and views.
 
     Returns:
         RGB bytes, shape (size, size, 3).
 
     Raises:
-        ConfigError: An unknown class, or a number out of range.
+        ConfigError: Unknown class, or a number out of range.
     """
     _require(class_name, object_index, view, size, seed)
-    # Lines cannot be thinner than a pixel, so small pictures are drawn larger and reduced.
-    times = -(-_FINE_ENOUGH // size)
+    # Lines are at least a pixel wide, so small images are drawn larger and downsampled.
+    times = -(-_MIN_SIDE // size)
     picture = _photographed(class_name, object_index, view, size * times, seed)
     if times > 1:
         picture = np.asarray(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
@@ -55,37 +55,37 @@ def draw_artefact(class_name: str, object_index: int, view: int, *, size: int, s
 
 def _photographed(class_name: str, object_index: int, view: int, size: int, seed: int) -> Bytes:
     kind = kind_of(class_name, object_index, seed)
-    making = numbers(seed, class_name, object_index, 0)
-    seeing = numbers(seed, class_name, object_index, 2 + view)
-    broken = making.random() < kind.breaks
-    photo = compose(seeing, near=1.35 if broken else 1.0)
-    frame = round(size * min(photo.zoom, _LARGEST_FRAME))
+    object_rng = generator(seed, class_name, object_index, 0)
+    view_rng = generator(seed, class_name, object_index, 2 + view)
+    broken = object_rng.random() < kind.breaks
+    photo = compose(view_rng, near=1.35 if broken else 1.0)
+    frame = round(size * min(photo.zoom, _MAX_FRAME))
     turn = photo.turn * (0.3 if broken else 1.0)
-    surface = kind.draw(Sitting(making, frame, turn, photo.tilt))
+    surface = kind.draw(Pose(object_rng, frame, turn, photo.tilt))
     if broken:
-        _break(surface, making)
+        _break(surface, object_rng)
     roll = photo.roll * (1.0 if broken else kind.roll)
-    return expose(surface, photo, roll, size, seeing)
+    return expose(surface, photo, roll, size, view_rng)
 
 
 def _break(surface: Surface, rng: Generator) -> None:
-    """Leave a sherd of it."""
+    """Reduce the artefact to a sherd."""
     n = surface.cover.shape[0]
     corners = int(rng.integers(5, 8))
     outline = ellipse(0, 0, 1, 1, count=corners) * rng.uniform(0.42, 0.72, (corners, 1))
     sherd = Canvas(n, 1.0, 0, framed=True)
     sherd.fill([ragged(rng, outline + rng.uniform(-0.12, 0.12, 2), 0.012)], 255)
     surface.cover *= sherd.pixels * np.float32(1 / 255)
-    surface.stands = False
+    surface.upright = False
 
 
 def _require(class_name: str, object_index: int, view: int, size: int, seed: int) -> None:
     if class_name not in KINDS:
         near = nearest(class_name, CLASSES)
         raise ConfigError(
-            "the demo draws no such class",
+            "not a class of the demo set",
             where=class_name,
-            remedy=f"did you mean {near}?" if near else f"it draws {', '.join(CLASSES)}",
+            remedy=f"did you mean {near}?" if near else f"choose from {', '.join(CLASSES)}",
         )
     if size not in SIZES:
         raise ConfigError(
@@ -95,4 +95,4 @@ def _require(class_name: str, object_index: int, view: int, size: int, seed: int
         )
     for name, value in (("object_index", object_index), ("view", view), ("seed", seed)):
         if value < 0:
-            raise ConfigError("is negative", where=f"{name}={value}", remedy="give a number from 0 on")
+            raise ConfigError("a negative number", where=f"{name}={value}", remedy="give 0 or more")

@@ -1,4 +1,4 @@
-"""East and South Asian things: porcelain, celadon, ritual bronzes, buddhas, hanging scrolls."""
+"""East and South Asian objects: porcelain, celadon, ritual bronzes, buddhas, hanging scrolls."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from numpy.random import Generator
 
 from heritage.demo.drawing import bestiary, ornament
 from heritage.demo.drawing.canvas import Canvas, Ink
-from heritage.demo.drawing.chance import one_of
 from heritage.demo.drawing.curve import arc, both, ellipse, limb, points, rectangle, spline
 from heritage.demo.drawing.dish import dish, ring
 from heritage.demo.drawing.face import face, facing
 from heritage.demo.drawing.kind import Kind, Origin
 from heritage.demo.drawing.material import ink_of, inks, mixed, pick
 from heritage.demo.drawing.relief import Relief
+from heritage.demo.drawing.rng import choose
 from heritage.demo.drawing.script import character
-from heritage.demo.drawing.shading import Sitting, Surface
+from heritage.demo.drawing.shading import Pose, Surface
 from heritage.demo.drawing.vessel import SIDES, attach, companion, procession, shape, sheet, thrown
 
 
-def porcelain_vase(sitting: Sitting) -> Surface:
-    """A Chinese vase in underglaze blue, now and then in red."""
-    rng = sitting.rng
-    outline = shape(rng, one_of(rng, "meiping", "gourd", "pear", "jar", "hu"))
+def porcelain_vase(pose: Pose) -> Surface:
+    """A Chinese vase in underglaze blue, rarely in red."""
+    rng = pose.rng
+    outline = shape(rng, choose(rng, "meiping", "gourd", "pear", "jar", "hu"))
     body = pick(rng, "porcelain")
-    wrap = sheet(sitting.n, outline, body.ink)
+    wrap = sheet(pose.n, outline, body.ink)
     blue, pale = inks(rng, "blue" if rng.random() < 0.88 else "red", "azure")
     count = max(3, round(wrap.aspect / 0.42))
-    field = one_of(rng, "dragons", "flowers", "cranes")
+    field = choose(rng, "dragons", "flowers", "cranes")
     if field == "dragons":
         procession(wrap, rng, ("dragon",), 0.28, 0.7, (blue, pale, body.ink))
         clouds = np.stack([rng.uniform(0, wrap.aspect, 9), rng.uniform(0.26, 0.7, 9)], -1)
@@ -38,19 +38,19 @@ def porcelain_vase(sitting: Sitting) -> Surface:
         wrap.frieze(ornament.cloud(), 0.3, 0.46, count * 2, (blue, pale))
         procession(wrap, rng, ("crane",), 0.44, 0.72, (blue, pale))
     wrap.frieze(ornament.petal_panel(), 0.76, 0.95, count * 4, (blue, pale))
-    wrap.frieze(one_of(rng, ornament.scales(), ornament.thunder()), 0.13, 0.21, count * 5, (blue, pale))
+    wrap.frieze(choose(rng, ornament.scales(), ornament.thunder()), 0.13, 0.21, count * 5, (blue, pale))
     for y in (0.11, 0.23, 0.73, 0.97):
         wrap.band(y - 0.006, y + 0.006, blue)
-    return thrown(sitting, outline, wrap, body)
+    return thrown(pose, outline, wrap, body)
 
 
-def porcelain_dish(sitting: Sitting) -> Surface:
+def porcelain_dish(pose: Pose) -> Surface:
     """A dish in underglaze blue: a dragon, a peony, a sign or cranes within a border."""
-    body = pick(sitting.rng, "porcelain")
+    body = pick(pose.rng, "porcelain")
 
     def paint(inside: Canvas, rng: Generator) -> None:
         blue, pale = inks(rng, "blue", "azure")
-        field = one_of(rng, "dragon", "peony", "sign", "cranes")
+        field = choose(rng, "dragon", "peony", "sign", "cranes")
         if field == "dragon":
             inside.stamp(bestiary.dragon(), [(0, 0)], 0.46, (blue, pale, body.ink))
         elif field == "peony":
@@ -63,36 +63,36 @@ def porcelain_dish(sitting: Sitting) -> Surface:
             inside.stamp(bestiary.crane(), [(0.1, -0.12), (-0.22, 0.2)], 0.26, (blue, pale), [0.0, 0.6])
             shore = [(-0.5, 0.4), (-0.2, 0.3), (0.1, 0.42), (0.5, 0.36), (0.3, 0.52), (-0.3, 0.52)]
             inside.fill([spline(shore)], pale)
-        border = one_of(rng, ornament.scales(), ornament.cloud(), ornament.thunder(), ornament.peony())
+        border = choose(rng, ornament.scales(), ornament.cloud(), ornament.thunder(), ornament.peony())
         ring(inside, border, 0.73, 0.09, (blue, pale))
         for reach in (0.55, 0.59, 0.83):
             inside.disc(0, 0, reach, blue, 0.014)
 
-    return dish(sitting, body, paint)
+    return dish(pose, body, paint)
 
 
-def celadon(sitting: Sitting) -> Surface:
+def celadon(pose: Pose) -> Surface:
     """A celadon vessel with petals and scrolls carved under the glaze."""
-    rng = sitting.rng
-    outline = shape(rng, one_of(rng, "meiping", "pear", "bowl", "gourd"))
+    rng = pose.rng
+    outline = shape(rng, choose(rng, "meiping", "pear", "bowl", "gourd"))
     body = pick(rng, "celadon")
-    wrap = sheet(sitting.n, outline, body.ink)
+    wrap = sheet(pose.n, outline, body.ink)
     cut = companion(wrap)
     deep = mixed(body.ink, (40, 70, 50), 0.3)
     count = max(5, round(wrap.aspect / 0.3))
     for canvas, tones in ((cut, (255, 200)), (wrap, (deep, deep))):
         canvas.frieze(ornament.petal_panel(), 0.58, 0.95, count, tones)
         canvas.frieze(ornament.peony(), 0.2, 0.54, max(3, count // 2), tones)
-    return thrown(sitting, outline, wrap, body, relief=cut, depth=-0.025)
+    return thrown(pose, outline, wrap, body, relief=cut, depth=-0.025)
 
 
-def ritual_bronze(sitting: Sitting) -> Surface:
+def ritual_bronze(pose: Pose) -> Surface:
     """A Shang or Zhou bronze, ding, gu or hu, with masks and square spirals in relief."""
-    rng = sitting.rng
-    form = one_of(rng, "ding", "ding", "gu", "hu")
+    rng = pose.rng
+    form = choose(rng, "ding", "ding", "gu", "hu")
     outline = shape(rng, form, fit=0.62, lift=0.18) if form == "ding" else shape(rng, form)
     metal = pick(rng, "bronze", "verdigris")
-    wrap = sheet(sitting.n, outline, metal.ink)
+    wrap = sheet(pose.n, outline, metal.ink)
     raised = companion(wrap)
     top, bottom = {"ding": (0.14, 0.44), "gu": (0.4, 0.62), "hu": (0.42, 0.72)}[form]
     count = max(3, round(wrap.aspect / (bottom - top) / 1.9))
@@ -102,20 +102,20 @@ def ritual_bronze(sitting: Sitting) -> Surface:
         canvas.frieze(ornament.thunder(), bottom + 0.03, bottom + 0.11, count * 7, tones)
         if form != "ding":
             canvas.frieze(ornament.petal_panel(), 0.06, top - 0.08, count * 3, tones)
-    seen = thrown(sitting, outline, wrap, metal, relief=raised, depth=0.035)
+    seen = thrown(pose, outline, wrap, metal, relief=raised, depth=0.035)
     if form == "ding":
         leg = [(0.3, 0.4), (0.0, 0.4), (-0.62 / outline.height, 0.38)]
-        attach(sitting, seen, outline, metal, leg, 0.17, (0.5, 2.6, 4.7))
+        attach(pose, seen, outline, metal, leg, 0.17, (0.5, 2.6, 4.7))
         for spread in (-0.3, 0.3):
             ear = [(0.95, 0.54), (1.15, 0.57), (1.32, 0.57)]
-            attach(sitting, seen, outline, metal, ear, 0.09, [side + spread for side in SIDES])
+            attach(pose, seen, outline, metal, ear, 0.09, [side + spread for side in SIDES])
     return seen
 
 
-def buddha(sitting: Sitting) -> Surface:
+def buddha(pose: Pose) -> Surface:
     """A seated buddha on a lotus throne, some before a halo."""
-    rng = sitting.rng
-    piece = Relief(sitting.n, pick(rng, "gold", "gold", "bronze", "limestone", "sandstone"))
+    rng = pose.rng
+    piece = Relief(pose.n, pick(rng, "gold", "gold", "bronze", "limestone", "sandstone"))
     if rng.random() < 0.6:
         halo = ellipse(0, -0.35, 0.5, 0.58, count=40)
         piece.slab(halo, 0.06, 0.05)
@@ -147,7 +147,7 @@ def buddha(sitting: Sitting) -> Surface:
     piece.press(robe, 0.035)
     _head(piece, -0.52, 0.44)
     piece.stain((48, 40, 26), 0.7)
-    return piece.surface(rng, facing(sitting))
+    return piece.surface(rng, facing(pose))
 
 
 def _throne(piece: Relief) -> None:
@@ -174,10 +174,10 @@ def _head(piece: Relief, y: float, size: float) -> None:
     face(piece, 0, y + 0.05 * size, size, 0.3, eyes=0.5)
 
 
-def hanging_scroll(sitting: Sitting) -> Surface:
+def hanging_scroll(pose: Pose) -> Surface:
     """A landscape in ink on silk or paper, with an inscription and a red seal."""
-    rng = sitting.rng
-    piece = Relief(sitting.n, pick(rng, "paper", "paper", "linen"))
+    rng = pose.rng
+    piece = Relief(pose.n, pick(rng, "paper", "paper", "linen"))
     silk, wide = piece.material.ink, rng.uniform(0.42, 0.62)
     mount, dark = ink_of(rng, "azure", "green", "ochre", "cream"), ink_of(rng, "black", "brown")
     paint = piece.paint
@@ -185,17 +185,17 @@ def hanging_scroll(sitting: Sitting) -> Surface:
     paint.fill([rectangle(wide + 0.06, 0.92)], mount)
     paint.fill([rectangle(wide, 0.76)], silk)
     _mountains(paint, rng, wide, silk, dark)
-    _pine(paint, rng, one_of(rng, -0.55, 0.55) * wide, 0.62, dark)
+    _pine(paint, rng, choose(rng, -0.55, 0.55) * wide, 0.62, dark)
     for y in (-0.84, 0.84):
         paint.box(-wide - 0.06, y - 0.08, wide + 0.06, y + 0.08, mount)
-    x, count = one_of(rng, -1, 1) * (wide - 0.09), int(rng.integers(4, 8))
+    x, count = choose(rng, -1, 1) * (wide - 0.09), int(rng.integers(4, 8))
     for k in range(count):
         paint.stamp(character(rng), [(x, -0.66 + 0.1 * k)], 0.042, (dark,))
     seal = -0.68 + 0.1 * count
     paint.box(x - 0.055, seal, x + 0.055, seal + 0.11, ink_of(rng, "red"))
     for y in (-0.92, 0.92):
         piece.rod(points((-wide - 0.12, y), (wide + 0.12, y)), 0.06)
-    return piece.surface(rng, sitting.turn * 0.4)
+    return piece.surface(rng, pose.turn * 0.4)
 
 
 def _mountains(paint: Canvas, rng: Generator, wide: float, silk: Ink, dark: Ink) -> None:

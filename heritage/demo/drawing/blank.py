@@ -1,4 +1,4 @@
-"""What carvers and die-cutters start from: slabs of stone and the flans of coins."""
+"""Slabs of stone and flans of coins, for reliefs."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from heritage.demo.drawing.curve import Points, arc, around, ellipse, ragged, re
 from heritage.demo.drawing.material import Material, ink_of, mottle, painted_over, pick
 from heritage.demo.drawing.relief import Relief
 from heritage.demo.drawing.script import letters
-from heritage.demo.drawing.shading import Sitting, Surface
+from heritage.demo.drawing.shading import Pose, Surface
 
 
 def slab(
-    sitting: Sitting, carve: Callable[[Canvas, Generator, float, float], None], *, rounded: bool, sunk: bool
+    pose: Pose, carve: Callable[[Canvas, Generator, float, float], None], *, rounded: bool, sunk: bool
 ) -> Surface:
-    """A carved slab of stone, whole or broken, some with traces of colour.
+    """Draw a carved slab of stone, whole or broken, some with traces of colour.
 
     Args:
-        sitting: The artefact before the camera.
-        carve: Draws on a mask what is carved, given the half width and half height of the slab.
+        pose: The pose to draw.
+        carve: Draws the design on a mask, given the half width and half height of the slab.
         rounded: Whether the top may be an arch.
         sunk: Whether the design may be cut into the stone instead of standing out.
     """
-    rng = sitting.rng
-    piece = Relief(sitting.n, pick(rng, "limestone", "limestone", "sandstone", "basalt"))
+    rng = pose.rng
+    piece = Relief(pose.n, pick(rng, "limestone", "limestone", "sandstone", "basalt"))
     wide, high = rng.uniform(0.62, 0.84), rng.uniform(0.68, 0.86)
     outline = rectangle(wide, high)
     if rounded and rng.random() < 0.5:
@@ -44,13 +44,13 @@ def slab(
         left = np.float32(0.6 / 255) * mask.pixels * (mottle(rng, (piece.n, piece.n)) > 0)
         piece.paint.pixels = painted_over(piece.paint.pixels, left, colour)
     piece.stain((60, 50, 40), 0.8)
-    return piece.surface(rng, sitting.turn * 0.5)
+    return piece.surface(rng, pose.turn * 0.5)
 
 
-def coin(sitting: Sitting, metal: Material, strike: Callable[[Relief, Canvas, Generator], None]) -> Surface:
-    """A struck coin, never quite round; ``strike`` models the relief and draws the rest on a mask."""
-    rng = sitting.rng
-    piece = Relief(sitting.n, metal)
+def coin(pose: Pose, metal: Material, strike: Callable[[Relief, Canvas, Generator], None]) -> Surface:
+    """Draw a coin, slightly out of round; ``strike`` models the relief and draws the rest on a mask."""
+    rng = pose.rng
+    piece = Relief(pose.n, metal)
     wobble = 1 + 0.025 * rng.normal(size=(8, 1)).repeat(5, axis=0)
     flan = ellipse(0, 0, 0.8, 0.8, count=40) * wobble + rng.normal(0, 0.02, 2)
     piece.slab(flan, 0.1, 0.05)
@@ -58,7 +58,7 @@ def coin(sitting: Sitting, metal: Material, strike: Callable[[Relief, Canvas, Ge
     strike(piece, mask, rng)
     piece.press(mask, -0.07)
     piece.stain((50, 44, 34), 0.8)
-    return piece.surface(rng, sitting.turn * 0.5)
+    return piece.surface(rng, pose.turn * 0.5)
 
 
 def legend(mask: Canvas, rng: Generator, radius: float, first: int, last: int) -> None:

@@ -1,4 +1,4 @@
-"""Byzantine and Coptic things: icons, tapestry, crosses, coins, painted pots, ostraka."""
+"""Byzantine and Coptic objects: icons, tapestry, crosses, coins, painted pots, ostraka."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from numpy.random import Generator
 from heritage.demo.drawing import bestiary, ornament
 from heritage.demo.drawing.blank import coin, legend
 from heritage.demo.drawing.canvas import Canvas, Ink
-from heritage.demo.drawing.chance import one_of
 from heritage.demo.drawing.curve import (
     both,
     ellipse,
@@ -25,15 +24,16 @@ from heritage.demo.drawing.icon import icon
 from heritage.demo.drawing.kind import Kind, Origin
 from heritage.demo.drawing.material import ink_of, inks, mottle, pick
 from heritage.demo.drawing.relief import Relief
+from heritage.demo.drawing.rng import choose
 from heritage.demo.drawing.script import letters, write_lines
-from heritage.demo.drawing.shading import Sitting, Surface
+from heritage.demo.drawing.shading import Pose, Surface
 from heritage.demo.drawing.vessel import procession, shape, sheet, thrown
 
 
-def tapestry(sitting: Sitting) -> Surface:
+def tapestry(pose: Pose) -> Surface:
     """A piece of a Coptic tunic: a roundel or bands of tapestry on linen, frayed and holed."""
-    rng = sitting.rng
-    piece = Relief(sitting.n, pick(rng, "linen"))
+    rng = pose.rng
+    piece = Relief(pose.n, pick(rng, "linen"))
     ground = piece.material.ink
     wide, high = rng.uniform(0.74, 0.88, 2)
     piece.slab(ragged(rng, rectangle(wide, high) + rng.normal(0, 0.05, (4, 2)), 0.022, 12), 0.03, 0.02)
@@ -55,7 +55,7 @@ def tapestry(sitting: Sitting) -> Surface:
             [points((x, y), (x + dx, end)) for x, dx, end in zip(roots, *ends, strict=True)], 200, 0.012
         )
     piece.cover = np.maximum(piece.cover, fringe.pixels * np.float32(1 / 255))
-    return piece.surface(rng, sitting.turn * 0.3)
+    return piece.surface(rng, pose.turn * 0.3)
 
 
 _WOVEN = (bestiary.lion, bestiary.bird, bestiary.orant, bestiary.ibex, bestiary.warrior, bestiary.fish)
@@ -65,12 +65,12 @@ def _roundel(paint: Canvas, rng: Generator, ground: Ink, dark: Ink, accents: lis
     """A disc with a vine round a beast or a figure."""
     reach = rng.uniform(0.56, 0.66)
     paint.disc(0, 0, reach, dark)
-    for share in (0.94, 0.62):
-        paint.disc(0, 0, reach * share, ground, 0.025)
+    for scale in (0.94, 0.62):
+        paint.disc(0, 0, reach * scale, ground, 0.025)
     angle = turns(10)
     spots = 0.78 * reach * np.stack([np.cos(angle), np.sin(angle)], -1)
     paint.stamp(ornament.vine(), spots, 0.17 * reach, (ground, accents[0]), angle)
-    paint.stamp(one_of(rng, *_WOVEN)(), [(0, 0)], 0.44 * reach, (ground, *accents))
+    paint.stamp(choose(rng, *_WOVEN)(), [(0, 0)], 0.44 * reach, (ground, *accents))
 
 
 def _clavi(paint: Canvas, rng: Generator, ground: Ink, dark: Ink, accents: list[Ink]) -> None:
@@ -79,13 +79,13 @@ def _clavi(paint: Canvas, rng: Generator, ground: Ink, dark: Ink, accents: list[
         paint.box(x - 0.16, -0.9, x + 0.16, 0.9, dark)
         for y in np.arange(-0.66, 0.8, 0.36):
             paint.disc(x, y, 0.13, accents[1] if rng.random() < 0.3 else ground, 0.025)
-            paint.stamp(one_of(rng, *_WOVEN)(), [(x, y)], 0.11, (ground, *accents))
+            paint.stamp(choose(rng, *_WOVEN)(), [(x, y)], 0.11, (ground, *accents))
 
 
-def cross(sitting: Sitting) -> Surface:
+def cross(pose: Pose) -> Surface:
     """A processional or pectoral cross with flared arms and punched rings."""
-    rng = sitting.rng
-    piece = Relief(sitting.n, pick(rng, "gold", "bronze", "bronze", "silver"))
+    rng = pose.rng
+    piece = Relief(pose.n, pick(rng, "gold", "bronze", "bronze", "silver"))
     flare, waist, foot = rng.uniform(0.18, 0.28), rng.uniform(0.08, 0.12), rng.uniform(0.74, 0.88)
     arm = limb([(0, -0.08), (0.66, -0.08)], [2 * waist, 2 * flare])
     upright = [
@@ -103,18 +103,18 @@ def cross(sitting: Sitting) -> Surface:
         marks.disc(x, y, 0.022, 255)
     if rng.random() < 0.5:
         for y in np.arange(-0.3, foot - 0.3, 0.15):
-            marks.stamp(one_of(rng, *letters()), [(0, y)], 0.05, (230,))
+            marks.stamp(choose(rng, *letters()), [(0, y)], 0.05, (230,))
     piece.press(marks, 0.04, 0.006)
     if rng.random() < 0.4:
         piece.mound(0, -0.08, 0.1, 0.1, 0.24)
         piece.paint.disc(0, -0.08, 0.1, pick(rng, "carnelian", "lapis", "green faience").ink)
     piece.stain((60, 70, 54), 0.7)
-    return piece.surface(rng, sitting.turn * 0.5)
+    return piece.surface(rng, pose.turn * 0.5)
 
 
-def solidus(sitting: Sitting) -> Surface:
+def solidus(pose: Pose) -> Surface:
     """A gold coin: a crowned bust facing, or a cross on steps."""
-    rng = sitting.rng
+    rng = pose.rng
 
     def strike(piece: Relief, mask: Canvas, rng: Generator) -> None:
         mask.line([ellipse(0, 0, 0.72, 0.72, count=48)], 220, 0.03, closed=True)
@@ -133,30 +133,30 @@ def solidus(sitting: Sitting) -> Surface:
         legend(mask, rng, 0.61, 2, 8)
         legend(mask, rng, 0.61, 16, 22)
 
-    return coin(sitting, pick(rng, "gold"), strike)
+    return coin(pose, pick(rng, "gold"), strike)
 
 
-def coptic_pot(sitting: Sitting) -> Surface:
+def coptic_pot(pose: Pose) -> Surface:
     """A Coptic pot with fish, birds, crosses or knots in dark outline on cream."""
-    rng = sitting.rng
-    outline = shape(rng, one_of(rng, "jar", "squat", "amphora", "tall jar"))
+    rng = pose.rng
+    outline = shape(rng, choose(rng, "jar", "squat", "amphora", "tall jar"))
     clay = pick(rng, "terracotta", "buff", "buff")
-    wrap = sheet(sitting.n, outline, clay.ink)
+    wrap = sheet(pose.n, outline, clay.ink)
     cream, dark, red = inks(rng, "cream", "brown", "red")
     wrap.band(0.22, 0.68, cream if rng.random() < 0.6 else clay.ink)
     motifs = (bestiary.fish(), bestiary.bird(), ornament.flared_cross(), ornament.rosette(8), ornament.knot())
     procession(wrap, rng, motifs, 0.27, 0.63, (dark, red, cream))
-    wrap.frieze(one_of(rng, ornament.vine(), ornament.guilloche()), 0.1, 0.2, 16, (dark, red))
+    wrap.frieze(choose(rng, ornament.vine(), ornament.guilloche()), 0.1, 0.2, 16, (dark, red))
     wrap.frieze(ornament.zigzag(), 0.72, 0.78, 24, (dark,))
     for y in (0.22, 0.68):
         wrap.band(y - 0.012, y + 0.012, dark)
-    return thrown(sitting, outline, wrap, clay, wear=rng.uniform(0.05, 0.4))
+    return thrown(pose, outline, wrap, clay, wear=rng.uniform(0.05, 0.4))
 
 
-def ostrakon(sitting: Sitting) -> Surface:
+def ostrakon(pose: Pose) -> Surface:
     """A potsherd or flake of limestone with a note in ink."""
-    rng = sitting.rng
-    piece = Relief(sitting.n, pick(rng, "terracotta", "buff", "limestone"))
+    rng = pose.rng
+    piece = Relief(pose.n, pick(rng, "terracotta", "buff", "limestone"))
     corners = int(rng.integers(5, 8))
     angle = (np.arange(corners) + 0.35 * rng.random(corners)) * (2 * np.pi / corners)
     outline = np.stack([0.84 * np.cos(angle), 0.72 * np.sin(angle)], -1) * rng.uniform(
@@ -172,7 +172,7 @@ def ostrakon(sitting: Sitting) -> Surface:
         grooves = piece.mask()
         grooves.line([points((-1, y), (1, y + 0.05)) for y in np.arange(-0.9, 0.9, 0.14)], 130, 0.03)
         piece.press(grooves, 0.02, 0.02)
-    return piece.surface(rng, sitting.turn * 0.5)
+    return piece.surface(rng, pose.turn * 0.5)
 
 
 _COPTIC = Origin("Coptic", (("Early Byzantine", 350, 640), ("Early Islamic Egypt", 641, 900)))

@@ -1,9 +1,9 @@
-"""Sheets to draw on, and motifs to stamp on them.
+"""Canvases to draw on, and motifs to stamp on them.
 
-A `Motif` is geometry alone, so that one motif can be painted on a pot, carved in stone or woven. It is
-made of strokes in a cell of its own, mostly within [-1, 1]; a `Canvas` stamps it at places, sizes and
-angles in its own units. A sheet to be wrapped round a pot runs from 0 to 1 downwards and from 0 to its
-aspect across; a framed sheet, like the frame of an artefact, runs from -1 to 1 both ways.
+A `Motif` is pure geometry, so that it can be painted on a pot, carved in stone or woven. It consists of
+strokes in a cell, mostly within [-1, 1]; a `Canvas` stamps it at places, sizes and angles in its own units.
+A sheet to be wrapped round a pot runs from 0 to 1 downwards and from 0 to its aspect across; a framed sheet,
+like the frame of an artefact, runs from -1 to 1 in both directions.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def bent(motif: Motif, radius: float, spread: float, height: float) -> Motif:
 
     Args:
         motif: A motif in its cell.
-        radius: Radius on which the cell's middle line comes to lie.
+        radius: Radius of the cell's middle line.
         spread: Half the angle it covers, radians.
         height: Half its height.
     """
@@ -69,10 +69,8 @@ def bent(motif: Motif, radius: float, spread: float, height: float) -> Motif:
     for stroke in motif:
         curve = stroke.points
         if len(curve) < 8:
-            share = np.linspace(0, 1, 6, endpoint=False)[:, None]
-            finer = (curve[:, None] * (1 - share) + np.roll(curve, -1, axis=0)[:, None] * share).reshape(
-                -1, 2
-            )
+            t = np.linspace(0, 1, 6, endpoint=False)[:, None]
+            finer = (curve[:, None] * (1 - t) + np.roll(curve, -1, axis=0)[:, None] * t).reshape(-1, 2)
             ends = stroke.width > 0 and not stroke.closed
             curve = np.concatenate([finer[:-6], curve[-1:]]) if ends else finer
         angle, reach = curve[:, 0] * spread, radius - curve[:, 1] * height
@@ -82,7 +80,7 @@ def bent(motif: Motif, radius: float, spread: float, height: float) -> Motif:
 
 
 class Canvas:
-    """A sheet of bytes with drawing in units of its own.
+    """An image with drawing methods in units of its height.
 
     Attributes:
         pixels: The bytes, (H, W, 3), or (H, W) where the ground is one number: a mask.

@@ -1,4 +1,4 @@
-"""Which civilisation made what, and which of it an object is."""
+"""The kinds of object of each class, and the kind of an object."""
 
 from __future__ import annotations
 
@@ -27,15 +27,14 @@ _PLASTIC = 0.754877666
 
 @functools.cache
 def _edges(class_name: str) -> npt.NDArray[np.float64]:
-    edges = np.cumsum([kind.share for kind in KINDS[class_name]])
+    edges = np.cumsum([kind.frequency for kind in KINDS[class_name]])
     return np.asarray(edges / edges[-1])
 
 
 def kind_of(class_name: str, object_index: int, seed: int) -> Kind:
-    """Return what kind of object this is.
+    """Return the kind of an object.
 
-    Objects take kinds in the rhythm of the golden ratio, so that even a class of few objects has the
-    kinds in their shares.
+    Kinds follow a golden-ratio sequence, so that even few objects have the kinds in their frequencies.
     """
     start = (seed * _PLASTIC + 0.31 * CLASSES.index(class_name)) % 1.0
     place = (start + object_index * _GOLDEN) % 1.0

@@ -1,4 +1,4 @@
-"""Curves: the lines and outlines that everything is drawn with. x runs to the right, y downwards."""
+"""Curves: lines and outlines. x runs to the right, y downwards."""
 
 from __future__ import annotations
 
@@ -129,6 +129,6 @@ def around(count: int, radius: float, x: float = 0.0, y: float = 0.0) -> tuple[P
 
 def ragged(rng: Generator, outline: Points, amount: float, steps: int = 9) -> Points:
     """Break the edges of a polygon: ``steps`` vertices an edge, each moved by about ``amount``."""
-    share = np.linspace(0, 1, steps, endpoint=False)[:, None]
-    edges = outline[:, None] * (1 - share) + np.roll(outline, -1, axis=0)[:, None] * share
+    t = np.linspace(0, 1, steps, endpoint=False)[:, None]
+    edges = outline[:, None] * (1 - t) + np.roll(outline, -1, axis=0)[:, None] * t
     return edges.reshape(-1, 2) + rng.normal(0, amount, (steps * len(outline), 2))

@@ -1,4 +1,4 @@
-"""Dishes and bowls seen from above, where the ornament alone tells who made them."""
+"""Dishes and bowls seen from above."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from heritage.demo.drawing.canvas import Canvas, Floats, Motif, Tone
 from heritage.demo.drawing.curve import around, ellipse, ragged, turns
 from heritage.demo.drawing.material import INKS, Material, tint
 from heritage.demo.drawing.relief import Relief
-from heritage.demo.drawing.shading import Sitting, Surface
+from heritage.demo.drawing.shading import Pose, Surface
 
 _RIM = 0.86
 
 
 def dish(
-    sitting: Sitting, body: Material, paint: Callable[[Canvas, Generator], None], *, lobes: int = 0
+    pose: Pose, body: Material, paint: Callable[[Canvas, Generator], None], *, lobes: int = 0
 ) -> Surface:
     """A dish, whole, mended or broken.
 
     Args:
-        sitting: The artefact before the camera.
+        pose: The pose to draw.
         body: What it is made of.
         paint: Paints its inside, a framed canvas; the rim lies at 0.86 from the middle.
         lobes: Scallops of the rim, if any.
     """
-    rng = sitting.rng
-    piece = Relief(sitting.n, body)
+    rng = pose.rng
+    piece = Relief(pose.n, body)
     scallops = 0.025 * np.cos(lobes * turns(192)) if lobes else np.zeros(192)
     rim = ellipse(0, 0, _RIM, _RIM, count=192) * (1 + scallops)[:, None]
     piece.slab(rim, 0.04, 0.02)
-    piece.height += _hollow(sitting.n, rng.uniform(0.1, 0.24), rng.uniform(0.42, 0.62))
+    piece.height += _hollow(pose.n, rng.uniform(0.1, 0.24), rng.uniform(0.42, 0.62))
     paint(piece.paint, rng)
     piece.paint.line([rim * 0.985], tint(rng, INKS["brown"]), 0.02, closed=True)
     if rng.random() < 0.4:
@@ -40,7 +40,7 @@ def dish(
     if rng.random() < 0.35:
         _break(piece, rng)
     piece.stain((60, 48, 38), 0.5)
-    return piece.surface(rng, sitting.turn * 0.8)
+    return piece.surface(rng, pose.turn * 0.8)
 
 
 def ring(

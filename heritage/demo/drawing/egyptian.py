@@ -1,4 +1,4 @@
-"""Egyptian things: servants for the dead, scarabs, canopic jars, amulets, stelae, papyri."""
+"""Egyptian objects: ushabtis, scarabs, canopic jars, amulets, stelae, papyri."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from numpy.random import Generator
 from heritage.demo.drawing import bestiary
 from heritage.demo.drawing.blank import slab
 from heritage.demo.drawing.canvas import Canvas, Ink, flipped
-from heritage.demo.drawing.chance import one_of
 from heritage.demo.drawing.curve import (
     arc,
     both,
@@ -25,8 +24,9 @@ from heritage.demo.drawing.face import face, facing
 from heritage.demo.drawing.kind import Kind, Origin
 from heritage.demo.drawing.material import INKS, Material, ink_of, inks, mottle, pick, tint
 from heritage.demo.drawing.relief import Relief
+from heritage.demo.drawing.rng import choose
 from heritage.demo.drawing.script import hieroglyphs, write_columns
-from heritage.demo.drawing.shading import Sitting, Surface
+from heritage.demo.drawing.shading import Pose, Surface
 from heritage.demo.drawing.vessel import shape, sheet, thrown
 
 
@@ -51,11 +51,11 @@ def _wig(piece: Relief, x: float, y: float, size: float, base: float, ink: Ink |
     piece.press(grooves, 0.05 * size)
 
 
-def ushabti(sitting: Sitting) -> Surface:
+def ushabti(pose: Pose) -> Surface:
     """A mummy-shaped servant figure with crossed arms, a wig and columns of text."""
-    rng = sitting.rng
+    rng = pose.rng
     stuff = pick(rng, "blue faience", "blue faience", "green faience", "turquoise glaze", "limestone", "wood")
-    piece = Relief(sitting.n, stuff)
+    piece = Relief(pose.n, stuff)
     ink = ink_of(rng, "black") if rng.random() < 0.75 else None
     broad = rng.uniform(0.26, 0.36)
     half = [(0, -0.5), (-0.75, -0.48), (-1.1, -0.3), (-1, 0.1), (-0.62, 0.6), (-0.66, 0.82), (0, 0.9)]
@@ -74,14 +74,14 @@ def ushabti(sitting: Sitting) -> Surface:
         write_columns(text, rng, box, width, 255)
         piece.press(text, 0.02)
     piece.stain((40, 34, 28), 0.6)
-    return piece.surface(rng, facing(sitting))
+    return piece.surface(rng, facing(pose))
 
 
-def scarab(sitting: Sitting) -> Surface:
+def scarab(pose: Pose) -> Surface:
     """A scarab from above, or its flat base cut with signs."""
-    rng = sitting.rng
+    rng = pose.rng
     stuff = pick(rng, "blue faience", "green faience", "steatite", "carnelian", "lapis", "basalt")
-    piece = Relief(sitting.n, stuff)
+    piece = Relief(pose.n, stuff)
     wide, long = rng.uniform(0.56, 0.66), rng.uniform(0.78, 0.86)
     lines = piece.mask()
     piece.slab(ellipse(0, 0, wide * 1.03, long * 1.03, count=48), 0.12, 0.05)
@@ -89,12 +89,12 @@ def scarab(sitting: Sitting) -> Surface:
         lines.line([ellipse(0, 0, wide * 0.88, long * 0.9, count=48)], 255, 0.035, closed=True)
         for y in (-0.5, -0.05, 0.42):
             for x in (-0.22, 0.22) if rng.random() < 0.6 else (0.0,):
-                lines.stamp(one_of(rng, *hieroglyphs()), [(x, y)], 0.18 if x else 0.26, (255,))
+                lines.stamp(choose(rng, *hieroglyphs()), [(x, y)], 0.18 if x else 0.26, (255,))
     else:
         _beetle(piece, lines, rng, wide, long)
     piece.press(lines, 0.06)
     piece.stain((44, 36, 28), 0.7)
-    return piece.surface(rng, sitting.turn * 0.5)
+    return piece.surface(rng, pose.turn * 0.5)
 
 
 def _beetle(piece: Relief, lines: Canvas, rng: Generator, wide: float, long: float) -> None:
@@ -114,25 +114,25 @@ def _beetle(piece: Relief, lines: Canvas, rng: Generator, wide: float, long: flo
         lines.line(both(spline([(wide * 0.55, y), (wide * 0.85, y + 0.1), (wide, y + 0.3)])), 200, 0.03)
 
 
-def canopic_jar(sitting: Sitting) -> Surface:
+def canopic_jar(pose: Pose) -> Surface:
     """A canopic jar with the head of a man, jackal, falcon or baboon for a lid."""
-    rng = sitting.rng
+    rng = pose.rng
     outline = shape(rng, "canopic", mouth=False, lift=-0.22, fit=0.66)
     stone = pick(rng, "alabaster", "limestone", "buff", "blue faience")
-    wrap = sheet(sitting.n, outline, stone.ink)
+    wrap = sheet(pose.n, outline, stone.ink)
     middle = wrap.aspect / 2
     box = (middle - 0.26, 0.3, middle + 0.26, 0.86)
     write_columns(wrap, rng, box, rng.uniform(0.12, 0.18), ink_of(rng, "black"))
-    seen = thrown(sitting, outline, wrap, stone, wear=rng.uniform(0, 0.3))
-    seen.lay(_lid(sitting, stone, 0.34 * outline.height, -outline.lift - 0.5 * outline.height))
+    seen = thrown(pose, outline, wrap, stone, wear=rng.uniform(0, 0.3))
+    seen.lay(_lid(pose, stone, 0.34 * outline.height, -outline.lift - 0.5 * outline.height))
     return seen
 
 
-def _lid(sitting: Sitting, stone: Material, size: float, foot: float) -> Surface:
+def _lid(pose: Pose, stone: Material, size: float, foot: float) -> Surface:
     """A head ``size`` high whose neck sits at ``foot``, downwards from the middle of the frame."""
-    rng = sitting.rng
-    piece = Relief(sitting.n, stone)
-    beast = one_of(rng, None, "jackal", "falcon", "baboon")
+    rng = pose.rng
+    piece = Relief(pose.n, stone)
+    beast = choose(rng, None, "jackal", "falcon", "baboon")
     dark = ink_of(rng, "black", "blue", "brown") if rng.random() < 0.7 else None
     y = foot - 0.42 * size
     neck = points((-0.4, 0.1), (0.4, 0.1), (0.52, 0.62), (-0.52, 0.62))
@@ -143,7 +143,7 @@ def _lid(sitting: Sitting, stone: Material, size: float, foot: float) -> Surface
     else:
         _beast_head(piece, y, size, beast, dark or tint(rng, INKS["black"]))
     piece.stain((50, 42, 34), 0.7)
-    return piece.surface(rng, facing(sitting))
+    return piece.surface(rng, facing(pose))
 
 
 # Half width of the head; half width, half height and place of the muzzle, in heads.
@@ -174,12 +174,10 @@ def _beast_head(piece: Relief, y: float, size: float, beast: str, dark: Ink) -> 
             )
 
 
-def eye_amulet(sitting: Sitting) -> Surface:
+def eye_amulet(pose: Pose) -> Surface:
     """A wedjat: brow, eye, and the falcon's markings below."""
-    rng = sitting.rng
-    piece = Relief(
-        sitting.n, pick(rng, "blue faience", "blue faience", "green faience", "lapis", "carnelian")
-    )
+    rng = pose.rng
+    piece = Relief(pose.n, pick(rng, "blue faience", "blue faience", "green faience", "lapis", "carnelian"))
     brow = spline([(-0.85, -0.3), (-0.4, -0.62), (0.2, -0.58), (0.85, -0.32)])
     lid = spline([(-0.8, 0.0), (-0.35, -0.34), (0.15, -0.32), (0.6, -0.06), (0.9, -0.02)])
     under = spline([(-0.8, 0.0), (-0.3, 0.24), (0.2, 0.22), (0.6, -0.06)])
@@ -196,27 +194,27 @@ def eye_amulet(sitting: Sitting) -> Surface:
         piece.paint.disc(-0.06, -0.05, 0.19, dark)
         piece.paint.line([brow, lid, under], dark, 0.06)
     piece.stain((40, 34, 30), 0.8)
-    return piece.surface(rng, sitting.turn * 0.5)
+    return piece.surface(rng, pose.turn * 0.5)
 
 
-def stela(sitting: Sitting) -> Surface:
+def stela(pose: Pose) -> Surface:
     """A round-topped stela or a piece of temple wall: columns of signs over two figures."""
 
     def carve(mask: Canvas, rng: Generator, wide: float, high: float) -> None:
         for side in (-1, 1):
-            figure = one_of(rng, bestiary.kilted, bestiary.kilted, bestiary.bird)()
+            figure = choose(rng, bestiary.kilted, bestiary.kilted, bestiary.bird)()
             spot = (side * 0.5 * wide, 0.3 * high)
             mask.stamp(figure if side < 0 else flipped(figure), [spot], 0.5 * wide, (255, 90, 180))
         box = (-0.85 * wide, -0.8 * high, 0.85 * wide, -0.22 * high)
         write_columns(mask, rng, box, rng.uniform(0.2, 0.3), 255)
 
-    return slab(sitting, carve, rounded=True, sunk=True)
+    return slab(pose, carve, rounded=True, sunk=True)
 
 
-def papyrus(sitting: Sitting) -> Surface:
+def papyrus(pose: Pose) -> Surface:
     """A sheet from a Book of the Dead: columns of signs, and a vignette in colours."""
-    rng = sitting.rng
-    piece = Relief(sitting.n, pick(rng, "papyrus", "papyrus", "linen"))
+    rng = pose.rng
+    piece = Relief(pose.n, pick(rng, "papyrus", "papyrus", "linen"))
     wide, high = rng.uniform(0.56, 0.88), rng.uniform(0.56, 0.84)
     piece.slab(ragged(rng, rectangle(wide, high) + rng.normal(0, 0.06, (4, 2)), 0.03, 10), 0.02, 0.015)
     dark, *colours = inks(rng, "black", "red", "cream", "black", "green", "azure")
@@ -224,14 +222,14 @@ def papyrus(sitting: Sitting) -> Surface:
     box = (-0.88 * wide, -0.84 * high, 0.88 * wide, cut * high)
     write_columns(piece.paint, rng, box, rng.uniform(0.13, 0.2), dark)
     for x in np.arange(-0.62, 0.7, 0.42) * (wide / 0.8):
-        figure = one_of(rng, bestiary.kilted, bestiary.kilted, bestiary.bird, bestiary.boat)()
+        figure = choose(rng, bestiary.kilted, bestiary.kilted, bestiary.bird, bestiary.boat)()
         mixed = [colours[k] for k in rng.permutation(5)]
         piece.paint.stamp(figure, [(x, (cut + 0.9) / 2 * high)], 0.36 * (0.9 - cut) * high, mixed)
     piece.paint.line([points((-wide, cut * high + 0.02), (wide, cut * high + 0.02))], colours[0], 0.02)
     fibre = mottle(rng, (piece.n, 4), (90,))[:, :1] + 0.7 * mottle(rng, (4, piece.n), (90,))[:1]
     piece.paint.pixels = np.clip(piece.paint.pixels + 9 * fibre[..., None], 0, 255).astype(np.uint8)
     piece.lose(rng, 0.6)
-    return piece.surface(rng, sitting.turn * 0.3)
+    return piece.surface(rng, pose.turn * 0.3)
 
 
 _EGYPT = Origin(

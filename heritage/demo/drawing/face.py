@@ -7,12 +7,12 @@ import numpy as np
 from heritage.demo.drawing.curve import ellipse, placed, points
 from heritage.demo.drawing.material import INKS
 from heritage.demo.drawing.relief import Relief
-from heritage.demo.drawing.shading import Sitting
+from heritage.demo.drawing.shading import Pose
 
 
-def facing(sitting: Sitting) -> float:
+def facing(pose: Pose) -> float:
     """How far a figure in relief may turn: beyond that its missing sides would show."""
-    return float(np.clip(sitting.turn, -0.4, 0.4))
+    return float(np.clip(pose.turn, -0.4, 0.4))
 
 
 def face(

@@ -1,4 +1,4 @@
-"""Greek and Roman things: painted vases, cups, statuettes, heads, coins."""
+"""Greek and Roman objects: painted vases, cups, statuettes, heads, coins."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from numpy.random import Generator
 from heritage.demo.drawing import bestiary, ornament
 from heritage.demo.drawing.blank import coin, legend
 from heritage.demo.drawing.canvas import Canvas
-from heritage.demo.drawing.chance import one_of
 from heritage.demo.drawing.curve import ellipse, limb, placed, points, spiral, spline, turns
 from heritage.demo.drawing.dish import dish, ring
 from heritage.demo.drawing.face import face, facing
 from heritage.demo.drawing.kind import Kind, Origin
 from heritage.demo.drawing.material import ink_of, pick
 from heritage.demo.drawing.relief import Relief
-from heritage.demo.drawing.shading import Sitting, Surface
+from heritage.demo.drawing.rng import choose
+from heritage.demo.drawing.shading import Pose, Surface
 from heritage.demo.drawing.vessel import SIDES, attach, procession, shape, sheet, thrown
 
 # Each form: top and bottom of the picture; the handle's line; its thickness; where it sits.
@@ -29,9 +29,9 @@ _HANDLES = {
 }
 
 
-def vase(sitting: Sitting, form: Literal["amphora", "krater", "lekythos"]) -> Surface:
+def vase(pose: Pose, form: Literal["amphora", "krater", "lekythos"]) -> Surface:
     """An Attic vase in black-figure, red-figure or white-ground."""
-    rng = sitting.rng
+    rng = pose.rng
     outline = shape(rng, form)
     clay, gloss = pick(rng, "terracotta"), pick(rng, "black gloss")
     dark = gloss.ink
@@ -39,7 +39,7 @@ def vase(sitting: Sitting, form: Literal["amphora", "krater", "lekythos"]) -> Su
     ground = (clay.ink, dark, ink_of(rng, "cream"))[style]
     figure = (dark, clay.ink, dark)[style]
     top, bottom, handle, width, azimuths = _HANDLES[form]
-    wrap = sheet(sitting.n, outline, dark)
+    wrap = sheet(pose.n, outline, dark)
     wrap.band(top - 0.05, bottom, ground)
     if style == 0:
         wrap.band(0.86, 0.97, clay.ink)
@@ -52,14 +52,14 @@ def vase(sitting: Sitting, form: Literal["amphora", "krater", "lekythos"]) -> Su
     wrap.frieze(border, bottom + 0.008, bottom + 0.067, round(wrap.aspect / 0.075), (dark,))
     cast = ("warrior", "lady", "warrior", "lion", "bird")
     procession(wrap, rng, cast, top + 0.01, bottom, (figure, ground, figure))
-    seen = thrown(sitting, outline, wrap, gloss.coloured(clay.ink), wear=rng.uniform(0, 0.35), inside=dark)
-    attach(sitting, seen, outline, gloss, handle, width, azimuths)
+    seen = thrown(pose, outline, wrap, gloss.coloured(clay.ink), wear=rng.uniform(0, 0.35), inside=dark)
+    attach(pose, seen, outline, gloss, handle, width, azimuths)
     return seen
 
 
-def kylix(sitting: Sitting) -> Surface:
+def kylix(pose: Pose) -> Surface:
     """A drinking cup from above: one figure in a round frame of meander or palmettes."""
-    clay, gloss = pick(sitting.rng, "terracotta").ink, pick(sitting.rng, "black gloss")
+    clay, gloss = pick(pose.rng, "terracotta").ink, pick(pose.rng, "black gloss")
 
     def paint(inside: Canvas, rng: Generator) -> None:
         reach = rng.uniform(0.48, 0.6)
@@ -70,16 +70,16 @@ def kylix(sitting: Sitting) -> Surface:
         field, figure = (gloss.ink, clay) if red else (clay, gloss.ink)
         inside.disc(0, 0, reach - 0.14, field)
         inside.disc(0, 0, reach - 0.14, clay, 0.015)
-        motif = one_of(rng, bestiary.warrior, bestiary.lady, bestiary.lion, bestiary.bird)()
+        motif = choose(rng, bestiary.warrior, bestiary.lady, bestiary.lion, bestiary.bird)()
         inside.stamp(motif, [(0, 0)], reach - 0.18, (figure, field, figure))
 
-    return dish(sitting, gloss, paint)
+    return dish(pose, gloss, paint)
 
 
-def draped_woman(sitting: Sitting) -> Surface:
+def draped_woman(pose: Pose) -> Surface:
     """A woman wrapped in a mantle with slanting folds, of the kind found at Tanagra."""
-    rng = sitting.rng
-    piece = Relief(sitting.n, pick(rng, "terracotta", "terracotta", "buff"))
+    rng = pose.rng
+    piece = Relief(pose.n, pick(rng, "terracotta", "terracotta", "buff"))
     sway = rng.uniform(-0.1, 0.1)
     half = [(0, -0.48), (-0.24, -0.42), (-0.34, -0.1), (-0.26, 0.2), (-0.36, 0.6), (-0.4, 0.8)]
     outline = spline([*half, (0, 0.84), *[(-x + sway * 0.5, y) for x, y in half[:0:-1]], (0, -0.48)])
@@ -94,7 +94,7 @@ def draped_woman(sitting: Sitting) -> Surface:
     piece.mound(sway, -0.88, 0.11, 0.09, 0.28)
     face(piece, sway, -0.64, 0.36, 0.24)
     piece.stain((70, 44, 32), 0.7)
-    return piece.surface(rng, facing(sitting))
+    return piece.surface(rng, facing(pose))
 
 
 def _folds(piece: Relief, rng: Generator) -> None:
@@ -111,10 +111,10 @@ def _folds(piece: Relief, rng: Generator) -> None:
     piece.press(folds, 0.07, 0.016)
 
 
-def head(sitting: Sitting) -> Surface:
+def head(pose: Pose) -> Surface:
     """A head with curled hair, some with a wreath, broken off at the neck."""
-    rng = sitting.rng
-    piece = Relief(sitting.n, pick(rng, "marble", "marble", "terracotta", "bronze"))
+    rng = pose.rng
+    piece = Relief(pose.n, pick(rng, "marble", "marble", "terracotta", "bronze"))
     neck = points(
         (-0.26, 0.4), (-0.24, 0.8), (0, rng.uniform(0.8, 0.95)), (0.28, rng.uniform(0.7, 0.9)), (0.26, 0.4)
     )
@@ -134,12 +134,12 @@ def head(sitting: Sitting) -> Surface:
     if rng.random() < 0.5:
         piece.slab(limb([(-0.45, -0.3), (0, -0.5), (0.45, -0.3)], [0.06, 0.1, 0.06]), 0.08, 0.04, 0.46)
     piece.stain((58, 48, 38), 0.7, 0.08)
-    return piece.surface(rng, facing(sitting))
+    return piece.surface(rng, facing(pose))
 
 
-def stater(sitting: Sitting) -> Surface:
+def stater(pose: Pose) -> Surface:
     """A silver coin with the head of a goddess in profile, or with an animal."""
-    rng = sitting.rng
+    rng = pose.rng
 
     def strike(piece: Relief, mask: Canvas, rng: Generator) -> None:
         for angle in turns(40):
@@ -147,11 +147,11 @@ def stater(sitting: Sitting) -> Surface:
         if rng.random() < 0.6:
             _profile(piece, mask)
         else:
-            beast = one_of(rng, bestiary.bird, bestiary.lion, bestiary.bull, bestiary.warrior)()
+            beast = choose(rng, bestiary.bird, bestiary.lion, bestiary.bull, bestiary.warrior)()
             mask.stamp(beast, [(0, 0)], 0.5, (255, 110, 110))
         legend(mask, rng, 0.58, 3, 9)
 
-    return coin(sitting, pick(rng, "silver", "silver", "bronze"), strike)
+    return coin(pose, pick(rng, "silver", "silver", "bronze"), strike)
 
 
 def _profile(piece: Relief, mask: Canvas) -> None:

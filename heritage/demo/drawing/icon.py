@@ -12,13 +12,13 @@ from heritage.demo.drawing.curve import Points, both, ellipse, placed, points, r
 from heritage.demo.drawing.material import INKS, ink_of, inks, mixed, pick
 from heritage.demo.drawing.relief import Relief
 from heritage.demo.drawing.script import cursive
-from heritage.demo.drawing.shading import Sitting, Surface
+from heritage.demo.drawing.shading import Pose, Surface
 
 
-def icon(sitting: Sitting) -> Surface:
+def icon(pose: Pose) -> Surface:
     """A painted icon: a saint, or the Mother of God with the Child, on gold ground."""
-    rng = sitting.rng
-    piece = Relief(sitting.n, pick(rng, "wood"))
+    rng = pose.rng
+    piece = Relief(pose.n, pick(rng, "wood"))
     wide, high = rng.uniform(0.6, 0.72), rng.uniform(0.82, 0.88)
     panel, inner = rectangle(wide, high), rectangle(wide - 0.08, high - 0.08)
     piece.slab(panel, 0.1, 0.03)
@@ -39,7 +39,7 @@ def icon(sitting: Sitting) -> Surface:
         piece.paint.stamp(cursive(rng, 2.0), [(side * (wide - 0.24), 0.22 - high)], (0.1, 0.05), (frame,))
     piece.rub(rng, piece.material.ink)
     piece.crack(rng, 320, (70, 48, 34), 0.30)
-    return piece.surface(rng, sitting.turn * 0.6)
+    return piece.surface(rng, pose.turn * 0.6)
 
 
 @dataclass(frozen=True)

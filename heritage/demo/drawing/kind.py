@@ -1,19 +1,19 @@
-"""Kinds of object: how one is drawn and what a label says of it."""
+"""Kinds of object: how they are drawn and labelled."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from heritage.demo.drawing.shading import Sitting, Surface
+from heritage.demo.drawing.shading import Pose, Surface
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where and when a kind of object was made.
+    """Origin of a kind of object.
 
     Attributes:
-        culture: The people or the place.
+        culture: The culture.
         periods: (name, first year, last year); years before the common era are negative.
     """
 
@@ -26,18 +26,18 @@ class Kind:
     """One kind of object.
 
     Attributes:
-        name: What a museum calls it.
-        share: How common it is within its class, relative to the other kinds.
-        draw: Draws one.
-        titles: Titles that fit.
-        origin: Where and when it was made.
-        roll: How far it may lie turned in the picture, radians either way.
-        breaks: Chance that only a sherd is left.
+        name: Its name in records.
+        frequency: Its relative frequency in its class.
+        draw: Draws an object of this kind.
+        titles: Possible titles.
+        origin: Its origin.
+        roll: Maximum rotation in the image plane, in radians.
+        breaks: Probability that only a sherd is left.
     """
 
     name: str
-    share: float
-    draw: Callable[[Sitting], Surface]
+    frequency: float
+    draw: Callable[[Pose], Surface]
     titles: tuple[str, ...]
     origin: Origin
     roll: float = 0.04

@@ -1,7 +1,7 @@
-"""Clays, stones, glazes, metals and fibres, and what time does to them.
+"""Materials: clays, stones, glazes, metals and fibres, and their weathering.
 
-Palettes overlap between the classes on purpose: terracotta, buff clay, turquoise glaze, limestone,
-bronze and gold occur in several, so that colour alone does not tell where an artefact comes from.
+Palettes overlap between classes on purpose: terracotta, buff clay, turquoise glaze, limestone, bronze and
+gold occur in several, so that colour alone does not determine the class.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from heritage.demo.drawing.canvas import Bytes, Floats, Ink
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """A substance, or one piece of it once its colour is chosen.
+    """A material.
 
     Attributes:
         ink: Colour, sRGB bytes.
-        other: The far end of the range of colours it comes in.
+        other: The other end of its range of colours.
         grain: Contrast of its mottling.
-        rough: Height of its unevenness, in thousandths of the frame.
+        rough: Height of its roughness, in thousandths of the frame.
         gloss: Strength of sharp reflections.
         satin: Strength of broad reflections.
-        metal: Share of mirror-like reflection.
+        metal: Fraction of mirror-like reflection.
     """
 
     ink: Ink
@@ -38,7 +38,7 @@ class Material:
     metal: float = 0.0
 
     def coloured(self, ink: Ink) -> Material:
-        """The same substance in another colour."""
+        """Return the same material in another colour."""
         return replace(self, ink=ink, other=ink)
 
 
@@ -90,45 +90,45 @@ INKS: dict[str, Ink] = {
 }
 
 
-def mixed(one: Ink, two: Ink, share: float) -> Ink:
-    """A colour between two; ``share`` of it is the second's."""
-    r, g, b = (round(a + share * (z - a)) for a, z in zip(one, two, strict=True))
+def mixed(one: Ink, two: Ink, weight: float) -> Ink:
+    """Return a weighted mean of two colours; ``weight`` is that of the second."""
+    r, g, b = (round(a + weight * (z - a)) for a, z in zip(one, two, strict=True))
     return r, g, b
 
 
 def tint(rng: Generator, ink: Ink, spread: float = 9.0) -> Ink:
-    """Return a colour near ``ink``: lighter or darker, and a little off in hue."""
+    """Return a random colour near ``ink``."""
     shift = rng.normal(0, spread) + rng.normal(0, spread * 0.5, 3)
     r, g, b = np.clip(np.add(ink, shift), 8, 250).astype(int).tolist()
     return r, g, b
 
 
 def inks(rng: Generator, *names: str) -> list[Ink]:
-    """Mix the named inks, each a little off."""
+    """Return random variants of the named inks."""
     return [tint(rng, INKS[name]) for name in names]
 
 
 def ink_of(rng: Generator, *names: str) -> Ink:
-    """Mix one of the named inks."""
+    """Return a random variant of one of the named inks."""
     return tint(rng, INKS[names[rng.integers(len(names))]])
 
 
 def pick(rng: Generator, *names: str) -> Material:
-    """Take one of the named materials, in one of the colours it comes in."""
+    """Return one of the named materials in a random colour of its range."""
     material = MATERIALS[names[rng.integers(len(names))]]
     return material.coloured(tint(rng, mixed(material.ink, material.other, rng.random()), 7.0))
 
 
 def mottle(rng: Generator, shape: tuple[int, int], cells: tuple[int, ...] = (4, 16, 80)) -> Floats:
-    """Cloudy noise of several scales, mean 0 and mostly within [-1, 1].
+    """Return multi-scale noise, mean 0 and mostly within [-1, 1].
 
-    The grids are drawn before they are enlarged, so that a piece keeps its stains at every size, and
-    from numbers of their own, so that what is drawn afterwards does not depend on the size either.
+    The grids are drawn small and then enlarged, so that an object has the same stains at every size. They
+    use a separate generator, so that later draws do not depend on the size.
 
     Args:
-        rng: Where the noise comes from.
-        shape: Rows and columns wanted.
-        cells: Grid cells from top to bottom, one number a scale.
+        rng: The generator.
+        shape: Rows and columns of the result.
+        cells: Grid cells from top to bottom, for each scale.
     """
     rows, columns = shape
     own = np.random.default_rng(rng.integers(1 << 62))
@@ -140,35 +140,35 @@ def mottle(rng: Generator, shape: tuple[int, int], cells: tuple[int, ...] = (4, 
 
 
 def tripled(field: Floats) -> Floats:
-    """One channel as three: (H, W, 3). NumPy would broadcast over a last axis of 3 four times slower."""
+    """Repeat one channel: (H, W, 3). Broadcasting over a last axis of 3 in NumPy is four times slower."""
     return cv2.merge([field, field, field])
 
 
 _SQUARES = ((np.arange(256) / 255) ** 2).astype(np.float32)
 
 
-def painted_over(pixels: Bytes, share: Floats, ink: Ink) -> Bytes:
-    """Lay a colour over bytes, ``share`` (H, W) of it at each place."""
-    kept: Floats = pixels * tripled(1 - share)
-    kept += cv2.merge([share * np.float32(channel) + np.float32(0.5) for channel in ink])
+def painted_over(pixels: Bytes, opacity: Floats, ink: Ink) -> Bytes:
+    """Blend a colour over pixels with an opacity (H, W)."""
+    kept: Floats = pixels * tripled(1 - opacity)
+    kept += cv2.merge([opacity * np.float32(channel) + np.float32(0.5) for channel in ink])
     covered: Bytes = kept.astype(np.uint8)
     return covered
 
 
 def linear(pixels: Bytes) -> Floats:
-    """Bytes as shown to linear light, by the square law."""
+    """Convert display values to linear light, by the square law."""
     return cv2.LUT(pixels, _SQUARES)
 
 
 def weathered(rng: Generator, pixels: Bytes, grain: float, wear: float, beneath: Ink) -> Floats:
-    """Colour a sheet's bytes as time left them: mottled, and rubbed off to what lies beneath.
+    """Convert a painted sheet to reflectance with mottling and worn paint.
 
     Args:
-        rng: The object's numbers.
-        pixels: The sheet as painted, (H, W, 3).
+        rng: The object's generator.
+        pixels: The painted sheet, (H, W, 3).
         grain: Contrast of the mottling.
-        wear: Share of the paint rubbed off, roughly.
-        beneath: Colour that shows where it is gone.
+        wear: Approximate fraction of the paint that is worn off.
+        beneath: Colour below the paint.
 
     Returns:
         Linear reflectance, (H, W, 3).
@@ -185,7 +185,7 @@ def weathered(rng: Generator, pixels: Bytes, grain: float, wear: float, beneath:
 
 
 def crackle(rng: Generator, shape: tuple[int, int], cells: int) -> Floats:
-    """A net of fine cracks: the borders of Voronoi cells; 1 on a crack, 0 elsewhere."""
+    """Return a net of fine cracks (borders of Voronoi cells): 1 on a crack, 0 elsewhere."""
     seeds = np.full(shape, 255, np.uint8)
     spots = (rng.random((cells, 2)) * shape).astype(int)
     seeds[spots[:, 0], spots[:, 1]] = 0

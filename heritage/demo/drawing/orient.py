@@ -1,4 +1,4 @@
-"""Things of the ancient Near East: tablets, seals, painted pots, worshippers, glazed bricks, idols."""
+"""Objects of the ancient Near East: tablets, seals, painted pots, votive figures, glazed bricks, idols."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from numpy.random import Generator
 from heritage.demo.drawing import bestiary, ornament
 from heritage.demo.drawing.blank import slab
 from heritage.demo.drawing.canvas import Canvas, flipped
-from heritage.demo.drawing.chance import one_of
 from heritage.demo.drawing.curve import both, ellipse, points, ragged, rectangle, spline, whole
 from heritage.demo.drawing.face import face, facing
 from heritage.demo.drawing.kind import Kind, Origin
 from heritage.demo.drawing.material import ink_of, inks, pick
 from heritage.demo.drawing.relief import Relief
+from heritage.demo.drawing.rng import choose
 from heritage.demo.drawing.script import wedges
-from heritage.demo.drawing.shading import Sitting, Surface
+from heritage.demo.drawing.shading import Pose, Surface
 from heritage.demo.drawing.vessel import shape, sheet, thrown
 
 
-def tablet(sitting: Sitting) -> Surface:
+def tablet(pose: Pose) -> Surface:
     """A pillow of clay covered with cuneiform, some with a corner gone."""
-    rng = sitting.rng
-    piece = Relief(sitting.n, pick(rng, "buff", "buff", "terracotta", "grey clay"))
+    rng = pose.rng
+    piece = Relief(pose.n, pick(rng, "buff", "buff", "terracotta", "grey clay"))
     wide, high = rng.uniform(0.5, 0.84), rng.uniform(0.6, 0.86)
     corners = ragged(rng, rectangle(wide, high), 0.012, 4)
     piece.slab(spline([*corners, *corners[:2]], 4), 0.2, 0.3)
@@ -39,17 +39,17 @@ def tablet(sitting: Sitting) -> Surface:
     if rng.random() < 0.5:
         piece.chip(rng)
     piece.stain((70, 52, 38), 0.9, 0.03)
-    return piece.surface(rng, sitting.turn * 0.5)
+    return piece.surface(rng, pose.turn * 0.5)
 
 
-def seal_impression(sitting: Sitting) -> Surface:
+def seal_impression(pose: Pose) -> Surface:
     """A cylinder seal rolled out: beasts and spirits on a strip of clay, at times with the seal itself."""
-    rng = sitting.rng
-    piece = Relief(sitting.n, pick(rng, "buff", "limestone", "grey clay", "terracotta"))
+    rng = pose.rng
+    piece = Relief(pose.n, pick(rng, "buff", "limestone", "grey clay", "terracotta"))
     half = rng.uniform(0.34, 0.5)
     piece.slab(ragged(rng, rectangle(0.88, half), 0.014), 0.12, 0.05)
     marks = piece.mask()
-    pair = one_of(rng, ("genius", "lion"), ("ibex", "genius"), ("lion", "bull"), ("bull", "ibex"))
+    pair = choose(rng, ("genius", "lion"), ("ibex", "genius"), ("lion", "bull"), ("bull", "ibex"))
     size = half * 0.82
     spots = np.arange(-0.88 + size, 0.9 - size, 1.75 * size)
     for k, x in enumerate(spots):
@@ -57,7 +57,7 @@ def seal_impression(sitting: Sitting) -> Surface:
         marks.stamp(motif if k % 4 < 2 else flipped(motif), [(x, 0.02)], size, (255, 120, 200))
     for x in spots[:-1] + 0.87 * size:
         marks.stamp(
-            one_of(rng, ornament.star(6, 0.4), ornament.rosette(8)), [(x, -0.6 * half)], 0.2 * half, (255, 0)
+            choose(rng, ornament.star(6, 0.4), ornament.rosette(8)), [(x, -0.6 * half)], 0.2 * half, (255, 0)
         )
     marks.line([points((-0.88, y * half), (0.88, y * half)) for y in (-0.93, 0.93)], 150, 0.02)
     piece.press(marks, -0.07, 0.012)
@@ -69,35 +69,35 @@ def seal_impression(sitting: Sitting) -> Surface:
         cut.stamp(bestiary.ibex(), [(-0.73, 0.3 * half), (-0.73, -0.6 * half)], 0.16, (255,))
         piece.press(cut, 0.04)
     piece.stain((80, 62, 46), 0.8, 0.04)
-    return piece.surface(rng, sitting.turn * 0.5)
+    return piece.surface(rng, pose.turn * 0.5)
 
 
-def painted_pot(sitting: Sitting) -> Surface:
+def painted_pot(pose: Pose) -> Surface:
     """A painted pot of ancient Iran: ibexes in frames, hatching and bands."""
-    rng = sitting.rng
-    outline = shape(rng, one_of(rng, "beaker", "beaker", "jar", "squat"))
+    rng = pose.rng
+    outline = shape(rng, choose(rng, "beaker", "beaker", "jar", "squat"))
     clay = pick(rng, "buff", "buff", "terracotta", "grey clay")
-    wrap = sheet(sitting.n, outline, clay.ink)
+    wrap = sheet(pose.n, outline, clay.ink)
     dark = ink_of(rng, "brown", "black")
     borders = (ornament.ray(), ornament.lozenge(), ornament.chevron(), ornament.checks())
     wrap.band(0.02, 0.06, dark)
-    wrap.frieze(one_of(rng, *borders), 0.1, 0.23, int(rng.integers(14, 22)), (dark,))
+    wrap.frieze(choose(rng, *borders), 0.1, 0.23, int(rng.integers(14, 22)), (dark,))
     panels = max(3, round(wrap.aspect / 0.55))
     step = wrap.aspect / panels
-    beast = one_of(rng, bestiary.ibex, bestiary.ibex, bestiary.bird, bestiary.lion)()
+    beast = choose(rng, bestiary.ibex, bestiary.ibex, bestiary.bird, bestiary.lion)()
     for x in np.arange(panels) * step:
         wrap.line([points((x + d, 0.26), (x + d, 0.74)) for d in (0, 0.05)], dark, 0.014)
         wrap.stamp(beast, [(x + step / 2 + 0.02, 0.5)], (0.38 * step, 0.21), (dark, clay.ink))
     for y in (0.26, 0.74, 0.8):
         wrap.band(y - 0.012, y + 0.012, dark)
-    wrap.frieze(one_of(rng, *borders), 0.84, 0.94, 20, (dark,))
-    return thrown(sitting, outline, wrap, clay, wear=rng.uniform(0, 0.45))
+    wrap.frieze(choose(rng, *borders), 0.84, 0.94, 20, (dark,))
+    return thrown(pose, outline, wrap, clay, wear=rng.uniform(0, 0.45))
 
 
-def worshipper(sitting: Sitting) -> Surface:
+def worshipper(pose: Pose) -> Surface:
     """A Sumerian votive figure with inlaid eyes, clasped hands and a skirt of tufts."""
-    rng = sitting.rng
-    piece = Relief(sitting.n, pick(rng, "limestone", "limestone", "alabaster", "buff", "steatite"))
+    rng = pose.rng
+    piece = Relief(pose.n, pick(rng, "limestone", "limestone", "alabaster", "buff", "steatite"))
     waist = rng.uniform(0.2, 0.26)
     skirt = [(0, 0.05), (-waist, 0.05), (-1.35 * waist, 0.5), (-1.5 * waist, 0.84), (0, 0.88)]
     piece.slab(whole(spline(skirt)), 0.34, 0.3)
@@ -118,18 +118,18 @@ def worshipper(sitting: Sitting) -> Surface:
         waves.line([points((-0.15, y), (0.15, y)) for y in np.arange(-0.42, -0.15, 0.06)], 255, 0.015)
         piece.press(waves, 0.03)
     piece.stain((60, 48, 36), 0.8)
-    return piece.surface(rng, facing(sitting))
+    return piece.surface(rng, facing(pose))
 
 
-def glazed_bricks(sitting: Sitting) -> Surface:
+def glazed_bricks(pose: Pose) -> Surface:
     """A Babylonian panel: a lion, a bull or rosettes in relief over courses of glazed brick."""
-    rng = sitting.rng
-    piece = Relief(sitting.n, pick(rng, "cobalt glaze", "turquoise glaze", "blue faience", "buff"))
+    rng = pose.rng
+    piece = Relief(pose.n, pick(rng, "cobalt glaze", "turquoise glaze", "blue faience", "buff"))
     wide, high = 0.88, rng.uniform(0.6, 0.84)
     piece.slab(ragged(rng, rectangle(wide, high), 0.01), 0.1, 0.03)
     pale, ochre = inks(rng, "cream", "ochre")
     if rng.random() < 0.6:
-        motif = one_of(rng, bestiary.lion, bestiary.bull)()
+        motif = choose(rng, bestiary.lion, bestiary.bull)()
         motif = motif if rng.random() < 0.5 else flipped(motif)
         spots, scale = [(0.0, 0.0)], (0.8, 0.85 * high)
     else:
@@ -148,27 +148,27 @@ def glazed_bricks(sitting: Sitting) -> Surface:
         )
     piece.press(joints, 0.05, 0.006)
     piece.stain((60, 50, 42), 0.9, 0.03)
-    return piece.surface(rng, sitting.turn * 0.5)
+    return piece.surface(rng, pose.turn * 0.5)
 
 
-def wall_relief(sitting: Sitting) -> Surface:
+def wall_relief(pose: Pose) -> Surface:
     """A slab from an Assyrian palace: a winged spirit, a lion or a bull, and a band of text."""
 
     def carve(mask: Canvas, rng: Generator, wide: float, high: float) -> None:
         if rng.random() < 0.6:
             mask.stamp(bestiary.genius(), [(0, 0)], (0.9 * wide, 0.82 * high), (255, 110, 180))
         else:
-            mask.stamp(one_of(rng, bestiary.lion, bestiary.bull)(), [(0, -0.05)], 0.82 * wide, (255, 90))
+            mask.stamp(choose(rng, bestiary.lion, bestiary.bull)(), [(0, -0.05)], 0.82 * wide, (255, 90))
         y = rng.uniform(0.1, 0.45)
         mask.fill(wedges(rng, (-0.9 * wide, y, 0.9 * wide, y + 0.3), 3), 0)
 
-    return slab(sitting, carve, rounded=False, sunk=False)
+    return slab(pose, carve, rounded=False, sunk=False)
 
 
-def eye_idol(sitting: Sitting) -> Surface:
+def eye_idol(pose: Pose) -> Surface:
     """A flat body whose head is a pair of ringed eyes."""
-    rng = sitting.rng
-    piece = Relief(sitting.n, pick(rng, "alabaster", "limestone", "steatite", "terracotta"))
+    rng = pose.rng
+    piece = Relief(pose.n, pick(rng, "alabaster", "limestone", "steatite", "terracotta"))
     foot, neck = rng.uniform(0.4, 0.62), rng.uniform(0.16, 0.24)
     half = [(0, -0.16), (-neck, -0.12), (-neck, 0.0), (-foot * 0.85, 0.25), (-foot, 0.82), (0, 0.86)]
     piece.slab(whole(spline(half)), 0.2, 0.14)
@@ -183,7 +183,7 @@ def eye_idol(sitting: Sitting) -> Surface:
         rings.line([points((-foot, y), (0, y + 0.07), (foot, y))], 200, 0.025)
     piece.press(rings, 0.07)
     piece.stain((70, 56, 42), 0.8)
-    return piece.surface(rng, sitting.turn * 0.4)
+    return piece.surface(rng, pose.turn * 0.4)
 
 
 _SUMER = Origin("Sumerian", (("Early Dynastic III", -2600, -2350), ("Ur III", -2112, -2004)))

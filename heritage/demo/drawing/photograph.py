@@ -1,7 +1,7 @@
-"""The museum's photographer: how the artefact is turned, lit, set on a ground, framed and exposed.
+"""Photograph an artefact: pose, light, background, framing and exposure.
 
-Nothing here knows the class: every distribution is shared, so that neither ground nor light nor colour
-cast tells where an artefact comes from.
+All distributions are the same for every class, so that neither background nor light nor colour cast reveals
+the class.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from heritage.demo.drawing.shading import Light, Surface, blurred, shade
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One photograph's choices.
+    """The parameters of a photograph.
 
     Attributes:
         turn: Turn of the artefact about its upright axis, radians.
-        tilt: How far the camera looks down on what stands, radians.
-        roll: Rotation in the picture plane as a share of what the artefact allows, -1 to 1.
+        tilt: Camera elevation above an upright artefact, radians.
+        roll: Rotation in the image plane as a fraction of the kind's maximum, -1 to 1.
         zoom: Size of the artefact in the picture; 1 nearly fills it.
         shift: Offset of the artefact in units of half the picture.
         light: The lamps.
@@ -39,7 +39,7 @@ class View:
 
 
 def compose(rng: Generator, near: float = 1.0) -> View:
-    """Choose how to photograph, ``near`` times closer; some views cut the artefact off."""
+    """Draw the parameters of a photograph, ``near`` times closer; some views crop the artefact."""
     close = rng.random() < 0.10
     zoom = rng.uniform(1.1, 1.4) if close else rng.uniform(0.82, 1.05)
     reach = 0.25 if close else 0.08
@@ -63,12 +63,12 @@ def compose(rng: Generator, near: float = 1.0) -> View:
 
 
 def _ground(rng: Generator, n: int) -> Floats:
-    """The sweep behind: grey, black, white or coloured paper, lit from one side; linear (n, n, 3)."""
+    """Return the background: grey, black, white or coloured paper, lit from one side; linear (n, n, 3)."""
     kind = rng.choice(5, p=(0.46, 0.12, 0.22, 0.16, 0.04))
     low, high = ((0.25, 0.65), (0.03, 0.12), (0.75, 0.95), (0.45, 0.80), (0.2, 0.55))[kind]
     level, warmth, hue = rng.uniform(low, high), rng.uniform(0.78, 0.95), rng.uniform(0.75, 1.2, 3)
     paper = (np.ones(3), np.ones(3), np.ones(3), np.array([1.06, 1.0, warmth]), hue)[kind]
-    # Sweeps are smooth: a small one, enlarged, will do.
+    # The background is smooth, so it is computed small and enlarged.
     axis = np.linspace(-1, 1, 48, dtype=np.float32)
     across, down, depth, dim = (rng.uniform(-r, r) for r in (0.22, 0.22, 0.33, 0.12))
     horizon = np.tanh((axis - rng.uniform(-0.1, 0.6)) * rng.uniform(1.5, 9))
@@ -80,15 +80,15 @@ def _ground(rng: Generator, n: int) -> Floats:
     return cv2.resize(coloured, (n, n), interpolation=cv2.INTER_LINEAR)
 
 
-def _shadow(cover: Floats, light: Light, stands: bool) -> Floats:
-    """How much light the artefact takes from the ground around it, (n, n)."""
+def _shadow(cover: Floats, light: Light, upright: bool) -> Floats:
+    """Return the darkness of the artefact's shadow on the background, (n, n)."""
     n = cover.shape[0]
     small = cv2.resize(cover, (64, 64), interpolation=cv2.INTER_AREA)
     lx, ly, _ = light.direction
-    if stands:
+    if upright:
         rows = np.flatnonzero(small.max(axis=1) > 0.5)
         foot = float(rows[-1]) if len(rows) else 63.0
-        # A standing thing throws a low, wide shadow from its foot, away from the lamp.
+        # An upright artefact casts a low, wide shadow from its foot, away from the lamp.
         squash = np.array([[1, 0.5 * lx, -0.5 * lx * foot], [0, 0.22, 0.78 * foot + 1.0]], np.float32)
         cast = cv2.warpAffine(small, squash, (64, 64), flags=cv2.INTER_LINEAR)
         dark = 0.75 * blurred(cast, 2.2) + 0.25 * blurred(small, 6)
@@ -100,7 +100,7 @@ def _shadow(cover: Floats, light: Light, stands: bool) -> Floats:
 
 
 def _place(layer: Floats, view: View, roll: float, n: int) -> Floats:
-    """Rotate, scale and shift a map of the artefact into the picture."""
+    """Rotate, scale and shift a map of the artefact into the image."""
     m = layer.shape[0]
     scale = n / m * view.zoom
     cos, sin = scale * np.cos(roll), scale * np.sin(roll)
@@ -112,14 +112,14 @@ def _place(layer: Floats, view: View, roll: float, n: int) -> Floats:
 
 
 def expose(surface: Surface, view: View, roll: float, n: int, rng: Generator) -> Bytes:
-    """Light the artefact, set it on its ground and take the picture.
+    """Shade the artefact, place it on its background and expose the photograph.
 
     Args:
-        surface: The artefact in a frame of its own.
-        view: The photograph's choices.
-        roll: Rotation in the picture plane, radians clockwise.
-        n: Side of the picture in pixels.
-        rng: The view's numbers.
+        surface: The artefact in its frame.
+        view: The parameters of the photograph.
+        roll: Rotation in the image plane, radians clockwise.
+        n: Side length of the image in pixels.
+        rng: The view's generator.
 
     Returns:
         sRGB bytes, (n, n, 3).
@@ -132,13 +132,13 @@ def expose(surface: Surface, view: View, roll: float, n: int, rng: Generator) ->
     cover = np.ascontiguousarray(placed[..., 3])
     picture = _ground(rng, n)
     strength = np.float32(rng.uniform(0.35, 0.8))
-    picture *= tripled((1 - strength * _shadow(cover, lamp, surface.stands)) * (1 - cover))
+    picture *= tripled((1 - strength * _shadow(cover, lamp, surface.upright)) * (1 - cover))
     picture += placed[..., :3]
     return _develop(picture, rng)
 
 
 def _develop(picture: Floats, rng: Generator) -> Bytes:
-    """Lens, exposure, colour cast and film."""
+    """Apply lens blur, exposure, colour cast, tone curve and film grain."""
     n = picture.shape[0]
     # Large pictures are sharper than small ones enlarged.
     blur = rng.uniform(0.0, 0.75) * float(np.sqrt(n / 128))

@@ -1,4 +1,4 @@
-"""Height fields: everything carved, moulded, struck, pressed or flat, seen from the front.
+"""Height fields: objects that are carved, moulded, struck or flat, seen from the front.
 
 Heights are in units of the frame, whose sides run from -1 to 1, so that slopes are true.
 """
@@ -24,7 +24,7 @@ class Relief:
         height: Height above the table, (n, n).
         cover: Share of each pixel that the piece fills, (n, n).
         paint: The colours that lie on it, a framed canvas.
-        gilt: A mask of what is gilded, where anything is.
+        gilt: A mask of the gilding, if there is any.
     """
 
     def __init__(self, n: int, material: Material) -> None:
@@ -64,7 +64,7 @@ class Relief:
         self._add(np.where(canvas.pixels > 127, lifted, 0), canvas.pixels * np.float32(1 / 255))
 
     def rod(self, line: Points, width: float, base: float = 0.0, hidden_by: Floats | None = None) -> None:
-        """Add a round bar along a line, less what is hidden by something in front."""
+        """Add a round bar along a line, without the part hidden by an object in front."""
         canvas = self.mask()
         canvas.line([line], 255, width)
         seen = canvas.pixels * np.float32(1 / 255)
@@ -74,11 +74,11 @@ class Relief:
         self._add(self._blur(np.where(seen > 0.5, lifted, 0), 0.25 * width), seen)
 
     def press(self, mask: Canvas, depth: float, soft: float = 0.01) -> None:
-        """Sink what a mask shows by ``depth``, or raise it where negative; ``soft`` rounds the edges."""
+        """Sink a mask by ``depth``, or raise it if negative; ``soft`` rounds the edges."""
         self.height -= self._blur(mask.pixels.astype(np.float32), soft) * np.float32(depth / 255)
 
     def cut(self, mask: Canvas, left: float = 0.0) -> None:
-        """Cut away what a mask shows; the break keeps ``left`` of the height."""
+        """Cut away a mask; ``left`` of the height remains."""
         keep = 1 - mask.pixels * np.float32(1 / 255)
         self.cover *= keep
         self.height *= np.float32(left) + np.float32(1 - left) * keep
@@ -97,9 +97,9 @@ class Relief:
         lost.fill([ragged(rng, spot, 0.02, 3)], 255)
         self.cut(lost, 0.4)
 
-    def lose(self, rng: Generator, chance: float) -> None:
-        """Eat holes into it, as into papyrus and cloth; about ``chance`` of pieces lose much."""
-        holes = mottle(rng, (self.n, self.n)) > rng.uniform(1.0 - 0.3 * chance, 1.5)
+    def lose(self, rng: Generator, probability: float) -> None:
+        """Add holes, as in papyrus and cloth; with ``probability`` a large part is lost."""
+        holes = mottle(rng, (self.n, self.n)) > rng.uniform(1.0 - 0.3 * probability, 1.5)
         self.cover *= 1 - holes.astype(np.float32)
 
     def rub(self, rng: Generator, bare: Ink) -> None:
@@ -120,7 +120,7 @@ class Relief:
         self.paint.pixels = painted_over(self.paint.pixels, np.clip(hollow, 0, 1), ink)
 
     def surface(self, rng: Generator, turn: float = 0.0) -> Surface:
-        """Weather the piece and look at it, turned about its upright axis by ``turn`` radians."""
+        """Return the weathered piece, rotated about its vertical axis by ``turn`` radians."""
         substance = self.material
         noise = mottle(rng, (self.n, self.n))
         pits = mottle(rng, (self.n, self.n), (24, 64, 128))
@@ -163,10 +163,10 @@ class Relief:
         return blurred(field, max(radius * self.n / 2, 0.3))
 
     def _inside(self, mask: Bytes, bevel: float) -> Floats:
-        """Distance from the edge as a share of the bevel, at most 1."""
+        """Return the distance from the edge as a fraction of the bevel, at most 1."""
         distance = cv2.distanceTransform((mask > 127).astype(np.uint8), cv2.DIST_L2, 5)
-        share: Floats = np.minimum(distance * np.float32(2 / (self.n * max(bevel, 1e-6))), 1)
-        return share
+        fraction: Floats = np.minimum(distance * np.float32(2 / (self.n * max(bevel, 1e-6))), 1)
+        return fraction
 
 
 def _dome(inside: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""Surfaces of revolution: everything thrown on a wheel, turned on a lathe or spun from metal.
+"""Surfaces of revolution: objects made on a potter's wheel or a lathe.
 
 The camera looks from a little above, without perspective. A point of the wall at height h and radius r
 appears at column x = r sin(a) and at height h cos(t) - r cos(a) sin(t), where a is its angle round the
@@ -27,7 +27,7 @@ class Profile:
         height: Distance from foot to lip.
         radius: Radius at equal steps of height from the foot upwards, shape (k,).
         mouth: Whether the top is open.
-        lift: How far the middle is above the frame's, to leave room for what is below.
+        lift: Height of the middle above that of the frame, to leave room below.
     """
 
     height: float
@@ -63,11 +63,11 @@ def _levels(shape: Profile, n: int, tilt: float) -> tuple[Floats, Floats]:
     depth = np.sqrt(np.maximum(radius[:, None] ** 2 - x**2, 0))
     rise = (level[:, None] - 0.5) * shape.height * np.cos(tilt) - depth * np.sin(tilt)
     rise = np.maximum.accumulate(rise, axis=0)
-    wanted = 1 - shape.lift - (np.arange(n) + 0.5) * (2 / n)
-    found = np.empty((n, len(x)), np.float32)
+    height = 1 - shape.lift - (np.arange(n) + 0.5) * (2 / n)
+    levels = np.empty((n, len(x)), np.float32)
     for column in range(len(x)):
-        found[:, column] = np.interp(wanted, rise[:, column], level)
-    return found, x.astype(np.float32)
+        levels[:, column] = np.interp(height, rise[:, column], level)
+    return levels, x.astype(np.float32)
 
 
 def _silhouette(shape: Profile, level: Floats, x: Floats, tilt: float) -> Floats:
@@ -99,7 +99,7 @@ def revolve(
     tilt: float,
     relief: Floats | None = None,
 ) -> Surface:
-    """See a vessel from the side.
+    """Draw a vessel from the side.
 
     Args:
         shape: Its outline.
@@ -108,7 +108,7 @@ def revolve(
         n: Side of the frame in pixels.
         turn: Angle round the axis by which the vessel is turned, radians; the middle of the sheet faces
             the camera at 0.
-        tilt: How far the camera looks down, radians.
+        tilt: Camera elevation, radians.
         relief: Height of the wall's own relief in units of the frame, (H, W).
 
     Returns:
@@ -138,7 +138,7 @@ def revolve(
     cos, sin = np.float32(np.cos(tilt)), np.float32(np.sin(tilt))
     normal = unit(nx, nz * sin - up * cos, np.maximum(up * sin + nz * cos, 0.02))
     open_ = 0.72 + 0.28 * _both_sides(np.clip(level * 6, 0, 1), n)
-    surface = Surface(colour, normal, _both_sides(cover, n), open_, stands=True)
+    surface = Surface(colour, normal, _both_sides(cover, n), open_, upright=True)
     if shape.mouth:
         surface.lay(_mouth(shape, inside, n, tilt))
     return surface

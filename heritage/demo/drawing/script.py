@@ -1,4 +1,4 @@
-"""Signs that look like writing and say nothing: hieroglyphs, wedges, letters, kufic, characters."""
+"""Pseudo-writing: hieroglyphs, cuneiform, letters, kufic, Chinese characters."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class _Signs:
         self._places.setdefault((int(rng.integers(len(self._signs))), small), []).append(place)
 
     def stamp(self, canvas: Canvas, sizes: tuple[float, float], ink: Tone) -> None:
-        """Draw what was gathered; ``sizes`` are the larger and the smaller one."""
+        """Draw the collected signs; ``sizes`` are the larger and the smaller one."""
         for (sign, small), places in self._places.items():
             canvas.stamp(self._signs[sign], places, sizes[small], (ink,))
 
@@ -171,7 +171,7 @@ def kufic(rng: Generator, aspect: float) -> Motif:
     step = 2.0 / count
     strokes = [Stroke(points((-1, 0.55), (1, 0.55)), 0.2)]
     for k in range(count):
-        x, left, right = (-1 + (k + share) * step for share in (0.5, 0.2, 0.8))
+        x, left, right = (-1 + (k + offset) * step for offset in (0.5, 0.2, 0.8))
         form = rng.integers(5)
         if form <= 1:
             strokes.append(Stroke(points((x, 0.55), (x, -0.95), (right, -0.7)), 0.2))

@@ -1,6 +1,6 @@
-"""From an artefact set before the camera to lit pixels.
+"""Shade an artefact.
 
-A drawing function takes a `Sitting` and gives a `Surface`; `shade` lights it.
+A drawing function takes a `Pose` and returns a `Surface`; `shade` computes its lit pixels.
 
 Colours are kept linear by the square law (display value squared), which is close to sRGB and cheap.
 Axes: x to the right, y downwards, z towards the camera.
@@ -22,14 +22,14 @@ _SPHERE = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Sitting:
-    """One artefact before the camera: what a drawing function is given.
+class Pose:
+    """The pose of an artefact: the argument of a drawing function.
 
     Attributes:
-        rng: The object's numbers: the same in every view, whatever the size.
-        n: Side of the artefact's frame in pixels.
-        turn: Turn about the upright axis, radians.
-        tilt: How far the camera looks down on what stands, radians.
+        rng: The object's generator, the same for all views and sizes.
+        n: Side length of the artefact's frame in pixels.
+        turn: Rotation about the vertical axis, radians.
+        tilt: Camera elevation above an upright artefact, radians.
     """
 
     rng: Generator
@@ -40,17 +40,17 @@ class Sitting:
 
 @dataclass(slots=True)
 class Surface:
-    """One artefact seen from one side, before light falls on it. All maps share one frame (n, n).
+    """The visible surface of an artefact, unlit. All maps have the same frame (n, n).
 
     Attributes:
         colour: Linear reflectance, (n, n, 3).
         normal: Unit normals, (n, n, 3).
-        cover: Share of each pixel that the artefact fills, (n, n).
-        open: Share of the sky that each point sees, from 0 in a deep groove to 1, (n, n).
+        cover: Coverage of each pixel by the artefact, 0 to 1, (n, n).
+        open: Ambient occlusion, from 0 in a deep groove to 1, (n, n).
         gloss: Strength of sharp reflections, as on glaze.
         satin: Strength of broad reflections, as on polished stone.
         metal: From 0, a dielectric, to 1, whose reflections take its colour; one value or (n, n).
-        stands: Whether it stands upright on a table, or lies on one under the camera.
+        upright: Whether it is upright, or flat on a table below the camera.
     """
 
     colour: Floats
@@ -60,7 +60,7 @@ class Surface:
     gloss: float = 0.0
     satin: float = 0.0
     metal: float | Floats = 0.0
-    stands: bool = False
+    upright: bool = False
 
     def lay(self, top: Surface) -> None:
         """Put another surface of the same frame in front of this one."""

@@ -1,4 +1,4 @@
-"""Pots: how a wall is thrown, how its painted sheet is wrapped, what handles and feet it gets."""
+"""Pots: profiles, painted decoration, handles and feet."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from numpy.random import Generator
 
 from heritage.demo.drawing.bestiary import FIGURES
 from heritage.demo.drawing.canvas import Canvas, Ink, Motif, flipped
-from heritage.demo.drawing.chance import one_of
 from heritage.demo.drawing.curve import Angles, Knots, spline
 from heritage.demo.drawing.material import Material, weathered
 from heritage.demo.drawing.relief import Relief
 from heritage.demo.drawing.revolution import Profile, profile, revolve
-from heritage.demo.drawing.shading import Sitting, Surface, blurred
+from heritage.demo.drawing.rng import choose
+from heritage.demo.drawing.shading import Pose, Surface, blurred
 
 # Each shape: (level, radius) from the foot, 0, to the lip, 1, in units of the height.
 # fmt: off
@@ -80,14 +80,14 @@ def procession(
     count = max(3, int(wrap.aspect / (2.0 * size)))
     step = wrap.aspect / count
     for k in range(count):
-        chosen = one_of(rng, *motifs)
+        chosen = choose(rng, *motifs)
         motif = FIGURES[chosen]() if isinstance(chosen, str) else chosen
         motif = motif if rng.random() < 0.6 else flipped(motif)
         wrap.stamp(motif, [((k + 0.5) * step, (top + bottom) / 2)], size * 0.94, inks)
 
 
 def thrown(
-    sitting: Sitting,
+    pose: Pose,
     outline: Profile,
     wrap: Canvas,
     body: Material,
@@ -97,30 +97,30 @@ def thrown(
     depth: float = 0.02,
     inside: Ink | None = None,
 ) -> Surface:
-    """Wrap a painted sheet round a pot and look at it.
+    """Draw a pot with a painted sheet wrapped round it.
 
     Args:
-        sitting: The artefact before the camera.
+        pose: The pose to draw.
         outline: The pot's profile.
         wrap: The painted sheet.
-        body: What it is made of; its colour shows where paint is gone.
-        wear: Share of paint rubbed off.
+        body: Its material, whose colour shows where paint is worn off.
+        wear: Fraction of worn paint.
         relief: A mask whose light parts stand out by ``depth``.
         depth: Height of the relief in units of the frame; negative sinks it.
         inside: Colour seen through the mouth; the body's where omitted.
     """
-    colour = weathered(sitting.rng, wrap.pixels, body.grain, wear, body.ink)
+    colour = weathered(pose.rng, wrap.pixels, body.grain, wear, body.ink)
     raised = None
     if relief is not None:
         raised = blurred(relief.pixels.astype(np.float32), 0.007 * relief.unit) * np.float32(depth / 255)
     within = np.square(np.array(inside or body.ink, np.float32) / 255)
-    seen = revolve(outline, colour, within, sitting.n, turn=sitting.turn, tilt=sitting.tilt, relief=raised)
+    seen = revolve(outline, colour, within, pose.n, turn=pose.turn, tilt=pose.tilt, relief=raised)
     seen.gloss, seen.satin, seen.metal = body.gloss, body.satin, body.metal
     return seen
 
 
 def attach(
-    sitting: Sitting,
+    pose: Pose,
     pot: Surface,
     outline: Profile,
     body: Material,
@@ -131,21 +131,21 @@ def attach(
     """Put handles, a spout or legs on a pot.
 
     Args:
-        sitting: The artefact before the camera.
+        pose: The pose to draw.
         pot: The pot, changed in place.
         outline: Its profile.
-        body: What the parts are made of.
+        body: Material of the parts.
         knots: (level, distance from the axis) along a part, the distance in heights of the pot.
         width: Thickness in units of the frame.
         azimuths: Where round the axis, radians; 0 faces the camera before the pot is turned.
     """
     path = spline(knots, 6)
     out = path[:, 1] * outline.height
-    up = (path[:, 0] - 0.5) * outline.height * np.cos(sitting.tilt) + outline.lift
-    parts = Relief(sitting.n, body)
-    around = np.asarray(azimuths) - sitting.turn
+    up = (path[:, 0] - 0.5) * outline.height * np.cos(pose.tilt) + outline.lift
+    parts = Relief(pose.n, body)
+    around = np.asarray(azimuths) - pose.turn
     for angle in sorted(around, key=np.cos):
         front = np.cos(angle) > -0.05
-        line = np.stack([out * np.sin(angle), out * np.cos(angle) * np.sin(sitting.tilt) - up], -1)
+        line = np.stack([out * np.sin(angle), out * np.cos(angle) * np.sin(pose.tilt) - up], -1)
         parts.rod(line, width, hidden_by=None if front else pot.cover)
-    pot.lay(parts.surface(sitting.rng))
+    pot.lay(parts.surface(pose.rng))

@@ -17,23 +17,23 @@ from heritage.collection.http.errors import FetchError, StoppingError
 from heritage.collection.http.responses import retry_after
 from heritage.collection.http.settings import Endpoint
 from heritage.collection.http.transport import is_public
-from heritage.demo.server import Reply, Request, file_reply, json_reply, serve
+from heritage.demo.server import Request, Response, file_response, json_response, serve
 from heritage.errors import CollectionError
 from tests.collection import faults
 from tests.collection.faults import HTML, WALL, FaultyMuseum, jpeg
-from tests.collection.runs import patience
+from tests.collection.runs import retry_policy
 
 BIG = jpeg(1, 72) + bytes(range(256)) * 12_000  # 3 MB, of which only the beginning is a picture
 
 
-def answer(request: Request) -> Reply:
+def answer(request: Request) -> Response:
     if request.path == "/robots.txt":
-        return Reply(200, b"User-agent: *\nDisallow: /private/\n", {"Content-Type": "text/plain"})
+        return Response(200, b"User-agent: *\nDisallow: /private/\n", {"Content-Type": "text/plain"})
     if request.path == "/big.jpg":
-        return file_reply(request, BIG, "image/jpeg")
+        return file_response(request, BIG, "image/jpeg")
     if request.path.endswith(".jpg"):
-        return file_reply(request, jpeg(1), "image/jpeg")
-    return json_reply({"path": request.path})
+        return file_response(request, jpeg(1), "image/jpeg")
+    return json_response({"path": request.path})
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def run(base: str, do: Callable[[Client], Any], **changes: Any) -> Any:
             endpoints=[endpoint],
             allowed_hosts=changes.pop("allowed_hosts", []),
             user_agent="heritage-collector/1 (test)",
-            patience=patience(**changes.pop("patience", {})),
+            retry_policy=retry_policy(**changes.pop("retry_policy", {})),
             allow_private=changes.pop("allow_private", True),
             stop=stop,
         )
@@ -100,10 +100,10 @@ PASSING = {
 
 
 @pytest.mark.parametrize("name", PASSING)
-def test_what_may_pass_is_tried_again(museum: FaultyMuseum, base: str, name: str) -> None:
+def test_temporary_errors_are_retried(museum: FaultyMuseum, base: str, name: str) -> None:
     museum.once("/a", PASSING[name])
     assert fetch_json(base, "/a") == {"path": "/a"}
-    assert museum.asked["/a"] == 2
+    assert museum.requested["/a"] == 2
 
 
 FINAL: dict[str, tuple[faults.Fault, str, str]] = {
@@ -114,34 +114,34 @@ FINAL: dict[str, tuple[faults.Fault, str, str]] = {
     "over the limit": (faults.body(bytes(300_000), "application/json"), "refused", "over the limit"),
     "redirect elsewhere": (faults.status(302, Location="http://169.254.169.254/a"), "refused", "not one of"),
     "redirect to a file": (faults.status(302, Location="file:///etc/passwd"), "refused", "not one of"),
-    "redirect to nowhere": (faults.status(302), "refused", "without a place"),
+    "redirect to nowhere": (faults.status(302), "refused", "without a Location header"),
     "redirect to itself": (faults.status(302, Location="/a"), "refused", "redirects"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FINAL)
-def test_what_will_not_pass_is_not_tried_again(museum: FaultyMuseum, base: str, name: str) -> None:
+def test_permanent_errors_are_not_retried(museum: FaultyMuseum, base: str, name: str) -> None:
     fault, state, reason = FINAL[name]
     museum.always("/a", fault)
     with pytest.raises(FetchError, match=reason) as caught:
-        fetch_json(base, "/a", patience={"max_record_bytes": 100_000})
+        fetch_json(base, "/a", retry_policy={"max_record_bytes": 100_000})
     assert caught.value.state == state
-    assert museum.asked["/a"] == (6 if "itself" in name else 1)
+    assert museum.requested["/a"] == (6 if "itself" in name else 1)
 
 
 def test_attempts_are_bounded_and_counted(museum: FaultyMuseum, base: str) -> None:
     museum.always("/a", faults.status(500))
     with pytest.raises(FetchError, match="status 500") as caught:
-        fetch_json(base, "/a", patience={"attempts": 4})
-    assert (caught.value.state, caught.value.attempts, museum.asked["/a"]) == ("failed", 4, 4)
+        fetch_json(base, "/a", retry_policy={"attempts": 4})
+    assert (caught.value.state, caught.value.attempts, museum.requested["/a"]) == ("failed", 4, 4)
 
 
-@pytest.mark.parametrize("fault", [faults.drip, faults.endless], ids=["drip", "endless"])
-def test_an_answer_without_an_end_is_given_up(museum: FaultyMuseum, base: str, fault: faults.Fault) -> None:
+@pytest.mark.parametrize("fault", [faults.slow_drip, faults.endless], ids=["drip", "endless"])
+def test_an_endless_response_is_aborted(museum: FaultyMuseum, base: str, fault: faults.Fault) -> None:
     museum.always("/a.jpg", fault)
     with pytest.raises(FetchError, match=r"too long|over the limit"):
         fetch_image(
-            base, "/a.jpg", patience={"attempts": 1, "total_timeout": 0.6, "max_image_bytes": 2_000_000}
+            base, "/a.jpg", retry_policy={"attempts": 1, "total_timeout": 0.6, "max_image_bytes": 2_000_000}
         )
 
 
@@ -155,21 +155,21 @@ def test_redirects_are_followed_among_the_sources_own_hosts(museum: FaultyMuseum
         assert fetch_json(base, "/c", allowed_hosts=[other.removeprefix("http://")]) == {"path": "/d"}
 
 
-def test_a_host_is_left_after_three_walls(museum: FaultyMuseum, base: str) -> None:
+def test_three_bot_walls_end_requests_to_a_host(museum: FaultyMuseum, base: str) -> None:
     museum.always("/", faults.status(403, WALL, **HTML))
-    with pytest.raises(CollectionError, match=r"3 times.*start the same command again"):
-        fetch_json(base, "/a", patience={"attempts": 9})
-    assert museum.asked["/a"] == 3
+    with pytest.raises(CollectionError, match=r"3 times.*run the same command again"):
+        fetch_json(base, "/a", retry_policy={"attempts": 9})
+    assert museum.requested["/a"] == 3
 
 
-def test_requests_under_way_see_one_wall_together(museum: FaultyMuseum, base: str) -> None:
+def test_concurrent_requests_count_one_bot_wall(museum: FaultyMuseum, base: str) -> None:
     for path in ("/a", "/b"):
         museum.once(path, faults.status(403, WALL, **HTML))
 
     async def do(client: Client) -> int:
         await asyncio.gather(client.json(f"{base}/a"), client.json(f"{base}/b"))
         (host,) = client.hosts.values()
-        return host.tally.walls
+        return host.stats.walls
 
     # The robots.txt is asked for first, so that both requests start together.
     async def warm(client: Client) -> int:
@@ -179,9 +179,7 @@ def test_requests_under_way_see_one_wall_together(museum: FaultyMuseum, base: st
     assert run(base, warm) == 1
 
 
-def test_one_page_among_good_answers_is_a_fault_of_that_address_alone(
-    museum: FaultyMuseum, base: str
-) -> None:
+def test_one_page_among_successes_fails_that_url_only(museum: FaultyMuseum, base: str) -> None:
     museum.always("/page.jpg", faults.body(b"<!DOCTYPE html><p>sorry", "image/jpeg"))
 
     async def do(client: Client) -> str:
@@ -197,8 +195,8 @@ def test_one_page_among_good_answers_is_a_fault_of_that_address_alone(
         return (await asyncio.gather(page(), others()))[0]
 
     assert run(base, do) == "refused"
-    assert museum.asked["/page.jpg"] == 2
-    assert museum.asked["/29.jpg"] == 1
+    assert museum.requested["/page.jpg"] == 2
+    assert museum.requested["/29.jpg"] == 1
 
 
 def test_a_long_retry_after_ends_the_run(museum: FaultyMuseum, base: str) -> None:
@@ -229,19 +227,19 @@ def test_robots_txt_is_obeyed(museum: FaultyMuseum, base: str) -> None:
     assert [request.path for request in museum.requests] == ["/robots.txt"]
 
 
-def test_robots_txt_that_cannot_be_had_forbids(museum: FaultyMuseum, base: str) -> None:
+def test_an_unavailable_robots_txt_disallows_everything(museum: FaultyMuseum, base: str) -> None:
     museum.always("/robots.txt", faults.status(500))
-    with pytest.raises(FetchError, match="cannot be had"):
+    with pytest.raises(FetchError, match="cannot be fetched"):
         fetch_json(base, "/a")
-    assert museum.asked["/a"] == 0
+    assert museum.requested["/a"] == 0
 
 
-def test_robots_txt_that_does_not_exist_allows(museum: FaultyMuseum, base: str) -> None:
+def test_a_missing_robots_txt_allows_everything(museum: FaultyMuseum, base: str) -> None:
     museum.always("/robots.txt", faults.status(404))
     assert fetch_json(base, "/private/a") == {"path": "/private/a"}
 
 
-def test_who_asks_is_said(museum: FaultyMuseum, base: str) -> None:
+def test_requests_have_the_user_agent(museum: FaultyMuseum, base: str) -> None:
     fetch_json(base, "/a")
     assert {request.headers["user-agent"] for request in museum.requests} == {"heritage-collector/1 (test)"}
 
@@ -281,7 +279,7 @@ def test_a_name_that_resolves_to_a_private_address_is_refused(
      ("2606:4700:4700::1111", True), ("0.0.0.0", False),  # noqa: S104
      ("2002:7f00:1::", False), ("64:ff9b::7f00:1", False)],
 )  # fmt: skip
-def test_public_addresses_are_told_from_others(address: str, public: bool) -> None:
+def test_public_addresses_are_recognised(address: str, public: bool) -> None:
     assert is_public(address) is public
 
 
@@ -295,17 +293,17 @@ def test_a_stop_ends_the_waiting(museum: FaultyMuseum, base: str) -> None:
 
     with pytest.raises(StoppingError):
         run(base, do, stop=stop)
-    assert museum.asked["/a"] == 1
+    assert museum.requested["/a"] == 1
 
 
-def test_a_large_file_is_continued_where_it_broke(museum: FaultyMuseum, base: str, tmp_path: Any) -> None:
+def test_an_interrupted_large_file_is_resumed(museum: FaultyMuseum, base: str, tmp_path: Any) -> None:
     museum.once("/big.jpg", faults.truncated(2_000_000))
     part = tmp_path / "1.part"
 
     async def do(client: Client) -> tuple[int, bytes]:
         body = PartBody(part)
-        reply = await client.fetch(f"{base}/big.jpg", "image", body)
-        return reply.status, body.in_memory()
+        response = await client.fetch(f"{base}/big.jpg", "image", body)
+        return response.status, body.in_memory()
 
     code, data = run(base, do)
     assert code == 206
@@ -316,7 +314,7 @@ def test_a_large_file_is_continued_where_it_broke(museum: FaultyMuseum, base: st
     assert 1_048_576 < start <= 2_000_000
 
 
-def test_a_part_is_continued_after_a_restart(museum: FaultyMuseum, base: str, tmp_path: Any) -> None:
+def test_a_part_is_resumed_after_a_restart(museum: FaultyMuseum, base: str, tmp_path: Any) -> None:
     museum.once("/big.jpg", faults.truncated(2_000_000))
     part = tmp_path / "1.part"
 
@@ -329,28 +327,28 @@ def test_a_part_is_continued_after_a_restart(museum: FaultyMuseum, base: str, tm
             body.close()
 
     with pytest.raises(FetchError):
-        run(base, do, patience={"attempts": 1})
+        run(base, do, retry_policy={"attempts": 1})
     assert part.stat().st_size > 1_048_576
     assert run(base, do) == BIG
 
 
-def test_a_part_of_another_version_is_not_continued(museum: FaultyMuseum, base: str, tmp_path: Any) -> None:
+def test_a_part_of_another_version_is_not_resumed(museum: FaultyMuseum, base: str, tmp_path: Any) -> None:
     part = tmp_path / "1.part"
     part.write_bytes(bytes(1000))
     part.with_suffix(".tag").write_text('"another version"')
 
     async def do(client: Client) -> tuple[int, bytes]:
         body = PartBody(part)
-        reply = await client.fetch(f"{base}/big.jpg", "image", body)
-        return reply.status, body.in_memory()
+        response = await client.fetch(f"{base}/big.jpg", "image", body)
+        return response.status, body.in_memory()
 
     assert run(base, do) == (200, BIG)
 
 
-def test_a_part_longer_than_the_file_is_thrown_away(museum: FaultyMuseum, base: str, tmp_path: Any) -> None:
+def test_a_part_longer_than_the_file_is_discarded(museum: FaultyMuseum, base: str, tmp_path: Any) -> None:
     part = tmp_path / "1.part"
     part.write_bytes(bytes(len(BIG) + 5))
-    tag = file_reply(Request("/", {}, {}), BIG, "image/jpeg").headers["ETag"]
+    tag = file_response(Request("/", {}, {}), BIG, "image/jpeg").headers["ETag"]
     part.with_suffix(".tag").write_text(tag)
 
     async def do(client: Client) -> bytes:
@@ -359,10 +357,10 @@ def test_a_part_longer_than_the_file_is_thrown_away(museum: FaultyMuseum, base: 
         return body.in_memory()
 
     assert run(base, do) == BIG
-    assert museum.asked["/big.jpg"] == 2
+    assert museum.requested["/big.jpg"] == 2
 
 
-def test_the_cache_answers_without_a_request(museum: FaultyMuseum, base: str, tmp_path: Any) -> None:
+def test_the_cache_replaces_requests(museum: FaultyMuseum, base: str, tmp_path: Any) -> None:
     from heritage.collection.http.cache import RecordCache
 
     cache = RecordCache(tmp_path / "records.sqlite", max_age_days=1.0)
@@ -378,14 +376,14 @@ def test_the_cache_answers_without_a_request(museum: FaultyMuseum, base: str, tm
         ]
 
     assert run(base, do) == [{"kept": True}, {"path": "/b"}, {"path": "/b"}, {"path": "/a"}]
-    assert (museum.asked["/a"], museum.asked["/b"]) == (1, 1)
+    assert (museum.requested["/a"], museum.requested["/b"]) == (1, 1)
     old = RecordCache(tmp_path / "records.sqlite", max_age_days=1e-9)
     assert old.get(f"{base}/b") is None
     for opened in (cache, old):
         opened.close()
 
 
-def in_pieces(reply: Reply) -> Reply:
+def in_pieces(response: Response) -> Response:
     """A wall whose first piece is blank."""
 
     async def write(writer: asyncio.StreamWriter) -> None:
@@ -395,7 +393,7 @@ def in_pieces(reply: Reply) -> Reply:
         writer.write(WALL)
         await writer.drain()
 
-    return Reply(200, b"", raw=write)
+    return Response(200, b"", raw=write)
 
 
 FRAME = b'<div><iframe src="/_Incapsula_Resource?CWUDNSAI=20"></iframe></div>'
@@ -407,7 +405,7 @@ FRAME = b'<div><iframe src="/_Incapsula_Resource?CWUDNSAI=20"></iframe></div>'
     ids=["in pieces", "without a head", "without a head, 403"],
 )
 @pytest.mark.parametrize("path", ["/a", "/a.jpg"])
-def test_walls_are_known_in_other_clothes(
+def test_bot_walls_are_recognised_in_other_forms(
     museum: FaultyMuseum, base: str, path: str, fault: faults.Fault
 ) -> None:
     museum.once(path, fault)
@@ -415,23 +413,23 @@ def test_walls_are_known_in_other_clothes(
     async def do(client: Client) -> int:
         await client.fetch(base + path, "image" if path.endswith("jpg") else "json")
         (host,) = client.hosts.values()
-        return host.tally.walls
+        return host.stats.walls
 
     assert run(base, do) == 1
 
 
-def test_a_photograph_said_to_be_a_page_is_a_photograph(museum: FaultyMuseum, base: str) -> None:
+def test_a_photograph_with_the_type_of_a_page_is_accepted(museum: FaultyMuseum, base: str) -> None:
     museum.always("/a.jpg", faults.body(jpeg(1), "text/html"))
     assert fetch_image(base, "/a.jpg") == jpeg(1)
 
 
 @pytest.mark.parametrize("code", [429, 503])
-def test_an_overloaded_host_is_left_alone_as_a_whole(museum: FaultyMuseum, base: str, code: int) -> None:
+def test_an_overloaded_host_is_paused_as_a_whole(museum: FaultyMuseum, base: str, code: int) -> None:
     museum.once("/a", faults.status(code))
 
     async def do(client: Client) -> float:
         task = asyncio.create_task(client.json(f"{base}/a"))
-        while not museum.asked["/a"]:
+        while not museum.requested["/a"]:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
         started = time.monotonic()
@@ -441,10 +439,10 @@ def test_an_overloaded_host_is_left_alone_as_a_whole(museum: FaultyMuseum, base:
         return took
 
     waits = {"backoff": 1.0, "backoff_cap": 1.0}
-    assert run(base, do, patience=waits) > 0.3
+    assert run(base, do, retry_policy=waits) > 0.3
 
 
-def test_a_wait_asked_for_behind_a_redirect_is_the_other_hosts(museum: FaultyMuseum, base: str) -> None:
+def test_retry_after_behind_a_redirect_pauses_the_other_host(museum: FaultyMuseum, base: str) -> None:
     behind = FaultyMuseum(answer)
     behind.once("/b", faults.status(429, Retry_After="1"))
     with serve(behind) as other:
@@ -453,7 +451,7 @@ def test_a_wait_asked_for_behind_a_redirect_is_the_other_hosts(museum: FaultyMus
 
         async def do(client: Client) -> Any:
             task = asyncio.create_task(client.json(f"{base}/a"))
-            while not behind.asked["/b"]:
+            while not behind.requested["/b"]:
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.1)
             paused.update({name: host.paused_for for name, host in client.hosts.items()})

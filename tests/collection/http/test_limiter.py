@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from heritage.collection.http.errors import StoppingError
-from heritage.collection.http.limiter import FORGIVEN_AFTER, HostLimiter
+from heritage.collection.http.limiter import WALL_RESET_AFTER, HostLimiter
 from heritage.errors import CollectionError
 
 
@@ -38,7 +38,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def limiter(clock: Clock, rate: float | None = 2.0, stop: asyncio.Event | None = None) -> HostLimiter:
     return HostLimiter(
-        "museum.example", rate=rate, concurrency=3, wall_pause=60.0, most_walls=3,
+        "museum.example", rate=rate, concurrency=3, wall_pause=60.0, max_walls=3,
         stop=stop or asyncio.Event(), clock=clock,
     )  # fmt: skip
 
@@ -47,7 +47,7 @@ async def turns(host: HostLimiter, number: int) -> list[float]:
     """Ask for turns all at once."""
 
     async def one() -> float:
-        async with host.turn() as at:
+        async with host.slot() as at:
             return at
 
     return sorted(await asyncio.gather(*(one() for _ in range(number))))
@@ -57,7 +57,7 @@ def gaps(times: list[float]) -> list[float]:
     return [later - earlier for earlier, later in itertools.pairwise(times)]
 
 
-def test_turns_are_evenly_spaced_however_many_ask(clock: Clock) -> None:
+def test_slots_are_evenly_spaced_with_any_number_of_requests(clock: Clock) -> None:
     found = asyncio.run(turns(limiter(clock), 9))
     assert gaps(found) == pytest.approx([0.5] * 8)
 
@@ -73,32 +73,32 @@ def test_idle_time_is_not_saved_up(clock: Clock) -> None:
     assert gaps(found) == pytest.approx([0.5] * 3)
 
 
-def test_no_rate_is_no_waiting(clock: Clock) -> None:
+def test_without_a_rate_there_is_no_waiting(clock: Clock) -> None:
     assert set(asyncio.run(turns(limiter(clock, rate=None), 50))) == {1000.0}
 
 
-def test_no_more_than_the_allowed_requests_are_under_way(clock: Clock) -> None:
+def test_the_number_of_concurrent_requests_is_limited(clock: Clock) -> None:
     async def main() -> int:
         host, most = limiter(clock, rate=None), 0
 
         async def one() -> None:
             nonlocal most
-            async with host.turn():
-                most = max(most, host.tally.busy)
+            async with host.slot():
+                most = max(most, host.stats.active)
                 await asyncio.sleep(0)
 
         await asyncio.gather(*(one() for _ in range(20)))
-        assert host.tally.busy == host.tally.waiting == 0
+        assert host.stats.active == host.stats.waiting == 0
         return most
 
     assert asyncio.run(main()) == 3
 
 
-def test_a_wall_silences_the_host_and_slows_it_down(clock: Clock) -> None:
+def test_a_bot_wall_pauses_the_host_and_halves_its_rate(clock: Clock) -> None:
     async def main() -> list[float]:
         host = limiter(clock)
-        async with host.turn() as at:
-            host.wall(at)
+        async with host.slot() as at:
+            host.record_wall(at)
         assert host.paused_for == 60.0
         return await turns(host, 3)
 
@@ -107,40 +107,40 @@ def test_a_wall_silences_the_host_and_slows_it_down(clock: Clock) -> None:
     assert gaps(found) == pytest.approx([1.0, 1.0])
 
 
-def test_the_third_wall_in_a_row_ends_it(clock: Clock) -> None:
+def test_the_third_consecutive_bot_wall_ends_the_run(clock: Clock) -> None:
     async def main() -> None:
         host = limiter(clock)
         for _ in range(3):
-            async with host.turn() as at:
-                host.wall(at)
+            async with host.slot() as at:
+                host.record_wall(at)
 
     with pytest.raises(CollectionError, match="3 times"):
         asyncio.run(main())
 
 
-def test_walls_are_forgiven_after_enough_good_answers(clock: Clock) -> None:
+def test_bot_walls_no_longer_count_after_enough_successes(clock: Clock) -> None:
     async def main() -> HostLimiter:
         host = limiter(clock)
         for _ in range(5):
-            async with host.turn() as at:
-                host.wall(at)
-            for _ in range(FORGIVEN_AFTER):
-                host.good(1)
+            async with host.slot() as at:
+                host.record_wall(at)
+            for _ in range(WALL_RESET_AFTER):
+                host.record_success(1)
         return host
 
-    assert asyncio.run(main()).tally.walls == 5
+    assert asyncio.run(main()).stats.walls == 5
 
 
-def test_three_refusals_in_a_row_are_a_wall(clock: Clock) -> None:
+def test_three_consecutive_403_are_a_bot_wall(clock: Clock) -> None:
     host = limiter(clock)
-    for answers in ("rrgrr", "r"):
-        for answer in answers:
+    for responses in ("rrgrr", "r"):
+        for answer in responses:
             clock.now += 1
-            host.refusal(clock.now) if answer == "r" else host.good(1)
-        assert host.tally.walls == (answers == "r")
+            host.record_refusal(clock.now) if answer == "r" else host.record_success(1)
+        assert host.stats.walls == (responses == "r")
 
 
-def test_a_stop_lets_nobody_through(clock: Clock) -> None:
+def test_no_slot_is_given_after_a_stop(clock: Clock) -> None:
     async def main() -> None:
         stop = asyncio.Event()
         stop.set()
@@ -150,9 +150,9 @@ def test_a_stop_lets_nobody_through(clock: Clock) -> None:
         asyncio.run(main())
 
 
-def test_a_host_that_asks_for_patience_gets_it(clock: Clock) -> None:
+def test_a_crawl_delay_slows_the_host_down(clock: Clock) -> None:
     host = limiter(clock)
-    host.slow_down(10.0)
-    host.slow_down(1.0)
+    host.set_min_interval(10.0)
+    host.set_min_interval(1.0)
     found = asyncio.run(turns(host, 3))
     assert gaps(found) == pytest.approx([10.0, 10.0])

@@ -73,7 +73,7 @@ def test_another_process_draws_the_same_bytes() -> None:
     assert there.stdout.strip() == here.hexdigest()
 
 
-def test_what_was_drawn_before_does_not_matter() -> None:
+def test_drawing_does_not_depend_on_earlier_drawings() -> None:
     first = draw_artefact("islam", 4, 0, size=64, seed=1)
     draw_artefact("asian", 0, 0, size=96, seed=1)
     np.testing.assert_array_equal(draw_artefact("islam", 4, 0, size=64, seed=1), first)
@@ -89,27 +89,27 @@ def test_views_objects_and_seeds_differ() -> None:
     assert len(drawn) == 32
 
 
-def test_objects_take_kinds_in_their_shares() -> None:
+def test_kinds_have_their_frequencies() -> None:
     for name in CLASSES:
-        total = sum(kind.share for kind in KINDS[name])
+        total = sum(kind.frequency for kind in KINDS[name])
         drawn = [kind_of(name, index, seed=3).name for index in range(200)]
         for kind in KINDS[name]:
-            assert drawn.count(kind.name) / 200 == pytest.approx(kind.share / total, abs=0.02)
+            assert drawn.count(kind.name) / 200 == pytest.approx(kind.frequency / total, abs=0.02)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"class_name": "egyptain"}, "did you mean egyptian"),
-        ({"class_name": "xyz"}, "it draws egyptian, grecoroman"),
+        ({"class_name": "xyz"}, "choose from egyptian, grecoroman"),
         ({"size": 8}, "size=8: cannot draw"),
         ({"size": 4096}, "from 16 to 2048"),
-        ({"object_index": -1}, "object_index=-1: is negative"),
-        ({"view": -1}, "view=-1: is negative"),
-        ({"seed": -1}, "seed=-1: is negative"),
+        ({"object_index": -1}, "object_index=-1: a negative number"),
+        ({"view": -1}, "view=-1: a negative number"),
+        ({"seed": -1}, "seed=-1: a negative number"),
     ],
 )
-def test_wrong_arguments_are_named(change: dict[str, object], message: str) -> None:
+def test_invalid_arguments_are_named(change: dict[str, object], message: str) -> None:
     arguments: dict[str, object] = {
         "class_name": "asian", "object_index": 0, "view": 0, "size": 32, "seed": 0, **change
     }  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from heritage.collection.photographs import stem_of, suffix_of, verify
+from heritage.collection.image_validation import file_stem, file_suffix, validate_image
 from heritage.errors import ImageError
 from tests.collection.faults import bomb_png, jpeg
 
@@ -22,7 +22,7 @@ def encoded(kind: str, size: tuple[int, int] = (90, 70), orientation: int = 1) -
 
 
 def check(data: bytes, min_side: int = 32) -> tuple[str, int, int]:
-    found = verify(data, "1_MET_1", min_side=min_side, placeholders=frozenset())
+    found = validate_image(data, "1_MET_1", min_side=min_side, placeholders=frozenset())
     return found.file, found.width, found.height
 
 
@@ -38,12 +38,12 @@ def check(data: bytes, min_side: int = 32) -> tuple[str, int, int]:
     ],
 )
 def test_the_suffix_follows_the_content(kind: str, suffix: str) -> None:
-    assert suffix_of(encoded(kind), "1") == suffix
+    assert file_suffix(encoded(kind), "1") == suffix
     assert check(encoded(kind)) == (f"images/1_MET_1{suffix}", 90, 70)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_sizes_are_those_that_are_seen(orientation: int) -> None:
+def test_sizes_respect_the_exif_orientation(orientation: int) -> None:
     wanted = (2100, 1400) if orientation < 5 else (1400, 2100)
     assert check(encoded("JPEG", (2100, 1400), orientation))[1:] == wanted
 
@@ -56,7 +56,7 @@ def test_a_file_cut_short_anywhere_is_refused(kind: str, part: float) -> None:
         check(data[: int(len(data) * part)])
 
 
-def test_bombs_small_ones_and_other_things_are_refused() -> None:
+def test_bombs_small_images_and_other_files_are_refused() -> None:
     for data in (bomb_png(), jpeg(1, 27), b"", b"<html>", b"\xff\xd8\xff", b"%PDF-1.7"):
         with pytest.raises(ImageError):
             check(data)
@@ -64,7 +64,7 @@ def test_bombs_small_ones_and_other_things_are_refused() -> None:
 
 
 def test_names_follow_the_convention() -> None:
-    assert [stem_of(3, "MET", "77", position) for position in (0, 1, 2)] == [
+    assert [file_stem(3, "MET", "77", position) for position in (0, 1, 2)] == [
         "3_MET_77",
         "3_MET_77-2",
         "3_MET_77-3",

@@ -8,7 +8,7 @@ from pathlib import Path
 from heritage.collection.record import RecordError
 from heritage.collection.sources.cleveland import ClevelandSource
 from heritage.demo.server import serve
-from tests.collection.recorded import CLEVELAND, noting, recorded, source
+from tests.collection.recorded import CLEVELAND, recorded, recording, source
 from tests.collection.runs import rules, session
 
 
@@ -21,8 +21,8 @@ def test_cleveland_splits_its_mixed_department_by_culture() -> None:
         except RecordError as error:
             labels[raw["id"]] = str(error)
         else:
-            verdict = rules("open_museums").label("CLEVELAND", record)
-            labels[raw["id"]] = verdict.class_name or verdict.outcome
+            decision = rules("open_museums").label("CLEVELAND", record)
+            labels[raw["id"]] = decision.class_name or decision.outcome
             assert record.photographs[0].url.startswith("https://openaccess-cdn.clevelandart.org/")
     assert labels == {
         1: "egyptian",
@@ -35,8 +35,8 @@ def test_cleveland_splits_its_mixed_department_by_culture() -> None:
 
 
 def test_cleveland_is_collected_without_a_request_for_a_record(tmp_path: Path) -> None:
-    asked: list[str] = []
-    with serve(noting(recorded({}), asked)) as base:
+    requested: list[str] = []
+    with serve(recording(recorded({}), requested)) as base:
         session(
             source("cleveland", base), tmp_path, rules=rules("open_museums"), classes=["egyptian", "orient"]
         ).collect()
@@ -44,4 +44,4 @@ def test_cleveland_is_collected_without_a_request_for_a_record(tmp_path: Path) -
         "1_CLEVELAND_1.jpg",
         "3_CLEVELAND_2.jpg",
     ]
-    assert not [path for path in asked if re.search(r"artworks/\d", path)]
+    assert not [path for path in requested if re.search(r"artworks/\d", path)]

@@ -1,7 +1,7 @@
-"""What the demo museum holds: drawn artefacts, with records as The Met and the Louvre write them.
+"""The demo museum's objects, with records in the formats of The Met and the Louvre.
 
-Some are as awkward as real ones: works still under copyright, objects without a photograph, photographs
-shared by two objects, objects of a department that belong to no class.
+They include the difficult cases of real museums: works under copyright, objects without a photograph,
+photographs shared by two objects, and objects of a relevant department that belong to no class.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from heritage.core import image_io as picture
+from heritage.core.image_io import encode_jpeg
 from heritage.demo.dataset import DemoRecord, demo_records
 from heritage.demo.drawing.artefact import draw_artefact
 
 PUBLISHED = "http://museum.demo"
-"""The name under which the museum publishes; no such host exists."""
+"""The base of the URLs in records; the host does not exist."""
 RECORDED = "2026-01-01"
-"""When all records were last changed."""
-Painter = Callable[[str, int, int, int, int], bytes]
-"""(class, object index, view, pixels a side, seed) → an encoded picture."""
+"""Date of the last change of all records."""
+Renderer = Callable[[str, int, int, int, int], bytes]
+"""(class, object index, view, side length, seed) → an encoded image."""
 # Class → The Met's department id and name there, the code in image URLs, the Louvre's department.
 _DEPARTMENTS: dict[str, tuple[int, str, str, str]] = {
     "egyptian": (10, "Egyptian Art", "eg", "Antiquités égyptiennes"),
@@ -33,60 +33,60 @@ _DEPARTMENTS: dict[str, tuple[int, str, str, str]] = {
 _CLOISTERS = 7
 
 
-def paint(class_name: str, index: int, view: int, size: int, seed: int) -> bytes:
-    """Draw an artefact and encode it as a JPEG."""
-    return picture.encode_jpeg(draw_artefact(class_name, index, view, size=size, seed=seed))
+def render(class_name: str, index: int, view: int, size: int, seed: int) -> bytes:
+    """Draw an artefact and encode it as JPEG."""
+    return encode_jpeg(draw_artefact(class_name, index, view, size=size, seed=seed))
 
 
 @dataclass(frozen=True)
 class DemoCollection:
-    """What the museum holds: the objects of the demo set, some of them as awkward as real ones.
+    """The objects of a demo museum.
 
     Attributes:
-        images: How many photographs the demo set has; objects have about three.
-        picture_size: Pixels a side of a photograph; originals have twice as many.
-        seed: Another seed is another museum.
-        painter: Makes the pictures.
+        images: Number of photographs; about three per object.
+        picture_size: Side length of a photograph in pixels; originals have twice as many.
+        seed: Seed of objects and images.
+        renderer: Generates the images.
     """
 
     images: int
     picture_size: int
     seed: int
-    painter: Painter = field(default=paint)
+    renderer: Renderer = field(default=render)
 
     @cached_property
-    def _holdings(self) -> dict[int, tuple[int, list[DemoRecord]]]:
-        """Object id → its number in the inventory, and its views."""
-        found: dict[int, list[DemoRecord]] = {}
+    def _objects(self) -> dict[int, tuple[int, list[DemoRecord]]]:
+        """Object id → its position and its views."""
+        views_of: dict[int, list[DemoRecord]] = {}
         for record in demo_records(images=self.images, seed=self.seed):
-            found.setdefault(record.object_id, []).append(record)
-        return {object_id: (number, views) for number, (object_id, views) in enumerate(found.items())}
+            views_of.setdefault(record.object_id, []).append(record)
+        return {object_id: (number, views) for number, (object_id, views) in enumerate(views_of.items())}
 
     @property
     def ids(self) -> KeysView[int]:
         """The object ids."""
-        return self._holdings.keys()
+        return self._objects.keys()
 
     def class_of(self, object_id: int) -> str:
         """Return an object's class."""
-        return self._holdings[object_id][1][0].class_name
+        return self._objects[object_id][1][0].class_name
 
     def is_public(self, object_id: int) -> bool:
-        """Tell whether an object is in the public domain: one in twenty is not."""
-        return self._holdings[object_id][0] % 20 != 7
+        """Return whether an object is in the public domain; one in twenty is not."""
+        return self._objects[object_id][0] % 20 != 7
 
     def is_foreign(self, object_id: int) -> bool:
-        """Tell whether an object of a medieval department is not Byzantine at all."""
-        return self.class_of(object_id) == "byzantium" and self._holdings[object_id][0] % 7 == 0
+        """Return whether an object of a medieval department belongs to no class."""
+        return self.class_of(object_id) == "byzantium" and self._objects[object_id][0] % 7 == 0
 
     def department(self, object_id: int) -> int:
-        """Return an object's department; half of the Byzantine objects are in the Cloisters."""
+        """Return the id of an object's department; half of the Byzantine objects are in The Cloisters."""
         number = _DEPARTMENTS[self.class_of(object_id)][0]
-        return _CLOISTERS if number == 17 and self._holdings[object_id][0] % 2 else number
+        return _CLOISTERS if number == 17 and self._objects[object_id][0] % 2 else number
 
     def photographs(self, object_id: int) -> list[tuple[int, int]]:
-        """Return (object, view) of each photograph: some have none, some share a neighbour's."""
-        number, views = self._holdings[object_id]
+        """Return (object, view) of each photograph; some objects have none or share one with another."""
+        number, views = self._objects[object_id]
         if not self.is_public(object_id) or number % 25 == 11:
             return []
         neighbour = views[0].object_index and self._neighbours[object_id]
@@ -96,13 +96,13 @@ class DemoCollection:
 
     @cached_property
     def _neighbours(self) -> dict[int, int]:
-        ids = list(self._holdings)
+        ids = list(self._objects)
         return dict(zip(ids[1:], ids, strict=False))
 
     def met_record(self, object_id: int) -> dict[str, Any]:
-        """Return an object's record as The Met's API gives it."""
-        about = self._holdings[object_id][1][0]
-        _, department, code, _ = _DEPARTMENTS[about.class_name]
+        """Return an object's record in the format of The Met's API."""
+        first_view = self._objects[object_id][1][0]
+        _, department, code, _ = _DEPARTMENTS[first_view.class_name]
         originals, small = (
             [
                 f"{PUBLISHED}/images/CRDImages/{code}/{size}/{o}-{view}.jpg"
@@ -119,37 +119,42 @@ class DemoCollection:
             "additionalImages": originals[1:],
             "constituents": None,
             "department": "The Cloisters" if self.department(object_id) == _CLOISTERS else department,
-            "objectName": about.object_name,
-            "title": about.title,
-            "culture": "French" if self.is_foreign(object_id) else about.culture,
-            "period": about.period,
+            "objectName": first_view.object_name,
+            "title": first_view.title,
+            "culture": "French" if self.is_foreign(object_id) else first_view.culture,
+            "period": first_view.period,
             "objectDate": "",
-            "objectBeginDate": about.begin_year,
-            "objectEndDate": about.end_year,
+            "objectBeginDate": first_view.begin_year,
+            "objectEndDate": first_view.end_year,
             "country": "",
-            "creditLine": about.credit,
+            "creditLine": first_view.credit,
             "metadataDate": f"{RECORDED}T00:00:00.0Z",
             "objectURL": f"{PUBLISHED}/art/collection/search/{object_id}",
             "tags": None,
         }
 
     def louvre_record(self, object_id: int) -> dict[str, Any]:
-        """Return an object's record as the Louvre's site gives it."""
-        about = self._holdings[object_id][1][0]
-        dating = {"startYear": about.begin_year, "endYear": about.end_year, "text": about.period, "doubt": ""}
+        """Return an object's record in the format of the Louvre's site."""
+        first_view = self._objects[object_id][1][0]
+        dating = {
+            "startYear": first_view.begin_year,
+            "endYear": first_view.end_year,
+            "text": first_view.period,
+            "doubt": "",
+        }
         return {
             "arkId": f"cl{object_id:09d}",
             "url": f"{PUBLISHED}/ark:/53355/cl{object_id:09d}",
             "modified ": RECORDED,
-            "title": about.title,
+            "title": first_view.title,
             "dateCreated": [dating],
-            "collection": f"Département des {_DEPARTMENTS[about.class_name][3]}",
+            "collection": f"Département des {_DEPARTMENTS[first_view.class_name][3]}",
             "objectType": "",
             "index": [],
             "image": [
                 {
                     "urlImage": f"{PUBLISHED}/images/CRDImages/lv/web-large/{o}-{view}.jpg",
-                    "copyright": f"© {about.credit}",
+                    "copyright": f"© {first_view.credit}",
                     "type": "face, recto, avers, avant" if position == 0 else "trois quarts",
                     "position": position,
                 }
@@ -158,7 +163,7 @@ class DemoCollection:
         }
 
     def photograph(self, object_id: int, view: int, *, original: bool) -> bytes:
-        """Return a photograph."""
-        about = self._holdings[object_id][1][0]
+        """Return an encoded photograph."""
+        first_view = self._objects[object_id][1][0]
         size = self.picture_size * (2 if original else 1)
-        return self.painter(about.class_name, about.object_index, view, size, self.seed)
+        return self.renderer(first_view.class_name, first_view.object_index, view, size, self.seed)

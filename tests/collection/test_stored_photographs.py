@@ -10,23 +10,23 @@ import pytest
 
 from heritage.core.image_io import encode_jpeg
 from heritage.core.manifest import Manifest
-from heritage.demo.server import json_reply
+from heritage.demo.server import json_response
 from tests.collection import faults
-from tests.collection.faults import FaultyMuseum, bomb_png, jpeg, png
-from tests.collection.held import (
+from tests.collection.demo_collection import (
     API,
-    HELD,
+    COLLECTION,
     names,
     objects_of,
     owner_of,
     picture_path,
 )
+from tests.collection.faults import FaultyMuseum, bomb_png, jpeg, png
 from tests.collection.runs import met, rows, session
 
 BLANK = encode_jpeg(np.full((80, 80, 3), 200, dtype=np.uint8))
 BAD_PICTURES: dict[str, tuple[faults.Fault, str]] = {
     "bomb": (faults.body(bomb_png(), "image/png"), "pixels"),
-    "cut short": (faults.sent(lambda data: data[: len(data) // 2]), "damaged"),
+    "cut short": (faults.changed_body(lambda data: data[: len(data) // 2]), "damaged"),
     "noise": (faults.body(b"\xff\xd8\xff" + bytes(500)), "not a picture"),
     "JSON": (faults.body(b'{"error": 1}', "application/json"), "known format"),
     "PDF": (faults.body(b"%PDF-1.7 ...", "application/pdf"), "known format"),
@@ -36,7 +36,7 @@ BAD_PICTURES: dict[str, tuple[faults.Fault, str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_PICTURES)
-def test_a_bad_picture_is_refused_once_and_for_all(
+def test_an_invalid_image_is_refused_and_not_fetched_again(
     museum: FaultyMuseum, base: str, tmp_path: Path, name: str
 ) -> None:
     fault, reason = BAD_PICTURES[name]
@@ -47,7 +47,7 @@ def test_a_bad_picture_is_refused_once_and_for_all(
     assert names(tmp_path) == {f"4_MET_{i}.jpg" for i in objects_of("islam")} - {f"4_MET_{victim}.jpg"}
     ((state, error),) = rows(tmp_path, "SELECT state, error FROM images WHERE object_id = ?", victim)
     assert (state, reason in error) == ("refused", True)
-    assert museum.asked[picture_path(victim)] == 1
+    assert museum.requested[picture_path(victim)] == 1
     assert not any((tmp_path / ".parts").iterdir())
 
 
@@ -59,7 +59,7 @@ def test_known_placeholders_are_refused(museum: FaultyMuseum, base: str, tmp_pat
     assert f"4_MET_{victim}.jpg" not in names(tmp_path)
 
 
-def test_the_same_bytes_from_many_addresses_are_a_placeholder(
+def test_the_same_bytes_from_many_urls_are_a_placeholder(
     museum: FaultyMuseum, base: str, tmp_path: Path
 ) -> None:
     victims = objects_of("orient")[:5]
@@ -70,9 +70,7 @@ def test_the_same_bytes_from_many_addresses_are_a_placeholder(
     assert kept == set(objects_of("orient")) - set(victims)
 
 
-def test_a_png_behind_a_jpg_address_gets_its_own_suffix(
-    museum: FaultyMuseum, base: str, tmp_path: Path
-) -> None:
+def test_a_png_at_a_jpg_url_gets_its_own_suffix(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
     victim = objects_of("islam")[0]
     museum.always(picture_path(victim), faults.body(png(), "image/jpeg"))
     session(met(base), tmp_path, classes=["islam"]).collect()
@@ -81,7 +79,7 @@ def test_a_png_behind_a_jpg_address_gets_its_own_suffix(
 
 def test_further_photographs_of_an_object_are_numbered(base: str, tmp_path: Path) -> None:
     session(met(base), tmp_path, views=2, classes=["islam"]).collect()
-    found = [i for i in objects_of("islam") if len(HELD.photographs(int(i))) > 1]
+    found = [i for i in objects_of("islam") if len(COLLECTION.photographs(int(i))) > 1]
     assert {f"4_MET_{i}-2.jpg" for i in found} <= names(tmp_path)
     manifest = Manifest.read(tmp_path)
     groups = dict(zip(manifest.column("image_id"), manifest.column("group_id"), strict=True))
@@ -92,10 +90,12 @@ def test_a_shared_photograph_is_stored_once_and_its_objects_are_one_group(
     museum: FaultyMuseum, base: str, tmp_path: Path
 ) -> None:
     session(met(base), tmp_path).collect()
-    sharing = [i for i in HELD.ids if HELD.photographs(i) and HELD.photographs(i)[0][0] != i]
+    sharing = [
+        i for i in COLLECTION.ids if COLLECTION.photographs(i) and COLLECTION.photographs(i)[0][0] != i
+    ]
     assert sharing
     for object_id in sharing:
-        assert museum.asked[picture_path(object_id)] == 1
+        assert museum.requested[picture_path(object_id)] == 1
         ((owners,),) = rows(
             tmp_path,
             "SELECT count(*) FROM views WHERE image = (SELECT image FROM views WHERE object_id = ?)",
@@ -108,9 +108,9 @@ def test_a_photograph_of_two_classes_is_dropped_with_the_reason(
     museum: FaultyMuseum, base: str, tmp_path: Path
 ) -> None:
     one, two = objects_of("islam")[0], objects_of("asian")[0]
-    url = HELD.met_record(int(one))["primaryImageSmall"]
+    url = COLLECTION.met_record(int(one))["primaryImageSmall"]
     museum.always(
-        f"{API}/{two}", lambda _: json_reply(HELD.met_record(int(two)) | {"primaryImageSmall": url})
+        f"{API}/{two}", lambda _: json_response(COLLECTION.met_record(int(two)) | {"primaryImageSmall": url})
     )
     session(met(base), tmp_path).collect()
     assert one not in Manifest.read(tmp_path).column("object_id")

@@ -12,14 +12,14 @@ import pytest
 from heritage.collection.record import RecordError
 from heritage.collection.sources.met import MetSource
 from heritage.core.manifest import Manifest
-from heritage.demo.server import Reply, Request, serve
+from heritage.demo.server import Request, Response, serve
 from heritage.errors import CollectionError, ConfigError
 from tests.collection.recorded import FIXTURES, MET, load, recorded, source
 from tests.collection.runs import rows, session
 
 
 @pytest.mark.parametrize("path", MET, ids=lambda path: path.stem)
-def test_every_recorded_object_of_the_met_is_read_or_refused_for_a_reason(path: Path) -> None:
+def test_every_recorded_met_object_is_parsed_or_refused(path: Path) -> None:
     raw = load(path)
     met: MetSource = source("met")
     object_id = str(raw["objectID"])
@@ -51,7 +51,7 @@ READ_AS = [
 
 
 @pytest.mark.parametrize(("object_id", "field", "value"), READ_AS)
-def test_oddities_of_the_met_are_read_with_sense(object_id: int, field: str, value: Any) -> None:
+def test_irregular_met_records_are_parsed(object_id: int, field: str, value: Any) -> None:
     raw = load(FIXTURES / "met" / "objects" / f"{object_id}.json")
     found = getattr(source("met").read(raw, str(object_id), "ids", "web"), field)
     assert (found[: len(value)] if isinstance(value, str) else found) == value
@@ -62,13 +62,13 @@ def test_oddities_of_the_met_are_read_with_sense(object_id: int, field: str, val
     [(445964, "09.217.1a,%20b.JPG"), (456263, "LC-1973-79-68%20(2).jpg"), (457849, "AD-10.130.2826(2)"),
      (543914, "08.201.2a%E2%80%93g_EGDP015503-EGDP015504.jpg")],
 )  # fmt: skip
-def test_addresses_are_percent_encoded(object_id: int, encoded: str) -> None:
+def test_urls_are_percent_encoded(object_id: int, encoded: str) -> None:
     raw = load(FIXTURES / "met" / "objects" / f"{object_id}.json")
     url = source("met").read(raw, str(object_id), "ids", "web").photographs[0].url
     assert url.rpartition("/")[2] == encoded
 
 
-def test_the_met_knows_departments_by_listing_first_and_by_name_second() -> None:
+def test_the_met_identifies_departments_by_listing_and_then_by_name() -> None:
     met = source("met")
     raw = load(FIXTURES / "met" / "objects" / "321412.json")
     for name in ("Ancient Near Eastern Art", "Ancient West Asian Art", "ancient  near eastern ART"):
@@ -79,8 +79,8 @@ def test_the_met_knows_departments_by_listing_first_and_by_name_second() -> None
 
 BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"objectID": 1}, "the record is of object 1"),
-    ({"isPublicDomain": None}, "does not say"),
-    ({"isPublicDomain": "True"}, "does not say"),
+    ({"isPublicDomain": None}, "missing or not a boolean"),
+    ({"isPublicDomain": "True"}, "missing or not a boolean"),
     ({"department": None}, "'department' is missing"),
     ({"department": 3}, "'department' is int"),
     ({"objectBeginDate": "ca. 500"}, "not a year"),
@@ -90,13 +90,13 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "reason"), BROKEN, ids=lambda value: str(value)[:40])
-def test_what_is_needed_of_a_met_record_is_strict(change: dict[str, Any], reason: str) -> None:
+def test_required_fields_of_a_met_record_are_checked(change: dict[str, Any], reason: str) -> None:
     raw = load(MET[0])
     with pytest.raises(RecordError, match=reason):
         source("met").read(raw | change, str(raw["objectID"]), "ids", "web")
 
 
-def test_what_is_not_needed_of_a_met_record_is_tolerated() -> None:
+def test_optional_fields_of_a_met_record_may_be_missing() -> None:
     raw = load(MET[0])
     object_id = str(raw["objectID"])
     bare = {
@@ -111,17 +111,17 @@ def test_what_is_not_needed_of_a_met_record_is_tolerated() -> None:
     assert len(source("met").read(twice, object_id, "ids", "web").photographs) == 1
 
 
-def test_the_met_is_collected_from_its_recorded_answers(tmp_path: Path) -> None:
+def test_the_met_is_collected_from_recorded_responses(tmp_path: Path) -> None:
     errors = FIXTURES / "met" / "errors"
-    wall = Reply(403, (errors / "403_incapsula_iframe.html").read_bytes(), {"Content-Type": "text/html"})
-    withdrawn = Reply(
+    wall = Response(403, (errors / "403_incapsula_iframe.html").read_bytes(), {"Content-Type": "text/html"})
+    released = Response(
         404, (errors / "404_objects_withdrawn.json").read_bytes(), {"Content-Type": "application/json"}
     )
-    faults = {"/public/collection/v1/objects/447984": withdrawn}
+    faults = {"/public/collection/v1/objects/447984": released}
     answered = recorded(faults)
     walls = iter([wall])
 
-    def answer(request: Request) -> Reply:
+    def answer(request: Request) -> Response:
         if request.path.endswith("/447006"):
             return next(walls, None) or answered(request)
         return answered(request)
@@ -143,9 +143,9 @@ def test_the_met_is_collected_from_its_recorded_answers(tmp_path: Path) -> None:
     assert (tmp_path / "images").joinpath(Path(manifest.column("file")[0]).name).exists()
 
 
-def test_an_unknown_department_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+def test_an_unknown_department_is_an_error(tmp_path: Path) -> None:
     body = (FIXTURES / "met" / "errors" / "200_objects_unknown_department.json").read_bytes()
-    empty = Reply(200, body, {"Content-Type": "application/json"})
+    empty = Response(200, body, {"Content-Type": "application/json"})
     with (
         serve(recorded({"/public/collection/v1/objects": empty})) as base,
         pytest.raises(ConfigError, match="department 14: The Met has no such department"),
@@ -153,11 +153,11 @@ def test_an_unknown_department_is_not_taken_for_an_empty_one(tmp_path: Path) -> 
         session(source("met", base), tmp_path, classes=["islam"]).collect()
 
 
-def test_a_retired_list_is_said_to_be_gone(tmp_path: Path) -> None:
+def test_a_retired_list_is_an_error(tmp_path: Path) -> None:
     body = (FIXTURES / "met" / "errors" / "410_search_v1_retired.json").read_bytes()
-    gone = Reply(410, body, {"Content-Type": "application/json"})
+    gone = Response(410, body, {"Content-Type": "application/json"})
     with (
         serve(recorded({"/public/collection/v1/objects": gone})) as base,
-        pytest.raises(CollectionError, match=r"department:14: cannot be listed: status 410"),
+        pytest.raises(CollectionError, match=r"department:14: the list cannot be fetched: status 410"),
     ):
         session(source("met", base), tmp_path, classes=["islam"]).collect()

@@ -11,19 +11,19 @@ import pytest
 
 from heritage.collection.record import Record, RecordError
 from heritage.collection.sources.met import MetSource
-from heritage.demo.server import Reply, serve
+from heritage.demo.server import Response, serve
 from heritage.errors import ConfigError
-from tests.collection.recorded import FIXTURES, noting, recorded, source
+from tests.collection.recorded import FIXTURES, recorded, recording, source
 from tests.collection.runs import printed, rows, rules, session
 
 
-def test_the_dump_chooses_ids_without_a_request(tmp_path: Path) -> None:
+def test_the_dump_selects_ids_without_a_request(tmp_path: Path) -> None:
     dump = FIXTURES / "met" / "MetObjects.csv"
-    asked: list[str] = []
-    with serve(noting(recorded({}), asked)) as base:
+    requested: list[str] = []
+    with serve(recording(recorded({}), requested)) as base:
         run = session(source("met", base, csv=str(dump)), tmp_path, classes=["byzantium"], dry_run=True)
         run.collect()
-        assert asked == []
+        assert requested == []
         report = session(source("met", base), tmp_path, report=str(dump))
         report.report()
     listed = {object_id for (object_id,) in rows(tmp_path, "SELECT object_id FROM objects")}
@@ -41,11 +41,11 @@ def test_the_dump_chooses_ids_without_a_request(tmp_path: Path) -> None:
     assert wanted
     text = printed(report)
     assert re.search(rf"byzantium +│ met-byzantine +│ {len(wanted)} ", text)
-    assert "unmapped (no rule holds)" in text
+    assert "unmapped (no rule matches)" in text
     assert "not in the public domain" in text
 
 
-def test_a_dump_takes_over_what_the_museum_listed_and_the_other_way_round(tmp_path: Path) -> None:
+def test_a_dump_and_a_museums_lists_take_over_each_others_objects(tmp_path: Path) -> None:
     dump = str(FIXTURES / "met" / "MetObjects.csv")
 
     def listed(kind: str) -> set[str]:
@@ -65,7 +65,7 @@ def test_a_dump_takes_over_what_the_museum_listed_and_the_other_way_round(tmp_pa
     assert listed("") == of_museum - both
 
 
-def test_a_file_of_ids_is_collected_alone_whatever_was_listed_before(tmp_path: Path) -> None:
+def test_only_the_ids_of_a_file_are_collected(tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("447006\n321412\n")
     with serve(recorded({})) as base:
         museum = source("met", base)
@@ -73,11 +73,11 @@ def test_a_file_of_ids_is_collected_alone_whatever_was_listed_before(tmp_path: P
         session(museum, tmp_path, ids=tmp_path / "ids.txt").collect()
         read = {i for (i,) in rows(tmp_path, "SELECT object_id FROM objects WHERE state != 'listed'")}
         assert read == {"447006", "321412"}
-        asked = dict(rows(tmp_path, "SELECT key, value FROM meta WHERE key LIKE 'asked:%'"))
-        assert set(asked) == {"asked:MET:department:14"}, "since=last would not know since when"
+        requested = dict(rows(tmp_path, "SELECT key, value FROM meta WHERE key LIKE 'asked:%'"))
+        assert set(requested) == {"asked:MET:department:14"}, "since=last would not know since when"
 
 
-def test_what_is_no_dump_is_said(tmp_path: Path) -> None:
+def test_other_files_than_a_dump_are_reported(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("a,b\n1,2\n")
     for path, reason in (
         (tmp_path / "x.csv", "no column 'Object ID'"),
@@ -87,7 +87,7 @@ def test_what_is_no_dump_is_said(tmp_path: Path) -> None:
             session(source("met"), tmp_path, report=str(path)).report()
 
 
-def test_ctrl_c_while_a_dump_is_read_acts_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_while_a_dump_is_read_stops_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dump = tmp_path / "MetObjects.csv"
     line = "{},True,Islamic Art,,,,\n"
     head = "Object ID,Is Public Domain,Department,Culture,Period,Object Begin Date,Object End Date\n"
@@ -103,21 +103,24 @@ def test_ctrl_c_while_a_dump_is_read_acts_at_once(tmp_path: Path, monkeypatch: p
 
     one = MetSource._row
     monkeypatch.setattr(MetSource, "_row", counted)
-    with serve(lambda _: Reply(404, b"")) as base, pytest.raises(KeyboardInterrupt, match="the same command"):
+    with (
+        serve(lambda _: Response(404, b"")) as base,
+        pytest.raises(KeyboardInterrupt, match="the same command"),
+    ):
         session(source("met", base, csv=str(dump)), tmp_path / "in").collect()
     assert read <= 2_000, "some stretches of rows, not all"
     monkeypatch.setattr(MetSource, "_row", one)
-    with serve(lambda _: Reply(404, b"")) as base:
+    with serve(lambda _: Response(404, b"")) as base:
         session(source("met", base, csv=str(dump)), tmp_path / "in", dry_run=True).collect()
     assert rows(tmp_path / "in", "SELECT count(*) FROM objects") == [(5_000,)]
 
 
-def test_since_is_refused_where_nobody_says_what_changed(tmp_path: Path) -> None:
+def test_since_is_refused_if_changes_are_not_listed(tmp_path: Path) -> None:
     dump = str(FIXTURES / "met" / "MetObjects.csv")
-    with serve(lambda _: Reply(404, b"")) as base:
-        with pytest.raises(ConfigError, match="ids of a file are not asked for by date"):
+    with serve(lambda _: Response(404, b"")) as base:
+        with pytest.raises(ConfigError, match="ids from a file cannot be filtered by date"):
             session(source("met", base, csv=dump), tmp_path, since="last").collect()
-        with pytest.raises(ConfigError, match="LOUVRE does not say what changed"):
+        with pytest.raises(ConfigError, match="LOUVRE does not list changed objects"):
             session(
                 source("louvre", base, accept_terms=True), tmp_path, rules=rules("thesis"), since="last"
             ).collect()

@@ -17,13 +17,13 @@ from tests.collection.runs import met, session
 
 
 @pytest.mark.parametrize("wrong", ["../1", "1/../2", "", "١", "1 2", "x"])
-def test_ids_are_checked_before_they_become_addresses(wrong: str) -> None:
+def test_ids_are_checked_before_they_are_used_in_urls(wrong: str) -> None:
     for name in ("met", "cleveland", "louvre"):
         with pytest.raises(RecordError, match="is not an"):
             source(name).record_url(wrong)
 
 
-def test_terms_contact_and_limits_are_demanded_of_real_museums(tmp_path: Path) -> None:
+def test_real_museums_need_terms_contact_and_limits(tmp_path: Path) -> None:
     wrong: list[tuple[str, dict[str, Any], str]] = [
         ("louvre", {"contact": "me@example.org"}, r"teaching.*source\.accept_terms=true"),
         ("louvre", {"accept_terms": True}, r"source\.contact: no value"),
@@ -42,7 +42,7 @@ def test_terms_contact_and_limits_are_demanded_of_real_museums(tmp_path: Path) -
     assert not list(tmp_path.iterdir())
 
 
-def test_the_defaults_are_polite() -> None:
+def test_the_default_rate_is_low() -> None:
     met = source("met")
     assert met.hosts["api"].rate == 1.0
     assert not met.allow_private
@@ -64,18 +64,18 @@ def test_the_recorded_objects_are_all_there() -> None:
      ("https://10.1.2.3/x", True), ("https://collectionapi.metmuseum.org/x", False),
      ("https://8.8.8.8", False)],
 )  # fmt: skip
-def test_allowing_private_addresses_makes_no_museum_ones_own(url: str, own: bool) -> None:
+def test_allow_private_exempts_private_servers_only(url: str, own: bool) -> None:
     endpoint = Endpoint(url=url, rate=None, concurrency=1)
     source = met("http://127.0.0.1", hosts={"api": endpoint, "images": endpoint})
     with contextlib.nullcontext() if own else pytest.raises(ConfigError, match=r"source\.contact"):
-        source.require_manners(0.1)
+        source.check_politeness(0.1)
 
 
 @pytest.mark.parametrize("url", ["foo", "https://[::", "ftp://a.example/b"])
 def test_a_server_needs_a_web_address(url: str) -> None:
     source = met("http://127.0.0.1", hosts={"api": Endpoint(url=url, rate=None, concurrency=1)})
     with pytest.raises(ConfigError, match=r"source\.hosts\.api\.url"):
-        source.require_manners(0.1)
+        source.check_politeness(0.1)
 
 
 def test_the_mets_departments_are_given_by_id() -> None:

@@ -5,35 +5,37 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from heritage.demo.holdings import DemoCollection
-from tests.collection.faults import FaultyMuseum, tiny_painter
+from heritage.demo.collection import DemoCollection
+from tests.collection.faults import FaultyMuseum, tiny_renderer
 
-HELD = DemoCollection(images=480, picture_size=64, seed=3, painter=tiny_painter)
+COLLECTION = DemoCollection(images=480, picture_size=64, seed=3, renderer=tiny_renderer)
 API = "/public/collection/v1/objects"
 
 
 def expected() -> dict[str, str]:
     """Object id → class, of all objects that must end with a photograph of their own."""
     return {
-        str(i): HELD.class_of(i)
-        for i in HELD.ids
-        if HELD.photographs(i) and HELD.photographs(i)[0][0] == i and not HELD.is_foreign(i)
+        str(i): COLLECTION.class_of(i)
+        for i in COLLECTION.ids
+        if COLLECTION.photographs(i) and COLLECTION.photographs(i)[0][0] == i and not COLLECTION.is_foreign(i)
     }
 
 
 def owner_of(object_id: str) -> str:
     """Return the object whose photograph an object shows."""
-    return str(HELD.photographs(int(object_id))[0][0])
+    return str(COLLECTION.photographs(int(object_id))[0][0])
 
 
 def picture_path(object_id: int | str) -> str:
-    (url,) = [HELD.met_record(int(object_id))["primaryImageSmall"]]
+    (url,) = [COLLECTION.met_record(int(object_id))["primaryImageSmall"]]
     return str(url).removeprefix("http://museum.demo")
 
 
 def objects_of(name: str) -> list[str]:
     """The objects of a class with photographs of their own; those that others share stand last."""
-    shared = {owner_of(str(i)) for i in HELD.ids if HELD.photographs(i) and owner_of(str(i)) != str(i)}
+    shared = {
+        owner_of(str(i)) for i in COLLECTION.ids if COLLECTION.photographs(i) and owner_of(str(i)) != str(i)
+    }
     return sorted((i for i, c in expected().items() if c == name), key=lambda i: (i in shared, i))
 
 
@@ -47,5 +49,5 @@ def names(folder: Path) -> set[str]:
     return found
 
 
-def assert_nothing_twice(museum: FaultyMuseum) -> None:
-    assert {path: n for path, n in museum.asked.items() if n > 1 and path != API} == {}
+def assert_no_repeated_request(museum: FaultyMuseum) -> None:
+    assert {path: n for path, n in museum.requested.items() if n > 1 and path != API} == {}

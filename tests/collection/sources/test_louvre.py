@@ -16,7 +16,7 @@ from tests.collection.runs import printed, rules, session
 
 
 @pytest.mark.parametrize("path", LOUVRE, ids=lambda path: path.stem)
-def test_every_recorded_object_of_the_louvre_is_read_or_refused_for_a_reason(path: Path) -> None:
+def test_every_recorded_louvre_object_is_parsed_or_refused(path: Path) -> None:
     raw = load(path)
     louvre: LouvreSource = source("louvre")
     if not raw["image"]:
@@ -34,16 +34,16 @@ def test_every_recorded_object_of_the_louvre_is_read_or_refused_for_a_reason(pat
     assert len(record.photographs) == len(wanted)
     years = [date["startYear"] for date in raw["dateCreated"]]
     assert record.begin_year == (min(years) if years else None)
-    verdict = rules("thesis").label("LOUVRE", record)
+    decision = rules("thesis").label("LOUVRE", record)
     assert (
-        verdict.class_name
+        decision.class_name
         == {"ég": "egyptian", "By": "byzantium", "or": "orient"}[
             re.split(r"Antiquités |Arts de ", raw["collection"])[1][:2]
         ]
     )
 
 
-def test_the_louvres_drift_is_tolerated() -> None:
+def test_variants_of_the_louvres_format_are_read() -> None:
     louvre = source("louvre")
     raw = load(LOUVRE[0])
     first = louvre.read(raw, LOUVRE[0].stem, "sitemap", "web")
@@ -56,7 +56,7 @@ def test_the_louvres_drift_is_tolerated() -> None:
     assert rules("thesis").label("LOUVRE", arts).class_name == "islam"
 
 
-def test_the_louvre_is_collected_from_its_recorded_answers(tmp_path: Path) -> None:
+def test_the_louvre_is_collected_from_recorded_responses(tmp_path: Path) -> None:
     with serve(recorded({})) as base:
         louvre = source("louvre", base, accept_terms=True, contact="me@example.org")
         run = session(louvre, tmp_path, rules=rules("thesis"), classes=["egyptian", "orient", "byzantium"])
@@ -70,7 +70,7 @@ def test_the_louvre_is_collected_from_its_recorded_answers(tmp_path: Path) -> No
     assert printed(run).startswith("The Louvre's photographs are free only for")
 
 
-def test_details_are_left_out_of_the_real_image_list() -> None:
+def test_details_in_a_recorded_image_list_are_skipped() -> None:
     raw = load(LOUVRE[0]) | {"image": load(FIXTURES / "louvre" / "fragments" / "cl010277627.image.json")}
     (only,) = source("louvre").read(raw, LOUVRE[0].stem, "sitemap", "web").photographs
     assert only.url.endswith("0000625031_OG.JPG")
