@@ -1,4 +1,4 @@
-"""`python -m heritage.collect`: collect a museum's photographs, or report on class rules."""
+"""`python -m heritage.collect`: collect photographs from a museum, or report on class rules."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from heritage.cli import command
 
 
 def _report_option(arguments: list[str]) -> list[str]:
-    """Read ``--report`` and ``--report=FILE`` as ``report=…``."""
+    """Convert ``--report`` and ``--report=FILE`` to ``report=…``."""
     words = ["report=records" if word == "--report" else word for word in arguments]
     return [word.replace("--report=", "report=", 1) for word in words]
 
 
 @command("collect", rewrite=_report_option)
 def main(cfg: DictConfig) -> None:
-    """Open the museum, then report or collect."""
+    """Open a museum, then collect or report."""
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
 
@@ -27,7 +27,7 @@ def main(cfg: DictConfig) -> None:
     validate(cfg, "collect")
     plain: Any = OmegaConf.to_container(cfg, resolve=True)
     options = collection_options({key: plain[key] for key in CollectionOptions.model_fields})
-    # Not through Hydra, which would wrap what is wrong with a rule in an error of its own.
+    # Not with Hydra, which would wrap the error of an invalid rule.
     rules = ClassRules(**{key: value for key, value in plain["collection"].items() if key != "_target_"})
     source, retry_policy = (instantiate(cfg[part], _convert_="all") for part in ("source", "client"))
     with open_session(source, rules, options, retry_policy) as session:

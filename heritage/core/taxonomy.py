@@ -1,8 +1,8 @@
-"""The classes, the museums, and the file-name convention ``CLASSID_MUSEUM_UNIQUEID.jpg``.
+"""The class list, and the file-name convention ``CLASSID_MUSEUM_UNIQUEID.jpg``.
 
-The convention is the thesis's: ``1_LOUVRE_26784283.jpg`` is class 1 (egyptian), from the Louvre, and
-its unique id leads back to the museum's record. Class ids on disk count from 1; targets in tensors
-count from 0, in the order of the class list.
+The convention is that of the thesis: ``1_LOUVRE_26784283.jpg`` is class 1 (egyptian) from the Louvre, with
+the museum's id of the object. Class ids in file names start at 1, targets in tensors at 0, in the order of the
+class list.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from os import PathLike
 from heritage.errors import ManifestError
 
 CLASSES: tuple[str, ...] = ("egyptian", "grecoroman", "orient", "islam", "byzantium", "asian")
-"""The thesis's six civilisations; the class id of each is its position, counted from 1."""
+"""The six civilisations of the thesis; the class id is the position, counted from 1."""
 
 CIVILISATIONS: dict[str, str] = {
     "egyptian": "Egypt",
@@ -26,14 +26,14 @@ CIVILISATIONS: dict[str, str] = {
     "byzantium": "Byzantium",
     "asian": "Asia",
 }
-"""The six classes as people call them; a class of another list keeps its own name."""
+"""Display names of the six classes; classes of other lists are shown by their own names."""
 
 _NAME = re.compile(r"^(?P<class_id>[1-9]\d*)_(?P<museum>[A-Z][A-Z0-9]*)_(?P<unique_id>[^/\\\s]+)$")
 
 
 @dataclass(frozen=True, slots=True)
 class ImageName:
-    """The parts of a file name of the convention."""
+    """The parts of a file name."""
 
     class_id: int
     museum: str
@@ -44,7 +44,7 @@ class ImageName:
 
 
 def parse_image_name(stem: str) -> ImageName:
-    """Read a file's stem, ``"1_LOUVRE_26784283"``.
+    """Parse a file name without suffix, ``"1_LOUVRE_26784283"``.
 
     Raises:
         ManifestError: The stem does not follow the convention.
@@ -60,10 +60,10 @@ def parse_image_name(stem: str) -> ImageName:
 
 
 def class_of_id(class_id: int, classes: Sequence[str]) -> str:
-    """Return the class of a class id.
+    """Return the class of a class id in a file name.
 
     Raises:
-        ManifestError: No class has that id.
+        ManifestError: The id is outside the class list.
     """
     if not 1 <= class_id <= len(classes):
         raise ManifestError(
@@ -75,16 +75,21 @@ def class_of_id(class_id: int, classes: Sequence[str]) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known name most like ``word``, or None where none is close."""
+    """Return the known name most similar to ``word``, or None if none is similar."""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return matches[0] if matches else None
 
 
 def require_known_classes(names: Iterable[str], classes: Sequence[str], where: str | PathLike[str]) -> None:
-    """Refuse class names that the class list lacks, naming the nearest right one.
+    """Check that all class names are in the class list.
+
+    Args:
+        names: The names.
+        classes: The class list.
+        where: The file that has the names, for the message.
 
     Raises:
-        ManifestError: At least one name is unknown.
+        ManifestError: A name is unknown; the message suggests the nearest one.
     """
     unknown = sorted(set(names) - set(classes))
     if not unknown:
