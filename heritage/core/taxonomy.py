@@ -1,8 +1,8 @@
 """The class list, and the file-name convention ``CLASSID_MUSEUM_UNIQUEID.jpg``.
 
 The convention is that of the thesis: ``1_LOUVRE_26784283.jpg`` is class 1 (egyptian) from the Louvre, with
-the museum's id of the object. Class ids in file names start at 1, targets in tensors at 0, in the order of the
-class list.
+the museum's id of the object. Class ids in file names start at 1, targets in tensors at 0, in the order of
+the class list.
 """
 
 from __future__ import annotations
