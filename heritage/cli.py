@@ -158,6 +158,7 @@ def _exit_with(verb: str, fault: BaseException) -> NoReturn:
 
 def _lines(verb: str, fault: BaseException) -> list[str]:
     from heritage.config.faults import FaultyConfigError, explain_composition_error
+    from heritage.config.help import config_dir_override
 
     if _is_of_disk(fault):
         place = f"{fault.filename}: " if fault.filename else ""
@@ -169,7 +170,8 @@ def _lines(verb: str, fault: BaseException) -> list[str]:
         return list(fault.faults)
     if isinstance(fault, HeritageError):
         return [str(fault)]
-    return explain_composition_error(fault, verb, overrides_of(sys.argv[1:]))
+    overrides = [*config_dir_override(sys.argv[1:]), *overrides_of(sys.argv[1:])]
+    return explain_composition_error(fault, verb, overrides)
 
 
 def heritage_cause(error: BaseException) -> HeritageError | None:

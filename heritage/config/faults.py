@@ -96,7 +96,7 @@ def _missing_file(fault: MissingConfigException, text: str) -> str:
 
 def _unknown_overrides(verb: str, overrides: Sequence[str]) -> list[str]:
     known_groups = groups()
-    choices = [word for word in overrides if _key(word) in known_groups]
+    choices = [word for word in overrides if _key(word) in (*known_groups, "hydra.searchpath")]
     try:
         cfg = compose_command(verb, choices)
     except HydraException:

@@ -99,28 +99,28 @@ def labelled_images(root: Path, keys: SourceKeys) -> list[LabelledImage]:
     if not folders:
         raise DatasetNotFoundError("no folder for any class", where=root, remedy=_other_layout(root, keys))
     above = (root.resolve(),)
-    found: list[LabelledImage] = []
+    images: list[LabelledImage] = []
     nested = True
     for name in folders:
         for path, size in _walk(root / name, (*above, (root / name).resolve())):
             file = path.relative_to(root).as_posix()
             text = as_text(file)
-            found.append(LabelledImage(text, as_text(name), size, text == file))
+            images.append(LabelledImage(text, as_text(name), size, text == file))
             nested = nested and path.parent != root / name
-    if not found:
+    if not images:
         raise ManifestError(
             "its folders hold no images",
             where=root,
             remedy=f"correct {keys.root}; images end in {', '.join(sorted(IMAGE_SUFFIXES))}",
         )
-    labels = sorted({image.label for image in found})
+    labels = sorted({image.label for image in images})
     if nested and SPLIT_FOLDERS.issuperset(label.lower() for label in labels):
         raise ManifestError(
             f"its folders {', '.join(labels)} are splits and not classes",
             where=root,
             remedy="put all images of a class below one folder, such as egyptian/train and egyptian/test",
         )
-    return found
+    return images
 
 
 def require_folder(path: Path, keys: SourceKeys) -> None:

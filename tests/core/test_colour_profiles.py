@@ -1,4 +1,4 @@
-"""Colour profiles are honoured: pixels come out as sRGB."""
+"""Colour profiles are applied: decoded pixels are sRGB."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_srgb_and_damaged_profiles_change_nothing() -> None:
         np.testing.assert_array_equal(decode(encoded(image, "JPEG", icc_profile=profile)), plain)
 
 
-def test_a_profile_in_several_segments_is_put_together() -> None:
+def test_a_profile_in_several_segments_is_joined() -> None:
     profile = adobe_profile() + bytes(100_000)
     pixels = patches()
     data = encoded(Image.fromarray(pixels), "JPEG", quality=100, subsampling=0, icc_profile=profile)
@@ -114,7 +114,7 @@ def test_cmyk_is_read_with_its_profile_or_without() -> None:
     )
 
 
-def test_ballast_in_place_of_a_profile_is_not_kept() -> None:
+def test_an_oversized_profile_is_ignored() -> None:
     """Profiles are remembered: a stranger's, of any length, would fill the memory of a server."""
     before = _transform.cache_info()
     image = Image.fromarray(patches())

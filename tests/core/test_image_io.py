@@ -1,4 +1,4 @@
-"""Any picture to RGB pixels, and hostile files to one clear error."""
+"""Images of all formats are decoded to RGB pixels; invalid files raise one clear error."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def difference(got: np.ndarray, wanted: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "BMP"])
-def test_lossless_formats_come_back_exactly(kind: str) -> None:
+def test_lossless_formats_are_decoded_exactly(kind: str) -> None:
     options = {"lossless": True} if kind == "WEBP" else {}
     assert difference(decode(saved(Image.fromarray(BLOCKS), kind, **options)), BLOCKS) == 0
 
@@ -59,7 +59,7 @@ def test_png_modes(mode: str) -> None:
     assert difference(decode(saved(image, "PNG")), np.asarray(image.convert("RGB"))) == 0
 
 
-def test_cutouts_lie_on_white_paper() -> None:
+def test_transparent_images_get_a_white_background() -> None:
     image = Image.new("RGBA", (8, 8), (200, 0, 0, 0))
     image.putpixel((0, 0), (200, 0, 0, 255))
     pixels = decode(saved(image, "PNG"))
@@ -73,7 +73,7 @@ def test_sixteen_bits_keep_their_range() -> None:
     assert difference(pixels[:, :, 0], (levels / 257).round()) < 0.51
 
 
-def test_reduced_decoding_keeps_at_least_the_asked_size() -> None:
+def test_reduced_decoding_keeps_the_minimum_side() -> None:
     big = np.kron(BLOCKS, np.ones((8, 8, 1), np.uint8))  # 512 × 768
     pixels = decode(encode_jpeg(big), at_least=100)
     assert pixels.shape[0] in range(100, 200)
@@ -86,7 +86,7 @@ def test_reduced_decoding_keeps_at_least_the_asked_size() -> None:
     [((256, 256), 224, (256, 256)), ((512, 768), 256, (256, 384)), ((511, 768), 256, (256, 384)),
      ((511, 768), 257, (511, 768)), ((3000, 2000), 250, (375, 250))],
 )  # fmt: skip
-def test_decoding_only_ever_halves(shape: tuple[int, int], at_least: int, expected: tuple[int, int]) -> None:
+def test_reduction_is_by_halves(shape: tuple[int, int], at_least: int, expected: tuple[int, int]) -> None:
     # 7/8 would be enough for the first, and takes twice as long as the whole picture
     picture = np.zeros((*shape, 3), np.uint8)
     assert decode(encode_jpeg(picture), at_least=at_least).shape[:2] == expected
@@ -116,13 +116,13 @@ def bomb() -> bytes:
     ],
     ids=["empty", "html", "svg", "truncated jpeg", "truncated png", "jpeg head alone", "bomb"],
 )
-def test_hostile_files_end_in_an_image_error(data: bytes, message: str) -> None:
+def test_invalid_files_raise_an_image_error(data: bytes, message: str) -> None:
     with pytest.raises(ImageError, match=message) as caught:
         decode(data, name="upload.jpg")
     assert str(caught.value).startswith("upload.jpg: ")
 
 
-def test_a_picture_of_several_bands_is_one_picture() -> None:
+def test_white_is_the_same_in_all_bands() -> None:
     """White is what is white in the whole picture, not in a band of it."""
     levels = np.full((700, 5), 1000, np.uint16)
     levels[600:] = 65_535
@@ -132,7 +132,7 @@ def test_a_picture_of_several_bands_is_one_picture() -> None:
     assert set(found[600:].ravel()) == {255}
 
 
-def test_a_large_picture_takes_no_several_copies() -> None:
+def test_a_large_image_is_not_copied_several_times() -> None:
     data = saved(Image.new("RGBA", (2000, 2000)), "PNG")
     tracemalloc.start()  # counts NumPy's memory, not Pillow's
     try:

@@ -61,7 +61,7 @@ def touch(root: Path, *names: str) -> Path:
 
 
 @folders
-def test_a_tree_as_people_have_it(tmp_path: Path, read: ReadFolders) -> None:
+def test_a_tree_with_other_files_and_system_folders(tmp_path: Path, read: ReadFolders) -> None:
     root = touch(
         tmp_path / "set",
         "egyptian/b.JPG", "egyptian/a.jpeg", "egyptian/deep/er/a.PNG", "egyptian/天目 茶碗.webp",

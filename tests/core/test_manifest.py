@@ -43,7 +43,7 @@ def test_columns_come_in_the_schemas_order_and_types() -> None:
         ({"file": [], "class": [], "object_id": [], "begin_year": [], "mine": []}, "there are no images"),
     ],
 )
-def test_nonsense_is_refused(change: dict[str, list[object]], message: str) -> None:
+def test_invalid_tables_are_refused(change: dict[str, list[object]], message: str) -> None:
     with pytest.raises(ManifestError, match=message):
         Manifest.build({**ROWS, **change}, Path("/set"), CLASSES)
     with pytest.raises(ManifestError, match="no column class"):
@@ -67,7 +67,7 @@ def test_round_trip(tmp_path: Path) -> None:
     assert len(Manifest.read(tmp_path)) == 2
 
 
-def test_what_is_no_data_set_is_said(tmp_path: Path) -> None:
+def test_missing_and_damaged_manifests_are_errors(tmp_path: Path) -> None:
     with pytest.raises(DatasetNotFoundError, match=r"no manifest\.parquet"):
         Manifest.read(tmp_path)
     Manifest.build(ROWS, tmp_path, CLASSES).write(tmp_path)
@@ -76,7 +76,7 @@ def test_what_is_no_data_set_is_said(tmp_path: Path) -> None:
         Manifest.read(tmp_path)
 
 
-def test_the_fingerprint_is_of_content_not_of_order_or_place() -> None:
+def test_the_fingerprint_depends_on_content_and_not_on_order_or_place() -> None:
     found = Manifest.build(ROWS, Path("/set"), CLASSES)
     turned = found.take(np.array([2, 0, 1]))
     assert Manifest.build(turned.table, Path("/elsewhere"), CLASSES).fingerprint == found.fingerprint

@@ -1,4 +1,4 @@
-"""Packed images are the images, and damage is noticed."""
+"""Packed images are read as written, and damage is detected."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def pack(folder: Path, content: np.ndarray, each: int = 4) -> list[str]:
     return names
 
 
-def test_what_was_written_is_read(tmp_path: Path) -> None:
+def test_images_are_read_as_written(tmp_path: Path) -> None:
     content = images(10)
     names = pack(tmp_path, content)
     packed = PackedImages.open(tmp_path)
@@ -52,7 +52,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     packed.verify()
 
 
-def test_a_read_is_a_view_that_cannot_be_written(tmp_path: Path) -> None:
+def test_images_are_read_only_views(tmp_path: Path) -> None:
     pack(tmp_path, images(5))
     packed = PackedImages.open(tmp_path)
     image = packed.read(3)
@@ -65,7 +65,7 @@ def test_a_read_is_a_view_that_cannot_be_written(tmp_path: Path) -> None:
             packed.read(row)
 
 
-def test_a_copy_in_another_process_maps_the_files_itself(tmp_path: Path) -> None:
+def test_a_pickled_copy_maps_the_files_itself(tmp_path: Path) -> None:
     content = images(6)
     pack(tmp_path, content)
     packed = PackedImages.open(tmp_path)
@@ -75,7 +75,7 @@ def test_a_copy_in_another_process_maps_the_files_itself(tmp_path: Path) -> None
     np.testing.assert_array_equal(pickle.loads(data).read(5), content[5])  # noqa: S301  what we pickled
 
 
-def test_damage_is_noticed(tmp_path: Path) -> None:
+def test_damaged_files_are_detected(tmp_path: Path) -> None:
     pack(tmp_path, images(10))
     shard = sorted(tmp_path.glob("*.npy"))[1]
     sound = shard.read_bytes()
@@ -96,7 +96,7 @@ def test_damage_is_noticed(tmp_path: Path) -> None:
         PackedImages.open(tmp_path)
 
 
-def test_an_interrupted_shard_leaves_nothing_and_finished_ones_are_kept(tmp_path: Path) -> None:
+def test_an_interrupted_shard_leaves_no_file_and_finished_ones_are_kept(tmp_path: Path) -> None:
     content = images(8)
     names = [f"image{row}" for row in range(8)]
     first, second = plan_shards(tmp_path, [Path(name) for name in names], names, 16, shard_bytes=4 * 768)
@@ -114,7 +114,7 @@ def test_an_interrupted_shard_leaves_nothing_and_finished_ones_are_kept(tmp_path
 
 
 @pytest.mark.parametrize("damage", ["cut off", "changed"])
-def test_packing_again_mends_a_damaged_shard(tmp_path: Path, damage: str) -> None:
+def test_packing_again_repairs_a_damaged_shard(tmp_path: Path, damage: str) -> None:
     content = images(10)
     pack(tmp_path, content)
     shard = sorted(tmp_path.glob("*.npy"))[1]
@@ -125,7 +125,7 @@ def test_packing_again_mends_a_damaged_shard(tmp_path: Path, damage: str) -> Non
     PackedImages.open(tmp_path).verify()
 
 
-def test_shards_of_other_images_make_room_first(tmp_path: Path) -> None:
+def test_shards_of_other_images_are_removed_first(tmp_path: Path) -> None:
     pack(tmp_path, images(10))
     names = [f"other{row}" for row in range(10)]
     plans = plan_shards(tmp_path, [Path(name) for name in names], names, 16, shard_bytes=4 * 768)
@@ -134,7 +134,7 @@ def test_shards_of_other_images_make_room_first(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_too_small_a_disk_is_said_before_starting(tmp_path: Path) -> None:
+def test_too_small_a_disk_is_an_error_before_packing(tmp_path: Path) -> None:
     huge = ShardPlan(tmp_path / "shard.npy", tuple([Path("x")] * 1000), 100_000)
     with pytest.raises(DataError, match="packing needs 28,610,229 MiB"):
         require_space(tmp_path, [huge])

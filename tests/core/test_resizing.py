@@ -1,4 +1,4 @@
-"""Every kind of picture to one square, against Pillow's way."""
+"""Images of any shape and mode are resized to squares, compared with Pillow."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from PIL import Image
 
 from heritage.core.image_io import decode
 from heritage.core.resizing import Resizing
-from tests.curation.pictures import photograph
+from tests.curation.raw_folders import photograph
 
 
 @pytest.mark.parametrize(("width", "height"), [(900, 600), (600, 900), (50, 40), (30, 400), (64, 64), (1, 1)])
 @pytest.mark.parametrize("way", ["stretch", "crop", "pad"])
-def test_any_shape_becomes_the_square(way: str, width: int, height: int) -> None:
+def test_any_shape_is_resized_to_the_square(way: str, width: int, height: int) -> None:
     found = Resizing(64, way, 92)(photograph(1, width, height))  # type: ignore[arg-type]
     assert found.shape == (64, 64, 3)
     assert found.dtype == np.uint8
@@ -38,7 +38,7 @@ def test_cropping_keeps_the_centre_and_padding_everything() -> None:
     assert (padded[30, :15] == 200).all()
 
 
-def test_modes_of_many_kinds_are_read_alike() -> None:
+def test_all_modes_give_the_same_image() -> None:
     original = photograph(2, 200, 200)
     image = Image.fromarray(original)
     pixels = Resizing(64, "stretch", 92)(original).astype(float)

@@ -1,4 +1,4 @@
-"""A way to curate a folder in a test, with the settings of ``conf/curate.yaml``."""
+"""Curate a folder in a test, with the options of ``conf/curate.yaml``."""
 
 from __future__ import annotations
 

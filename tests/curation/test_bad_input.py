@@ -1,8 +1,7 @@
-"""Everything that real folders and tables get wrong: a clear line each, and the rest goes on."""
+"""Faulty files, folders, tables and options: one clear line each, and the other photographs are curated."""
 
 from __future__ import annotations
 
-import csv
 import os
 import subprocess
 import sys
@@ -13,26 +12,21 @@ import pyarrow.parquet as pq
 import pytest
 
 from heritage.core.manifest import Manifest
-from heritage.curation.output import CurationResult
 from heritage.errors import ConfigError, DataError, DatasetNotFoundError, ManifestError, SplitError
 from tests.curation.conftest import Curate
-from tests.curation.pictures import add_faults, class_tree, jpeg, photograph, write
+from tests.curation.raw_folders import (
+    COLUMNS,
+    add_faults,
+    class_tree,
+    jpeg,
+    photograph,
+    reasons,
+    table_rows,
+    write,
+    write_table,
+)
 
 TREE = "raw=class_folders"
-
-
-def reasons(curated: CurationResult) -> dict[str, str]:
-    rows = zip(curated.table["raw_file"].to_pylist(), curated.table["reason"].to_pylist(), strict=True)
-    return {file: reason.partition(": ")[0] for file, reason in rows if reason}
-
-
-def write_table(root: Path, rows: list[dict[str, str]]) -> Path:
-    (root / "images").mkdir(parents=True, exist_ok=True)
-    with (root / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return root
 
 
 def test_each_fault_gets_its_reason_and_the_rest_is_kept(tmp_path: Path, curate_folder: Curate) -> None:
@@ -46,7 +40,7 @@ def test_each_fault_gets_its_reason_and_the_rest_is_kept(tmp_path: Path, curate_
     assert curated.leaks.clean
 
 
-def test_nothing_raw_is_touched(tmp_path: Path, curate_folder: Curate) -> None:
+def test_raw_photographs_are_not_changed(tmp_path: Path, curate_folder: Curate) -> None:
     root = class_tree(tmp_path / "raw")
     add_faults(root)
     before = {path: path.stat().st_mtime_ns for path in root.rglob("*")}
@@ -72,7 +66,7 @@ def test_a_file_without_permission_is_dropped(tmp_path: Path, curate_folder: Cur
     assert reasons(curate_folder(root, TREE)) == {"islam/islam000.jpg": "unreadable"}
 
 
-def test_a_file_that_was_unreadable_is_tried_again(tmp_path: Path, curate_folder: Curate) -> None:
+def test_an_unreadable_file_is_tried_again(tmp_path: Path, curate_folder: Curate) -> None:
     root = class_tree(tmp_path / "raw")
     file = root / "islam" / "islam000.jpg"
     sound = file.read_bytes()
@@ -82,19 +76,19 @@ def test_a_file_that_was_unreadable_is_tried_again(tmp_path: Path, curate_folder
     assert reasons(curate_folder(root, TREE)) == {}
 
 
-def test_a_pipe_named_like_a_picture_does_not_block(tmp_path: Path, curate_folder: Curate) -> None:
+def test_a_pipe_with_an_image_suffix_does_not_block(tmp_path: Path, curate_folder: Curate) -> None:
     root = class_tree(tmp_path / "raw")
     os.mkfifo(root / "islam" / "pipe.jpg")
     assert reasons(curate_folder(root, TREE)) == {"islam/pipe.jpg": "unreadable"}
 
 
-def test_a_folder_that_links_to_its_parent_ends(tmp_path: Path, curate_folder: Curate) -> None:
+def test_a_link_to_the_parent_folder_is_not_followed(tmp_path: Path, curate_folder: Curate) -> None:
     root = class_tree(tmp_path / "raw")
     (root / "islam" / "again").symlink_to(root, target_is_directory=True)
     assert curate_folder(root, TREE).table.num_rows == 24
 
 
-def test_a_name_that_is_no_text_keeps_its_row(tmp_path: Path, curate_folder: Curate) -> None:
+def test_a_file_name_that_is_not_utf8_is_a_dropped_row(tmp_path: Path, curate_folder: Curate) -> None:
     root = class_tree(tmp_path / "raw")
     Path(os.fsdecode(os.fsencode(root / "islam") + b"/\xff.jpg")).write_bytes(jpeg(photograph(1)))
     curated = curate_folder(root, TREE)
@@ -104,14 +98,14 @@ def test_a_name_that_is_no_text_keeps_its_row(tmp_path: Path, curate_folder: Cur
 
 
 @pytest.mark.parametrize("name", ["天目\u3000茶碗.jpg", "vase\u00a0à figures.jpg", "two\nlines.jpg"])
-def test_any_name_that_is_text_is_kept(tmp_path: Path, curate_folder: Curate, name: str) -> None:
+def test_unicode_file_names_are_kept(tmp_path: Path, curate_folder: Curate, name: str) -> None:
     root = class_tree(tmp_path / "raw")
     write(root / "islam" / name, photograph(301))
     curated = curate_folder(root, TREE)
     assert f"islam/{name}" in curated.kept.column("raw_file")
 
 
-def test_a_museum_that_is_not_there_is_said_before_anything_is_changed(
+def test_a_missing_test_museum_is_reported_before_anything_is_changed(
     tmp_path: Path, curate_folder: Curate
 ) -> None:
     root = class_tree(tmp_path / "raw")
@@ -121,7 +115,7 @@ def test_a_museum_that_is_not_there_is_said_before_anything_is_changed(
     assert Manifest.read(tmp_path / "out").fingerprint == before
 
 
-def test_a_stray_file_of_any_name_is_noted(tmp_path: Path, curate_folder: Curate) -> None:
+def test_a_file_that_the_table_does_not_list_is_noted(tmp_path: Path, curate_folder: Curate) -> None:
     root = write_table(tmp_path / "raw", table_rows())
     for index in range(24):
         write(root / "images" / f"{index}.jpg", photograph(index))
@@ -130,9 +124,7 @@ def test_a_stray_file_of_any_name_is_noted(tmp_path: Path, curate_folder: Curate
     assert any("\\udcff.jpg" in remark for remark in curated.remarks)
 
 
-def test_photographs_without_colours_are_dropped_where_that_is_wanted(
-    tmp_path: Path, curate_folder: Curate
-) -> None:
+def test_greyscale_photographs_are_dropped_on_request(tmp_path: Path, curate_folder: Curate) -> None:
     root = class_tree(tmp_path / "raw")
     grey = np.repeat(photograph(3)[:, :, :1], 3, axis=2)
     write(root / "islam" / "islam003.jpg", grey)
@@ -142,22 +134,7 @@ def test_photographs_without_colours_are_dropped_where_that_is_wanted(
     }
 
 
-def table_rows() -> list[dict[str, str]]:
-    return [
-        {"name": f"{i}.jpg", "kind": ("islam", "orient")[i % 2], "inventory": f"{i // 2:03d}"}
-        for i in range(24)
-    ]
-
-
-COLUMNS = (
-    "raw=table",
-    "raw.columns.file=name",
-    "+raw.columns.class=kind",
-    "+raw.columns.object_id=inventory",
-)
-
-
-def test_a_table_with_every_fault_of_a_row(tmp_path: Path, curate_folder: Curate) -> None:
+def test_each_faulty_row_of_a_table_gets_its_reason(tmp_path: Path, curate_folder: Curate) -> None:
     rows = table_rows()
     rows += [
         {"name": "absent.jpg", "kind": "islam", "inventory": "a"},
@@ -186,7 +163,7 @@ def test_a_table_with_every_fault_of_a_row(tmp_path: Path, curate_folder: Curate
     assert curated.kept.column("object_id")[0] == "000"  # identifiers stay text
 
 
-def test_a_missing_column_is_named_with_the_nearest(tmp_path: Path, curate_folder: Curate) -> None:
+def test_an_error_for_a_missing_column_names_the_nearest(tmp_path: Path, curate_folder: Curate) -> None:
     root = write_table(tmp_path / "raw", table_rows())
     with pytest.raises(ManifestError, match=r"no column 'inventor' for object_id .*object_id=inventory"):
         curate_folder(root, *COLUMNS[:3], "+raw.columns.object_id=inventor")
@@ -197,19 +174,19 @@ def test_a_missing_column_is_named_with_the_nearest(tmp_path: Path, curate_folde
     assert not (tmp_path / "out").exists()
 
 
-def test_an_unknown_class_names_the_nearest(tmp_path: Path, curate_folder: Curate) -> None:
+def test_an_error_for_an_unknown_class_names_the_nearest(tmp_path: Path, curate_folder: Curate) -> None:
     root = class_tree(tmp_path / "raw", ("islam", "orientt"))
     with pytest.raises(ManifestError, match=r"unknown class 'orientt'.*did you mean 'orient'"):
         curate_folder(root, TREE, "classes=[islam,orient]")
 
 
-def test_classes_that_are_found_are_numbered(tmp_path: Path, curate_folder: Curate) -> None:
+def test_classes_that_occur_get_ids_in_order(tmp_path: Path, curate_folder: Curate) -> None:
     curated = curate_folder(class_tree(tmp_path / "raw", ("korea", "china")), TREE)
     assert curated.kept.classes == ("china", "korea")
     assert {name.split("_")[0] for name in curated.kept.column("image_id")} == {"1", "2"}
 
 
-def test_nothing_left_is_an_error(tmp_path: Path, curate_folder: Curate) -> None:
+def test_dropping_all_photographs_is_an_error(tmp_path: Path, curate_folder: Curate) -> None:
     root = tmp_path / "raw"
     (root / "islam").mkdir(parents=True)
     (root / "islam" / "text.jpg").write_text("no")
@@ -220,20 +197,20 @@ def test_nothing_left_is_an_error(tmp_path: Path, curate_folder: Curate) -> None
 
 
 @pytest.mark.parametrize("out", ["raw", "raw/new", "."])
-def test_the_raw_photographs_are_not_written_over(tmp_path: Path, curate_folder: Curate, out: str) -> None:
+def test_the_output_is_not_in_the_raw_folder(tmp_path: Path, curate_folder: Curate, out: str) -> None:
     root = class_tree(tmp_path / "raw")
     with pytest.raises(ConfigError, match="is inside the other"):
         curate_folder(root, TREE, out=tmp_path / out)
 
 
-def test_a_folder_of_something_else_is_refused(tmp_path: Path, curate_folder: Curate) -> None:
+def test_an_output_folder_with_other_files_is_refused(tmp_path: Path, curate_folder: Curate) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.docx").touch()
     with pytest.raises(ConfigError, match=r"other files in it \(thesis.docx\)"):
         curate_folder(class_tree(tmp_path / "raw"), TREE)
 
 
-def test_wrong_values_are_all_reported_at_once(tmp_path: Path, curate_folder: Curate) -> None:
+def test_all_invalid_values_are_reported_at_once(tmp_path: Path, curate_folder: Curate) -> None:
     with pytest.raises(ConfigError) as caught:
         curate_folder(tmp_path, TREE, "duplicates.radius=12", "split.by=objects", "resize.way=squash")
     message = str(caught.value)

@@ -1,4 +1,4 @@
-"""Hashes against scipy's DCT, pairs against comparing all with all."""
+"""Hashes against scipy's DCT, near pairs against brute force."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scipy.fft import dctn  # type: ignore[import-untyped]
 from heritage.core.image_io import Pixels, decode
 from heritage.curation import phash
 from heritage.curation.phash import near_pairs, perceptual_hash, signature, similarity
-from tests.curation.pictures import jpeg, photograph
+from tests.curation.raw_folders import jpeg, photograph
 
 
 def brute_force(hashes: np.ndarray, radius: int) -> set[tuple[int, int]]:
@@ -28,7 +28,7 @@ def brute_force(hashes: np.ndarray, radius: int) -> set[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("radius", [0, 3, 4, 8, 11])
-def test_pairs_are_those_of_comparing_all_with_all(radius: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_near_pairs_equal_those_of_brute_force(radius: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(phash, "_BLOCK", 1000)  # so that work is cut into many blocks
     rng = np.random.default_rng(radius)
     centres = rng.integers(0, 2**64, 40, dtype=np.uint64)

@@ -1,4 +1,4 @@
-"""Interrupted, repeated and crowded builds: nothing half-written is ever taken for whole."""
+"""Interrupted, repeated and concurrent builds: partially written files are never used."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from heritage.core.resizing import Resizing
 from heritage.curation.inspection import Inspection, InspectionTask, inspect, write_atomically
 from heritage.errors import ConfigError, DataError, DatasetNotFoundError
 from tests.curation.conftest import Curate
-from tests.curation.pictures import class_tree, photograph, write
+from tests.curation.raw_folders import class_tree, photograph, write
 
 TREE = "raw=class_folders"
 
@@ -44,7 +44,7 @@ def count_inspections(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-def test_two_processes_write_what_one_writes(tmp_path: Path, curate_folder: Curate) -> None:
+def test_two_processes_write_the_same_as_one(tmp_path: Path, curate_folder: Curate) -> None:
     root = class_tree(tmp_path / "raw")
     curate_folder(root, TREE, out=tmp_path / "one")
     curate_folder(root, TREE, "workers=2", out=tmp_path / "two")
@@ -67,14 +67,14 @@ def test_only_what_changed_is_inspected_again(
     assert len(seen) == 2
 
 
-def test_another_size_makes_all_images_anew(tmp_path: Path, curate_folder: Curate) -> None:
+def test_another_size_resizes_all_photographs_again(tmp_path: Path, curate_folder: Curate) -> None:
     root = class_tree(tmp_path / "raw")
     first = curate_folder(root, TREE).kept.fingerprint
     curate_folder(root, TREE, "resize.size=48")
     assert curate_folder(root, TREE).kept.fingerprint == first
 
 
-def test_a_full_disk_stops_with_a_line_and_the_rest_goes_on_later(
+def test_a_build_resumes_after_a_full_disk(
     tmp_path: Path, curate_folder: Curate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = class_tree(tmp_path / "raw")
@@ -99,7 +99,7 @@ def test_a_full_disk_stops_with_a_line_and_the_rest_goes_on_later(
     assert len(seen) == 14
 
 
-def test_a_failed_write_leaves_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_no_partial_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(self: Path, data: bytes) -> int:
         with self.open("wb") as file:
             file.write(data[:3])
@@ -111,7 +111,7 @@ def test_a_failed_write_leaves_no_part(tmp_path: Path, monkeypatch: pytest.Monke
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_second_build_is_kept_out(tmp_path: Path, curate_folder: Curate) -> None:
+def test_a_second_build_of_a_folder_is_refused(tmp_path: Path, curate_folder: Curate) -> None:
     root = class_tree(tmp_path / "raw")
     curate_folder(root, TREE)
     with (tmp_path / "out" / ".curation" / "lock").open() as lock:
@@ -120,7 +120,7 @@ def test_a_second_build_is_kept_out(tmp_path: Path, curate_folder: Curate) -> No
             curate_folder(root, TREE)
 
 
-def test_a_damaged_record_is_made_again(tmp_path: Path, curate_folder: Curate) -> None:
+def test_photographs_of_a_damaged_record_are_inspected_again(tmp_path: Path, curate_folder: Curate) -> None:
     root = class_tree(tmp_path / "raw")
     before = curate_folder(root, TREE).kept.fingerprint
     record = next((tmp_path / "out" / ".curation" / "seen").rglob("*.parquet"))
@@ -129,7 +129,7 @@ def test_a_damaged_record_is_made_again(tmp_path: Path, curate_folder: Curate) -
 
 
 @pytest.mark.slow
-def test_kill_and_start_again(tmp_path: Path, curate_folder: Curate) -> None:
+def test_a_killed_build_resumes(tmp_path: Path, curate_folder: Curate) -> None:
     root = class_tree(tmp_path / "raw", each=300)
     out = tmp_path / "out"
     command = [

@@ -1,4 +1,4 @@
-"""The loader: each image counted on any number of ranks, no repeated augmentation, resumable."""
+"""The loader: each image once on any number of ranks, no repeated augmentation, resumable."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def pixels(found: ArtefactLoader) -> dict[int, torch.Tensor]:
 @pytest.mark.parametrize("sampling", SAMPLINGS, ids=lambda s: type(s).__name__)
 @pytest.mark.parametrize("ranks", [1, 2, 3])
 @pytest.mark.parametrize("batch_size", [1, 7, 64, 1000])
-def test_every_image_counts_once_on_any_number_of_ranks(
+def test_every_image_is_used_once_on_any_number_of_ranks(
     sampling: Sampling, ranks: int, batch_size: int
 ) -> None:
     targets = np.repeat([0, 1, 2], [40, 25, 12])
@@ -107,7 +107,7 @@ def test_steps_to_show_a_number_of_images(sampling: Sampling, ranks: int, images
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
-def test_repeated_batches_are_the_first_epochs(ranks: int) -> None:
+def test_repeated_batches_equal_those_of_the_first_epoch(ranks: int) -> None:
     targets = np.repeat([0, 1, 2], [40, 25, 12])
     for rank in (Rank(k, ranks) for k in range(ranks)):
         own = list(EpochPlan(targets, ("a", "b", "c"), InstanceBalanced(), batch_size=9, seed=1, rank=rank))
@@ -155,7 +155,7 @@ def test_no_epoch_and_no_image_repeats_an_augmentation(tmp_path: Path) -> None:
     assert len(seen) == 3 * 72
 
 
-def test_two_transforms_do_not_decide_alike() -> None:
+def test_transforms_are_random_independently_of_each_other() -> None:
     twins = Augmentation(
         crop_scale=None, crop_ratio=[1.0, 1.0], flip=0.5, rotate=0, zoom=0, shear=0, distort=0, brightness=0,
         contrast=0, saturation=0, hue=0, grey=0.5, blur=0, rand_ops=0, rand_magnitude=0,
@@ -172,7 +172,7 @@ def test_two_transforms_do_not_decide_alike() -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_resumed_loader_goes_on_where_it_stopped(manifest: Manifest, workers: int) -> None:
+def test_a_loader_resumes_within_an_epoch(manifest: Manifest, workers: int) -> None:
     whole = loader(manifest, workers=workers)
     whole.plan.set_epoch(2)
     expected = list(whole)
@@ -208,7 +208,7 @@ def test_a_finished_epoch_is_not_skipped_in_the_next(manifest: Manifest) -> None
     assert len(list(resumed)) == steps
 
 
-def test_copies_alone_get_the_stronger_augmentation(manifest: Manifest) -> None:
+def test_only_copies_get_the_stronger_augmentation(manifest: Manifest) -> None:
     dark = Augmentation(
         crop_scale=None, crop_ratio=[1.0, 1.0], flip=0, rotate=0, zoom=0, shear=0, distort=0, brightness=0,
         contrast=0, saturation=1.0, hue=0, grey=1.0, blur=0, rand_ops=1, rand_magnitude=10,
@@ -231,7 +231,7 @@ def test_copies_alone_get_the_stronger_augmentation(manifest: Manifest) -> None:
     assert changed > 20
 
 
-def test_unreadable_images_are_left_out_and_remembered(tree: Path, tmp_path: Path) -> None:
+def test_unreadable_images_are_left_out_and_recorded(tree: Path, tmp_path: Path) -> None:
     manifest = class_folders(tree, CLASSES)
     files = manifest.column("file")
     files[3] = "egyptian/gone.jpg"
@@ -244,14 +244,14 @@ def test_unreadable_images_are_left_out_and_remembered(tree: Path, tmp_path: Pat
     assert found.unreadable == {3}
 
 
-def test_a_batch_without_one_readable_image_stops(tree: Path) -> None:
+def test_a_batch_without_readable_images_is_an_error(tree: Path) -> None:
     manifest = class_folders(tree, CLASSES)
     gone = manifest.with_column("file", [f"gone/{name}" for name in manifest.column("file")])
     with pytest.raises(DataError, match="none of the 16 images"):
         list(loader(gone, augment=False))
 
 
-def test_unreadable_images_of_earlier_epochs_are_not_forgotten(tree: Path) -> None:
+def test_unreadable_images_of_earlier_epochs_stay_recorded(tree: Path) -> None:
     def gone(root: Path, classes: Sequence[str] | None) -> Manifest:
         found = class_folders(root, classes)
         return found.with_column("file", ["egyptian/gone.jpg", *found.column("file")[1:]])

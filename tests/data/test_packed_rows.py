@@ -1,4 +1,4 @@
-"""Training on packed images is training on the images."""
+"""Packed images equal the images of the data set."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_verifying_a_packed_set_compares_its_checksums(tmp_path: Path) -> None:
         images.verify()
 
 
-def test_files_are_read_where_nothing_fits(tmp_path: Path) -> None:
+def test_files_are_read_if_the_packed_images_do_not_match(tmp_path: Path) -> None:
     manifest = dataset(tmp_path)
     assert open_packed(manifest, "auto") is None
     with pytest.raises(DatasetNotFoundError, match="no packed images"):

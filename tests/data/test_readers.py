@@ -1,4 +1,4 @@
-"""Reading what lies on disk."""
+"""Readers of `train`; the rules shared with `curate` are in tests/core/test_image_sources.py."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_tree_of_folders(tree: Path) -> None:
     assert readers.missing_files(found) == []
 
 
-def test_hidden_and_other_files_are_passed_over(tmp_path: Path) -> None:
+def test_hidden_and_other_files_are_skipped(tmp_path: Path) -> None:
     root = write_tree(tmp_path / "set")
     (root / "islam" / "notes.txt").write_text("no picture")
     (root / "islam" / ".hidden.jpg").write_bytes(b"")
@@ -69,7 +69,7 @@ def test_a_table_with_the_class_in_the_file_name(tmp_path: Path) -> None:
         ("filename,lot", "1_MET_5.jpg", COLUMNS, "unreadable table"),
     ],
 )
-def test_tables_that_make_no_sense(
+def test_invalid_tables_are_refused(
     tmp_path: Path, header: str, line: str, columns: dict[str, str], message: str
 ) -> None:
     write_table(tmp_path, [line], header)
@@ -77,7 +77,7 @@ def test_tables_that_make_no_sense(
         readers.table(tmp_path, CLASSES, table="metadata.csv", images="images", columns=columns)
 
 
-def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+def test_missing_folders_and_tables_are_reported(tmp_path: Path) -> None:
     with pytest.raises(DatasetNotFoundError, match="no such folder"):
         readers.class_folders(tmp_path / "no", CLASSES)
     with pytest.raises(DatasetNotFoundError, match="no folder for any class"):
@@ -86,7 +86,39 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
         readers.table(tmp_path, CLASSES, table="metadata.csv", images="images", columns=COLUMNS)
 
 
-def test_a_data_set_folder_and_some_of_its_classes(tree: Path, tmp_path: Path) -> None:
+def test_fingerprints_are_those_of_version_0_1(tmp_path: Path) -> None:
+    """Runs and checkpoints of that version check them."""
+
+    def write(root: Path, *names: str) -> Path:
+        for size, name in enumerate(names, start=1):
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"x" * size)
+        return root
+
+    root = write(
+        tmp_path / "tree", "b/2.JPG", "b/deep/1.png", "b/天目 茶碗.webp", "a/scan.jpg/page.tif", "a/1.jpg",
+        "a/.hidden.jpg", "a/notes.txt", "a/10.jpg", "loose.jpg",
+    )  # fmt: skip
+    write(tmp_path, "elsewhere/c.jpg")
+    (root / "a" / "gone.jpg").symlink_to(tmp_path / "nowhere")
+    (root / "b" / "linked").symlink_to(tmp_path / "elsewhere")
+    found = readers.class_folders(root, ("a", "b"))
+    assert found.fingerprint == "f5862e1a1dcf80dca34092634cfca51e3bcddaf37d69246eec22e1de154261ae"
+    assert found.column("file")[3:7] == ["a/scan.jpg/page.tif", "b/2.JPG", "b/deep/1.png", "b/linked/c.jpg"]
+
+    root = write(
+        tmp_path / "table", *(f"images/{n}" for n in ("1_MET_5.jpg", "sub/2_MET_6.jpg", "2_LOUVRE_7.png"))
+    )
+    (root / "metadata.csv").write_text(
+        "filename,lot,begin_year,note\n2_LOUVRE_7.png,,900,x\n1_MET_5.jpg,007,-20,\nsub/2_MET_6.jpg,008,,y\n"
+        "./2_MET_9.jpg,8,,\n"
+    )
+    found = readers.table(root, ("a", "b"), table="metadata.csv", images="images", columns=COLUMNS)
+    assert found.fingerprint == "e1474cfbc97d4bebbadbc96e37176688204b90b850ba97e8e80d9e8865aa8f6f"
+
+
+def test_a_data_set_folder_with_all_or_some_classes(tree: Path, tmp_path: Path) -> None:
     readers.class_folders(tree, CLASSES).write(tmp_path)
     assert readers.manifest(tmp_path, CLASSES).counts() == COUNTS
     some = readers.manifest(tmp_path, ["islam", "asian"])

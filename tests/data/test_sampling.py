@@ -1,4 +1,4 @@
-"""What an epoch shows under every sampling, counted."""
+"""The images of an epoch under every sampling."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def test_counts(sampling: Sampling, expected: list[int]) -> None:
     assert counts(sampling, epoch=3, seed=5) == expected
 
 
-def test_weighted_draws_classes_by_the_power() -> None:
+def test_weighted_sampling_follows_the_power_of_the_frequencies() -> None:
     for power in (0.0, 0.5, 1.0):
         total = np.sum([counts(Weighted(power), epoch) for epoch in range(200)], axis=0)
         share = np.array([80, 30, 10]) ** (1 - power)
         assert total / total.sum() == pytest.approx(share / share.sum(), abs=0.012)
 
 
-def test_progressive_balancing_goes_from_natural_to_alike() -> None:
+def test_progressive_balancing_goes_from_frequencies_to_balance() -> None:
     for epoch, progress in ((0, 0.0), (2, 0.5), (4, 1.0), (9, 1.0)):
         draws = [counts(ProgressivelyBalanced(epochs=5), epoch, seed) for seed in range(200)]
         total = np.sum(draws, axis=0)
@@ -58,7 +58,7 @@ def test_progressive_balancing_goes_from_natural_to_alike() -> None:
         assert total / total.sum() == pytest.approx(share, abs=0.012)
 
 
-def test_progressive_undersampling_tightens_and_loosens() -> None:
+def test_progressive_undersampling_goes_in_both_directions() -> None:
     tighter = ProgressiveUndersample(first=4.0, last=1.0, epochs=3)
     assert [counts(tighter, epoch) for epoch in (0, 1, 2, 7)] == [
         [40, 30, 10], [20, 20, 10], [10, 10, 10], [10, 10, 10],
@@ -89,7 +89,7 @@ def test_epochs_differ_and_repeat_by_seed(sampling: Sampling) -> None:
         assert not np.array_equal(first.rows, sampling.sample(TARGETS, CLASSES, epoch, seed).rows)
 
 
-def test_natural_and_oversampling_show_every_image() -> None:
+def test_no_sampling_and_oversampling_use_every_image() -> None:
     for sampling in (InstanceBalanced(), Oversample("largest", None)):
         draw = sampling.sample(TARGETS, CLASSES, 2, 0)
         assert sorted(set(draw.rows.tolist())) == list(range(120))
@@ -98,7 +98,7 @@ def test_natural_and_oversampling_show_every_image() -> None:
     assert repeats.max() - repeats.min() <= 1
 
 
-def test_undersampling_once_keeps_its_images() -> None:
+def test_undersampling_without_redraw_keeps_its_images() -> None:
     once, afresh = Undersample(1.0, redraw=False), Undersample(1.0, redraw=True)
     kept = [set(once.sample(TARGETS, CLASSES, epoch, 0).rows.tolist()) for epoch in range(3)]
     assert kept[0] == kept[1] == kept[2]

@@ -1,4 +1,4 @@
-"""Splits keep groups whole, classes in proportion, and refuse what cannot be split."""
+"""Splits keep groups whole and classes in proportion; data that cannot be split are refused."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_split_does_not_depend_on_the_order_of_rows() -> None:
     assert first.column("split") != other.column("split")
 
 
-def test_by_image_tears_groups_and_keeps_proportions() -> None:
+def test_by_image_separates_groups_and_keeps_proportions() -> None:
     found = split.by_image(manifest(), test=0.1, val=0.2, seed=0)
     parts: dict[str, set[str]] = {}
     for group, part in zip(found.column("group_id"), found.column("split"), strict=True):
@@ -67,7 +67,7 @@ def test_by_image_tears_groups_and_keeps_proportions() -> None:
     assert shares(found)["test"] == pytest.approx(np.full(3, 0.1), abs=0.003)
 
 
-def test_a_large_group_does_not_fill_a_small_part() -> None:
+def test_a_large_group_does_not_fill_a_small_split() -> None:
     files = [f"{n}.jpg" for n in range(1000)]
     labels = ["a"] * 500 + ["b"] * 500
     groups = ["lot"] * 200 + [f"g{n}" for n in range(800)]
@@ -103,17 +103,17 @@ def test_by_column_tests_on_a_museum_and_leaks_no_group() -> None:
         split.by_column(data, column="museum", test=["PRADO"], val=0.2, seed=0)
 
     groups = np.array(data.column("group_id"))
-    torn = data.with_column("museum", np.where(np.arange(len(data)) % 2, "MET", "LOUVRE"))
-    found = split.by_column(torn, column="museum", test=["MET"], val=0.2, seed=0)
+    overlapping = data.with_column("museum", np.where(np.arange(len(data)) % 2, "MET", "LOUVRE"))
+    found = split.by_column(overlapping, column="museum", test=["MET"], val=0.2, seed=0)
     parts, kept = np.array(found.column("split")), np.array(found.column("group_id"))
     assert not set(kept[parts == "test"]) & set(kept[parts != "test"])
     assert len(found) < len(groups)
 
 
-def test_given_takes_the_column_and_refuses_others() -> None:
+def test_given_uses_the_split_column() -> None:
     data = manifest()
-    dealt = split.by_group(data, test=0.1, val=0.2, seed=0)
-    assert split.given(dealt).column("split") == dealt.column("split")
+    with_splits = split.by_group(data, test=0.1, val=0.2, seed=0)
+    assert split.given(with_splits).column("split") == with_splits.column("split")
     with pytest.raises(SplitError, match="no split column"):
         split.given(data)
     with pytest.raises(SplitError, match="unknown split 'dev'"):

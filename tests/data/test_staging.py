@@ -1,4 +1,4 @@
-"""Packed images are copied to a node's disk once, whole, and checked."""
+"""Packed images are copied to a node's disk once, and verified."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def same(one: Path, other: Path) -> bool:
     return all((left.read(row) == right.read(row)).all() for row in range(COUNT))
 
 
-def test_a_copy_is_made_once_and_mended_where_it_is_damaged(
+def test_a_copy_is_made_once_and_repaired_if_damaged(
     packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copied: list[str] = []
@@ -75,15 +75,13 @@ def test_a_copy_is_made_once_and_mended_where_it_is_damaged(
     assert same(packed, target)
 
 
-def test_a_disk_that_is_too_small_is_said_in_one_line(
-    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_small_a_disk_is_an_error(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(100, 90, 10))
     with pytest.raises(DataError, match=r"staging needs .* MiB are free; remove older copies"):
         stage(packed, tmp_path / "scratch")
 
 
-def test_a_disk_that_fills_up_meanwhile_leaves_no_half_copy(
+def test_a_disk_that_fills_up_leaves_no_partial_copy(
     packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(source: Path, target: Path) -> None:
@@ -96,7 +94,7 @@ def test_a_disk_that_fills_up_meanwhile_leaves_no_half_copy(
     assert not [path for path in (tmp_path / "scratch").rglob("*") if path.suffix in (".npy", ".json")]
 
 
-def test_what_was_damaged_on_the_way_is_refused(
+def test_a_copy_with_another_checksum_is_refused(
     packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def garbled(source: Path, target: Path) -> None:

@@ -46,13 +46,13 @@ def build(name: str, **changes: Any) -> Any:
         ),
     ],
 )
-def test_input_is_the_one_of_the_weights(name: str, expected: InputSpec) -> None:
+def test_input_is_that_of_the_weights(name: str, expected: InputSpec) -> None:
     with torch.device("meta"):
         assert input_spec(build(name)) == expected
         assert input_spec(build(name, image_size=64)) == dataclasses.replace(expected, image_size=64)
 
 
-def test_input_of_a_strange_network_is_refused() -> None:
+def test_a_network_without_input_specification_is_refused() -> None:
     with pytest.raises(ConfigError, match="Linear has no input specification"):
         input_spec(nn.Linear(1, 1))
 
@@ -64,7 +64,7 @@ def test_runs_at_another_size_and_number_of_classes(name: str) -> None:
     assert net.drop_rate == 0.1 if hasattr(net, "drop_rate") else net.head_drop.p == 0.1
 
 
-def test_starts_as_timm_starts_it() -> None:
+def test_initial_weights_equal_timm() -> None:
     torch.manual_seed(0)
     theirs = timm.create_model("test_resnet", num_classes=6).state_dict()
     torch.manual_seed(0)
@@ -74,7 +74,7 @@ def test_starts_as_timm_starts_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "image_size", "says"),
+    ("name", "image_size", "message"),
     [
         (
             "vit_tiny_patch16_224",
@@ -87,13 +87,13 @@ def test_starts_as_timm_starts_it() -> None:
         ("maxvit_tiny_tf_224.in1k", 250, "cannot run at 250 pixels"),
     ],
 )
-def test_image_sizes_that_do_not_suit_are_refused(name: str, image_size: int, says: str) -> None:
-    with pytest.raises(ConfigError, match=says):
+def test_unsuitable_image_sizes_are_refused(name: str, image_size: int, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         build(name, image_size=image_size)
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "message"),
     [
         ("resnet51", r"no model 'resnet51'; did you mean resnet\d"),
         ("efficientnet_b0.ra_in1", r"did you mean ra_in1k\?"),
@@ -102,12 +102,12 @@ def test_image_sizes_that_do_not_suit_are_refused(name: str, image_size: int, sa
         ("tv_densenet121", r"did you mean densenet121\?"),
     ],
 )
-def test_unknown_names_are_refused(name: str, says: str) -> None:
-    with pytest.raises(ConfigError, match=says):
+def test_unknown_names_are_refused(name: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         build(name)
 
 
-def test_options_that_a_network_does_not_have_are_refused() -> None:
+def test_unknown_options_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"vgg11: .*'drop_path_rate'.*; set the option to null"):
         build("vgg11", drop_path_rate=0.1)
     with pytest.raises(ConfigError, match="encoder without a classifier"):

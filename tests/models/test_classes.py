@@ -33,37 +33,39 @@ def network(weights: Path | str, num_classes: int = 3, name: str = NAME) -> Any:
 
 
 def checkpoint(path: Path, classes: list[str], name: str = NAME) -> Path:
-    """A checkpoint as training writes it, of a network that answers in the order of ``classes``."""
+    """A checkpoint as training writes it, of a network that outputs in the order of ``classes``."""
     state = {f"net.{key}": value for key, value in network("none", len(classes), name).state_dict().items()}
     torch.save({"state_dict": state, "heritage": {"classes": classes}, "epoch": 0}, path)
     return path
 
 
-def answers(net: Any) -> Tensor:
+def outputs(net: Any) -> Tensor:
     with torch.no_grad():
-        found: Tensor = net.eval()(torch.ones(1, 3, 64, 64))
-    return found[0]
+        logits: Tensor = net.eval()(torch.ones(1, 3, 64, 64))
+    return logits[0]
 
 
 def test_the_same_classes_keep_their_classifier(tmp_path: Path) -> None:
     file = checkpoint(tmp_path / "best.ckpt", OURS)
     net = network(file)
-    before = answers(net)
+    before = outputs(net)
     match_classifier(net, str(file), OURS)
-    assert torch.equal(answers(net), before)
+    assert torch.equal(outputs(net), before)
 
 
 @pytest.mark.parametrize("name", [NAME, "deit_tiny_distilled_patch16_224.fb_in1k"])
-def test_another_order_moves_each_answer_to_its_class(tmp_path: Path, name: str) -> None:
+def test_another_order_permutes_the_outputs(tmp_path: Path, name: str) -> None:
     file = checkpoint(tmp_path / "best.ckpt", OURS, name)
     net = network(file, name=name)
-    before = dict(zip(OURS, answers(net).tolist(), strict=True))
+    before = dict(zip(OURS, outputs(net).tolist(), strict=True))
     order = ["asian", "egyptian", "islam"]
     match_classifier(net, str(file), order)
-    assert dict(zip(order, answers(net).tolist(), strict=True)) == pytest.approx(before, abs=1e-6)
+    assert dict(zip(order, outputs(net).tolist(), strict=True)) == pytest.approx(before, abs=1e-6)
 
 
-def test_other_classes_start_anew_and_it_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_other_classes_reset_the_classifier_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     file = checkpoint(tmp_path / "best.ckpt", OURS)
     net = network(file)
     features = net.forward_features(torch.ones(1, 3, 64, 64))
@@ -77,7 +79,7 @@ def test_other_classes_start_anew_and_it_is_said(tmp_path: Path, caplog: pytest.
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
-def test_foreign_files_do_not_name_their_classes(tmp_path: Path, suffix: str) -> None:
+def test_files_without_class_names_are_left_alone(tmp_path: Path, suffix: str) -> None:
     state = network("none").state_dict()
     file = tmp_path / f"weights{suffix}"
     if suffix == ".pt":
@@ -85,12 +87,12 @@ def test_foreign_files_do_not_name_their_classes(tmp_path: Path, suffix: str) ->
     else:
         safetensors.torch.save_file(state, file)
     net = network(file)
-    before = answers(net)
+    before = outputs(net)
     match_classifier(net, str(file), ["bowls", "plates", "cups"])
-    assert torch.equal(answers(net), before)
+    assert torch.equal(outputs(net), before)
 
 
-def test_the_command_says_that_classes_are_others(heritage: Command, tmp_path: Path) -> None:
+def test_the_command_warns_of_other_classes(heritage: Command, tmp_path: Path) -> None:
     file = checkpoint(tmp_path / "best.ckpt", list(CLASSES))
     counts = dict(COUNTS)
     counts["celtic"] = counts.pop("islam")

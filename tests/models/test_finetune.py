@@ -123,7 +123,7 @@ def test_exactly_the_expected_parameters_train(name: str) -> None:
     assert report.parameters == report.total_parameters
 
 
-def test_resnet50_has_the_literatures_106_layers() -> None:
+def test_resnet50_has_106_layers_as_in_the_literature() -> None:
     with torch.device("meta"):
         net = network("resnet50")
     report = set_trainable(net, "last_n", 20, "layers")
@@ -143,7 +143,7 @@ def test_blocks_and_layers_hold_every_parameter_once(name: str) -> None:
     assert sorted(name for layer in layers(net) for name in layer) == names
 
 
-def test_more_units_than_there_are_is_refused() -> None:
+def test_too_many_units_are_refused() -> None:
     net = network("vit")
     with pytest.raises(ConfigError, match="has 13 blocks before its classifier; take 0 to 13"):
         set_trainable(net, "last_n", 14, "blocks")
@@ -177,7 +177,7 @@ def test_frozen_batch_norms_keep_their_statistics(name: str) -> None:
     assert any(module.training for module in net.modules() if isinstance(module, nn.BatchNorm2d))
 
 
-def test_a_norm_that_is_freed_trains_again() -> None:
+def test_an_unfrozen_norm_trains_again() -> None:
     net = network("test_resnet").train()
     set_trainable(net, "head", 0, "blocks")
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
@@ -188,7 +188,7 @@ def test_a_norm_that_is_freed_trains_again() -> None:
     assert [norm.training for norm in norms] == [norm.weight.requires_grad for norm in norms]
 
 
-def test_statistics_of_a_network_that_trains_as_a_whole_move() -> None:
+def test_statistics_of_a_fully_trained_network_are_updated() -> None:
     net = network("test_resnet").train()
     set_trainable(net, "full", 0, "blocks")
     assert freeze_norm_statistics(net) == 0
@@ -218,9 +218,11 @@ def test_groups_hold_every_parameter_once_with_its_own_rate(name: str) -> None:
     names = {id(parameter): parameter_name for parameter_name, parameter in net.named_parameters()}
     exempt = without_weight_decay(net)
     groups = parameter_groups(net, lr=0.1, weight_decay=0.05, layer_decay=0.7)
-    found = [(names[id(p)], group["lr"], group["weight_decay"]) for group in groups for p in group["params"]]
-    assert sorted(entry[0] for entry in found) == sorted(names.values())
-    for parameter_name, rate, decay in found:
+    entries = [
+        (names[id(p)], group["lr"], group["weight_decay"]) for group in groups for p in group["params"]
+    ]
+    assert sorted(entry[0] for entry in entries) == sorted(names.values())
+    for parameter_name, rate, decay in entries:
         assert rate == pytest.approx(expected[parameter_name])
         assert decay == (0.0 if parameter_name in exempt else 0.05)
     assert len({group["name"] for group in groups}) == len(groups)
@@ -250,7 +252,7 @@ def test_rates_keep_their_ratio_through_a_torch_schedule() -> None:
     assert now[-1] < 0.01
 
 
-def test_the_optimiser_leaves_frozen_parameters_as_they_are_until_they_are_freed() -> None:
+def test_the_optimizer_does_not_change_frozen_parameters() -> None:
     net = network("vit")
     nn.init.normal_(net.head.weight)  # type: ignore[arg-type, union-attr]
     optimizer = torch.optim.AdamW(parameter_groups(net, lr=0.1, weight_decay=0.5, layer_decay=None))

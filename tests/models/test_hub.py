@@ -25,12 +25,12 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub(ThreadingHTTPServer):
-    """Serves files as the hub does, and counts what it is asked."""
+    """Serves files as the hub does, and records the requests."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
         super().__init__(("127.0.0.1", 0), Answer)
         self.files = files
-        self.asked: list[str] = []
+        self.requests: list[str] = []
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -43,7 +43,7 @@ class Answer(BaseHTTPRequestHandler):
         self.reply(body=True)
 
     def reply(self, *, body: bool) -> None:
-        self.server.asked.append(f"{self.command} {self.path}")
+        self.server.requests.append(f"{self.command} {self.path}")
         content = self.server.files.get(self.path.rpartition("/")[2])
         self.send_response(200 if content is not None else 404)
         self.send_header("X-Repo-Commit", COMMIT)
@@ -71,8 +71,8 @@ def point_to(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def state() -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
-    found: dict[str, torch.Tensor] = timm.create_model(NAME).state_dict()
-    return found
+    state: dict[str, torch.Tensor] = timm.create_model(NAME).state_dict()
+    return state
 
 
 @pytest.fixture(autouse=True)
@@ -116,14 +116,16 @@ def build(weights: str = "imagenet", name: str = NAME) -> Any:
     )
 
 
-def test_fetches_once_and_then_asks_nobody(hub: Hub, cache: Path, state: dict[str, torch.Tensor]) -> None:
+def test_downloads_once_and_then_sends_no_request(
+    hub: Hub, cache: Path, state: dict[str, torch.Tensor]
+) -> None:
     file = fetch_weights(NAME)
     assert file.is_relative_to(cache)
-    assert f"GET /timm/{NAME}/resolve/main/model.safetensors" in hub.asked
-    hub.asked.clear()
+    assert f"GET /timm/{NAME}/resolve/main/model.safetensors" in hub.requests
+    hub.requests.clear()
     loaded = build().state_dict()
     assert all(torch.equal(loaded[key], value) for key, value in state.items() if not key.startswith("fc."))
-    assert hub.asked == []
+    assert hub.requests == []
 
 
 def test_the_cached_file_and_imagenet_are_the_same(hub: Hub) -> None:
@@ -134,27 +136,27 @@ def test_the_cached_file_and_imagenet_are_the_same(hub: Hub) -> None:
     assert all(torch.equal(by_name[key], value) for key, value in by_path.items())
 
 
-def test_takes_the_older_file_where_there_is_no_safetensors(hub: Hub) -> None:
+def test_falls_back_to_the_torch_file(hub: Hub) -> None:
     hub.files = {"pytorch_model.bin": b"weights"}
     assert fetch_weights(NAME).read_bytes() == b"weights"
 
 
-def test_a_repository_without_weights_is_said_so(hub: Hub) -> None:
+def test_a_repository_without_weights_is_an_error(hub: Hub) -> None:
     hub.files = {}
     with pytest.raises(WeightsError, match=r"has none of model\.safetensors, pytorch_model\.bin"):
         fetch_weights(NAME)
 
 
 @pytest.mark.usefixtures("closed_port")
-def test_unreachable_hub_fails_at_once_with_three_ways_out(cache: Path) -> None:
+def test_an_unreachable_hub_fails_immediately_with_three_remedies(cache: Path) -> None:
     with pytest.raises(WeightsError) as caught:
         build()
-    said = str(caught.value)
-    assert f"not in {cache}" in said
-    assert f"python -m heritage.weights model=timm model.name={NAME}" in said
-    assert "model.weights=/path/to/file.safetensors" in said
-    assert "model.weights=none" in said
-    assert "\n" not in said
+    message = str(caught.value)
+    assert f"not in {cache}" in message
+    assert f"python -m heritage.weights model=timm model.name={NAME}" in message
+    assert "model.weights=/path/to/file.safetensors" in message
+    assert "model.weights=none" in message
+    assert "\n" not in message
 
 
 @pytest.mark.usefixtures("closed_port")
@@ -169,7 +171,7 @@ def test_a_name_without_tag_is_ambiguous() -> None:
         fetch_weights("efficientnet_b0")
 
 
-def test_networks_that_the_hub_does_not_have_are_named() -> None:
+def test_networks_missing_on_the_hub_are_named() -> None:
     with pytest.raises(WeightsError, match=r"no weights but at https://.*senet154"):
         fetch_weights("legacy_senet154.in1k")
     with pytest.raises(WeightsError, match="there are no weights; give model"):

@@ -1,4 +1,4 @@
-"""Our Vision Transformer against timm's with the same weights, and against the papers' formulas."""
+"""The Vision Transformer against timm's with the same weights, and against the papers' formulas."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def test_gradient_checkpointing_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(("size", "shape"), [item for item in SIZES.items() if item[0] != "mini"])
-def test_usual_sizes(size: str, shape: tuple[int, int, int]) -> None:
+def test_named_sizes(size: str, shape: tuple[int, int, int]) -> None:
     with torch.device("meta"):
         net: Any = vit(
             **PRESET | {"size": size, "width": None, "depth": None, "heads": None, "image_size": 224}
@@ -226,7 +226,7 @@ def test_builder_sets_input_and_options() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"image_size": 30}, "use an image size of 28 or 32"),
         ({"image_size": 250, "patch_size": 16}, "use an image size of 240 or 256"),
@@ -237,6 +237,6 @@ def test_builder_sets_input_and_options() -> None:
         ({"weights": "imagenet"}, "model=vit_pretrained"),
     ],
 )
-def test_sizes_that_do_not_go_together_are_refused(changes: dict[str, Any], says: str) -> None:
-    with pytest.raises(ConfigError, match=says):
+def test_incompatible_sizes_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         vit(**PRESET | changes)

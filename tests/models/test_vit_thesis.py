@@ -54,7 +54,7 @@ def test_every_layer_has_the_published_number_of_parameters() -> None:
     assert logits.shape == (2, 6)
 
 
-def test_one_override_makes_it_small() -> None:
+def test_a_smaller_width_gives_a_small_network() -> None:
     with torch.device("meta"):
         net: Any = vit_thesis(**PUBLISHED | {"width": 96})
     assert net.blocks[0].attn.q.weight.shape == (8 * 96, 96)
@@ -80,7 +80,7 @@ def test_patches_are_encoded_row_by_row() -> None:
     torch.testing.assert_close(encoder(images)[0, 1], expected[0])
 
 
-def test_learns_a_small_batch_by_heart() -> None:
+def test_overfits_a_small_batch() -> None:
     torch.manual_seed(0)
     net = vit_thesis(**SMALL | {"depth": 1, "dropout": 0.0, "dense_dropout": 0.0})
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-2)
@@ -108,7 +108,7 @@ def test_gradient_checkpointing_changes_nothing() -> None:
         torch.testing.assert_close(plain, again)
 
 
-def test_features_and_head_make_the_logits() -> None:
+def test_features_and_head_give_the_logits() -> None:
     net = vit_thesis(**SMALL).eval()
     images = torch.randn(2, 3, 32, 32)
     tokens = net.forward_features(images)
@@ -117,7 +117,7 @@ def test_features_and_head_make_the_logits() -> None:
     torch.testing.assert_close(net.forward_head(tokens), net(images))
 
 
-def test_refuses_what_it_cannot_be() -> None:
+def test_impossible_sizes_are_refused() -> None:
     with pytest.raises(ConfigError, match="use an image size of 48"):
         vit_thesis(**SMALL | {"image_size": 40})
     with pytest.raises(ConfigError, match="no ImageNet weights for vit_thesis"):

@@ -90,14 +90,14 @@ def test_reads_every_container(tmp_path: Path, container: str) -> None:
             {"state_dict": {f"net._orig_mod.{key}": value for key, value in state.items()} | loss},
         ),
     }[container]()
-    found = read_weights(file)
-    assert found.keys() == state.keys()
-    assert all(torch.equal(found[key], value) for key, value in state.items())
+    loaded = read_weights(file)
+    assert loaded.keys() == state.keys()
+    assert all(torch.equal(loaded[key], value) for key, value in state.items())
     loaded = build(file).state_dict()
     assert all(torch.equal(loaded[key], value) for key, value in state.items())
 
 
-def test_classifier_for_other_classes_is_left_out_and_said_so(
+def test_a_classifier_for_other_classes_is_not_loaded(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     state = state_of(1000)
@@ -143,16 +143,18 @@ def spoil(state: dict[str, Tensor], fault: str) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("num_classes", [6, 1000])
 @pytest.mark.parametrize(
-    ("fault", "says"),
+    ("fault", "message"),
     [
         ("missing", r"missing layer4\.0\.conv1\.weight;"),
         ("unexpected", r"unexpected extra\.weight;"),
         ("shape", r"layer1\.0\.bn1\.weight is \[7\], not \[32\]"),
     ],
 )
-def test_weights_that_do_not_fit_are_refused(tmp_path: Path, fault: str, says: str, num_classes: int) -> None:
+def test_weights_that_do_not_fit_are_refused(
+    tmp_path: Path, fault: str, message: str, num_classes: int
+) -> None:
     file = save(tmp_path / "w.safetensors", spoil(state_of(num_classes), fault))
-    with pytest.raises(WeightsError, match=says):
+    with pytest.raises(WeightsError, match=message):
         build(file)
 
 
@@ -201,14 +203,14 @@ def test_files_without_weights_are_refused(tmp_path: Path, content: object) -> N
         build(save(tmp_path / "w.pt", content))
 
 
-def test_missing_file_names_the_choices(tmp_path: Path) -> None:
+def test_the_message_for_a_missing_file_names_the_choices(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="imagenet, none or the path"):
         build(tmp_path / "absent.safetensors")
     with pytest.raises(WeightsError, match="imagnet: no such file"):
         build("imagnet")
 
 
-def test_a_home_folder_is_found_and_a_folder_is_no_file(
+def test_a_home_folder_is_expanded_and_a_folder_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -222,7 +224,9 @@ def test_a_home_folder_is_found_and_a_folder_is_no_file(
         build(tmp_path)
 
 
-def test_our_transformer_reads_its_own_checkpoints(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_vision_transformer_loads_its_checkpoints(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     torch.manual_seed(0)
     trained = vit(**VIT, weights="none")
     torch.nn.init.normal_(trained.head.weight)

@@ -1,4 +1,4 @@
-"""How long a run is when epochs change their length, or images are counted instead of epochs."""
+"""The length of a run with epochs of changing length, or limited by images or steps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def shown(folder: Path) -> int:
     return sum(counts.values())
 
 
-def test_a_sampling_that_the_run_is_too_short_for_is_said(
+def test_a_run_too_short_for_its_sampling_is_warned_of(
     heritage: Command, tiny: tuple[str, ...], caplog: pytest.LogCaptureFixture
 ) -> None:
     done = heritage(
@@ -35,7 +35,9 @@ def test_a_sampling_that_the_run_is_too_short_for_is_said(
     assert "set balance.sampling.epochs=2" in caplog.text + done.out + done.err
 
 
-def test_weights_by_hand_go_with_a_sampling_that_changes(heritage: Command, tiny: tuple[str, ...]) -> None:
+def test_weights_by_hand_can_be_combined_with_progressive_sampling(
+    heritage: Command, tiny: tuple[str, ...]
+) -> None:
     done = heritage("train", *tiny, "balance=progressive", "balance/weighting=by_hand",
                     "balance.weighting.weights={byzantium: 2}", "trainer.max_samples=20")  # fmt: skip
     assert done.code == 0, done.err
@@ -83,9 +85,7 @@ def test_a_run_shorter_than_an_epoch_is_validated(
     assert read_history(folder)[0]["step"] == 2
 
 
-def test_the_last_epoch_is_validated_where_none_is_due(
-    heritage: Command, tiny: tuple[str, ...], tmp_path: Path
-) -> None:
+def test_the_last_epoch_is_always_validated(heritage: Command, tiny: tuple[str, ...], tmp_path: Path) -> None:
     folder = tmp_path / "run"
     rare = ("trainer.max_epochs=5", "trainer.check_val_every_n_epoch=2")
     done = heritage("train", *tiny, *rare, f"hydra.run.dir={folder}")
@@ -114,7 +114,7 @@ def test_the_last_epoch_is_validated_where_none_is_due(
         (("balance=progressive", "balance/loss=balanced_softmax"), "use the first epoch's counts"),
     ],
 )
-def test_budgets_that_make_no_sense(
+def test_contradictory_settings_are_refused(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path, words: tuple[str, ...], expected: str
 ) -> None:
     done = heritage("train", *tiny, *words)
@@ -125,7 +125,7 @@ def test_budgets_that_make_no_sense(
 
 
 class Stop(Callback):
-    """Sends this process a signal after a step or a validation, if the environment says so."""
+    """Sends this process a signal after a step or a validation that the environment names."""
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
         if os.environ.get("STOP") == f"step {trainer.global_step}":
@@ -138,7 +138,7 @@ class Stop(Callback):
 
 @pytest.mark.parametrize("budget", ["trainer.max_samples=150", "trainer.max_steps=19"])
 @pytest.mark.parametrize("sampling", ["progressive", "undersample_progressive"])
-def test_a_run_that_counts_images_or_steps_goes_on_where_it_was(
+def test_a_run_limited_by_images_or_steps_resumes(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budget: str,
     sampling: str,
 ) -> None:  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Command
 
 
-def test_training_and_evaluation_calibrate_alike(
+def test_training_and_evaluation_give_the_same_calibration(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
@@ -28,16 +28,14 @@ def test_training_and_evaluation_calibrate_alike(
     assert theirs["fitted_on"] == mine["fitted_on"]
 
 
-def test_none_is_fitted_where_none_is_wished(
-    heritage: Command, tiny: tuple[str, ...], tmp_path: Path
-) -> None:
+def test_null_fits_no_calibration(heritage: Command, tiny: tuple[str, ...], tmp_path: Path) -> None:
     done = heritage("train", *tiny, "target_precision=null", f"hydra.run.dir={tmp_path / 'run'}")
     assert done.code == 0, done.err
     assert not (tmp_path / "run" / "calibration.json").exists()
 
 
 @pytest.mark.parametrize("word", ["0", "1", "95", "nan", "often"])
-def test_parts_that_make_no_sense(heritage: Command, tiny: tuple[str, ...], word: str) -> None:
+def test_precisions_out_of_range_are_refused(heritage: Command, tiny: tuple[str, ...], word: str) -> None:
     done = heritage("train", *tiny, f"target_precision={word}")
     assert done.code == 2
     assert "target_precision" in done.err

@@ -31,7 +31,7 @@ def test_two_processes_train_and_one_reports(tree: Path, tmp_path: Path) -> None
     shown = sum(data["counts"]["shown"].values())
     assert shown == 6 * max(data["counts"]["train"].values())
     seen = int((folder / "report.md").read_text().split(" images seen")[0].split()[-1].replace(",", ""))
-    assert seen == 2 * shown, "each image as often as the sampling says, on both ranks together"
+    assert seen == 2 * shown, "each image as often as the sampling specifies, over both ranks"
     assert pq.read_table(folder / "predictions.parquet").num_rows == sum(data["counts"]["test"].values())
     assert sum(sum(data["counts"][split].values()) for split in ("train", "val", "test")) == sum(
         COUNTS.values()

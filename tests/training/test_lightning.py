@@ -187,7 +187,7 @@ def test_a_plain_trainer_trains_the_classifier(build: Build) -> None:
     assert trainer.callback_metrics["val/macro_f1"] >= 0
 
 
-class Stranger(pl.LightningModule):
+class ForeignModule(pl.LightningModule):
     """Ten lines that know nothing of this package."""
 
     def __init__(self, classes: int) -> None:
@@ -208,10 +208,10 @@ class Stranger(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), 0.01)
 
 
-def test_the_data_module_serves_somebody_elses_module(tree: Path) -> None:
+def test_the_data_module_serves_any_lightning_module(tree: Path) -> None:
     data = build_data(heritage.compose("train", TINY, data__root=tree))
     assert isinstance(data, heritage.ArtefactDataModule)
-    module = Stranger(len(data.classes))
+    module = ForeignModule(len(data.classes))
     module.net(torch.zeros(1, 32, 32, 3))
     trainer = plain_trainer(max_epochs=2)
     trainer.fit(module, datamodule=data)

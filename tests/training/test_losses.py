@@ -56,13 +56,13 @@ def test_weights_are_sample_weights() -> None:
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
 @pytest.mark.parametrize("which", range(4))
-def test_hard_targets_and_their_shares_give_the_same_loss(which: int, weights: np.ndarray | None) -> None:
+def test_hard_and_one_hot_targets_give_the_same_loss(which: int, weights: np.ndarray | None) -> None:
     loss = every_loss(0.1, weights)[which]
     assert loss(LOGITS, SHARES.float()).item() == pytest.approx(loss(LOGITS, TARGETS).item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("which", range(4))
-def test_mixed_images_cost_the_mixture(which: int) -> None:
+def test_the_loss_of_mixed_targets_is_the_mixture_of_losses(which: int) -> None:
     loss = every_loss()[which]
     other = TARGETS.flip(0)
     mixed = 0.3 * SHARES + 0.7 * SHARES.flip(0)
@@ -70,14 +70,14 @@ def test_mixed_images_cost_the_mixture(which: int) -> None:
     assert loss(LOGITS, mixed.float()).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_weights_and_smoothing_are_torchs() -> None:
+def test_weights_and_smoothing_equal_torch() -> None:
     for weights in (None, WEIGHTS):
         tensor = None if weights is None else torch.tensor(weights, dtype=torch.float32)
         expected = torch.nn.functional.cross_entropy(LOGITS.float(), TARGETS, tensor, label_smoothing=0.1)
         assert cross_entropy(0.1, weights)(LOGITS, TARGETS).item() == pytest.approx(expected.item(), abs=1e-6)
 
 
-def test_focal_is_its_equation() -> None:
+def test_focal_follows_its_equation() -> None:
     p = probabilities()[np.arange(64), TARGETS.numpy()]
     for gamma in (0.5, 1.0, 2.0):
         expected = (-((1 - p) ** gamma) * np.log(p)).mean()
@@ -85,14 +85,14 @@ def test_focal_is_its_equation() -> None:
         assert loss(LOGITS, TARGETS).item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_focal_has_a_slope_where_an_image_is_certain() -> None:
+def test_focal_has_finite_gradients_for_confident_images() -> None:
     logits = torch.tensor([[80.0, 0.0, 0.0, 0.0, 0.0, 0.0]], requires_grad=True)
     Focal(0.5, 0.0, counts=COUNTS, weights=None)(logits, torch.tensor([0])).backward()
     assert logits.grad is not None
     assert torch.isfinite(logits.grad).all()
 
 
-def test_balanced_softmax_is_its_equation() -> None:
+def test_balanced_softmax_follows_its_equation() -> None:
     # Ren et al. 2020, equation 4: n_y e^{z_y} / Σ n_k e^{z_k}
     n = np.array(list(COUNTS.values()), dtype=np.float64)
     powers = n * np.exp(LOGITS.numpy())
@@ -101,7 +101,7 @@ def test_balanced_softmax_is_its_equation() -> None:
     assert loss(LOGITS, TARGETS).item() == pytest.approx(expected, rel=1e-6)
 
 
-def test_logit_adjustment_is_its_pairwise_form() -> None:
+def test_logit_adjustment_equals_its_pairwise_form() -> None:
     # Menon et al. 2021, equation 11: log(1 + Σ_{k≠y} (π_k / π_y)^τ e^{z_k − z_y})
     n, z, tau = np.array(list(COUNTS.values()), dtype=np.float64), LOGITS.numpy(), 0.7
     costs = [
@@ -112,7 +112,7 @@ def test_logit_adjustment_is_its_pairwise_form() -> None:
     assert loss(LOGITS, TARGETS).item() == pytest.approx(np.mean(costs), rel=1e-6)
 
 
-def test_ldam_is_its_equation() -> None:
+def test_ldam_follows_its_equation() -> None:
     # Cao et al. 2019, equations 10 to 12, image by image
     n, z, scale = np.array(list(COUNTS.values()), dtype=np.float64), LOGITS.numpy(), 3.0
     margins = 0.5 * (n.min() / n) ** 0.25
@@ -142,7 +142,7 @@ def test_limiting_cases_are_cross_entropy(limit: ClassLoss) -> None:
     assert limit(LOGITS, TARGETS).item() == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_class_without_images_has_no_frequency() -> None:
+def test_a_class_without_images_is_refused() -> None:
     with pytest.raises(ConfigError, match="no image of islam"):
         LogitAdjusted(1.0, 0.0, counts={**COUNTS, "islam": 0}, weights=None)
 

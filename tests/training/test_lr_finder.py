@@ -1,4 +1,4 @@
-"""The learning-rate range test: layers keep their ratios, and a loss that does not fall is said so."""
+"""The learning-rate range test: rates, suggestion, errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def finished(losses: list[float]) -> RangeTest:
     return test
 
 
-def test_the_suggestion_is_where_the_loss_falls_fastest() -> None:
+def test_the_suggestion_is_the_steepest_decrease() -> None:
     steps = np.arange(100)
     losses = (2 - 1 / (1 + np.exp(-(steps - 60) / 4))).tolist()  # an S-shaped fall around step 60
     assert finished(losses).suggestion() == pytest.approx(rising_rate(60))
@@ -30,12 +30,12 @@ def test_the_suggestion_is_where_the_loss_falls_fastest() -> None:
 
 
 @pytest.mark.parametrize("losses", [[1.0] * 100, [float(step) for step in range(100)], [1.0] * 5, []])
-def test_a_loss_that_falls_nowhere_is_said_so(losses: list[float]) -> None:
+def test_a_loss_that_never_decreases_is_an_error(losses: list[float]) -> None:
     with pytest.raises(TrainingError, match="decreases at no learning rate"):
         finished(losses).suggestion()
 
 
-def test_the_rate_rises_and_layers_keep_their_ratios() -> None:
+def test_the_rate_increases_and_layers_keep_their_ratios() -> None:
     first, last = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([{"params": [first], "lr": 0.007}, {"params": [last], "lr": 0.01}])
     scheduler = rising(optimizer, 100)["scheduler"]
@@ -49,7 +49,7 @@ def test_the_rate_rises_and_layers_keep_their_ratios() -> None:
     assert rising_rate(99) == pytest.approx(1)
 
 
-def test_one_step_is_no_range(heritage: Command, tiny: tuple[str, ...]) -> None:
+def test_fast_dev_run_is_refused(heritage: Command, tiny: tuple[str, ...]) -> None:
     done = heritage("train", *tiny, "lr_find=true", "trainer.fast_dev_run=true")
     assert done.code == 2
     assert done.err.splitlines()[-1].endswith("set trainer.fast_dev_run=false")

@@ -36,11 +36,11 @@ def stepped(net: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, torch
     return {name: parameter.detach() for name, parameter in net.named_parameters()}
 
 
-def test_muon_is_torchs_for_matrices_and_nadamw_for_the_rest() -> None:
+def test_muon_equals_torch_for_matrices_and_nadamw_for_the_rest() -> None:
     net = network()
     start = {name: parameter.detach().clone() for name, parameter in net.named_parameters()}
     options: dict[str, Any] = {"momentum": MOMENTUM, "weight_decay": DECAY, "betas": BETAS}
-    found = stepped(net, muon(net, lr=LR, layer_decay=None, **options))
+    actual = stepped(net, muon(net, lr=LR, layer_decay=None, **options))
 
     net = network()
     rest = without_weight_decay(net) | classifier_names(net)
@@ -48,7 +48,7 @@ def test_muon_is_torchs_for_matrices_and_nadamw_for_the_rest() -> None:
     expected = stepped(net, NAdamW(groups, betas=(BETAS[0], BETAS[1]), eps=1e-7))
     assert {"pos_embed", "cls_token", "head.weight", "head.bias", "norm.weight"} <= rest
     for name in rest:
-        torch.testing.assert_close(found[name], expected[name], msg=name)
+        torch.testing.assert_close(actual[name], expected[name], msg=name)
 
     net = network()
     matrices = [p for name, p in net.named_parameters() if name not in rest and p.ndim == 2]
@@ -58,16 +58,16 @@ def test_muon_is_torchs_for_matrices_and_nadamw_for_the_rest() -> None:
     for name, parameter in net.named_parameters():
         if name in rest:
             continue
-        moved = found[name] - start[name]
+        moved = actual[name] - start[name]
         assert moved.abs().max() > 0
         if parameter.ndim == 2:  # torch's takes no convolutions; both orthogonalise roughly, in bf16
-            wanted = expected[name] - start[name]
-            assert torch.cosine_similarity(moved.flatten(), wanted.flatten(), dim=0) > 0.97, name
+            desired = expected[name] - start[name]
+            assert torch.cosine_similarity(moved.flatten(), desired.flatten(), dim=0) > 0.97, name
             # its five steps of Newton-Schulz have one set of coefficients, timm's have five and come closer
-            assert moved.norm().item() == pytest.approx(wanted.norm().item(), rel=0.15), name
+            assert moved.norm().item() == pytest.approx(desired.norm().item(), rel=0.15), name
 
 
-def test_muons_layers_keep_their_rates() -> None:
+def test_muon_keeps_layer_wise_rates() -> None:
     net = network()
     optimizer = muon(net, lr=LR, momentum=MOMENTUM, weight_decay=DECAY, betas=BETAS, layer_decay=0.5)
     rates = {group["name"]: group["lr"] for group in optimizer.param_groups}
@@ -92,22 +92,22 @@ def our_muon_and_timms() -> tuple[Stepped, Stepped]:
     return (ours, optimizer), (theirs, timm.optim.muon.Muon(groups, nesterov=True))
 
 
-def test_muon_on_the_cpu_is_timms_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_muon_on_the_cpu_equals_timm_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """In bfloat16 a CPU without instructions for it takes longer for a step of Muon than for the network."""
     (ours, optimizer), (theirs, timms) = our_muon_and_timms()
     exact = functools.partial(timm.optim.muon.zeropower_via_newtonschulz, dtype=torch.float64)
     monkeypatch.setattr(timm.optim.muon, "zeropower_via_newtonschulz", exact)
     for _ in range(3):
-        found, wanted = stepped(ours, optimizer), stepped(theirs, timms)
-    for name in found:
-        torch.testing.assert_close(found[name], wanted[name], msg=name)
+        actual, desired = stepped(ours, optimizer), stepped(theirs, timms)
+    for name in actual:
+        torch.testing.assert_close(actual[name], desired[name], msg=name)
 
 
-def test_muon_takes_up_a_checkpoint_of_timms() -> None:
+def test_muon_loads_a_checkpoint_of_timm() -> None:
     (ours, optimizer), (theirs, timms) = our_muon_and_timms()
     stepped(theirs, timms)
     ours.load_state_dict(theirs.state_dict())
     optimizer.load_state_dict(timms.state_dict())
-    found, wanted = stepped(ours, optimizer), stepped(theirs, timms)
-    for name in found:  # timm's is in bfloat16
-        torch.testing.assert_close(found[name], wanted[name], rtol=0.02, atol=2e-3, msg=name)
+    actual, desired = stepped(ours, optimizer), stepped(theirs, timms)
+    for name in actual:  # timm's is in bfloat16
+        torch.testing.assert_close(actual[name], desired[name], rtol=0.02, atol=2e-3, msg=name)

@@ -1,4 +1,4 @@
-"""Schedules leave the layers' rates in their ratios, however small those are."""
+"""Schedules keep the ratios of layer-wise rates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The main job through the real command, on tiny images."""
+"""Training through the command line, on tiny images."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_every_model_and_balance_runs(
     assert f"report: {run / 'report.md'}" in done.out.replace("\n", "")
 
 
-def test_a_run_learns_and_its_folder_tells_everything(
+def test_a_run_learns_and_its_folder_is_complete(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
     words = (*tiny, "trainer.max_epochs=12", "augment=none", "optimizer.lr=3e-3", "data/split=image",

@@ -1,4 +1,4 @@
-"""Class weights against scikit-learn and against the thesis's own numbers."""
+"""Class weights against scikit-learn and the thesis's numbers."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ THESIS_WEIGHTS = (
 )  # fmt: skip
 
 
-def test_the_thesis_weights_come_out_of_its_counts() -> None:
+def test_inverse_weights_of_the_thesis_counts() -> None:
     assert inverse(THESIS_COUNTS) == pytest.approx(THESIS_WEIGHTS, abs=1e-12, rel=0)
 
 
-def test_inverse_is_scikit_learns_balanced() -> None:
+def test_inverse_equals_scikit_learns_balanced() -> None:
     counts = {"a": 3, "b": 11, "c": 6}
     labels = np.repeat(list(counts), list(counts.values()))
     expected = compute_class_weight("balanced", classes=np.array(list(counts)), y=labels)
     assert inverse(counts) == pytest.approx(expected, abs=1e-12)
 
 
-def test_effective_number_is_its_equation() -> None:
+def test_effective_number_follows_its_equation() -> None:
     # Cui et al. 2019: E_n = 1 + β + … + β^(n−1)
     counts = {"a": 4, "b": 37, "c": 900}
     for beta in (0.9, 0.999):
@@ -40,7 +40,7 @@ def test_effective_number_is_its_equation() -> None:
         assert effective_number(counts, beta=beta) == pytest.approx(expected, rel=1e-9)
 
 
-def test_effective_number_lies_between_alike_and_inverse() -> None:
+def test_effective_number_is_between_equal_and_inverse() -> None:
     assert effective_number(THESIS_COUNTS, beta=0.0) == pytest.approx(np.ones(6))
     extreme = effective_number(THESIS_COUNTS, beta=1 - 1e-9)
     expected = inverse(THESIS_COUNTS)
@@ -48,7 +48,7 @@ def test_effective_number_lies_between_alike_and_inverse() -> None:
 
 
 @pytest.mark.parametrize("weigh", [inverse, partial(effective_number, beta=0.99)])
-def test_a_class_without_images_cannot_be_weighed(weigh: Callable[[dict[str, int]], object]) -> None:
+def test_a_class_without_images_is_refused(weigh: Callable[[dict[str, int]], object]) -> None:
     with pytest.raises(ConfigError, match="no image of b"):
         weigh({"a": 3, "b": 0})
 

@@ -1,4 +1,4 @@
-"""A checkpoint is written whole or not at all."""
+"""Checkpoints are written atomically."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from heritage.training.callbacks.checkpoints import AtomicCheckpointIO
 @pytest.mark.parametrize(
     "error", [OSError(28, "No space left on device"), RuntimeError("PytorchStreamWriter failed")]
 )
-def test_a_full_disk_leaves_the_old_checkpoint_whole(
+def test_a_full_disk_keeps_the_previous_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     path = tmp_path / "last.ckpt"

@@ -1,4 +1,4 @@
-"""When class weights act."""
+"""Deferred class weights."""
 
 from __future__ import annotations
 
@@ -84,15 +84,15 @@ def fit(weights: np.ndarray | None, start: float, tmp_path: Path, *, epochs: int
 
 
 @pytest.mark.parametrize(("start", "before"), [(0.8, 8), (0.5, 5), (0.95, 10)])
-def test_weights_act_from_their_step_on(tmp_path: Path, start: float, before: int) -> None:
+def test_weights_are_applied_after_their_step(tmp_path: Path, start: float, before: int) -> None:
     assert fit(np.array([1.0, 3.0]), start, tmp_path) == [False] * before + [True] * (10 - before)
 
 
-def test_weights_act_in_a_run_of_one_epoch(tmp_path: Path) -> None:
+def test_weights_are_applied_in_a_run_of_one_epoch(tmp_path: Path) -> None:
     assert fit(np.array([1.0, 3.0]), 0.8, tmp_path, epochs=1) == [False] * 8 + [True] * 2
 
 
-def test_steps_count_and_not_epochs_and_a_resumed_run_decides_alike(tmp_path: Path) -> None:
+def test_a_resumed_run_applies_weights_from_the_same_step(tmp_path: Path) -> None:
     def run(checkpoint: Path | None) -> list[bool]:
         notes = Notes()
         with warnings.catch_warnings():
@@ -112,12 +112,12 @@ def test_steps_count_and_not_epochs_and_a_resumed_run_decides_alike(tmp_path: Pa
     assert run(tmp_path / "step.ckpt") == whole[8:]
 
 
-def test_nothing_to_defer_is_refused() -> None:
+def test_a_schedule_without_weights_is_refused() -> None:
     with pytest.raises(ConfigError, match="no class weights to defer"):
         require_weights(DeferredWeighting(0.8), CrossEntropy(0.0, counts=COUNTS, weights=None))
 
 
-def test_switched_off_weights_change_nothing() -> None:
+def test_inactive_weights_have_no_effect() -> None:
     logits, targets = torch.randn(8, 2), torch.arange(8) % 2
     loss = CrossEntropy(0.1, counts=COUNTS, weights=np.array([1.0, 3.0]))
     loss.weights_active = False

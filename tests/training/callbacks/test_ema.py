@@ -23,7 +23,7 @@ def differing(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> set
     return {name for name in one if not torch.equal(one[name], two[name])}
 
 
-def test_before_the_average_starts_it_is_the_network_as_it_is(
+def test_before_its_first_step_the_average_equals_the_network(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
@@ -37,7 +37,7 @@ def test_before_the_average_starts_it_is_the_network_as_it_is(
     assert last(folder)["averaging_state"]["n_averaged"] == 0
 
 
-def test_what_is_frozen_is_averaged_to_itself(
+def test_frozen_weights_are_averaged_exactly(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
@@ -50,7 +50,7 @@ def test_what_is_frozen_is_averaged_to_itself(
 
 
 @pytest.mark.parametrize("warmup", [False, True])
-def test_the_average_is_an_exponential_one_of_the_steps_that_count(warmup: bool) -> None:
+def test_the_average_is_exponential_over_the_chosen_steps(warmup: bool) -> None:
     module = Module()
     ema = Ema(decay=0.25, every_n_steps=2, from_step=2, warmup=warmup)
     ema.setup(ANY, module, "fit")
@@ -69,11 +69,11 @@ def test_the_average_is_an_exponential_one_of_the_steps_that_count(warmup: bool)
     torch.testing.assert_close(module.net.bias.detach(), expected)
 
 
-def test_an_average_of_hardly_any_step_is_said_at_the_start(
+def test_an_average_of_few_steps_is_warned_of(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
     words = ("callbacks=ema", "callbacks.ema.every_n_steps=100", "trainer.fast_dev_run=true")
-    assert "takes in" not in heritage("train", *tiny, *words).out, "nobody wants an average of a dry run"
+    assert "takes in" not in heritage("train", *tiny, *words).out, "no warning in a dry run"
     done = heritage("train", *tiny, *words[:-1])
     assert "takes in 1 of the run's" in done.out
 

@@ -20,7 +20,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return last(folder)["state_dict"]  # type: ignore[return-value]
 
 
-def test_only_the_head_moves(heritage: Command, tiny: tuple[str, ...], tmp_path: Path) -> None:
+def test_only_the_head_trains(heritage: Command, tiny: tuple[str, ...], tmp_path: Path) -> None:
     runs = []
     for epochs in (1, 3):
         folder = tmp_path / f"run{epochs}"
@@ -40,7 +40,7 @@ def test_only_the_head_moves(heritage: Command, tiny: tuple[str, ...], tmp_path:
 
 
 @pytest.mark.parametrize("model", ["resnet18", "vit"])
-def test_the_classifier_alone_is_learnt_anew(
+def test_only_the_reset_classifier_trains(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path, model: str
 ) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
@@ -56,7 +56,7 @@ def test_the_classifier_alone_is_learnt_anew(
     assert {name for name in before if not torch.allclose(before[name], after[name], atol=1e-6)} == head
 
 
-def test_gradual_unfreezing_frees_a_block_an_epoch(
+def test_gradual_unfreezing_adds_a_block_per_epoch(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
     folders = []
@@ -79,9 +79,7 @@ def test_gradual_unfreezing_frees_a_block_an_epoch(
     assert "set finetune.depth=head" in refused.err
 
 
-def test_the_average_is_what_is_saved_and_tested(
-    heritage: Command, tiny: tuple[str, ...], tmp_path: Path
-) -> None:
+def test_the_average_is_saved_and_tested(heritage: Command, tiny: tuple[str, ...], tmp_path: Path) -> None:
     folder = tmp_path / "run"
     done = heritage("train", *tiny, f"hydra.run.dir={folder}", "callbacks=ema", "model=resnet18",
                     "callbacks.ema.decay=0.9", "trainer.max_epochs=2")  # fmt: skip
@@ -130,7 +128,7 @@ def test_a_contact_sheet_is_drawn(heritage: Command, tiny: tuple[str, ...], tmp_
     assert len(list(tmp_path.glob("outputs/train/*/*/contact_sheet.png"))) == 1
 
 
-def test_the_debug_trainer_learns_one_batch_by_heart(
+def test_the_debug_trainer_overfits_one_batch(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
     words = [word for word in tiny if "max_epochs" not in word]
@@ -142,16 +140,14 @@ def test_the_debug_trainer_learns_one_batch_by_heart(
     assert losses[-1] < 0.05
 
 
-def test_several_processes_must_exchange_what_is_freed_on_the_way(
-    heritage: Command, tiny: tuple[str, ...]
-) -> None:
+def test_gradual_unfreezing_needs_synchronised_gradients(heritage: Command, tiny: tuple[str, ...]) -> None:
     done = heritage("train", *tiny, "finetune=gradual", "trainer.devices=2")
     assert done.code == 2
     assert len(done.err.splitlines()) == 1
     assert "trainer.strategy=ddp_find_unused_parameters_true" in done.err
 
 
-def test_epochs_are_counted_where_steps_are_given(heritage: Command, tiny: tuple[str, ...]) -> None:
+def test_epochs_are_counted_in_a_run_limited_by_steps(heritage: Command, tiny: tuple[str, ...]) -> None:
     words = [word for word in tiny if "progress" not in word]
     done = heritage("train", *words, "trainer.max_epochs=null", "trainer.max_steps=2")
     assert done.code == 0, done.err

@@ -30,7 +30,7 @@ def trainer(saved: list[Path]) -> Any:
     )
 
 
-def test_the_step_is_finished_and_saved_first(trainer: Any, saved: list[Path], tmp_path: Path) -> None:
+def test_a_signal_lets_the_step_finish_and_saves(trainer: Any, saved: list[Path], tmp_path: Path) -> None:
     module: Any = None
     before = signal.getsignal(signal.SIGTERM)
     guard = Safeguard(None, folder=str(tmp_path))
@@ -45,7 +45,7 @@ def test_the_step_is_finished_and_saved_first(trainer: Any, saved: list[Path], t
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_signal_during_the_last_validation_is_heard(
+def test_a_signal_during_the_last_validation_stops_the_run(
     trainer: Any, saved: list[Path], tmp_path: Path
 ) -> None:
     module: Any = None
@@ -58,7 +58,7 @@ def test_a_signal_during_the_last_validation_is_heard(
     guard.on_train_end(trainer, module)
 
 
-def test_a_second_signal_does_not_wait(trainer: Any, saved: list[Path], tmp_path: Path) -> None:
+def test_a_second_signal_stops_immediately(trainer: Any, saved: list[Path], tmp_path: Path) -> None:
     module: Any = None
     guard = Safeguard(None, folder=str(tmp_path))
     guard.on_train_start(trainer, module)
@@ -70,10 +70,10 @@ def test_a_second_signal_does_not_wait(trainer: Any, saved: list[Path], tmp_path
 
 
 @pytest.mark.parametrize("stopping", [False, True])
-def test_the_last_step_of_an_epoch_leaves_saving_to_its_end(
+def test_the_last_step_of_an_epoch_is_not_saved_twice(
     trainer: Any, saved: list[Path], tmp_path: Path, stopping: bool
 ) -> None:
-    """A run that goes on from between the last step and the validation would leave that validation out."""
+    """Resuming from between the last step and the validation would skip the validation."""
     module: Any = None
     trainer.should_stop = stopping  # max_steps ends a run in mid-epoch
     guard = Safeguard(1e-9, folder=str(tmp_path))

@@ -1,7 +1,8 @@
-"""Photographs to curate, drawn so that no two are alike, and the faults that real folders have."""
+"""Raw folders and tables: synthetic photographs, no two of them similar, and the faults of real folders."""
 
 from __future__ import annotations
 
+import csv
 import io
 import struct
 import zlib
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from heritage.core.image_io import Pixels
+from heritage.curation.output import CurationResult
 
 
 def photograph(seed: int, width: int = 160, height: int = 120) -> Pixels:
@@ -90,3 +92,36 @@ def add_faults(root: Path) -> dict[str, str]:
         "orient/conflict.jpg": "label conflict",
         **{f"islam/card{index}.jpg": "placeholder" for index in range(8)},
     }
+
+
+COLUMNS = (
+    "raw=table",
+    "raw.columns.file=name",
+    "+raw.columns.class=kind",
+    "+raw.columns.object_id=inventory",
+)
+"""The options for `table_rows`."""
+
+
+def table_rows() -> list[dict[str, str]]:
+    """Return the rows of a table of 24 photographs of 12 objects in two classes."""
+    return [
+        {"name": f"{i}.jpg", "kind": ("islam", "orient")[i % 2], "inventory": f"{i // 2:03d}"}
+        for i in range(24)
+    ]
+
+
+def write_table(root: Path, rows: list[dict[str, str]]) -> Path:
+    """Write ``metadata.csv`` and the images' folder."""
+    (root / "images").mkdir(parents=True, exist_ok=True)
+    with (root / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return root
+
+
+def reasons(curated: CurationResult) -> dict[str, str]:
+    """Return the reason, without its detail, for each dropped photograph."""
+    rows = zip(curated.table["raw_file"].to_pylist(), curated.table["reason"].to_pylist(), strict=True)
+    return {file: reason.partition(": ")[0] for file, reason in rows if reason}

@@ -1,4 +1,4 @@
-"""The folder as a whole: rules, decisions, rebuilding, adding, credits, the card and the report."""
+"""The data set as a whole: duplicates, overrides, rebuilding, adding photographs, credits and the report."""
 
 from __future__ import annotations
 
@@ -17,8 +17,16 @@ from heritage.core.packed_images import PackedImages
 from heritage.curation.output import CurationResult
 from heritage.errors import ManifestError
 from tests.curation.conftest import Curate
-from tests.curation.pictures import class_tree, jpeg, photograph, write
-from tests.curation.test_bad_input import COLUMNS, reasons, table_rows, write_table
+from tests.curation.raw_folders import (
+    COLUMNS,
+    class_tree,
+    jpeg,
+    photograph,
+    reasons,
+    table_rows,
+    write,
+    write_table,
+)
 
 TREE = "raw=class_folders"
 
@@ -27,7 +35,7 @@ def split_of(curated: CurationResult) -> dict[str, str]:
     return dict(zip(curated.kept.column("raw_file"), curated.kept.column("split"), strict=True))
 
 
-def tree_with_twins(root: Path) -> Path:
+def tree_with_duplicates(root: Path) -> Path:
     """Sound photographs, a copy, two near-duplicates and a conflict two to one."""
     class_tree(root, each=20)
     (root / "islam" / "copy.jpg").write_bytes((root / "islam" / "islam000.jpg").read_bytes())
@@ -52,10 +60,10 @@ def tree_with_twins(root: Path) -> Path:
           "islam/islam002.jpg": "placeholder", "orient/other.jpg": "placeholder"}),
     ],
 )  # fmt: skip
-def test_rules_for_the_same_photograph(
+def test_options_for_duplicates(
     tmp_path: Path, curate_folder: Curate, settings: tuple[str, ...], expected: dict[str, str]
 ) -> None:
-    curated = curate_folder(tree_with_twins(tmp_path / "raw"), TREE, *settings)
+    curated = curate_folder(tree_with_duplicates(tmp_path / "raw"), TREE, *settings)
     assert reasons(curated) == expected
     groups = dict(
         zip(curated.table["raw_file"].to_pylist(), curated.table["group_id"].to_pylist(), strict=True)
@@ -63,7 +71,7 @@ def test_rules_for_the_same_photograph(
     assert groups["islam/islam001.jpg"] == groups["islam/small.jpg"]
 
 
-def test_a_shared_photograph_joins_its_objects(tmp_path: Path, curate_folder: Curate) -> None:
+def test_objects_with_the_same_photograph_are_one_group(tmp_path: Path, curate_folder: Curate) -> None:
     root = write_table(tmp_path / "raw", table_rows())
     for index in range(24):
         write(root / "images" / f"{index}.jpg", photograph(index))
@@ -81,7 +89,7 @@ def test_a_shared_photograph_joins_its_objects(tmp_path: Path, curate_folder: Cu
     assert len(groups) == 11
 
 
-def test_added_photographs_move_none(tmp_path: Path, curate_folder: Curate) -> None:
+def test_adding_photographs_keeps_the_split_of_the_others(tmp_path: Path, curate_folder: Curate) -> None:
     root = class_tree(tmp_path / "raw", each=40)
     before = split_of(curate_folder(root, TREE))
     for index in range(30):
@@ -91,8 +99,8 @@ def test_added_photographs_move_none(tmp_path: Path, curate_folder: Curate) -> N
     assert len(after) == 110
 
 
-def test_it_is_rebuilt_from_its_manifest(tmp_path: Path, curate_folder: Curate) -> None:
-    root = tree_with_twins(tmp_path / "raw")
+def test_a_data_set_is_rebuilt_from_its_manifest(tmp_path: Path, curate_folder: Curate) -> None:
+    root = tree_with_duplicates(tmp_path / "raw")
     (tmp_path / "o.csv").write_text("file,decision,class,note\nislam/islam005.jpg,relabel,orient,tile\n"
                                     "islam/islam006.jpg,drop,,blurred\n")  # fmt: skip
     first = curate_folder(root, TREE, f"overrides={tmp_path / 'o.csv'}", "split.seed=3")
@@ -110,7 +118,7 @@ def test_it_is_rebuilt_from_its_manifest(tmp_path: Path, curate_folder: Curate) 
     assert reasons(changed)["islam/islam007.jpg"] == "changed"
 
 
-def test_a_set_that_has_grown_is_rebuilt_with_its_splits(tmp_path: Path, curate_folder: Curate) -> None:
+def test_a_data_set_that_has_grown_is_rebuilt_with_its_splits(tmp_path: Path, curate_folder: Curate) -> None:
     root = class_tree(tmp_path / "raw", each=30)
     curate_folder(root, TREE)
     for index in range(30):
@@ -123,7 +131,7 @@ def test_a_set_that_has_grown_is_rebuilt_with_its_splits(tmp_path: Path, curate_
     assert at_once.kept.fingerprint != grown.kept.fingerprint
 
 
-def test_what_differs_from_the_set_that_is_made_again_is_said(
+def test_rebuilding_reports_options_that_differ(
     tmp_path: Path, curate_folder: Curate, caplog: pytest.LogCaptureFixture
 ) -> None:
     root = class_tree(tmp_path / "raw")
@@ -136,7 +144,7 @@ def test_what_differs_from_the_set_that_is_made_again_is_said(
     assert "the rebuilt data set differs from the original (resize.size=48 instead of 64)" in caplog.text
 
 
-def test_packing_says_its_need_first_and_what_is_stale_later(
+def test_packing_logs_the_space_it_needs_and_stale_packed_images(
     tmp_path: Path, curate_folder: Curate, caplog: pytest.LogCaptureFixture
 ) -> None:
     root = class_tree(tmp_path / "raw")
@@ -156,7 +164,7 @@ def test_packing_says_its_need_first_and_what_is_stale_later(
     assert PackedImages.open(tmp_path / "out" / "packed").fingerprint == curated.kept.fingerprint
 
 
-def test_a_new_class_moves_no_old_photograph(tmp_path: Path, curate_folder: Curate) -> None:
+def test_adding_a_class_keeps_the_split_of_the_others(tmp_path: Path, curate_folder: Curate) -> None:
     root = class_tree(tmp_path / "raw", ("china", "korea"), each=30)
     before = split_of(curate_folder(root, TREE))
     for index in range(10):
@@ -166,7 +174,7 @@ def test_a_new_class_moves_no_old_photograph(tmp_path: Path, curate_folder: Cura
     assert {file: after[file] for file in before} == before
 
 
-def test_folds_are_the_same_for_each_that_is_tested_on(tmp_path: Path, curate_folder: Curate) -> None:
+def test_folds_do_not_depend_on_the_test_fold(tmp_path: Path, curate_folder: Curate) -> None:
     root = class_tree(tmp_path / "raw", each=30)
     curate_folder(root, TREE, "split.folds=3", "split.fold=0")
     for index in range(20):
@@ -180,7 +188,7 @@ def test_folds_are_the_same_for_each_that_is_tested_on(tmp_path: Path, curate_fo
     assert folds[0] == folds[1] == folds[2]
 
 
-def test_decisions_beside_the_data_set_are_never_lost(tmp_path: Path, curate_folder: Curate) -> None:
+def test_overrides_in_the_output_folder_are_never_lost(tmp_path: Path, curate_folder: Curate) -> None:
     root = class_tree(tmp_path / "raw")
     (tmp_path / "o.csv").write_text("file,decision\nislam/islam005.jpg,drop\n")
     curate_folder(root, TREE, f"overrides={tmp_path / 'o.csv'}")
@@ -196,8 +204,8 @@ def test_decisions_beside_the_data_set_are_never_lost(tmp_path: Path, curate_fol
     assert [path.read_text() for path in saved] == [more]
 
 
-def test_decisions_are_replayed_and_stale_ones_reported(tmp_path: Path, curate_folder: Curate) -> None:
-    root = tree_with_twins(tmp_path / "raw")
+def test_overrides_are_applied_and_stale_ones_reported(tmp_path: Path, curate_folder: Curate) -> None:
+    root = tree_with_duplicates(tmp_path / "raw")
     digest = hashlib.sha256((root / "islam" / "islam004.jpg").read_bytes()).hexdigest()
     lines = [
         "file,decision,class,sha256,note",
@@ -234,7 +242,7 @@ def test_decisions_are_replayed_and_stale_ones_reported(tmp_path: Path, curate_f
         ("b.jpg,drop,\nb.jpg,keep,", "'b.jpg' has two decisions"),
     ],
 )
-def test_a_wrong_decision_is_refused_with_its_line(
+def test_an_error_for_an_invalid_override_names_its_line(
     tmp_path: Path, curate_folder: Curate, line: str, message: str
 ) -> None:
     (tmp_path / "o.csv").write_text(f"file,decision,class\n{line}\n")
@@ -242,7 +250,7 @@ def test_a_wrong_decision_is_refused_with_its_line(
         curate_folder(class_tree(tmp_path / "raw"), TREE, f"overrides={tmp_path / 'o.csv'}")
 
 
-def test_the_description_and_images_are_what_the_manifest_says(tmp_path: Path, curate_folder: Curate) -> None:
+def test_description_and_images_agree_with_the_manifest(tmp_path: Path, curate_folder: Curate) -> None:
     curated = curate_folder(class_tree(tmp_path / "raw"), TREE)
     about = json.loads((tmp_path / "out" / "dataset.json").read_text())
     read = Manifest.read(tmp_path / "out")
@@ -256,7 +264,7 @@ def test_the_description_and_images_are_what_the_manifest_says(tmp_path: Path, c
         assert decode(data).shape == (64, 64, 3)
 
 
-def test_credits_are_all_there(tmp_path: Path, curate_folder: Curate) -> None:
+def test_attribution_lists_all_credits(tmp_path: Path, curate_folder: Curate) -> None:
     rows = [
         {**row, "licence": ("CC0-1.0", "CC BY 4.0")[i % 2], "credit": f"Gift of *Donor* {i % 3}",
          "title": f"Vase {i}", "permalink": f"https://museum.example/{i}"}
@@ -296,7 +304,7 @@ class _Page(HTMLParser):
 def test_the_report_shows_every_dropped_photograph_and_needs_no_network(
     tmp_path: Path, curate_folder: Curate
 ) -> None:
-    root = tree_with_twins(tmp_path / "raw")
+    root = tree_with_duplicates(tmp_path / "raw")
     write(root / "islam" / "<script>alert(1)<script>.jpg", photograph(90, 20, 20))
     curated = curate_folder(root, TREE)
     text = (tmp_path / "out" / "report.html").read_text()
@@ -307,7 +315,7 @@ def test_the_report_shows_every_dropped_photograph_and_needs_no_network(
     assert "<script>alert" not in text
 
 
-def test_a_table_of_photographs_with_profiles_and_turns(tmp_path: Path, curate_folder: Curate) -> None:
+def test_rotated_photographs_are_measured_upright(tmp_path: Path, curate_folder: Curate) -> None:
     root = class_tree(tmp_path / "raw")
     from PIL import Image
 
