@@ -1,4 +1,4 @@
-"""The demo museum of most tests, which misbehaves on demand."""
+"""The demo museum used by most tests, with faults on demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the demo museum of most tests holds, and what a run over it must leave."""
+"""The collection of the demo museum used by most tests, and the expected result of collecting it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ API = "/public/collection/v1/objects"
 
 
 def expected() -> dict[str, str]:
-    """Object id → class, of all objects that must end with a photograph of their own."""
+    """Return object id → class of all objects that must end with a photograph of their own."""
     return {
         str(i): COLLECTION.class_of(i)
         for i in COLLECTION.ids
@@ -32,7 +32,7 @@ def picture_path(object_id: int | str) -> str:
 
 
 def objects_of(name: str) -> list[str]:
-    """The objects of a class with photographs of their own; those that others share stand last."""
+    """Return the objects of a class with photographs of their own; those shared by others are last."""
     shared = {
         owner_of(str(i)) for i in COLLECTION.ids if COLLECTION.photographs(i) and owner_of(str(i)) != str(i)
     }
@@ -40,13 +40,13 @@ def objects_of(name: str) -> list[str]:
 
 
 def names(folder: Path) -> set[str]:
-    """The files' names, each after the object that was photographed: sharers may have been first."""
-    found = set()
+    """Return the file names with the id of the photographed object, not of an object that shares it."""
+    stored_names = set()
     for path in (folder / "images").iterdir():
         class_id, museum, unique = path.name.split("_")
         object_id = re.split(r"[-.]", unique)[0]
-        found.add(f"{class_id}_{museum}_{unique.replace(object_id, owner_of(object_id))}")
-    return found
+        stored_names.add(f"{class_id}_{museum}_{unique.replace(object_id, owner_of(object_id))}")
+    return stored_names
 
 
 def assert_no_repeated_request(museum: FaultyMuseum) -> None:

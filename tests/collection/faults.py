@@ -1,4 +1,4 @@
-"""A museum that misbehaves on demand, and pictures to serve."""
+"""A museum with faults on demand, and images to serve."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HTML = {"Content-Type": "text/html"}
 
 @functools.cache
 def jpeg(seed: int, side: int = 72) -> bytes:
-    """A small noisy JPEG; another seed is another picture."""
+    """Return a small noisy JPEG, different for each seed."""
     random = np.random.default_rng(seed)
     coarse = random.integers(0, 255, (9, 9, 3), dtype=np.uint8)
     return encode_jpeg(np.kron(coarse, np.ones((side // 9, side // 9, 1), dtype=np.uint8)))
@@ -36,19 +36,19 @@ def jpeg(seed: int, side: int = 72) -> bytes:
 
 @functools.cache
 def png() -> bytes:
-    """A noisy PNG."""
+    """Return a noisy PNG."""
     written = io.BytesIO()
     Image.effect_noise((80, 80), 60).save(written, "PNG")
     return written.getvalue()
 
 
 def tiny_renderer(class_name: str, index: int, view: int, size: int, seed: int) -> bytes:
-    """Draw nothing in particular, quickly."""
+    """Render a random image quickly."""
     return jpeg(zlib.crc32(f"{class_name}/{index}/{view}/{seed}".encode()), 72)
 
 
 def bomb_png(side: int = 30_000) -> bytes:
-    """A PNG of 900 million pixels in a few kilobytes of its first rows."""
+    """Return a PNG of 900 million pixels that has a few kilobytes of its first rows."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -59,18 +59,18 @@ def bomb_png(side: int = 30_000) -> bytes:
 
 
 def status(code: int, body: bytes = b"", **headers: str) -> Fault:
-    """Answer with a status; header names take underscores for dashes."""
+    """Respond with a status; header names have underscores instead of dashes."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return lambda _: Response(code, body, named)
 
 
 def body(data: bytes, kind: str = "image/jpeg") -> Fault:
-    """Answer 200 with other content."""
+    """Respond with status 200 and other content."""
     return lambda _: Response(200, data, {"Content-Type": kind})
 
 
 def reset(_: Response) -> Response:
-    """Cut the connection without a word."""
+    """Reset the connection."""
 
     async def write(writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()
@@ -79,7 +79,7 @@ def reset(_: Response) -> Response:
 
 
 def truncated(at: int) -> Fault:
-    """Promise the whole body, send its beginning and close."""
+    """Announce the whole body, send its beginning and close the connection."""
 
     def fault(response: Response) -> Response:
         async def write(writer: asyncio.StreamWriter) -> None:
@@ -92,7 +92,7 @@ def truncated(at: int) -> Fault:
 
 
 def slow_drip(response: Response) -> Response:
-    """Send a byte every tenth of a second: never silent, never done."""
+    """Send a byte every tenth of a second."""
 
     async def write(writer: asyncio.StreamWriter) -> None:
         writer.write(_head(response, len(response.body)))
@@ -105,7 +105,7 @@ def slow_drip(response: Response) -> Response:
 
 
 def delayed(seconds: float) -> Fault:
-    """Answer rightly, but not soon."""
+    """Send the correct response after a delay."""
 
     def fault(response: Response) -> Response:
         async def write(writer: asyncio.StreamWriter) -> None:
@@ -119,7 +119,7 @@ def delayed(seconds: float) -> Fault:
 
 
 def endless(response: Response) -> Response:
-    """Send a picture's beginning, then more and more, without a length."""
+    """Send an image without a Content-Length, followed by endless zeros."""
 
     async def write(writer: asyncio.StreamWriter) -> None:
         writer.write(
@@ -133,7 +133,7 @@ def endless(response: Response) -> Response:
 
 
 def changed_body(change: Callable[[bytes], bytes]) -> Fault:
-    """Change the body and tell nobody."""
+    """Change the body but not the headers."""
     return lambda response: replace(response, body=change(response.body))
 
 
@@ -144,16 +144,16 @@ def _head(response: Response, length: int) -> bytes:
 
 
 class FaultyMuseum:
-    """Answers as another does, save where faults were ordered; keeps count of what it was asked.
+    """Wraps a request handler, replaces responses by faults and counts requests.
 
     Attributes:
-        asked: Requests by path, without those for robots.txt.
+        requested: Number of requests by path, without robots.txt.
         requests: All requests in order.
-        keep_requests: False where there will be too many.
+        keep_requests: Whether to keep all requests in memory.
     """
 
-    def __init__(self, answer: Handler) -> None:
-        self._answer = answer
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
         self._once: dict[str, list[Fault]] = defaultdict(list)
         self._always: dict[str, Fault] = {}
         self.requested: Counter[str] = Counter()
@@ -161,11 +161,11 @@ class FaultyMuseum:
         self.keep_requests = True
 
     def once(self, path: str, *faults: Fault) -> None:
-        """Answer the next requests for a path with these faults, one each."""
+        """Apply these faults to the next requests for a path, one each."""
         self._once[path].extend(faults)
 
     def always(self, path: str, fault: Fault) -> None:
-        """Answer every request for a path, or for all below ``path`` ending in a slash, with a fault."""
+        """Apply a fault to every request for a path, or below it if it ends in a slash."""
         self._always[path] = fault
 
     def __call__(self, request: Request) -> Response:
@@ -173,7 +173,7 @@ class FaultyMuseum:
             self.requested[request.path] += 1
         if self.keep_requests:
             self.requests.append(request)
-        response = self._answer(request)
+        response = self._handler(request)
         if self._once[request.path]:
             return self._once[request.path].pop(0)(response)
         for path, fault in self._always.items():

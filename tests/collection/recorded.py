@@ -1,4 +1,4 @@
-"""The real adapters, and the three museums as their answers were recorded."""
+"""The adapters of the real museums, and a server with recorded responses of all three."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CLEVELAND = json.loads((FIXTURES / "cleveland.json").read_text())
 
 
 def source(name: str, base: str | None = None, **changes: Any) -> Any:
-    """A source as its configuration file has it; on loopback where ``base`` is given."""
+    """Return a source from its configuration file; on loopback if ``base`` is given."""
     cfg = OmegaConf.load(config_dir() / "source" / f"{name}.yaml")
     OmegaConf.set_struct(cfg, False)
     if base is not None:
@@ -53,9 +53,9 @@ SITEMAP = "".join(
 
 
 def recorded(errors: dict[str, Response]) -> Callable[[Request], Response]:
-    """Answer as the three museums did when they were recorded."""
+    """Return a handler with the recorded responses of the three museums."""
 
-    def answer(request: Request) -> Response:
+    def handle(request: Request) -> Response:
         path = request.path
         if path in errors:
             return errors[path]
@@ -78,15 +78,15 @@ def recorded(errors: dict[str, Response]) -> Callable[[Request], Response]:
             return file_response(request, picture(path), "image/jpeg")
         return Response(404, b'{"message":"ObjectID not found"}', {"Content-Type": "application/json"})
 
-    return answer
+    return handle
 
 
-def recording(answer: Callable[[Request], Response], requested: list[str]) -> Callable[[Request], Response]:
-    """Answer likewise, and add each path that is asked for to a list."""
+def recording(handler: Callable[[Request], Response], requested: list[str]) -> Callable[[Request], Response]:
+    """Wrap a handler so that it appends each requested path to a list."""
 
     def noted(request: Request) -> Response:
         requested.append(request.path)
-        return answer(request)
+        return handler(request)
 
     return noted
 

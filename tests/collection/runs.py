@@ -1,4 +1,4 @@
-"""Collecting in this process, from a museum on loopback."""
+"""Run the collector in this process against a museum on loopback."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from heritage.demo.collection import PUBLISHED
 
 
 def retry_policy(**changes: Any) -> RetryPolicy:
-    """Waits short enough for tests."""
+    """Return a policy with short waits."""
     usual: dict[str, Any] = {
         "attempts": 3, "backoff": 0.01, "backoff_cap": 0.05, "max_retry_after": 5.0, "connect_timeout": 2.0,
         "read_timeout": 2.0, "total_timeout": 2.0, "wall_pause": 0.05, "max_walls": 3,
@@ -30,7 +30,7 @@ def retry_policy(**changes: Any) -> RetryPolicy:
 
 
 def met(base: str, **changes: Any) -> MetSource:
-    """The Met's adapter on a server of ours."""
+    """Return The Met's adapter for a server on loopback."""
     departments = OmegaConf.to_container(OmegaConf.load(config_dir() / "source" / "met.yaml").departments)
     usual: dict[str, Any] = {
         "hosts": {
@@ -45,13 +45,13 @@ def met(base: str, **changes: Any) -> MetSource:
 
 
 def rules(name: str = "civilisations") -> ClassRules:
-    """The class rules of a configuration file."""
+    """Return the class rules of a configuration file."""
     plain: Any = OmegaConf.to_container(OmegaConf.load(config_dir() / "collection" / f"{name}.yaml"))
     return ClassRules(name=plain["name"], classes=plain["classes"], rules=plain["rules"])
 
 
 def session(source: Source, folder: Path, **changes: Any) -> Session:
-    """A session that prints into a string: ``session.console.file.getvalue()``."""
+    """Return a session whose messages `printed` returns."""
     given = {name: changes.pop(name) for name in ("rules", "retry_policy") if name in changes}
     values: dict[str, Any] = {
         "name": "test", "folder": folder, "classes": None, "limit": None, "views": 1, "size": "web",
@@ -68,7 +68,7 @@ def session(source: Source, folder: Path, **changes: Any) -> Session:
 
 
 def rows(folder: Path, question: str, *values: str) -> list[tuple[Any, ...]]:
-    """Ask the ledger."""
+    """Return the rows of a query to the ledger."""
     with sqlite3.connect(folder / "ledger.sqlite") as db:
         found = list(db.execute(question, values))
     db.close()
@@ -76,6 +76,6 @@ def rows(folder: Path, question: str, *values: str) -> list[tuple[Any, ...]]:
 
 
 def printed(of: Session) -> str:
-    """What a session printed."""
+    """Return the messages of a session."""
     assert isinstance(of.console.file, io.StringIO)
     return of.console.file.getvalue()

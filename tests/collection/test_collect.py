@@ -1,4 +1,4 @@
-"""Whole runs against the demo museum: what is collected, and what is not."""
+"""Runs against the demo museum: files, manifest, limits, labels and the plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command as a person types it."""
+"""The command line of `heritage collect`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SMALL = ["source.images=60", "source.picture_size=48", "min_side=32"]
 
 
 def run(monkeypatch: pytest.MonkeyPatch, folder: Path, *words: str) -> int:
-    """Run the command in this process; returns its exit code."""
+    """Run the command in this process and return its exit code."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", ["collect", "paths.outputs=out", *words])
     try:
@@ -60,10 +60,10 @@ WRONG = {
 def test_invalid_input_is_reported_in_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    words, said = WRONG[name]
+    words, message = WRONG[name]
     assert run(monkeypatch, tmp_path, *words) == 2
     captured = capsys.readouterr()
-    assert said in captured.err
+    assert message in captured.err
     assert "Traceback" not in captured.err
     assert all(line.startswith("heritage collect: ") for line in captured.err.splitlines())
 

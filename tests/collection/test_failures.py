@@ -1,4 +1,4 @@
-"""Whole runs against the demo museum, with faults in its lists, records and answers."""
+"""Runs against the demo museum with faulty lists, records and responses."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_failures_are_recorded_and_retried_on_demand(museum: FaultyMuseum, base:
     assert sorted(rows(tmp_path, again)) == [("listed", None)] * 2 + [("wanted", None)] * 2
     session(met(base), tmp_path, classes=["islam"], retry="failed").collect()
     assert names(tmp_path) == {f"4_MET_{i}.jpg" for i in objects_of("islam")}
-    # What its own record rules out is not asked for again.
+    # Objects excluded by their own record are not requested again.
     closed = [i for i in COLLECTION.ids if COLLECTION.class_of(i) == "islam" and not COLLECTION.is_public(i)]
     assert closed
     assert all(museum.requested[f"{API}/{i}"] == 1 for i in closed)
@@ -99,9 +99,9 @@ def test_ids_and_urls_cannot_leave_the_folder_or_the_museum(
         museum.always(f"{API}/{victim}", functools.partial(instead, response))
 
     def listed(response: Response) -> Response:
-        said = json.loads(response.body)
+        parsed = json.loads(response.body)
         return json_response(
-            {"total": 1, "objectIDs": [*said["objectIDs"], "../../etc/passwd", None, 1.5, -3, True]}
+            {"total": 1, "objectIDs": [*parsed["objectIDs"], "../../etc/passwd", None, 1.5, -3, True]}
         )
 
     museum.once(API, *[listed] * 20)
@@ -157,7 +157,7 @@ def test_no_record_can_end_the_run(museum: FaultyMuseum, base: str, tmp_path: Pa
     victims = dict(zip(POISON, objects_of("asian"), strict=False))
     for name, victim in victims.items():
         raw = json.dumps(COLLECTION.met_record(int(victim))).encode()
-        # The last of two keys of one name counts.
+        # The last of two equal keys counts.
         other = Response(200, raw[:-1] + b", " + POISON[name][0] + b"}", {"Content-Type": "application/json"})
         museum.always(f"{API}/{victim}", functools.partial(instead, other))
     session(met(base), tmp_path, classes=["asian"]).collect()

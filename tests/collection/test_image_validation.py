@@ -1,4 +1,4 @@
-"""What a photograph must be, whatever it claims to be."""
+"""Validation of photographs by their content."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def test_the_suffix_follows_the_content(kind: str, suffix: str) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_sizes_respect_the_exif_orientation(orientation: int) -> None:
-    wanted = (2100, 1400) if orientation < 5 else (1400, 2100)
-    assert check(encoded("JPEG", (2100, 1400), orientation))[1:] == wanted
+    expected = (2100, 1400) if orientation < 5 else (1400, 2100)
+    assert check(encoded("JPEG", (2100, 1400), orientation))[1:] == expected
 
 
 @pytest.mark.parametrize("part", [0.02, 0.5, 0.9, 0.99])

@@ -1,4 +1,4 @@
-"""Runs that a person or a crash ends, and the run after."""
+"""Runs that end by Ctrl-C or a crash, and the run after."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_a_deleted_photograph_is_fetched_again(museum: FaultyMuseum, base: str, 
     assert "1 stored photographs are missing" in printed(run)
     assert museum.requested - requested == {path.removeprefix("http://museum.demo"): 1}
     assert names(tmp_path) == before
-    # One of a class that is not collected now is not promised by the manifest either.
+    # The manifest does not list a missing file of a class that is not collected in this run either.
     (tmp_path / file).unlink()
     session(met(base), tmp_path, classes=["asian"]).collect()
     assert file not in Manifest.read(tmp_path).column("file")

@@ -1,4 +1,4 @@
-"""Kill -9 at random moments, over and over: nothing is lost, nothing is fetched twice, no half file."""
+"""SIGKILL at random times: nothing is lost or fetched twice, and no file is incomplete."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ session(met(sys.argv[1]), Path(sys.argv[2]), retry_policy=slow).collect()
 
 
 def render(class_name: str, index: int, view: int, size: int, seed: int) -> bytes:
-    """One of few pictures, with bytes of its own behind the end: as many digests as photographs."""
+    """Return one of a few images with unique bytes appended, so that all digests differ."""
     return PICTURES[(index + view) % len(PICTURES)] + f"{class_name}/{index}/{view}".encode()
 
 
 def collect_with_kills(base: str, folder: Path, *, kills: int, wait: tuple[float, float]) -> int:
-    """Run collectors one after the other, kill all but the last at random; return how many were killed."""
-    chance = random.Random(7)
+    """Run collectors one after the other and kill all but the last; return the number of kills."""
+    rng = random.Random(7)
     killed = 0
     while True:
         child = subprocess.Popen([sys.executable, "-c", CHILD, base, str(folder)], stdout=subprocess.DEVNULL)
         if killed < kills:
             try:
-                child.wait(chance.uniform(*wait))
+                child.wait(rng.uniform(*wait))
             except subprocess.TimeoutExpired:
                 os.kill(child.pid, signal.SIGKILL)
                 killed += 1
@@ -56,14 +56,14 @@ def collect_with_kills(base: str, folder: Path, *, kills: int, wait: tuple[float
 
 
 def assert_exact(folder: Path, collection: DemoCollection, museum: FaultyMuseum, killed: int) -> None:
-    wanted = {
+    expected = {
         collection.met_record(i)["primaryImageSmall"]
         for i in collection.ids
         if collection.photographs(i) and not collection.is_foreign(i)
     }
     stored = rows(folder, "SELECT url, file, sha256 FROM images WHERE state = 'stored'")
-    assert {url for url, _, _ in stored} == wanted
-    assert len(stored) == len(wanted)
+    assert {url for url, _, _ in stored} == expected
+    assert len(stored) == len(expected)
     assert {file for _, file, _ in stored} == {
         f"images/{path.name}" for path in (folder / "images").iterdir()
     }
@@ -77,12 +77,12 @@ def assert_exact(folder: Path, collection: DemoCollection, museum: FaultyMuseum,
     ended = dict(rows(folder, "SELECT state, count(*) FROM objects GROUP BY state"))
     assert set(ended) <= {"labelled", "refused", "unmapped"}
     assert sum(ended.values()) == len(collection.ids)
-    # Asked for again was only what a killed collector had asked for and not yet got.
+    # Repeated requests are those in flight when a collector was killed.
     once = len(museum.requested)
     lists = museum.requested["/public/collection/v1/objects"]
     assert sum(museum.requested.values()) - lists <= once + killed * 2 * 2 * CONCURRENCY
     assert {path.name for path in folder.iterdir()} >= {"manifest.parquet", "ATTRIBUTION.md"}
-    assert len(Manifest.read(folder)) == len(wanted)
+    assert len(Manifest.read(folder)) == len(expected)
 
 
 def run(tmp_path: Path, images: int, *, kills: int, wait: tuple[float, float]) -> int:

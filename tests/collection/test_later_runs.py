@@ -1,4 +1,4 @@
-"""What changed since the first run: photographs, records, rules."""
+"""Later runs: changed photographs, records and rules."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_changed_records_of_full_classes_are_read_and_their_photographs_stay(
     museum.always(f"{API}/{released}", lambda _: json_response(withheld))
     museum.always(f"{API}/{unreachable}", faults.status(500))
     museum.requested.clear()
-    # Killed after the listing, nothing is lost either.
+    # Nothing is lost if the run ends after the listing.
     session(met(base), tmp_path, limit=5, since="2020-01-01", dry_run=True).collect()
     assert dict(rows(tmp_path, "SELECT state, count(*) FROM objects GROUP BY state"))["changed"] == len(
         before
@@ -137,14 +137,14 @@ def test_new_rules_relabel_without_a_request(museum: FaultyMuseum, base: str, tm
     assert museum.requested == before
     slot = {"islam": "asian", "asian": "islam"}
     ids = plain.classes
-    wanted = {f"{ids.index(slot.get(c, c)) + 1}_MET_{i}.jpg" for i, c in expected().items()}
-    assert names(tmp_path) == wanted
+    expected_names = {f"{ids.index(slot.get(c, c)) + 1}_MET_{i}.jpg" for i, c in expected().items()}
+    assert names(tmp_path) == expected_names
     session(met(base), tmp_path).collect()
     assert names(tmp_path) == {f"{ids.index(c) + 1}_MET_{i}.jpg" for i, c in expected().items()}
 
 
 def test_a_new_first_photograph_gets_a_free_name(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
-    """Whether the old one is still shown or not, each row keeps its own bytes."""
+    """Each row keeps its own bytes, whether the old photograph is still shown or not."""
     kept, replaced = [i for i in objects_of("islam") if len(COLLECTION.photographs(int(i))) > 1][:2]
     session(met(base), tmp_path, classes=["islam"]).collect()
     before = {object_id: path_of(tmp_path, object_id).read_bytes() for object_id in (kept, replaced)}
@@ -154,10 +154,10 @@ def test_a_new_first_photograph_gets_a_free_name(museum: FaultyMuseum, base: str
         url = f"http://museum.demo/images/CRDImages/is/web-large/new-{object_id}.jpg"
         others = [record["primaryImageSmall"]] if object_id == kept else []
         museum.always(url.removeprefix("http://museum.demo"), faults.body(photograph))
-        said = json_response(record | {"primaryImageSmall": url, "additionalImages": others})
-        museum.always(f"{API}/{object_id}", functools.partial(instead, said))
+        changed = json_response(record | {"primaryImageSmall": url, "additionalImages": others})
+        museum.always(f"{API}/{object_id}", functools.partial(instead, changed))
     session(met(base), tmp_path, classes=["islam"], views=2, since="2020-01-01").collect()
-    # New rules of the same classes rename nothing.
+    # Other rules with the same classes rename nothing.
     plain = rules()
     fewer = type(plain)(name="fewer", classes=list(plain.classes), rules=list(plain._rules[:-1]))
     session(met(base), tmp_path, classes=["islam"], rules=fewer).collect()

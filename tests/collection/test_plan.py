@@ -1,4 +1,4 @@
-"""The plan's arithmetic, the progress view and the attributions."""
+"""The plan, the progress display and the attributions."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_plan_of_a_dump_uses_its_labels(tmp_path: Path, limit: int | None, p
     source = met("https://x", csv="MetObjects.csv", hosts=hosts(1.0, 2.0), expected_yield=0.5)
     listed = {"csv:byzantium": 570, "csv:asian": 900}
     plan = plan_of(tmp_path, source, source.listings(rules(), rules().classes), listed, limit)
-    # Byzantium's share of its departments (6 in 100) and the museum's yield say nothing of a dump's objects.
+    # The rule's share (6 in 100) and the museum's yield do not apply to the objects of a dump.
     assert plan.records == plan.photographs == photographs
     assert {row.name: row.listed for row in plan.classes if row.listed} == {"byzantium": 570, "asian": 900}
 

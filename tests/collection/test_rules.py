@@ -1,4 +1,4 @@
-"""Class rules: the right class, for the right reason, or none."""
+"""Class rules, and the normalisation of records."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "fields", "wanted"), CASES, ids=str)
-def test_the_collections_label_records(name: str, fields: dict[str, Any], wanted: str) -> None:
+@pytest.mark.parametrize(("name", "fields", "expected"), CASES, ids=str)
+def test_the_collections_label_records(name: str, fields: dict[str, Any], expected: str) -> None:
     decision = rules(name).label("MET", replace(PLAIN, **fields))
-    assert (decision.class_name or decision.outcome) == wanted
+    assert (decision.class_name or decision.outcome) == expected
 
 
 def test_the_default_collection_has_one_museum() -> None:
@@ -119,14 +119,14 @@ def test_no_objects_are_read_for_a_rule_with_seek_false() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pair", "wanted"),
+    ("pair", "expected"),
     [((-664, -712), (-712, -664)), ((0, 0), (None, None)), ((364, 0), (364, None)), ((None, 5), (None, 5)),
      ((-5, 0), (-5, 0)), ((3, 3), (3, 3))],
 )  # fmt: skip
 def test_years_are_normalised(
-    pair: tuple[int | None, int | None], wanted: tuple[int | None, int | None]
+    pair: tuple[int | None, int | None], expected: tuple[int | None, int | None]
 ) -> None:
-    assert years(*pair) == wanted
+    assert years(*pair) == expected
 
 
 def test_text_is_folded() -> None:

@@ -1,4 +1,4 @@
-"""Whole runs against the demo museum: which photographs count, and under which name."""
+"""Runs against the demo museum: which photographs are stored, and their names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The set on disk: proportions, views, labels, and folders that are whole or absent."""
+"""The demo set on disk: proportions, views, labels, and atomic writing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write_small(root: Path) -> Path:
 
 
 def snapshot(root: Path) -> dict[str, int]:
-    """File → time of its last change."""
+    """Return file → time of its last change."""
     return {str(path.relative_to(root)): path.stat().st_mtime_ns for path in root.rglob("*")}
 
 

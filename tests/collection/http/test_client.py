@@ -1,4 +1,4 @@
-"""The client against a real server that misbehaves."""
+"""The client against a real server with faults."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.collection.runs import retry_policy
 BIG = jpeg(1, 72) + bytes(range(256)) * 12_000  # 3 MB, of which only the beginning is a picture
 
 
-def answer(request: Request) -> Response:
+def handle(request: Request) -> Response:
     if request.path == "/robots.txt":
         return Response(200, b"User-agent: *\nDisallow: /private/\n", {"Content-Type": "text/plain"})
     if request.path == "/big.jpg":
@@ -38,7 +38,7 @@ def answer(request: Request) -> Response:
 
 @pytest.fixture
 def museum() -> FaultyMuseum:
-    return FaultyMuseum(answer)
+    return FaultyMuseum(handle)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def base(museum: FaultyMuseum) -> Iterator[str]:
 
 
 def run(base: str, do: Callable[[Client], Any], **changes: Any) -> Any:
-    """Run ``do`` with a client; ``stop`` may be given to be set."""
+    """Run ``do`` with a client; ``stop`` replaces its stop event."""
 
     async def main() -> Any:
         stop = changes.pop("stop", None) or asyncio.Event()
@@ -93,7 +93,7 @@ PASSING = {
     "truncated": faults.truncated(10),
     "wall of status 403": faults.status(403, WALL, **HTML),
     "wall of status 200": faults.body(WALL, "text/html"),
-    "wall said to be JSON": faults.body(WALL, "application/json"),
+    "wall with the type of JSON": faults.body(WALL, "application/json"),
     "not JSON": faults.body(b'{"path": "/a"', "application/json"),
     "empty": faults.body(b"", "application/json"),
 }
@@ -148,7 +148,7 @@ def test_an_endless_response_is_aborted(museum: FaultyMuseum, base: str, fault: 
 def test_redirects_are_followed_among_the_sources_own_hosts(museum: FaultyMuseum, base: str) -> None:
     museum.always("/a", faults.status(302, Location="/b"))
     assert fetch_json(base, "/a") == {"path": "/b"}
-    with serve(FaultyMuseum(answer)) as other:
+    with serve(FaultyMuseum(handle)) as other:
         museum.always("/c", faults.status(307, Location=f"{other}/d"))
         with pytest.raises(FetchError, match="not one of"):
             fetch_json(base, "/c")
@@ -171,7 +171,7 @@ def test_concurrent_requests_count_one_bot_wall(museum: FaultyMuseum, base: str)
         (host,) = client.hosts.values()
         return host.stats.walls
 
-    # The robots.txt is asked for first, so that both requests start together.
+    # robots.txt is fetched first, so that both requests start together.
     async def warm(client: Client) -> int:
         await client.json(f"{base}/warm")
         return await do(client)
@@ -245,7 +245,7 @@ def test_requests_have_the_user_agent(museum: FaultyMuseum, base: str) -> None:
 
 
 def test_private_addresses_are_refused(museum: FaultyMuseum, base: str) -> None:
-    # Plain http is refused before any connection; over https the connection itself is.
+    # Plain http is refused before connecting; with https the connection is refused.
     with pytest.raises(FetchError, match="only plain https"):
         fetch_json(base, "/a", allow_private=False)
     secure = base.replace("http:", "https:")
@@ -261,7 +261,7 @@ def test_a_name_that_resolves_to_a_private_address_is_refused(
     looked_up = []
 
     async def rebound(*args: Any, **_: Any) -> list[Any]:
-        # The first address looks harmless, the second is the one that an attacker wants connected to.
+        # The first address is public, the second is the target of the attack.
         looked_up.append(args[1])
         return [(2, 1, 6, "", (address, int(port))) for address in ("93.184.216.34", "127.0.0.1")]
 
@@ -384,7 +384,7 @@ def test_the_cache_replaces_requests(museum: FaultyMuseum, base: str, tmp_path: 
 
 
 def in_pieces(response: Response) -> Response:
-    """A wall whose first piece is blank."""
+    """Send a bot wall whose first chunk is blank."""
 
     async def write(writer: asyncio.StreamWriter) -> None:
         writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(WALL) + 2}\r\n\r\n\n\n".encode())
@@ -443,7 +443,7 @@ def test_an_overloaded_host_is_paused_as_a_whole(museum: FaultyMuseum, base: str
 
 
 def test_retry_after_behind_a_redirect_pauses_the_other_host(museum: FaultyMuseum, base: str) -> None:
-    behind = FaultyMuseum(answer)
+    behind = FaultyMuseum(handle)
     behind.once("/b", faults.status(429, Retry_After="1"))
     with serve(behind) as other:
         museum.always("/a", faults.status(302, Location=f"{other}/b"))

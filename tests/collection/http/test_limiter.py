@@ -1,4 +1,4 @@
-"""The limiter on a clock of its own: turns are even, shared, and interrupted by pauses."""
+"""The limiter with a simulated clock: spacing, concurrency, pauses and bot walls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from heritage.errors import CollectionError
 
 
 class Clock:
-    """Time that passes only while somebody waits for it."""
+    """A clock that advances only when something waits."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
@@ -44,7 +44,7 @@ def limiter(clock: Clock, rate: float | None = 2.0, stop: asyncio.Event | None =
 
 
 async def turns(host: HostLimiter, number: int) -> list[float]:
-    """Ask for turns all at once."""
+    """Request slots concurrently; return their times in order."""
 
     async def one() -> float:
         async with host.slot() as at:
@@ -133,11 +133,11 @@ def test_bot_walls_no_longer_count_after_enough_successes(clock: Clock) -> None:
 
 def test_three_consecutive_403_are_a_bot_wall(clock: Clock) -> None:
     host = limiter(clock)
-    for responses in ("rrgrr", "r"):
-        for answer in responses:
+    for sequence in ("rrgrr", "r"):
+        for outcome in sequence:
             clock.now += 1
-            host.record_refusal(clock.now) if answer == "r" else host.record_success(1)
-        assert host.stats.walls == (responses == "r")
+            host.record_refusal(clock.now) if outcome == "r" else host.record_success(1)
+        assert host.stats.walls == (sequence == "r")
 
 
 def test_no_slot_is_given_after_a_stop(clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""Cleveland's adapter on responses of its shape."""
+"""Cleveland's adapter with responses in its format."""
 
 from __future__ import annotations
 

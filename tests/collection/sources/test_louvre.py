@@ -1,4 +1,4 @@
-"""The Louvre's adapter on recorded responses."""
+"""The Louvre's adapter with recorded responses."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def test_every_recorded_louvre_object_is_parsed_or_refused(path: Path) -> None:
     for photograph in record.photographs:
         assert not re.search("dos|revers|dessous|marquage|détail", kinds[photograph.url])
         assert photograph.credit == credit_of[photograph.url]
-    wanted = [u for u, kind in kinds.items() if not re.search("dos,|dessous|marquage|détail", kind)]
-    assert len(record.photographs) == len(wanted)
+    expected = [u for u, kind in kinds.items() if not re.search("dos,|dessous|marquage|détail", kind)]
+    assert len(record.photographs) == len(expected)
     years = [date["startYear"] for date in raw["dateCreated"]]
     assert record.begin_year == (min(years) if years else None)
     decision = rules("thesis").label("LOUVRE", record)

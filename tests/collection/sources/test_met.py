@@ -1,4 +1,4 @@
-"""The Met's adapter on recorded responses: read one by one, and driven through a server on loopback."""
+"""The Met's adapter with recorded responses: parsed one by one, and collected from a server on loopback."""
 
 from __future__ import annotations
 
@@ -118,25 +118,25 @@ def test_the_met_is_collected_from_recorded_responses(tmp_path: Path) -> None:
         404, (errors / "404_objects_withdrawn.json").read_bytes(), {"Content-Type": "application/json"}
     )
     faults = {"/public/collection/v1/objects/447984": released}
-    answered = recorded(faults)
+    recorded_handler = recorded(faults)
     walls = iter([wall])
 
-    def answer(request: Request) -> Response:
+    def handle(request: Request) -> Response:
         if request.path.endswith("/447006"):
-            return next(walls, None) or answered(request)
-        return answered(request)
+            return next(walls, None) or recorded_handler(request)
+        return recorded_handler(request)
 
-    with serve(answer) as base:
+    with serve(handle) as base:
         run = session(source("met", base), tmp_path, classes=["egyptian", "islam", "orient"])
         run.collect()
     manifest = Manifest.read(tmp_path)
-    # Objects of other departments came through the lists of 10 and 14 here: what the list says counts.
+    # The lists of departments 10 and 14 include objects of other departments here: the list decides.
     states = dict(rows(tmp_path, "SELECT object_id, state FROM objects"))
     assert states["447984"] == states["404404"] == "gone"
     assert states["447006"] == "labelled"
     by_state = Counter(states.values())
-    # Four are not public domain; six Egyptian ones are of a period that spans two classes; the three
-    # Coptic ones are of a class that was not asked for.
+    # Four are not in the public domain; six Egyptian ones are of a period of two classes; the three Coptic
+    # ones are of a class that is not collected.
     assert by_state == {"labelled": len(states) - 15, "refused": 10, "gone": 2, "spare": 3}
     assert set(manifest.column("licence")) == {"CC0-1.0"}
     assert all(url.startswith("https://images.metmuseum.org/") for url in manifest.column("image_url"))

@@ -1,4 +1,4 @@
-"""The Met's dump: objects chosen without a request."""
+"""The Met's dump: objects selected without a request."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def test_the_dump_selects_ids_without_a_request(tmp_path: Path) -> None:
     import csv
 
     with dump.open(encoding="utf-8-sig", newline="") as file:
-        wanted = {
+        expected = {
             row["Object ID"]
             for row in csv.DictReader(file)
             if row["Is Public Domain"] == "True"
             and row["Department"] in ("Medieval Art", "The Cloisters")
             and row["Culture"] == "Byzantine"
         }
-    assert listed == wanted
-    assert wanted
+    assert listed == expected
+    assert expected
     text = printed(report)
-    assert re.search(rf"byzantium +│ met-byzantine +│ {len(wanted)} ", text)
+    assert re.search(rf"byzantium +│ met-byzantine +│ {len(expected)} ", text)
     assert "unmapped (no rule matches)" in text
     assert "not in the public domain" in text
 
@@ -61,7 +61,7 @@ def test_a_dump_and_a_museums_lists_take_over_each_others_objects(tmp_path: Path
         assert both
         session(from_dump, tmp_path, dry_run=True).collect()
     assert listed("csv:%") == of_dump
-    # What the dump does not name waits for the museum's lists to name it again.
+    # Objects that the dump does not have wait until the museum lists them again.
     assert listed("") == of_museum - both
 
 

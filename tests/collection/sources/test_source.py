@@ -1,4 +1,4 @@
-"""What all adapters of real museums share."""
+"""All adapters of real museums: ids, terms, contact, rate limits and addresses."""
 
 from __future__ import annotations
 

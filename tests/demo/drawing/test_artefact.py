@@ -1,4 +1,4 @@
-"""Drawing: the same numbers give the same picture, other numbers another, at every size."""
+"""Drawing: deterministic, and different for other seeds, objects and views."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EVERY_KIND = [(name, kind.name) for name in CLASSES for kind in KINDS[name]]
 
 
 def index_of(class_name: str, kind_name: str, seed: int) -> int:
-    """The first object of that kind."""
+    """Return the first object of a kind."""
     return next(k for k in range(1000) if kind_of(class_name, k, seed).name == kind_name)
 
 
