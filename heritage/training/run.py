@@ -107,6 +107,7 @@ class TrainingRun:
             HeritageError: The run cannot continue: the loss is not finite, the disk is full.
             KeyboardInterrupt: Ctrl-C or SIGTERM; the message names what to resume from.
         """
+        self._tested = None
         self.prepare_folder()
         began = time.perf_counter()
         with self.interruptible():
