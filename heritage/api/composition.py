@@ -25,12 +25,12 @@ from heritage.errors import CommandError
 from heritage.runs.hydra_record import attach_hydra
 
 
-def compose(verb: str = "train", overrides: Iterable[str] = (), **options: Any) -> DictConfig:
+def compose(verb: str = "train", overrides: str | Iterable[str] = (), **options: Any) -> DictConfig:
     """Compose the configuration of a command.
 
     Args:
         verb: A command: ``train``, ``evaluate``, …
-        overrides: Hydra overrides, as on the command line: ``["model=vit", "trainer.max_epochs=3"]``.
+        overrides: Hydra overrides, as on the command line: ``["model=vit", "trainer.max_epochs=3"]``, or one.
         **options: Further overrides by name, see `heritage.run`.
 
     Returns:
@@ -47,6 +47,8 @@ def compose(verb: str = "train", overrides: Iterable[str] = (), **options: Any) 
         (3, 'heritage.models.vit_sizes.vit')
     """
     require_command(verb)
+    if isinstance(overrides, str):
+        overrides = [overrides]
     words = [*overrides, *option_overrides(options)]
     with explained(verb, words), global_hydra():
         with initialize_config_dir(str(config_dir().absolute()), version_base="1.3"):
@@ -104,7 +106,9 @@ def _literal(value: Any) -> str:
     if isinstance(value, Mapping):
         pairs = [_KEY_ESCAPED.sub(r"\\\g<0>", str(key)) + ":" + _literal(item) for key, item in value.items()]
         return "{" + ",".join(pairs) + "}"
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, set | frozenset):
+        value = sorted(value)
+    if isinstance(value, list | tuple):
         return "[" + ",".join(_literal(item) for item in value) + "]"
     text = fspath(value) if isinstance(value, PathLike) else str(value)
     if _BARE.fullmatch(text) and text.lower() not in _WORDS:

@@ -26,6 +26,8 @@ from heritage.runs.record import read_json
 
 _OUTPUT = {"collect": "folder", "curate": "out"}
 """The key that names a command's output where that is not ``paths.run``."""
+_NO_OUTPUT = {"serve", "weights"}
+"""Commands that write no folder."""
 _REPORTS = ("report.html", REPORT_FILE, "comparison.html", "explanation.html", "README.md")
 """The page that a command writes for people, the richest first."""
 
@@ -36,12 +38,13 @@ class RunResult:
 
     Attributes:
         verb: The command.
-        folder: The folder it wrote: a run folder, a data set, a report's or an export's folder.
+        folder: The folder it wrote: a run folder, a data set, the folder of a report, table or export; None
+            for ``serve`` and ``weights``.
         value: What the command's function returned; None for most.
     """
 
     verb: str
-    folder: Path
+    folder: Path | None
     value: Any = None
 
     @cached_property
@@ -51,7 +54,7 @@ class RunResult:
         Raises:
             CheckpointError: The file is damaged.
         """
-        return read_json(self.folder, METRICS_FILE)
+        return {} if self.folder is None else read_json(self.folder, METRICS_FILE)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -70,6 +73,8 @@ class RunResult:
     @property
     def report(self) -> Path | None:
         """The page to read; None where the command writes none."""
+        if self.folder is None:
+            return None
         return next((self.folder / name for name in _REPORTS if (self.folder / name).is_file()), None)
 
     def __repr__(self) -> str:
@@ -101,7 +106,8 @@ def run(verb: str, *overrides: str, multirun: bool = False, quiet: bool = False,
         quiet: Do not print what the command prints to standard output.
         **options: Further overrides by name: ``model="vit"``; two underscores stand for a dot
             (``data__root=path``). Values may be numbers, strings, paths, lists, dictionaries,
-            booleans and None.
+            booleans and None; a string is one value, so a multirun's choices are given as overrides:
+            ``"model=resnet18,vit"``.
 
     Returns:
         The folder, with its metrics and report; of a multirun the sweep's folder.
@@ -128,6 +134,8 @@ def run(verb: str, *overrides: str, multirun: bool = False, quiet: bool = False,
         cfg, hydra_cfg = cast("DictConfig", done.cfg), cast("DictConfig", done.hydra_cfg)
         with hydra_config(hydra_cfg):
             folder = OmegaConf.select(cfg, _OUTPUT.get(verb, "paths.run"))
+    if verb in _NO_OUTPUT:
+        return RunResult(verb, None, done.return_value)
     return RunResult(verb, Path(getattr(done.return_value, "folder", folder)).absolute(), done.return_value)
 
 

@@ -18,7 +18,6 @@ _UNKNOWN_KEY = re.compile(r"Could not override '(?P<key>[^']+)'")
 _UNKNOWN_IN_FILE = re.compile(
     r"(?:In '(?P<file>[^']+)': .*\n)?Key '(?P<key>[^']+)' not in '\w+'(?:\s+full_key: (?P<path>\S+))?"
 )
-_UNKNOWN_GROUP = re.compile(r"Could not override '(?P<group>[^']+)'\.\s*No match in the defaults list")
 _UNKNOWN_DELETED = re.compile(r"Could not delete from config\. '(?P<key>[^']+)' does not exist")
 _VALUE = re.compile(r"Error merging override (?P<override>\S+)")
 

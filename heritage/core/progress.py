@@ -93,7 +93,12 @@ class Progress:
         rate = self._items / max(now - self._started, 1e-9)
         speed = f"{rate:,.0f} {self._unit}/s"
         self._bar.update(self._task, advance=count, description=description, speed=speed)
-        if (self._logs or self._print) and not self._draws and now - self._logged > _LOG_EVERY:
+        if (
+            (self._logs or self._print)
+            and not self._draws
+            and self._steps
+            and now - self._logged > _LOG_EVERY
+        ):
             self._logged = now
             steps, seconds = self._done + self._steps, now - self._started
             minutes = (self._total - steps) * seconds / self._steps / 60

@@ -35,7 +35,7 @@ from heritage.runs.files import BEST_CHECKPOINT, IMAGES_SEEN
 from heritage.runs.finished import images_seen
 from heritage.runs.out_of_fold import out_of_fold
 from heritage.runs.record import environment, resolved
-from heritage.training.predict_loop import Predictions
+from heritage.training.predict_loop import ModelOutputs
 
 log = logging.getLogger(__name__)
 
@@ -120,10 +120,10 @@ def _compared_as(description: RunDescription, logit_adjustment: float) -> RunDes
 def _calibration(
     classifier: TrainedClassifier,
     test_set: TestSet,
-    predictions: Predictions,
+    predictions: ModelOutputs,
     settings: EvaluationOptions,
     device: torch.device,
-) -> tuple[Calibration | None, Predictions | None, list[str]]:
+) -> tuple[Calibration | None, ModelOutputs | None, list[str]]:
     """Fit on the network's own validation split, or read the calibration of its run folder.
 
     Returns:
@@ -177,7 +177,7 @@ def _adjustment_notes(classifier: TrainedClassifier) -> list[str]:
 
 
 def _unseen_images(
-    assessment: Assessment, test_set: TestSet, validation: Predictions | None
+    assessment: Assessment, test_set: TestSet, validation: ModelOutputs | None
 ) -> tuple[Manifest, npt.NDArray[np.float64]]:
     """Return test and validation images with probabilities: more images give better class thresholds."""
     if validation is None or test_set.split != "test":

@@ -33,7 +33,7 @@ from heritage.reports.figures import overlay
 from heritage.reports.html import write_page
 from heritage.reports.thumbnails import Thumbnails
 from heritage.runs.record import resolved, without_nan
-from heritage.training.predict_loop import Predictions
+from heritage.training.predict_loop import ModelOutputs
 
 PAGE_FILE, RECORD_FILE, OVERLAYS = "explanation.html", "explanation.json", "overlays"
 _ARCHITECTURE_SPECIFIC = ("gradcam", "attention", "rollout")
@@ -117,7 +117,7 @@ class _Gallery:
         self,
         classifier: TrainedClassifier,
         test_set: TestSet,
-        predictions: Predictions,
+        predictions: ModelOutputs,
         manifest: Manifest,
         device: torch.device,
         settings: ExplanationOptions,

@@ -9,7 +9,7 @@ from heritage.core.progress import Progress
 from heritage.errors import ConfigError
 from heritage.inference.checkpoint import TrainedClassifier
 from heritage.inference.test_set import TestSet
-from heritage.training.predict_loop import Predictions, predict_loader
+from heritage.training.predict_loop import ModelOutputs, predict_loader
 
 
 def predict_split(
@@ -20,7 +20,7 @@ def predict_split(
     *,
     model: nn.Module | None = None,
     description: str | None = None,
-) -> Predictions:
+) -> ModelOutputs:
     """Return the predictions for a split, with a progress bar.
 
     Args:

@@ -93,6 +93,11 @@ class PredictResult:
     resumed: int
     decision_rule: str
 
+    @property
+    def folder(self) -> Path:
+        """The folder of the table."""
+        return self.out.parent
+
 
 def predict(options: PredictOptions) -> PredictResult:
     """Predict the class of all images and write the table.

@@ -215,7 +215,9 @@ class Predictor:
         width = self.embedding_width()
         for batch, output in self._stream(images, batch_size):
             block = np.full((len(batch), width), np.nan, dtype=np.float32)
-            block[[one.pixels is not None for one in batch]] = output.embeddings
+            readable = [one.pixels is not None for one in batch]
+            if any(readable):  # the network predicted nothing otherwise
+                block[readable] = output.embeddings
             blocks.append(block)
         return np.concatenate(blocks) if blocks else np.empty((0, width), dtype=np.float32)
 

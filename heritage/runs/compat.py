@@ -57,6 +57,7 @@ RENAMED_OPTIONS: dict[str, str] = {
     "explain.kinds": "explain.pairs",
     "explain.of_kind": "explain.images_per_pair",
     "explain.faith": "explain.faithfulness_images",
+    "source.code": "source.museum.code",
 }
 """Full key of version 0.1 → current, for options of commands, which no run saves."""
 

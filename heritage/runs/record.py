@@ -15,18 +15,20 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from heritage.core.files import PACKAGE, write_text
-from heritage.core.manifest import Manifest
 from heritage.core.version import __version__
 from heritage.errors import CheckpointError
 from heritage.runs.compat import upgrade_config
 from heritage.runs.files import CONFIG_FILE, DATA_FILE, ENVIRONMENT_FILE, METRICS_FILE
+
+if TYPE_CHECKING:
+    from heritage.core.manifest import Manifest
 
 _PACKAGES = (
     "torch", "torchvision", "pytorch-lightning", "torchmetrics", "timm", "hydra-core", "omegaconf",

@@ -6,9 +6,9 @@ import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from heritage.errors import TrainingError
-from heritage.metrics.registry import METRICS
 from heritage.runs.files import CONFIG_FILE, METRICS_FILE, REPORT_FILE
 from heritage.runs.history import read_history
 from heritage.runs.record import read_config, read_json
@@ -83,10 +83,13 @@ def _best_epoch(folder: Path, monitor: str, mode: str) -> dict[str, float]:
 
 
 def _test_metrics(folder: Path) -> dict[str, float]:
+    from heritage.metrics.registry import METRICS  # NumPy and SciPy: an error of configuration needs neither
+
     record = read_json(folder, METRICS_FILE)
     if not record:
         return {}
-    values = {"accuracy": record["accuracy"], "macro_f1": record["macro_avg"]["f1"]}
+    values: dict[str, Any] = {"accuracy": record["accuracy"], "macro_f1": record["macro_avg"]["f1"]}
     values |= {name: record[name] for name in METRICS if isinstance(record.get(name), float)}
     values |= {f"recall/{name}": scores["recall"] for name, scores in record["classes"].items()}
-    return {f"test/{name}": float(value) for name, value in values.items()}
+    # A metric that cannot be computed is null.
+    return {f"test/{name}": float(value) for name, value in values.items() if isinstance(value, float | int)}

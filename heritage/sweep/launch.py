@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hydra._internal.callbacks import Callbacks
 from hydra.core.hydra_config import HydraConfig
@@ -16,7 +17,9 @@ from heritage.cluster.job import Job
 from heritage.cluster.resources import InProcess
 from heritage.errors import CommandError
 from heritage.runs.files import JOB_ID_FILE
-from heritage.runs.result import TrainResult, read_result
+
+if TYPE_CHECKING:
+    from heritage.runs.result import TrainResult
 
 
 def start(cfg: DictConfig) -> TrainResult | None:
@@ -54,6 +57,8 @@ def start(cfg: DictConfig) -> TrainResult | None:
         return train(cfg, console)
     else:
         _submit(job, console)
+        from heritage.runs.result import read_result
+
         return read_result(job.folder)
     return None
 

@@ -76,7 +76,7 @@ def build(cfg: DictConfig, console: Console | None = None) -> TrainingRun:
     _require_features(cfg)
     data = build_data(cfg)
     cfg = cfg.copy()
-    cfg.data.classes = list(data.classes)  # a run records them, whatever becomes of the data set
+    cfg.data.classes = list(data.classes)  # recorded with the run, independently of the data set
     config = resolved(cfg)
     if not len(data.rows("train")):
         raise SplitError("no image to train on", where="data/split", remedy="use data/split=group")

@@ -26,7 +26,7 @@ from heritage.models.network import input_spec
 from heritage.models.normalize import Normalize
 from heritage.models.weights import OUR_RECORD
 from heritage.training.mixing import Mixing
-from heritage.training.predict_loop import Predictions
+from heritage.training.predict_loop import ModelOutputs
 
 Optimizer = Callable[[nn.Module], torch.optim.Optimizer]
 Scheduler = Callable[[torch.optim.Optimizer, int], dict[str, Any]]
@@ -40,8 +40,8 @@ def validation_metrics(classes: Sequence[str]) -> tuple[str, ...]:
 class Classifier(pl.LightningModule):
     """Trains a network to classify artefacts.
 
-    A batch is a `heritage.data.Batch`, as `heritage.ArtefactDataModule` serves it. All of the trainer's
-    doors work: ``fit``, ``validate``, ``test`` and ``predict``.
+    A batch is a `heritage.data.Batch` of `heritage.ArtefactDataModule`. The trainer's ``fit``, ``validate``,
+    ``test`` and ``predict`` are supported.
 
     Args:
         net: Normalised images (B, 3, S, S) to logits (B, K), with an ``input_spec``.
@@ -194,9 +194,9 @@ class Classifier(pl.LightningModule):
         """Log the metrics of the test split."""
         self._log_metrics("test")
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> Predictions:
-        """Return the predictions of a batch; `Predictions.concatenate` joins those of an epoch."""
-        return Predictions(
+    def predict_step(self, batch: Batch, batch_idx: int) -> ModelOutputs:
+        """Return the predictions of a batch; `ModelOutputs.concatenate` joins those of an epoch."""
+        return ModelOutputs(
             batch.rows.cpu().numpy(), batch.targets.cpu().numpy(), self(batch.images).float().cpu().numpy()
         )
 

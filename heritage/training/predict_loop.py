@@ -16,8 +16,8 @@ from heritage.data.loader import ArtefactLoader
 _AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
-class Predictions(NamedTuple):
-    """Predictions of a network for the images that could be read, N of them."""
+class ModelOutputs(NamedTuple):
+    """Outputs of a network for the images that could be read, N of them."""
 
     rows: npt.NDArray[np.int64]
     """Positions in the loader's dataset, shape (N,)."""
@@ -42,7 +42,7 @@ class Predictions(NamedTuple):
         return float((log_normalizers - shifted[np.arange(len(self.targets)), self.targets]).mean())
 
     @classmethod
-    def concatenate(cls, batches: Sequence[Predictions]) -> Predictions:
+    def concatenate(cls, batches: Sequence[ModelOutputs]) -> ModelOutputs:
         """Join the predictions of several batches, as `Trainer.predict` returns them."""
         return cls(*(np.concatenate(arrays) for arrays in zip(*batches, strict=True)))
 
@@ -54,7 +54,7 @@ def predict_loader(
     *,
     precision: str = "32-true",
     progress: Callable[[int], None] | None = None,
-) -> Predictions:
+) -> ModelOutputs:
     """Run a model over a loader.
 
     Args:
@@ -75,7 +75,7 @@ def predict_loader(
             if progress is not None:
                 progress(len(batch.rows))
     model.train(was_training)
-    return Predictions(
+    return ModelOutputs(
         torch.cat(rows).numpy(), torch.cat(targets).numpy(), torch.cat(logits).float().cpu().numpy()
     )
 

@@ -29,7 +29,7 @@ from heritage.runs.hydra_record import write_hydra_record
 from heritage.runs.record import write_record
 from heritage.runs.result import TrainResult, read_result
 from heritage.training.classifier import Classifier
-from heritage.training.predict_loop import Predictions, predict_loader
+from heritage.training.predict_loop import ModelOutputs, predict_loader
 from heritage.training.preview import write_preview
 from heritage.training.summary import (
     class_table,
@@ -45,8 +45,8 @@ from heritage.training.summary import (
 class TrainingRun:
     """The objects of a training run, and its three steps: `fit`, `test` and `report`.
 
-    The three leave the same run folder as ``heritage train``. Data module, classifier and trainer are
-    Lightning's own kinds, so ``run.trainer.validate(run.classifier, datamodule=run.data)`` works as well.
+    Together they write the same run folder as ``heritage train``. Data module, classifier and trainer are
+    Lightning objects, so ``run.trainer.validate(run.classifier, datamodule=run.data)`` works as well.
 
     Attributes:
         folder: The run folder.
@@ -107,6 +107,7 @@ class TrainingRun:
             HeritageError: The run cannot continue: the loss is not finite, the disk is full.
             KeyboardInterrupt: Ctrl-C or SIGTERM; the message names what to resume from.
         """
+        self._tested = None
         self.prepare_folder()
         began = time.perf_counter()
         with self.interruptible():
@@ -152,7 +153,7 @@ class TrainingRun:
             self.test()
         report = self._tested
         if report is None:
-            raise RuntimeError("test leaves a report")
+            raise RuntimeError("test() sets the report")
         report.print(self.console)
         path = report.write(self.folder)
         self.console.print(f"report: {path}", highlight=False, soft_wrap=True)
@@ -202,12 +203,12 @@ class TrainingRun:
             "calibration": f"temperature {calibration.temperature:.2f}, {unsure} (on validation: {error})"
         }
 
-    def _predict(self, split: str) -> Predictions:
+    def _predict(self, split: str) -> ModelOutputs:
         device = self.trainer.strategy.root_device
         return predict_loader(self.classifier, self.data.eval_loader(split), device, precision=self.precision)
 
 
-def _test_metrics(predictions: Predictions, classes: tuple[str, ...]) -> dict[str, float]:
+def _test_metrics(predictions: ModelOutputs, classes: tuple[str, ...]) -> dict[str, float]:
     predicted = predictions.logits.argmax(axis=1)
     metrics = logged_metrics(confusion_matrix(predictions.targets, predicted, len(classes)), classes)
     return {"test/loss": predictions.loss} | {f"test/{name}": value for name, value in metrics.items()}

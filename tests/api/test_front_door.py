@@ -154,6 +154,7 @@ def test_a_multirun_from_python_returns_the_sweeps_folder(tree: Path, tmp_path: 
     result = heritage.run(
         "train", *words, "seed=0,1", multirun=True, data__root=tree, paths__outputs=tmp_path
     )
+    assert result.folder is not None
     assert sorted(path.name for path in result.folder.iterdir() if path.is_dir()) == ["seed=0", "seed=1"]
     compared = heritage.run("compare", runs=[result.folder], intervals__resamples=20, paths__outputs=tmp_path)
     assert compared.report is not None

@@ -1,4 +1,4 @@
-"""Lightning's own doors: our module in any trainer, our data in any module, checkpoints without arguments."""
+"""Lightning's interface: the module in any trainer, the data in any module, checkpoints without arguments."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from heritage.runs.files import (
     REPORT_FILE,
 )
 from heritage.training.build import build_data, build_loss, build_network
-from heritage.training.predict_loop import Predictions
+from heritage.training.predict_loop import ModelOutputs
 from heritage.training.run import TrainingRun
 from heritage.training.trainer import quiet_lightning
 from tests.compat.test_made_at_77e9764 import ARCHIVE
@@ -117,7 +117,7 @@ def test_the_trainers_metrics_are_those_of_the_report(build: Build, callbacks: s
     assert validated["val/loss"] == pytest.approx(epochs["val/loss"], abs=1e-6)
 
     batches = run.trainer.predict(run.classifier, datamodule=run.data, ckpt_path=best)
-    predictions = Predictions.concatenate(batches)  # type: ignore[arg-type]
+    predictions = ModelOutputs.concatenate(batches)  # type: ignore[arg-type]
     table = pq.read_table(run.folder / PREDICTIONS_FILE).to_pydict()
     for k, name in enumerate(run.data.classes):
         assert predictions.probabilities[:, k] == pytest.approx(table[f"p_{name}"], abs=1e-6)

@@ -1,4 +1,4 @@
-"""Optimisers against torch's and timm's own, one step on a small Vision Transformer."""
+"""Optimizers against torch's and timm's own, one step on a small Vision Transformer."""
 
 from __future__ import annotations
 

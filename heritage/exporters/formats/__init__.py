@@ -53,9 +53,11 @@ def load_exporter(name: str) -> type[Exporter]:
     Raises:
         ConfigError: There is no such format.
     """
+    from heritage.exporters.exporter import Exporter
+
     require_format(name)
     module = import_module(f"{__name__}.{name}")
     for value in vars(module).values():
-        if isinstance(value, type) and getattr(value, "name", None) == name:
+        if isinstance(value, type) and issubclass(value, Exporter) and getattr(value, "name", None) == name:
             return value
     raise TypeError(f"{module.__file__} defines no Exporter with the name '{name}'")

@@ -16,7 +16,7 @@ from heritage.core.types import Fraction, NonNegativeInt, PositiveInt
 
 
 class Ema(WeightAveraging):
-    """Averages weights and running statistics after each optimiser step (Polyak & Juditsky 1992).
+    """Averages weights and running statistics after each optimizer step (Polyak & Juditsky 1992).
 
     Validation uses the average and checkpoints store it, beside the raw weights that training continues
     with. The average of values that do not change (frozen weights, constants) is exactly these values.
