@@ -110,9 +110,9 @@ class Collector:
                     group.create_task(self._work(self._next_image, lambda i: self._fetch(i, threads)))
 
     async def _work(
-        self, fetch_item: Callable[[], Awaitable[T | None]], process: Callable[[T], Awaitable[None]]
+        self, next_item: Callable[[], Awaitable[T | None]], process: Callable[[T], Awaitable[None]]
     ) -> None:
-        while (item := await fetch_item()) is not None:
+        while (item := await next_item()) is not None:
             try:
                 await process(item)
             except StoppingError:

@@ -110,21 +110,21 @@ class _PagedQuery:
     def __init__(self, read: Callable[..., list[ObjectRow]], classes: frozenset[str] | None) -> None:
         self._read = read
         self._rows: Iterator[ObjectRow] = iter(())
-        self._retry_delay = -1
+        self._last = -1
         self.classes = classes
 
     def next(self, active: set[str]) -> ObjectRow | None:
         while True:
             row = next(self._rows, None)
             if row is None:
-                rows = self._read(after=self._retry_delay, limit=PAGE)
+                rows = self._read(after=self._last, limit=PAGE)
                 if not rows:
                     # Start over: some rows may have returned to this state.
-                    self._retry_delay = -1
+                    self._last = -1
                     return None
                 self._rows = iter(rows)
                 continue
-            self._retry_delay = row.rank
+            self._last = row.rank
             if row.object_id not in active:
                 return row
 
@@ -145,14 +145,14 @@ class ImageQueue:
         self._ledger = ledger
         self._filter = (museum, state, classes)
         self._rows: Iterator[ImageRow] = iter(())
-        self._retry_delay = 0
+        self._last = 0
 
     def next(self) -> ImageRow | None:
         """Return the next photograph, or None if there is none now."""
         row = next(self._rows, None)
         if row is None:
-            self._rows = iter(self._ledger.images(*self._filter, after=self._retry_delay, limit=PAGE))
+            self._rows = iter(self._ledger.images(*self._filter, after=self._last, limit=PAGE))
             row = next(self._rows, None)
         if row is not None:
-            self._retry_delay = row.id
+            self._last = row.id
         return row

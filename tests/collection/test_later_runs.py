@@ -76,12 +76,15 @@ def test_since_requests_changed_records_only(museum: FaultyMuseum, base: str, tm
     def changed(_: Response) -> Response:
         return json_response({"total": 1, "objectIDs": [int(moved)]})
 
+    nothing = json_response({"total": 0, "objectIDs": []})
     before = museum.requested.copy()
     museum.requests.clear()
     museum.always(
         API,
         lambda response: (
-            changed(response) if _asked(museum) == "14" else json_response({"total": 0, "objectIDs": []})
+            changed(response)
+            if _last_department(museum) == "14"
+            else json_response({"total": 0, "objectIDs": []})
         ),
     )
     session(met(base), tmp_path, since="last").collect()
@@ -116,7 +119,7 @@ def test_changed_records_of_full_classes_are_read_and_their_photographs_stay(
     assert not rows(tmp_path, "SELECT * FROM objects WHERE state IN ('failed', 'changed')")
 
 
-def _asked(museum: FaultyMuseum) -> str:
+def _last_department(museum: FaultyMuseum) -> str:
     return museum.requests[-1].query["departmentIds"] if museum.requests else ""
 
 
@@ -135,9 +138,9 @@ def test_new_rules_relabel_without_a_request(museum: FaultyMuseum, base: str, tm
     other = type(plain)(name="swapped", classes=list(plain.classes), rules=swapped)
     session(met(base), tmp_path, rules=other).collect()
     assert museum.requested == before
-    slot = {"islam": "asian", "asian": "islam"}
+    swap = {"islam": "asian", "asian": "islam"}
     ids = plain.classes
-    expected_names = {f"{ids.index(slot.get(c, c)) + 1}_MET_{i}.jpg" for i, c in expected().items()}
+    expected_names = {f"{ids.index(swap.get(c, c)) + 1}_MET_{i}.jpg" for i, c in expected().items()}
     assert names(tmp_path) == expected_names
     session(met(base), tmp_path).collect()
     assert names(tmp_path) == {f"{ids.index(c) + 1}_MET_{i}.jpg" for i, c in expected().items()}
