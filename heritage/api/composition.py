@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from heritage.cli import COMMANDS, heritage_cause
 from heritage.config.faults import FaultyConfigError, did_you_mean, explain_composition_error
+from heritage.config.recipe import require_recipe
 from heritage.config.register import register
 from heritage.core.files import config_dir
 from heritage.errors import CommandError
@@ -58,6 +59,7 @@ def compose(verb: str = "train", overrides: str | Iterable[str] = (), **options:
         with read_write(cfg.hydra), open_dict(cfg.hydra):
             cfg.hydra.runtime.output_dir = str(Path(run_folder).absolute())
         with hydra_config(cfg):
+            require_recipe()
             for key, value in _hydra_values(cfg).items():
                 OmegaConf.update(cfg, key, value)
     attach_hydra(cfg, cfg.hydra)

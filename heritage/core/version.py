@@ -1,3 +1,3 @@
-"""The version, written here alone: pyproject.toml reads it."""
+"""The version: pyproject.toml reads it, and a test compares CITATION.cff with it."""
 
 __version__ = "0.2.0"

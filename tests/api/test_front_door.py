@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -60,6 +61,8 @@ def test_the_version_is_that_of_the_distribution() -> None:
     from importlib.metadata import version
 
     assert heritage.__version__ == version("heritage")
+    citation = (config_dir().parent / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {heritage.__version__}\n" in citation
 
 
 @pytest.mark.parametrize("model", sorted(path.stem for path in (config_dir() / "model").glob("*.yaml")))
@@ -77,6 +80,8 @@ def test_compose_says_what_is_wrong_in_one_line() -> None:
         heritage.compose("train", ["model=vti"])
     with pytest.raises(ConfigError, match=r"did you mean 'depth'\?"):
         heritage.compose("train", model="vit", model__dpeth=3)
+    with pytest.raises(ConfigError, match="there is no such recipe"):
+        heritage.compose("train", "recipe=nope")
     with pytest.raises(CommandError, match=r"did you mean 'train'\?"):
         heritage.compose("trian")
 
@@ -167,3 +172,23 @@ def test_what_can_be_chosen_is_listed() -> None:
     assert heritage.list_options()["balance/loss"] == heritage.list_options("balance/loss")
     with pytest.raises(ConfigError, match=r"did you mean 'balance'\?"):
         heritage.list_options("balanec")
+
+
+def test_results_know_what_their_command_wrote(run_folder: Path, photographs: Path, tmp_path: Path) -> None:
+    common: dict[str, Any] = {"ckpt": run_folder, "paths__outputs": tmp_path, "quiet": True}
+    table = heritage.run("predict", input=photographs, num_workers=0, out=tmp_path / "a" / "b.csv", **common)
+    assert table.folder == tmp_path / "a"
+    assert table.report is None
+    evaluated = heritage.run("evaluate", "report.resamples=20", **common)
+    assert evaluated.report is not None
+    assert evaluated.report.name == "report.html"
+    assert 0 <= evaluated.metrics["balanced_accuracy"] <= 1
+    exported = heritage.run("export", format="safetensors", **common)
+    assert exported.folder is not None
+    assert (exported.folder / "model.safetensors").is_file()
+
+
+def test_features_of_unreadable_images_are_nan(run_folder: Path, photographs: Path) -> None:
+    features = heritage.load(run_folder, device="cpu").embed([photographs / "cut.jpg"])
+    assert features.shape[0] == 1
+    assert np.isnan(features).all()
