@@ -49,13 +49,7 @@ def pool_folds(runs: Sequence[FinishedRun]) -> list[FinishedRun]:
 def _joined(members: Sequence[FinishedRun]) -> FinishedRun:
     first = members[0]
     for run in members[1:]:
-        if run.classes != first.classes:
-            raise DataError(
-                f"has the classes {', '.join(run.classes)}, but {first.folder} has "
-                f"{', '.join(first.classes)}",
-                where=run.folder,
-                remedy="compare runs with one class list",
-            )
+        _require_same_classes(run, first)
     images = [name for run in members for name in run.images]
     if len(set(images)) < len(images):
         raise DataError(
@@ -110,13 +104,7 @@ def _with_common_names(runs: Sequence[FinishedRun]) -> list[FinishedRun]:
 def _require_one_test_set(runs: Sequence[FinishedRun]) -> None:
     first = runs[0]
     for run in runs[1:]:
-        if run.classes != first.classes:
-            raise DataError(
-                f"has the classes {', '.join(run.classes)}, but {first.folder} has "
-                f"{', '.join(first.classes)}",
-                where=run.folder,
-                remedy="compare runs with one class list",
-            )
+        _require_same_classes(run, first)
         if run.images != first.images or (run.targets != first.targets).any():
             shared = len(set(run.images) & set(first.images))
             raise DataError(
@@ -125,3 +113,12 @@ def _require_one_test_set(runs: Sequence[FinishedRun]) -> None:
                 where=run.folder,
                 remedy="run `heritage evaluate` for both on one test set, and compare the folders it writes",
             )
+
+
+def _require_same_classes(run: FinishedRun, first: FinishedRun) -> None:
+    if run.classes != first.classes:
+        raise DataError(
+            f"has the classes {', '.join(run.classes)}, but {first.folder} has {', '.join(first.classes)}",
+            where=run.folder,
+            remedy="compare runs with one class list",
+        )

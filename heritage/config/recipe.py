@@ -7,6 +7,7 @@ recipe that does not exist.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
@@ -47,7 +48,8 @@ def require_recipe() -> None:
         for path in (source / _GROUP).glob("*.yaml")
         if not path.name.startswith("_")
     }
-    for word in hydra.overrides.task:
+    # Overrides as they were given: iterating would resolve interpolations inside them.
+    for word in cast("list[Any]", OmegaConf.to_container(hydra.overrides.task, resolve=False)):
         group, _, name = str(word).partition("=")
         if group == _GROUP and name not in known:
             raise ConfigError("there is no such recipe", where=word, remedy=did_you_mean(name, known))
