@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from heritage.core.files import PACKAGE, write_text
 from heritage.core.version import __version__
 from heritage.errors import CheckpointError
-from heritage.runs.compat import upgrade_config
 from heritage.runs.files import CONFIG_FILE, DATA_FILE, ENVIRONMENT_FILE, METRICS_FILE
+from heritage.runs.plain_data import read_yaml
+from heritage.runs.saved_config import checked_config
 
 if TYPE_CHECKING:
     from heritage.core.manifest import Manifest
@@ -60,22 +60,18 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / CONFIG_FILE
     try:
-        config = upgrade_config(OmegaConf.to_container(OmegaConf.load(path)))
+        config = read_yaml(path)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = "" if mark is None else f" in line {mark.line + 1}"
         raise CheckpointError(
             f"unreadable configuration (invalid YAML{line})", where=path, remedy="restore the file"
         ) from error
-    except (OSError, OmegaConfBaseException, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise CheckpointError(
             f"unreadable configuration ({_short(error)})", where=path, remedy="restore the file"
         ) from error
-    if not isinstance(config, dict):
-        raise CheckpointError(
-            "unreadable configuration (not a mapping)", where=path, remedy="restore the file"
-        )
-    return config
+    return checked_config(config, path)
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:
