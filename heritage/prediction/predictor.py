@@ -18,10 +18,11 @@ from torch.nn import functional
 from heritage.core.image_io import Pixels
 from heritage.core.progress import Progress
 from heritage.data.augment import downscale, eval_transform
-from heritage.errors import ConfigError
+from heritage.errors import ConfigError, ImageError
 from heritage.explanation.saliency import Method, method_for, saliency
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.metrics.calibration import Floats
+from heritage.metrics.finite import NO_PREDICTION, finite_rows
 from heritage.prediction.decision_rule import DecisionRule, read_decision_rule
 from heritage.prediction.image_input import ImageInput, image_name, is_image, load_pixels, not_an_image
 from heritage.prediction.results import Explanation, Prediction, Predictions
@@ -46,6 +47,11 @@ class BatchPrediction(NamedTuple):
     embeddings: npt.NDArray[np.float32]
     """The input of the network's last layer, shape (B, D)."""
 
+    @property
+    def predicted(self) -> npt.NDArray[np.bool_]:
+        """For each image whether there is a prediction; none where the network's output is not finite."""
+        return finite_rows(self.probabilities) & finite_rows(self.embeddings)
+
 
 class SupportsPredictBatch(Protocol):
     """A classifier of image batches: `Predictor`, or a stand-in in tests."""
@@ -66,6 +72,7 @@ def load(
     device: Device = "auto",
     tta: Views = "none",
     threshold: float | None = None,
+    trusted: Iterable[str] = (),
 ) -> Predictor:
     """Load a trained network for prediction.
 
@@ -76,6 +83,8 @@ def load(
             twice the time) or ``flip_zoom`` (both also enlarged, four times).
         threshold: Predictions with a confidence below it are unsure; None takes the threshold that was fitted
             on validation.
+        trusted: Dotted names of networks of your own that the checkpoint may name: ``["my_nets.small_cnn"]``.
+            Their modules are imported; nothing else that the file names is.
 
     Raises:
         CheckpointError: There is no such checkpoint, or it is damaged.
@@ -92,7 +101,7 @@ def load(
         raise ConfigError(
             "not a probability", where=f"threshold={threshold}", remedy="give a number from 0 to 1"
         )
-    trained = load_checkpoint(ckpt)
+    trained = load_checkpoint(ckpt, trusted)
     rule = read_decision_rule(trained.folder).with_threshold(threshold)
     return Predictor(trained, rule, device=device, tta=tta)
 
@@ -167,7 +176,8 @@ class Predictor:
 
         Returns:
             A `Prediction` for one image, `Predictions` for an iterable. Of several images, those that cannot
-            be read keep their place and have `Prediction.error` set.
+            be read keep their place and have `Prediction.error` set, as has an image for which the network's
+            output is not finite.
 
         Raises:
             ImageError: A single image cannot be read.
@@ -181,11 +191,10 @@ class Predictor:
         """
         if is_image(images):
             image = self._prepare(images)
-            return self._prediction(image, self.predict_batch(self._stack([image])).probabilities[0])
+            return self._predictions([image], self.predict_batch(self._stack([image])))[0]
         entries: list[Prediction] = []
         for batch, output in self._stream(images, batch_size):
-            rows = iter(output.probabilities)
-            entries += [self._prediction(one, None if one.pixels is None else next(rows)) for one in batch]
+            entries += self._predictions(batch, output)
         return Predictions(entries, self.classes)
 
     def embed(
@@ -198,7 +207,7 @@ class Predictor:
             batch_size: Images per step.
 
         Returns:
-            Shape (N, D), with N of 1 for a single image. Rows of images that cannot be read are NaN.
+            Shape (N, D), with N of 1 for a single image. Rows of images without a prediction are NaN.
 
         Raises:
             ImageError: A single image cannot be read.
@@ -217,7 +226,7 @@ class Predictor:
             block = np.full((len(batch), width), np.nan, dtype=np.float32)
             readable = [one.pixels is not None for one in batch]
             if any(readable):  # the network predicted nothing otherwise
-                block[readable] = output.embeddings
+                block[readable] = np.where(output.predicted[:, None], output.embeddings, np.nan)
             blocks.append(block)
         return np.concatenate(blocks) if blocks else np.empty((0, width), dtype=np.float32)
 
@@ -245,7 +254,12 @@ class Predictor:
         if not is_image(image):
             raise not_an_image(image)
         if label is None:
-            label = next(iter(self.predict(image).probabilities))
+            prediction = self.predict(image)
+            if prediction.label is None:
+                raise ImageError(
+                    str(prediction.error), where=prediction.name or "image", remedy="use device=cpu"
+                )
+            label = prediction.label
         _require_option("label", label, self.classes)
         if method == "auto":
             method = method_for(self.trained.model.net, self.image_size)
@@ -325,9 +339,18 @@ class Predictor:
     def _prepare(self, image: ImageInput) -> PreparedImage:
         return prepare_image(image, self.prepare, at_least=self.image_size)
 
-    def _prediction(self, image: PreparedImage, probabilities: Floats | None) -> Prediction:
-        if probabilities is None:
-            return Prediction(None, {}, float("nan"), True, image.name, image.error)
+    def _predictions(self, batch: Iterable[PreparedImage], output: BatchPrediction) -> list[Prediction]:
+        rows = zip(output.probabilities, output.predicted, strict=True)
+        return [
+            Prediction(None, {}, float("nan"), True, image.name, image.error)
+            if image.pixels is None
+            else self._prediction(image, *next(rows))
+            for image in batch
+        ]
+
+    def _prediction(self, image: PreparedImage, probabilities: Floats, predicted: bool) -> Prediction:
+        if not predicted:
+            return Prediction(None, {}, float("nan"), True, image.name, NO_PREDICTION, image.source)
         order = np.argsort(-probabilities, kind="stable")
         confidence = float(probabilities[order[0]])
         return Prediction(

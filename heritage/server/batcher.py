@@ -32,6 +32,8 @@ class NetworkOutput:
     """Shape (K,)."""
     embedding: npt.NDArray[np.float32]
     """Shape (D,)."""
+    predicted: bool = True
+    """False where the network's output is not finite."""
 
 
 @dataclass
@@ -126,4 +128,8 @@ class Batcher:
     def _predict(self, batch: list[_QueuedImage]) -> list[NetworkOutput]:
         images = torch.from_numpy(np.stack([image.pixels for image in batch]))
         output = self._network.predict_batch(images)
-        return [NetworkOutput(output.probabilities[k], output.embeddings[k]) for k in range(len(batch))]
+        predicted = output.predicted
+        return [
+            NetworkOutput(output.probabilities[k], output.embeddings[k], bool(predicted[k]))
+            for k in range(len(batch))
+        ]

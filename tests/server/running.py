@@ -28,7 +28,7 @@ LIMITS: dict[str, Any] = {
 def serving(ckpt: Path, cache: Path, **limits: Any) -> Iterator[str]:
     """Serve a checkpoint and yield the address."""
     server_limits = Limits(**LIMITS | limits)
-    options = ServeOptions(str(ckpt), "127.0.0.1", 0, None, "auto", str(cache), None, 16, "cpu", None)
+    options = ServeOptions(str(ckpt), [], "127.0.0.1", 0, None, "auto", str(cache), None, 16, "cpu", None)
     trained = load_checkpoint(ckpt)
     app = build_app(
         Predictor(trained, read_decision_rule(trained.folder), device="cpu"), options, server_limits
