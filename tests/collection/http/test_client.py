@@ -19,8 +19,8 @@ from tests.collection.http.fetching import fetch_image, fetch_json, handle, run
 
 PASSING = {
     "500": faults.status(500),
-    "503 asking to wait": faults.status(503, Retry_After="0"),
-    "429 asking to wait": faults.status(429, b"slow down", Retry_After="0"),
+    "503 with Retry-After": faults.status(503, Retry_After="0"),
+    "429 with Retry-After": faults.status(429, b"slow down", Retry_After="0"),
     "reset": faults.reset,
     "truncated": faults.truncated(10),
     "wall of status 403": faults.status(403, WALL, **HTML),
