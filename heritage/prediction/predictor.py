@@ -83,8 +83,7 @@ def load(
             twice the time) or ``flip_zoom`` (both also enlarged, four times).
         threshold: Predictions with a confidence below it are unsure; None takes the threshold that was fitted
             on validation.
-        trusted: Dotted names of networks of your own that the checkpoint may name: ``["my_nets.small_cnn"]``.
-            Their modules are imported; nothing else that the file names is.
+        trusted: Dotted names of networks of your own that the checkpoint may name; they are imported.
 
     Raises:
         CheckpointError: There is no such checkpoint, or it is damaged.
@@ -176,8 +175,8 @@ class Predictor:
 
         Returns:
             A `Prediction` for one image, `Predictions` for an iterable. Of several images, those that cannot
-            be read keep their place and have `Prediction.error` set, as has an image for which the network's
-            output is not finite.
+            be read, or for which the network's output is not finite, keep their place and have
+            `Prediction.error` set.
 
         Raises:
             ImageError: A single image cannot be read.
@@ -207,7 +206,7 @@ class Predictor:
             batch_size: Images per step.
 
         Returns:
-            Shape (N, D), with N of 1 for a single image. Rows of images without a prediction are NaN.
+            Shape (N, D), N of 1 for a single image. Rows of images without a prediction are NaN.
 
         Raises:
             ImageError: A single image cannot be read.
@@ -255,11 +254,11 @@ class Predictor:
             raise not_an_image(image)
         if label is None:
             prediction = self.predict(image)
-            if prediction.label is None:
-                raise ImageError(
-                    str(prediction.error), where=prediction.name or "image", remedy="use device=cpu"
-                )
             label = prediction.label
+            if label is None:
+                raise ImageError(
+                    str(prediction.error), where=prediction.name or "image", remedy="try device=cpu"
+                )
         _require_option("label", label, self.classes)
         if method == "auto":
             method = method_for(self.trained.model.net, self.image_size)

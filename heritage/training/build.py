@@ -3,6 +3,8 @@
 `build` makes all of them. Its parts can be used one by one, in the order in which they depend on each other::
 
     data = build_data(cfg)
+    if checkpoint is not None:
+        read_checkpoint(checkpoint)  # refuses what is damaged or not finite
     net = build_network(cfg, data)
     loss = build_loss(cfg, data)
     trainer = build_trainer(cfg, data, net)

@@ -9,6 +9,7 @@ import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning_fabric.utilities.types import _PATH
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from torch import Tensor
 
 from heritage.core.files import atomic_path
 from heritage.core.types import NonNegativeFloat, PositiveInt
@@ -40,6 +41,14 @@ class BestCheckpoint(ModelCheckpoint):
     def state_key(self) -> str:
         """The key of its state in a checkpoint, as version 0.1 wrote it."""
         return super().state_key.replace("BestCheckpoint", "Best")
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the best value. Paths are this folder's: Lightning would delete what the state names."""
+        best, score = Path(str(self.dirpath)) / BEST_CHECKPOINT, state_dict.get("best_model_score")
+        if isinstance(score, Tensor) and score.numel() == 1 and best.is_file():
+            self.best_model_score = self.kth_value = score.reshape(())
+            self.best_model_path = self.kth_best_model_path = str(best)
+            self.best_k_models = {str(best): score.reshape(())}
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
