@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from heritage.core.tables import read_table
+from heritage.core.table_files import read_table
 from heritage.core.taxonomy import nearest
 from heritage.errors import DatasetNotFoundError, ManifestError
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from heritage.core.image_folders import images_below
-from heritage.core.tables import read_table
+from heritage.core.table_files import read_table
 from heritage.errors import DataError, DatasetNotFoundError, ManifestError
 
 TABLES = frozenset({".csv", ".parquet"})
