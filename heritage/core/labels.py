@@ -85,7 +85,7 @@ def choose_classes(
             f"unknown class {', '.join(hints)}{more}: data.classes lists {', '.join(declared)}; there are "
             f"images of {_with_counts(sorted(counts), counts)}",
             where=where,
-            remedy=f"rename the class, or set 'data.classes=[{','.join(map(_quoted, sorted(counts)))}]'",
+            remedy=f"rename the class, or set '{class_option(sorted(counts))}'",
         )
     if others:
         log.warning("%s: left out, as data.classes does not list it: %s", where, _with_counts(others, counts))
@@ -113,8 +113,13 @@ def require_found_classes(declared: Sequence[str], found: Sequence[str], where: 
     raise ManifestError(
         f"unknown class {', '.join(hints)} in data.classes: the data set has {', '.join(found)}",
         where=where,
-        remedy=f"leave data.classes out, or set 'data.classes=[{','.join(map(_quoted, found))}]'",
+        remedy=f"leave data.classes out, or set '{class_option(found)}'",
     )
+
+
+def class_option(classes: Sequence[str]) -> str:
+    """Return the override that chooses classes, ``data.classes=[china,"2"]``."""
+    return f"data.classes=[{','.join(map(_quoted, classes))}]"
 
 
 def _probable(name: str, missing: Sequence[str]) -> str | None:

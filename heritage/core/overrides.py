@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+from heritage.core.labels import clean_label
 from heritage.core.table_files import read_table
 from heritage.core.taxonomy import nearest
 from heritage.errors import DatasetNotFoundError, ManifestError
@@ -57,7 +58,7 @@ def read_overrides(path: Path | None, classes: Sequence[str]) -> dict[str, Overr
         return {}
     if not path.is_file():
         raise DatasetNotFoundError("no such file of overrides", where=path, remedy="correct overrides=")
-    table = read_table(path)
+    table = read_table(path, COLUMNS)
     if missing := [name for name in ("file", "decision") if name not in table.column_names]:
         raise ManifestError(
             f"no column {', '.join(missing)} (there are: {', '.join(table.column_names)})",
@@ -100,6 +101,8 @@ def stale_overrides(
 
 def _parse(row: dict[str, str | None], where: str, classes: Sequence[str]) -> Override:
     file, decision, label = row["file"], row["decision"], row.get("class")
+    decision = None if decision is None else decision.strip().lower()
+    label = None if label is None else clean_label(label)
     if not file:
         raise ManifestError("no file", where=where, remedy="name the raw file as the report shows it")
     if decision not in get_args(Decision):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from heritage.core.files import write_text
 from heritage.core.group_split import UNASSIGNED
 from heritage.core.manifest import SPLITS, Manifest
 from heritage.core.overrides import read_overrides, stale_overrides
-from heritage.curation.drop_reasons import RowDecisions
+from heritage.curation.drop_reasons import RowDecisions, with_option
 from heritage.curation.duplicates import DuplicateClusters
+from heritage.curation.given_split import given_split, with_given_split
 from heritage.curation.groups import all_links, components, find_bridges
 from heritage.curation.html_report import report
 from heritage.curation.leak_check import LeakCheck, check_leaks
@@ -53,6 +55,8 @@ _INSPECTED = (
     "sha256", "phash", "bytes", "raw_sha256", "raw_width", "raw_height", "raw_bytes",
     "brightness", "contrast", "greyscale",
 )  # fmt: skip
+
+_NO_OBJECT = "\x1f"  # begins the name of an object that stands for one file
 
 # Photographs dropped for these reasons still link others: they show which objects belong together.
 _LINKING = ("", "duplicate", "near-duplicate", "label conflict", "repeated")
@@ -147,6 +151,8 @@ class _Build:
         inspections = scanner.scan(self.files, self.image_ids)
         history = SplitHistory(options.out / STATE / "split.parquet", options.split, self.raw.previous_split)
         previous = history.lookup(inspections.texts("raw_sha256"))
+        given = given_split(self.raw.table, options.split)
+        previous = with_given_split(previous, given)
         self._apply_overrides(inspections)
         self._clean(inspections)
         duplicates = self._deduplicate(inspections, previous)
@@ -162,6 +168,7 @@ class _Build:
                 remedy="loosen cleaning, duplicates or overrides, or correct the source",
             )
         assignment, remarks = self._split(inspections, groups, previous, rows)
+        remarks += [*given.remarks, *self._vanished_classes()]
         scanner.write_missing(rows.tolist(), self.files, self.image_ids, inspections)
         table = self._table(inspections, groups, assignment)
         kept = replace(kept_manifest(table, options.out, self.classes), museums=self.raw.museums)
@@ -174,12 +181,25 @@ class _Build:
             (*self.raw.notes, *remarks),
         )  # fmt: skip
 
+    def _vanished_classes(self) -> list[str]:
+        """Return a remark on each class of which the rules have dropped every photograph."""
+        kept = {label for label, keep in zip(self.labels, self.decisions.kept, strict=True) if keep}
+        remarks = []
+        for name in self.classes:
+            rows = [row for row, label in enumerate(self.labels) if label == name]
+            if name not in kept and rows:
+                counts = Counter(self.decisions.reason(row) for row in rows).most_common()
+                reasons = ", ".join(f"{count:,} {with_option(reason)}" for reason, count in counts)
+                remarks.append(f"All {len(rows):,} photographs of {name} were dropped: {reasons}.")
+                log.warning("%s", remarks[-1])
+        return remarks
+
     def _objects(self) -> list[str]:
         """Return the object of each row; a row without one is an object of its own."""
         columns = self.raw.table.column_names
         ids = self.raw.table["object_id"].to_pylist() if "object_id" in columns else [None] * len(self.files)
         return [
-            f"{museum}\x1f{object_id}" if object_id else f"\x1f{file}"
+            f"{museum}\x1f{object_id}" if object_id else f"{_NO_OBJECT}{file}"
             for museum, object_id, file in zip(self.museums, ids, self.files, strict=True)
         ]
 
@@ -238,9 +258,10 @@ class _Build:
 
     def _deduplicate(self, inspections: Inspections, previous: SplitAssignment) -> DuplicateClusters:
         rules = self.options.duplicates
-        clusters = rules.find(inspections, np.flatnonzero(self.decisions.kept), self.objects, self.labels)
+        known = [None if name.startswith(_NO_OBJECT) else name for name in self.objects]
+        clusters = rules.find(inspections, np.flatnonzero(self.decisions.kept), known, self.labels)
         kept_before = (previous.split != UNASSIGNED) | (previous.fold != UNASSIGNED)
-        rules.apply(self.decisions, inspections, clusters, self.files, self.objects, self.labels, kept_before)
+        rules.apply(self.decisions, inspections, clusters, self.files, known, self.labels, kept_before)
         return clusters
 
     def _linking(self) -> npt.NDArray[np.bool_]:

@@ -28,7 +28,24 @@ REASONS: dict[str, str] = {
 }
 """The reasons for dropping a photograph, explained; the first that applies is recorded."""
 
+_OPTIONS = {
+    "override": "overrides",
+    "too small": "cleaning.min_side",
+    "blank": "cleaning.blank_contrast",
+    "greyscale": "cleaning.drop_greyscale",
+    "placeholder": "duplicates.placeholder_objects",
+    "label conflict": "duplicates.conflict",
+    "duplicate": "duplicates.exact",
+    "near-duplicate": "duplicates.near",
+    "museum overlap": "split.museums",
+}
+
 _FINAL = ("missing", "unreadable", "changed", "no class", "repeated")  # not overruled by a decision to keep
+
+
+def with_option(reason: str) -> str:
+    """Return a reason with the option that sets its rule, if there is one."""
+    return f"{reason} ({_OPTIONS[reason]})" if reason in _OPTIONS else reason
 
 
 class RowDecisions:

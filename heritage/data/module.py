@@ -16,6 +16,7 @@ from pydantic import Field
 
 from heritage.core import processes
 from heritage.core.image_io import Pixels
+from heritage.core.labels import clean_label
 from heritage.core.manifest import SPLITS, Manifest, count_by_class
 from heritage.core.types import NonNegativeInt, PositiveInt
 from heritage.data.augment import Augmentation, Interpolation
@@ -30,7 +31,7 @@ from heritage.errors import ConfigError, ImageError
 log = logging.getLogger(__name__)
 
 CropPct = Annotated[float, Field(gt=0, le=1)]
-ClassList = Annotated[list[str], Field(min_length=1)]
+ClassList = Annotated[list[str | int], Field(min_length=1)]
 
 _MAX_WORKERS = 16
 _NAMED = 5
@@ -50,7 +51,8 @@ class ArtefactDataModule(pl.LightningDataModule):
     Args:
         root: The data set's folder.
         reader: Reads it into a manifest.
-        classes: The class list; a target is a position in it. None takes the classes of the data set.
+        classes: The class list; a target is a position in it. Classes may be named by numbers. None takes
+            the classes of the data set.
         split: Sets the manifest's `split` column.
         image_size: Pixels per side of the network's input; None takes the network's own (`set_input`).
         crop_pct: The fraction of each side kept in evaluation.
@@ -88,13 +90,14 @@ class ArtefactDataModule(pl.LightningDataModule):
         seed: int,
     ) -> None:
         super().__init__()
-        if classes is not None and (repeated := {name for name in classes if classes.count(name) > 1}):
+        names = None if classes is None else [clean_label(str(name)) for name in classes]
+        if names is not None and (repeated := {name for name in names if names.count(name) > 1}):
             raise ConfigError(
                 f"class {repeated.pop()} is listed twice",
                 where="data.classes",
                 remedy="list each class once",
             )
-        self.manifest = split(reader(Path(root), classes))
+        self.manifest = split(reader(Path(root), names))
         self.classes = self.manifest.classes
         self.image_size = image_size
         self.batch_size = batch_size

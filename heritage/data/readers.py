@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,9 +24,11 @@ from heritage.core.table_files import has_tables
 from heritage.core.tables import listed_images, read_image_table, require_files
 from heritage.core.taxonomy import CLASSES, class_of_id, parse_image_name
 from heritage.core.types import NonNegativeInt, PositiveInt
-from heritage.errors import DatasetNotFoundError, ManifestError
+from heritage.errors import ConfigError, DatasetNotFoundError, ManifestError
 
 log = logging.getLogger(__name__)
+
+_DEMO_SET = re.compile(r"\.?v\d+-\d+x\d+-seed\d+")
 
 KEYS = SourceKeys(group="data", root="data.root", reader="data.reader")
 
@@ -153,15 +156,21 @@ def demo(
     """Read the demo set, which is drawn on first use.
 
     Args:
-        root: Its folder; each version and setting has a folder below it.
+        root: Its folder; each version and setting has a folder below it. Nothing is drawn into a folder that
+            has anything else in it.
         classes: The class list.
         images: About how many images.
         size: Pixels per side.
         seed: Random seed of the artefacts.
+
+    Raises:
+        ConfigError: ``root`` has other files.
     """
     from heritage.demo import DEMO_VERSION, write_demo_dataset
 
     folder = root / f"v{DEMO_VERSION}-{images}x{size}-seed{seed}"
+    if not folder.is_dir():
+        _require_demo_folder(root)
     write_demo_dataset(folder, images=images, size=size, seed=seed)
     return table(
         folder,
@@ -170,6 +179,28 @@ def demo(
         images="images",
         columns={"file": "filename", "group_id": "object_id"},
     )
+
+
+def _require_demo_folder(root: Path) -> None:
+    """Check that a folder has demo sets only, or does not exist.
+
+    Raises:
+        ConfigError: It has other files; the message names the option that reads them.
+    """
+    if not root.is_dir() or all(_DEMO_SET.match(path.name) for path in root.iterdir()):
+        return
+    raise ConfigError(
+        "the demo set is not drawn into a folder that has other files",
+        where=root,
+        remedy=f"read that folder with {option_for(root)}; or move it, or set paths.data, for the demo set",
+    )
+
+
+def option_for(root: Path) -> str:
+    """Return the option of the group ``data`` that reads a folder of photographs."""
+    if (root / MANIFEST_FILE).is_file():
+        return "data=folder"
+    return "data=table" if has_tables(root) else "data=class_folders"
 
 
 def missing_files(data: Manifest) -> list[str]:

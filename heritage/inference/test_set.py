@@ -117,10 +117,10 @@ def _data_module(
     options = dict(changes) if other else _defaults() | dict(config["data"]) | changes
     # the local disk of training may not exist here, and copying does not pay off for a pass or two
     options["stage"] = changes.get("stage")
-    if options["classes"] is not None and set(options["classes"]) != set(classifier.classes):
+    if options["classes"] is not None and set(map(str, options["classes"])) != set(classifier.classes):
         raise CheckpointError(
             f"its classes are {', '.join(classifier.classes)}, but data.classes is "
-            f"{', '.join(options['classes'])}",
+            f"{', '.join(map(str, options['classes']))}",
             where=classifier.file,
             remedy=f"set data.classes=[{','.join(classifier.classes)}]",
         )
