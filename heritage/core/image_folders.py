@@ -13,6 +13,7 @@ These are the rules of every command that reads folders (``data=class_folders`` 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,8 @@ from typing import NamedTuple
 from heritage.core.labels import clean_label
 from heritage.core.table_files import has_tables
 from heritage.errors import DataError, DatasetNotFoundError, ManifestError
+
+log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES: frozenset[str] = frozenset(
     {
@@ -118,14 +121,14 @@ def images_below(folder: Path, others: Counter[str] | None = None) -> Iterator[t
 
 
 def note_of_others(others: Mapping[str, int]) -> str | None:
-    """Return a sentence on the files that are not images, counted by suffix; None if there are none."""
+    """Return a sentence on the files passed over as no images, by suffix; None if there are none."""
     if not others:
         return None
     total = sum(others.values())
     most = sorted(others.items(), key=lambda item: (-item[1], item[0]))
     shown = ", ".join(f"{suffix or 'no suffix'} {count:,}" for suffix, count in most[:_NAMED])
     more = f" and {len(most) - _NAMED} other suffixes" if len(most) > _NAMED else ""
-    return f"{total:,} files are not read, because of their suffix: {shown}{more}."
+    return f"{total:,} files were passed over because of their suffix: {shown}{more}."
 
 
 def is_system_path(path: Path) -> bool:
@@ -166,6 +169,8 @@ def labelled_images(root: Path, keys: SourceKeys, others: Counter[str] | None = 
             where=root,
             remedy=f"correct {keys.root}; images end in {', '.join(sorted(IMAGE_SUFFIXES))}",
         )
+    if empty := sorted(set(folders) - {path.parts[0] for path, _ in listed}):
+        log.warning("%s: no image in %s: not a class", root, ", ".join(map(as_text, empty[:_NAMED])))
     level = _split_level([path for path, _ in listed], root)
     images = []
     for path, size in listed:
