@@ -18,7 +18,8 @@ from heritage.core import processes
 from heritage.core.image_io import Pixels
 from heritage.core.labels import clean_label
 from heritage.core.manifest import SPLITS, Manifest, count_by_class
-from heritage.core.types import NonNegativeInt, PositiveInt
+from heritage.core.taxonomy import class_list_fault
+from heritage.core.types import CropPct, ImageSize, NonNegativeInt, PositiveInt
 from heritage.data.augment import Augmentation, Interpolation
 from heritage.data.batch import BatchPlan
 from heritage.data.dataset import ArtefactDataset, ImageFiles
@@ -30,7 +31,6 @@ from heritage.errors import ConfigError, ImageError
 
 log = logging.getLogger(__name__)
 
-CropPct = Annotated[float, Field(gt=0, le=1)]
 ClassList = Annotated[list[str | int], Field(min_length=1)]
 
 _MAX_WORKERS = 16
@@ -76,7 +76,7 @@ class ArtefactDataModule(pl.LightningDataModule):
         reader: Reader,
         classes: ClassList | None,
         split: Callable[[Manifest], Manifest],
-        image_size: PositiveInt | None,
+        image_size: ImageSize | None,
         crop_pct: CropPct,
         batch_size: PositiveInt,
         num_workers: NonNegativeInt | None,
@@ -91,13 +91,11 @@ class ArtefactDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         names = None if classes is None else [clean_label(str(name)) for name in classes]
-        if names is not None and (repeated := {name for name in names if names.count(name) > 1}):
-            raise ConfigError(
-                f"class {repeated.pop()} is listed twice",
-                where="data.classes",
-                remedy="list each class once",
-            )
+        if names is not None and (fault := class_list_fault(names)):
+            raise ConfigError(fault, where="data.classes", remedy="list each class once, by its name")
         self.manifest = split(reader(Path(root), names))
+        if fault := class_list_fault(self.manifest.classes):
+            raise ConfigError(fault, where=root, remedy="rename the class")
         self.classes = self.manifest.classes
         self.image_size = image_size
         self.batch_size = batch_size

@@ -166,9 +166,9 @@ def demo(
     Raises:
         ConfigError: ``root`` has other files.
     """
-    from heritage.demo import DEMO_VERSION, write_demo_dataset
+    from heritage.demo import write_demo_dataset
 
-    folder = root / f"v{DEMO_VERSION}-{images}x{size}-seed{seed}"
+    folder = demo_folder(root, images=images, size=size, seed=seed)
     if not folder.is_dir():
         _require_demo_folder(root)
     write_demo_dataset(folder, images=images, size=size, seed=seed)
@@ -201,6 +201,13 @@ def option_for(root: Path) -> str:
     if (root / MANIFEST_FILE).is_file():
         return "data=folder"
     return "data=table" if has_tables(root) else "data=class_folders"
+
+
+def demo_folder(root: Path, *, images: int, size: int, seed: int) -> Path:
+    """Return the folder of a demo set."""
+    from heritage.demo import DEMO_VERSION
+
+    return root / f"v{DEMO_VERSION}-{images}x{size}-seed{seed}"
 
 
 def missing_files(data: Manifest) -> list[str]:
