@@ -21,6 +21,7 @@ from heritage.models.network import NONE
 from heritage.models.weights import OUR_PREFIX, OUR_RECORD
 from heritage.runs.compat import upgrade_config
 from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER
+from heritage.runs.training_images import RECORD
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Checkpoint:
         config: The run's resolved configuration, with the names of this version.
         epoch: The epoch at whose end it was saved, counted from 0.
         weights: The network's weights by name.
+        training_images: The record of `heritage.runs.training_images`; None in files of earlier versions.
     """
 
     file: Path
@@ -42,6 +44,7 @@ class Checkpoint:
     config: dict[str, Any]
     epoch: int
     weights: Mapping[str, Tensor]
+    training_images: Mapping[str, Any] | None = None
 
     @property
     def folder(self) -> Path | None:
@@ -103,7 +106,20 @@ def read_checkpoint(ckpt: str | Path) -> Checkpoint:
         dict(upgrade_config(record["config"])),
         int(state["epoch"]),
         weights,
+        record.get(RECORD),
     )
+
+
+def checkpoint_step(file: Path) -> int:
+    """Return the number of optimizer steps after which a checkpoint was saved.
+
+    Raises:
+        CheckpointError: The file is damaged or not a checkpoint.
+    """
+    state = _load(file)
+    if not isinstance(state, dict) or "global_step" not in state:
+        raise CheckpointError("not a checkpoint of a training", where=file, remedy="start a new run")
+    return int(state["global_step"])
 
 
 def rebuild_network(checkpoint: Checkpoint) -> nn.Module:
