@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 import resource
 import shutil
@@ -175,8 +176,10 @@ def planned_epochs(run: TrainingRun, options: Mapping[str, Any]) -> tuple[Planne
     epochs = []
     for epoch, steps in enumerate(by_epoch):
         number = 0 if plan.constant_length else epoch
+        shown = int(plan.counts(number).sum())
+        whole = max(1, math.ceil(shown / (plan.batch_size * plan.rank.count)))
         batches = min(steps * trainer.accumulate_grad_batches, plan.steps(number))
-        images = int(plan.counts(number).sum()) * batches / plan.steps(number)
+        images = shown * batches / whole
         validated = (epoch + 1) % every == 0 or epoch + 1 == len(by_epoch)
         epochs.append(PlannedEpoch(steps, images, val if validated else 0))
     return tuple(epochs)

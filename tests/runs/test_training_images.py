@@ -1,4 +1,4 @@
-"""A network trained on the drawn demo set is known as such, whoever asks and whenever it was trained."""
+"""Networks trained on the drawn demo set are recognised, also those of earlier versions."""
 
 from __future__ import annotations
 

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from heritage.sweep.cost import PlannedEpoch, remaining_epochs
+from heritage.sweep.cost import PlannedEpoch, Speed, remaining_epochs
 from tests.conftest import Command
 
-IMAGES = 64  # training images of the fixture `tree`; 4 batches of 16
+
+@pytest.fixture(autouse=True)
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure nothing, and print wide tables."""
+    monkeypatch.setattr("heritage.sweep.cost.measure", lambda run: Speed(100.0, 10**8, 10**7, "CPU"))
+    monkeypatch.setenv("COLUMNS", "200")
 
 
 def test_of_an_interrupted_run_the_epochs_that_are_left_are_counted() -> None:
@@ -30,25 +35,22 @@ def row(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "images", "epochs"),
     [
-        (["trainer.max_epochs=3"], "64", "3"),
-        (["trainer.max_epochs=3", "trainer.limit_train_batches=1"], "16", "3"),
-        (["trainer.max_epochs=3", "trainer.limit_train_batches=0.5"], "32", "3"),
-        (["trainer.max_epochs=9", "trainer.max_steps=6"], "64", "2"),
-        (["trainer.max_epochs=1", "trainer.max_steps=6"], "64", "1"),
-        (["trainer.max_epochs=3", "trainer.max_samples=130"], "64", "3"),
-        (["trainer.max_epochs=3", "callbacks=early_stopping"], "64", "≤ 3"),
-        (["trainer.max_epochs=3", "trainer.overfit_batches=1"], "16", "3"),
+        # the fixture `tree` has 54 training images: an epoch has 4 batches
+        (["trainer.max_epochs=3", "trainer.limit_train_batches=0.5"], "27", "3"),
+        (["trainer.max_epochs=9", "trainer.max_steps=6"], "54", "2"),
+        (["trainer.max_epochs=1", "trainer.max_steps=6"], "54", "1"),
+        (["trainer.max_epochs=1", "trainer.max_samples=130"], "54", "3"),
+        (["trainer.max_epochs=3", "callbacks=early_stopping"], "54", "≤ 3"),
+        (["trainer.max_epochs=3", "trainer.overfit_batches=1"], "14", "3"),
     ],
 )
 def test_a_plan_counts_the_epochs_that_will_run(
     heritage: Command,
     tiny: tuple[str, ...],
-    monkeypatch: pytest.MonkeyPatch,
     words: list[str],
     images: str,
     epochs: str,
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
     given = {word.partition("=")[0] for word in words}
     base = [word for word in tiny if word.partition("=")[0] not in given | {"callbacks.progress"}]
     done = heritage("train", *base, *words, "plan=true")
@@ -59,9 +61,8 @@ def test_a_plan_counts_the_epochs_that_will_run(
 
 
 def test_a_resumed_run_is_planned_from_its_checkpoint(
-    heritage: Command, tiny: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
     base = [word for word in tiny if not word.startswith("trainer.max_epochs")]
     run = tmp_path / "run"
     assert heritage("train", *base, "trainer.max_epochs=2", f"hydra.run.dir={run}").code == 0
