@@ -24,8 +24,9 @@ from heritage.cluster.job import Job
 from heritage.cluster.resources import Cluster, InProcess
 from heritage.data.batch import Batch
 from heritage.models.checkpoint import checkpoint_step
+from heritage.models.network import parameter_count
 from heritage.runs.files import CHECKPOINTS_FOLDER, LAST_CHECKPOINT
-from heritage.runs.state import State
+from heritage.runs.job_state import State
 from heritage.sweep.checks import unstaged
 from heritage.training.build import build
 from heritage.training.length import limited, steps_by_epoch
@@ -148,7 +149,7 @@ def _cost(job: Job) -> Cost:
         run = build(config)
         speed = measure(run)
     return Cost(
-        sum(parameter.numel() for parameter in run.classifier.net.parameters()),
+        parameter_count(run.classifier.net),
         speed,
         planned_epochs(run, job.run_config["trainer"]),
         early_stopping=False,
