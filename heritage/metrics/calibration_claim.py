@@ -65,14 +65,14 @@ def calibration_claim(calibration: Calibration | None) -> CalibrationClaim:
     before, after = f"{held_out.ece_before:.1%}", f"{held_out.ece_after:.1%}"
     sample = f"{fitted.images:,} images of {_count(fitted.groups or 0)}"
     where = f"on held-out groups of the {fitted.split} split ({sample})"
-    if held_out.ece_after >= held_out.ece_before:
+    if not held_out.ece_after < held_out.ece_before:  # also if one of them is NaN
         return CalibrationClaim(
             False,
             f"{temperature}, not calibrated: no improvement on held-out groups",
             f"The {temperature} does not lower the expected calibration error {where}: {before} without it, "
             f"{after} with it.",
         )
-    if held_out.ece_after > MAX_ERROR:
+    if not held_out.ece_after <= MAX_ERROR:
         return CalibrationClaim(
             False,
             f"{temperature}, not calibrated: error {after} on held-out groups",

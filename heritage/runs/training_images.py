@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,27 @@ class TrainingImages:
         """Return the record of the images of a training split."""
         return cls(len(manifest), manifest.drawn)
 
+    @classmethod
+    def read(cls, recorded: object, where: str | PathLike[str]) -> TrainingImages | None:
+        """Return a `RECORD`; None if there is none.
+
+        Args:
+            recorded: Its plain data.
+            where: The file that it comes from, for the message.
+
+        Raises:
+            CheckpointError: It is damaged.
+        """
+        if recorded is None:
+            return None
+        if isinstance(recorded, Mapping):
+            numbers = [recorded.get(name) for name in ("images", "drawn")]
+            if all(number is None or (type(number) is int and number >= 0) for number in numbers):
+                return cls(*numbers)
+        raise CheckpointError(
+            f"{RECORD} is no pair of numbers", where=where, remedy="give one that `heritage train` wrote"
+        )
+
     @property
     def all_drawn(self) -> bool:
         """Whether no image is a photograph."""
@@ -75,31 +97,30 @@ _PHOTOGRAPHS = TrainingImages(None, 0)
 
 
 def training_images(
-    folder: Path | None, config: Mapping[str, Any], recorded: Mapping[str, Any] | None = None
+    folder: Path | None, config: Mapping[str, Any], recorded: TrainingImages | None = None
 ) -> TrainingImages:
     """Return what a network was trained on.
 
     Args:
         folder: Its run folder; None for a checkpoint that was moved out of one.
         config: The resolved configuration of the run.
-        recorded: The `RECORD` of the checkpoint, which earlier versions did not write.
+        recorded: What the checkpoint recorded, which earlier versions did not.
     """
     if recorded is None and folder is not None:
         recorded = _recorded(folder)
     if recorded is not None:
-        return TrainingImages(recorded.get("images"), recorded.get("drawn"))
+        return recorded
     reader = (config.get("data") or {}).get("reader") or {}
     if isinstance(reader, Mapping) and reader.get("_target_") == _DEMO_READER:
         return TrainingImages(None, None)
     return TrainingImages(None, None) if folder is not None and _tested_on_drawings(folder) else _PHOTOGRAPHS
 
 
-def _recorded(folder: Path) -> Mapping[str, Any] | None:
+def _recorded(folder: Path) -> TrainingImages | None:
     try:
-        record = read_json(folder, DATA_FILE).get(RECORD)
+        return TrainingImages.read(read_json(folder, DATA_FILE).get(RECORD), folder / DATA_FILE)
     except CheckpointError:
         return None  # commands that need the file report that it is damaged
-    return record if isinstance(record, Mapping) else None
 
 
 def _tested_on_drawings(folder: Path) -> bool:

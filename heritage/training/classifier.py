@@ -135,7 +135,7 @@ class Classifier(pl.LightningModule):
         checkpoint = read_checkpoint(checkpoint_path)
         metadata = {"config": checkpoint.config, "fingerprint": checkpoint.fingerprint}
         if checkpoint.training_images is not None:
-            metadata[RECORD] = dict(checkpoint.training_images)
+            metadata[RECORD] = checkpoint.training_images.record()
         settings: dict[str, Any] = {
             "seed": int(checkpoint.config.get("seed", 0)),
             "metadata": metadata,

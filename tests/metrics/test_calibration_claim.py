@@ -26,6 +26,7 @@ def fitted(groups: int | None, held_out: HeldOut | None, threshold: float | None
         (MIN_GROUPS - 1, 0.08, 0.03, False, "120 images of 49 groups; at least 50 are needed"),
         (200, 0.03, 0.03, False, "does not lower"),
         (200, 0.03, 0.04, False, "3.0% without it, 4.0% with it"),
+        (200, 0.4, float("nan"), False, "does not lower"),
         (200, 0.4, 0.2, False, "is 20.0% (40.0% without it)"),
     ],
 )

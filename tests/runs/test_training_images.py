@@ -11,6 +11,7 @@ import pytest
 
 from heritage.core.manifest import Manifest
 from heritage.core.museums import count_drawn
+from heritage.errors import CheckpointError
 from heritage.runs.files import DATA_FILE, PREDICTIONS_FILE
 from heritage.runs.training_images import RECORD, TrainingImages, drawn_note, training_images
 
@@ -50,8 +51,8 @@ def test_notes_name_what_the_network_has_seen(
 
 
 def test_the_record_comes_first_then_the_reader_then_the_test_images(tmp_path: Path) -> None:
-    assert training_images(None, OTHER, {"images": 9, "drawn": 9}).all_drawn
-    assert not training_images(None, DEMO, {"images": 9, "drawn": 0}).all_drawn
+    assert training_images(None, OTHER, TrainingImages(9, 9)).all_drawn
+    assert not training_images(None, DEMO, TrainingImages(9, 0)).all_drawn
     assert training_images(None, DEMO).all_drawn, "a checkpoint of an earlier version"
     assert not training_images(tmp_path, OTHER).all_drawn
 
@@ -64,6 +65,12 @@ def test_the_record_comes_first_then_the_reader_then_the_test_images(tmp_path: P
 
     (tmp_path / DATA_FILE).write_text(json.dumps({RECORD: TrainingImages(4, 4).record()}))
     assert training_images(tmp_path, OTHER) == TrainingImages(4, 4)
+
+
+@pytest.mark.parametrize("record", [3, [], {"drawn": "x"}, {"drawn": -1}, {"images": 1.5, "drawn": True}])
+def test_damaged_records_are_refused(record: object) -> None:
+    with pytest.raises(CheckpointError, match="no pair of numbers"):
+        TrainingImages.read(record, "best.ckpt")
 
 
 def test_test_sets_of_drawings_are_noted() -> None:
