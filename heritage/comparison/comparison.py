@@ -296,7 +296,7 @@ def compare(runs: Sequence[FinishedRun], resampling: ResamplingOptions) -> Compa
 
 
 def _by_seed(name: str, runs: Sequence[FinishedRun]) -> list[Setting]:
-    """Return a setting of the runs; runs that repeat a seed become settings of their own."""
+    """Return a setting of the runs; runs that repeat a seed become separate settings."""
     settings = []
     seeds = Counter(run.description.seed for run in runs)
     for repetition in range(max(seeds.values())):

@@ -136,7 +136,7 @@ def _value_faults(path: str, value: Any, hint: Any, *, strict: bool = False) -> 
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
     except PydanticUserError as error:
-        # Annotated types with a configuration of their own do not accept a second one.
+        # Annotated types that already have a configuration do not accept another.
         if error.code != "type-adapter-config-unused":
             return
         adapter = TypeAdapter(hint)

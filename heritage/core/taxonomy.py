@@ -81,6 +81,24 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return matches[0] if matches else None
 
 
+def suggestion(word: str, known: Iterable[str], otherwise: str | None = None) -> str:
+    """Return a remedy for an unknown name: the nearest known one, or what else to do.
+
+    Args:
+        word: The unknown name.
+        known: The known names.
+        otherwise: The remedy if none is similar; by default, the list to choose from.
+
+    Example:
+        >>> suggestion("vti", ["vit", "resnet18"])
+        "did you mean 'vit'?"
+    """
+    names = list(known)
+    if near := nearest(word, names):
+        return f"did you mean '{near}'?"
+    return otherwise or f"choose from {', '.join(names) or 'nothing: the list is empty'}"
+
+
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 

@@ -13,7 +13,7 @@ from heritage.config.saved_parts import saved_part
 from heritage.config.validate import validate
 from heritage.core.files import config_dir
 from heritage.core.manifest import SPLITS, Manifest
-from heritage.core.taxonomy import nearest
+from heritage.core.taxonomy import suggestion
 from heritage.data import ArtefactDataModule
 from heritage.data import split as split_functions
 from heritage.data.augment import NO_AUGMENTATION
@@ -67,11 +67,10 @@ def open_test_set(classifier: TrainedClassifier, chosen: Mapping[str, Any], spli
         HeritageError: The data set cannot be read.
     """
     if split not in (*SPLITS, ALL):
-        near = nearest(split, (*SPLITS, ALL))
         raise ConfigError(
             f"no split '{split}'",
             where="split",
-            remedy=f"did you mean {near}?" if near else f"use {', '.join(SPLITS)} or {ALL}",
+            remedy=suggestion(split, (*SPLITS, ALL), f"use {', '.join(SPLITS)} or {ALL}"),
         )
     other = "_target_" in chosen
     data = _data_module(classifier, chosen, other, whole=split == ALL)

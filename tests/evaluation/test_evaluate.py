@@ -171,8 +171,8 @@ def test_wrong_input_ends_in_one_line(
     assert "no such checkpoint" in line(f"ckpt={tmp_path / 'nowhere.ckpt'}")
     assert "no checkpoints/best.ckpt" in line(f"ckpt={tmp_path}")
     assert "ckpt has no value" in line()
-    assert "did you mean test?" in line(f"ckpt={run}", "split=tset")
-    assert "did you mean museum?" in line(f"ckpt={run}", "report.slices=[musuem]")
+    assert "did you mean 'test'?" in line(f"ckpt={run}", "split=tset")
+    assert "did you mean 'museum'?" in line(f"ckpt={run}", "report.slices=[musuem]")
     by_image = "audits.by_image="
     assert "its balance is weights, but here none" in line(f"ckpt={run}", f"{by_image}{runs / 'weights'}")
     assert "split by by_group, not by image" in line(f"ckpt={run}", f"{by_image}{runs / 'none'}")
