@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ import pyarrow as pa
 from heritage.core.files import write_text
 from heritage.core.group_split import UNASSIGNED
 from heritage.core.manifest import SPLITS, Manifest
-from heritage.core.overrides import read_overrides, stale_overrides
-from heritage.curation.drop_reasons import RowDecisions, with_option
+from heritage.core.overrides import count_undecided, read_overrides, stale_overrides
+from heritage.curation.drop_reasons import RowDecisions, vanished_classes
 from heritage.curation.duplicates import DuplicateClusters
 from heritage.curation.given_split import given_split, with_given_split
 from heritage.curation.groups import all_links, components, find_bridges
@@ -168,7 +167,7 @@ class _Build:
                 remedy="loosen cleaning, duplicates or overrides, or correct the source",
             )
         assignment, remarks = self._split(inspections, groups, previous, rows)
-        remarks += [*given.remarks, *self._vanished_classes()]
+        remarks += [*given.remarks, *vanished_classes(self.decisions, self.labels, self.classes)]
         scanner.write_missing(rows.tolist(), self.files, self.image_ids, inspections)
         table = self._table(inspections, groups, assignment)
         kept = replace(kept_manifest(table, options.out, self.classes), museums=self.raw.museums)
@@ -178,21 +177,16 @@ class _Build:
         )
         return CurationResult(
             table, kept, leaks, duplicates, self.decisions.counts(), self.overrides, self.stale,
-            (*self.raw.notes, *remarks),
+            (*self.raw.notes, *self._undecided(), *remarks),
         )  # fmt: skip
 
-    def _vanished_classes(self) -> list[str]:
-        """Return a remark on each class of which the rules have dropped every photograph."""
-        kept = {label for label, keep in zip(self.labels, self.decisions.kept, strict=True) if keep}
-        remarks = []
-        for name in self.classes:
-            rows = [row for row, label in enumerate(self.labels) if label == name]
-            if name not in kept and rows:
-                counts = Counter(self.decisions.reason(row) for row in rows).most_common()
-                reasons = ", ".join(f"{count:,} {with_option(reason)}" for reason, count in counts)
-                remarks.append(f"All {len(rows):,} photographs of {name} were dropped: {reasons}.")
-                log.warning("%s", remarks[-1])
-        return remarks
+    def _undecided(self) -> list[str]:
+        """Return a remark about rows of the file of overrides that have no decision."""
+        count = count_undecided(self.overrides_file)
+        if not count or self.overrides_file is None:
+            return []
+        rows = "row without a decision changes" if count == 1 else "rows without a decision change"
+        return [f"{count:,} {rows} nothing ({self.overrides_file.name})."]
 
     def _objects(self) -> list[str]:
         """Return the object of each row; a row without one is its own object."""
