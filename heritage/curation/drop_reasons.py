@@ -111,7 +111,7 @@ class RowDecisions:
 def vanished_classes(
     decisions: RowDecisions, labels: Sequence[str | None], classes: Sequence[str]
 ) -> list[str]:
-    """Return a remark on each class of which every photograph was dropped, with the options that set the rules.
+    """Return a remark on each class that lost every photograph, with the options that set the rules.
 
     Args:
         decisions: The decision on each row.
