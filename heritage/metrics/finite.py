@@ -17,7 +17,13 @@ NO_PREDICTION = "no prediction: the network's output for this image is not finit
 
 
 def finite_rows(values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.bool_]:
-    """Return for each row of logits, probabilities or features (N, D) whether all values are finite, (N,).
+    """Return for each row whether all its values are finite.
+
+    Args:
+        values: Logits, probabilities or features, (N, D).
+
+    Returns:
+        Shape (N,); True for an empty row.
 
     Example:
         >>> finite_rows(np.array([[0.0, 1.0], [np.nan, 1.0], [np.inf, 1.0]])).tolist()

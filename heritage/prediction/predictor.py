@@ -1,11 +1,13 @@
-"""A trained network as a Python object: images to calibrated probabilities, embeddings and saliency maps."""
+"""A trained network as a Python object: images to probabilities, embeddings and saliency maps."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, cast, get_args, overload
+from typing import Any, Literal, cast, get_args, overload
 
 import cv2
 import numpy as np
@@ -22,13 +24,16 @@ from heritage.errors import ConfigError, ImageError
 from heritage.explanation.saliency import Method, method_for, saliency
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.metrics.calibration import Floats
-from heritage.metrics.finite import NO_PREDICTION, finite_rows
+from heritage.metrics.finite import NO_PREDICTION
+from heritage.prediction.batch_prediction import BatchPrediction
 from heritage.prediction.decision_rule import DecisionRule, read_decision_rule
 from heritage.prediction.image_input import ImageInput, image_name, is_image, load_pixels, not_an_image
 from heritage.prediction.results import Explanation, Prediction, Predictions
 from heritage.prediction.streaming import PreparedImage, prepare_image, prepared_batches
 from heritage.training.predict_loop import autocast
 from heritage.training.trainer import device_type
+
+log = logging.getLogger(__name__)
 
 Device = Literal["auto", "cpu", "gpu"]
 Views = Literal["none", "flip", "flip_zoom"]
@@ -37,33 +42,6 @@ Views = Literal["none", "flip", "flip_zoom"]
 _ZOOM = 0.85
 _BATCH = 64
 _LONG = 4  # batches from which a progress bar is shown
-
-
-class BatchPrediction(NamedTuple):
-    """The output of a network for B images."""
-
-    probabilities: Floats
-    """Calibrated, shape (B, K)."""
-    embeddings: npt.NDArray[np.float32]
-    """The input of the network's last layer, shape (B, D)."""
-
-    @property
-    def predicted(self) -> npt.NDArray[np.bool_]:
-        """For each image whether there is a prediction; none where the network's output is not finite."""
-        return finite_rows(self.probabilities) & finite_rows(self.embeddings)
-
-
-class SupportsPredictBatch(Protocol):
-    """A classifier of image batches: `Predictor`, or a stand-in in tests."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The class list, length K."""
-        ...
-
-    def predict_batch(self, images: Tensor) -> BatchPrediction:
-        """Return probabilities and embeddings of uint8 images (B, S, S, 3)."""
-        ...
 
 
 def load(
@@ -102,7 +80,10 @@ def load(
         )
     trained = load_checkpoint(ckpt, trusted)
     rule = read_decision_rule(trained.folder).with_threshold(threshold)
-    return Predictor(trained, rule, device=device, tta=tta)
+    predictor = Predictor(trained, rule, device=device, tta=tta)
+    for note in predictor.notes:
+        log.warning("%s", note)
+    return predictor
 
 
 class Predictor:
@@ -141,10 +122,17 @@ class Predictor:
         head: Any = trained.model.net.get_classifier()  # type: ignore[operator]  # part of timm's interface
         head.register_forward_pre_hook(self._keep_features)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What users of the predictions need to know; `load` logs it, `predict` adds it to its results."""
+        return (*self.trained.notes, *self.decision_rule.notes(self.tta))
+
     def __repr__(self) -> str:
         name = self.trained.config["model"].get("name") or type(self.trained.model.net).__name__
         size, count = self.image_size, len(self.classes)
-        return f"Predictor({name}, {count} classes, {size}×{size} px, {self.device}; {self.decision_rule})"
+        drawn = "; trained on drawings only" if self.trained.training_images.all_drawn else ""
+        rule = f"{self.decision_rule}{drawn}"
+        return f"Predictor({name}, {count} classes, {size}×{size} px, {self.device}; {rule})"
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -190,11 +178,12 @@ class Predictor:
         """
         if is_image(images):
             image = self._prepare(images)
-            return self._predictions([image], self.predict_batch(self._stack([image])))[0]
+            prediction = self._predictions([image], self.predict_batch(self._stack([image])))[0]
+            return replace(prediction, notes=self.notes)
         entries: list[Prediction] = []
         for batch, output in self._stream(images, batch_size):
             entries += self._predictions(batch, output)
-        return Predictions(entries, self.classes)
+        return Predictions(entries, self.classes, self.notes)
 
     def embed(
         self, images: ImageInput | Iterable[ImageInput], *, batch_size: int = _BATCH

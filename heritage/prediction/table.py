@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 
 from heritage.core.files import atomic_path
 from heritage.metrics.finite import NO_PREDICTION
+from heritage.prediction.batch_prediction import BatchPrediction
 from heritage.prediction.decision_rule import UNSURE, DecisionRule
 from heritage.prediction.images import ImageBatch
 from heritage.prediction.inputs import Inputs
-from heritage.prediction.predictor import BatchPrediction
 
 Format = Literal["csv", "jsonl", "parquet"]
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 
 from heritage.core.image_io import Pixels
-from heritage.prediction.predictor import SupportsPredictBatch
+from heritage.prediction.batch_prediction import SupportsPredictBatch
 
 _Result = TypeVar("_Result")
 

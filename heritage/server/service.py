@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from heritage.core.image_io import Pixels
 from heritage.metrics.finite import NO_PREDICTION
+from heritage.prediction.batch_prediction import SupportsPredictBatch
 from heritage.prediction.decision_rule import UNSURE, DecisionRule
-from heritage.prediction.predictor import SupportsPredictBatch
 from heritage.reports.figures import as_data_url
 from heritage.server.batcher import Batcher, NetworkOutput
 from heritage.server.limits import Limits

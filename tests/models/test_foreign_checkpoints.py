@@ -170,7 +170,8 @@ def test_odd_checkpoints_are_refused_before_anything_large_is_allocated(
 def test_shared_parts_do_not_multiply(
     load: Callable[[Any], inference.TrainedClassifier], photographs: Path
 ) -> None:
-    state, bomb = valid_state(photographs), [0]
+    state = valid_state(photographs)
+    bomb: list[Any] = [0]
     for _ in range(60):
         bomb = [bomb, bomb]
     state["heritage"]["config"]["note"] = bomb
