@@ -9,11 +9,11 @@ from omegaconf import DictConfig
 from heritage.cli import command
 
 if TYPE_CHECKING:
-    from heritage.runs.result import TrainResult
+    from heritage.runs.result import RunResult
 
 
 @command("train")
-def main(cfg: DictConfig) -> TrainResult | None:
+def main(cfg: DictConfig) -> RunResult | None:
     """Train, test and report.
 
     Returns:

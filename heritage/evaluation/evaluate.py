@@ -21,7 +21,7 @@ from heritage.evaluation.audits import AuditOptions, read_leak_runs, run_audits
 from heritage.evaluation.report import LabelCheck, write_evaluation
 from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint, load_checkpoint
 from heritage.inference.logit_adjustment import adjust_logits, frequency_correction
-from heritage.inference.predictions import choose_device, predict_split
+from heritage.inference.predictions import predict_split
 from heritage.inference.test_set import TestSet, open_test_set
 from heritage.metrics.calibration import Calibration, calibrate, softmax
 from heritage.metrics.label_errors import find_label_errors
@@ -35,6 +35,7 @@ from heritage.runs.files import BEST_CHECKPOINT, IMAGES_SEEN
 from heritage.runs.finished import images_seen
 from heritage.runs.out_of_fold import out_of_fold
 from heritage.runs.record import environment, resolved
+from heritage.training.devices import choose_device
 from heritage.training.predict_loop import ModelOutputs
 
 log = logging.getLogger(__name__)

@@ -1,13 +1,13 @@
-"""The result of a training run, as its folder records it."""
+"""The result of a command, as its folder records it."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from heritage.core.notebook import html_table, shortened
 from heritage.errors import TrainingError
 from heritage.runs.files import CONFIG_FILE, METRICS_FILE, REPORT_FILE
 from heritage.runs.history import read_history
@@ -16,80 +16,110 @@ from heritage.runs.record import read_config, read_json
 DEFAULT_MONITOR = "val/macro_f1"
 """The objective of a run that keeps no best checkpoint."""
 
+_REPORTS = ("report.html", REPORT_FILE, "comparison.html", "explanation.html", "README.md")
+"""The page that a command writes for people, the richest first."""
 
-@dataclass(frozen=True)
-class TrainResult:
-    """The result of a training run.
+
+@dataclass(frozen=True, repr=False)
+class RunResult:
+    """The result of a command.
 
     ``float(result)`` is the objective, which is all that a Hydra sweeper (Optuna, Ax, Nevergrad) needs.
 
     Attributes:
-        folder: The run folder.
-        metrics: Test metrics (``test/accuracy``, …), and those of the best checkpoint's validation
-            (``val/loss``, …).
-        report: ``report.md``; None if the run wrote none.
-        objective: The value that a sweeper optimizes; None if the run was not validated.
+        verb: The command.
+        folder: The folder it wrote: a run folder, a data set, the folder of a report, table or export; of a
+            multirun the sweep's folder; None for ``serve`` and ``weights``.
+        value: What else the command's function returned; None for most.
     """
 
-    folder: Path
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    report: Path | None = None
-    objective: float | None = None
+    verb: str
+    folder: Path | None
+    value: Any = None
+
+    @cached_property
+    def details(self) -> dict[str, Any]:
+        """The content of ``metrics.json``; empty for commands that measure nothing.
+
+        Raises:
+            CheckpointError: The file is damaged.
+        """
+        return {} if self.folder is None else read_json(self.folder, METRICS_FILE)
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """Metrics by name, such as ``accuracy``, ``macro_f1`` and ``recall/<class>``.
+
+        They are those of ``metrics.json`` without intervals and counts (`details`), and for a training run
+        also those of the best checkpoint's validation (``val/loss``, ``val/macro_f1``, …).
+        """
+        values = {name: value for name, value in self.details.items() if isinstance(value, float)}
+        for average in ("macro", "weighted"):
+            for name, value in self.details.get(f"{average}_avg", {}).items():
+                values.setdefault(f"{average}_{name}", value)
+        for label, scores in self.details.get("classes", {}).items():
+            values |= {f"{name}/{label}": value for name, value in scores.items() if isinstance(value, float)}
+        return values | self._validation
+
+    @property
+    def report(self) -> Path | None:
+        """The page to read; None where the command writes none."""
+        if self.folder is None:
+            return None
+        return next((self.folder / name for name in _REPORTS if (self.folder / name).is_file()), None)
+
+    @cached_property
+    def objective(self) -> float | None:
+        """The value that a sweeper optimizes; None without one.
+
+        It is the configuration's ``objective``, a validation metric at the best checkpoint; by default that
+        metric by which the checkpoint was chosen.
+        """
+        return self._validation.get(self._config.get("objective") or self._monitor[0])
 
     def __float__(self) -> float:
         if self.objective is None:
             raise TrainingError(
                 "the run has no objective to optimize",
-                where=self.folder,
+                where=self.folder or self.verb,
                 remedy="let it validate, keep callbacks.history, and do not set lr_find or plan",
             )
         return self.objective
 
+    def __repr__(self) -> str:
+        score = f", macro_f1={self.metrics['macro_f1']:.3f}" if "macro_f1" in self.metrics else ""
+        folder = "" if self.folder is None else f", folder='{shortened(self.folder)}'"
+        return f"RunResult({self.verb}{folder}{score})"
+
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th>{html.escape(name)}</th><td>{value:.4f}</td></tr>"
-            for name, value in self.metrics.items()
-        )
-        return f"<table><caption>{html.escape(str(self.folder))}</caption>{rows}</table>"
+        rows: dict[str, object] = {}
+        if self.folder is not None:
+            rows["folder"] = self.folder
+        if self.report is not None:
+            rows["report"] = self.report
+        return html_table(f"heritage {self.verb}", rows | self.metrics)
 
+    @cached_property
+    def _config(self) -> dict[str, Any]:
+        if self.verb != "train" or self.folder is None or not (self.folder / CONFIG_FILE).is_file():
+            return {}
+        return read_config(self.folder)
 
-def read_result(folder: Path) -> TrainResult:
-    """Return the result of a run folder, finished or not.
+    @property
+    def _monitor(self) -> tuple[str, str]:
+        """The metric by which the best checkpoint was chosen, and its mode."""
+        best = (self._config.get("callbacks") or {}).get("best") or {}
+        return best.get("monitor", DEFAULT_MONITOR), best.get("mode", "max")
 
-    The objective is the configuration's ``objective``, a validation metric at the best checkpoint; by
-    default it is the metric which that checkpoint was chosen by.
-    """
-    config = read_config(folder) if (folder / CONFIG_FILE).is_file() else {}
-    best = (config.get("callbacks") or {}).get("best") or {}
-    monitor, mode = best.get("monitor", DEFAULT_MONITOR), best.get("mode", "max")
-    validation = _best_epoch(folder, monitor, mode)
-    report = folder / REPORT_FILE
-    return TrainResult(
-        folder,
-        _test_metrics(folder) | validation,
-        report if report.is_file() else None,
-        validation.get(config.get("objective") or monitor),
-    )
-
-
-def _best_epoch(folder: Path, monitor: str, mode: str) -> dict[str, float]:
-    """Return the validation metrics of the epoch of the best checkpoint; empty without a validation."""
-    epochs = [row for row in read_history(folder) if monitor in row]
-    if not epochs:
-        return {}
-    choose = min if mode == "min" else max
-    best = choose(epochs, key=lambda row: row[monitor])  # of equal ones the first, as Lightning does
-    return {name: value for name, value in best.items() if name.startswith("val/")}
-
-
-def _test_metrics(folder: Path) -> dict[str, float]:
-    from heritage.metrics.registry import METRICS  # NumPy and SciPy: an error of configuration needs neither
-
-    record = read_json(folder, METRICS_FILE)
-    if not record:
-        return {}
-    values: dict[str, Any] = {"accuracy": record["accuracy"], "macro_f1": record["macro_avg"]["f1"]}
-    values |= {name: record[name] for name in METRICS if isinstance(record.get(name), float)}
-    values |= {f"recall/{name}": scores["recall"] for name, scores in record["classes"].items()}
-    # A metric that cannot be computed is null.
-    return {f"test/{name}": float(value) for name, value in values.items() if isinstance(value, float | int)}
+    @cached_property
+    def _validation(self) -> dict[str, float]:
+        """The validation metrics of the epoch of the best checkpoint; empty without a validation."""
+        if self.verb != "train" or self.folder is None:
+            return {}
+        monitor, mode = self._monitor
+        epochs = [row for row in read_history(self.folder) if monitor in row]
+        if not epochs:
+            return {}
+        choose = min if mode == "min" else max
+        best = choose(epochs, key=lambda row: row[monitor])  # of equal ones the first, as Lightning does
+        return {name: value for name, value in best.items() if name.startswith("val/")}

@@ -26,6 +26,7 @@ from heritage.core.types import NonNegativeInt, PositiveFloat, PositiveInt
 from heritage.errors import ConfigError
 from heritage.training.callbacks.checkpoints import AtomicCheckpointIO
 from heritage.training.callbacks.last_validation import LastValidation
+from heritage.training.devices import device_type
 from heritage.training.precision import Precision
 
 Limit = PositiveInt | Annotated[float, Field(gt=0, le=1)]
@@ -108,16 +109,10 @@ def lightning_trainer(
     """
     _refuse_unknown(extra)
     _refuse_strategy(strategy)
-    if accelerator == "gpu" and not torch.cuda.is_available():
-        raise ConfigError(
-            "no GPU is available",
-            where="trainer.accelerator=gpu",
-            remedy="use trainer=cpu, or check nvidia-smi",
-        )
+    on_cpu = device_type(accelerator) == "cpu"
     _refuse_length(max_epochs, max_steps, max_samples)
     if max_samples is not None:
         _refuse_fractions(limit_train_batches, overfit_batches)
-    on_cpu = device_type(accelerator) == "cpu"
     if on_cpu:
         _refuse_on_cpu(precision, devices)
     # With `deterministic`, torch fills new tensors to reveal reads of uninitialised memory, which costs time.
@@ -168,15 +163,6 @@ def _as_config_error() -> Iterator[None]:
 def _cluster_environment() -> list[ClusterEnvironment]:
     """Return the environment of a Slurm job, without requeueing, which submitit does."""
     return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
-
-
-def device_type(accelerator: Accelerator) -> str:
-    """Return torch's device type of an accelerator on this machine."""
-    if accelerator in ("auto", "gpu") and torch.cuda.is_available():
-        return "cuda"
-    if accelerator in ("auto", "mps") and torch.backends.mps.is_available():
-        return "mps"
-    return "cpu"
 
 
 def _refuse_length(max_epochs: int | None, max_steps: int, max_samples: int | None) -> None:

@@ -16,7 +16,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 import heritage
-from heritage.api.composition import option_overrides
+from heritage.api.overrides import option_overrides
 from heritage.core.files import config_dir
 from heritage.errors import CommandError, ConfigError, HeritageError
 from heritage.runs.files import CONFIG_FILE, METRICS_FILE, PREDICTIONS_FILE

@@ -150,8 +150,6 @@ def test_other_types_are_type_errors(predictor: Predictor) -> None:
             predictor.predict(value)  # type: ignore[call-overload]
         with pytest.raises(TypeError, match="cannot read an image from"):
             predictor.predict([patch(0, 0), value])  # type: ignore[list-item]
-    with pytest.raises(TypeError, match="cannot read an image from list"):
-        predictor.explain([patch(0, 0)])  # type: ignore[arg-type]
 
 
 def test_nothing_gives_empty_results(predictor: Predictor) -> None:
@@ -283,7 +281,7 @@ def test_load_takes_options_and_refuses_wrong_ones(calibrated: Path, tmp_path: P
     with pytest.raises(CheckpointError):
         load(tmp_path / "nowhere")
     for options, message in (
-        ({"device": "tpu"}, "device=tpu: no such option; use one of auto, cpu, gpu"),
+        ({"device": "tpu"}, "device=tpu: there is no such device; use one of auto, cpu"),
         ({"tta": "often"}, "tta=often"),
         ({"threshold": 2}, "threshold=2: not a probability"),
     ):
