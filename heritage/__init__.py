@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from heritage.errors import HeritageError
     from heritage.prediction.predictor import Predictor, load
     from heritage.prediction.results import Explanation, Prediction, Predictions
-    from heritage.runs.result import RunResult
+    from heritage.runs.run_result import RunResult
     from heritage.training.build import build
     from heritage.training.classifier import Classifier
     from heritage.training.run import TrainingRun
@@ -38,7 +38,7 @@ _HOMES = {
     "Prediction": "heritage.prediction.results",
     "Predictions": "heritage.prediction.results",
     "Predictor": "heritage.prediction.predictor",
-    "RunResult": "heritage.runs.result",
+    "RunResult": "heritage.runs.run_result",
     "TrainingRun": "heritage.training.run",
     "build": "heritage.training.build",
     "compose": "heritage.api.composition",

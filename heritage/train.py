@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from heritage.cli import command
 
 if TYPE_CHECKING:
-    from heritage.runs.result import RunResult
+    from heritage.runs.run_result import RunResult
 
 
 @command("train")

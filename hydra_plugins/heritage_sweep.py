@@ -48,7 +48,7 @@ def _job_return(folder: Path, overrides: Sequence[str]) -> JobReturn:
 
     The value of a job without objective, such as one that is still queued, is None.
     """
-    from heritage.runs.result import RunResult
+    from heritage.runs.run_result import RunResult
 
     result = RunResult("train", folder)
     done = JobReturn()

@@ -22,7 +22,7 @@ from heritage.api.overrides import given_overrides, option_overrides, require_co
 from heritage.cli import load
 from heritage.core.files import config_dir
 from heritage.runs.hydra_task import TaskError, carrying_errors
-from heritage.runs.result import RunResult
+from heritage.runs.run_result import RunResult
 
 _OUTPUT = {"collect": "folder", "curate": "out"}
 """The key that names a command's output where that is not ``paths.run``."""

@@ -24,8 +24,8 @@ from heritage.core.files import locked, write_text
 from heritage.errors import HeritageError
 from heritage.runs.files import FAILURE_FILE, LOCK_FILE
 from heritage.runs.hydra_task import TaskError, carrying_errors
-from heritage.runs.result import RunResult
-from heritage.runs.state import State, state_of
+from heritage.runs.job_state import State, state_of
+from heritage.runs.run_result import RunResult
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,11 @@ def build(tree: Path, tmp_path: Path) -> Build:
     return build
 
 
+def named(metrics: dict[str, float]) -> dict[str, float]:
+    """Return test metrics by the names that Lightning logs."""
+    return {f"test/{name}": value for name, value in metrics.items()}
+
+
 def plain_trainer(**options: Any) -> pl.Trainer:
     quiet_lightning()  # of Lightning's own warnings only
     return pl.Trainer(
@@ -104,7 +109,7 @@ def test_the_trainers_metrics_are_those_of_the_report(build: Build, callbacks: s
     run.report()
     best = run.folder / CHECKPOINTS_FOLDER / BEST_CHECKPOINT
     (logged,) = run.trainer.test(run.classifier, datamodule=run.data, ckpt_path=best, verbose=False)
-    assert logged == pytest.approx({f"test/{name}": value for name, value in ours.items()}, abs=1e-6)
+    assert logged == pytest.approx(named(ours), abs=1e-6)
     record = json.loads((run.folder / METRICS_FILE).read_text())
     assert logged["test/accuracy"] == pytest.approx(record["accuracy"], abs=1e-6)
     assert logged["test/macro_f1"] == pytest.approx(record["macro_avg"]["f1"], abs=1e-6)
@@ -131,7 +136,7 @@ def test_a_classifier_loads_from_its_checkpoint_alone(build: Build) -> None:
     for path in (best, str(best), run.folder):
         classifier = heritage.Classifier.load_from_checkpoint(path)
         (logged,) = plain_trainer().test(classifier, datamodule=run.data, verbose=False)
-        assert logged == pytest.approx(metrics, abs=1e-6)
+        assert logged == pytest.approx(named(metrics), abs=1e-6)
     assert classifier.classes == run.data.classes
     assert classifier.hparams["fingerprint"] == run.data.manifest.fingerprint
     # what Lightning itself keeps of the hyper-parameters is plain data, too
