@@ -150,9 +150,10 @@ def _content(file: IO[bytes]) -> bytes:
             file.seek(0)
         content: object = file.read()
     except (OSError, ValueError) as error:  # ValueError: it is closed
-        reason = getattr(error, "strerror", None) or str(error) or "cannot be read"
         raise ImageError(
-            reason.lower(), where="image", remedy="give a file that is open for reading"
+            f"the file cannot be read ({str(error).rstrip('.')})",
+            where="image",
+            remedy="give one that is open for reading",
         ) from error
     if isinstance(content, str):
         raise ImageError("a file opened as text", where="image", remedy='open it with mode "rb"')

@@ -27,6 +27,7 @@ from heritage.runs.files import (
     PREDICTIONS_FILE,
     REPORT_FILE,
 )
+from heritage.runs.run_result import RunResult
 from heritage.training.build import build_data, build_loss, build_network
 from heritage.training.predict_loop import ModelOutputs
 from heritage.training.run import TrainingRun
@@ -76,7 +77,8 @@ def test_fit_test_and_report_leave_the_folder_of_the_command(
     names = [{path.relative_to(one).as_posix() for path in one.rglob("*")} for one in (run.folder, theirs)]
     assert names[1] - names[0] == {"train.log"}
     assert names[0] - names[1] == set()
-    for name in (PREDICTIONS_FILE, "calibration.json", DATA_FILE, ".hydra/overrides.yaml"):
+    hydra = (".hydra/overrides.yaml", ".hydra/config.yaml")
+    for name in (PREDICTIONS_FILE, "calibration.json", DATA_FILE, *hydra):
         mine, other = ((one / name).read_text(errors="replace") for one in (run.folder, theirs))
         assert mine.replace(str(run.folder), "RUN") == other.replace(str(theirs), "RUN"), name
     configs = [(one / CONFIG_FILE).read_text().replace(str(one), "RUN") for one in (run.folder, theirs)]
@@ -97,6 +99,8 @@ def test_fit_test_and_report_leave_the_folder_of_the_command(
     assert result.report == run.folder / REPORT_FILE
     assert result.metrics["accuracy"] == pytest.approx(metrics["accuracy"], abs=1e-12)
     assert float(result) == result.metrics["val/macro_f1"]
+    assert metrics.keys() - {"loss"} <= result.metrics.keys(), "one set of names"
+    assert result.metrics == RunResult("train", theirs).metrics
     assert "accuracy" in result._repr_html_()
 
 
