@@ -51,7 +51,8 @@ def compose(verb: str = "train", overrides: str | Iterable[str] = (), **options:
     words = [*given_overrides(overrides), *option_overrides(options)]
     with explained(verb, words), global_hydra():
         with initialize_config_dir(str(config_dir().absolute()), job_name=verb, version_base="1.3"):
-            cfg = hydra_compose(verb, overrides=words, return_hydra_config=True)
+            # Hydra's application adds the mode, too: both leave the same record.
+            cfg = hydra_compose(verb, [*words, "hydra.mode=RUN"], return_hydra_config=True)
         with hydra_config(cfg):
             run_folder = str(cfg.hydra.run.dir)
         with read_write(cfg.hydra), open_dict(cfg.hydra):

@@ -77,7 +77,7 @@ def run(verb: str, *overrides: str, multirun: bool = False, quiet: bool = False,
 
 def _run(verb: str, task: Callable[[DictConfig], Any], words: list[str]) -> RunResult:
     with _as_command(verb, words):
-        done = _without_hydras_lines(lambda: _hydra().run(verb, task, words))
+        done = _without_hydras_lines(lambda: _hydra().run(verb, task, [*words, "hydra.mode=RUN"]))
     value = done.return_value
     if isinstance(value, RunResult):
         return value
@@ -90,6 +90,7 @@ def _run(verb: str, task: Callable[[DictConfig], Any], words: list[str]) -> RunR
 
 
 def _multirun(verb: str, task: Callable[[DictConfig], Any], words: list[str]) -> RunResult:
+    words = [*words, "hydra.mode=MULTIRUN"]
     cfg = _hydra().compose_config(verb, words, run_mode=RunMode.MULTIRUN)
     with hydra_config(cfg):
         folder = str(cfg.hydra.sweep.dir)

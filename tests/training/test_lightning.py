@@ -77,7 +77,7 @@ def test_fit_test_and_report_leave_the_folder_of_the_command(
     names = [{path.relative_to(one).as_posix() for path in one.rglob("*")} for one in (run.folder, theirs)]
     assert names[1] - names[0] == {"train.log"}
     assert names[0] - names[1] == set()
-    hydra = (".hydra/overrides.yaml", ".hydra/config.yaml")
+    hydra = (".hydra/overrides.yaml", ".hydra/config.yaml", ".hydra/hydra.yaml")
     for name in (PREDICTIONS_FILE, "calibration.json", DATA_FILE, *hydra):
         mine, other = ((one / name).read_text(errors="replace") for one in (run.folder, theirs))
         assert mine.replace(str(run.folder), "RUN") == other.replace(str(theirs), "RUN"), name
