@@ -15,6 +15,7 @@ from heritage.models.checkpoint import read_checkpoint, rebuild_network
 from heritage.models.network import InputSpec, input_spec
 from heritage.models.normalize import Normalize
 from heritage.runs.description import RunDescription, read_description
+from heritage.runs.training_images import TrainingImages, training_images
 from heritage.training.precision import choose_precision
 
 
@@ -55,6 +56,7 @@ class TrainedClassifier:
         fingerprint: Fingerprint of the data set that it was trained on.
         config: The resolved configuration of the run.
         epoch: Index of the epoch after which it was saved.
+        training_images: Whether it was trained on photographs or drawings.
     """
 
     file: Path
@@ -64,6 +66,12 @@ class TrainedClassifier:
     fingerprint: str
     config: dict[str, Any]
     epoch: int
+    training_images: TrainingImages
+
+    @property
+    def notes(self) -> list[str]:
+        """What users of the network need to know about its training images; empty for photographs."""
+        return self.training_images.notes(self.config["model"].get("weights"))
 
     def __repr__(self) -> str:
         name = self.config["model"].get("name") or type(self.model.net).__name__
@@ -115,6 +123,7 @@ def load_checkpoint(ckpt: str | Path) -> TrainedClassifier:
         checkpoint.fingerprint,
         checkpoint.config,
         checkpoint.epoch,
+        training_images(checkpoint.folder, checkpoint.config, checkpoint.training_images),
     )
 
 
