@@ -92,10 +92,8 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
             *few_images_note(audit_options, len(manifest)),
         ],
     )
-    if folds is None:
-        label_check = _check_labels(*_unseen_images(assessment, test_set, validation))
-    else:
-        label_check = _check_labels(*folds)
+    unseen = _unseen_images(assessment, test_set, validation) if folds is None else folds
+    label_check = _check_labels(*unseen)
     extra = {
         "checkpoint": str(classifier.file),
         "fingerprint": test_set.data.manifest.fingerprint,
