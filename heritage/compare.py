@@ -21,14 +21,16 @@ def main(cfg: DictConfig) -> None:
     from heritage.comparison.report import summary, write_comparison
     from heritage.comparison.runs import find_runs
     from heritage.runs.finished import unfinished
+    from heritage.runs.locks import run_locked
 
     given = [cfg.runs] if isinstance(cfg.runs, str) else list(cfg.runs)
     folders = [name for name in given if name]
     runs = find_runs(folders)
     if skipped := unfinished(folders):
         print(f"Left out, not finished: {', '.join(map(str, skipped))}")
-    comparison = compare(runs, instantiate(cfg.intervals))
-    page = write_comparison(comparison, Path(cfg.paths.run))
+    with run_locked(Path(cfg.paths.run)):
+        comparison = compare(runs, instantiate(cfg.intervals))
+        page = write_comparison(comparison, Path(cfg.paths.run))
     counts = f"{_count(len(runs), 'run')}, {_count(len(comparison.settings), 'setting')}"
     print(f"{counts}. {summary(comparison)}\ncomparison: {page}")
 

@@ -22,6 +22,7 @@ from heritage.api.composition import explained, global_hydra, hydra_config, opti
 from heritage.cli import load
 from heritage.core.files import config_dir
 from heritage.runs.files import METRICS_FILE, REPORT_FILE
+from heritage.runs.locks import releasing
 from heritage.runs.record import read_json
 
 _OUTPUT = {"collect": "folder", "curate": "out"}
@@ -126,7 +127,7 @@ def run(verb: str, *overrides: str, multirun: bool = False, quiet: bool = False,
     words = [*overrides, *option_overrides(options)]
     task = inspect.unwrap(load(verb))
     stdout = contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext()
-    with explained(verb, words), global_hydra(), _logging(), stdout:
+    with explained(verb, words), global_hydra(), _logging(), stdout, releasing():
         hydra = Hydra.create_main_hydra2(verb, create_config_search_path(str(config_dir().absolute())))
         if multirun:
             return _multirun(hydra, verb, task, words)

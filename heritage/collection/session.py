@@ -38,7 +38,7 @@ from heritage.collection.storage import (
     remove_superseded,
     requeue_missing,
 )
-from heritage.core.files import locked
+from heritage.core.locks import locked
 from heritage.core.manifest import Manifest
 from heritage.core.version import __version__
 from heritage.errors import CollectionError

@@ -32,6 +32,7 @@ from heritage.metrics.confusion import confused_pairs
 from heritage.reports.figures import overlay
 from heritage.reports.html import write_page
 from heritage.reports.thumbnails import Thumbnails
+from heritage.runs.locks import run_locked
 from heritage.runs.record import resolved, without_nan
 from heritage.training.predict_loop import ModelOutputs
 
@@ -75,6 +76,11 @@ def explain(cfg: DictConfig, console: Console) -> Path:
     Raises:
         HeritageError: The configuration, the checkpoint or the data set is faulty.
     """
+    with run_locked(Path(cfg.paths.run)):
+        return _explain(cfg, console)
+
+
+def _explain(cfg: DictConfig, console: Console) -> Path:
     settings: ExplanationOptions = instantiate(cfg.explain, _convert_="all")
     if not settings.methods:
         raise ConfigError("no method", where="explain.methods", remedy="use explain.methods=[auto]")

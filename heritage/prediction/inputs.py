@@ -55,8 +55,8 @@ class Inputs:
         return name
 
     def digest(self) -> str:
-        """Return a digest of all names, file sizes and modification times."""
-        digest = hashlib.sha256(os.fsencode(self.root.resolve()))
+        """Return a digest of all names, file sizes and modification times, but not of the root's name."""
+        digest = hashlib.sha256()
         for row in range(len(self)):
             path = self.path(row)
             try:

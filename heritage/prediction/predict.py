@@ -22,11 +22,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from heritage.core.locks import locked_output
 from heritage.core.progress import Progress
 from heritage.core.types import NonNegativeInt, PositiveInt, Probability
 from heritage.data.module import available_cores
 from heritage.errors import ConfigError
-from heritage.inference.checkpoint import load_checkpoint
+from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.prediction.decision_rule import read_decision_rule
 from heritage.prediction.images import ImageBatch, InputDataset, image_batches
 from heritage.prediction.inputs import Inputs, find_inputs
@@ -114,25 +115,38 @@ def predict(options: PredictOptions) -> PredictResult:
     schema = prediction_schema(min(options.top_k, len(trained.classes)), width)
     digest = _digest(options, trained.file, str(decision_rule), inputs)
     out, form = _output(options, inputs, digest)
-    if options.out is None and out.is_file() and not options.overwrite:
-        _require_columns(out, schema)
-        return PredictResult(out, form, schema, len(inputs), len(inputs), str(decision_rule))
-    table = ResumableTable.open(out, form, schema, digest)
-    resumed = table.done
+    with locked_output(out):
+        _refuse_existing(out, options)
+        if options.out is None and out.is_file() and not options.overwrite:
+            _require_columns(out, schema)
+            return PredictResult(out, form, schema, len(inputs), len(inputs), str(decision_rule))
+        table = ResumableTable.open(out, form, schema, digest, overwrite=options.overwrite)
+        resumed = table.done
+        _fill(table, predictor, trained, inputs, options)
+    return PredictResult(out, form, schema, len(inputs), resumed, str(decision_rule))
+
+
+def _fill(
+    table: ResumableTable,
+    predictor: Predictor,
+    trained: TrainedClassifier,
+    inputs: Inputs,
+    options: PredictOptions,
+) -> None:
+    """Predict the images that the table does not have yet, and finish it."""
     dataset = InputDataset(
         inputs, size=trained.image_size, crop_pct=trained.crop_pct, interpolation=trained.interpolation
     )
     batches = image_batches(
         dataset,
-        start=resumed,
+        start=table.done,
         batch_size=options.batch_size,
         num_workers=available_cores() if options.num_workers is None else options.num_workers,
         pin_memory=predictor.device.type == "cuda",
     )
-    with Progress("predicting", len(inputs), done=resumed) as progress:
-        table.write(_rows(predictor, batches, inputs, schema, progress))
+    with Progress("predicting", len(inputs), done=table.done) as progress:
+        table.write(_rows(predictor, batches, inputs, table.schema, progress))
     table.finish()
-    return PredictResult(out, form, schema, len(inputs), resumed, str(decision_rule))
 
 
 def _rows(
@@ -180,11 +194,14 @@ def _output(options: PredictOptions, inputs: Inputs, digest: str) -> tuple[Path,
             where=f"out={options.out}",
             remedy="give out=….parquet or out=….jsonl",
         )
+    return out, form
+
+
+def _refuse_existing(out: Path, options: PredictOptions) -> None:
     if out.is_dir() or (options.out is not None and out.exists() and not options.overwrite):
         raise ConfigError(
             "already exists", where=f"out={out}", remedy="choose another name, or overwrite=true"
         )
-    return out, form
 
 
 def _require_columns(path: Path, schema: pa.Schema) -> None:

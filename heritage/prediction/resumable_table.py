@@ -24,7 +24,7 @@ PART_ROWS = 512
 """Number of rows lost at most when the machine stops, up to a batch."""
 
 _JOB_FILE = "job.json"
-_AGAIN = "delete the folder to start again, or choose another out=…"
+_AGAIN = "overwrite=true starts again, another out=… keeps it"
 
 
 @dataclass
@@ -44,7 +44,9 @@ class ResumableTable:
     done: int = 0
 
     @classmethod
-    def open(cls, out: Path, form: Format, schema: pa.Schema, digest: str) -> ResumableTable:
+    def open(
+        cls, out: Path, form: Format, schema: pa.Schema, digest: str, *, overwrite: bool = False
+    ) -> ResumableTable:
         """Start a table, or continue one that was interrupted.
 
         Args:
@@ -52,10 +54,16 @@ class ResumableTable:
             form: Its format.
             schema: Its columns.
             digest: Of everything that determines the rows.
+            overwrite: Remove parts that cannot be continued instead of raising.
 
         Raises:
             ConfigError: The parts belong to another job or have other columns, or some are missing.
         """
+        if overwrite:
+            try:
+                return cls.open(out, form, schema, digest)
+            except ConfigError:
+                shutil.rmtree(cls(out, form, schema).folder)
         table = cls(out, form, schema)
         job = table.folder / _JOB_FILE
         if not job.is_file():

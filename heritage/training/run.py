@@ -26,8 +26,10 @@ from heritage.runs.calibration import write_calibration
 from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER, LAST_CHECKPOINT
 from heritage.runs.history import read_history
 from heritage.runs.hydra_record import write_hydra_record
+from heritage.runs.locks import run_locked
 from heritage.runs.record import write_record
 from heritage.runs.result import TrainResult, read_result
+from heritage.runs.resume import refuse_occupied_folder
 from heritage.training.classifier import Classifier
 from heritage.training.predict_loop import ModelOutputs, predict_loader
 from heritage.training.preview import write_preview
@@ -71,6 +73,7 @@ class TrainingRun:
     console: Console
     _seconds: float = field(default=0.0, init=False, repr=False)
     _tested: Report | None = field(default=None, init=False, repr=False)
+    _began: bool = field(default=False, init=False, repr=False)
 
     @property
     def precision(self) -> str:
@@ -104,17 +107,22 @@ class TrainingRun:
         """Train, from the checkpoint if the run resumes.
 
         Raises:
-            HeritageError: The run cannot continue: the loss is not finite, the disk is full.
+            HeritageError: The run cannot continue: the loss is not finite, the disk is full, or another
+                process is using the folder.
             KeyboardInterrupt: Ctrl-C or SIGTERM; the message names what to resume from.
         """
         self._tested = None
-        self.prepare_folder()
-        began = time.perf_counter()
-        with self.interruptible():
-            self.trainer.fit(
-                self.classifier, datamodule=self.data, ckpt_path=self.checkpoint, weights_only=True
-            )
-        self._seconds = time.perf_counter() - began
+        with run_locked(self.folder):
+            if not self._began and self.checkpoint is None:
+                refuse_occupied_folder(self.folder)  # a run that began there after this one was built
+            self._began = True
+            self.prepare_folder()
+            began = time.perf_counter()
+            with self.interruptible():
+                self.trainer.fit(
+                    self.classifier, datamodule=self.data, ckpt_path=self.checkpoint, weights_only=True
+                )
+            self._seconds = time.perf_counter() - began
 
     def test(self) -> dict[str, float]:
         """Load the best checkpoint, calibrate it on the validation split and predict the test split.
@@ -155,7 +163,8 @@ class TrainingRun:
         if report is None:
             raise RuntimeError("test() sets the report")
         report.print(self.console)
-        path = report.write(self.folder)
+        with run_locked(self.folder):
+            path = report.write(self.folder)
         self.console.print(f"report: {path}", highlight=False, soft_wrap=True)
         return read_result(self.folder)
 
