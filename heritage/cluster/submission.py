@@ -18,7 +18,7 @@ from heritage.cluster.resources import Allocation, LocalJobs, SlurmJobs, allocat
 from heritage.cluster.task import Task, interpreter_command
 from heritage.errors import ClusterError, ConfigError, MissingDependencyError
 from heritage.runs.files import FAILURE_FILE
-from heritage.runs.state import State
+from heritage.runs.job_state import State
 
 if TYPE_CHECKING:
     import submitit

@@ -29,7 +29,7 @@ from heritage.metrics.classification import MEASURES
 from heritage.metrics.registry import METRICS
 from heritage.reports.tables import Table
 from heritage.runs.description import EXPERIMENT
-from heritage.runs.finished import FinishedRun
+from heritage.runs.read_predictions import FinishedRun
 
 Floats = npt.NDArray[np.float64]
 

@@ -27,7 +27,6 @@ _PLAIN = (bool, int, float, str, type(None))
 SUPPLIED: dict[str, frozenset[str]] = {
     "data": frozenset({"train", "copies", "sampling", "seed"}),
     "model": frozenset({"num_classes", "image_size"}),
-    "trainer": frozenset({"callbacks", "loggers", "run_folder", "constant_length"}),
     "balance": frozenset({"counts", "weights"}),
 }
 """Arguments, by group, that `heritage.training.build` adds itself: never given in a file."""

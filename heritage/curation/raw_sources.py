@@ -1,4 +1,4 @@
-"""Readers of photographs to curate: a collection, class folders, a table, or the manifest of a data set.
+"""Readers of the group ``raw``: a collection, class folders, a table, or the manifest of a data set.
 
 Every reader returns `RawImages` without opening an image. A fault of the whole source, such as a missing
 column, raises an error; a fault of one row, such as a missing file, becomes the reason for which it is

@@ -44,13 +44,6 @@ class Reader(Protocol):
         ...
 
 
-class AugmentConfig(Protocol):
-    """The `augment` group: the augmentation of training images and of copies of them."""
-
-    train: Augmentation
-    copies: Augmentation
-
-
 class ArtefactDataModule(pl.LightningDataModule):
     """Reads a data set, splits it, and hands over batches of uint8 images.
 

@@ -1,4 +1,4 @@
-"""Readers: a data-set folder, a tree of class folders, or images with a table as a `Manifest`.
+"""Readers of the group ``data``: a data-set folder, class folders, or images with a table as a `Manifest`.
 
 Every reader is called as ``reader(root, classes)`` and opens no image. Class folders and tables are read by
 the same rules as in `heritage curate` (`heritage.core.image_folders`, `heritage.core.tables`), but strictly:

@@ -13,16 +13,13 @@ from pydantic import Field
 
 from heritage.core.locks import locked_output
 from heritage.errors import ConfigError
-from heritage.exporters.exporter import Exporter, ExportSource
+from heritage.exporters.exporter import DESCRIPTION, Exporter, ExportSource
 from heritage.exporters.formats import load_exporter
 from heritage.exporters.model_card import CARD, model_card
 from heritage.exporters.parity import Parity, check_parity, parity_sample, resizing_parity
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.inference.test_set import try_run_manifest
 from heritage.prediction.decision_rule import DecisionRule, read_decision_rule
-
-DESCRIPTION = "heritage.json"
-"""What a user of the network needs to know: classes, input, calibration."""
 
 _MARKS = {DESCRIPTION, CARD}
 

@@ -10,6 +10,7 @@ from hydra.utils import get_object
 
 from heritage.errors import CheckpointError, ConfigError
 from heritage.inference.checkpoint import NormalizedModel, TrainedClassifier
+from heritage.runs.description import target_name
 from heritage.runs.files import DATA_FILE
 from heritage.runs.record import read_json
 
@@ -52,7 +53,7 @@ def frequency_correction(classifier: TrainedClassifier) -> str | None:
     sampling = balance["sampling"]["_target_"]
     if not getattr(get_object(sampling), "constant_proportions", True):
         return f"its sampling, which changes over epochs ({sampling.rpartition('.')[2]})"
-    weighting = balance["weighting"]["_target_"].rpartition(".")[2]
+    weighting = target_name(balance["weighting"])
     return None if weighting == "no_weighting" else f"its class weights ({weighting})"
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from heritage.errors import CheckpointError
-from heritage.runs.compat import RENAMED_KEYS
+from heritage.runs.compat import upgrade_override
 from heritage.runs.files import HYDRA_FOLDER, REPORT_FILE
-from heritage.runs.sweep_names import experiment_of, with_key_name
+from heritage.runs.sweep_names import existing_name, experiment_of
 
 
 def sweep_folder(above: str, *, _root_: DictConfig) -> str:
@@ -20,7 +20,9 @@ def sweep_folder(above: str, *, _root_: DictConfig) -> str:
         above: The folder of all sweeps.
         _root_: The whole configuration, with the command line's overrides.
     """
-    return f"{above}/{experiment_of(_root_.hydra).folder}"
+    experiment = experiment_of(_root_.hydra)
+    first = experiment.with_first_names().folder
+    return f"{above}/{existing_name(Path(above), experiment.folder, first)}"
 
 
 def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
@@ -79,4 +81,4 @@ def explicit_run_folder(cfg: DictConfig) -> str | None:
 def _without_resume(overrides: Any) -> list[str]:
     """Return overrides with the current names of their keys, sorted, without ``resume``."""
     words = [str(word) for word in overrides]
-    return sorted(with_key_name(word, RENAMED_KEYS) for word in words if not word.startswith("resume="))
+    return sorted(upgrade_override(word) for word in words if not word.startswith("resume="))

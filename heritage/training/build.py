@@ -31,7 +31,7 @@ from heritage.data import ArtefactDataModule
 from heritage.errors import ConfigError, SplitError
 from heritage.models.classes import match_classifier
 from heritage.models.network import IMAGENET, NONE, input_spec
-from heritage.runs.hydra_record import chosen_options
+from heritage.runs.hydra_node import chosen_options
 from heritage.runs.record import resolved
 from heritage.runs.resume import checkpoint_to_resume
 from heritage.training.callbacks.deferred_weighting import (
@@ -45,7 +45,7 @@ from heritage.training.length import plan_steps, warn_of_short_average, warn_of_
 from heritage.training.losses import ClassLoss
 from heritage.training.precision import choose_precision
 from heritage.training.run import TrainingRun
-from heritage.training.trainer import device_type, quiet_lightning
+from heritage.training.trainer import TrainerOptions, device_type, quiet_lightning
 from heritage.training.weighting import by_hand
 
 
@@ -167,9 +167,9 @@ def build_trainer(cfg: DictConfig, data: ArtefactDataModule, net: nn.Module) -> 
         data.overfit_batches(cfg.trainer.overfit_batches)
     finetuning: FineTuning = _make(cfg.finetune)
     schedule: DeferredWeighting | None = _make(cfg.balance.schedule)
-    trainer: pl.Trainer = _make(
-        cfg.trainer,
-        precision=choose_precision(cfg.trainer.precision, net, device_type(cfg.trainer.accelerator)),
+    precision = choose_precision(cfg.trainer.precision, net, device_type(cfg.trainer.accelerator))
+    options: TrainerOptions = _make(cfg.trainer, precision=precision)
+    trainer = options.build(
         callbacks=[
             finetuning,
             *([schedule] if schedule else []),

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from heritage.runs.locks import run_locked
-from heritage.runs.result import TrainResult
+from heritage.runs.train_result import TrainResult
 from heritage.training.build import build
 from heritage.training.lr_finder import find_learning_rate
 from heritage.training.run import TrainingRun

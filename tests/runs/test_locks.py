@@ -84,7 +84,7 @@ def test_a_report_folder_in_use_is_refused(
     heritage: Command, tmp_path: Path, verb: str, words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("heritage.comparison.runs.find_runs", lambda folders: [])
-    monkeypatch.setattr("heritage.runs.finished.unfinished", lambda folders: [])
+    monkeypatch.setattr("heritage.runs.read_predictions.unfinished", lambda folders: [])
     with locked(tmp_path / "report" / LOCK_FILE):
         done = heritage(verb, *words, f"hydra.run.dir={tmp_path / 'report'}")
     assert done.code == 2

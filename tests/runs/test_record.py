@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from heritage.errors import CheckpointError
-from heritage.runs.finished import images_seen, split_of
+from heritage.runs.read_predictions import images_seen, split_of
 from heritage.runs.record import read_config, read_json, write_metrics
 
 
