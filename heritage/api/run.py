@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from heritage.api.composition import explained, global_hydra, hydra_config, option_overrides, require_command
 from heritage.cli import load
+from heritage.core.disk import full_disk_as_heritage_error
 from heritage.core.files import config_dir
 from heritage.runs.files import METRICS_FILE, REPORT_FILE
 from heritage.runs.locks import releasing
@@ -131,7 +132,8 @@ def run(verb: str, *overrides: str, multirun: bool = False, quiet: bool = False,
         hydra = Hydra.create_main_hydra2(verb, create_config_search_path(str(config_dir().absolute())))
         if multirun:
             return _multirun(hydra, verb, task, words)
-        done = hydra.run(verb, task, words)
+        with full_disk_as_heritage_error("."):
+            done = hydra.run(verb, task, words)
         cfg, hydra_cfg = cast("DictConfig", done.cfg), cast("DictConfig", done.hydra_cfg)
         with hydra_config(hydra_cfg):
             folder = OmegaConf.select(cfg, _OUTPUT.get(verb, "paths.run"))

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from heritage.core.disk import full_disk_as_os_error
 from heritage.errors import ConfigError
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -35,17 +36,21 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
     The data are synced before the rename, so after a crash there is either the complete old file or the
     complete new one. An exception in the block removes the temporary file and leaves the old one unchanged.
+
+    Raises:
+        OSError: The disk is full, whatever the library that writes in the block raises for it.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(target)
+        with full_disk_as_os_error(target):
+            yield temporary
+            temporary.chmod(0o666 & ~_umask())
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 

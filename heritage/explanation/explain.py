@@ -283,4 +283,5 @@ def _enlarged(pixels: Pixels, side: int = _SIDE) -> Pixels:
 
 def _write_png(pixels: Pixels, path: Path) -> None:
     with atomic_path(path) as temporary:
-        cv2.imwrite(str(temporary), pixels[:, :, ::-1])
+        # unlike imwrite, which only returns False, writing the bytes raises an error on a full disk
+        temporary.write_bytes(cv2.imencode(".png", pixels[:, :, ::-1])[1].tobytes())

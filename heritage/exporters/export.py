@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from heritage.core.disk import full_disk_as_os_error
 from heritage.core.locks import locked_output
 from heritage.errors import ConfigError
 from heritage.exporters.exporter import DESCRIPTION, Exporter, ExportSource
@@ -79,7 +80,8 @@ def export(options: ExportOptions) -> ExportResult:
     out = _output(options, trained)
     with locked_output(out):
         _refuse_existing(out, options)
-        return _export(out, exporter_class, trained, decision_rule, options)
+        with full_disk_as_os_error(out):
+            return _export(out, exporter_class, trained, decision_rule, options)
 
 
 def _export(

@@ -32,7 +32,7 @@ from heritage.prediction.decision_rule import read_decision_rule
 from heritage.prediction.images import ImageBatch, InputDataset, image_batches
 from heritage.prediction.inputs import Inputs, find_inputs
 from heritage.prediction.predictor import Device, Predictor, Views
-from heritage.prediction.resumable_table import ResumableTable
+from heritage.prediction.resumable_table import ResumableTable, parts_of
 from heritage.prediction.table import Format, prediction_rows, prediction_schema
 
 _FORMATS: dict[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
@@ -113,14 +113,14 @@ def predict(options: PredictOptions) -> PredictResult:
     predictor = Predictor(trained, decision_rule, device=options.device, tta=options.tta)
     width = predictor.embedding_width() if options.embeddings else None
     schema = prediction_schema(min(options.top_k, len(trained.classes)), width)
-    digest = _digest(options, trained.file, str(decision_rule), inputs)
-    out, form = _output(options, inputs, digest)
+    digests = _digests(options, trained.file, str(decision_rule), inputs)
+    out, form = _output(options, digests)
     with locked_output(out):
         _refuse_existing(out, options)
         if options.out is None and out.is_file() and not options.overwrite:
             _require_columns(out, schema)
             return PredictResult(out, form, schema, len(inputs), len(inputs), str(decision_rule))
-        table = ResumableTable.open(out, form, schema, digest, overwrite=options.overwrite)
+        table = ResumableTable.open(out, form, schema, digests, overwrite=options.overwrite)
         resumed = table.done
         _fill(table, predictor, trained, inputs, options)
     return PredictResult(out, form, schema, len(inputs), resumed, str(decision_rule))
@@ -162,23 +162,30 @@ def _rows(
         progress.advance(len(batch.rows))
 
 
-def _digest(options: PredictOptions, checkpoint: Path, decision_rule: str, inputs: Inputs) -> str:
-    """Return a digest of everything that determines the rows; as version 0.1 computed it."""
+def _digests(
+    options: PredictOptions, checkpoint: Path, decision_rule: str, inputs: Inputs
+) -> tuple[str, str]:
+    """Return digests of everything that determines the rows: this version's, and that of version 0.1."""
     with checkpoint.open("rb") as file:
         weights = hashlib.file_digest(file, "sha256").hexdigest()
     chosen = {name: getattr(options, name) for name in ("top_k", "threshold", "embeddings", "tta")}
-    text = json.dumps([weights, decision_rule, chosen, inputs.digest()])
-    return hashlib.sha256(text.encode()).hexdigest()
+    current, earlier = (
+        hashlib.sha256(json.dumps([weights, decision_rule, chosen, images]).encode()).hexdigest()
+        for images in inputs.digests()
+    )
+    return current, earlier
 
 
-def _output(options: PredictOptions, inputs: Inputs, digest: str) -> tuple[Path, Format]:
+def _output(options: PredictOptions, digests: tuple[str, str]) -> tuple[Path, Format]:
     """Return the table to write and its format."""
     if options.out is None:
         name = options.input if isinstance(options.input, str) else "pictures"
         stem = Path(name).expanduser().resolve().stem
         stem = "pictures" if any(sign in stem for sign in "*?[") else stem
         # named after the job, so that a repeated command finds its own table
-        out = Path(options.folder) / f"{stem}-{digest[:8]}.csv"
+        out, earlier = (Path(options.folder) / f"{stem}-{digest[:8]}.csv" for digest in digests)
+        if earlier.exists() or parts_of(earlier).exists():
+            out = earlier
     else:
         out = Path(options.out).expanduser()
     form = _FORMATS.get(out.suffix.lower())

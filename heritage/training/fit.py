@@ -34,11 +34,12 @@ def train(cfg: DictConfig, console: Console) -> TrainResult:
         if cfg.lr_find:
             _find_learning_rate(run)
             return TrainResult(run.folder)
-        run.fit()
-        if not run.trainer.is_global_zero:
-            return TrainResult(run.folder)
-        run.test()
-        return run.report()
+        with run.interruptible():
+            run.fit()
+            if not run.trainer.is_global_zero:
+                return TrainResult(run.folder)
+            run.test()
+            return run.report()
 
 
 def _find_learning_rate(run: TrainingRun) -> None:

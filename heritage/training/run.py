@@ -43,6 +43,10 @@ from heritage.training.summary import (
 )
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal stopped the run; the message names what to resume from."""
+
+
 @dataclass
 class TrainingRun:
     """The objects of a training run, and its three steps: `fit`, `test` and `report`.
@@ -170,15 +174,19 @@ class TrainingRun:
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Turn Lightning's exit on Ctrl-C into a KeyboardInterrupt that names what to resume from."""
+        """Let Ctrl-C and SIGTERM raise a KeyboardInterrupt that names what to resume from."""
         try:
             yield
+        except Interrupted:
+            raise
+        except KeyboardInterrupt as stop:
+            raise Interrupted(self._interrupted(stop)) from stop
         except SystemExit as stop:
             if not isinstance(stop.__context__, KeyboardInterrupt):
                 raise
             # Lightning exits on Ctrl-C and ignores further ones; the message is still to be printed.
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            raise KeyboardInterrupt(self._interrupted(stop.__context__)) from stop
+            raise Interrupted(self._interrupted(stop.__context__)) from stop
 
     def _interrupted(self, stop: KeyboardInterrupt) -> str:
         last, why = self.folder / CHECKPOINTS_FOLDER / LAST_CHECKPOINT, str(stop) or "stopped by Ctrl-C"
