@@ -52,7 +52,15 @@ from tests.conftest import COUNTS, TINY, Command, write_tree
         (["trainer.limit_val_batches=0.01"], ["trainer.limit_val_batches=0.01", "as a whole number"]),
         (["callbacks=[ema,early_stoping]"], ["callbacks=early_stoping", "did you mean 'early_stopping'?"]),
         (["+experiment=nothing"], ["experiment"]),
-        (["callbacks.best.monitor=val/macro_f2"], ["val/macro_f2", "did you mean 'val/macro_f1'?"]),
+        (["callbacks.best.monitor=val/loss"], ["callbacks.best.mode=max", "val/loss is best at its minimum"]),
+        (
+            ["callbacks=early_stopping", "callbacks.early_stopping.mode=min"],
+            ["callbacks.early_stopping.mode=min: val/macro_f1 is best at its maximum; set it to max"],
+        ),
+        (
+            ["callbacks.best.monitor=val/macro_f2"],
+            ["callbacks.best.monitor=", "val/macro_f2", "did you mean 'val/macro_f1'?"],
+        ),
         (["trainer.devices=[0]"], ["trainer.devices=[0]", "give a number of processes"]),
         (["trainer.limit_train_batches=0"], ["trainer.limit_train_batches=0", "greater than"]),
         (["trainer.strategy=nonsense"], ["trainer.strategy=nonsense"]),
@@ -106,7 +114,7 @@ def test_an_unknown_command_names_the_nearest(heritage: Command) -> None:
 
 def test_classes_that_cannot_be_learnt_are_rejected(heritage: Command, tmp_path: Path) -> None:
     tree = write_tree(tmp_path / "set", {**COUNTS, "byzantium": 0})
-    done = heritage("train", *TINY, f"data.root={tree}")
+    done = heritage("train", *TINY, f"data.root={tree}", "data.classes=[egyptian,byzantium]")
     assert done.code == 2
     assert "no image of byzantium" in done.err
 
@@ -115,10 +123,10 @@ def test_classes_that_cannot_be_learnt_are_rejected(heritage: Command, tmp_path:
     assert done.code == 2
     assert "only one class" in done.err
 
-    unknown = write_tree(tmp_path / "unknown", {**COUNTS, "islamic": 5})
-    done = heritage("train", *TINY, f"data.root={unknown}")
+    unknown = write_tree(tmp_path / "unknown", {"egyptian": 5, "islamic": 5})
+    done = heritage("train", *TINY, f"data.root={unknown}", "data.classes=[egyptian,islam]")
     assert done.code == 2
-    assert "unknown class 'islamic' (did you mean islam?)" in done.err
+    assert "unknown class 'islamic' (did you mean islam?): data.classes lists egyptian, islam" in done.err
 
     few = write_tree(tmp_path / "few", {**COUNTS, "byzantium": 2})
     done = heritage("train", *TINY, f"data.root={few}")

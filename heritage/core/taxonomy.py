@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -62,9 +63,12 @@ def parse_image_name(stem: str) -> ImageName:
 def class_of_id(class_id: int, classes: Sequence[str]) -> str:
     """Return the class of a class id in a file name.
 
+    The ids of the six civilisations keep their meaning if the class list chooses or orders some of these.
+
     Raises:
         ManifestError: The id is outside the class list.
     """
+    classes = CLASSES if set(classes) <= set(CLASSES) else classes
     if not 1 <= class_id <= len(classes):
         raise ManifestError(
             f"outside the class list 1..{len(classes)} ({', '.join(classes)})",
@@ -80,6 +84,44 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return matches[0] if matches else None
 
 
+def suggestion(word: str, known: Iterable[str], otherwise: str | None = None) -> str:
+    """Return a remedy for an unknown name: the nearest known one, or what else to do.
+
+    Args:
+        word: The unknown name.
+        known: The known names.
+        otherwise: The remedy if none is similar; by default, the list to choose from.
+
+    Example:
+        >>> suggestion("vti", ["vit", "resnet18"])
+        "did you mean 'vit'?"
+    """
+    names = list(known)
+    if near := nearest(word, names):
+        return f"did you mean '{near}'?"
+    return otherwise or f"choose from {', '.join(names) or 'nothing: the list is empty'}"
+
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def class_list_fault(classes: Sequence[str]) -> str | None:
+    """Return what is wrong with a class list, or None.
+
+    Names are text of at least one visible character, in one line, and each is listed once.
+    """
+    if not classes:
+        return "the class list is empty"
+    for position, name in enumerate(classes, start=1):
+        if not name.strip():
+            return f"class {position} has an empty name"
+        if _UNPRINTABLE.search(name):
+            return f"the name of class {position} has line breaks or control characters"
+    if len(set(classes)) < len(classes):
+        return f"class {Counter(classes).most_common(1)[0][0]} is listed twice"
+    return None
+
+
 def require_known_classes(names: Iterable[str], classes: Sequence[str], where: str | PathLike[str]) -> None:
     """Check that all class names are in the class list.
 
@@ -89,7 +131,7 @@ def require_known_classes(names: Iterable[str], classes: Sequence[str], where: s
         where: The file that has the names, for the message.
 
     Raises:
-        ManifestError: A name is unknown; the message suggests the nearest one.
+        ManifestError: A name is not in the list; the message suggests the nearest one.
     """
     unknown = sorted(set(names) - set(classes))
     if not unknown:
@@ -100,7 +142,7 @@ def require_known_classes(names: Iterable[str], classes: Sequence[str], where: s
     ]
     more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
     raise ManifestError(
-        f"unknown class {', '.join(hints)}{more}",
+        f"unknown class {', '.join(hints)}{more}: the class list of this data set is {', '.join(classes)}",
         where=where,
-        remedy=f"data.classes has {', '.join(classes)}: rename the class or extend that list",
+        remedy="rename the class, or add it to the list",
     )

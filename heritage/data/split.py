@@ -7,6 +7,7 @@ depend on the order of the rows.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -17,9 +18,11 @@ from pydantic import Field
 
 from heritage.core.group_split import assign_groups, split_fractions
 from heritage.core.manifest import SPLITS, Manifest
-from heritage.core.taxonomy import nearest
+from heritage.core.taxonomy import suggestion
 from heritage.core.types import Fraction, NonNegativeInt
 from heritage.errors import SplitError
+
+log = logging.getLogger(__name__)
 
 Folds = Annotated[int, Field(ge=2, strict=True)]
 Codes = npt.NDArray[np.int64]
@@ -73,6 +76,44 @@ def given(manifest: Manifest) -> Manifest:
     return _validated(manifest, "images")
 
 
+def own(manifest: Manifest, *, test: Fraction, val: Fraction, seed: NonNegativeInt) -> Manifest:
+    """Keep the source's own split, such as that of folders named train, val and test; without one, by group.
+
+    If it lacks validation or test images, they are taken from its training images by group.
+
+    Args:
+        manifest: The images.
+        test: Test fraction of all images, if they have no test split.
+        val: Validation fraction of the rest, if they have no validation split.
+        seed: Random seed of the split.
+
+    Raises:
+        SplitError: The column ``split`` has other values, or a split is empty.
+    """
+    present = set(manifest.column("split"))
+    if present == {None}:
+        return by_group(manifest, test=test, val=val, seed=seed)
+    if present >= set(SPLITS) or "train" not in present:
+        return given(manifest)
+    splits = np.array(manifest.column("split"), dtype=object)
+    rest = np.flatnonzero(splits == "train")
+    fractions = [1 - val, val, 0.0] if "test" in present else [*split_fractions(test, val)]
+    if "val" in present:
+        fractions = [1 - test, 0.0, test]
+    groups = manifest.column("group_id")
+    used = [subset for subset, fraction in enumerate(fractions) if fraction]
+    subsets = _assign(
+        manifest.targets[rest], [groups[row] for row in rest], [fractions[subset] for subset in used], seed
+    )
+    splits[rest] = np.array(SPLITS, dtype=object)[np.array(used)[subsets]]
+    log.info(
+        "%s: no %s split is given, so it is taken from train by group",
+        manifest.root,
+        " and no ".join(name for name in SPLITS if name not in present),
+    )
+    return given(manifest.with_column("split", splits))
+
+
 def whole(manifest: Manifest) -> Manifest:
     """Put every image into the test split, to evaluate a trained network on a new data set.
 
@@ -99,9 +140,11 @@ def by_column(
         SplitError: There is no such column or value, or a split is empty.
     """
     if column not in manifest.table.column_names:
-        near = nearest(column, manifest.table.column_names)
-        hint = f"did you mean '{near}'?" if near else f"choose from {', '.join(manifest.table.column_names)}"
-        raise SplitError(f"the manifest has no column '{column}'", where="data.split.column", remedy=hint)
+        raise SplitError(
+            f"the manifest has no column '{column}'",
+            where="data.split.column",
+            remedy=suggestion(column, manifest.table.column_names),
+        )
     values = np.array([str(value) for value in manifest.column(column)])
     test_values = [str(value) for value in test]
     if unknown := sorted(set(test_values) - set(values)):
@@ -157,6 +200,8 @@ def _assign(targets: Codes, groups: Sequence[str], fractions: Sequence[float], s
 def _three_way_split(
     manifest: Manifest, groups: list[str], test: float, val: float, seed: int, unit: str
 ) -> Manifest:
+    if any(manifest.column("split")):
+        log.info("%s: its own split is replaced; data/split=given keeps it", manifest.root)
     splits = _assign(manifest.targets, groups, split_fractions(test, val), seed)
     return _validated(_with_split(manifest, splits), unit)
 

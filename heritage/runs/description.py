@@ -9,13 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from heritage.errors import CheckpointError
 from heritage.runs.compat import upgrade_override
 from heritage.runs.files import CONFIG_FILE, HYDRA_FOLDER
+from heritage.runs.plain_data import read_yaml
 from heritage.runs.record import read_config
 from heritage.runs.setting_keys import is_setting, key_of
 
@@ -123,10 +122,10 @@ def _own_description(folder: Path | None, config: Mapping[str, Any]) -> RunDescr
     words: list[str] = []
     if folder is not None and (folder / _HYDRA).is_file():
         try:
-            record = OmegaConf.load(folder / _HYDRA).hydra
-            choices = dict(record.runtime.choices)
-            words = [upgrade_override(str(word)) for word in record.overrides.task]
-        except (OSError, YAMLError, OmegaConfBaseException, AttributeError, TypeError) as error:
+            record = read_yaml(folder / _HYDRA)["hydra"]
+            choices = dict(record["runtime"]["choices"])
+            words = [upgrade_override(str(word)) for word in record["overrides"]["task"]]
+        except (OSError, YAMLError, ValueError, LookupError, TypeError) as error:
             raise CheckpointError(
                 f"unreadable ({type(error).__name__}: {error})",
                 where=folder / _HYDRA,
@@ -226,9 +225,20 @@ def read_fold(config: Mapping[str, Any]) -> Fold | None:
     """Return the test fold in a run's configuration; None for other splits."""
     data = config.get("data")
     split = data.get("split") if isinstance(data, Mapping) else None
-    if not isinstance(split, Mapping) or not str(split.get("_target_")).endswith(".by_fold"):
+    if not isinstance(split, Mapping) or split.get("_target_") != _BY_FOLD:
         return None
-    return Fold(int(split["fold"]), int(split["folds"]), int(split["seed"]))
+    numbers = [split.get(name) for name in ("fold", "folds", "seed")]
+    whole = [number for number in numbers if type(number) is int]
+    if len(whole) < len(numbers):
+        raise CheckpointError(
+            "fold, folds and seed are not whole numbers",
+            where="data.split",
+            remedy="restore the configuration",
+        )
+    return Fold(*whole)
+
+
+_BY_FOLD = "heritage.data.split.by_fold"
 
 
 def target_name(node: Mapping[str, Any]) -> str:

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from heritage.errors import CheckpointError
 from heritage.runs.compat import upgrade_override
 from heritage.runs.files import HYDRA_FOLDER, REPORT_FILE
+from heritage.runs.plain_data import read_yaml
 from heritage.runs.sweep_names import existing_name, experiment_of
 
 
@@ -54,14 +56,16 @@ def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
                 remedy=f"leave it out, or give resume=true instead of resume={resume}",
             )
         return str(resume)
-    overrides = _without_resume(OmegaConf.select(_root_, "hydra.overrides.task") or [])
+    given: Any = OmegaConf.select(_root_, "hydra.overrides.task")
+    # as they were given: iterating would resolve interpolations inside them
+    overrides = _without_resume([] if given is None else OmegaConf.to_container(given, resolve=False))
     above = Path(fresh).parent.parent
     started = sorted(above.glob(f"*/*/{HYDRA_FOLDER}/overrides.yaml"), reverse=True)
     for record in started:
         folder = record.parent.parent
         if (folder / REPORT_FILE).is_file():
             continue
-        if _without_resume(OmegaConf.load(record)) == overrides:
+        if _recorded(record) == overrides:
             return str(folder)
     raise CheckpointError(
         f"no unfinished run of this command below {above}",
@@ -76,6 +80,15 @@ def explicit_run_folder(cfg: DictConfig) -> str | None:
     if paths is None or OmegaConf.is_interpolation(paths, "run") or not paths.get("run"):
         return None
     return str(paths.run)
+
+
+def _recorded(path: Path) -> list[str] | None:
+    """Return the overrides that a run folder records; None if the file cannot be read."""
+    try:
+        words = read_yaml(path)
+    except (OSError, YAMLError, ValueError):
+        return None
+    return _without_resume(words) if isinstance(words, list) else None
 
 
 def _without_resume(overrides: Any) -> list[str]:

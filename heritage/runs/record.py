@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from heritage.core.files import PACKAGE, write_text
 from heritage.core.version import __version__
 from heritage.errors import CheckpointError
-from heritage.runs.compat import upgrade_config
 from heritage.runs.files import CONFIG_FILE, DATA_FILE, ENVIRONMENT_FILE, METRICS_FILE
+from heritage.runs.plain_data import read_yaml
+from heritage.runs.saved_config import checked_config
 
 if TYPE_CHECKING:
     from heritage.core.manifest import Manifest
@@ -58,11 +58,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: The file is missing or damaged.
     """
-    return _read(
-        folder / CONFIG_FILE,
-        lambda path: upgrade_config(OmegaConf.to_container(OmegaConf.load(path))),
-        what="unreadable configuration",
-        remedy="restore the file",
+    path = folder / CONFIG_FILE
+    return checked_config(
+        _read(path, read_yaml, what="unreadable configuration", remedy="restore the file"), path
     )
 
 
@@ -91,7 +89,7 @@ def _read(path: Path, parse: Callable[[Path], Any], *, what: str, remedy: str) -
         mark = getattr(error, "problem_mark", None)
         reason = "invalid YAML" if mark is None else f"invalid YAML in line {mark.line + 1}"
         raise CheckpointError(f"{what} ({reason})", where=path, remedy=remedy) from error
-    except (OSError, OmegaConfBaseException, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:120]
         raise CheckpointError(f"{what} ({reason})", where=path, remedy=remedy) from error
     if not isinstance(content, dict):

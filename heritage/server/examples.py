@@ -30,6 +30,11 @@ class ExampleImages:
     manifest: Manifest | None
     examples: tuple[bytes, ...]
 
+    @property
+    def drawn(self) -> bool:
+        """Whether the examples are drawings, not photographs."""
+        return self.manifest is None or self.manifest.drawn > 0
+
     def thumbnail(self, row: int) -> bytes | None:
         """Return a JPEG thumbnail of a row of the manifest; None if there is none."""
         if self.manifest is None or not 0 <= row < len(self.manifest):
@@ -52,7 +57,7 @@ def choose_examples(manifest: Manifest | None, classes: Sequence[str]) -> Exampl
     examples = []
     for k in range(len(manifest.classes)):
         rows = np.flatnonzero(test & (manifest.targets == k))
-        # from the middle: the first rows of a museum often look alike
+        # from the middle: the first rows of a museum are often similar
         for row in rows[len(rows) // 2 :][:_TRIES]:
             jpeg = _read_small(manifest, int(row), _EXAMPLE)
             if jpeg is not None:

@@ -20,11 +20,12 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from heritage.data.batch import Batch
 from heritage.errors import ConfigError
-from heritage.metrics.registry import logged_metrics, logged_names
+from heritage.metrics.registry import METRICS, logged_metrics, logged_names
 from heritage.models.checkpoint import read_checkpoint, rebuild_network
 from heritage.models.network import input_spec
 from heritage.models.normalize import Normalize
 from heritage.models.weights import OUR_RECORD
+from heritage.runs.training_images import RECORD
 from heritage.training.mixing import Mixing
 from heritage.training.predict_loop import ModelOutputs
 
@@ -35,6 +36,12 @@ Scheduler = Callable[[torch.optim.Optimizer, int], dict[str, Any]]
 def validation_metrics(classes: Sequence[str]) -> tuple[str, ...]:
     """Return the names of all metrics that validation logs."""
     return "val/loss", *(f"val/{name}" for name in logged_names(classes))
+
+
+def higher_is_better(name: str) -> bool:
+    """Return whether larger values of a metric of `validation_metrics` are better."""
+    metric = METRICS.get(name.removeprefix("val/"))
+    return name != "val/loss" if metric is None else metric.higher_is_better
 
 
 class Classifier(pl.LightningModule):
@@ -133,6 +140,8 @@ class Classifier(pl.LightningModule):
             )
         checkpoint = read_checkpoint(checkpoint_path)
         metadata = {"config": checkpoint.config, "fingerprint": checkpoint.fingerprint}
+        if checkpoint.training_images is not None:
+            metadata[RECORD] = checkpoint.training_images.record()
         settings: dict[str, Any] = {
             "seed": int(checkpoint.config.get("seed", 0)),
             "metadata": metadata,

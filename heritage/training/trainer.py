@@ -23,7 +23,7 @@ from pytorch_lightning.strategies import StrategyRegistry
 
 from heritage.config.faults import FaultyConfigError
 from heritage.config.validate import value_faults
-from heritage.core.taxonomy import nearest
+from heritage.core.taxonomy import suggestion
 from heritage.core.types import NonNegativeInt, PositiveFloat, PositiveInt
 from heritage.errors import ConfigError
 from heritage.training.callbacks.checkpoints import AtomicCheckpointIO
@@ -245,14 +245,13 @@ def _refuse_unknown(extra: dict[str, Any]) -> None:
             raise ConfigError("cannot be set here", where=f"trainer.extra.{name}", remedy=_RESERVED[name])
         if name in own:
             raise ConfigError(
-                "has a key of its own", where=f"trainer.extra.{name}", remedy=f"set trainer.{name} instead"
+                "has its own key", where=f"trainer.extra.{name}", remedy=f"set trainer.{name} instead"
             )
         if name not in known:
-            near = nearest(name, known)
             raise ConfigError(
                 "Lightning's Trainer has no such argument",
                 where=f"trainer.extra.{name}",
-                remedy=f"did you mean '{near}'?" if near else "see its documentation",
+                remedy=suggestion(name, known, "see its documentation"),
             )
     if faults := value_faults("trainer.extra", pl.Trainer, extra):
         raise FaultyConfigError(faults)
@@ -261,11 +260,10 @@ def _refuse_unknown(extra: dict[str, Any]) -> None:
 def _refuse_strategy(strategy: str) -> None:
     known = {"auto", *StrategyRegistry.available_strategies()}
     if strategy not in known:
-        near = nearest(strategy, known)
         raise ConfigError(
             "Lightning has no such strategy",
             where=f"trainer.strategy={strategy}",
-            remedy=f"did you mean '{near}'?" if near else "use auto or ddp",
+            remedy=suggestion(strategy, known, "use auto or ddp"),
         )
 
 

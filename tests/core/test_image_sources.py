@@ -107,9 +107,9 @@ def test_linked_folders_are_read_but_not_in_circles(tmp_path: Path, read: ReadFo
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        (["train/egyptian/a.jpg", "val/islam/b.jpg", "Test/islam/c.jpg"],
-         "Test, train, val are splits and not classes; put all images of a class below one folder"),
-        (["egyptian/a.txt"], "its folders hold no images; correct (data|raw).root; images end in .bmp, .gif"),
+        (["train/egyptian/a.jpg", "val/islam/b.jpg", "Test/c.jpg"],
+         "its folders are splits and not classes: Test/c.jpg is in no class folder; put the images of each"),
+        (["egyptian/a.txt"], "its folders hold no images; correct (data|raw).root; images end in .avif"),
         (["a.jpg"], "no folder for any class; put the images of each class into a folder"),
         (["a.jpg", "list.csv"], "no folder for any class; use (data|raw)=table"),
     ],
@@ -120,7 +120,7 @@ def test_other_trees_are_refused(tmp_path: Path, read: ReadFolders, files: list[
 
 
 @folders
-def test_a_folder_that_is_not_there_is_refused(tmp_path: Path, read: ReadFolders) -> None:
+def test_a_missing_folder_is_refused(tmp_path: Path, read: ReadFolders) -> None:
     with pytest.raises(DatasetNotFoundError, match=r"no such folder; give .* in (data|raw)\.root"):
         read(tmp_path / "nowhere")
     with pytest.raises(DatasetNotFoundError, match="not a folder"):
@@ -209,7 +209,7 @@ def test_parquet_with_bytes_categories_and_numbers(tmp_path: Path, read: ReadTab
     }
     pq.write_table(pa.table(columns), root / "t.parquet")
     groups = {row[0]: row[2] for row in read(root, "t.parquet", COLUMNS)}
-    # Without a group an image is one of its own: `train` names it here, `curate` later.
+    # Without a group an image is its own group: `train` names it here, `curate` later.
     alone = "1_LOUVRE_7" if read is table_in_train else None
     assert [groups[f"images/{name}"] for name in FILES] == ["7", "8", alone]
 
@@ -245,6 +245,6 @@ def test_tables_that_do_not_fit_are_refused(
 
 
 @tables
-def test_a_table_that_is_not_there_is_refused(tmp_path: Path, read: ReadTable) -> None:
+def test_a_missing_table_is_refused(tmp_path: Path, read: ReadTable) -> None:
     with pytest.raises(DatasetNotFoundError, match=r"no table x\.csv; name it in (data\.reader|raw)\.table"):
         read(csv(tmp_path, []), "x.csv", COLUMNS)
