@@ -17,6 +17,7 @@ HeritageError
 ├── ClusterError            a batch system that is missing or rejects a job
 ├── SweepError              a sweep whose jobs did not all finish
 ├── CollectionError         a museum, ledger or licence that stops the collection
+├── DiskFullError           a disk or quota that has no room for a file
 ├── MissingDependencyError  an optional package that is not installed
 └── ArgumentError           an argument of the wrong type, from Python; also a TypeError
 
@@ -136,6 +137,10 @@ class SweepError(HeritageError):
 
 class CollectionError(HeritageError):
     """A museum, ledger or licence that stops the collection."""
+
+
+class DiskFullError(HeritageError):
+    """A disk or quota that has no room for a file."""
 
 
 class MissingDependencyError(HeritageError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from hydra import compose as hydra_compose
@@ -22,6 +21,7 @@ from heritage.config.recipe import require_recipe
 from heritage.config.register import register
 from heritage.core.files import config_dir
 from heritage.runs.hydra_node import attach_hydra
+from heritage.runs.locks import planned_folder
 
 
 def compose(verb: str = "train", overrides: str | Iterable[str] = (), **options: Any) -> DictConfig:
@@ -54,9 +54,9 @@ def compose(verb: str = "train", overrides: str | Iterable[str] = (), **options:
             # Hydra's application adds the mode, too: both leave the same record.
             cfg = hydra_compose(verb, [*words, "hydra.mode=RUN"], return_hydra_config=True)
         with hydra_config(cfg):
-            run_folder = str(cfg.hydra.run.dir)
+            run_folder = planned_folder(cfg)
         with read_write(cfg.hydra), open_dict(cfg.hydra):
-            cfg.hydra.runtime.output_dir = str(Path(run_folder).absolute())
+            cfg.hydra.runtime.output_dir = str(run_folder.absolute())
         with hydra_config(cfg):
             require_recipe()
             resolved = _hydra_values(cfg)

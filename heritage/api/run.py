@@ -20,8 +20,10 @@ from omegaconf import DictConfig, OmegaConf
 from heritage.api.composition import explained, global_hydra, hydra_config
 from heritage.api.overrides import given_overrides, option_overrides, require_command
 from heritage.cli import load
+from heritage.core.disk import full_disk_as_heritage_error
 from heritage.core.files import config_dir
 from heritage.runs.hydra_task import TaskError, carrying_errors
+from heritage.runs.locks import releasing
 from heritage.runs.run_result import RunResult
 
 _OUTPUT = {"collect": "folder", "curate": "out"}
@@ -71,12 +73,13 @@ def run(verb: str, *overrides: str, multirun: bool = False, quiet: bool = False,
         initialize_config_dir(folder, job_name=verb, version_base="1.3"),
         _logging(),
         stdout,
+        releasing(),
     ):
         return _multirun(verb, task, words) if multirun else _run(verb, task, words)
 
 
 def _run(verb: str, task: Callable[[DictConfig], Any], words: list[str]) -> RunResult:
-    with _as_command(verb, words):
+    with _as_command(verb, words), full_disk_as_heritage_error("."):
         done = _without_hydras_lines(lambda: _hydra().run(verb, task, [*words, "hydra.mode=RUN"]))
     value = done.return_value
     if isinstance(value, RunResult):
