@@ -68,8 +68,8 @@ def largest_error(pixels: Pixels, expected: Pixels) -> int:
         tiff(GREY.astype("<i4") * 16, 2),
         tiff(GREY.astype("<u4") * 16_843_009, 1),
     ],
-ids=["16", "14", "12", "10", "tiff16", "float-1", "float-1.02", "float-255", "float-65535", "u12", "i15", "i31", "i12", "u32"],
-)  # fmt: skip
+    ids=["16", "14", "12", "10", "tiff", "f1", "f1.02", "f255", "f65535", "u12", "i15", "i31", "i12", "u32"],
+)
 def test_greys_are_scaled_by_their_own_white(data: bytes) -> None:
     assert largest_error(decode(data), GREY) <= 5
 

@@ -1,4 +1,4 @@
-"""The demo set is drawn into its own folder only, and `data.root` without a reader of photographs is refused."""
+"""The demo set is drawn into its own folder only; `data.root` without a reader of photographs is refused."""
 
 from __future__ import annotations
 
