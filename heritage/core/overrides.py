@@ -2,7 +2,8 @@
 
 Its columns are ``file`` (the raw file, as in the report), ``decision`` (drop, keep or relabel), ``class``
 (for relabel) and, optionally, ``sha256`` (the checksum of the photograph or its beginning; the override is
-stale if the photograph changes) and ``note``.
+stale if the photograph changes) and ``note``. A row without a decision, such as a suggestion of `heritage
+evaluate`, changes nothing.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def read_overrides(path: Path | None, classes: Sequence[str]) -> dict[str, Overr
         classes: The class list.
 
     Returns:
-        The overrides by raw file.
+        The overrides by raw file; rows without a decision are left out.
 
     Raises:
         DatasetNotFoundError: There is no such file.
@@ -57,15 +58,10 @@ def read_overrides(path: Path | None, classes: Sequence[str]) -> dict[str, Overr
         return {}
     if not path.is_file():
         raise DatasetNotFoundError("no such file of overrides", where=path, remedy="correct overrides=")
-    table = read_table(path)
-    if missing := [name for name in ("file", "decision") if name not in table.column_names]:
-        raise ManifestError(
-            f"no column {', '.join(missing)} (there are: {', '.join(table.column_names)})",
-            where=path,
-            remedy=f"its columns are {', '.join(COLUMNS)}",
-        )
     overrides: dict[str, Override] = {}
-    for line, row in enumerate(table.to_pylist(), start=2):
+    for line, row in enumerate(_rows(path), start=2):
+        if not _decided(row):
+            continue
         override = _parse(row, f"{path} line {line}", classes)
         if override.file in overrides:
             raise ManifestError(
@@ -75,6 +71,27 @@ def read_overrides(path: Path | None, classes: Sequence[str]) -> dict[str, Overr
             )
         overrides[override.file] = override
     return overrides
+
+
+def count_undecided(path: Path | None) -> int:
+    """Return the number of rows without a decision in a file that `read_overrides` has read."""
+    return 0 if path is None else sum(not _decided(row) for row in _rows(path))
+
+
+def _rows(path: Path) -> list[dict[str, str | None]]:
+    table = read_table(path)
+    if missing := [name for name in ("file", "decision") if name not in table.column_names]:
+        raise ManifestError(
+            f"no column {', '.join(missing)} (there are: {', '.join(table.column_names)})",
+            where=path,
+            remedy=f"its columns are {', '.join(COLUMNS)}",
+        )
+    rows: list[dict[str, str | None]] = table.to_pylist()
+    return rows
+
+
+def _decided(row: dict[str, str | None]) -> bool:
+    return bool((row["decision"] or "").strip())
 
 
 def stale_overrides(

@@ -14,7 +14,7 @@ import pyarrow as pa
 from heritage.core.files import write_text
 from heritage.core.group_split import UNASSIGNED
 from heritage.core.manifest import SPLITS, Manifest
-from heritage.core.overrides import read_overrides, stale_overrides
+from heritage.core.overrides import count_undecided, read_overrides, stale_overrides
 from heritage.curation.drop_reasons import RowDecisions
 from heritage.curation.duplicates import DuplicateClusters
 from heritage.curation.groups import all_links, components, find_bridges
@@ -171,8 +171,16 @@ class _Build:
         )
         return CurationResult(
             table, kept, leaks, duplicates, self.decisions.counts(), self.overrides, self.stale,
-            (*self.raw.notes, *remarks),
+            (*self.raw.notes, *self._undecided(), *remarks),
         )  # fmt: skip
+
+    def _undecided(self) -> list[str]:
+        """Return a remark about rows of the file of overrides that have no decision."""
+        count = count_undecided(self.overrides_file)
+        if not count or self.overrides_file is None:
+            return []
+        rows = "row without a decision changes" if count == 1 else "rows without a decision change"
+        return [f"{count:,} {rows} nothing ({self.overrides_file.name})."]
 
     def _objects(self) -> list[str]:
         """Return the object of each row; a row without one is its own object."""

@@ -27,6 +27,7 @@ from heritage.data.packed_rows import Packed, open_packed
 from heritage.data.readers import missing_files
 from heritage.data.sampling import Sampling
 from heritage.errors import ConfigError, ImageError
+from heritage.runs.training_images import TrainingImages
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +125,11 @@ class ArtefactDataModule(pl.LightningDataModule):
     def rows(self, split: str) -> npt.NDArray[np.int64]:
         """Return the manifest rows of a split; the `rows` of a batch are positions in this array."""
         return self._rows[split]
+
+    @property
+    def training_images(self) -> TrainingImages:
+        """How many images of the training split there are, and how many of them are drawings."""
+        return TrainingImages.of(self.manifest.take(self._rows["train"]))
 
     def targets(self, split: str) -> npt.NDArray[np.int64]:
         """Return the class of each image of a split."""

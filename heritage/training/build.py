@@ -34,6 +34,7 @@ from heritage.models.network import IMAGENET, NONE, input_spec
 from heritage.runs.hydra_node import chosen_options
 from heritage.runs.record import resolved
 from heritage.runs.resume import checkpoint_to_resume
+from heritage.runs.training_images import RECORD
 from heritage.training.callbacks.deferred_weighting import (
     DeferredWeighting,
     require_constant_counts,
@@ -206,7 +207,11 @@ def build_classifier(
         mixing=_make(cfg.augment.mix),
         total_steps=plan_steps(trainer, data, cfg.trainer.max_steps, cfg.trainer.max_samples),
         seed=cfg.seed,
-        metadata={"config": resolved(cfg), "fingerprint": data.manifest.fingerprint},
+        metadata={
+            "config": resolved(cfg),
+            "fingerprint": data.manifest.fingerprint,
+            RECORD: data.training_images.record(),
+        },
     )
 
 
