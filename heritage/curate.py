@@ -9,7 +9,7 @@ from heritage.cli import command
 
 @command("curate")
 def main(cfg: DictConfig) -> None:
-    """Curate, and print a summary."""
+    """Curate, and print a summary and the next command."""
     from pathlib import Path
     from typing import Any, cast
 
@@ -21,6 +21,7 @@ def main(cfg: DictConfig) -> None:
     validate(cfg, "curate")
     from heritage.core.processes import available_cores
     from heritage.curation.build import curate, summary
+    from heritage.curation.next_step import next_step
     from heritage.curation.options import CurationOptions
 
     plain = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
@@ -38,7 +39,9 @@ def main(cfg: DictConfig) -> None:
         configuration={key: value for key, value in plain.items() if key not in ("paths", "workers", "out")},
         **rules,
     )
-    print(summary(curate(instantiate(plain["raw"], _convert_="all")(), options), options.out))
+    result = curate(instantiate(plain["raw"], _convert_="all")(), options)
+    print(summary(result, options.out))
+    print(next_step(result.kept, options.out))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from heritage.core.tables import read_table
+from heritage.core.labels import clean_label
+from heritage.core.table_files import read_table
 from heritage.core.taxonomy import suggestion
 from heritage.errors import DatasetNotFoundError, ManifestError
 
@@ -79,7 +80,7 @@ def count_undecided(path: Path | None) -> int:
 
 
 def _rows(path: Path) -> list[dict[str, str | None]]:
-    table = read_table(path)
+    table = read_table(path, COLUMNS)
     if missing := [name for name in ("file", "decision") if name not in table.column_names]:
         raise ManifestError(
             f"no column {', '.join(missing)} (there are: {', '.join(table.column_names)})",
@@ -117,6 +118,8 @@ def stale_overrides(
 
 def _parse(row: dict[str, str | None], where: str, classes: Sequence[str]) -> Override:
     file, decision, label = row["file"], row["decision"], row.get("class")
+    decision = None if decision is None else decision.strip().lower()
+    label = None if label is None else clean_label(label)
     if not file:
         raise ManifestError("no file", where=where, remedy="name the raw file as the report shows it")
     if decision not in get_args(Decision):
