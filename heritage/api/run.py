@@ -1,4 +1,4 @@
-"""Run a command from Python: the same run folder, and an object to go on working with."""
+"""Run a command from Python: the same run folder, and its result as an object."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _REPORTS = ("report.html", REPORT_FILE, "comparison.html", "explanation.html", "
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a command left behind.
+    """The folder and the result of a command.
 
     Attributes:
         verb: The command.
@@ -74,7 +74,7 @@ class RunResult:
 
     @property
     def report(self) -> Path | None:
-        """The page to read; None where the command writes none."""
+        """The page or Markdown file of its report; None if it writes none."""
         if self.folder is None:
             return None
         return next((self.folder / name for name in _REPORTS if (self.folder / name).is_file()), None)
