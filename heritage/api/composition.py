@@ -82,7 +82,7 @@ def explained(verb: str, overrides: list[str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def global_hydra() -> Iterator[None]:
-    """Let a block initialise Hydra, also inside of somebody's own Hydra application."""
+    """Initialise Hydra for a block, also inside another Hydra application."""
     before = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:

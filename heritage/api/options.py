@@ -1,4 +1,4 @@
-"""List what can be chosen: models, and the options of every configuration group."""
+"""List models, and the options of every configuration group."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def list_options() -> dict[str, list[str]]: ...
 @overload
 def list_options(group: str) -> list[str]: ...
 def list_options(group: str | None = None) -> dict[str, list[str]] | list[str]:
-    """Return what can be chosen in a configuration group, or in each of them.
+    """Return the options of a configuration group, or of each of them.
 
     Args:
         group: The group, such as ``balance`` or ``data/split``; None returns all groups.

@@ -1,4 +1,4 @@
-"""Run a command from Python: the same run folder, and an object to go on working with."""
+"""Run a command from Python: the same run folder, and its result as an object."""
 
 from __future__ import annotations
 

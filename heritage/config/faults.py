@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from heritage.config.compose import ADDED, compose_command, groups, options
 from heritage.core.taxonomy import suggestion
 from heritage.errors import ConfigError
-from heritage.runs.compat import RENAMED_KEYS, RENAMED_OPTIONS
+from heritage.runs.compat import RENAMED_CHOICES, RENAMED_KEYS, RENAMED_OPTIONS
 
 _UNKNOWN_KEY = re.compile(r"Could not override '(?P<key>[^']+)'")
 _UNKNOWN_IN_FILE = re.compile(
@@ -98,6 +98,8 @@ def _missing_file(fault: MissingConfigException, text: str) -> str:
     name = str(fault.missing_cfg_file)
     group, _, option = name.rpartition("/")
     known = fault.options or options(group)  # Hydra lists no options for group=[one,two]
+    if renamed := RENAMED_CHOICES.get(group, {}).get(option):
+        return f"{group}={option}: it is now called '{renamed}'"
     if not group or not known:
         return _first_line(text)
     return f"{group}={option}: there is no such {group}; {did_you_mean(option, known)}"

@@ -77,7 +77,6 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     predictions = predict_split(classifier, test_set, test_set.split, device)
     manifest = test_set.manifest(test_set.split).take(predictions.rows)
     calibration, validation, notes = _calibration(classifier, test_set, predictions, settings, device)
-    notes += _adjustment_notes(classifier)
     description = describe_checkpoint(classifier)
     assessment = Assessment(
         title=f"{description.model} on {test_set.name}",
@@ -87,16 +86,7 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
         calibration=calibration,
         settings=settings,
         facts=_facts(classifier, test_set, device),
-        notes=[
-            *classifier.notes,
-            *drawn_note(len(manifest), manifest.drawn),
-            *test_set.notes,
-            *notes,
-            *_unreadable(test_set),
-            *absent_note(manifest.counts(), _train_counts(classifier)),
-            *few_groups_note(manifest),
-            *few_images_note(audit_options, len(manifest)),
-        ],
+        notes=_notes(classifier, test_set, manifest, [*notes, *_adjustment_notes(classifier)], audit_options),
     )
     unseen = _unseen_images(assessment, test_set, validation) if folds is None else folds
     label_check = _check_labels(*unseen)
@@ -118,6 +108,26 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     _print(assessment, audits, console)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
     return page
+
+
+def _notes(
+    classifier: TrainedClassifier,
+    test_set: TestSet,
+    manifest: Manifest,
+    of_probabilities: Sequence[str],
+    audit_options: AuditOptions,
+) -> list[str]:
+    """Return the notes of a report: on the data, the probabilities, and what the images are too few for."""
+    return [
+        *classifier.notes,
+        *drawn_note(len(manifest), manifest.drawn),
+        *test_set.notes,
+        *of_probabilities,
+        *_unreadable(test_set),
+        *absent_note(manifest.counts(), _train_counts(classifier)),
+        *few_groups_note(manifest),
+        *few_images_note(audit_options, len(manifest)),
+    ]
 
 
 def _fold(classifier: TrainedClassifier, test_set: TestSet) -> dict[str, int] | None:

@@ -17,7 +17,7 @@ DEFAULT_MONITOR = "val/macro_f1"
 """The objective of a run that keeps no best checkpoint."""
 
 _REPORTS = ("report.html", REPORT_FILE, "comparison.html", "explanation.html", "README.md")
-"""The page that a command writes for people, the richest first."""
+"""The pages and Markdown files that commands write, the richest first."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,7 +63,7 @@ class RunResult:
 
     @property
     def report(self) -> Path | None:
-        """The page to read; None where the command writes none."""
+        """The page or Markdown file of its report; None if it writes none."""
         if self.folder is None:
             return None
         return next((self.folder / name for name in _REPORTS if (self.folder / name).is_file()), None)

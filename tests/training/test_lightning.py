@@ -197,7 +197,7 @@ def test_a_plain_trainer_trains_the_classifier(build: Build) -> None:
 
 
 class ForeignModule(pl.LightningModule):
-    """Ten lines that know nothing of this package."""
+    """A module of ten lines, independent of this package."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
