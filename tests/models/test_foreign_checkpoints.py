@@ -6,6 +6,7 @@ import importlib
 import os
 import pickle
 import pkgutil
+import re
 import time
 import types
 import zipfile
@@ -19,7 +20,7 @@ import torch
 
 import heritage
 from heritage.config.saved_parts import saved_part
-from heritage.core.files import PACKAGE
+from heritage.core.files import PACKAGE, config_dir
 from heritage.data.parts import DATA_MODULES, READERS, SPLITS
 from heritage.errors import CheckpointError, HeritageError
 from heritage.inference import checkpoint as inference
@@ -264,6 +265,15 @@ def test_no_attribute_path_of_any_module_leads_out_of_the_tables() -> None:
     assert {name for name in known if name.startswith("heritage.models.")} <= reached
     # the way that Hydra would follow, and that did reach torch.hub.load
     assert "heritage.models.weights.torch.hub.load" not in known
+
+
+def test_the_tables_hold_every_option_of_the_configuration() -> None:
+    text = "".join(path.read_text(encoding="utf-8") for path in (config_dir() / "data").rglob("*.yaml"))
+    named = set(re.findall(r"_target_: (\S+)", text))
+    known = {name: part for table in (DATA_MODULES, READERS, SPLITS) for name, part in table.items()}
+    assert named <= known.keys()
+    for name, part in known.items():
+        assert name.rpartition(".")[2] == part.__name__
 
 
 def test_nothing_is_imported_or_looked_up_for_a_name_in_a_file(

@@ -43,9 +43,12 @@ class BestCheckpoint(ModelCheckpoint):
         return super().state_key.replace("BestCheckpoint", "Best")
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the best value. Paths are this folder's: Lightning would delete what the state names."""
+        """Restore the best value, also if the run folder was moved since.
+
+        Paths are this folder's: Lightning would delete what the state names.
+        """
         best, score = Path(str(self.dirpath)) / BEST_CHECKPOINT, state_dict.get("best_model_score")
-        if isinstance(score, Tensor) and score.numel() == 1 and best.is_file():
+        if isinstance(score, Tensor) and score.numel() == 1:
             self.best_model_score = self.kth_value = score.reshape(())
             self.best_model_path = self.kth_best_model_path = str(best)
             self.best_k_models = {str(best): score.reshape(())}
