@@ -12,7 +12,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ class PredictResult:
 
     out: Path
     form: Format
-    schema: pa.Schema
+    schema: pa.Schema = field(repr=False)
     images: int
     resumed: int
     decision_rule: str
