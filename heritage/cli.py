@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
+from heritage.core.terminal import escape_logs, print_line, print_text
 from heritage.errors import HeritageError
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _start(
         try:
             if asks_for_help(sys.argv[1:]):
                 overrides = [*config_dir_override(sys.argv[1:]), *overrides_of(sys.argv[1:])]
-                print(help_text(verb, overrides, help_sections()))
+                print_text(help_text(verb, overrides, help_sections()))
             else:
                 hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=verb)(job)()
         except (HeritageError, HydraException, OmegaConfBaseException, OSError, KeyboardInterrupt) as fault:
@@ -115,6 +116,7 @@ def _job(verb: str, task: Callable[[DictConfig], Any], full_error: str | None) -
 
         with _full_error(full_error):
             try:
+                escape_logs()
                 return task(cfg)
             except (HeritageError, OSError, KeyboardInterrupt) as fault:
                 # In a sweep the other jobs continue, and Hydra raises the error at the end.
@@ -152,7 +154,7 @@ def _is_of_disk(fault: BaseException) -> TypeGuard[OSError]:
 
 def _exit_with(verb: str, fault: BaseException) -> NoReturn:
     for line in _lines(verb, fault):
-        print(f"heritage {verb}: {line}", file=sys.stderr)
+        print_line(f"heritage {verb}: {line}", error=True)
     sys.exit(EXIT_FAULT)
 
 

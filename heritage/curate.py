@@ -5,6 +5,7 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from heritage.cli import command
+from heritage.core.terminal import print_text
 
 
 @command("curate")
@@ -38,7 +39,7 @@ def main(cfg: DictConfig) -> None:
         configuration={key: value for key, value in plain.items() if key not in ("paths", "workers", "out")},
         **rules,
     )
-    print(summary(curate(instantiate(plain["raw"], _convert_="all")(), options), options.out))
+    print_text(summary(curate(instantiate(plain["raw"], _convert_="all")(), options), options.out))
 
 
 if __name__ == "__main__":

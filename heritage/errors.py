@@ -27,6 +27,8 @@ from __future__ import annotations
 
 from os import PathLike
 
+from heritage.escaping import one_line
+
 
 class HeritageError(Exception):
     """Base class of all errors that a user can cause and fix.
@@ -48,7 +50,7 @@ class HeritageError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        return " ".join(f"{self.where}: {self.what}; {self.remedy}".split())
+        return one_line(f"{self.where}: {self.what}; {self.remedy}")
 
     def __reduce__(self) -> tuple[object, ...]:
         # The default loses keyword-only arguments; errors cross process boundaries in data loaders.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from omegaconf import DictConfig
 
 from heritage.cli import command
+from heritage.core.terminal import print_line
 
 
 @command("weights")
@@ -21,7 +22,7 @@ def main(cfg: DictConfig) -> None:
         raise ConfigError(
             "this network has no pretrained weights", where="model", remedy="choose one of timm's"
         )
-    print(f"{name}: {fetch_weights(name)}")
+    print_line(f"{name}: {fetch_weights(name)}")
 
 
 if __name__ == "__main__":

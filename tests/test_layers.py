@@ -12,6 +12,7 @@ from heritage.core.files import PACKAGE
 
 # From the bottom to the top: a package imports only from rows above its own.
 ORDER: tuple[tuple[str, ...], ...] = (
+    ("escaping",),
     ("errors",),
     ("core",),
     ("metrics",),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import html
 import inspect
 import io
 import logging
@@ -21,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from heritage.api.composition import explained, global_hydra, hydra_config, option_overrides, require_command
 from heritage.cli import load
 from heritage.core.files import config_dir
+from heritage.escaping import html
 from heritage.runs.files import METRICS_FILE, REPORT_FILE
 from heritage.runs.record import read_json
 
@@ -87,10 +87,10 @@ class RunResult:
             rows["report"] = str(self.report)
         rows |= {name: f"{value:.4f}" for name, value in self.metrics.items()}
         cells = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(name)}</th><td>{html.escape(text)}</td></tr>"
+            f"<tr><th style='text-align:left'>{html(name)}</th><td>{html(text)}</td></tr>"
             for name, text in rows.items()
         )
-        return f"<table><caption>heritage {html.escape(self.verb)}</caption>{cells}</table>"
+        return f"<table><caption>heritage {html(self.verb)}</caption>{cells}</table>"
 
 
 def run(verb: str, *overrides: str, multirun: bool = False, quiet: bool = False, **options: Any) -> RunResult:

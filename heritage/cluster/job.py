@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from heritage.config.register import register
 from heritage.core.files import locked, write_text
+from heritage.core.terminal import print_line
 from heritage.errors import HeritageError
 from heritage.runs.files import FAILURE_FILE, LOCK_FILE
 from heritage.runs.result import TrainResult
@@ -143,10 +144,11 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _train(cfg: DictConfig) -> TrainResult:
-    from rich.console import Console
-
+    from heritage.core.console import Console
+    from heritage.core.terminal import escape_logs
     from heritage.training.fit import train
 
+    escape_logs()
     return train(cfg, Console())
 
 
@@ -167,7 +169,7 @@ class _FailureRecorder:
         first = str(fault) if isinstance(fault, HeritageError) else f"{type(fault).__name__}: {fault}"
         details = "".join(traceback.format_exception(fault))
         write_text(self._folder / FAILURE_FILE, f"{' '.join(first.split())}\n\n{details}")
-        print(f"failed: {first}", file=sys.stderr)
+        print_line(f"failed: {first}", error=True)
         return True
 
 

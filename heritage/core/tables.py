@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from heritage.core.csv_files import restored
 from heritage.core.image_folders import SourceKeys, images_below, require_folder
 from heritage.core.manifest import SCHEMA
 from heritage.core.taxonomy import nearest
@@ -35,7 +36,7 @@ def read_table(path: Path) -> pa.Table:
             text = pa_csv.ConvertOptions(
                 column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=True, null_values=[""]
             )
-            table = pa_csv.read_csv(path, parse_options=_PARSING, convert_options=text)
+            table = restored(pa_csv.read_csv(path, parse_options=_PARSING, convert_options=text))
     except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, UnicodeDecodeError) as error:
         raise ManifestError(
             f"unreadable table: {error}", where=path, remedy="save it as CSV (UTF-8) or Parquet"

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import numpy.typing as npt
 
@@ -27,6 +26,7 @@ from heritage.curation.drop_reasons import REASONS
 from heritage.curation.output import CurationResult
 from heritage.curation.raw_sources import RawImages
 from heritage.errors import ImageError
+from heritage.reports.html import page_environment
 
 _SHEET = 24  # images per class or reason
 _CLUSTERS, _MEMBERS = 24, 8
@@ -134,14 +134,7 @@ def report(result: CurationResult, raw: RawImages, out: Path, name: str) -> str:
         out: The data set's folder.
         name: The title of the page; the folder's name if empty.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["thousands"] = lambda number: f"{number:,}"
+    environment = page_environment(Path(__file__).parent)
     thumbnails = _Thumbnails(result, raw, out)
     codes = sorted(set(result.kept.column("museum")))
     page: str = environment.get_template("html_report.html.j2").render(

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from rich.console import Console
 from torch import Tensor
 
+from heritage.core.console import Console
 from heritage.core.files import atomic_path, write_text
 from heritage.core.image_io import Pixels
 from heritage.core.manifest import Manifest

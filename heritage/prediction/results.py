@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from textwrap import shorten
 from typing import overload
@@ -16,6 +15,7 @@ from PIL import Image
 
 from heritage.core.image_io import Pixels
 from heritage.errors import ImageError
+from heritage.escaping import html, terminal
 from heritage.prediction.html import image_card, prediction_card, thumbnail
 from heritage.prediction.image_input import load_pixels
 from heritage.prediction.streaming import SHOWN
@@ -60,7 +60,7 @@ class Prediction:
             text = f"error: {shorten(self.error, 70)}"
         else:
             text = f"{'unsure: ' if self.unsure else ''}{self.label} {self.confidence:.1%}"
-        return f"Prediction({text}{_named(self.name)})"
+        return terminal(f"Prediction({text}{_named(self.name)})")
 
     def _repr_html_(self) -> str:
         if self.error is not None:
@@ -156,12 +156,12 @@ class Predictions(Sequence[Prediction]):
             names = [_short(self[index].name) or f"[{index}]" for index in list(errors)[:_NAMES]]
             names += ["…"] * (len(errors) > _NAMES)
             text += f"; {len(errors):,} unreadable: {', '.join(names)}"
-        return f"Predictions({text})"
+        return terminal(f"Predictions({text})")
 
     def _repr_html_(self) -> str:
         cards = "".join(entry._repr_html_() for entry in self._entries[:SHOWN])
         hidden = len(self) - SHOWN
-        return f"<p>{escape(repr(self))}</p>{cards}" + (f"<p>… and {hidden:,} more</p>" if hidden > 0 else "")
+        return f"<p>{html(repr(self))}</p>{cards}" + (f"<p>… and {hidden:,} more</p>" if hidden > 0 else "")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -192,7 +192,8 @@ class Explanation:
 
     def __repr__(self) -> str:
         height, width = self.saliency.shape
-        return f"Explanation({self.label} by {self.method}, {height}×{width}{_named(self.name)})"
+        label = terminal(self.label)
+        return f"Explanation({label} by {self.method}, {height}×{width}{_named(self.name)})"
 
     def _repr_html_(self) -> str:
         title = f"{self.label}, by {self.method}"

@@ -15,6 +15,7 @@ from heritage.core.image_io import Pixels, decode, encode_jpeg
 from heritage.core.manifest import Manifest
 from heritage.core.resizing import Resizing
 from heritage.errors import ImageError
+from heritage.escaping import web_link
 
 SIDE = 96  # pixels
 PAGE_BYTES = 22_000_000  # of thumbnails in a page; with 5,000 captions it stays below 30 MB
@@ -75,8 +76,9 @@ class Thumbnails:
             file=str(self._manifest.table["file"][row].as_py()),
             title=str(known.get("title") or known.get("object_name") or "").partition("|")[0],
             credit=str(known.get("credit") or museum.name),
-            link=str(
-                known.get("permalink") or known.get("source_url") or page or known.get("image_url") or ""
+            link=next(
+                filter(None, (web_link(known.get(name)) for name in ("permalink", "source_url"))),
+                page or web_link(known.get("image_url")),
             ),
         )
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from heritage.errors import TrainingError
+from heritage.escaping import html
 from heritage.runs.files import CONFIG_FILE, METRICS_FILE, REPORT_FILE
 from heritage.runs.history import read_history
 from heritage.runs.record import read_config, read_json
@@ -47,10 +47,9 @@ class TrainResult:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><th>{html.escape(name)}</th><td>{value:.4f}</td></tr>"
-            for name, value in self.metrics.items()
+            f"<tr><th>{html(name)}</th><td>{value:.4f}</td></tr>" for name, value in self.metrics.items()
         )
-        return f"<table><caption>{html.escape(str(self.folder))}</caption>{rows}</table>"
+        return f"<table><caption>{html(str(self.folder))}</caption>{rows}</table>"
 
 
 def read_result(folder: Path) -> TrainResult:

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from heritage.core.manifest import Manifest
 from heritage.core.taxonomy import CIVILISATIONS
+from heritage.core.terminal import print_line
 from heritage.core.types import PositiveInt, Probability
 from heritage.data.module import available_cores
 from heritage.errors import CheckpointError, ConfigError, MissingDependencyError
@@ -83,8 +84,8 @@ def serve(options: ServeOptions, limits: Limits) -> None:
         app = build_app(predictor, options, limits)
         port = listener.getsockname()[1]
         address = f"[{options.host}]" if ":" in options.host else options.host
-        print(f"probabilities: {decision_rule}")
-        print(f"open http://{address}:{port} (Ctrl-C stops the server)", flush=True)
+        print_line(f"probabilities: {decision_rule}")
+        print_line(f"open http://{address}:{port} (Ctrl-C stops the server)")
         config = uvicorn.Config(
             app,
             http=TimeoutProtocol,
@@ -100,7 +101,7 @@ def serve(options: ServeOptions, limits: Limits) -> None:
         try:
             uvicorn.Server(config).run(sockets=[listener])
         except KeyboardInterrupt:
-            print("stopped")
+            print_line("stopped")
 
 
 def build_app(predictor: Predictor, options: ServeOptions, limits: Limits) -> Any:

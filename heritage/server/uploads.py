@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
-import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -15,13 +14,12 @@ from starlette.requests import Request
 
 from heritage.core.image_io import FORMATS, Pixels, decode
 from heritage.errors import ImageError
+from heritage.escaping import without_hidden
 from heritage.server.form import MultipartForm
 from heritage.server.limits import MEGABYTE, Limits
 from heritage.server.schemas import RequestRefused, busy
 
 _NAME_LENGTH = 120
-# control characters, and those that change the direction of text
-_HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 _MAX_SCANS = 200
 """Progressive JPEGs have about ten. Each scan of a few bytes makes the decoder process all pixels again."""
@@ -161,7 +159,7 @@ def _too_large(max_bytes: int) -> RequestRefused:
 def display_name(name: str | None) -> str:
     """Return a file name without folders, control characters and direction marks, of limited length."""
     last = (name or "").replace("\\", "/").rpartition("/")[2]
-    return _HIDDEN.sub("", last)[:_NAME_LENGTH].strip() or "picture"
+    return without_hidden(last)[:_NAME_LENGTH].strip() or "picture"
 
 
 def decode_upload(data: bytes, *, at_least: int, megapixels: float) -> Pixels:

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import torch
 from omegaconf import OmegaConf, open_dict
-from rich.console import Console
 from rich.table import Table
 
 from heritage.cluster.job import Job
 from heritage.cluster.resources import Cluster, InProcess
+from heritage.core.console import Console
 from heritage.data.batch import Batch
 from heritage.runs.state import State
 from heritage.sweep.checks import unstaged

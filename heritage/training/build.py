@@ -21,12 +21,12 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback
-from rich.console import Console
 from torch import nn
 
 from heritage.config.faults import did_you_mean
 from heritage.config.recipe import require_recipe
 from heritage.config.validate import validate
+from heritage.core.console import Console
 from heritage.data import ArtefactDataModule
 from heritage.errors import ConfigError, SplitError
 from heritage.models.classes import match_classifier

@@ -6,8 +6,6 @@ limits the number of results. Departments are identified by id because several h
 
 from __future__ import annotations
 
-import csv
-import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +26,7 @@ from heritage.collection.record import (
 )
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.source import ListedObject, Listing, Source
+from heritage.core.csv_files import CsvError, read_records
 from heritage.errors import CollectionError, ConfigError
 
 _PAGE = 10_000
@@ -179,19 +178,17 @@ class MetSource(Source):
         Raises:
             ConfigError: The file cannot be read or is not such a dump.
         """
-        csv.field_size_limit(sys.maxsize)
         try:
             with path.open(encoding="utf-8-sig", newline="") as file:
-                rows = csv.DictReader(file)
-                if "Object ID" not in (rows.fieldnames or []):
-                    raise ConfigError(
-                        "not a MetObjects.csv: no column 'Object ID'",
-                        where=path,
-                        remedy="give The Met's own file by source.csv",
-                    )
-                for row in rows:
+                for number, row in enumerate(read_records(file)):
+                    if not number and "Object ID" not in row:
+                        raise ConfigError(
+                            "not a MetObjects.csv: no column 'Object ID'",
+                            where=path,
+                            remedy="give The Met's own file by source.csv",
+                        )
                     yield row["Object ID"], self._row(row)
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+        except (OSError, UnicodeDecodeError, CsvError) as error:
             raise ConfigError(
                 f"cannot be read ({error})", where=path, remedy="download MetObjects.csv again"
             ) from error
