@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
+from heritage.core.bounded_read import read_parquet
 from heritage.core.csv_files import restored
 from heritage.core.image_folders import SourceKeys, images_below, require_folder
 from heritage.core.manifest import SCHEMA
+from heritage.core.paths_in_data import require_inside
 from heritage.core.taxonomy import nearest
 from heritage.errors import DatasetNotFoundError, ManifestError
 
@@ -30,7 +32,7 @@ def read_table(path: Path) -> pa.Table:
     """
     try:
         if path.suffix.lower() == ".parquet":
-            table = pq.read_table(path)
+            table = read_parquet(path)
         else:
             header = pa_csv.open_csv(path, parse_options=_PARSING).schema.names
             text = pa_csv.ConvertOptions(
@@ -50,7 +52,13 @@ def read_table(path: Path) -> pa.Table:
 
 
 def read_image_table(
-    root: Path, table: str, images: str, columns: Mapping[str, str], keys: SourceKeys
+    root: Path,
+    table: str,
+    images: str,
+    columns: Mapping[str, str],
+    keys: SourceKeys,
+    *,
+    outside: bool | None = None,
 ) -> dict[str, pa.ChunkedArray]:
     """Read a table that describes images, with its columns under the manifest's names.
 
@@ -65,6 +73,7 @@ def read_image_table(
         columns: Names of the manifest's columns, each with the table's name for it. A column that is mapped
             to its own name may be absent, except ``file``. Columns that are not mapped keep their names.
         keys: The configuration keys, for messages.
+        outside: Allow files outside of the images' folder, by absolute names, ``..`` or links.
 
     Returns:
         Columns by name: ``file`` relative to ``root``, as text; ``class`` as text, if there is one; all
@@ -72,7 +81,7 @@ def read_image_table(
 
     Raises:
         DatasetNotFoundError: There is no such folder or table.
-        ManifestError: A column is missing, or cannot be read as text.
+        ManifestError: A column is missing or cannot be read as text, or a file is outside.
     """
     require_folder(root, keys)
     path = root / table
@@ -84,6 +93,9 @@ def read_image_table(
         )
     selected = select_columns(read_table(path), columns, path, f"{keys.reader}.columns")
     selected["file"] = _below(root, images, _text(selected["file"], "file", path))
+    if not outside:
+        remedy = f"correct the row; {keys.reader}.outside=true allows files in other folders"
+        require_inside(selected["file"].to_pylist(), root, path, remedy=remedy, allowed=[root / images])
     if "class" in selected:
         classes = pc.utf8_trim_whitespace(_text(selected.pop("class"), "class", path))
         classes = pc.if_else(pc.equal(classes, ""), pa.scalar(None, pa.string()), classes)
@@ -149,9 +161,24 @@ def _text(values: pa.ChunkedArray, name: str, path: Path) -> pa.ChunkedArray:
 
 
 def _below(root: Path, images: str, files: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return file names relative to the root."""
+    """Return file names relative to the root; absolute ones if they are elsewhere."""
+    if pc.any(pc.starts_with(files, "/")).as_py():
+        names = [_relative(name, root / images) for name in files.to_pylist()]
+        joined = [name if name is None or name[:1] == "/" else _prefix(images) + name for name in names]
+        return pa.chunked_array([joined], pa.string())
     prefix = _prefix(images)
     twice = root / images / images
     if pc.all(pc.starts_with(files, prefix)).as_py() and (twice == root / images or not twice.is_dir()):
         return files
     return pc.binary_join_element_wise(prefix, files, "")
+
+
+def _relative(name: str | None, folder: Path) -> str | None:
+    """Return an absolute name relative to a folder, if it is inside; all others as they are."""
+    if name is None or not name.startswith("/"):
+        return name
+    path = Path(os.path.normpath(name))
+    for base in (folder.absolute(), folder.resolve()):
+        if path.is_relative_to(base):
+            return path.relative_to(base).as_posix()
+    return name

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from heritage.core.bounded_read import read_bounded
 from heritage.core.image_io import decode, encode_jpeg
 from heritage.core.manifest import SPLITS, Manifest
 from heritage.core.overrides import COLUMNS
@@ -300,7 +301,7 @@ def _embedded(path: Path) -> str:
     try:
         if not path.is_file():
             return ""
-        pixels = decode(path.read_bytes(), name=path, at_least=_SIDE)
+        pixels = decode(read_bounded(path), name=path, at_least=_SIDE)
     except (OSError, ImageError):
         return ""
     return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(_SMALL(pixels), quality=72)).decode()

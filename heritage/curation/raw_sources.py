@@ -21,6 +21,7 @@ from heritage.core.group_split import UNASSIGNED
 from heritage.core.image_folders import SourceKeys, as_text, labelled_images, require_folder
 from heritage.core.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA, SPLITS, cast_columns
 from heritage.core.museums import Museum, MuseumCode, read_museums
+from heritage.core.paths_in_data import is_inside, require_inside
 from heritage.core.tables import listed_images, read_image_table, read_table
 from heritage.core.taxonomy import nearest
 from heritage.curation.splits import PreviousSplit
@@ -99,6 +100,7 @@ def table(
     columns: Mapping[str, str],
     museum: MuseumCode,
     values: Mapping[str, str],
+    outside: bool | None = None,
 ) -> RawImages:
     """Read images that a CSV or Parquet table describes.
 
@@ -111,13 +113,14 @@ def table(
             the form ``CLASSID_MUSEUM_UNIQUEID``.
         museum: The museum of images for which neither the table nor the file name gives it.
         values: Columns of the manifest with one value for all images, such as ``licence: CC0-1.0``.
+        outside: Allow files outside of ``root`` and the images' folder.
 
     Raises:
         DatasetNotFoundError: There is no such folder or table.
-        ManifestError: A column is missing, or has an invalid value.
+        ManifestError: A column is missing, has an invalid value, or names a file outside.
     """
     base = Path(root)
-    selected = read_image_table(base, table, images, columns, KEYS)
+    selected = read_image_table(base, table, images, columns, KEYS, outside=outside)
     selected["raw_file"] = selected.pop("file")
     rows = len(selected["raw_file"])
     for original, name in _RAW_NAMES.items():
@@ -184,7 +187,9 @@ def rebuild(root: str, *, dataset: str) -> RawImages:
     columns["expected_sha256"] = columns.pop("raw_sha256")
     if "raw_group" in columns:
         columns["group_id"] = columns.pop("raw_group")
+    _require_names_below(columns["raw_file"], path)
     overrides = folder / "overrides.csv"
+    require_inside([overrides.name], folder, overrides, remedy="replace the link by the file")
     description = _description(folder)
     return RawImages(
         base,
@@ -195,6 +200,15 @@ def rebuild(root: str, *, dataset: str) -> RawImages:
         rebuilt_from=description,
         museums=_museums_of(folder),
     )
+
+
+def _require_names_below(files: pa.ChunkedArray, path: Path) -> None:
+    """Refuse names that leave the raw photographs' folder; links inside it are the user's own."""
+    for row, file in enumerate(files.cast(pa.string()).to_pylist(), start=1):
+        if file is not None and not is_inside(file):
+            raise ManifestError(
+                f"row {row}: '{file}' leads out of raw.root", where=path, remedy="do not use this data set"
+            )
 
 
 def _previous_split(manifest: pa.Table, description: Mapping[str, Any] | None) -> PreviousSplit | None:

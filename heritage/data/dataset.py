@@ -18,6 +18,7 @@ import pyarrow as pa
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
+from heritage.core.bounded_read import read_bounded
 from heritage.core.image_io import Pixels, decode
 from heritage.core.manifest import Manifest
 from heritage.data.augment import Augmentation, Interpolation, Pipeline, downscale, eval_transform
@@ -60,7 +61,7 @@ class ImageFiles:
         """
         path = self.path(row)
         try:
-            data = path.read_bytes()
+            data = read_bounded(path)
         except OSError as error:
             raise ImageError(
                 error.strerror or "unreadable", where=path, remedy="restore or remove it"

@@ -35,6 +35,7 @@ from heritage.reports.thumbnails import Thumbnails
 from heritage.runs.record import resolved, without_nan
 from heritage.training.predict_loop import ModelOutputs
 
+_NOT_IN_NAMES = ("images", "/", "..")
 PAGE_FILE, RECORD_FILE, OVERLAYS = "explanation.html", "explanation.json", "overlays"
 _ARCHITECTURE_SPECIFIC = ("gradcam", "attention", "rollout")
 _SIDE = 160  # pixels of an image in the page
@@ -207,7 +208,7 @@ class _Gallery:
             )
             # the folder is part of the name: two folders may each have an image of one name
             file = Path(self._manifest.table["file"][row].as_py()).with_suffix("")
-            name = f"{'_'.join(part for part in file.parts if part != 'images')}_{method}.png"
+            name = f"{'_'.join(part for part in file.parts if part not in _NOT_IN_NAMES)}_{method}.png"
             _write_png(drawn, folder / OVERLAYS / name)
             overlays.append(thumbnails.add(drawn))
         return {

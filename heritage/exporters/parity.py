@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from heritage.core.bounded_read import read_bounded
 from heritage.core.image_io import Pixels, decode
 from heritage.core.manifest import Manifest
 from heritage.core.taxonomy import CLASSES
@@ -155,7 +156,7 @@ def _probabilities(model: PortableModel, logits: torch.Tensor) -> torch.Tensor:
 
 def _read(path: Path, at_least: int) -> Pixels | None:
     try:
-        return decode(path.read_bytes(), name=path, at_least=at_least)
+        return decode(read_bounded(path), name=path, at_least=at_least)
     except (ImageError, OSError):
         return None
 

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from heritage.core.bounded_read import read_bounded
 from heritage.core.image_io import Pixels, decode, from_pillow
 from heritage.errors import ImageError
 
@@ -84,7 +85,7 @@ def read_file(path: Path) -> bytes:
         ImageError: There is no such file, or it cannot be read.
     """
     try:
-        return path.read_bytes()
+        return read_bounded(path)
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         reason = getattr(error, "strerror", None) or "no file can have this name"
         raise ImageError(reason.lower(), where=path, remedy="check the path") from error

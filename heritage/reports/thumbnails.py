@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from heritage.core.bounded_read import read_bounded
 from heritage.core.image_io import Pixels, decode, encode_jpeg
 from heritage.core.manifest import Manifest
 from heritage.core.resizing import Resizing
@@ -84,7 +85,7 @@ class Thumbnails:
 
     def _add(self, path: Path) -> int | None:
         try:
-            pixels = decode(path.read_bytes(), at_least=SIDE)
+            pixels = decode(read_bounded(path), at_least=SIDE)
         except (OSError, ImageError):
             return None
         return self._keep(encode_jpeg(_SMALL(pixels), quality=_QUALITY))

@@ -18,6 +18,7 @@ from heritage.collection.record import (
     RecordError,
     Size,
     fold,
+    is_object_number,
     percent_encode,
     plain_text,
     text_of,
@@ -100,7 +101,7 @@ class MetSource(Source):
                 remedy="give the number of a department of The Met",
             )
         for start in range(0, len(ids), _PAGE):
-            yield [ListedObject(str(i)) for i in ids[start : start + _PAGE] if isinstance(i, int)]
+            yield [ListedObject(str(i)) for i in ids[start : start + _PAGE] if is_object_number(i)]
 
     def record_url(self, object_id: str) -> str:
         """Return the URL of a record.
@@ -108,7 +109,7 @@ class MetSource(Source):
         Raises:
             RecordError: Not a valid id of this museum.
         """
-        if not (object_id.isascii() and object_id.isdigit()):
+        if not (is_object_number(object_id)):
             raise RecordError(f"'{object_id}' is not an object id of The Met")
         return f"{self._api}/v1/objects/{object_id}"
 
