@@ -74,7 +74,7 @@ def serve(options: ServeOptions, limits: Limits) -> None:
     require_extra()
     import uvicorn
 
-    from heritage.server.protocol import TimeoutProtocol
+    from heritage.server.protocol import limited_protocol
 
     listener = listen(options.host, options.port)
     with listener:
@@ -88,7 +88,7 @@ def serve(options: ServeOptions, limits: Limits) -> None:
         print_line(f"open http://{address}:{port} (Ctrl-C stops the server)")
         config = uvicorn.Config(
             app,
-            http=TimeoutProtocol,
+            http=limited_protocol(limits.connections_per_address),
             ws="none",
             log_level="warning",
             access_log=False,
@@ -121,7 +121,8 @@ def build_app(predictor: Predictor, options: ServeOptions, limits: Limits) -> An
     _warm_up(predictor)
     info = _model_info(predictor, limits, similar is not None, len(examples.examples))
     hosts = allowed_hosts(options.host, options.names)
-    return build_application(service, examples, info, limits, metrics, hosts=hosts)
+    names = frozenset(name.lower() for name in options.names or ())
+    return build_application(service, examples, info, limits, metrics, hosts=hosts, names=names)
 
 
 def allowed_hosts(host: str, names: list[str] | None) -> frozenset[str] | None:
