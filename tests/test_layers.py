@@ -34,7 +34,14 @@ ORDER: tuple[tuple[str, ...], ...] = (
 )
 ROW = {name: number for number, names in enumerate(ORDER) for name in names}
 MODULES = sorted(PACKAGE.rglob("*.py"))
-SHORT = {"core/types.py", "core/version.py", "config/register.py", "demo/drawing/rng.py"}
+SHORT = {
+    "core/console.py",
+    "core/types.py",
+    "core/version.py",
+    "config/register.py",
+    "demo/drawing/rng.py",
+    "runs/history.py",
+}
 """Files of less than 30 lines: one concept each. Commands may be short."""
 
 

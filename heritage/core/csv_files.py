@@ -10,12 +10,12 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
+from typing import TYPE_CHECKING
 
 from heritage.escaping import csv_cell, read_csv_cell
+
+if TYPE_CHECKING:  # a mistake in a configuration is reported before these are imported
+    import pyarrow as pa
 
 CsvError = csv.Error
 LONGEST_CELL = 1 << 20
@@ -70,14 +70,19 @@ def read_head(path: Path) -> list[str]:
 
 def write_arrow(table: pa.Table, path: Path) -> None:
     """Write a table of Arrow columns as a CSV file."""
-    columns = [_map(table[name], csv_cell) for name in table.column_names]
+    import pyarrow as pa
+    import pyarrow.csv as pa_csv
+
+    columns = [_map(column, csv_cell) for column in table.columns]
     safe = pa.table(columns, names=[csv_cell(name) for name in table.column_names])
     pa_csv.write_csv(safe, path, pa_csv.WriteOptions(quoting_style="needed"))
 
 
 def restored(table: pa.Table) -> pa.Table:
     """Return a table that was read from a CSV file with its text as it was before `csv_cell`."""
-    columns = [_map(table[name], read_csv_cell) for name in table.column_names]
+    import pyarrow as pa
+
+    columns = [_map(column, read_csv_cell) for column in table.columns]
     return pa.table(columns, names=[read_csv_cell(name) for name in table.column_names])
 
 
@@ -87,6 +92,9 @@ def _cell(value: object) -> str:
 
 def _map(column: pa.ChunkedArray, change: Callable[[str], str]) -> pa.ChunkedArray:
     """Apply `csv_cell` or its inverse to a column of text; columns of other types have nothing to change."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
         return column
     # Few cells need a change: find them without a loop in Python.

@@ -13,6 +13,7 @@ from heritage.server.schemas import RequestRefused
 
 _MAX_HEADERS = 8192  # bytes of a part's headers
 _EXTENDED_NAME = re.compile(rb"(?i);\s*filename\*\s*=\s*(utf-8|iso-8859-1)'[^']*'([^;\s\"]*)")
+_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"', re.S)
 _OTHER_PARTS = 10  # parts accepted beside files; their content is ignored
 
 
@@ -108,7 +109,7 @@ class MultipartForm:
         _, options = parse_options_header(self._disposition)
         if b"name" not in options:
             raise _malformed()
-        extended = _EXTENDED_NAME.search(self._disposition)
+        extended = _EXTENDED_NAME.search(_QUOTED.sub(b'""', self._disposition))
         if b"filename" not in options and extended is None:
             return  # a field that is not a file
         if len(self._files) == self._max_files:

@@ -23,8 +23,10 @@ _RULE = re.compile(r"(?i)^\s*(allow|disallow)\s*:([^#]*)")
 
 def _bounded(text: str) -> str:
     """Shorten rules with many wildcards: more is disallowed, and nothing more is allowed."""
+    if len(text) > ROBOTS_BYTES:
+        text = text[:ROBOTS_BYTES].rpartition("\n")[0]  # half a rule would be another one
     lines = []
-    for line in text[:ROBOTS_BYTES].splitlines():
+    for line in text.splitlines():
         rule = _RULE.match(line)
         parts = re.sub(r"\*+", "*", rule[2]).split("*") if rule else []
         if rule is None or len(parts) - 1 <= _WILDCARDS:
