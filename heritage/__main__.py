@@ -22,10 +22,9 @@ def main() -> None:
         return
     verb = arguments[0]
     if verb not in COMMANDS:
-        from heritage.core.taxonomy import nearest
+        from heritage.core.taxonomy import suggestion
 
-        near = nearest(verb, COMMANDS)
-        hint = f"did you mean '{near}'?" if near else f"choose from {', '.join(COMMANDS)}"
+        hint = suggestion(verb, COMMANDS)
         print_line(f"heritage: there is no command '{verb}'; {hint}", error=True)
         sys.exit(EXIT_FAULT)
     # Hydra reads sys.argv itself.

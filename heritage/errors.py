@@ -50,11 +50,19 @@ class HeritageError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        return one_line(f"{self.where}: {self.what}; {self.remedy}")
+        where, what, remedy = (_shortened(part) for part in (self.where, self.what, self.remedy))
+        return one_line(f"{where}: {what}; {remedy}")
 
     def __reduce__(self) -> tuple[object, ...]:
         # The default loses keyword-only arguments; errors cross process boundaries in data loaders.
         return _rebuild, (type(self), self.what, self.where, self.remedy)
+
+
+_LONGEST = 2000
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _rebuild(kind: type[HeritageError], what: str, where: str, remedy: str) -> HeritageError:

@@ -19,7 +19,7 @@ from heritage.cluster.task import Task, interpreter_command
 from heritage.core.terminal import print_line
 from heritage.errors import ClusterError, ConfigError, MissingDependencyError
 from heritage.runs.files import FAILURE_FILE
-from heritage.runs.state import State
+from heritage.runs.job_state import State
 
 if TYPE_CHECKING:
     import submitit

@@ -17,7 +17,7 @@ from heritage.cluster.job import Job
 from heritage.cluster.queue import Queue
 from heritage.errors import ClusterError
 from heritage.runs.files import FAILURE_FILE
-from heritage.runs.state import State
+from heritage.runs.job_state import State
 from heritage.training.callbacks.safeguard import BATCH_SIGNAL, Stopped
 
 _REQUEUE_GRACE = 60.0

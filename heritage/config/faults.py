@@ -10,7 +10,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig, OmegaConf
 
 from heritage.config.compose import ADDED, compose_command, groups, options
-from heritage.core.taxonomy import nearest
+from heritage.core.taxonomy import suggestion
 from heritage.errors import ConfigError
 from heritage.runs.compat import RENAMED_KEYS, RENAMED_OPTIONS
 
@@ -43,15 +43,12 @@ class FaultyConfigError(ConfigError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``"did you mean 'x'?"``, or the list to choose from if no name is close.
 
-    A key of an earlier version is answered with its new name, if that is among the known ones.
+    For a key of an earlier version it is the new name, if that is among the known ones.
     """
     names = sorted(known)
     if RENAMED_KEYS.get(word) in names:
         return f"it is now called '{RENAMED_KEYS[word]}'"
-    near = nearest(word, names)
-    if near:
-        return f"did you mean '{near}'?"
-    return f"choose from {', '.join(names)}" if names else "it takes no keys"
+    return suggestion(word, names) if names else "it takes no keys"
 
 
 def explain_composition_error(fault: BaseException, verb: str, overrides: Sequence[str]) -> list[str]:

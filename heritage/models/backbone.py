@@ -10,7 +10,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from heritage.core.types import PositiveInt
+from heritage.core.types import ImageSize, PositiveInt
 from heritage.errors import ConfigError
 from heritage.models.builders import register_network
 from heritage.models.hub import fetch_weights, pretrained_cfg
@@ -27,7 +27,7 @@ def timm_network(
     drop_path_rate: Rate | None,
     grad_checkpointing: bool,
     num_classes: PositiveInt,
-    image_size: PositiveInt | None,
+    image_size: ImageSize | None,
 ) -> nn.Module:
     """Build a network of timm.
 

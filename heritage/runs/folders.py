@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from heritage.errors import CheckpointError
-from heritage.runs.compat import RENAMED_KEYS
+from heritage.runs.compat import upgrade_override
 from heritage.runs.files import HYDRA_FOLDER, REPORT_FILE
-from heritage.runs.sweep_names import experiment_of, with_key_name
+from heritage.runs.plain_data import read_yaml
+from heritage.runs.sweep_names import existing_name, experiment_of
 
 
 def sweep_folder(above: str, *, _root_: DictConfig) -> str:
@@ -20,7 +22,9 @@ def sweep_folder(above: str, *, _root_: DictConfig) -> str:
         above: The folder of all sweeps.
         _root_: The whole configuration, with the command line's overrides.
     """
-    return f"{above}/{experiment_of(_root_.hydra).folder}"
+    experiment = experiment_of(_root_.hydra)
+    first = experiment.with_first_names().folder
+    return f"{above}/{existing_name(Path(above), experiment.folder, first)}"
 
 
 def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
@@ -43,14 +47,16 @@ def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
                 "no such run folder", where=f"resume={resume}", remedy="give a folder below outputs/"
             )
         return str(resume)
-    overrides = _without_resume(OmegaConf.select(_root_, "hydra.overrides.task") or [])
+    given: Any = OmegaConf.select(_root_, "hydra.overrides.task")
+    # as they were given: iterating would resolve interpolations inside them
+    overrides = _without_resume([] if given is None else OmegaConf.to_container(given, resolve=False))
     above = Path(fresh).parent.parent
     started = sorted(above.glob(f"*/*/{HYDRA_FOLDER}/overrides.yaml"), reverse=True)
     for record in started:
         folder = record.parent.parent
         if (folder / REPORT_FILE).is_file():
             continue
-        if _without_resume(OmegaConf.load(record)) == overrides:
+        if _recorded(record) == overrides:
             return str(folder)
     raise CheckpointError(
         f"no unfinished run of this command below {above}",
@@ -59,7 +65,16 @@ def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
     )
 
 
+def _recorded(path: Path) -> list[str] | None:
+    """Return the overrides that a run folder records; None if the file cannot be read."""
+    try:
+        words = read_yaml(path)
+    except (OSError, YAMLError, ValueError):
+        return None
+    return _without_resume(words) if isinstance(words, list) else None
+
+
 def _without_resume(overrides: Any) -> list[str]:
     """Return overrides with the current names of their keys, sorted, without ``resume``."""
     words = [str(word) for word in overrides]
-    return sorted(with_key_name(word, RENAMED_KEYS) for word in words if not word.startswith("resume="))
+    return sorted(upgrade_override(word) for word in words if not word.startswith("resume="))

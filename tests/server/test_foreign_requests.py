@@ -21,8 +21,8 @@ from heritage.server.protocol import _network, limited_protocol
 from heritage.server.schemas import RequestRefused
 from heritage.server.server import listen
 from tests.collection.faults import tiny_renderer
+from tests.server.clients import connect, raw
 from tests.server.running import running, stub_app
-from tests.server.test_security import connect, raw
 
 JPEG = encode_jpeg(np.zeros((8, 8, 3), np.uint8))
 DIGITS = "9" * 5000

@@ -25,7 +25,7 @@ from heritage.demo.server import Request, Response, json_response, serve
 from heritage.errors import CollectionError
 from tests.collection import faults
 from tests.collection.faults import FaultyMuseum, jpeg
-from tests.collection.http.test_client import fetch_image, fetch_json, run
+from tests.collection.http.fetching import fetch_image, fetch_json, run
 from tests.collection.recorded import OBJECTS, load, source
 
 MEGABYTE = 1 << 20
