@@ -41,25 +41,34 @@ def csv_of_records(names: Sequence[str], rows: Iterable[Mapping[str, object]]) -
     return csv_text(names, ([row.get(name) for name in names] for row in rows))
 
 
-def read_records(lines: Iterable[str], *, longest: int = LONGEST_CELL) -> Iterator[dict[str, str]]:
+def read_records(
+    lines: Iterable[str], *, longest: int = LONGEST_CELL, separator: str = ","
+) -> Iterator[dict[str, str]]:
     """Yield the rows of a CSV file as mappings.
 
     Args:
         lines: The open file, or its lines.
         longest: Characters of a cell at most.
+        separator: Between cells.
 
     Raises:
         csv.Error: It is not a CSV file, or has a longer cell.
     """
     before = csv.field_size_limit(longest)
     try:
-        reader = csv.DictReader(lines)
+        reader = csv.DictReader(lines, delimiter=separator)
         names = [read_csv_cell(name) for name in reader.fieldnames or ()]
         reader.fieldnames = names
         for row in reader:
             yield {name: read_csv_cell(row[name]) if row[name] else "" for name in names}
     finally:
         csv.field_size_limit(before)
+
+
+def is_inert(text: str) -> bool:
+    """Return whether spreadsheets run no cell of a CSV file."""
+    rows = csv.reader(io.StringIO(text, newline=""))
+    return all(csv_cell(read_csv_cell(cell)) == cell for row in rows for cell in row)
 
 
 def read_head(path: Path) -> list[str]:

@@ -15,6 +15,9 @@ from heritage.errors import BusyError, ConfigError
 
 PACKAGE = Path(__file__).resolve().parent.parent
 
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+"""The beginning of the file that Git leaves in place of a large one that was not downloaded."""
+
 
 def config_dir() -> Path:
     """Return the folder of configuration files.

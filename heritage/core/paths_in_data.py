@@ -49,7 +49,7 @@ def require_inside(
     if outside:
         row, name, parent = min(outside)
         file = f"{parent.rstrip('/')}/{name}" if parent else name
-        raise ManifestError(f"row {row}: '{file}' is outside of {root}", where=where, remedy=remedy)
+        raise ManifestError(f"row {row}: '{file}' is outside the folder {root}", where=where, remedy=remedy)
 
 
 def is_inside(file: str) -> bool:

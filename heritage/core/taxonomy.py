@@ -63,9 +63,12 @@ def parse_image_name(stem: str) -> ImageName:
 def class_of_id(class_id: int, classes: Sequence[str]) -> str:
     """Return the class of a class id in a file name.
 
+    The ids of the six civilisations keep their meaning if the class list chooses or orders some of these.
+
     Raises:
         ManifestError: The id is outside the class list.
     """
+    classes = CLASSES if set(classes) <= set(CLASSES) else classes
     if not 1 <= class_id <= len(classes):
         raise ManifestError(
             f"outside the class list 1..{len(classes)} ({', '.join(classes)})",
@@ -128,7 +131,7 @@ def require_known_classes(names: Iterable[str], classes: Sequence[str], where: s
         where: The file that has the names, for the message.
 
     Raises:
-        ManifestError: A name is unknown; the message suggests the nearest one.
+        ManifestError: A name is not in the list; the message suggests the nearest one.
     """
     unknown = sorted(set(names) - set(classes))
     if not unknown:
@@ -139,7 +142,7 @@ def require_known_classes(names: Iterable[str], classes: Sequence[str], where: s
     ]
     more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
     raise ManifestError(
-        f"unknown class {', '.join(hints)}{more}",
+        f"unknown class {', '.join(hints)}{more}: the class list of this data set is {', '.join(classes)}",
         where=where,
-        remedy=f"data.classes has {', '.join(classes)}: rename the class or extend that list",
+        remedy="rename the class, or add it to the list",
     )

@@ -17,13 +17,14 @@ from rich.table import Table
 from heritage.core.console import Console
 from heritage.core.manifest import Manifest
 from heritage.evaluation.assessment import Assessment, EvaluationOptions, few_groups_note
-from heritage.evaluation.audits import AuditOptions, read_leak_runs, run_audits
+from heritage.evaluation.audits import AuditOptions, few_images_note, read_leak_runs, run_audits
 from heritage.evaluation.report import LabelCheck, write_evaluation
 from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint, load_checkpoint
 from heritage.inference.logit_adjustment import adjust_logits, frequency_correction
 from heritage.inference.predictions import choose_device, predict_split
 from heritage.inference.test_set import TestSet, open_test_set
 from heritage.metrics.calibration import Calibration, calibrate, softmax
+from heritage.metrics.classification import absent_note
 from heritage.metrics.label_errors import find_label_errors
 from heritage.metrics.registry import METRICS
 from heritage.metrics.slices import require_columns
@@ -31,10 +32,11 @@ from heritage.reports.html import score
 from heritage.runs.audits import AuditResult, write_audits
 from heritage.runs.calibration import read_calibration, write_calibration
 from heritage.runs.description import RunDescription, read_fold
-from heritage.runs.files import BEST_CHECKPOINT, IMAGES_SEEN
+from heritage.runs.files import BEST_CHECKPOINT, DATA_FILE, IMAGES_SEEN
 from heritage.runs.out_of_fold import out_of_fold
 from heritage.runs.read_predictions import images_seen
-from heritage.runs.record import environment, resolved
+from heritage.runs.record import environment, read_json, resolved
+from heritage.runs.training_images import drawn_note
 from heritage.training.predict_loop import ModelOutputs
 
 log = logging.getLogger(__name__)
@@ -78,7 +80,16 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
         calibration=calibration,
         settings=settings,
         facts=_facts(classifier, test_set, device),
-        notes=[*test_set.notes, *notes, *_unreadable(test_set), *few_groups_note(manifest)],
+        notes=[
+            *classifier.notes,
+            *drawn_note(len(manifest), manifest.drawn),
+            *test_set.notes,
+            *notes,
+            *_unreadable(test_set),
+            *absent_note(manifest.counts(), _train_counts(classifier)),
+            *few_groups_note(manifest),
+            *few_images_note(audit_options, len(manifest)),
+        ],
     )
     if folds is None:
         label_check = _check_labels(*_unseen_images(assessment, test_set, validation))
@@ -136,12 +147,16 @@ def _calibration(
         if stored is None:
             return None, None, ["No calibration: evaluate the network on its own data set to fit it."]
         return stored, None, []
+    if not len(test_set.data.rows("val")):
+        return None, None, ["No calibration: the data set has no validation images."]
     validation = (
         predictions if test_set.split == "val" else predict_split(classifier, test_set, "val", device)
     )
+    groups = test_set.manifest("val").take(validation.rows).column("group_id")
     calibration = calibrate(
         validation.logits,
         validation.targets,
+        groups,
         target_precision=settings.target_precision,
         split="val",
         fingerprint=test_set.data.manifest.fingerprint,
@@ -158,6 +173,14 @@ def _calibration(
             "calibration.json was not written: it belongs to the unadjusted best checkpoint of a run folder."
         )
     return calibration, validation, notes
+
+
+def _train_counts(classifier: TrainedClassifier) -> dict[str, int] | None:
+    """Return the training images of each class that the run recorded; None if it is not known."""
+    if classifier.folder is None:
+        return None
+    counts = read_json(classifier.folder, DATA_FILE).get("counts", {}).get("train")
+    return None if counts is None else {str(name): int(count) for name, count in counts.items()}
 
 
 def _run_folder(classifier: TrainedClassifier) -> Path | None:

@@ -127,7 +127,7 @@ class _Gallery:
         self._title = f"Saliency maps of {describe_checkpoint(classifier).model} on {test_set.name}"
         self._data: ArtefactDataModule = test_set.data
         self._split = test_set.split
-        self._notes = test_set.notes
+        self._notes = (*classifier.notes, *test_set.notes)
         self._predictions, self._manifest, self._device = predictions, manifest, device
         self._settings = settings
         self._predicted = predictions.logits.argmax(axis=1)

@@ -98,7 +98,10 @@ def export(options: ExportOptions) -> ExportResult:
         if out.exists():
             shutil.rmtree(out)
         folder.replace(out)
-    messages = exporter.messages(out)
+    messages = [f"Note: {note}" for note in trained.notes]
+    if decision_rule.all_unsure:
+        messages.append(f"Note: {decision_rule.threshold_sentence}")
+    messages += exporter.messages(out)
     if resizing:
         messages += [f"images resized by {exporter.library}'s own transform: {resizing}"]
     files = {path.name: path.stat().st_size for path in sorted(out.iterdir())}

@@ -83,6 +83,7 @@ class PredictResult:
         images: Its number of rows.
         resumed: How many of them an earlier start of the same command had written.
         decision_rule: Calibration and threshold, as text.
+        notes: What users of the predictions need to know.
     """
 
     out: Path
@@ -91,6 +92,7 @@ class PredictResult:
     images: int
     resumed: int
     decision_rule: str
+    notes: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -111,11 +113,11 @@ def predict(options: PredictOptions) -> PredictResult:
     predictor = Predictor(trained, decision_rule, device=options.device, tta=options.tta)
     width = predictor.embedding_width() if options.embeddings else None
     schema = prediction_schema(min(options.top_k, len(trained.classes)), width)
-    digest = _digest(options, trained.file, str(decision_rule), inputs)
+    digest = _digest(options, trained.file, decision_rule.identity, inputs)
     out, form = _output(options, inputs, digest)
     if options.out is None and out.is_file() and not options.overwrite:
         _require_columns(out, schema)
-        return PredictResult(out, form, schema, len(inputs), len(inputs), str(decision_rule))
+        return PredictResult(out, form, schema, len(inputs), len(inputs), str(decision_rule), predictor.notes)
     table = ResumableTable.open(out, form, schema, digest)
     resumed = table.done
     dataset = InputDataset(
@@ -131,7 +133,7 @@ def predict(options: PredictOptions) -> PredictResult:
     with Progress("predicting", len(inputs), done=resumed) as progress:
         table.write(_rows(predictor, batches, inputs, schema, progress))
     table.finish()
-    return PredictResult(out, form, schema, len(inputs), resumed, str(decision_rule))
+    return PredictResult(out, form, schema, len(inputs), resumed, str(decision_rule), predictor.notes)
 
 
 def _rows(
@@ -214,6 +216,8 @@ def show(result: PredictResult, console: Console) -> None:
     resumed = f", {result.resumed:,} of them predicted before" if result.resumed else ""
     console.print(f"{result.images:,} images{resumed}: {summary}", highlight=False, soft_wrap=True)
     console.print(f"probabilities: {result.decision_rule}", highlight=False, soft_wrap=True)
+    for note in result.notes:
+        console.print(f"Note: {note}", highlight=False, soft_wrap=True, markup=False)
     console.print(f"predictions: {result.out}", highlight=False, soft_wrap=True, markup=False)
 
 

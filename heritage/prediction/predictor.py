@@ -1,9 +1,11 @@
-"""A trained network as a Python object: images to calibrated probabilities, embeddings and saliency maps."""
+"""A trained network as a Python object: images to probabilities, embeddings and saliency maps."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, cast, get_args, overload
 
@@ -29,6 +31,8 @@ from heritage.prediction.streaming import PreparedImage, prepare_image, prepared
 from heritage.training.predict_loop import autocast
 from heritage.training.trainer import device_type
 
+log = logging.getLogger(__name__)
+
 Device = Literal["auto", "cpu", "gpu"]
 Views = Literal["none", "flip", "flip_zoom"]
 """Test-time augmentation: the image alone, with its mirror image, or these two and both enlarged."""
@@ -42,7 +46,7 @@ class BatchPrediction(NamedTuple):
     """The output of a network for B images."""
 
     probabilities: Floats
-    """Calibrated, shape (B, K)."""
+    """With the fitted temperature, shape (B, K)."""
     embeddings: npt.NDArray[np.float32]
     """The input of the network's last layer, shape (B, D)."""
 
@@ -94,7 +98,10 @@ def load(
         )
     trained = load_checkpoint(ckpt)
     rule = read_decision_rule(trained.folder).with_threshold(threshold)
-    return Predictor(trained, rule, device=device, tta=tta)
+    predictor = Predictor(trained, rule, device=device, tta=tta)
+    for note in predictor.notes:
+        log.warning("%s", note)
+    return predictor
 
 
 class Predictor:
@@ -133,10 +140,17 @@ class Predictor:
         head: Any = trained.model.net.get_classifier()  # type: ignore[operator]  # part of timm's interface
         head.register_forward_pre_hook(self._keep_features)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What users of the predictions need to know; `load` logs it, `predict` adds it to its results."""
+        return (*self.trained.notes, *self.decision_rule.notes(self.tta))
+
     def __repr__(self) -> str:
         name = self.trained.config["model"].get("name") or type(self.trained.model.net).__name__
         size, count = self.image_size, len(self.classes)
-        return f"Predictor({name}, {count} classes, {size}×{size} px, {self.device}; {self.decision_rule})"
+        drawn = "; trained on drawings only" if self.trained.training_images.all_drawn else ""
+        rule = f"{self.decision_rule}{drawn}"
+        return f"Predictor({name}, {count} classes, {size}×{size} px, {self.device}; {rule})"
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -181,12 +195,13 @@ class Predictor:
         """
         if is_image(images):
             image = self._prepare(images)
-            return self._prediction(image, self.predict_batch(self._stack([image])).probabilities[0])
+            prediction = self._prediction(image, self.predict_batch(self._stack([image])).probabilities[0])
+            return replace(prediction, notes=self.notes)
         entries: list[Prediction] = []
         for batch, output in self._stream(images, batch_size):
             rows = iter(output.probabilities)
             entries += [self._prediction(one, None if one.pixels is None else next(rows)) for one in batch]
-        return Predictions(entries, self.classes)
+        return Predictions(entries, self.classes, self.notes)
 
     def embed(
         self, images: ImageInput | Iterable[ImageInput], *, batch_size: int = _BATCH

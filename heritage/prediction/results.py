@@ -16,7 +16,7 @@ from PIL import Image
 from heritage.core.image_io import Pixels
 from heritage.errors import ImageError
 from heritage.escaping import html, terminal
-from heritage.prediction.html import image_card, prediction_card, thumbnail
+from heritage.prediction.html import image_card, note_lines, prediction_card, thumbnail
 from heritage.prediction.image_input import load_pixels
 from heritage.prediction.streaming import SHOWN
 
@@ -30,10 +30,12 @@ class Prediction:
 
     Attributes:
         label: The most probable class, also when `unsure`; None for an image that cannot be read.
-        probabilities: Calibrated probability of each class, the most probable first.
+        probabilities: Probability of each class, the most probable first. Whether they are calibrated is
+            known by ``predictor.decision_rule.claim``.
         confidence: The highest probability; NaN for an image that cannot be read.
-        unsure: Whether the confidence is below the threshold. True as well for an image that cannot be read,
-            so that filtering by it leaves usable predictions alone.
+        unsure: Whether the confidence is below the threshold, or no threshold reaches the target precision.
+            True as well for an image that cannot be read, so that filtering by it leaves usable predictions
+            alone.
         name: The image's file name; None for an image that was not read from a file.
         error: Why the image cannot be read; None for a prediction.
 
@@ -54,6 +56,8 @@ class Prediction:
     error: str | None = None
     source: Path | bytes | None = field(default=None, repr=False, compare=False)
     """The file, or a small JPEG of an image that was in memory: what notebooks show."""
+    notes: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    """What users of the prediction need to know; for several images they are in `Predictions.notes`."""
 
     def __repr__(self) -> str:
         if self.error is not None:
@@ -67,7 +71,8 @@ class Prediction:
             title = f"unreadable: {self.error}"
         else:
             title = f"{'unsure, most likely ' if self.unsure else ''}{self.label}"
-        return prediction_card(title, self.name, self.probabilities, self._thumbnail())
+        card = prediction_card(title, self.name, self.probabilities, self._thumbnail())
+        return note_lines(self.notes) + card
 
     def _thumbnail(self) -> bytes | None:
         if not isinstance(self.source, Path):
@@ -86,6 +91,7 @@ class Predictions(Sequence[Prediction]):
     Args:
         entries: One prediction for each image.
         classes: The class list, length K.
+        notes: What users of the predictions need to know.
 
     Example:
         >>> predictor = heritage.load(run_folder)
@@ -96,9 +102,12 @@ class Predictions(Sequence[Prediction]):
         (2, 6)
     """
 
-    def __init__(self, entries: Sequence[Prediction], classes: Sequence[str]) -> None:
+    def __init__(
+        self, entries: Sequence[Prediction], classes: Sequence[str], notes: Sequence[str] = ()
+    ) -> None:
         self._entries = tuple(entries)
         self.classes = tuple(classes)
+        self.notes = tuple(notes)
 
     @overload
     def __getitem__(self, index: int) -> Prediction: ...
@@ -106,7 +115,7 @@ class Predictions(Sequence[Prediction]):
     def __getitem__(self, index: slice) -> Predictions: ...
     def __getitem__(self, index: int | slice) -> Prediction | Predictions:
         if isinstance(index, slice):
-            return Predictions(self._entries[index], self.classes)
+            return Predictions(self._entries[index], self.classes, self.notes)
         return self._entries[index]
 
     def __len__(self) -> int:
@@ -161,7 +170,8 @@ class Predictions(Sequence[Prediction]):
     def _repr_html_(self) -> str:
         cards = "".join(entry._repr_html_() for entry in self._entries[:SHOWN])
         hidden = len(self) - SHOWN
-        return f"<p>{html(repr(self))}</p>{cards}" + (f"<p>… and {hidden:,} more</p>" if hidden > 0 else "")
+        head = f"<p>{html(repr(self))}</p>{note_lines(self.notes)}"
+        return head + cards + (f"<p>… and {hidden:,} more</p>" if hidden > 0 else "")
 
 
 @dataclass(frozen=True, repr=False, eq=False)

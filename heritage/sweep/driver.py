@@ -40,7 +40,8 @@ def run_sweep(sweep: Sweep) -> None:
     if sweep.jobs[0].config.plan:
         from heritage.sweep.cost import print_plan
 
-        print_plan(sweep.jobs, cluster, console)
+        to_run = [job for job in sweep.jobs if _is_to_run(job, job.state)]
+        print_plan(sweep.jobs, cluster, console, to_run=to_run)
         return
     check_multirun(sweep.jobs, cluster)
     with locked(sweep.folder / LOCK_FILE):

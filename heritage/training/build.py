@@ -28,12 +28,14 @@ from heritage.config.recipe import require_recipe
 from heritage.config.validate import validate
 from heritage.core.console import Console
 from heritage.data import ArtefactDataModule
+from heritage.data.readers import option_for
 from heritage.errors import ConfigError, SplitError
 from heritage.models.classes import match_classifier
 from heritage.models.network import IMAGENET, NONE, input_spec
 from heritage.runs.hydra_node import chosen_options
 from heritage.runs.record import resolved
 from heritage.runs.resume import checkpoint_to_resume
+from heritage.runs.training_images import RECORD
 from heritage.training.callbacks.deferred_weighting import (
     DeferredWeighting,
     require_constant_counts,
@@ -47,6 +49,8 @@ from heritage.training.precision import choose_precision
 from heritage.training.run import TrainingRun
 from heritage.training.trainer import TrainerOptions, device_type, quiet_lightning
 from heritage.training.weighting import by_hand
+
+_DEMO_READER = "heritage.data.readers.demo"
 
 
 def build(cfg: DictConfig, console: Console | None = None) -> TrainingRun:
@@ -74,6 +78,7 @@ def build(cfg: DictConfig, console: Console | None = None) -> TrainingRun:
     quiet_lightning()
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     _require_features(cfg)
+    _require_own_root(cfg)
     data = build_data(cfg)
     cfg = cfg.copy()
     cfg.data.classes = list(data.classes)  # recorded with the run, independently of the data set
@@ -100,6 +105,21 @@ def build(cfg: DictConfig, console: Console | None = None) -> TrainingRun:
         checkpoint,
         Console(quiet=True) if console is None else console,
     )
+
+
+def _require_own_root(cfg: DictConfig) -> None:
+    """Check that ``data.root`` is not set for the demo set, which has a folder of its own.
+
+    Raises:
+        ConfigError: It is set; the message names the option that reads photographs.
+    """
+    root = Path(cfg.data.root)
+    if cfg.data.reader.get("_target_") == _DEMO_READER and root != Path(cfg.paths.data) / "demo":
+        raise ConfigError(
+            "the demo set (data=demo, the default) does not read this folder",
+            where=f"data.root={root}",
+            remedy=f"add {option_for(root)} to read your photographs, or leave data.root out",
+        )
 
 
 def build_data(cfg: DictConfig) -> ArtefactDataModule:
@@ -206,7 +226,11 @@ def build_classifier(
         mixing=_make(cfg.augment.mix),
         total_steps=plan_steps(trainer, data, cfg.trainer.max_steps, cfg.trainer.max_samples),
         seed=cfg.seed,
-        metadata={"config": resolved(cfg), "fingerprint": data.manifest.fingerprint},
+        metadata={
+            "config": resolved(cfg),
+            "fingerprint": data.manifest.fingerprint,
+            RECORD: data.training_images.record(),
+        },
     )
 
 

@@ -19,6 +19,7 @@ from heritage.core.console import Console
 from heritage.core.manifest import SPLITS
 from heritage.data import ArtefactDataModule
 from heritage.metrics.calibration import calibrate
+from heritage.metrics.calibration_claim import calibration_claim, threshold_sentence
 from heritage.metrics.classification import confusion_matrix
 from heritage.metrics.registry import logged_metrics
 from heritage.reports.run_report import Report
@@ -28,6 +29,7 @@ from heritage.runs.history import read_history
 from heritage.runs.hydra_node import write_hydra_record
 from heritage.runs.record import write_record
 from heritage.runs.train_result import TrainResult, read_result
+from heritage.runs.training_images import RECORD
 from heritage.training.classifier import Classifier
 from heritage.training.predict_loop import ModelOutputs, predict_loader
 from heritage.training.preview import write_preview
@@ -37,6 +39,7 @@ from heritage.training.summary import (
     option_name,
     run_facts,
     start_lines,
+    test_notes,
     unreadable_notes,
 )
 
@@ -90,7 +93,8 @@ class TrainingRun:
         """Write configuration, versions and class counts into the run folder; `fit` calls it."""
         if not self.trainer.is_global_zero:
             return
-        write_record(self.folder, self.config, self.data.manifest, {"counts": self.counts})
+        facts = {"counts": self.counts, RECORD: self.data.training_images.record()}
+        write_record(self.folder, self.config, self.data.manifest, facts)
         write_hydra_record(self.cfg, self.folder)
         self.console.print(class_table(self.data, self.counts))
         net, loss = self.classifier.net, self.classifier.criterion
@@ -130,14 +134,15 @@ class TrainingRun:
         if self.cfg.target_precision is not None and not self.cfg.trainer.fast_dev_run:
             facts |= self._calibrate(self.cfg.target_precision)
         predictions = self._predict("test")
+        manifest = self.data.manifest.take(self.data.rows("test")[predictions.rows])
         self._tested = Report(
             title=f"{option_name(self.choices, 'model')} on the test split of "
             f"{option_name(self.choices, 'data')}",
-            manifest=self.data.manifest.take(self.data.rows("test")[predictions.rows]),
+            manifest=manifest,
             targets=predictions.targets,
             probabilities=predictions.probabilities,
             facts=facts,
-            notes=unreadable_notes(self.data),
+            notes=[*test_notes(self.data, manifest, self.config), *unreadable_notes(self.data)],
             history=read_history(self.folder),
             images_seen=images_seen(self.trainer),
         )
@@ -187,20 +192,22 @@ class TrainingRun:
         return {"tested": f"{BEST_CHECKPOINT}, after {state['epoch'] + 1} of {epochs} epochs"}
 
     def _calibrate(self, target_precision: float) -> dict[str, str]:
+        rows = self.data.rows("val")
+        if not len(rows):
+            return {"calibration": "none: there are no validation images"}
         predictions = self._predict("val")
         calibration = calibrate(
             predictions.logits,
             predictions.targets,
+            self.data.manifest.take(rows[predictions.rows]).column("group_id"),
             target_precision=target_precision,
             split="val",
             fingerprint=self.data.manifest.fingerprint,
         )
         write_calibration(calibration, self.folder)
-        threshold = calibration.threshold
-        unsure = "never unsure" if threshold is None else f"unsure below {threshold:.2f}"
-        error = f"calibration error {calibration.ece_before:.3f} before, {calibration.ece_after:.3f} after"
         return {
-            "calibration": f"temperature {calibration.temperature:.2f}, {unsure} (on validation: {error})"
+            "calibration": calibration_claim(calibration).sentence,
+            "threshold": threshold_sentence(calibration),
         }
 
     def _predict(self, split: str) -> ModelOutputs:

@@ -107,9 +107,9 @@ def test_linked_folders_are_read_but_not_in_circles(tmp_path: Path, read: ReadFo
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        (["train/egyptian/a.jpg", "val/islam/b.jpg", "Test/islam/c.jpg"],
-         "Test, train, val are splits and not classes; put all images of a class below one folder"),
-        (["egyptian/a.txt"], "its folders hold no images; correct (data|raw).root; images end in .bmp, .gif"),
+        (["train/egyptian/a.jpg", "val/islam/b.jpg", "Test/c.jpg"],
+         "its folders are splits and not classes: Test/c.jpg is in no class folder; put the images of each"),
+        (["egyptian/a.txt"], "its folders hold no images; correct (data|raw).root; images end in .avif"),
         (["a.jpg"], "no folder for any class; put the images of each class into a folder"),
         (["a.jpg", "list.csv"], "no folder for any class; use (data|raw)=table"),
     ],

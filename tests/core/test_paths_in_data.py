@@ -91,7 +91,7 @@ def test_a_data_set_that_names_a_file_outside_is_refused_with_the_row(
     folder: Path, secret: Path, way: str
 ) -> None:
     write_set(folder, ["images/a.jpg", WAYS[way](secret)])
-    with pytest.raises(ManifestError, match=r"manifest\.parquet: row 2: .* is outside of .*; do not use it"):
+    with pytest.raises(ManifestError, match=r"manifest\.parquet: row 2: .* is outside .*; do not use it"):
         Manifest.read(folder)
     with pytest.raises(ManifestError, match="row 2"):
         readers.manifest(folder, None)
@@ -120,7 +120,7 @@ def test_a_table_may_name_files_elsewhere_only_after_an_option(
     for name in (secret, "../../home/passport.jpg", "link.jpg", "folder/passport.jpg"):
         (folder / "t.csv").write_text(f"file,class\nsub/b.jpg,egyptian\n{name},islam\n", encoding="utf-8")
         with pytest.raises(
-            ManifestError, match=r"row 2: .* outside of .*(data\.reader|raw)\.outside=true allows"
+            ManifestError, match=r"row 2: .* outside the folder .*(data\.reader|raw)\.outside=true allows"
         ):
             read(folder, None)
         named = [folder / file for file in read(folder, True)]

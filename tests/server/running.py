@@ -94,7 +94,8 @@ def stub_app(manifest: Manifest | None = None, *, names: tuple[str, ...] = (), *
     about = ModelInfo(
         classes=["egyptian", "asian"], names={}, calibration="none", calibrated=False, threshold=None,
         crop=1.0, macro_f1=None, test_images=None, rare=[], similar=False, pictures=5, megabytes=4,
-        megapixels=20, examples=["examples/0.jpg"],
+        megapixels=20, probabilities="", all_unsure=False, notes=[], drawn=False, examples_drawn=False,
+        examples=["examples/0.jpg"],
     )  # fmt: skip
     examples = ExampleImages(manifest, (encode_jpeg(np.zeros((8, 8, 3), np.uint8)),))
     hosts = allowed_hosts("127.0.0.1", list(names) or None)
