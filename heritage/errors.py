@@ -17,6 +17,7 @@ HeritageError
 ├── ClusterError            a batch system that is missing or rejects a job
 ├── SweepError              a sweep whose jobs did not all finish
 ├── CollectionError         a museum, ledger or licence that stops the collection
+├── DiskFullError           a disk or quota that has no room for a file
 └── MissingDependencyError  an optional package that is not installed
 
 A message is one line: where, what is wrong, and the remedy. The command line prints it and exits with
@@ -131,6 +132,10 @@ class SweepError(HeritageError):
 
 class CollectionError(HeritageError):
     """A museum, ledger or licence that stops the collection."""
+
+
+class DiskFullError(HeritageError):
+    """A disk or quota that has no room for a file."""
 
 
 class MissingDependencyError(HeritageError):

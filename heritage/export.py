@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING, Any
 
 from heritage.cli import command
 from heritage.core.terminal import print_line
 from heritage.exporters.formats import format_summaries, require_format
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 def formats() -> dict[str, list[str]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig
-
 from heritage.cli import command
 
 if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
     from heritage.runs.train_result import TrainResult
 
 

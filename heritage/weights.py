@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
 from heritage.cli import command
 from heritage.core.terminal import print_line
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 @command("weights")

@@ -6,7 +6,6 @@ import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike, fspath
-from pathlib import Path
 from typing import Any
 
 from hydra import compose as hydra_compose
@@ -24,6 +23,7 @@ from heritage.config.register import register
 from heritage.core.files import config_dir
 from heritage.errors import CommandError
 from heritage.runs.hydra_node import attach_hydra
+from heritage.runs.locks import planned_folder
 
 
 def compose(verb: str = "train", overrides: str | Iterable[str] = (), **options: Any) -> DictConfig:
@@ -55,9 +55,9 @@ def compose(verb: str = "train", overrides: str | Iterable[str] = (), **options:
         with initialize_config_dir(str(config_dir().absolute()), version_base="1.3"):
             cfg = hydra_compose(verb, overrides=words, return_hydra_config=True)
         with hydra_config(cfg):
-            run_folder = str(cfg.hydra.run.dir)
+            run_folder = planned_folder(cfg)
         with read_write(cfg.hydra), open_dict(cfg.hydra):
-            cfg.hydra.runtime.output_dir = str(Path(run_folder).absolute())
+            cfg.hydra.runtime.output_dir = str(run_folder.absolute())
         with hydra_config(cfg):
             require_recipe()
             for key, value in _hydra_values(cfg).items():

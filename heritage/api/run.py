@@ -19,9 +19,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from heritage.api.composition import explained, global_hydra, hydra_config, option_overrides, require_command
 from heritage.cli import load
+from heritage.core.disk import full_disk_as_heritage_error
 from heritage.core.files import config_dir
 from heritage.escaping import html
 from heritage.runs.files import METRICS_FILE, REPORT_FILE
+from heritage.runs.locks import releasing
 from heritage.runs.record import read_json
 
 _OUTPUT = {"collect": "folder", "curate": "out"}
@@ -126,11 +128,12 @@ def run(verb: str, *overrides: str, multirun: bool = False, quiet: bool = False,
     words = [*overrides, *option_overrides(options)]
     task = inspect.unwrap(load(verb))
     stdout = contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext()
-    with explained(verb, words), global_hydra(), _logging(), stdout:
+    with explained(verb, words), global_hydra(), _logging(), stdout, releasing():
         hydra = Hydra.create_main_hydra2(verb, create_config_search_path(str(config_dir().absolute())))
         if multirun:
             return _multirun(hydra, verb, task, words)
-        done = hydra.run(verb, task, words)
+        with full_disk_as_heritage_error("."):
+            done = hydra.run(verb, task, words)
         cfg, hydra_cfg = cast("DictConfig", done.cfg), cast("DictConfig", done.hydra_cfg)
         with hydra_config(hydra_cfg):
             folder = OmegaConf.select(cfg, _OUTPUT.get(verb, "paths.run"))

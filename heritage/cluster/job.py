@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import gc
-import os
 import sys
 import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,11 +17,12 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from heritage.config.register import register
-from heritage.core.files import locked, write_text
+from heritage.core.files import write_text
 from heritage.core.terminal import print_line
 from heritage.errors import HeritageError
-from heritage.runs.files import FAILURE_FILE, LOCK_FILE
+from heritage.runs.files import FAILURE_FILE
 from heritage.runs.job_state import State, state_of
+from heritage.runs.locks import run_locked
 from heritage.runs.train_result import TrainResult
 
 
@@ -70,7 +68,7 @@ class Job:
             BusyError: Another process runs this job.
             KeyboardInterrupt: A signal stopped the run.
         """
-        with _locked(self.folder):
+        with run_locked(self.folder):
             self._run()
 
     def _run(self) -> None:
@@ -131,16 +129,6 @@ def freeze(
         HydraConfig.instance().cfg = before
     frozen["hydra"] = hydra
     return Job(number, name, folder, overrides, frozen, context)
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    # Slurm runs a job only once, and on a shared disk a lock may survive the node that held it.
-    if "SLURM_JOB_ID" in os.environ or int(os.environ.get("SUBMITIT_LOCAL_GLOBALID", "0")):
-        yield
-        return
-    with locked(folder / LOCK_FILE):
-        yield
 
 
 def _train(cfg: DictConfig) -> TrainResult:

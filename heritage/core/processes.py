@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
+from multiprocessing import resource_tracker
 from typing import TypeVar
 
 import cv2
 
+from heritage.core.signals import leave_signals_to_parent, signals_blocked
 from heritage.errors import DataError
 
 Item = TypeVar("Item")
@@ -61,7 +62,10 @@ def available_cores() -> int:
 def _in_flight(
     pool: ProcessPoolExecutor, work: Callable[[Item], Result], items: Iterator[Item], most: int
 ) -> Iterator[Result]:
-    pending: set[Future[Result]] = {pool.submit(work, item) for item in islice(items, most)}
+    resource_tracker.ensure_running()  # unblocks signals when it starts
+    with signals_blocked():  # the first item starts the processes
+        pending: set[Future[Result]] = {pool.submit(work, item) for item in islice(items, 1)}
+    pending |= {pool.submit(work, item) for item in islice(items, most - 1)}
     while pending:
         done, pending = wait(pending, return_when=FIRST_COMPLETED)
         pending |= {pool.submit(work, item) for item in islice(items, len(done))}
@@ -71,7 +75,7 @@ def _in_flight(
 
 def _initialize() -> None:
     cv2.setNumThreads(0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+    leave_signals_to_parent()
     threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 

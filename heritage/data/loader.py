@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import DataLoader, Sampler
 
+from heritage.core.signals import signals_blocked
 from heritage.data.batch import Batch, BatchPlan
 from heritage.data.dataset import ArtefactDataset, init_worker
 from heritage.data.sampling import EpochSample, Sampling
@@ -198,7 +199,9 @@ class ArtefactLoader(DataLoader[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         self._yielded = self.plan.start
-        for batch in super().__iter__():
+        with signals_blocked():
+            batches = super().__iter__()  # starts the workers
+        for batch in batches:
             self._yielded += 1
             if batch.unreadable:
                 self.unreadable.update(batch.unreadable)

@@ -33,6 +33,7 @@ from heritage.runs.audits import AuditResult, write_audits
 from heritage.runs.calibration import read_calibration, write_calibration
 from heritage.runs.description import RunDescription, read_fold
 from heritage.runs.files import BEST_CHECKPOINT, DATA_FILE, IMAGES_SEEN
+from heritage.runs.locks import run_locked
 from heritage.runs.out_of_fold import out_of_fold
 from heritage.runs.read_predictions import images_seen
 from heritage.runs.record import environment, read_json, resolved
@@ -51,6 +52,11 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
     Raises:
         HeritageError: The configuration, the checkpoint or the data set is faulty.
     """
+    with run_locked(Path(cfg.paths.run)):
+        return _evaluate(cfg, console)
+
+
+def _evaluate(cfg: DictConfig, console: Console) -> Path:
     settings: EvaluationOptions = instantiate(cfg.report, _convert_="all")
     folder = Path(cfg.paths.run)
     device = choose_device(cfg.device)

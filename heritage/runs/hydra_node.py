@@ -13,6 +13,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from heritage.core.files import write_text
 from heritage.runs.files import HYDRA_FOLDER
 
 _KEY = "heritage.hydra"
@@ -50,6 +51,6 @@ def write_hydra_record(cfg: DictConfig, folder: Path) -> None:
         return
     target = folder / HYDRA_FOLDER
     target.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(cfg, target / "config.yaml")
-    OmegaConf.save(OmegaConf.create({"hydra": node}), target / "hydra.yaml")
-    OmegaConf.save(node.overrides.task, target / "overrides.yaml")
+    records = {"config": cfg, "hydra": OmegaConf.create({"hydra": node}), "overrides": node.overrides.task}
+    for name, content in records.items():
+        write_text(target / f"{name}.yaml", OmegaConf.to_yaml(content))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from omegaconf import DictConfig
 
 from heritage.core.console import Console
+from heritage.runs.locks import run_locked
 from heritage.runs.train_result import TrainResult
 from heritage.training.build import build
 from heritage.training.lr_finder import find_learning_rate
@@ -26,15 +29,17 @@ def train(cfg: DictConfig, console: Console) -> TrainResult:
         HeritageError: The configuration or the data are wrong, or training cannot continue.
         KeyboardInterrupt: Ctrl-C or SIGTERM; the message names what to resume from.
     """
-    run = build(cfg, console)
-    if cfg.lr_find:
-        _find_learning_rate(run)
-        return TrainResult(run.folder)
-    run.fit()
-    if not run.trainer.is_global_zero:
-        return TrainResult(run.folder)
-    run.test()
-    return run.report()
+    with run_locked(Path(cfg.paths.run)):
+        run = build(cfg, console)
+        if cfg.lr_find:
+            _find_learning_rate(run)
+            return TrainResult(run.folder)
+        with run.interruptible():
+            run.fit()
+            if not run.trainer.is_global_zero:
+                return TrainResult(run.folder)
+            run.test()
+            return run.report()
 
 
 def _find_learning_rate(run: TrainingRun) -> None:

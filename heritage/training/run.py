@@ -27,7 +27,9 @@ from heritage.runs.calibration import write_calibration
 from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER, LAST_CHECKPOINT
 from heritage.runs.history import read_history
 from heritage.runs.hydra_node import write_hydra_record
+from heritage.runs.locks import run_locked
 from heritage.runs.record import write_record
+from heritage.runs.resume import refuse_occupied_folder
 from heritage.runs.train_result import TrainResult, read_result
 from heritage.runs.training_images import RECORD
 from heritage.training.classifier import Classifier
@@ -42,6 +44,10 @@ from heritage.training.summary import (
     test_notes,
     unreadable_notes,
 )
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal stopped the run; the message names what to resume from."""
 
 
 @dataclass
@@ -74,6 +80,7 @@ class TrainingRun:
     console: Console
     _seconds: float = field(default=0.0, init=False, repr=False)
     _tested: Report | None = field(default=None, init=False, repr=False)
+    _began: bool = field(default=False, init=False, repr=False)
 
     @property
     def precision(self) -> str:
@@ -108,17 +115,22 @@ class TrainingRun:
         """Train, from the checkpoint if the run resumes.
 
         Raises:
-            HeritageError: The run cannot continue: the loss is not finite, the disk is full.
+            HeritageError: The run cannot continue: the loss is not finite, the disk is full, or another
+                process is using the folder.
             KeyboardInterrupt: Ctrl-C or SIGTERM; the message names what to resume from.
         """
         self._tested = None
-        self.prepare_folder()
-        began = time.perf_counter()
-        with self.interruptible():
-            self.trainer.fit(
-                self.classifier, datamodule=self.data, ckpt_path=self.checkpoint, weights_only=True
-            )
-        self._seconds = time.perf_counter() - began
+        with run_locked(self.folder):
+            if not self._began and self.checkpoint is None:
+                refuse_occupied_folder(self.folder)  # a run that began there after this one was built
+            self._began = True
+            self.prepare_folder()
+            began = time.perf_counter()
+            with self.interruptible():
+                self.trainer.fit(
+                    self.classifier, datamodule=self.data, ckpt_path=self.checkpoint, weights_only=True
+                )
+            self._seconds = time.perf_counter() - began
 
     def test(self) -> dict[str, float]:
         """Load the best checkpoint, calibrate it on the validation split and predict the test split.
@@ -160,21 +172,26 @@ class TrainingRun:
         if report is None:
             raise RuntimeError("test() sets the report")
         report.print(self.console)
-        path = report.write(self.folder)
+        with run_locked(self.folder):
+            path = report.write(self.folder)
         self.console.print(f"report: {path}", highlight=False, soft_wrap=True)
         return read_result(self.folder)
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Turn Lightning's exit on Ctrl-C into a KeyboardInterrupt that names what to resume from."""
+        """Let Ctrl-C and SIGTERM raise a KeyboardInterrupt that names what to resume from."""
         try:
             yield
+        except Interrupted:
+            raise
+        except KeyboardInterrupt as stop:
+            raise Interrupted(self._interrupted(stop)) from stop
         except SystemExit as stop:
             if not isinstance(stop.__context__, KeyboardInterrupt):
                 raise
             # Lightning exits on Ctrl-C and ignores further ones; the message is still to be printed.
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            raise KeyboardInterrupt(self._interrupted(stop.__context__)) from stop
+            raise Interrupted(self._interrupted(stop.__context__)) from stop
 
     def _interrupted(self, stop: KeyboardInterrupt) -> str:
         last, why = self.folder / CHECKPOINTS_FOLDER / LAST_CHECKPOINT, str(stop) or "stopped by Ctrl-C"

@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from heritage.core.files import locked
+from heritage.core.locks import locked
 from heritage.runs.compat import upgrade_config
 from heritage.runs.files import CONFIG_FILE, METRICS_FILE, PREDICTIONS_FILE
 from tests.conftest import Command
