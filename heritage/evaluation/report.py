@@ -157,7 +157,10 @@ def markdown(assessment: Assessment, audits: Sequence[AuditResult], label_errors
                 f"| {' | '.join(row)} |" for row in (audit.head, ("---",) * len(audit.head), *audit.rows)
             ]
             lines.append("")
-    lines += ["## Suspected label errors", "", f"{label_errors:,} in `{LABEL_ERRORS_FILE}`.", ""]
+    suggested = (
+        "" if not label_errors else ": suggestions, which change nothing until a person enters a decision"
+    )
+    lines += ["## Suspected label errors", "", f"{label_errors:,} in `{LABEL_ERRORS_FILE}`{suggested}.", ""]
     lines += ["## The run", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in a.facts.items()]
     return "\n".join(lines) + "\n"
