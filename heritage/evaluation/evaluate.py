@@ -81,13 +81,10 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
         settings=settings,
         facts=_facts(classifier, test_set, device),
         notes=[
-            *classifier.notes,
-            *drawn_note(len(manifest), manifest.drawn),
+            *_image_notes(classifier, manifest),
             *test_set.notes,
             *notes,
             *_unreadable(test_set),
-            *absent_note(manifest.counts(), _train_counts(classifier)),
-            *few_groups_note(manifest),
             *few_images_note(audit_options, len(manifest)),
         ],
     )
@@ -173,6 +170,16 @@ def _calibration(
             "calibration.json was not written: it belongs to the unadjusted best checkpoint of a run folder."
         )
     return calibration, validation, notes
+
+
+def _image_notes(classifier: TrainedClassifier, manifest: Manifest) -> list[str]:
+    """Return notes on what these test images cannot show of this network."""
+    return [
+        *classifier.notes,
+        *drawn_note(len(manifest), manifest.drawn),
+        *absent_note(manifest.counts(), _train_counts(classifier)),
+        *few_groups_note(manifest),
+    ]
 
 
 def _train_counts(classifier: TrainedClassifier) -> dict[str, int] | None:
