@@ -206,17 +206,19 @@ def test_a_signal_keeps_the_last_checkpoint(
     tree: Path, tmp_path: Path, number: signal.Signals, reason: str
 ) -> None:
     folder = tmp_path / "run"
-    words = [*TINY, f"data.root={tree}", "trainer.max_epochs=100000", f"hydra.run.dir={folder}"]
+    words = [*TINY, f"data.root={tree}", "trainer.max_epochs=100000", f"hydra.run.dir={folder}",
+             "data.num_workers=2"]  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, "-m", "heritage.train", *words],
         cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "PYTHONUNBUFFERED": "1"}, start_new_session=True,
     )  # fmt: skip
     last = folder / "checkpoints" / "last.ckpt"
     deadline = time.monotonic() + 120
     while not last.is_file() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.1)
     process.send_signal(number)
+    os.killpg(process.pid, number)  # as `timeout` does, and batch systems do
     _, err = process.communicate(timeout=60)
     assert process.returncode == 2
     lines = [line for line in err.splitlines() if line.startswith("heritage train: ")]

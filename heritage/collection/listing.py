@@ -161,7 +161,7 @@ async def _list_dump(
     progress: ListingProgress,
 ) -> None:
     changed = path.stat().st_mtime if path.exists() else 0
-    key = f"listed:{source.code}:{path.resolve()}:{changed}:{rules.fingerprint}:{','.join(classes)}"
+    key = f"listed:{source.code}:{path.name}:{changed}:{rules.fingerprint}:{','.join(classes)}"
     if ledger.get(key) is not None:
         return
     # Other rules, classes or rows assign objects to the listings of other classes.

@@ -19,7 +19,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from heritage.core.files import locked, write_text
+from heritage.core.files import write_text
+from heritage.core.locks import locked
 from heritage.core.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA, SPLITS, Manifest
 from heritage.core.overrides import Override
 from heritage.core.table_files import decode_text, read_table

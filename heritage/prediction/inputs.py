@@ -60,9 +60,13 @@ class Inputs:
         name: bytes = self.names[row].as_py()
         return name
 
-    def digest(self) -> str:
-        """Return a digest of all names, file sizes and modification times."""
-        digest = hashlib.sha256(os.fsencode(self.root.resolve()))
+    def digests(self) -> tuple[str, str]:
+        """Return digests of all names, file sizes and modification times.
+
+        Returns:
+            The digest, which does not depend on where the root is; and version 0.1's, which does.
+        """
+        digest, with_root = hashlib.sha256(), hashlib.sha256(os.fsencode(self.root.resolve()))
         for row in range(len(self)):
             path = self.path(row)
             try:
@@ -70,8 +74,9 @@ class Inputs:
                 state = f"{stat.st_size} {stat.st_mtime_ns}"
             except (OSError, ValueError):  # ValueError: a name with a null character
                 state = "missing"
-            digest.update(b"\n%s\0%s" % (self._bytes(row), state.encode()))
-        return digest.hexdigest()
+            for one in (digest, with_root):
+                one.update(b"\n%s\0%s" % (self._bytes(row), state.encode()))
+        return digest.hexdigest(), with_root.hexdigest()
 
 
 def find_inputs(source: str | Sequence[str], column: str, *, key: str = "input") -> Inputs:

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from heritage.cluster.job import Job
 from heritage.cluster.resources import Cluster, InProcess, LocalJobs
-from heritage.core.files import locked
+from heritage.core.locks import locked
 from heritage.errors import BusyError, CommandError, SweepError
 from heritage.runs.files import METRICS_FILE
 from heritage.runs.job_state import State, failure_of
