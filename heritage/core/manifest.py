@@ -173,6 +173,7 @@ class Manifest:
             "images": len(self),
             "counts": self.counts(),
             "fingerprint": self.fingerprint,
+            **({"drawn": self.drawn} if self.drawn else {}),
             **self.museum_record(),
             **(about or {}),
         }

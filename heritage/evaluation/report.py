@@ -157,7 +157,10 @@ def markdown_report(assessment: Assessment, audits: Sequence[AuditResult], label
         if audit.rows:
             lines += [markdown_row(audit.head), f"|{'---|' * len(audit.head)}"]
             lines += [*(markdown_row(row) for row in audit.rows), ""]
-    lines += ["## Suspected label errors", "", f"{label_errors:,} in `{LABEL_ERRORS_FILE}`.", ""]
+    suggested = (
+        "" if not label_errors else ": suggestions, which change nothing until a person enters a decision"
+    )
+    lines += ["## Suspected label errors", "", f"{label_errors:,} in `{LABEL_ERRORS_FILE}`{suggested}.", ""]
     lines += ["## The run", "", "| | |", "|---|---|"]
     lines += [markdown_row(fact) for fact in a.facts.items()]
     return "\n".join(lines) + "\n"

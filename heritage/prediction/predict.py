@@ -11,7 +11,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -91,7 +91,7 @@ class PredictResult:
 
     out: Path
     form: Format
-    schema: pa.Schema
+    schema: pa.Schema = field(repr=False)
     images: int
     resumed: int
     decision_rule: str
