@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from rich.console import Console
 from torch import Tensor
 
+from heritage.core.console import Console
 from heritage.core.files import atomic_path, write_text
 from heritage.core.image_io import Pixels
 from heritage.core.manifest import Manifest
@@ -37,6 +37,7 @@ from heritage.runs.record import resolved, without_nan
 from heritage.training.devices import choose_device
 from heritage.training.predict_loop import ModelOutputs
 
+_NOT_IN_NAMES = ("images", "/", "..")
 PAGE_FILE, RECORD_FILE, OVERLAYS = "explanation.html", "explanation.json", "overlays"
 _ARCHITECTURE_SPECIFIC = ("gradcam", "attention", "rollout")
 _SIDE = 160  # pixels of an image in the page
@@ -214,7 +215,7 @@ class _Gallery:
             )
             # the folder is part of the name: two folders may each have an image of one name
             file = Path(self._manifest.table["file"][row].as_py()).with_suffix("")
-            name = f"{'_'.join(part for part in file.parts if part != 'images')}_{method}.png"
+            name = f"{'_'.join(part for part in file.parts if part not in _NOT_IN_NAMES)}_{method}.png"
             _write_png(drawn, folder / OVERLAYS / name)
             overlays.append(thumbnails.add(drawn))
         return {

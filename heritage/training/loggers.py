@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from csv import DictReader
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.loggers import CSVLogger, Logger
 from pytorch_lightning.utilities import rank_zero_only
 
+from heritage.core.csv_files import read_records
 from heritage.core.types import PositiveInt
 from heritage.errors import CheckpointError, MissingDependencyError
 from heritage.models.checkpoint_file import open_checkpoint
@@ -74,7 +74,7 @@ def _rows_until(path: Path, checkpoint: Path) -> list[dict[str, Any]]:
             "it has no number of steps", where=checkpoint, remedy="remove it, and the run starts again"
         )
     with path.open(encoding="utf-8", newline="") as file:
-        return [row for row in DictReader(file) if int(row["step"]) < step]
+        return [row for row in read_records(file) if int(row["step"]) < step]
 
 
 def _run_id(path: Path) -> str | None:
