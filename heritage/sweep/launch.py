@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra._internal.callbacks import Callbacks
+from hydra._internal.callbacks import Callbacks  # no public name; hydra-core is pinned below 1.4
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
@@ -19,10 +19,10 @@ from heritage.errors import CommandError
 from heritage.runs.files import JOB_ID_FILE, LOCK_FILE
 
 if TYPE_CHECKING:
-    from heritage.runs.train_result import TrainResult
+    from heritage.runs.run_result import RunResult
 
 
-def start(cfg: DictConfig) -> TrainResult | None:
+def start(cfg: DictConfig) -> RunResult | None:
     """Run or submit a training run, or estimate its cost.
 
     Returns:
@@ -36,7 +36,7 @@ def start(cfg: DictConfig) -> TrainResult | None:
         raise CommandError(
             "a sweep consists of several runs",
             where=f"+sweep={chosen['sweep']}",
-            remedy="add -m to start them",
+            remedy="add -m to start them (from Python: multirun=True)",
         )
     from heritage.config.validate import validate
 
@@ -57,9 +57,9 @@ def start(cfg: DictConfig) -> TrainResult | None:
         return train(cfg, console)
     else:
         _submit(job, console)
-        from heritage.runs.train_result import read_result
+        from heritage.runs.run_result import RunResult
 
-        return read_result(job.folder)
+        return RunResult("train", job.folder)
     return None
 
 
