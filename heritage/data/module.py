@@ -95,7 +95,9 @@ class ArtefactDataModule(pl.LightningDataModule):
         names = None if classes is None else [clean_label(str(name)) for name in classes]
         if names is not None and (fault := class_list_fault(names)):
             raise ConfigError(fault, where="data.classes", remedy="list each class once, by its name")
-        self.manifest = split(reader(Path(root), names))
+        source = reader(Path(root), names)
+        self.source_has_split = set(source.column("split")) != {None}
+        self.manifest = split(source)
         if fault := class_list_fault(self.manifest.classes):
             raise ConfigError(fault, where=root, remedy="rename the class")
         self.classes = self.manifest.classes

@@ -31,6 +31,7 @@ from heritage.config.schema import SCHEMAS
 from heritage.config.validate import validate
 from heritage.data import ArtefactDataModule
 from heritage.data.readers import option_for
+from heritage.data.split import made_split
 from heritage.errors import ArgumentError, ConfigError, SplitError
 from heritage.models.classes import match_classifier
 from heritage.models.network import IMAGENET, NONE, input_spec
@@ -87,6 +88,7 @@ def build(cfg: DictConfig, console: Console | None = None) -> TrainingRun:
     data = build_data(cfg)
     given, cfg = cfg.copy(), cfg.copy()
     cfg.data.classes = list(data.classes)  # recorded with the run, independently of the data set
+    cfg.data.split._target_ = made_split(cfg.data.split["_target_"], has_split=data.source_has_split)
     config = resolved(cfg)
     if not len(data.rows("train")):
         raise SplitError("no image to train on", where="data/split", remedy="use data/split=group")
