@@ -12,9 +12,9 @@ import numpy.typing as npt
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.table import Table
 
+from heritage.core.console import Console
 from heritage.core.manifest import Manifest
 from heritage.evaluation.assessment import Assessment, EvaluationOptions, few_groups_note
 from heritage.evaluation.audits import AuditOptions, few_images_note, read_leak_runs, run_audits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from rich.console import Console
 from torch import Tensor
 
+from heritage.core.console import Console
 from heritage.core.files import atomic_path, write_text
 from heritage.core.image_io import Pixels
 from heritage.core.manifest import Manifest
@@ -37,6 +37,7 @@ from heritage.runs.record import resolved, without_nan
 from heritage.training.devices import choose_device
 from heritage.training.predict_loop import ModelOutputs
 
+_NOT_IN_NAMES = ("images", "/", "..")
 PAGE_FILE, RECORD_FILE, OVERLAYS = "explanation.html", "explanation.json", "overlays"
 _ARCHITECTURE_SPECIFIC = ("gradcam", "attention", "rollout")
 _SIDE = 160  # pixels of an image in the page
@@ -213,8 +214,8 @@ class _Gallery:
                 _enlarged(pixels), np.asarray(cv2.resize(values, (_SIDE, _SIDE)), dtype=np.float64)
             )
             # the id is unique: folders may have images of one name, also ones that differ in their suffix
-            image_id = str(self._manifest.table["image_id"][row].as_py())
-            name = f"{image_id.replace('/', '_')}_{method}.png"
+            parts = PurePosixPath(str(self._manifest.table["image_id"][row].as_py())).parts
+            name = f"{'_'.join(part for part in parts if part not in _NOT_IN_NAMES)}_{method}.png"
             _write_png(drawn, folder / OVERLAYS / name)
             overlays.append(thumbnails.add(drawn))
         return {

@@ -6,7 +6,6 @@ The same command started again after an interruption continues after the last ro
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import itertools
 import json
@@ -18,10 +17,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from heritage.core.console import Console
+from heritage.core.csv_files import read_head, restored
 from heritage.core.locks import locked_output
 from heritage.core.progress import Progress
 from heritage.core.types import NonNegativeInt, PositiveInt, Probability
@@ -219,8 +218,7 @@ def _refuse_existing(out: Path, options: PredictOptions) -> None:
 
 def _require_columns(path: Path, schema: pa.Schema) -> None:
     """Refuse a finished table of version 0.1, whose columns were named differently."""
-    with path.open(encoding="utf-8", newline="") as file:
-        columns = next(csv.reader(file), [])
+    columns = read_head(path)
     if columns != schema.names:
         raise ConfigError(
             "written by an earlier version, with other columns",
@@ -258,16 +256,14 @@ def _console_table(result: PredictResult) -> Table:
     for batch in _read_batches(result):
         for row in batch.to_pylist():
             if row.get("error"):
-                table.add_row(escape(row["file"]), "", "", escape(row["error"]))
+                table.add_row(row["file"], "", "", row["error"])
                 continue
             others = [
                 f"{row[f'class_{k}']} {row[f'probability_{k}']:.1%}"
                 for k in range(2, len(row))
                 if row.get(f"class_{k}")
             ]
-            table.add_row(
-                escape(row["file"]), row["prediction"], f"{row['probability_1']:.1%}", ", ".join(others)
-            )
+            table.add_row(row["file"], row["prediction"], f"{row['probability_1']:.1%}", ", ".join(others))
     return table
 
 
@@ -282,7 +278,8 @@ def _read_batches(result: PredictResult) -> Iterator[pa.RecordBatch]:
         with pa_csv.open_csv(
             result.out, parse_options=pa_csv.ParseOptions(newlines_in_values=True), convert_options=convert
         ) as reader:
-            yield from reader
+            for batch in reader:
+                yield from restored(pa.Table.from_batches([batch])).to_batches()
     else:
         with result.out.open(encoding="utf-8") as lines:
             while rows := [json.loads(line) for line in itertools.islice(lines, _LINES)]:

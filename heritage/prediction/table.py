@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from heritage.core.csv_files import write_arrow
 from heritage.core.files import atomic_path
 from heritage.prediction.decision_rule import UNSURE, DecisionRule
 from heritage.prediction.images import ImageBatch
@@ -97,7 +97,7 @@ def write_rows(table: pa.Table, path: Path, form: Format) -> None:
         if form == "parquet":
             pq.write_table(table, temporary, compression="zstd")
         elif form == "csv":
-            pa_csv.write_csv(table, temporary, pa_csv.WriteOptions(quoting_style="needed"))
+            write_arrow(table, temporary)
         else:
             lines = (json.dumps(_without_nulls(row), ensure_ascii=False) + "\n" for row in table.to_pylist())
             temporary.write_text("".join(lines), encoding="utf-8")

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from heritage.core.manifest import Manifest
 from heritage.core.taxonomy import CIVILISATIONS
+from heritage.core.terminal import print_line
 from heritage.core.types import PositiveInt, Probability
 from heritage.data.module import available_cores
 from heritage.errors import CheckpointError, ConfigError, MissingDependencyError
@@ -74,7 +75,7 @@ def serve(options: ServeOptions, limits: Limits) -> None:
     require_extra()
     import uvicorn
 
-    from heritage.server.protocol import TimeoutProtocol
+    from heritage.server.protocol import limited_protocol
 
     listener = listen(options.host, options.port)
     with listener:
@@ -84,13 +85,13 @@ def serve(options: ServeOptions, limits: Limits) -> None:
         app = build_app(predictor, options, limits)
         port = listener.getsockname()[1]
         address = f"[{options.host}]" if ":" in options.host else options.host
-        print(f"probabilities: {decision_rule}")
+        print_line(f"probabilities: {decision_rule}")
         for note in predictor.notes:
-            print(f"Note: {note}")
-        print(f"open http://{address}:{port} (Ctrl-C stops the server)", flush=True)
+            print_line(f"Note: {note}")
+        print_line(f"open http://{address}:{port} (Ctrl-C stops the server)")
         config = uvicorn.Config(
             app,
-            http=TimeoutProtocol,
+            http=limited_protocol(limits.connections_per_address),
             ws="none",
             log_level="warning",
             access_log=False,
@@ -103,7 +104,7 @@ def serve(options: ServeOptions, limits: Limits) -> None:
         try:
             uvicorn.Server(config).run(sockets=[listener])
         except KeyboardInterrupt:
-            print("stopped")
+            print_line("stopped")
 
 
 def build_app(predictor: Predictor, options: ServeOptions, limits: Limits) -> Any:
@@ -123,7 +124,8 @@ def build_app(predictor: Predictor, options: ServeOptions, limits: Limits) -> An
     _warm_up(predictor)
     info = _model_info(predictor, limits, similar is not None, examples)
     hosts = allowed_hosts(options.host, options.names)
-    return build_application(service, examples, info, limits, metrics, hosts=hosts)
+    names = frozenset(name.lower() for name in options.names or ())
+    return build_application(service, examples, info, limits, metrics, hosts=hosts, names=names)
 
 
 def allowed_hosts(host: str, names: list[str] | None) -> frozenset[str] | None:

@@ -11,10 +11,10 @@ from hydra._internal.callbacks import Callbacks  # no public name; hydra-core is
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
-from rich.console import Console
 
 from heritage.cluster.job import Job
 from heritage.cluster.resources import InProcess
+from heritage.core.console import Console
 from heritage.errors import CommandError
 from heritage.runs.files import JOB_ID_FILE, LOCK_FILE
 

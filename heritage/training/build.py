@@ -22,13 +22,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback
-from rich.console import Console
 from torch import nn
 
 from heritage.config.faults import did_you_mean
 from heritage.config.recipe import require_recipe
 from heritage.config.schema import SCHEMAS
 from heritage.config.validate import validate
+from heritage.core.console import Console
 from heritage.data import ArtefactDataModule
 from heritage.data.readers import option_for
 from heritage.data.split import made_split

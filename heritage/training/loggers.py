@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from csv import DictReader
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from pytorch_lightning.loggers import CSVLogger, Logger
 from pytorch_lightning.utilities import rank_zero_only
 
+from heritage.core.csv_files import read_records
 from heritage.core.types import PositiveInt
 from heritage.errors import MissingDependencyError
 from heritage.runs.files import CHECKPOINTS_FOLDER, LAST_CHECKPOINT
@@ -71,7 +71,7 @@ def _rows_until(path: Path, checkpoint: Path) -> list[dict[str, Any]]:
     # memory-mapped: only the step is read
     step = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"]
     with path.open(encoding="utf-8", newline="") as file:
-        return [row for row in DictReader(file) if int(row["step"]) < step]
+        return [row for row in read_records(file) if int(row["step"]) < step]
 
 
 def _run_id(path: Path) -> str | None:

@@ -14,8 +14,8 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
-from rich.console import Console
 
+from heritage.core.console import Console
 from heritage.core.manifest import SPLITS
 from heritage.core.notebook import html_table, shortened
 from heritage.data import ArtefactDataModule
