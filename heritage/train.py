@@ -9,11 +9,11 @@ from heritage.cli import command
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-    from heritage.runs.train_result import TrainResult
+    from heritage.runs.run_result import RunResult
 
 
 @command("train")
-def main(cfg: DictConfig) -> TrainResult | None:
+def main(cfg: DictConfig) -> RunResult | None:
     """Train, test and report.
 
     Returns:

@@ -20,9 +20,10 @@ from heritage.config.register import register
 from heritage.core.files import write_text
 from heritage.errors import HeritageError
 from heritage.runs.files import FAILURE_FILE
+from heritage.runs.hydra_task import TaskError, carrying_errors
 from heritage.runs.job_state import State, state_of
 from heritage.runs.locks import run_locked
-from heritage.runs.train_result import TrainResult
+from heritage.runs.run_result import RunResult
 
 
 @dataclass(frozen=True)
@@ -79,14 +80,13 @@ class Job:
         if (self.folder / CHECKPOINTS_FOLDER / LAST_CHECKPOINT).is_file():
             config.resume = str(self.folder)
         with _FailureRecorder(self.folder):
-            done = run_job(
+            run_job(
                 hydra_context=self.context,
-                task_function=_train,
+                task_function=carrying_errors(_train),
                 config=config,
                 job_dir_key="hydra.run.dir",
                 job_subdir_key=None,
             )
-            _ = done.return_value  # raises the run's exception
         _release_resources()
 
 
@@ -130,7 +130,7 @@ def freeze(
     return Job(number, name, folder, overrides, frozen, context)
 
 
-def _train(cfg: DictConfig) -> TrainResult:
+def _train(cfg: DictConfig) -> RunResult:
     from rich.console import Console
 
     from heritage.training.fit import train
@@ -150,6 +150,8 @@ class _FailureRecorder:
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> bool:
+        if isinstance(fault, TaskError):
+            fault = fault.error
         if not isinstance(fault, Exception):
             return False
         first = str(fault) if isinstance(fault, HeritageError) else f"{type(fault).__name__}: {fault}"

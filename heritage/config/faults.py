@@ -12,13 +12,15 @@ from omegaconf import DictConfig, OmegaConf
 from heritage.config.compose import ADDED, compose_command, groups, options
 from heritage.core.taxonomy import suggestion
 from heritage.errors import ConfigError
-from heritage.runs.compat import RENAMED_KEYS, RENAMED_OPTIONS
+from heritage.runs.compat import RENAMED_CHOICES, RENAMED_KEYS, RENAMED_OPTIONS
 
 _UNKNOWN_KEY = re.compile(r"Could not override '(?P<key>[^']+)'")
 _UNKNOWN_IN_FILE = re.compile(
     r"(?:In '(?P<file>[^']+)': .*\n)?Key '(?P<key>[^']+)' not in '\w+'(?:\s+full_key: (?P<path>\S+))?"
 )
 _UNKNOWN_DELETED = re.compile(r"Could not delete from config\. '(?P<key>[^']+)' does not exist")
+_SEVERAL = re.compile(r"Ambiguous value for argument '(?P<override>[^']+)'")
+_EACH = "to run each of them add -m (from Python: multirun=True)"
 _VALUE = re.compile(r"Error merging override (?P<override>\S+)")
 
 
@@ -54,18 +56,24 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def explain_composition_error(fault: BaseException, verb: str, overrides: Sequence[str]) -> list[str]:
     """Return what Hydra or OmegaConf rejected, one line for each fault, with the nearest valid names.
 
-    If a key is unknown, all unknown keys of the command line are listed at once.
+    If a key is unknown, all unknown keys among the overrides are listed at once.
 
     Args:
         fault: The exception that composing raised.
         verb: The command.
-        overrides: The overrides of its command line.
+        overrides: Its overrides.
     """
     text = str(fault)
     if isinstance(fault, MissingConfigException) and fault.missing_cfg_file:
         return [_missing_file(fault, text)]
     if isinstance(fault, OverrideParseException):
         return [f"cannot read '{fault.override}' ({_first_line(text)}); write key=value"]
+    if match := _SEVERAL.search(text):
+        key, _, values = match["override"].partition("=")
+        as_list = "" if _key(key) in groups() else f", or write a list, {key}=[{values}]"
+        return [f"{key}={values}: one run takes one value; {_EACH}{as_list}"]
+    if "Error resolving interpolation" in text and (lists := _lists_of_options(overrides)):
+        return [f"{word}: this group takes one option; {_EACH} and leave the brackets out" for word in lists]
     if match := _UNKNOWN_KEY.search(text):
         return _unknown_overrides(verb, overrides) or [_unknown_in_sweep(verb, match["key"])]
     if match := _UNKNOWN_IN_FILE.search(text):
@@ -81,10 +89,17 @@ def explain_composition_error(fault: BaseException, verb: str, overrides: Sequen
     return [_first_line(text) + cause]
 
 
+def _lists_of_options(overrides: Sequence[str]) -> list[str]:
+    known = groups()
+    return [word for word in overrides if _key(word) in known and word.partition("=")[2].startswith("[")]
+
+
 def _missing_file(fault: MissingConfigException, text: str) -> str:
     name = str(fault.missing_cfg_file)
     group, _, option = name.rpartition("/")
     known = fault.options or options(group)  # Hydra lists no options for group=[one,two]
+    if renamed := RENAMED_CHOICES.get(group, {}).get(option):
+        return f"{group}={option}: it is now called '{renamed}'"
     if not group or not known:
         return _first_line(text)
     return f"{group}={option}: there is no such {group}; {did_you_mean(option, known)}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import shlex
 import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from heritage.errors import ManifestError
 log = logging.getLogger(__name__)
 
 _NAMED = 5  # classes in a message
+_HYDRA_WORDS = frozenset({"null", "true", "false", "nan", "inf"})  # mean something else than their letters
 
 
 def clean_label(text: str) -> str:
@@ -85,7 +87,7 @@ def choose_classes(
             f"unknown class {', '.join(hints)}{more}: data.classes lists {', '.join(declared)}; there are "
             f"images of {_with_counts(sorted(counts), counts)}",
             where=where,
-            remedy=f"rename the class, or set '{class_option(sorted(counts))}'",
+            remedy=f"rename the class, or set {shlex.quote(class_option(sorted(counts)))}",
         )
     if others:
         log.warning("%s: left out, as data.classes does not list it: %s", where, _with_counts(others, counts))
@@ -113,13 +115,13 @@ def require_found_classes(declared: Sequence[str], found: Sequence[str], where: 
     raise ManifestError(
         f"unknown class {', '.join(hints)} in data.classes: the data set has {', '.join(found)}",
         where=where,
-        remedy=f"leave data.classes out, or set '{class_option(found)}'",
+        remedy=f"leave data.classes out, or set {shlex.quote(class_option(found))}",
     )
 
 
 def class_option(classes: Sequence[str]) -> str:
     """Return the override that chooses classes, ``data.classes=[china,"2"]``."""
-    return f"data.classes=[{','.join(map(_quoted, classes))}]"
+    return f"data.classes=[{','.join(map(hydra_word, classes))}]"
 
 
 def _probable(name: str, missing: Sequence[str]) -> str | None:
@@ -128,10 +130,15 @@ def _probable(name: str, missing: Sequence[str]) -> str | None:
 
 
 def _with_counts(names: Sequence[str], counts: Mapping[str, int]) -> str:
-    shown = [f"'{name}' ({counts[name]:,} images)" for name in names[:_NAMED]]
+    shown = [
+        f"'{name}' ({counts[name]:,} {'image' if counts[name] == 1 else 'images'})" for name in names[:_NAMED]
+    ]
     return ", ".join(shown) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
-def _quoted(name: str) -> str:
-    """Return a class name as a word of Hydra's list syntax: numbers and names with blanks need quotes."""
-    return name if re.fullmatch(r"[A-Za-z][\w-]*", name, re.ASCII) else f'"{name}"'
+def hydra_word(text: str) -> str:
+    """Return text as a word of Hydra's overrides: numbers, and text with blanks or signs, need quotes."""
+    if re.fullmatch(r"[A-Za-z/.~][\w/.~+-]*", text, re.ASCII) and text.lower() not in _HYDRA_WORDS:
+        return text
+    escaped = re.sub(r'(\\+)(?="|$)', r"\1\1", text).replace('"', '\\"')
+    return f'"{escaped}"'

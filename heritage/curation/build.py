@@ -231,7 +231,7 @@ class _Build:
             self.image_ids = image_ids(self.raw, self.labels, self.classes)
 
     def _clean(self, inspections: Inspections) -> None:
-        """Drop what the source marks as dropped or unreadable, and what the quality filters reject."""
+        """Drop rows that the source marks as dropped or unreadable, or that the quality filters reject."""
         columns = self.raw.table.column_names
         if "raw_status" in columns:
             statuses = self.raw.table["raw_status"].to_pylist()

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import shutil
 import sys
 from pathlib import Path
 
-from heritage.core.labels import class_option
+from heritage.core.labels import class_option, hydra_word
 from heritage.core.manifest import SPLITS, Manifest
-
-_PLAIN = re.compile(r"[\w./~+-]+")
 
 
 def next_step(kept: Manifest, out: Path) -> str:
@@ -29,7 +26,7 @@ def next_step(kept: Manifest, out: Path) -> str:
             f"next: add photographs; training needs two classes with images in {', '.join(SPLITS)}, "
             f"and {len(in_all)} has them"
         )
-    words = [*_heritage(), "train", "data=folder", f"data.root={_value(str(out))}"]
+    words = [*_heritage(), "train", "data=folder", f"data.root={hydra_word(str(out))}"]
     if in_all != with_images:
         words.append(class_option([name for name in kept.classes if name in in_all]))
     return f"next: {shlex.join(words)}"
@@ -41,11 +38,3 @@ def _heritage() -> list[str]:
     if script is not None and Path(script).parent == Path(sys.executable).parent:
         return ["heritage"]
     return [sys.executable, "-m", "heritage"]
-
-
-def _value(text: str) -> str:
-    """Return a value as Hydra reads it: other characters than those of plain paths need quotes."""
-    if _PLAIN.fullmatch(text):
-        return text
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

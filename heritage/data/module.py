@@ -18,6 +18,7 @@ from heritage.core import processes
 from heritage.core.image_io import Pixels
 from heritage.core.labels import clean_label
 from heritage.core.manifest import SPLITS, Manifest, count_by_class
+from heritage.core.notebook import html_table, shortened
 from heritage.core.taxonomy import class_list_fault
 from heritage.core.types import CropPct, ImageSize, NonNegativeInt, PositiveInt
 from heritage.data.augment import Augmentation, Interpolation
@@ -115,6 +116,21 @@ class ArtefactDataModule(pl.LightningDataModule):
         self._packed = open_packed(self.manifest, packed, stage)
         if verify:
             self._verify()
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{len(self.rows(split)):,} {split}" for split in SPLITS)
+        root = shortened(self.manifest.root)
+        return f"ArtefactDataModule('{root}', {len(self.classes)} classes, {parts} images)"
+
+    __str__ = __repr__  # Lightning's makes loaders
+
+    def _repr_html_(self) -> str:
+        counts = [self.counts(split) for split in SPLITS]
+        rows = {
+            name: ", ".join(f"{one[name]:,} {split}" for one, split in zip(counts, SPLITS, strict=True))
+            for name in self.classes
+        }
+        return html_table(f"{self.manifest.root}: images", rows)
 
     def set_input(self, image_size: int, interpolation: str) -> None:
         """Set the network's input size and the interpolation of its training images."""

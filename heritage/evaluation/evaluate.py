@@ -21,7 +21,7 @@ from heritage.evaluation.audits import AuditOptions, few_images_note, read_leak_
 from heritage.evaluation.report import LabelCheck, write_evaluation
 from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint, load_checkpoint
 from heritage.inference.logit_adjustment import adjust_logits, frequency_correction
-from heritage.inference.predictions import choose_device, predict_split
+from heritage.inference.predictions import predict_split
 from heritage.inference.test_set import TestSet, open_test_set
 from heritage.metrics.calibration import Calibration, calibrate, softmax
 from heritage.metrics.classification import absent_note
@@ -38,6 +38,7 @@ from heritage.runs.out_of_fold import out_of_fold
 from heritage.runs.read_predictions import images_seen
 from heritage.runs.record import environment, read_json, resolved
 from heritage.runs.training_images import drawn_note
+from heritage.training.devices import choose_device
 from heritage.training.predict_loop import ModelOutputs
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,6 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     predictions = predict_split(classifier, test_set, test_set.split, device)
     manifest = test_set.manifest(test_set.split).take(predictions.rows)
     calibration, validation, notes = _calibration(classifier, test_set, predictions, settings, device)
-    notes += _adjustment_notes(classifier)
     description = describe_checkpoint(classifier)
     assessment = Assessment(
         title=f"{description.model} on {test_set.name}",
@@ -86,21 +86,10 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
         calibration=calibration,
         settings=settings,
         facts=_facts(classifier, test_set, device),
-        notes=[
-            *classifier.notes,
-            *drawn_note(len(manifest), manifest.drawn),
-            *test_set.notes,
-            *notes,
-            *_unreadable(test_set),
-            *absent_note(manifest.counts(), _train_counts(classifier)),
-            *few_groups_note(manifest),
-            *few_images_note(audit_options, len(manifest)),
-        ],
+        notes=_notes(classifier, test_set, manifest, [*notes, *_adjustment_notes(classifier)], audit_options),
     )
-    if folds is None:
-        label_check = _check_labels(*_unseen_images(assessment, test_set, validation))
-    else:
-        label_check = _check_labels(*folds)
+    unseen = _unseen_images(assessment, test_set, validation) if folds is None else folds
+    label_check = _check_labels(*unseen)
     extra = {
         "checkpoint": str(classifier.file),
         "fingerprint": test_set.data.manifest.fingerprint,
@@ -119,6 +108,26 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     _print(assessment, audits, console)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
     return page
+
+
+def _notes(
+    classifier: TrainedClassifier,
+    test_set: TestSet,
+    manifest: Manifest,
+    of_probabilities: Sequence[str],
+    audit_options: AuditOptions,
+) -> list[str]:
+    """Return the notes of a report: on the data, the probabilities, and what the images are too few for."""
+    return [
+        *classifier.notes,
+        *drawn_note(len(manifest), manifest.drawn),
+        *test_set.notes,
+        *of_probabilities,
+        *_unreadable(test_set),
+        *absent_note(manifest.counts(), _train_counts(classifier)),
+        *few_groups_note(manifest),
+        *few_images_note(audit_options, len(manifest)),
+    ]
 
 
 def _fold(classifier: TrainedClassifier, test_set: TestSet) -> dict[str, int] | None:

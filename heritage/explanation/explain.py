@@ -26,7 +26,7 @@ from heritage.explanation.faithfulness import Faithfulness, faithfulness
 from heritage.explanation.neighbours import Neighbours
 from heritage.explanation.saliency import Method, method_for, saliency
 from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint, load_checkpoint
-from heritage.inference.predictions import choose_device, predict_split
+from heritage.inference.predictions import predict_split
 from heritage.inference.test_set import TestSet, open_test_set
 from heritage.metrics.confusion import confused_pairs
 from heritage.reports.figures import overlay
@@ -34,6 +34,7 @@ from heritage.reports.html import write_page
 from heritage.reports.thumbnails import Thumbnails
 from heritage.runs.locks import run_locked
 from heritage.runs.record import resolved, without_nan
+from heritage.training.devices import choose_device
 from heritage.training.predict_loop import ModelOutputs
 
 PAGE_FILE, RECORD_FILE, OVERLAYS = "explanation.html", "explanation.json", "overlays"

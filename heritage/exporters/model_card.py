@@ -1,4 +1,4 @@
-"""The model card: written from the files of the run, so that it states what was measured and nothing else."""
+"""The model card, written from the files of the run: it states measured values only."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from heritage.core.notebook import shortened
 from heritage.data.augment import Interpolation
 from heritage.models.checkpoint import read_checkpoint, rebuild_network
 from heritage.models.network import InputSpec, input_spec
@@ -43,7 +44,7 @@ class NormalizedModel(nn.Module):
         return logits if self.shift is None else logits + self.shift
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrainedClassifier:
     """A trained network with the contents of its checkpoint.
 
@@ -71,6 +72,10 @@ class TrainedClassifier:
     def notes(self) -> list[str]:
         """What users of the network need to know about its training images; empty for photographs."""
         return self.training_images.notes(self.config["model"].get("weights"))
+
+    def __repr__(self) -> str:
+        name = self.config["model"].get("name") or type(self.model.net).__name__
+        return f"TrainedClassifier({name}, {len(self.classes)} classes, '{shortened(self.file)}')"
 
     @property
     def spec(self) -> InputSpec:

@@ -65,10 +65,12 @@ def find_checkpoint(ckpt: str | Path) -> Path:
     if path.is_dir():
         best = path / CHECKPOINTS_FOLDER / BEST_CHECKPOINT
         if not best.is_file():
+            newest = _newest_run(path)
+            remedy = "name a run folder that trained at least one epoch, or a checkpoint"
             raise CheckpointError(
                 f"no {CHECKPOINTS_FOLDER}/{BEST_CHECKPOINT} in this folder",
                 where=path,
-                remedy="name a run folder that trained at least one epoch, or a checkpoint",
+                remedy=remedy if newest is None else f"the newest run below it is {newest}",
             )
         return best
     if not path.is_file():
@@ -88,6 +90,13 @@ _MISFIT = (
     HeritageError, TypeError, ImportError, RuntimeError, ValueError, AssertionError, ArithmeticError,
     LookupError, AttributeError,
 )  # fmt: skip
+
+
+def _newest_run(folder: Path) -> Path | None:
+    """Return the run folder with the newest best checkpoint up to three levels below a folder."""
+    name = f"{CHECKPOINTS_FOLDER}/{BEST_CHECKPOINT}"
+    found = [file for depth in (1, 2, 3) for file in folder.glob("*/" * depth + name)]
+    return max(found, key=lambda file: file.stat().st_mtime).parent.parent if found else None
 
 
 def read_checkpoint(ckpt: str | Path) -> Checkpoint:

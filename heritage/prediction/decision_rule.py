@@ -1,4 +1,4 @@
-"""How logits become probabilities, and when a prediction is withheld."""
+"""Calibration of logits, and the threshold below which a prediction is unsure."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from heritage.core.image_io import Pixels, decode
+from heritage.core.processes import loader_context
 from heritage.core.signals import signals_blocked
 from heritage.data.augment import Interpolation, downscale, eval_transform
 from heritage.data.dataset import init_worker, shared_buffer
@@ -93,6 +94,7 @@ def image_batches(
         pin_memory=pin_memory,
         worker_init_fn=init_worker,
         prefetch_factor=4 if workers > 0 else None,
+        multiprocessing_context=loader_context() if workers > 0 else None,
     )
     with signals_blocked():
         loaded = iter(loader)  # starts the workers

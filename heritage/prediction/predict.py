@@ -31,9 +31,11 @@ from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.prediction.decision_rule import read_decision_rule
 from heritage.prediction.images import ImageBatch, InputDataset, image_batches
 from heritage.prediction.inputs import Inputs, find_inputs
-from heritage.prediction.predictor import Device, Predictor, Views
+from heritage.prediction.predictor import Predictor
 from heritage.prediction.resumable_table import ResumableTable, parts_of
 from heritage.prediction.table import Format, prediction_rows, prediction_schema
+from heritage.prediction.views import Views
+from heritage.training.devices import choose_device
 
 _FORMATS: dict[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 
@@ -70,7 +72,7 @@ class PredictOptions:
     tta: Views
     batch_size: PositiveInt
     num_workers: NonNegativeInt | None
-    device: Device
+    device: str
     overwrite: bool
 
 
@@ -109,10 +111,11 @@ def predict(options: PredictOptions) -> PredictResult:
         HeritageError: The checkpoint, the list of images or the options are faulty. An image that cannot be
             read is no error: its row holds the reason.
     """
+    device = choose_device(options.device)
     inputs = find_inputs(options.input, options.column)
     trained = load_checkpoint(options.ckpt)
     decision_rule = read_decision_rule(trained.folder).with_threshold(options.threshold)
-    predictor = Predictor(trained, decision_rule, device=options.device, tta=options.tta)
+    predictor = Predictor(trained, decision_rule, device=device, tta=options.tta)
     width = predictor.embedding_width() if options.embeddings else None
     schema = prediction_schema(min(options.top_k, len(trained.classes)), width)
     digests = _digests(options, trained.file, decision_rule.identity, inputs)

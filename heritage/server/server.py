@@ -21,7 +21,7 @@ from heritage.errors import CheckpointError, ConfigError, MissingDependencyError
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.inference.test_set import run_manifest, try_run_manifest
 from heritage.prediction.decision_rule import read_decision_rule
-from heritage.prediction.predictor import Device, Predictor
+from heritage.prediction.predictor import Predictor
 from heritage.runs.files import DATA_FILE, METRICS_FILE
 from heritage.runs.record import read_json
 from heritage.server.examples import ExampleImages
@@ -61,7 +61,7 @@ class ServeOptions:
     cache: str
     threshold: Probability | None
     batch_size: PositiveInt
-    device: Device
+    device: str
     limits: Any
 
 

@@ -29,9 +29,9 @@ from heritage.runs.files import CHECKPOINTS_FOLDER, LAST_CHECKPOINT
 from heritage.runs.job_state import State
 from heritage.sweep.checks import unstaged
 from heritage.training.build import build
+from heritage.training.devices import device_type
 from heritage.training.length import limited, steps_by_epoch
 from heritage.training.run import TrainingRun
-from heritage.training.trainer import device_type
 
 _GB = 1e9
 _IGNORED = ("seed", "paths", "cluster", "callbacks", "logger")

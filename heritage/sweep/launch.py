@@ -19,10 +19,10 @@ from heritage.errors import CommandError
 from heritage.runs.files import JOB_ID_FILE, LOCK_FILE
 
 if TYPE_CHECKING:
-    from heritage.runs.train_result import TrainResult
+    from heritage.runs.run_result import RunResult
 
 
-def start(cfg: DictConfig) -> TrainResult | None:
+def start(cfg: DictConfig) -> RunResult | None:
     """Run or submit a training run, or estimate its cost.
 
     Returns:
@@ -36,7 +36,7 @@ def start(cfg: DictConfig) -> TrainResult | None:
         raise CommandError(
             "a sweep consists of several runs",
             where=f"+sweep={chosen['sweep']}",
-            remedy="add -m to start them",
+            remedy="add -m to start them (from Python: multirun=True)",
         )
     from heritage.config.validate import validate
 
@@ -57,9 +57,9 @@ def start(cfg: DictConfig) -> TrainResult | None:
         return train(cfg, console)
     else:
         _submit(job, console)
-        from heritage.runs.train_result import read_result
+        from heritage.runs.run_result import RunResult
 
-        return read_result(job.folder)
+        return RunResult("train", job.folder)
     return None
 
 

@@ -8,13 +8,13 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from heritage.runs.locks import run_locked
-from heritage.runs.train_result import TrainResult
+from heritage.runs.run_result import RunResult
 from heritage.training.build import build
 from heritage.training.lr_finder import find_learning_rate
 from heritage.training.run import TrainingRun
 
 
-def train(cfg: DictConfig, console: Console) -> TrainResult:
+def train(cfg: DictConfig, console: Console) -> RunResult:
     """Train, test the best checkpoint and write the report.
 
     Args:
@@ -22,8 +22,8 @@ def train(cfg: DictConfig, console: Console) -> TrainResult:
         console: Where tables and paths are printed.
 
     Returns:
-        The run folder with its metrics. On all ranks but the first, which alone tests and writes, and after a
-        learning-rate range test it has no metrics.
+        The run folder with its metrics; after a learning-rate range test there are none. Only the first rank
+        tests and writes them.
 
     Raises:
         HeritageError: The configuration or the data are wrong, or training cannot continue.
@@ -33,11 +33,11 @@ def train(cfg: DictConfig, console: Console) -> TrainResult:
         run = build(cfg, console)
         if cfg.lr_find:
             _find_learning_rate(run)
-            return TrainResult(run.folder)
+            return RunResult("train", run.folder)
         with run.interruptible():
             run.fit()
             if not run.trainer.is_global_zero:
-                return TrainResult(run.folder)
+                return RunResult("train", run.folder)
             run.test()
             return run.report()
 

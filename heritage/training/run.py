@@ -17,7 +17,9 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from heritage.core.manifest import SPLITS
+from heritage.core.notebook import html_table, shortened
 from heritage.data import ArtefactDataModule
+from heritage.errors import TrainingError
 from heritage.metrics.calibration import calibrate
 from heritage.metrics.calibration_claim import calibration_claim, threshold_sentence
 from heritage.metrics.classification import confusion_matrix
@@ -30,7 +32,7 @@ from heritage.runs.hydra_node import write_hydra_record
 from heritage.runs.locks import run_locked
 from heritage.runs.record import write_record
 from heritage.runs.resume import refuse_occupied_folder
-from heritage.runs.train_result import TrainResult, read_result
+from heritage.runs.run_result import RunResult
 from heritage.runs.training_images import RECORD
 from heritage.training.classifier import Classifier
 from heritage.training.predict_loop import ModelOutputs, predict_loader
@@ -94,7 +96,18 @@ class TrainingRun:
 
     def __repr__(self) -> str:
         model, data = option_name(self.choices, "model"), option_name(self.choices, "data")
-        return f"TrainingRun({model} on {data}, folder='{self.folder}')"
+        return f"TrainingRun({model} on {data}, folder='{shortened(self.folder)}')"
+
+    def _repr_html_(self) -> str:
+        model, data = option_name(self.choices, "model"), option_name(self.choices, "data")
+        rows: dict[str, object] = {
+            "folder": self.folder,
+            "images": ", ".join(f"{len(self.data.rows(split)):,} {split}" for split in SPLITS),
+            "classes": ", ".join(self.data.classes),
+            "epochs trained": self.trainer.current_epoch,
+            "precision": self.precision,
+        }
+        return html_table(f"{model} on {data}", rows)
 
     def prepare_folder(self) -> None:
         """Write configuration, versions and class counts into the run folder; `fit` calls it."""
@@ -137,9 +150,14 @@ class TrainingRun:
 
         Call it on the first rank only: no image is padded or counted twice.
 
+        Raises:
+            TrainingError: The network is not trained yet.
+
         Returns:
-            The test metrics, named and valued as ``trainer.test`` logs them.
+            The test metrics by name (``loss``, ``accuracy``, ``macro_f1``, ``recall/<class>``, …), with the
+            values that ``trainer.test`` logs as ``test/<name>``.
         """
+        self._require_trained()
         net = self.classifier.net
         facts = run_facts(self.choices, self.config, self.data, net, self.trainer, self._seconds)
         facts |= self._load_best()
@@ -160,7 +178,7 @@ class TrainingRun:
         )
         return _test_metrics(predictions, self.data.classes)
 
-    def report(self) -> TrainResult:
+    def report(self) -> RunResult:
         """Write ``report.md``, ``metrics.json``, the predictions and the figures; tests first if necessary.
 
         Returns:
@@ -175,7 +193,7 @@ class TrainingRun:
         with run_locked(self.folder):
             path = report.write(self.folder)
         self.console.print(f"report: {path}", highlight=False, soft_wrap=True)
-        return read_result(self.folder)
+        return RunResult("train", self.folder)
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
@@ -198,6 +216,15 @@ class TrainingRun:
         if not last.is_file():
             return f"{why} before the first checkpoint; {self.folder} holds what was written"
         return f"{why}; the state is saved in {last}, resume with resume={self.folder}"
+
+    def _require_trained(self) -> None:
+        best = self.folder / CHECKPOINTS_FOLDER / BEST_CHECKPOINT
+        if not self.trainer.global_step and not best.is_file():
+            raise TrainingError(
+                "the network is not trained",
+                where=self.folder,
+                remedy="call fit() first; trainer.test(classifier, datamodule=data) tests it as it is",
+            )
 
     def _load_best(self) -> dict[str, str]:
         best = self.folder / CHECKPOINTS_FOLDER / BEST_CHECKPOINT
@@ -235,4 +262,4 @@ class TrainingRun:
 def _test_metrics(predictions: ModelOutputs, classes: tuple[str, ...]) -> dict[str, float]:
     predicted = predictions.logits.argmax(axis=1)
     metrics = logged_metrics(confusion_matrix(predictions.targets, predicted, len(classes)), classes)
-    return {"test/loss": predictions.loss} | {f"test/{name}": value for name, value in metrics.items()}
+    return {"loss": predictions.loss} | metrics

@@ -1,4 +1,4 @@
-"""A training run in words: tables for the console, and facts and notes for the report."""
+"""Descriptions of a training run: tables for the console, and facts and notes for the report."""
 
 from __future__ import annotations
 

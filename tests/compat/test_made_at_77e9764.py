@@ -87,7 +87,7 @@ def root(heritage: Command, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def differences(now: Any, then: Any, path: str = "") -> list[str]:
-    """What of an old JSON value is otherwise in a new one, which may hold more."""
+    """Differences of a new JSON value, which may have more keys, from an old one."""
     if isinstance(then, dict) and isinstance(now, dict):
         return [
             line
@@ -183,7 +183,7 @@ def test_a_checkpoint_explains_exports_and_starts_another_training(old: Path, he
         assert (old / "timm" / file).read_bytes() == (old / "outputs/export/timm" / file).read_bytes()
     done = heritage("train", *VIT, *PICTURES, "model.dropout=0.1", "model.layer_scale=0.1",
                     "trainer.max_epochs=1",
-                    f"model.weights={OWN}/checkpoints/best.ckpt", "finetune=classifier_anew",
+                    f"model.weights={OWN}/checkpoints/best.ckpt", "finetune=new_classifier",
                     "hydra.run.dir=second")  # fmt: skip
     assert done.code == 0, done.err
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -147,7 +148,8 @@ def test_a_checkpoint_of_an_earlier_version_and_the_leak(
     torch.save(state, file)
     by_image = shutil.copytree(run, tmp_path / "by_image")
     config = (by_image / "config.yaml").read_text()
-    (by_image / "config.yaml").write_text(config.replace("data.split.by_group", "data.split.by_image"))
+    changed = re.sub(r"data\.split\.(own|by_group)\b", "data.split.by_image", config)
+    (by_image / "config.yaml").write_text(changed)
     words = (f"audits.by_image={by_image}", "audits.map=0", "audits.museum=false", "logit_adjustment=1")
     out = tmp_path / "out"
     done = heritage("evaluate", f"ckpt={run}", f"hydra.run.dir={out}", "report.resamples=20", *words)
@@ -175,7 +177,7 @@ def test_wrong_input_ends_in_one_line(
     assert "did you mean 'museum'?" in line(f"ckpt={run}", "report.slices=[musuem]")
     by_image = "audits.by_image="
     assert "its balance is weights, but here none" in line(f"ckpt={run}", f"{by_image}{runs / 'weights'}")
-    assert "split by by_group, not by image" in line(f"ckpt={run}", f"{by_image}{runs / 'none'}")
+    assert "not by image; give a run" in line(f"ckpt={run}", f"{by_image}{runs / 'none'}")
     assert "without a report" in line(f"ckpt={run}", f"{by_image}{tmp_path}")
     alone = shutil.copy(run / "checkpoints" / "best.ckpt", tmp_path / "alone.ckpt")
     assert "is not in a run folder" in line(f"ckpt={alone}", f"{by_image}{runs / 'none'}")
