@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
 from heritage.core.disk import full_disk_as_os_error
 from heritage.core.signals import Terminated, stopped_in_one_line
+from heritage.core.terminal import escape_logs, print_line, print_text
 from heritage.errors import HeritageError
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _start(
         try:
             if asks_for_help(sys.argv[1:]):
                 overrides = [*config_dir_override(sys.argv[1:]), *overrides_of(sys.argv[1:])]
-                print(help_text(verb, overrides, help_sections()))
+                print_text(help_text(verb, overrides, help_sections()))
             else:
                 hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=verb)(job)()
         except (HeritageError, HydraException, OmegaConfBaseException, OSError, KeyboardInterrupt) as fault:
@@ -120,6 +121,7 @@ def _job(verb: str, task: Callable[[DictConfig], Any], full_error: str | None) -
 
         with _full_error(full_error):
             try:
+                escape_logs()
                 with full_disk_as_os_error(str(cfg.paths.run)):
                     return task(cfg)
             except (HeritageError, OSError, KeyboardInterrupt) as fault:
@@ -158,7 +160,7 @@ def _is_of_disk(fault: BaseException) -> TypeGuard[OSError]:
 
 def _exit_with(verb: str, fault: BaseException) -> NoReturn:
     for line in _lines(verb, fault):
-        print(f"heritage {verb}: {line}", file=sys.stderr)
+        print_line(f"heritage {verb}: {line}", error=True)
     sys.exit(EXIT_FAULT)
 
 
