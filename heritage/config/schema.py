@@ -111,6 +111,7 @@ class EvaluateConfig:
 
     paths: PathsConfig = MISSING
     ckpt: str = MISSING
+    trusted: list[str] = MISSING
     data: Any = MISSING
     split: str = MISSING
     logit_adjustment: float = MISSING
@@ -134,6 +135,7 @@ class ExplainConfig:
 
     paths: PathsConfig = MISSING
     ckpt: str = MISSING
+    trusted: list[str] = MISSING
     data: Any = MISSING
     split: str = MISSING
     device: str = MISSING
@@ -146,6 +148,7 @@ class PredictConfig:
 
     paths: PathsConfig = MISSING
     ckpt: str = MISSING
+    trusted: list[str] = MISSING
     input: Any = MISSING
     column: str = MISSING
     out: Any = MISSING
@@ -166,6 +169,7 @@ class ExportConfig:
 
     paths: PathsConfig = MISSING
     ckpt: str = MISSING
+    trusted: list[str] = MISSING
     format: str = MISSING
     out: Any = MISSING
     folder: str = MISSING
@@ -180,6 +184,7 @@ class ServeConfig:
 
     paths: PathsConfig = MISSING
     ckpt: str = MISSING
+    trusted: list[str] = MISSING
     host: str = MISSING
     port: int = MISSING
     names: Any = MISSING

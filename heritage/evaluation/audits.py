@@ -76,6 +76,7 @@ def run_audits(
     classifier: TrainedClassifier,
     test_set: TestSet,
     assessment: Assessment,
+    rows: npt.NDArray[np.int64],
     device: torch.device,
     folder: Path,
     leak_runs: tuple[FinishedRun, FinishedRun] | None,
@@ -87,6 +88,7 @@ def run_audits(
         classifier: The trained network.
         test_set: The images.
         assessment: The measured predictions for them.
+        rows: Their rows in the split, ascending.
         device: Where to compute.
         folder: Where the map is written.
         leak_runs: The two runs of `read_leak_runs`.
@@ -97,7 +99,7 @@ def run_audits(
     results, split = [], test_set.split
     features = None
     if options.museum or options.map:
-        features = compute_embeddings(classifier, test_set, split, device)[1]
+        features = compute_embeddings(classifier, test_set, split, device, rows=rows)[1]
     if options.museum and features is not None:
         manifest = assessment.manifest
         results.append(
@@ -111,33 +113,47 @@ def run_audits(
             )
         )
     if options.background:
-        masked = [
-            predict_split(
-                classifier,
-                test_set,
-                split,
-                device,
-                model=MaskedInput(classifier.model, centre=centre),
-                description=f"{'centre' if centre else 'border'} masked",
-            ).logits.argmax(axis=1)
-            for centre in (True, False)
-        ]
-        results.append(
-            background_audit(
-                assessment.targets,
-                assessment.logits.argmax(axis=1),
-                masked[0],
-                masked[1],
-                assessment.groups,
-                classes=len(assessment.classes),
-                resamples=assessment.settings.resamples,
-            )
-        )
+        results.append(_audit_background(classifier, test_set, assessment, rows, device))
     if leak_runs is not None:
         results.append(leak_audit(*leak_runs, assessment.settings.resamples))
     if features is None or min(options.map, len(features)) < MIN_MAP:
         return results, None
     return results, _draw_map(options.map, features, assessment, folder / MAP_FILE)
+
+
+def _audit_background(
+    classifier: TrainedClassifier,
+    test_set: TestSet,
+    assessment: Assessment,
+    rows: npt.NDArray[np.int64],
+    device: torch.device,
+) -> AuditResult:
+    """Compare predictions with the centre and with the border masked: two passes over the images."""
+    masked = [
+        predict_split(
+            classifier,
+            test_set,
+            test_set.split,
+            device,
+            model=MaskedInput(classifier.model, centre=centre),
+            description=f"{'centre' if centre else 'border'} masked",
+        )
+        for centre in (True, False)
+    ]
+    common = np.intersect1d(np.intersect1d(rows, masked[0].rows), masked[1].rows)
+    shown = np.isin(rows, common)
+    centre_masked, border_masked = (
+        outputs.logits[np.isin(outputs.rows, common)].argmax(axis=1) for outputs in masked
+    )
+    return background_audit(
+        assessment.targets[shown],
+        assessment.logits[shown].argmax(axis=1),
+        centre_masked,
+        border_masked,
+        [group for group, kept in zip(assessment.groups, shown, strict=True) if kept],
+        classes=len(assessment.classes),
+        resamples=assessment.settings.resamples,
+    )
 
 
 def few_images_note(options: AuditOptions, images: int) -> list[str]:

@@ -87,7 +87,7 @@ def _explain(cfg: DictConfig, console: Console) -> Path:
     if not settings.methods:
         raise ConfigError("no method", where="explain.methods", remedy="use explain.methods=[auto]")
     device, folder = choose_device(cfg.device), Path(cfg.paths.run)
-    classifier = load_checkpoint(cfg.ckpt)
+    classifier = load_checkpoint(cfg.ckpt, cfg.trusted)
     methods = choose_methods(classifier, settings.methods)
     test_set = open_test_set(classifier, resolved(cfg.data), cfg.split)
     predictions = predict_split(classifier, test_set, test_set.split, device)
@@ -134,14 +134,14 @@ class _Gallery:
         self._title = f"Saliency maps of {describe_checkpoint(classifier).model} on {test_set.name}"
         self._data: ArtefactDataModule = test_set.data
         self._split = test_set.split
-        self._notes = (*classifier.notes, *test_set.notes)
+        self._notes = (*classifier.notes, *test_set.notes, *test_set.left_out())
         self._predictions, self._manifest, self._device = predictions, manifest, device
         self._settings = settings
         self._predicted = predictions.logits.argmax(axis=1)
         self._random = np.random.default_rng(settings.seed)
         # the network was not trained on the training split of another data set
         self._neighbours = (
-            Neighbours(classifier, test_set, device, settings.neighbours)
+            Neighbours(classifier, test_set, predictions.rows, device, settings.neighbours)
             if settings.neighbours and test_set.own
             else None
         )

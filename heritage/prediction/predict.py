@@ -10,9 +10,10 @@ import hashlib
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -27,6 +28,7 @@ from heritage.core.types import NonNegativeInt, PositiveInt, Probability
 from heritage.data.module import available_cores
 from heritage.errors import ConfigError
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
+from heritage.metrics.finite import NO_PREDICTION
 from heritage.prediction.decision_rule import read_decision_rule
 from heritage.prediction.images import ImageBatch, InputDataset, image_batches
 from heritage.prediction.inputs import Inputs, find_inputs
@@ -45,6 +47,7 @@ class PredictOptions:
 
     Attributes:
         ckpt: A run folder or checkpoint.
+        trusted: Functions or classes of the user's own that the checkpoint may name.
         input: The images (`heritage.prediction.inputs.find_inputs`).
         column: The column of file names, if ``input`` is a table.
         out: The table to write: ``.csv``, ``.jsonl`` or ``.parquet``; None writes a CSV named after the input
@@ -61,6 +64,7 @@ class PredictOptions:
     """
 
     ckpt: str
+    trusted: list[str]
     input: str | list[str]
     column: str
     out: str | None
@@ -112,7 +116,7 @@ def predict(options: PredictOptions) -> PredictResult:
     """
     device = choose_device(options.device)
     inputs = find_inputs(options.input, options.column)
-    trained = load_checkpoint(options.ckpt)
+    trained = load_checkpoint(options.ckpt, options.trusted)
     decision_rule = read_decision_rule(trained.folder).with_threshold(options.threshold)
     predictor = Predictor(trained, decision_rule, device=device, tta=options.tta)
     width = predictor.embedding_width() if options.embeddings else None
@@ -239,7 +243,7 @@ def show(result: PredictResult, console: Console) -> None:
     counts: Counter[str] = Counter()
     for batch in _read_batches(result):
         columns = batch.select([name for name in _COLUMNS if name in batch.schema.names]).to_pylist()
-        counts.update("unreadable" if row.get("error") else str(row["prediction"]) for row in columns)
+        counts.update(_outcome(row) for row in columns)
     summary = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
     resumed = f", {result.resumed:,} of them predicted before" if result.resumed else ""
     console.print(f"{result.images:,} images{resumed}: {summary}", highlight=False, soft_wrap=True)
@@ -247,6 +251,12 @@ def show(result: PredictResult, console: Console) -> None:
     for note in result.notes:
         console.print(f"Note: {note}", highlight=False, soft_wrap=True, markup=False)
     console.print(f"predictions: {result.out}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _outcome(row: Mapping[str, Any]) -> str:
+    if not row.get("error"):
+        return str(row["prediction"])
+    return "no prediction" if row["error"] == NO_PREDICTION else "unreadable"
 
 
 def _console_table(result: PredictResult) -> Table:

@@ -17,6 +17,7 @@ from heritage.core.image_io import Pixels
 from heritage.core.notebook import shortened
 from heritage.errors import ImageError
 from heritage.escaping import html, terminal
+from heritage.metrics.finite import NO_PREDICTION
 from heritage.prediction.html import image_card, note_lines, prediction_card, thumbnail
 from heritage.prediction.image_input import load_pixels
 from heritage.prediction.streaming import SHOWN
@@ -38,7 +39,8 @@ class Prediction:
             True as well for an image that cannot be read, so that filtering by it leaves usable predictions
             alone.
         name: The image's file name; None for an image that was not read from a file.
-        error: Why the image cannot be read; None for a prediction.
+        error: Why there is no prediction: the image cannot be read, or the network's output is not finite;
+            None for a prediction.
 
     Example:
         >>> predictor = heritage.load(run_folder)
@@ -78,7 +80,7 @@ class Prediction:
 
     def _repr_html_(self) -> str:
         if self.error is not None:
-            title = f"unreadable: {self.error}"
+            title = self.error if self.error == NO_PREDICTION else f"unreadable: {self.error}"
         else:
             title = f"{'unsure, most likely ' if self.unsure else ''}{self.label}"
         card = prediction_card(title, self.name, self.probabilities, self._thumbnail())

@@ -43,6 +43,7 @@ class ServeOptions:
 
     Attributes:
         ckpt: A run folder or checkpoint.
+        trusted: Functions or classes of the user's own that the checkpoint may name.
         host: The address to listen on; 127.0.0.1 accepts connections from this machine only.
         port: The port; 0 chooses a free one.
         names: Host names that requests may use; None: this machine's for a loopback address, else all.
@@ -55,6 +56,7 @@ class ServeOptions:
     """
 
     ckpt: str
+    trusted: list[str]
     host: str
     port: Port
     names: list[str] | None
@@ -79,7 +81,7 @@ def serve(options: ServeOptions, limits: Limits) -> None:
 
     listener = listen(options.host, options.port)
     with listener:
-        trained = load_checkpoint(options.ckpt)
+        trained = load_checkpoint(options.ckpt, options.trusted)
         decision_rule = read_decision_rule(trained.folder).with_threshold(options.threshold)
         predictor = Predictor(trained, decision_rule, device=options.device)
         app = build_app(predictor, options, limits)

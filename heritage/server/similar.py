@@ -121,8 +121,10 @@ def _compute(predictor: Predictor, manifest: Manifest) -> SimilarObjects:
             progress.advance(len(batch.rows))
             if not len(batch.images):
                 continue
-            block = predictor.predict_batch(batch.images).embeddings
+            output = predictor.predict_batch(batch.images)
+            block = output.embeddings[output.predicted]
             length = np.linalg.norm(block, axis=1, keepdims=True)
             embeddings.append(block / np.maximum(length, 1e-12))
-            rows += [row for position, row in enumerate(batch.rows) if position not in batch.errors]
+            readable = [row for position, row in enumerate(batch.rows) if position not in batch.errors]
+            rows += np.array(readable)[output.predicted].tolist()
     return SimilarObjects(manifest, np.array(rows, dtype=np.int64), np.concatenate(embeddings))

@@ -3,6 +3,8 @@
 `build` makes all of them. Its parts can be used one by one, in the order in which they depend on each other::
 
     data = build_data(cfg)
+    if checkpoint is not None:
+        read_checkpoint(checkpoint)  # refuses what is damaged or not finite
     net = build_network(cfg, data)
     loss = build_loss(cfg, data)
     trainer = build_trainer(cfg, data, net)
@@ -115,7 +117,7 @@ def build(cfg: DictConfig, console: Console | None = None) -> TrainingRun:
 
 
 def _require_own_root(cfg: DictConfig) -> None:
-    """Check that ``data.root`` is not set for the demo set, which has a folder of its own.
+    """Check that ``data.root`` is not set for the demo set, which has its own folder.
 
     Raises:
         ConfigError: It is set; the message names the option that reads photographs.

@@ -18,8 +18,9 @@ from torch import Tensor
 from heritage.core.image_io import Pixels, encode_jpeg
 from heritage.core.manifest import Manifest
 from heritage.inference.checkpoint import load_checkpoint
+from heritage.prediction.batch_prediction import BatchPrediction
 from heritage.prediction.decision_rule import DecisionRule, read_decision_rule
-from heritage.prediction.predictor import BatchPrediction, Predictor
+from heritage.prediction.predictor import Predictor
 from heritage.server.app import build_application
 from heritage.server.examples import ExampleImages
 from heritage.server.limits import Limits
@@ -39,7 +40,7 @@ LIMITS: dict[str, Any] = {
 def serving(ckpt: Path, cache: Path, **limits: Any) -> Iterator[str]:
     """Serve a checkpoint and yield the address."""
     server_limits = Limits(**LIMITS | limits)
-    options = ServeOptions(str(ckpt), "127.0.0.1", 0, None, "auto", str(cache), None, 16, "cpu", None)
+    options = ServeOptions(str(ckpt), [], "127.0.0.1", 0, None, "auto", str(cache), None, 16, "cpu", None)
     trained = load_checkpoint(ckpt)
     app = build_app(
         Predictor(trained, read_decision_rule(trained.folder), device="cpu"), options, server_limits
