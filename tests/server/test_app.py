@@ -110,7 +110,8 @@ def test_the_openapi_document_describes_the_responses(address: str) -> None:
     assert set(reply["pictures"][0]) == set(schemas["PredictionResponse"]["properties"])
     for path, methods in document["paths"].items():
         for method in methods:
-            assert httpx.request(method, address + path).status_code != 404
+            place = address + path.format(number=0, row=0)
+            assert httpx.request(method, place).status_code != 404
     refused = httpx.post(f"{address}/predict", content=b"x", headers={"content-type": "text/plain"})
     assert str(refused.status_code) in document["paths"]["/predict"]["post"]["responses"]
 
