@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
-from heritage.cli import COMMANDS, EXIT_FAULT, load, usage
+from heritage.cli import COMMANDS, EXIT_FAULT, flush_output, load, usage
 
 
 def main() -> None:
@@ -13,11 +13,13 @@ def main() -> None:
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage(), end="")
+        flush_output()
         return
     if arguments[0] == "--version":
         from heritage.core.version import __version__
 
         print(__version__)
+        flush_output()
         return
     verb = arguments[0]
     if verb not in COMMANDS:

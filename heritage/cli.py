@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
-from heritage.errors import HeritageError
+from heritage.errors import BusyError, HeritageError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -34,6 +34,8 @@ COMMANDS: dict[str, str] = {
 """Each command with its input and output, in the order of the workflow."""
 
 EXIT_FAULT = 2
+EXIT_CLOSED_PIPE = 141
+"""As of a program that the signal of a closed pipe ended: 128 + SIGPIPE."""
 _DISK_FAULTS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -45,6 +47,7 @@ _DISK_FAULTS = {
 }
 _RESUME = "finished work is kept, run the same command again to continue"
 _FULL_ERROR = "HYDRA_FULL_ERROR"
+_FLAGS_WITH_VALUE = {"--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn"}
 
 
 def command(
@@ -81,16 +84,16 @@ def _start(
     verb: str, task: Callable[[DictConfig], Any], help_sections: Callable[[], Mapping[str, Sequence[str]]]
 ) -> None:
     import hydra
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
 
+    from heritage.config.composition_errors import COMPOSITION_ERRORS
     from heritage.config.help import asks_for_help, config_dir_override, help_text
     from heritage.config.register import register
     from heritage.core.files import config_dir
 
     register()
+    sys.argv[1:] = _prepared_arguments(verb, sys.argv[1:])
     users_choice = os.environ.get(_FULL_ERROR)
-    job = _job(verb, task, users_choice)
+    job = _job(verb, prepared_task(verb, task), users_choice)
     # Unless full errors are on, Hydra prints errors and exits; we print our own line instead.
     with _full_error("1"):
         try:
@@ -99,7 +102,9 @@ def _start(
                 print(help_text(verb, overrides, help_sections()))
             else:
                 hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=verb)(job)()
-        except (HeritageError, HydraException, OmegaConfBaseException, OSError, KeyboardInterrupt) as fault:
+            flush_output(verb)
+        except (HeritageError, *COMPOSITION_ERRORS, OSError, KeyboardInterrupt) as fault:
+            flush_output(verb)
             if users_choice == "1" or _is_a_defect(fault):
                 raise
             _exit_with(verb, fault)
@@ -139,6 +144,23 @@ def _full_error(value: str | None) -> Iterator[None]:
             os.environ[_FULL_ERROR] = before
 
 
+def flush_output(verb: str = "") -> None:
+    """Write what is left for standard output, or exit if nobody can read it.
+
+    Without it Python reports a closed pipe or a full disk at its end, with a traceback.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError as fault:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(fault, BrokenPipeError):
+            sys.exit(EXIT_CLOSED_PIPE)
+        reason = _DISK_FAULTS.get(fault.errno or 0) or fault.strerror
+        print(f"{f'heritage {verb}'.strip()}: standard output: {reason}; send it elsewhere", file=sys.stderr)
+        sys.exit(EXIT_FAULT)
+
+
 def _is_a_defect(fault: BaseException) -> bool:
     """Return whether an error deserves its traceback: an OSError that no line of ours explains."""
     from hydra.errors import HydraException  # some of Hydra's errors are OSErrors, too
@@ -157,7 +179,9 @@ def _exit_with(verb: str, fault: BaseException) -> NoReturn:
 
 
 def _lines(verb: str, fault: BaseException) -> list[str]:
-    from heritage.config.faults import FaultyConfigError, explain_composition_error
+    from heritage.config.composition_errors import explain_composition_error
+    from heritage.config.config_files import with_files
+    from heritage.config.faults import FaultyConfigError
     from heritage.config.help import config_dir_override
 
     if _is_of_disk(fault):
@@ -166,11 +190,11 @@ def _lines(verb: str, fault: BaseException) -> list[str]:
     if isinstance(fault, KeyboardInterrupt):
         return [str(fault) or f"stopped by Ctrl-C; {_RESUME}"]
     fault = heritage_cause(fault) or fault
+    overrides = [*config_dir_override(sys.argv[1:]), *overrides_of(sys.argv[1:])]
     if isinstance(fault, FaultyConfigError):
-        return list(fault.faults)
+        return with_files(fault.faults, overrides)
     if isinstance(fault, HeritageError):
         return [str(fault)]
-    overrides = [*config_dir_override(sys.argv[1:]), *overrides_of(sys.argv[1:])]
     return explain_composition_error(fault, verb, overrides)
 
 
@@ -180,6 +204,47 @@ def heritage_cause(error: BaseException) -> HeritageError | None:
     while cause is not None and not isinstance(cause, HeritageError):
         cause = cause.__cause__
     return cause
+
+
+def _prepared_arguments(verb: str, arguments: list[str]) -> list[str]:
+    """Return a command line whose overrides Hydra reads as they are meant."""
+    from heritage.config.help import config_dir_override
+    from heritage.config.overrides import prepared_overrides
+
+    places = [
+        place
+        for place, (before, word) in enumerate(zip(["", *arguments], arguments, strict=False))
+        if before not in _FLAGS_WITH_VALUE and overrides_of([word])
+    ]
+    words = prepared_overrides(
+        verb,
+        [arguments[place] for place in places],
+        others=config_dir_override(arguments),
+        multirun=bool({"-m", "--multirun"} & set(arguments)),
+    )
+    done = list(arguments)
+    for place, word in zip(places, words, strict=True):
+        done[place] = word
+    return done
+
+
+def prepared_task(verb: str, task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
+    """Return a command's function that expands ``~`` in paths and removes an unused run folder."""
+
+    @functools.wraps(task)
+    def prepared(cfg: DictConfig) -> Any:
+        from heritage.config.overrides import expand_home
+        from heritage.runs.folders import remove_unused_run_folder
+
+        try:
+            expand_home(cfg, verb)
+            return task(cfg)
+        except (HeritageError, OSError, KeyboardInterrupt) as fault:
+            if not isinstance(fault, BusyError):
+                remove_unused_run_folder()
+            raise
+
+    return prepared
 
 
 def overrides_of(arguments: list[str]) -> list[str]:

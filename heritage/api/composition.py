@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +11,14 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
-from omegaconf.errors import OmegaConfBaseException
 
 from heritage.cli import COMMANDS, heritage_cause
-from heritage.config.faults import FaultyConfigError, did_you_mean, explain_composition_error
+from heritage.config.composition_errors import COMPOSITION_ERRORS, explain_composition_error
+from heritage.config.config_files import with_files
+from heritage.config.faults import FaultyConfigError, did_you_mean
+from heritage.config.grammar import literal
+from heritage.config.overrides import expand_home, prepared_overrides
 from heritage.config.recipe import require_recipe
 from heritage.config.register import register
 from heritage.core.files import config_dir
@@ -32,6 +32,7 @@ def compose(verb: str = "train", overrides: str | Iterable[str] = (), **options:
     Args:
         verb: A command: ``train``, ``evaluate``, …
         overrides: Hydra overrides, as on the command line: ``["model=vit", "trainer.max_epochs=3"]``, or one.
+            Paths and names need no quotes.
         **options: Further overrides by name, see `heritage.run`.
 
     Returns:
@@ -50,7 +51,7 @@ def compose(verb: str = "train", overrides: str | Iterable[str] = (), **options:
     require_command(verb)
     if isinstance(overrides, str):
         overrides = [overrides]
-    words = [*overrides, *option_overrides(options)]
+    words = command_overrides(verb, overrides, options)
     with explained(verb, words), global_hydra():
         with initialize_config_dir(str(config_dir().absolute()), version_base="1.3"):
             cfg = hydra_compose(verb, overrides=words, return_hydra_config=True)
@@ -62,6 +63,7 @@ def compose(verb: str = "train", overrides: str | Iterable[str] = (), **options:
             require_recipe()
             for key, value in _hydra_values(cfg).items():
                 OmegaConf.update(cfg, key, value)
+    expand_home(cfg, verb)
     attach_hydra(cfg, cfg.hydra)
     with read_write(cfg), open_dict(cfg):
         del cfg["hydra"]
@@ -78,6 +80,18 @@ def require_command(verb: str) -> None:
         raise CommandError("no such command", where=verb, remedy=did_you_mean(verb, COMMANDS))
 
 
+def command_overrides(
+    verb: str, overrides: Iterable[str], options: Mapping[str, Any], *, multirun: bool = False
+) -> list[str]:
+    """Return overrides and keyword arguments as overrides that Hydra reads as they are meant."""
+    register()
+    given, named = list(overrides), option_overrides(options)
+    return [
+        *prepared_overrides(verb, given, others=named, multirun=multirun),
+        *prepared_overrides(verb, named, others=given, exact=True),
+    ]
+
+
 def option_overrides(options: Mapping[str, Any]) -> list[str]:
     """Return keyword arguments as Hydra overrides.
 
@@ -89,34 +103,7 @@ def option_overrides(options: Mapping[str, Any]) -> list[str]:
         >>> option_overrides({"model": "vit", "data__root": "my photographs", "seed": 3})
         ['model=vit', "data.root='my photographs'", 'seed=3']
     """
-    return [f"{key.replace('__', '.')}={_literal(value)}" for key, value in options.items()]
-
-
-_BARE = re.compile(r"[A-Za-z_/][\w./-]*", re.ASCII)
-_WORDS = {"true", "false", "null", "nan", "inf"}
-_KEY_ESCAPED = re.compile(r"[\\()\[\]{}:=, \t]")
-
-
-def _literal(value: Any) -> str:
-    """Return a value in Hydra's override grammar."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, Mapping):
-        pairs = [_KEY_ESCAPED.sub(r"\\\g<0>", str(key)) + ":" + _literal(item) for key, item in value.items()]
-        return "{" + ",".join(pairs) + "}"
-    if isinstance(value, set | frozenset):
-        value = sorted(value)
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(_literal(item) for item in value) + "]"
-    text = fspath(value) if isinstance(value, PathLike) else str(value)
-    if _BARE.fullmatch(text) and text.lower() not in _WORDS:
-        return text
-    # A quote, and the end, halves the backslashes before it.
-    return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), text) + "'"
+    return [f"{key.replace('__', '.')}={literal(value)}" for key, value in options.items()]
 
 
 @contextlib.contextmanager
@@ -125,7 +112,9 @@ def explained(verb: str, overrides: list[str]) -> Iterator[None]:
     register()
     try:
         yield
-    except (HydraException, OmegaConfBaseException) as fault:
+    except FaultyConfigError as fault:
+        raise FaultyConfigError(with_files(fault.faults, overrides)) from fault
+    except COMPOSITION_ERRORS as fault:
         if (cause := heritage_cause(fault)) is not None:
             raise cause from fault
         raise FaultyConfigError(explain_composition_error(fault, verb, overrides)) from fault

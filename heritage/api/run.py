@@ -18,8 +18,8 @@ from hydra._internal.utils import create_config_search_path
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from heritage.api.composition import explained, global_hydra, hydra_config, option_overrides, require_command
-from heritage.cli import load
+from heritage.api.composition import command_overrides, explained, global_hydra, hydra_config, require_command
+from heritage.cli import load, prepared_task
 from heritage.core.files import config_dir
 from heritage.runs.files import METRICS_FILE, REPORT_FILE
 from heritage.runs.record import read_json
@@ -102,6 +102,7 @@ def run(verb: str, *overrides: str, multirun: bool = False, quiet: bool = False,
         verb: A command: ``collect``, ``curate``, ``train``, ``evaluate``, ``compare``, ``explain``,
             ``predict``, ``export``, ``serve`` or ``weights``.
         *overrides: Hydra overrides, as on the command line: ``"model=vit"``, ``"trainer.max_epochs=3"``.
+            Paths and names need no quotes; in a multirun, commas separate values.
         multirun: Run every combination of comma-separated values, as ``-m`` does.
         quiet: Do not print what the command prints to standard output.
         **options: Further overrides by name: ``model="vit"``; two underscores stand for a dot
@@ -123,8 +124,8 @@ def run(verb: str, *overrides: str, multirun: bool = False, quiet: bool = False,
         'report.md'
     """
     require_command(verb)
-    words = [*overrides, *option_overrides(options)]
-    task = inspect.unwrap(load(verb))
+    words = command_overrides(verb, overrides, options, multirun=multirun)
+    task = prepared_task(verb, inspect.unwrap(load(verb)))
     stdout = contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext()
     with explained(verb, words), global_hydra(), _logging(), stdout:
         hydra = Hydra.create_main_hydra2(verb, create_config_search_path(str(config_dir().absolute())))

@@ -17,6 +17,7 @@ from pydantic import Field
 from heritage.core import processes
 from heritage.core.image_io import Pixels
 from heritage.core.manifest import SPLITS, Manifest, count_by_class
+from heritage.core.option_types import FilePath
 from heritage.core.types import NonNegativeInt, PositiveInt
 from heritage.data.augment import Augmentation, Interpolation
 from heritage.data.batch import BatchPlan
@@ -77,7 +78,7 @@ class ArtefactDataModule(pl.LightningDataModule):
 
     def __init__(
         self,
-        root: str,
+        root: FilePath,
         reader: Reader,
         classes: ClassList | None,
         split: Callable[[Manifest], Manifest],
@@ -87,7 +88,7 @@ class ArtefactDataModule(pl.LightningDataModule):
         num_workers: NonNegativeInt | None,
         verify: bool,
         packed: Packed,
-        stage: str | None,
+        stage: FilePath | None,
         *,
         train: Augmentation,
         copies: Augmentation,

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from heritage.errors import CheckpointError
 from heritage.runs.compat import RENAMED_KEYS
-from heritage.runs.files import HYDRA_FOLDER, REPORT_FILE
+from heritage.runs.files import HYDRA_FOLDER, LOCK_FILE, REPORT_FILE, SWEEP_LOCK_FILE
 from heritage.runs.sweep_names import experiment_of, with_key_name
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def home(path: str) -> str:
+    """Return a path with the home directory in place of ``~``.
+
+    The resolver ``${home:…}``: Hydra makes the run folder before any command sees the configuration.
+    """
+    return os.path.expanduser(path)  # noqa: PTH111  a Path would lose `./`
 
 
 def sweep_folder(above: str, *, _root_: DictConfig) -> str:
@@ -20,7 +36,7 @@ def sweep_folder(above: str, *, _root_: DictConfig) -> str:
         above: The folder of all sweeps.
         _root_: The whole configuration, with the command line's overrides.
     """
-    return f"{above}/{experiment_of(_root_.hydra).folder}"
+    return f"{home(above)}/{experiment_of(_root_.hydra).folder}"
 
 
 def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
@@ -35,14 +51,16 @@ def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
     Raises:
         CheckpointError: There is no such folder or run.
     """
+    fresh = home(fresh)
     if resume is False or resume is None:
         return fresh
     if resume is not True:
-        if not Path(str(resume)).is_dir():
+        resume = home(str(resume))
+        if not Path(resume).is_dir():
             raise CheckpointError(
                 "no such run folder", where=f"resume={resume}", remedy="give a folder below outputs/"
             )
-        return str(resume)
+        return resume
     overrides = _without_resume(OmegaConf.select(_root_, "hydra.overrides.task") or [])
     above = Path(fresh).parent.parent
     started = sorted(above.glob(f"*/*/{HYDRA_FOLDER}/overrides.yaml"), reverse=True)
@@ -57,6 +75,30 @@ def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
         where="resume=true",
         remedy="give its folder: resume=<run folder>",
     )
+
+
+def remove_unused_run_folder() -> None:
+    """Remove the folders that Hydra has created for a run or sweep in which nothing was written.
+
+    The folders of the day, of the command and of all sweeps are removed, too, if they are empty.
+    """
+    hydra = HydraConfig.get()
+    if hydra.output_subdir is not None:
+        ours = {str(hydra.output_subdir), f"{hydra.job.name}.log", LOCK_FILE, SWEEP_LOCK_FILE}
+        _remove(Path(str(hydra.runtime.output_dir)), ours, hydra.job.name)
+    if hydra.mode == RunMode.MULTIRUN:
+        _remove(Path(str(hydra.sweep.dir)), {"multirun.yaml", SWEEP_LOCK_FILE}, "sweeps")
+
+
+def _remove(folder: Path, ours: set[str], group: str) -> None:
+    if not folder.is_dir() or {path.name for path in folder.iterdir()} - ours:
+        return
+    shutil.rmtree(folder)
+    for above in (folder.parent, folder.parent.parent):
+        if above.name != group and not _DAY.fullmatch(above.name):
+            break
+        with contextlib.suppress(OSError):
+            above.rmdir()
 
 
 def _without_resume(overrides: Any) -> list[str]:

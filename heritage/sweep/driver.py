@@ -16,14 +16,13 @@ from heritage.cluster.job import Job
 from heritage.cluster.resources import Cluster, InProcess, LocalJobs
 from heritage.core.files import locked
 from heritage.errors import BusyError, CommandError, SweepError
-from heritage.runs.files import METRICS_FILE
+from heritage.runs.files import METRICS_FILE, SWEEP_LOCK_FILE
+from heritage.runs.folders import remove_unused_run_folder
 from heritage.runs.record import read_json
 from heritage.runs.state import State, failure_of
 from heritage.sweep.checks import check_inputs, check_multirun
 from heritage.sweep.expansion import Sweep
 from heritage.sweep.index import Index
-
-LOCK_FILE = ".sweep.lock"
 
 
 def run_sweep(sweep: Sweep) -> None:
@@ -41,9 +40,10 @@ def run_sweep(sweep: Sweep) -> None:
         from heritage.sweep.cost import print_plan
 
         print_plan(sweep.jobs, cluster, console)
+        remove_unused_run_folder()
         return
     check_multirun(sweep.jobs, cluster)
-    with locked(sweep.folder / LOCK_FILE):
+    with locked(sweep.folder / SWEEP_LOCK_FILE):
         index = Index(sweep)
         check_inputs(sweep.jobs)
         states = {job.name: job.state for job in sweep.jobs}

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from heritage.cluster.job import Job, freeze
 from heritage.config.faults import FaultyConfigError
+from heritage.config.overrides import expand_home
 from heritage.config.validate import validate
 from heritage.errors import CommandError
 from heritage.runs.sweep_names import Experiment, experiment_of
@@ -57,6 +58,7 @@ def expand(
     for number, own in enumerate(overrides, first):
         name = experiment.job(own)
         composed = context.config_loader.load_sweep_config(config, list(own))
+        expand_home(composed, "train")
         job = freeze(
             composed, number=number, name=name, folder=folder / name, overrides=tuple(own), context=context
         )

@@ -28,6 +28,7 @@ from heritage.collection.record import (
 )
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.source import ListedObject, Listing, Source
+from heritage.core.option_types import FilePath
 from heritage.errors import CollectionError, ConfigError
 
 _PAGE = 10_000
@@ -43,7 +44,7 @@ class MetSource(Source):
     """
 
     departments: dict[int, list[str]]
-    csv: str | None
+    csv: FilePath | None
     rules_museum: ClassVar[str] = "MET"
 
     def listings(self, rules: ClassRules, classes: tuple[str, ...]) -> list[Listing]:
