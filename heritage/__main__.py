@@ -5,21 +5,19 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
-from heritage.cli import COMMANDS, EXIT_FAULT, flush_output, load, usage
+from heritage.cli import COMMANDS, EXIT_FAULT, load, usage, write_output
 
 
 def main() -> None:
     """Run `heritage <command> …`; without a command, list them."""
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(usage(), end="")
-        flush_output()
+        write_output(usage())
         return
     if arguments[0] == "--version":
         from heritage.core.version import __version__
 
-        print(__version__)
-        flush_output()
+        write_output(f"{__version__}\n")
         return
     verb = arguments[0]
     if verb not in COMMANDS:

@@ -99,12 +99,13 @@ def _start(
         try:
             if asks_for_help(sys.argv[1:]):
                 overrides = [*config_dir_override(sys.argv[1:]), *overrides_of(sys.argv[1:])]
-                print(help_text(verb, overrides, help_sections()))
+                write_output(f"{help_text(verb, overrides, help_sections())}\n", verb)
             else:
                 hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=verb)(job)()
-            flush_output(verb)
+            write_output("", verb)
         except (HeritageError, *COMPOSITION_ERRORS, OSError, KeyboardInterrupt) as fault:
-            flush_output(verb)
+            if _lost_its_reader(fault):
+                _exit_without_output(verb, fault)
             if users_choice == "1" or _is_a_defect(fault):
                 raise
             _exit_with(verb, fault)
@@ -144,21 +145,38 @@ def _full_error(value: str | None) -> Iterator[None]:
             os.environ[_FULL_ERROR] = before
 
 
-def flush_output(verb: str = "") -> None:
-    """Write what is left for standard output, or exit if nobody can read it.
+def write_output(text: str, verb: str = "") -> None:
+    """Write text to standard output; exit if nobody can read it.
 
-    Without it Python reports a closed pipe or a full disk at its end, with a traceback.
+    Without it Python reports a closed pipe or a full disk with a traceback, at its end at the latest.
     """
     try:
-        sys.stdout.flush()
+        print(text, end="", flush=True)
     except OSError as fault:
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(fault, BrokenPipeError):
-            sys.exit(EXIT_CLOSED_PIPE)
-        reason = _DISK_FAULTS.get(fault.errno or 0) or fault.strerror
-        print(f"{f'heritage {verb}'.strip()}: standard output: {reason}; send it elsewhere", file=sys.stderr)
-        sys.exit(EXIT_FAULT)
+        _exit_without_output(verb, fault)
+
+
+def _exit_without_output(verb: str, fault: OSError) -> NoReturn:
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(fault, BrokenPipeError):
+        sys.exit(EXIT_CLOSED_PIPE)
+    reason = _DISK_FAULTS.get(fault.errno or 0) or fault.strerror
+    print(f"{f'heritage {verb}'.strip()}: standard output: {reason}; send it elsewhere", file=sys.stderr)
+    sys.exit(EXIT_FAULT)
+
+
+def _lost_its_reader(fault: BaseException) -> TypeGuard[BrokenPipeError]:
+    """Return whether an error comes from a closed standard output, not from a pipe between processes."""
+    if not isinstance(fault, BrokenPipeError):
+        return False
+    import select
+
+    poll = select.poll()
+    with contextlib.suppress(OSError, ValueError):
+        poll.register(sys.stdout.fileno(), 0)
+        return bool(poll.poll(0))
+    return False
 
 
 def _is_a_defect(fault: BaseException) -> bool:
@@ -173,6 +191,7 @@ def _is_of_disk(fault: BaseException) -> TypeGuard[OSError]:
 
 
 def _exit_with(verb: str, fault: BaseException) -> NoReturn:
+    write_output("", verb)
     for line in _lines(verb, fault):
         print(f"heritage {verb}: {line}", file=sys.stderr)
     sys.exit(EXIT_FAULT)

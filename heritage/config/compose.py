@@ -27,19 +27,16 @@ def compose_command(verb: str, overrides: Sequence[str], *, folders: Sequence[Pa
     Args:
         verb: The command.
         overrides: Overrides of its configuration.
-        folders: The folders of configuration files, the first one before the others; by default ours, and those
-            that overrides name.
+        folders: The folders of configuration files, in the order in which they are searched; by default ours
+            and those that overrides name.
 
     Raises:
         HydraException: An override names an unknown key or option.
     """
     GlobalHydra.instance().clear()
     first, *others = folders or [config_dir()]
-    words = (
-        [f"hydra.searchpath={literal([f'file://{folder.absolute()}' for folder in others])}"]
-        if others
-        else []
-    )
+    places = literal([f"file://{folder.absolute()}" for folder in others])
+    words = [f"hydra.searchpath={places}"] if others else []
     with initialize_config_dir(str(first.absolute()), version_base="1.3"):
         return compose(verb, overrides=[*words, *overrides], return_hydra_config=True)
 
@@ -63,7 +60,7 @@ def groups_of(verb: str, cfg: DictConfig) -> list[str]:
 
 
 def keys_of(cfg: DictConfig) -> list[str]:
-    """Return the full keys of a configuration that have a value, without Hydra's own and without list items."""
+    """Return the full keys of a configuration that have a value, without those of Hydra."""
     found: list[str] = []
 
     def visit(node: Any, above: str) -> None:

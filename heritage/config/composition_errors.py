@@ -1,4 +1,4 @@
-"""Explain what Hydra, OmegaConf or YAML rejected, in one line for each fault and with the nearest valid name."""
+"""Explain what Hydra, OmegaConf or YAML rejected, one line for each fault, with the nearest valid name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _VALUE_IN_FILE = re.compile(
     r"In '(?P<file>[^']+)': \w+ raised while composing config:\n(?P<what>.+)\n\s+full_key: (?P<key>\S+)"
 )
 _SWEEP = re.compile(
-    r"Ambiguous value for argument '(?P<word>.+)'\n|Sweep parameters '(?P<other>.+)' requires --multirun",
+    r"Ambiguous value for argument '(?P<word>.+?)'\n1\. |Sweep parameters '(?P<other>.+)' requires --multirun",
     re.DOTALL,
 )
 _CHOSEN_TWICE = re.compile(r"Multiple values for (?P<group>\S+)\. ")
@@ -63,8 +63,8 @@ def explain_composition_error(fault: BaseException, verb: str, overrides: Sequen
     if isinstance(fault, MissingConfigException) and fault.missing_cfg_file:
         return [_missing_file(fault, text, overrides)]
     for pattern, explain in _EXPLANATIONS:
-        if match := pattern.search(text):
-            return explain(match, fault, verb, overrides)
+        if found := pattern.search(text):
+            return explain(found, fault, verb, overrides)
     cause = f" ({_first_line(str(fault.__cause__))})" if fault.__cause__ else ""
     return [_first_line(text) + cause]
 

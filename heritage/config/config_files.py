@@ -182,9 +182,13 @@ def file_faults(verb: str, overrides: Sequence[str]) -> list[str]:
 
 
 def with_files(faults: Sequence[str], overrides: Sequence[str]) -> list[str]:
-    """Return faults with the file in front that sets the key, if the command line does not."""
+    """Return faults with the user's file in front that sets the key, if the command line does not."""
     given = {word.lstrip("+").partition("=")[0] for word in overrides}
-    files = [file for file in reversed(chosen_files(overrides)) if file.damage() is None]
+    files = [
+        file
+        for file in reversed(chosen_files(overrides))
+        if not file.path.is_relative_to(config_dir()) and file.damage() is None
+    ]
     named = []
     for fault in faults:
         key = fault.partition("=")[0].partition(":")[0].partition(" ")[0]

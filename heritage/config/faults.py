@@ -63,8 +63,8 @@ def _in_another_place(word: str, keys: Iterable[str], *, exact: bool) -> str | N
     for key in shortest:
         for part in _last(key).split("_"):
             names.setdefault(part, key)
-    matches = difflib.get_close_matches(word, names, n=1, cutoff=_SIMILAR)
-    return names[matches[0]] if matches else None
+    matches = difflib.get_close_matches(word, names, n=len(names) or 1, cutoff=_SIMILAR)
+    return names[min(matches, key=lambda name: names[name].count("_"))] if matches else None
 
 
 def _last(key: str) -> str:

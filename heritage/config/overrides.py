@@ -1,8 +1,8 @@
 r"""Take the paths and names of a command line as they are given, before Hydra parses them.
 
-Hydra's grammar knows neither accents nor ``=``, brackets or ``~`` in a value, and reads a folder named 1_0 as
-the number 10. The type of each option decides (`heritage.core.option_types`): the value of a path or a name is
-quoted for Hydra unless Hydra reads it as exactly that text. What keeps its meaning:
+Hydra's grammar knows neither accents nor ``=``, brackets or ``~`` in a value, and reads a folder named 1_0
+as the number 10. The type of each option decides (`heritage.core.option_types`): the value of a path or a
+name is quoted for Hydra unless Hydra reads it as exactly that text. What keeps its meaning:
 
 * quotes around the whole value, as before: ``'ckpt="a b"'``;
 * ``null``, ``true``, numbers and ``[lists]``, if the option takes them; items of lists follow the same rule;
@@ -152,16 +152,15 @@ class _Options:
         chosen, own = [], []
         for word in self._words:
             match = _OVERRIDE.fullmatch(word)
-            key = "" if match is None else match[2]
-            if match is None or (key != "hydra.searchpath" and key.partition("@")[0] not in self._groups):
+            if match is None:
                 continue
-            kind = self.type_of(key)
-            # Of the choices of a sweep, the first one stands for all.
-            value = _element(
-                match[3] if key == "hydra.searchpath" else split_values(match[3])[0], kind, False
-            )
-            chosen.append(f"{match[1]}{key}={value}")
-            own += [word for word in chosen[-1:] if key == "hydra.searchpath"]
+            plus, key, value = match.groups()
+            if key == "hydra.searchpath":
+                own.append(f"{key}={_element(value, self.type_of(key), False)}")
+            elif key.partition("@")[0] in self._groups:
+                # Of the choices of a sweep, the first one stands for all.
+                chosen.append(f"{plus}{key}={_element(split_values(value)[0], _GROUP, False)}")
+        chosen += own
         for words in (chosen, own, []):
             # Files of the user may change from call to call. Hydra itself warns of folders that do not exist.
             with warnings.catch_warnings(action="ignore"):

@@ -96,9 +96,7 @@ def _unresolved(cfg: DictConfig, error: OmegaConfBaseException) -> str:
     if not isinstance(text, str) or "${" not in text:
         return f"{key}: {what}"
     word = shlex.quote(f"{key}={quoted(escaped(text))}")
-    return (
-        f"{key}={text}: {what}; correct the interpolation, or write {word} for a name with these characters"
-    )
+    return f"{key}={text}: {what}; correct the interpolation, or write {word} for a name with these signs"
 
 
 def _type_faults(path: str, hints: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:

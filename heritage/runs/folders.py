@@ -55,21 +55,21 @@ def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
     if resume is False or resume is None:
         return fresh
     if resume is not True:
-        resume = home(str(resume))
-        if not Path(resume).is_dir():
+        folder = home(str(resume))
+        if not Path(folder).is_dir():
             raise CheckpointError(
                 "no such run folder", where=f"resume={resume}", remedy="give a folder below outputs/"
             )
-        return resume
+        return folder
     overrides = _without_resume(OmegaConf.select(_root_, "hydra.overrides.task") or [])
     above = Path(fresh).parent.parent
     started = sorted(above.glob(f"*/*/{HYDRA_FOLDER}/overrides.yaml"), reverse=True)
     for record in started:
-        folder = record.parent.parent
-        if (folder / REPORT_FILE).is_file():
+        run = record.parent.parent
+        if (run / REPORT_FILE).is_file():
             continue
         if _without_resume(OmegaConf.load(record)) == overrides:
-            return str(folder)
+            return str(run)
     raise CheckpointError(
         f"no unfinished run of this command below {above}",
         where="resume=true",
@@ -83,7 +83,7 @@ def remove_unused_run_folder() -> None:
     The folders of the day, of the command and of all sweeps are removed, too, if they are empty.
     """
     hydra = HydraConfig.get()
-    if hydra.output_subdir is not None:
+    if hydra.output_subdir is not None and not OmegaConf.is_missing(hydra.runtime, "output_dir"):
         ours = {str(hydra.output_subdir), f"{hydra.job.name}.log", LOCK_FILE, SWEEP_LOCK_FILE}
         _remove(Path(str(hydra.runtime.output_dir)), ours, hydra.job.name)
     if hydra.mode == RunMode.MULTIRUN:
