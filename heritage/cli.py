@@ -221,7 +221,8 @@ def heritage_cause(error: BaseException) -> HeritageError | None:
     """Return the `HeritageError` that caused an exception: OmegaConf wraps the errors of resolvers."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, HeritageError):
-        cause = cause.__cause__
+        # OmegaConf raises its own error while the resolver's is handled, and removes the cause.
+        cause = cause.__cause__ or (cause.__context__ if hasattr(cause, "full_key") else None)
     return cause
 
 

@@ -32,7 +32,8 @@ _VALUE_IN_FILE = re.compile(
     r"In '(?P<file>[^']+)': \w+ raised while composing config:\n(?P<what>.+)\n\s+full_key: (?P<key>\S+)"
 )
 _SWEEP = re.compile(
-    r"Ambiguous value for argument '(?P<word>.+?)'\n1\. |Sweep parameters '(?P<other>.+)' requires --multirun",
+    r"Ambiguous value for argument '(?P<word>.+?)'\n1\. "
+    r"|Sweep parameters '(?P<other>.+)' requires --multirun",
     re.DOTALL,
 )
 _CHOSEN_TWICE = re.compile(r"Multiple values for (?P<group>\S+)\. ")
@@ -80,7 +81,7 @@ def _unreadable(fault: OverrideParseException) -> str:
 
 def _sweep(match: re.Match[str], _: BaseException, verb: str, overrides: Sequence[str]) -> list[str]:
     word = match["word"] or match["other"]
-    key, _, value = word.partition("=")
+    key, value = word.split("=", 1)
     hint = "add -m to run one after the other (multirun=True from Python)"
     if takes_list(verb, key, overrides):
         hint += f", or write {shlex.quote(f'{key}=[{value}]')} for a list"

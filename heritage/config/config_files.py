@@ -6,6 +6,7 @@ Hydra stops at the first key of a file that a schema does not know, and names th
 from __future__ import annotations
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -259,6 +260,7 @@ def _other_faults(
 ) -> list[str]:
     """Return the faults that remain without the unknown keys: files without them stand in for the files."""
     with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(config_dir() / f"{verb}.yaml", folder)  # Hydra looks for it in the first folder only
         for file, keys in unknown.items():
             content = OmegaConf.create(yaml.safe_load(file.text))
             for key in keys:

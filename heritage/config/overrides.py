@@ -235,7 +235,7 @@ def _element(value: str, kind: OptionType, exact: bool) -> str:
     if type(parsed) in kind.plain or (not kind.text and parsed is not UNREADABLE):
         return value
     text = expanded(value) if kind.path else value
-    if parsed == text:
+    if parsed == text and "\\" not in text:  # which escapes a comma that follows
         return value
     if parsed is not UNREADABLE and "${" in value and text == value:
         return value

@@ -80,13 +80,16 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return matches[0] if matches else None
 
 
-def require_known_classes(names: Iterable[str], classes: Sequence[str], where: str | PathLike[str]) -> None:
+def require_known_classes(
+    names: Iterable[str], classes: Sequence[str], where: str | PathLike[str], remedy: str | None = None
+) -> None:
     """Check that all class names are in the class list.
 
     Args:
         names: The names.
         classes: The class list.
         where: The file that has the names, for the message.
+        remedy: What to do about it; by default what helps if the names are those of images.
 
     Raises:
         ManifestError: A name is unknown; the message suggests the nearest one.
@@ -102,5 +105,7 @@ def require_known_classes(names: Iterable[str], classes: Sequence[str], where: s
     raise ManifestError(
         f"unknown class {', '.join(hints)}{more}",
         where=where,
-        remedy=f"data.classes has {', '.join(classes)}: rename the class or extend that list",
+        remedy=remedy
+        or f"data.classes has {', '.join(classes)}: rename the class, extend that list, or take the classes "
+        "that occur with data.classes=null",
     )

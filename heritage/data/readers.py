@@ -47,7 +47,13 @@ def manifest(root: Path, classes: Sequence[str] | None) -> Manifest:
     whole = Manifest.read(root)
     if classes is None or tuple(classes) == whole.classes:
         return whole
-    require_known_classes(classes, whole.classes, root)
+    require_known_classes(
+        classes,
+        whole.classes,
+        root,
+        remedy=f"the data set has {', '.join(whole.classes)}: correct data.classes, or take them all with "
+        "data.classes=null",
+    )
     selected = pc.is_in(whole.table["class"], pa.array(list(classes)))
     return Manifest.build(whole.table.filter(selected), root, classes)
 
