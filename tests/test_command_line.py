@@ -43,14 +43,8 @@ def test_the_hint_of_words_with_a_plus(heritage: Command) -> None:
     done = heritage("train", "+epochs=3")
     assert done.err == "heritage train: epochs: train has no such key; did you mean 'trainer.max_epochs'?\n"
     done = heritage("train", "+experiment=thesis/baselin")
-    assert done.err == (
-        "heritage train: experiment=thesis/baselin: there is no such experiment; did you mean 'thesis/baseline'?\n"
-    )
-
-
-def test_the_line_to_type_for_an_interpolation_works(heritage: Command) -> None:
-    done = heritage("train", "data=class_folders", r"data.root='a\${b}'")
-    assert done.err == "heritage train: a${b}: no such folder; give the folder of the images in data.root\n"
+    (line,) = done.err.splitlines()
+    assert line.endswith("thesis/baselin: there is no such experiment; did you mean 'thesis/baseline'?")
 
 
 @pytest.mark.parametrize("verb", COMMANDS)
