@@ -56,7 +56,7 @@ class Result:
 
 
 def render(class_name: str, index: int, view: int, size: int, seed: int) -> bytes:
-    """One of sixteen noisy photographs of about 128 kB, with bytes of its own behind the end."""
+    """One of sixteen noisy photographs of about 128 kB, followed by unique bytes."""
     return _noise(index % 16) + f"{class_name}/{index}/{view}".encode()
 
 

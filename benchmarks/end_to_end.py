@@ -73,7 +73,7 @@ def seconds(command: list[str], log: Path) -> float:
     """Run a command and return how long it took.
 
     Raises:
-        SystemExit: It failed; the end of what it said is shown.
+        SystemExit: It failed; the end of its output is shown.
     """
     began = time.perf_counter()
     with log.open("w", encoding="utf-8") as file:

@@ -84,7 +84,7 @@ def loop(rounds: int, count: int = 1024, size: int = 96) -> None:
 
 
 def bare(model: NormalizedModel, loader: ArtefactLoader) -> None:
-    """Answer all images and keep nothing."""
+    """Predict all images and keep nothing."""
     with torch.inference_mode():
         for batch in loader:
             model(batch.images)

@@ -42,7 +42,7 @@ def draw(folder: Path, count: int, size: int) -> None:
     for number in range(count):
         name = CLASSES[number % len(CLASSES)]
         (folder / name).mkdir(exist_ok=True)
-        # a hundred pictures are enough to decode; each gets a file of its own
+        # a hundred pictures are enough to decode; each gets its own file
         pixels = draw_artefact(name, number % 100 // len(CLASSES), 0, size=size, seed=0)
         (folder / name / f"{number:05d}.jpg").write_bytes(encode_jpeg(pixels))
 

@@ -4,7 +4,7 @@
     python -m benchmarks.step --model vit --batch 16 --size 96 --steps 20
 
 Both train the same network on the same batches of uint8 images with the same optimiser, schedule,
-clipping and precision. Rounds are interleaved, each in a process of its own, so that peak memory is
+clipping and precision. Rounds are interleaved, each in its own process, so that peak memory is
 each way's own; figures are medians, and only ratios within one run mean anything on a shared machine.
 """
 

@@ -21,11 +21,9 @@ def main() -> None:
         return
     verb = arguments[0]
     if verb not in COMMANDS:
-        from heritage.core.taxonomy import nearest
+        from heritage.core.taxonomy import suggestion
 
-        near = nearest(verb, COMMANDS)
-        hint = f"did you mean '{near}'?" if near else f"choose from {', '.join(COMMANDS)}"
-        print(f"heritage: there is no command '{verb}'; {hint}", file=sys.stderr)
+        print(f"heritage: there is no command '{verb}'; {suggestion(verb, COMMANDS)}", file=sys.stderr)
         sys.exit(EXIT_FAULT)
     # Hydra reads sys.argv itself.
     sys.argv = [f"heritage {verb}", *arguments[1:]]

@@ -20,7 +20,7 @@ def main(cfg: DictConfig) -> None:
     from heritage.comparison.comparison import compare
     from heritage.comparison.report import summary, write_comparison
     from heritage.comparison.runs import find_runs
-    from heritage.runs.finished import unfinished
+    from heritage.runs.read_predictions import unfinished
 
     given = [cfg.runs] if isinstance(cfg.runs, str) else list(cfg.runs)
     folders = [name for name in given if name]

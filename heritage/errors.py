@@ -25,6 +25,7 @@ code 2; a traceback appears only with ``HYDRA_FULL_ERROR=1``.
 
 from __future__ import annotations
 
+import unicodedata
 from os import PathLike
 
 
@@ -48,11 +49,24 @@ class HeritageError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        return " ".join(f"{self.where}: {self.what}; {self.remedy}".split())
+        parts = [_shown(part) for part in (self.where, self.what, self.remedy)]
+        return " ".join(f"{parts[0]}: {parts[1]}; {parts[2]}".split())
 
     def __reduce__(self) -> tuple[object, ...]:
         # The default loses keyword-only arguments; errors cross process boundaries in data loaders.
         return _rebuild, (type(self), self.what, self.where, self.remedy)
+
+
+_LONGEST = 2000
+
+
+def _shown(text: str) -> str:
+    """Return text from anywhere as a terminal may show it: names of files and classes can hold anything."""
+    short = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    return "".join(
+        f"\\x{ord(sign):02x}" if unicodedata.category(sign) == "Cc" and not sign.isspace() else sign
+        for sign in short
+    )
 
 
 def _rebuild(kind: type[HeritageError], what: str, where: str, remedy: str) -> HeritageError:

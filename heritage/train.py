@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 from heritage.cli import command
 
 if TYPE_CHECKING:
-    from heritage.runs.result import TrainResult
+    from heritage.runs.train_result import TrainResult
 
 
 @command("train")

@@ -56,7 +56,7 @@ def _job_return(folder: Path, overrides: Sequence[str]) -> JobReturn:
 
     The value of a job without objective, such as one that is still queued, is None.
     """
-    from heritage.runs.result import read_result
+    from heritage.runs.train_result import read_result
 
     result = read_result(folder)
     done = JobReturn()

@@ -1,4 +1,4 @@
-"""Packages import only from packages below them, modules are small, and names are written once."""
+"""Packages import only from packages below them, and files and functions are short."""
 
 from __future__ import annotations
 
@@ -26,29 +26,41 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("prediction",),
     ("exporters", "server", "cluster"),
     ("sweep",),
+    ("hydra_plugins",),
     ("cli",),
     tuple(COMMANDS),
     ("api",),
     ("__init__", "__main__"),
 )
 ROW = {name: number for number, names in enumerate(ORDER) for name in names}
-MODULES = sorted(PACKAGE.rglob("*.py"))
+ROOT = PACKAGE.parent
+MODULES = sorted(path for folder in (PACKAGE, ROOT / "hydra_plugins") for path in folder.rglob("*.py"))
+FILES = sorted(path for folder in ("tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
+MAX_LINES = 400
+MAX_FUNCTION_LINES = 70
 SHORT = {"core/types.py", "core/version.py", "config/register.py", "demo/drawing/rng.py"}
 """Files of less than 30 lines: one concept each. Commands may be short."""
 
 
 def module(path: Path) -> str:
-    """The module's dotted name below `heritage`."""
-    parts = path.relative_to(PACKAGE).with_suffix("").parts
-    return ".".join(parts)
+    """The module's dotted name below `heritage`; the plugin's is ``hydra_plugins.heritage_sweep``."""
+    root = PACKAGE if PACKAGE in path.parents else ROOT
+    return ".".join(path.relative_to(root).with_suffix("").parts)
 
 
 def imported(path: Path) -> set[str]:
-    """Modules below `heritage` that a file imports, inside functions and for type checkers, too."""
+    """Modules below `heritage` that a file imports, inside functions and for type checkers, too.
+
+    Importing a module runs the ``__init__`` of each package that it is in, so these are among them, except
+    for the packages that the file itself is in.
+    """
     names = {module(other) for other in MODULES}
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "heritage":
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports are absolute"
+            if (node.module or "").partition(".")[0] != "heritage":
+                continue
             base = (node.module or "").partition(".")[2]
             for alias in node.names:
                 full = f"{base}.{alias.name}".lstrip(".")
@@ -56,7 +68,15 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.Import):
             found |= {a.name.partition(".")[2] or "__init__" for a in node.names
                       if a.name.partition(".")[0] == "heritage"}  # fmt: skip
-    return found
+    return found | {package for other in found for package in packages_above(other)} - set(
+        packages_above(module(path))
+    )
+
+
+def packages_above(name: str) -> list[str]:
+    """The packages below `heritage` that a module is in, such as ``training`` of ``training.run``."""
+    parts = name.split(".")
+    return [".".join(parts[:length]) for length in range(1, len(parts))]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module)
@@ -91,20 +111,34 @@ def test_every_package_has_its_row() -> None:
 
 
 def test_modules_are_neither_long_nor_tiny() -> None:
-    lines = {
-        path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8").count("\n") for path in MODULES
-    }
-    assert {name: count for name, count in lines.items() if count > 400} == {}
+    lines = {path.relative_to(ROOT).as_posix(): len(text(path)) for path in (*MODULES, *FILES)}
+    assert {name: count for name, count in lines.items() if count > MAX_LINES} == {}
     tiny = {
-        name
-        for name, count in lines.items()
-        if count < 30 and "/" in name and not name.endswith("__init__.py")
+        inside
+        for path in MODULES
+        if len(text(path)) < 30 and "." in module(path) and path.name != "__init__.py"
+        for inside in [path.relative_to(PACKAGE).as_posix()]
     }
     assert tiny == SHORT
 
 
-def test_tests_lie_where_the_code_lies() -> None:
-    folders = {path.parent.relative_to(PACKAGE) for path in MODULES}
+@pytest.mark.parametrize("path", MODULES, ids=module)
+def test_functions_are_short(path: Path) -> None:
+    lengths = {
+        node.name: (node.end_lineno or 0) - node.lineno + 1
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name: count for name, count in lengths.items() if count > MAX_FUNCTION_LINES} == {}
+
+
+def text(path: Path) -> list[str]:
+    """The lines of a file."""
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def test_the_folders_of_tests_are_those_of_the_code() -> None:
+    folders = {path.parent.relative_to(PACKAGE) for path in MODULES if PACKAGE in path.parents}
     root = Path(__file__).parent
     astray = {path.relative_to(root).parent for path in root.rglob("test_*.py")} - folders
     assert astray == {Path("compat")}  # what earlier versions made

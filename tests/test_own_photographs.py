@@ -1,4 +1,4 @@
-"""README's commands for photographs of one's own, in classes of one's own."""
+"""README's commands for a user's photographs and classes."""
 
 from __future__ import annotations
 

@@ -52,7 +52,15 @@ from tests.conftest import COUNTS, TINY, Command, write_tree
         (["trainer.limit_val_batches=0.01"], ["trainer.limit_val_batches=0.01", "as a whole number"]),
         (["callbacks=[ema,early_stoping]"], ["callbacks=early_stoping", "did you mean 'early_stopping'?"]),
         (["+experiment=nothing"], ["experiment"]),
-        (["callbacks.best.monitor=val/macro_f2"], ["val/macro_f2", "did you mean 'val/macro_f1'?"]),
+        (["callbacks.best.monitor=val/loss"], ["callbacks.best.mode=max", "val/loss is best at its minimum"]),
+        (
+            ["callbacks=early_stopping", "callbacks.early_stopping.mode=min"],
+            ["callbacks.early_stopping.mode=min: val/macro_f1 is best at its maximum; set it to max"],
+        ),
+        (
+            ["callbacks.best.monitor=val/macro_f2"],
+            ["callbacks.best.monitor=", "val/macro_f2", "did you mean 'val/macro_f1'?"],
+        ),
         (["trainer.devices=[0]"], ["trainer.devices=[0]", "give a number of processes"]),
         (["trainer.limit_train_batches=0"], ["trainer.limit_train_batches=0", "greater than"]),
         (["trainer.strategy=nonsense"], ["trainer.strategy=nonsense"]),

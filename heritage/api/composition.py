@@ -23,7 +23,7 @@ from heritage.config.recipe import require_recipe
 from heritage.config.register import register
 from heritage.core.files import config_dir
 from heritage.errors import CommandError
-from heritage.runs.hydra_record import attach_hydra
+from heritage.runs.hydra_node import attach_hydra
 
 
 def compose(verb: str = "train", overrides: str | Iterable[str] = (), **options: Any) -> DictConfig:

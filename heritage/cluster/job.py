@@ -23,8 +23,8 @@ from heritage.config.register import register
 from heritage.core.files import locked, write_text
 from heritage.errors import HeritageError
 from heritage.runs.files import FAILURE_FILE, LOCK_FILE
-from heritage.runs.result import TrainResult
-from heritage.runs.state import State, state_of
+from heritage.runs.job_state import State, state_of
+from heritage.runs.train_result import TrainResult
 
 
 @dataclass(frozen=True)

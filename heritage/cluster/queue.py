@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from heritage.core.taxonomy import nearest
+from heritage.core.taxonomy import suggestion
 from heritage.errors import ClusterError, ConfigError
 
 _ACTIVE = {
@@ -123,11 +123,10 @@ def require_partition(partition: str | None, minutes: int) -> None:
         if not name:
             continue
         if name not in limits:
-            near = nearest(name, limits)
             raise ConfigError(
                 "this cluster has no such partition",
                 where=f"cluster.partition={name}",
-                remedy=f"did you mean '{near}'?" if near else f"choose from {', '.join(sorted(limits))}",
+                remedy=suggestion(name, sorted(limits)),
             )
         if minutes > _minutes(limits[name]):
             raise ConfigError(

@@ -15,10 +15,10 @@ from omegaconf import open_dict
 from heritage.cluster.job import Job
 from heritage.cluster.queue import JobStatus, Queue, require_partition, require_slurm
 from heritage.cluster.resources import Allocation, LocalJobs, SlurmJobs, allocation_of
-from heritage.cluster.task import Task
+from heritage.cluster.task import Task, interpreter_command
 from heritage.errors import ClusterError, ConfigError, MissingDependencyError
 from heritage.runs.files import FAILURE_FILE
-from heritage.runs.state import State
+from heritage.runs.job_state import State
 
 if TYPE_CHECKING:
     import submitit
@@ -239,7 +239,9 @@ def _gpu_slots(cluster: LocalJobs, size: Allocation) -> list[tuple[int, ...]]:
 
 
 def _slurm_executor(cluster: SlurmJobs, size: Allocation, folder: Path) -> submitit.SlurmExecutor:
-    executor = _submitit().SlurmExecutor(folder / _FOLDER / "%j", max_num_timeout=cluster.max_timeouts)
+    executor = _submitit().SlurmExecutor(
+        folder / _FOLDER / "%j", max_num_timeout=cluster.max_timeouts, python=interpreter_command()
+    )
     options: dict[str, Any] = {
         "job_name": f"heritage-{folder.name}",
         "time": cluster.time,

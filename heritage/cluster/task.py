@@ -7,7 +7,9 @@ only then does submitit's signal handler requeue the job.
 from __future__ import annotations
 
 import os
+import shlex
 import signal
+import sys
 import time
 from typing import Any
 
@@ -15,12 +17,28 @@ from heritage.cluster.job import Job
 from heritage.cluster.queue import Queue
 from heritage.errors import ClusterError
 from heritage.runs.files import FAILURE_FILE
-from heritage.runs.state import State
+from heritage.runs.job_state import State
 from heritage.training.callbacks.safeguard import BATCH_SIGNAL, Stopped
 
 _REQUEUE_GRACE = 60.0
 """Seconds after which a process exits that was not ended by the requeueing of its job."""
 _FIRST_PORT, _PORTS = 10_000, 10_000
+_HELD_SIGNALS = (signal.SIGTERM, BATCH_SIGNAL)
+_HOLD_SIGNALS = (
+    "import os, signal, sys; "
+    f"signal.pthread_sigmask(signal.SIG_BLOCK, {[int(number) for number in _HELD_SIGNALS]}); "
+    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+)
+
+
+def interpreter_command() -> str:
+    """Return the shell command that starts Python in a job, with the batch system's signals blocked.
+
+    Importing takes seconds, and a signal then would end the process before submitit has installed its
+    handlers: a preempted job would count as completed and not be requeued. A blocked signal stays pending,
+    also across exec, until the task unblocks it.
+    """
+    return shlex.join([sys.executable, "-I", "-S", "-c", _HOLD_SIGNALS])
 
 
 class Task:
@@ -35,6 +53,7 @@ class Task:
 
     def __call__(self) -> None:
         """Run the job unless it is finished: a job may be requeued just after its end."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD_SIGNALS)  # submitit handles them from here on
         if self.job.state is State.FINISHED:
             return
         if _is_requeued():

@@ -10,11 +10,6 @@ def _counts(ledger: Ledger, sql: str, museum: str) -> dict[str, int]:
     return {str(key): int(number) for key, number in ledger.query(sql, (museum,))}
 
 
-def objects_by_state(ledger: Ledger, museum: str) -> dict[str, int]:
-    """Count objects by state."""
-    return _counts(ledger, "SELECT state, count(*) FROM objects WHERE museum = ? GROUP BY state", museum)
-
-
 def images_by_state(ledger: Ledger, museum: str) -> dict[str, int]:
     """Count photographs by state."""
     return _counts(ledger, "SELECT state, count(*) FROM images WHERE museum = ? GROUP BY state", museum)

@@ -16,7 +16,7 @@ from heritage.collection.rules import ClassRules
 from heritage.collection.sources.source import Listing, Source
 
 TYPICAL_BYTES: dict[Size, int] = {"web": 90_000, "original": 2_000_000}
-"""Size of a photograph in bytes, used until the collection has photographs of its own."""
+"""Size of a photograph in bytes, used until the collection has photographs."""
 
 _MIN_MEASURED = 50  # objects read before the yield of a listing is measured
 

@@ -29,7 +29,7 @@ from heritage.metrics.classification import MEASURES
 from heritage.metrics.registry import METRICS
 from heritage.reports.tables import Table
 from heritage.runs.description import EXPERIMENT
-from heritage.runs.finished import FinishedRun
+from heritage.runs.read_predictions import FinishedRun
 
 Floats = npt.NDArray[np.float64]
 
@@ -286,7 +286,7 @@ def compare(runs: Sequence[FinishedRun], resampling: ResamplingOptions) -> Compa
 
 
 def _by_seed(name: str, runs: Sequence[FinishedRun]) -> list[Setting]:
-    """Return a setting of the runs; runs that repeat a seed become settings of their own."""
+    """Return a setting of the runs; runs that repeat a seed become separate settings."""
     settings = []
     seeds = Counter(run.description.seed for run in runs)
     for repetition in range(max(seeds.values())):

@@ -35,7 +35,7 @@ from heritage.metrics.registry import (
     headline_metrics,
     image_terms,
 )
-from heritage.runs.finished import FinishedRun
+from heritage.runs.read_predictions import FinishedRun
 
 Floats = npt.NDArray[np.float64]
 

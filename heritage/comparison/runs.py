@@ -12,7 +12,7 @@ import numpy as np
 
 from heritage.errors import DataError
 from heritage.runs.description import RunDescription
-from heritage.runs.finished import FinishedRun, read_run, run_folders
+from heritage.runs.read_predictions import FinishedRun, read_run, run_folders
 
 
 def pool_folds(runs: Sequence[FinishedRun]) -> list[FinishedRun]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
-from heritage.core.taxonomy import nearest
+from heritage.core.taxonomy import nearest, suggestion
 from heritage.errors import ConfigError
 from heritage.runs.compat import RENAMED_KEYS
 
@@ -31,7 +31,7 @@ class FaultyConfigError(ConfigError):
 def did_you_mean(word: str, known: Iterable[str], elsewhere: Iterable[str] = ()) -> str:
     """Return ``"did you mean 'x'?"``, or the list to choose from if no name is close.
 
-    A key of an earlier version is answered with its new name, if that is among the known ones.
+    A key of an earlier version gives the new name, if that is among the known ones.
 
     Args:
         word: The unknown name.
@@ -46,7 +46,7 @@ def did_you_mean(word: str, known: Iterable[str], elsewhere: Iterable[str] = ())
     near = near or _in_another_place(word, elsewhere, exact=False)
     if near:
         return f"did you mean '{near}'?"
-    return f"choose from {', '.join(names)}" if names else "it takes no keys"
+    return suggestion(word, names) if names else "it takes no keys"
 
 
 _SIMILAR = 0.75

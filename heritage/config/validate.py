@@ -30,7 +30,6 @@ _PLAIN = (bool, int, float, str, type(None))
 SUPPLIED: dict[str, frozenset[str]] = {
     "data": frozenset({"train", "copies", "sampling", "seed"}),
     "model": frozenset({"num_classes", "image_size"}),
-    "trainer": frozenset({"callbacks", "loggers", "run_folder", "constant_length"}),
     "balance": frozenset({"counts", "weights"}),
 }
 """Arguments, by group, that `heritage.training.build` adds itself: never given in a file."""
@@ -76,15 +75,18 @@ def validate_options(target: str, options: Mapping[str, Any]) -> None:
         raise FaultyConfigError(faults)
 
 
-def value_faults(path: str, function: Callable[..., Any], values: Mapping[str, Any]) -> list[str]:
+def value_faults(
+    path: str, function: Callable[..., Any], values: Mapping[str, Any], *, strict: bool = False
+) -> list[str]:
     """Return the faults of plain values that a function or class is to be called with.
 
     Args:
         path: The key of the configuration that holds the values.
         function: The function or class, with annotations.
         values: Values by argument.
+        strict: Whether text that could be read as a number, or a number as a boolean, is a fault.
     """
-    return _type_faults(path, imported_signature(function).hints(values.keys()), values)
+    return _type_faults(path, imported_signature(function).hints(values.keys()), values, strict=strict)
 
 
 def _unresolved(cfg: DictConfig, error: OmegaConfBaseException) -> str:
@@ -99,12 +101,14 @@ def _unresolved(cfg: DictConfig, error: OmegaConfBaseException) -> str:
     return f"{key}={text}: {what}; correct the interpolation, or write {word} for a name with these signs"
 
 
-def _type_faults(path: str, hints: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
+def _type_faults(
+    path: str, hints: Mapping[str, Any], values: Mapping[str, Any], *, strict: bool = False
+) -> list[str]:
     return [
         fault
         for key in sorted(values.keys() & hints.keys())
         if values[key] != _MISSING and _is_plain(values[key])
-        for fault in _value_faults(f"{path}.{key}", values[key], hints[key])
+        for fault in _value_faults(f"{path}.{key}", values[key], hints[key], strict=strict)
     ]
 
 
@@ -143,18 +147,18 @@ def _call_faults(path: str, node: Mapping[str, Any], supplied: frozenset[str]) -
     yield from _type_faults(path, hints, values)
 
 
-def _value_faults(path: str, value: Any, hint: Any) -> Iterator[str]:
+def _value_faults(path: str, value: Any, hint: Any, *, strict: bool = False) -> Iterator[str]:
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
     except PydanticUserError as error:
-        # Annotated types with a configuration of their own do not accept a second one.
+        # Annotated types that already have a configuration do not accept another.
         if error.code != "type-adapter-config-unused":
             return
         adapter = TypeAdapter(hint)
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation):
         return  # a type that pydantic does not know: the call itself checks it
     try:
-        adapter.validate_python(value)
+        adapter.validate_python(value, strict=strict or None)
     except ValidationError as error:
         reasons = dict.fromkeys(_reason(path, detail) for detail in error.errors(include_url=False))
         yield f"{path}={value}: {' or '.join(reasons)}"

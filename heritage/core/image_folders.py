@@ -1,4 +1,7 @@
-"""List the images of folders, by the same rules in every command.
+"""List the image files below a folder, and for folders named after classes the class of each.
+
+These are the rules of every command that reads folders (``data=class_folders`` of `heritage train`,
+``raw=class_folders`` of `heritage curate`, ``input=…`` of `heritage predict`):
 
 * A file is an image if its name ends in one of `IMAGE_SUFFIXES`, in upper or lower case.
 * Hidden files and folders are skipped, and so are `SYSTEM_FOLDERS`.

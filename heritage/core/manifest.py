@@ -115,7 +115,7 @@ class Manifest:
         if "group_id" not in table.column_names:
             source = "object_id" if "object_id" in table.column_names else "image_id"
             table = table.append_column("group_id", table[source])
-        # An image without a known object is a group of its own.
+        # An image without a known object is its own group.
         table = _replace(table, "group_id", pc.coalesce(table["group_id"], table["image_id"]))
         _require_unique(table["file"], "file", place)
         _require_unique(table["image_id"], "image_id", place)
@@ -150,10 +150,18 @@ class Manifest:
             table = table.filter(pc.equal(pc.coalesce(table["status"], pa.scalar("kept")), "kept"))
         return replace(cls.build(table, root, classes, where=path), museums=museums)
 
-    def write(self, root: Path, about: Mapping[str, Any] | None = None) -> None:
-        """Write ``manifest.parquet`` and ``dataset.json`` (classes, counts, fingerprint and ``about``)."""
+    def write(
+        self, root: Path, about: Mapping[str, Any] | None = None, *, table: pa.Table | None = None
+    ) -> None:
+        """Write ``manifest.parquet`` and ``dataset.json`` (classes, counts, fingerprint and ``about``).
+
+        Args:
+            root: The data set's folder.
+            about: Further entries of ``dataset.json``.
+            table: Rows to write, such as these images and those that were dropped; None writes these only.
+        """
         with atomic_path(root / MANIFEST_FILE) as temporary:
-            pq.write_table(self.table, temporary, compression="zstd")
+            pq.write_table(self.table if table is None else table, temporary, compression="zstd")
         record = {
             "classes": list(self.classes),
             "images": len(self),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from heritage.core.tables import read_table
-from heritage.core.taxonomy import nearest
+from heritage.core.taxonomy import suggestion
 from heritage.errors import DatasetNotFoundError, ManifestError
 
 Decision = Literal["drop", "keep", "relabel"]
@@ -103,18 +103,16 @@ def _parse(row: dict[str, str | None], where: str, classes: Sequence[str]) -> Ov
     if not file:
         raise ManifestError("no file", where=where, remedy="name the raw file as the report shows it")
     if decision not in get_args(Decision):
-        near = nearest(decision or "", get_args(Decision))
         raise ManifestError(
             f"unknown decision '{decision or ''}'",
             where=where,
-            remedy=f"did you mean {near}?" if near else f"use {', '.join(get_args(Decision))}",
+            remedy=suggestion(decision or "", get_args(Decision)),
         )
     if decision == "relabel" and label not in classes:
-        near = nearest(label or "", classes)
         raise ManifestError(
             f"cannot relabel to '{label or ''}'",
             where=where,
-            remedy=f"did you mean {near}?" if near else f"use one of {', '.join(classes)}",
+            remedy=suggestion(label or "", classes),
         )
     return Override(
         file,

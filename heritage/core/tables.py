@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from heritage.core.image_folders import SourceKeys, images_below, require_folder
 from heritage.core.manifest import SCHEMA
-from heritage.core.taxonomy import nearest
+from heritage.core.taxonomy import nearest, suggestion
 from heritage.errors import DatasetNotFoundError, ManifestError
 
 _PARSING = pa_csv.ParseOptions(newlines_in_values=True)
@@ -106,11 +106,10 @@ def select_columns(
         ManifestError: The manifest or the table has no such column, or there is no column of files.
     """
     if unknown := [name for name in columns if name not in SCHEMA.names]:
-        near = nearest(unknown[0], SCHEMA.names)
         raise ManifestError(
             f"the manifest has no column '{unknown[0]}'",
             where=setting,
-            remedy=f"did you mean '{near}'?" if near else f"choose from {', '.join(SCHEMA.names)}",
+            remedy=suggestion(unknown[0], SCHEMA.names),
         )
     selected = {name: table[name] for name in table.column_names}
     for key, name in {"file": "file", **columns}.items():

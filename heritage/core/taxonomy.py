@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -78,6 +79,44 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the known name most similar to ``word``, or None if none is similar."""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return matches[0] if matches else None
+
+
+def suggestion(word: str, known: Iterable[str], otherwise: str | None = None) -> str:
+    """Return a remedy for an unknown name: the nearest known one, or what else to do.
+
+    Args:
+        word: The unknown name.
+        known: The known names.
+        otherwise: The remedy if none is similar; by default, the list to choose from.
+
+    Example:
+        >>> suggestion("vti", ["vit", "resnet18"])
+        "did you mean 'vit'?"
+    """
+    names = list(known)
+    if near := nearest(word, names):
+        return f"did you mean '{near}'?"
+    return otherwise or f"choose from {', '.join(names) or 'nothing: the list is empty'}"
+
+
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def class_list_fault(classes: Sequence[str]) -> str | None:
+    """Return what is wrong with a class list, or None.
+
+    Names are text of at least one visible character, in one line, and each is listed once.
+    """
+    if not classes:
+        return "the class list is empty"
+    for position, name in enumerate(classes, start=1):
+        if not name.strip():
+            return f"class {position} has an empty name"
+        if _UNPRINTABLE.search(name):
+            return f"the name of class {position} has line breaks or control characters"
+    if len(set(classes)) < len(classes):
+        return f"class {Counter(classes).most_common(1)[0][0]} is listed twice"
+    return None
 
 
 def require_known_classes(

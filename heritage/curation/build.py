@@ -175,7 +175,7 @@ class _Build:
         )  # fmt: skip
 
     def _objects(self) -> list[str]:
-        """Return the object of each row; a row without one is an object of its own."""
+        """Return the object of each row; a row without one is its own object."""
         columns = self.raw.table.column_names
         ids = self.raw.table["object_id"].to_pylist() if "object_id" in columns else [None] * len(self.files)
         return [

@@ -18,7 +18,7 @@ from scipy.sparse import coo_array  # type: ignore[import-untyped]
 from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
 
 from heritage.core.group_split import UNASSIGNED
-from heritage.core.taxonomy import nearest
+from heritage.core.taxonomy import suggestion
 from heritage.errors import ConfigError
 
 Codes = npt.NDArray[np.int64]
@@ -49,9 +49,11 @@ class Grouping:
                 values = table[name].cast(pa.string()).to_pylist()
                 keys.append([f"{m}\x1f{v}" if v else None for m, v in zip(museums, values, strict=True)])
             elif name not in _OPTIONAL:
-                near = nearest(name, table.column_names)
-                hint = f"did you mean '{near}'?" if near else f"it has {', '.join(table.column_names)}"
-                raise ConfigError(f"the source has no column '{name}'", where="groups.columns", remedy=hint)
+                raise ConfigError(
+                    f"the source has no column '{name}'",
+                    where="groups.columns",
+                    remedy=suggestion(name, table.column_names),
+                )
         return keys
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +16,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from heritage.core.files import atomic_path, locked, write_text
+from heritage.core.files import locked, write_text
 from heritage.core.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA, SPLITS, Manifest
 from heritage.core.overrides import Override
 from heritage.core.version import __version__
@@ -142,17 +140,7 @@ def publish(result: CurationResult, options: CurationOptions, raw: RawImages, ov
         "configuration": dict(options.configuration),
     }
     write_text(out / "README.md", card(kept, about))
-    with atomic_path(out / MANIFEST_FILE) as temporary:
-        pq.write_table(result.table, temporary, compression="zstd")
-    description = {
-        "classes": list(kept.classes),
-        "images": len(kept),
-        "counts": kept.counts(),
-        "fingerprint": kept.fingerprint,
-        **kept.museum_record(),
-        **about,
-    }
-    write_text(out / DATASET_FILE, json.dumps(description, indent=2, ensure_ascii=False) + "\n")
+    kept.write(out, about, table=result.table)
 
 
 def log_comparison(original: Mapping[str, Any], result: CurationResult, options: CurationOptions) -> None:

@@ -1,4 +1,4 @@
-"""Readers of photographs to curate: a collection, class folders, a table, or the manifest of a data set.
+"""Readers of the group ``raw``: a collection, class folders, a table, or the manifest of a data set.
 
 Every reader returns `RawImages` without opening an image. A fault of the whole source, such as a missing
 column, raises an error; a fault of one row, such as a missing file, becomes the reason for which it is
@@ -23,7 +23,7 @@ from heritage.core.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA, SPLITS, 
 from heritage.core.museums import Museum, MuseumCode, read_museums
 from heritage.core.option_types import FilePath
 from heritage.core.tables import listed_images, read_image_table, read_table
-from heritage.core.taxonomy import nearest
+from heritage.core.taxonomy import suggestion
 from heritage.curation.splits import PreviousSplit
 from heritage.errors import DatasetNotFoundError, ManifestError
 
@@ -219,11 +219,10 @@ def _previous_split(manifest: pa.Table, description: Mapping[str, Any] | None) -
 def _constants(values: Mapping[str, str], rows: int) -> dict[str, Any]:
     """Return columns that have one value each."""
     if unknown := sorted(set(values) - set(SCHEMA.names)):
-        near = nearest(unknown[0], SCHEMA.names)
         raise ManifestError(
             f"the manifest has no column '{unknown[0]}'",
             where="raw.values",
-            remedy=f"did you mean '{near}'?" if near else f"choose from {', '.join(SCHEMA.names)}",
+            remedy=suggestion(unknown[0], SCHEMA.names),
         )
     return {name: pa.chunked_array([[value] * rows], pa.string()) for name, value in values.items()}
 

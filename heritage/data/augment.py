@@ -132,6 +132,13 @@ class Augmentation:
         return [A.SomeOf(_rand_operations(self.rand_magnitude / 10), n=self.rand_ops, replace=False, p=1.0)]
 
 
+NO_AUGMENTATION = Augmentation(
+    crop_scale=None, crop_ratio=[1.0, 1.0], flip=0, rotate=0, zoom=0, shear=0, distort=0, brightness=0,
+    contrast=0, saturation=0, hue=0, grey=0, blur=0, rand_ops=0, rand_magnitude=0,
+)  # fmt: skip
+"""Resizing alone."""
+
+
 class Pipeline:
     """A chain of random transforms, seeded explicitly."""
 

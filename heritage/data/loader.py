@@ -223,7 +223,7 @@ class ArtefactLoader(DataLoader[Batch]):
 class FixedBatches:
     """The batches of a loader, as an iterable that is no `DataLoader`.
 
-    For prediction, Lightning rebuilds every `DataLoader` around a batch sampler of its own.
+    For prediction, Lightning rebuilds every `DataLoader` with its own batch sampler.
 
     Args:
         loader: The loader.

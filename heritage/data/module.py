@@ -18,7 +18,8 @@ from heritage.core import processes
 from heritage.core.image_io import Pixels
 from heritage.core.manifest import SPLITS, Manifest, count_by_class
 from heritage.core.option_types import FilePath
-from heritage.core.types import NonNegativeInt, PositiveInt
+from heritage.core.taxonomy import class_list_fault
+from heritage.core.types import CropPct, ImageSize, NonNegativeInt, PositiveInt
 from heritage.data.augment import Augmentation, Interpolation
 from heritage.data.batch import BatchPlan
 from heritage.data.dataset import ArtefactDataset, ImageFiles
@@ -30,7 +31,6 @@ from heritage.errors import ConfigError, ImageError
 
 log = logging.getLogger(__name__)
 
-CropPct = Annotated[float, Field(gt=0, le=1)]
 ClassList = Annotated[list[str], Field(min_length=1)]
 
 _MAX_WORKERS = 16
@@ -43,13 +43,6 @@ class Reader(Protocol):
     def __call__(self, root: Path, classes: Sequence[str] | None) -> Manifest:
         """Read ``root``; ``classes`` is the class list, None takes the classes of the data set."""
         ...
-
-
-class AugmentConfig(Protocol):
-    """The `augment` group: the augmentation of training images and of copies of them."""
-
-    train: Augmentation
-    copies: Augmentation
 
 
 class ArtefactDataModule(pl.LightningDataModule):
@@ -82,7 +75,7 @@ class ArtefactDataModule(pl.LightningDataModule):
         reader: Reader,
         classes: ClassList | None,
         split: Callable[[Manifest], Manifest],
-        image_size: PositiveInt | None,
+        image_size: ImageSize | None,
         crop_pct: CropPct,
         batch_size: PositiveInt,
         num_workers: NonNegativeInt | None,
@@ -96,13 +89,11 @@ class ArtefactDataModule(pl.LightningDataModule):
         seed: int,
     ) -> None:
         super().__init__()
-        if classes is not None and (repeated := {name for name in classes if classes.count(name) > 1}):
-            raise ConfigError(
-                f"class {repeated.pop()} is listed twice",
-                where="data.classes",
-                remedy="list each class once",
-            )
+        if classes is not None and (fault := class_list_fault(classes)):
+            raise ConfigError(fault, where="data.classes", remedy="list each class once, by its name")
         self.manifest = split(reader(Path(root), classes))
+        if fault := class_list_fault(self.manifest.classes):
+            raise ConfigError(fault, where=root, remedy="rename the class")
         self.classes = self.manifest.classes
         self.image_size = image_size
         self.batch_size = batch_size

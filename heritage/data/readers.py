@@ -1,4 +1,4 @@
-"""Readers: a data-set folder, a tree of class folders, or images with a table as a `Manifest`.
+"""Readers of the group ``data``: a data-set folder, class folders, or images with a table as a `Manifest`.
 
 Every reader is called as ``reader(root, classes)`` and opens no image. Class folders and tables are read by
 the same rules as in `heritage curate` (`heritage.core.image_folders`, `heritage.core.tables`), but strictly:
@@ -135,9 +135,9 @@ def demo(
         size: Pixels per side.
         seed: Random seed of the artefacts.
     """
-    from heritage.demo import DEMO_VERSION, write_demo_dataset
+    from heritage.demo import write_demo_dataset
 
-    folder = root / f"v{DEMO_VERSION}-{images}x{size}-seed{seed}"
+    folder = demo_folder(root, images=images, size=size, seed=seed)
     write_demo_dataset(folder, images=images, size=size, seed=seed)
     return table(
         folder,
@@ -146,6 +146,13 @@ def demo(
         images="images",
         columns={"file": "filename", "group_id": "object_id"},
     )
+
+
+def demo_folder(root: Path, *, images: int, size: int, seed: int) -> Path:
+    """Return the folder of a demo set."""
+    from heritage.demo import DEMO_VERSION
+
+    return root / f"v{DEMO_VERSION}-{images}x{size}-seed{seed}"
 
 
 def missing_files(data: Manifest) -> list[str]:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from heritage.core.taxonomy import nearest
+from heritage.core.taxonomy import suggestion
 from heritage.core.types import PositiveFloat, PositiveInt, Probability
 from heritage.errors import ConfigError
 
@@ -141,11 +141,10 @@ class Oversample(Sampling):
     def _class_positions(self, classes: Sequence[str]) -> list[int]:
         for name in self.classes or ():
             if name not in classes:
-                near = nearest(name, classes)
                 raise ConfigError(
                     f"unknown class '{name}'",
                     where="balance.sampling.classes",
-                    remedy=f"did you mean '{near}'?" if near else f"choose from {', '.join(classes)}",
+                    remedy=suggestion(name, classes),
                 )
         return [k for k, name in enumerate(classes) if self.classes is None or name in self.classes]
 

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from heritage.core.group_split import assign_groups, split_fractions
 from heritage.core.manifest import SPLITS, Manifest
-from heritage.core.taxonomy import nearest
+from heritage.core.taxonomy import suggestion
 from heritage.core.types import Fraction, NonNegativeInt
 from heritage.errors import SplitError
 
@@ -99,9 +99,11 @@ def by_column(
         SplitError: There is no such column or value, or a split is empty.
     """
     if column not in manifest.table.column_names:
-        near = nearest(column, manifest.table.column_names)
-        hint = f"did you mean '{near}'?" if near else f"choose from {', '.join(manifest.table.column_names)}"
-        raise SplitError(f"the manifest has no column '{column}'", where="data.split.column", remedy=hint)
+        raise SplitError(
+            f"the manifest has no column '{column}'",
+            where="data.split.column",
+            remedy=suggestion(column, manifest.table.column_names),
+        )
     values = np.array([str(value) for value in manifest.column(column)])
     test_values = [str(value) for value in test]
     if unknown := sorted(set(test_values) - set(values)):

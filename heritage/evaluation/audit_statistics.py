@@ -16,7 +16,7 @@ from heritage.core.museums import Museum, museum_of
 from heritage.metrics.bootstrap import confusion_terms, group_codes, interval, resampled_sums
 from heritage.metrics.classification import ConfusionScores
 from heritage.runs.audits import AuditResult
-from heritage.runs.finished import FinishedRun
+from heritage.runs.read_predictions import FinishedRun
 
 Floats = npt.NDArray[np.floating]
 Targets = npt.NDArray[np.int64]

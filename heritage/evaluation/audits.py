@@ -24,7 +24,7 @@ from heritage.inference.embeddings import compute_embeddings
 from heritage.inference.predictions import predict_split
 from heritage.inference.test_set import TestSet
 from heritage.runs.audits import AuditResult
-from heritage.runs.finished import FinishedRun, read_run, split_of
+from heritage.runs.read_predictions import FinishedRun, read_run, split_of
 
 MAP_FILE = "map.png"
 _GREY = 128

@@ -32,8 +32,8 @@ from heritage.runs.audits import AuditResult, write_audits
 from heritage.runs.calibration import read_calibration, write_calibration
 from heritage.runs.description import RunDescription, read_fold
 from heritage.runs.files import BEST_CHECKPOINT, IMAGES_SEEN
-from heritage.runs.finished import images_seen
 from heritage.runs.out_of_fold import out_of_fold
+from heritage.runs.read_predictions import images_seen
 from heritage.runs.record import environment, resolved
 from heritage.training.predict_loop import ModelOutputs
 

@@ -25,8 +25,8 @@ from heritage.reports.html import embedded_png, percent, score, write_page
 from heritage.reports.thumbnails import PAGE_BYTES, Thumbnails
 from heritage.runs.audits import AuditResult
 from heritage.runs.files import REPORT_FILE
-from heritage.runs.predictions import predictions_table, write_predictions
 from heritage.runs.record import write_metrics
+from heritage.runs.write_predictions import predictions_table, write_predictions
 
 PAGE_FILE = "report.html"
 PER_CLASS_FILE = "per_class.csv"

@@ -12,16 +12,13 @@ from typing import Annotated
 from pydantic import Field
 
 from heritage.errors import ConfigError
-from heritage.exporters.exporter import ExportSource
+from heritage.exporters.exporter import DESCRIPTION, ExportSource
 from heritage.exporters.formats import load_exporter
 from heritage.exporters.model_card import CARD, model_card
 from heritage.exporters.parity import Parity, check_parity, parity_sample, resizing_parity
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.inference.test_set import try_run_manifest
 from heritage.prediction.decision_rule import read_decision_rule
-
-DESCRIPTION = "heritage.json"
-"""What a user of the network needs to know: classes, input, calibration."""
 
 _MARKS = {DESCRIPTION, CARD}
 

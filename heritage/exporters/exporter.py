@@ -22,6 +22,8 @@ from heritage.prediction.decision_rule import DecisionRule
 
 INPUT = "images"
 OUTPUTS = ("logits", "probabilities")
+DESCRIPTION = "heritage.json"
+"""The file of `describe`, beside the network; torch.export keeps a copy inside the program."""
 
 Logits: TypeAlias = npt.NDArray[np.float32]
 PredictFunction: TypeAlias = Callable[[npt.NDArray[np.uint8]], tuple[Logits, Logits | None]]

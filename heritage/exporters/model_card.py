@@ -15,9 +15,11 @@ from heritage.exporters.card_metrics import RESAMPLES, card_metrics
 from heritage.exporters.exporter import Exporter
 from heritage.exporters.parity import Parity
 from heritage.inference.checkpoint import TrainedClassifier
+from heritage.models.network import parameter_count
 from heritage.prediction.decision_rule import DecisionRule
 from heritage.runs.audits import read_audits
 from heritage.runs.calibration import read_calibration
+from heritage.runs.description import split_name, target_name
 from heritage.runs.files import DATA_FILE, ENVIRONMENT_FILE
 from heritage.runs.record import read_json
 
@@ -86,12 +88,12 @@ def model_card(
 
 def _name(trained: TrainedClassifier) -> str:
     model = trained.config["model"]
-    return f"heritage {model.get('name') or str(model['_target_']).rpartition('.')[2]}"
+    return f"heritage {model.get('name') or target_name(model)}"
 
 
 def _properties(trained: TrainedClassifier, counts: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
     config = trained.config
-    parameters = sum(parameter.numel() for parameter in trained.model.net.parameters())
+    parameters = parameter_count(trained.model.net)
     shown = sum(counts.get("shown", {}).values())
     size = trained.image_size
     return {
@@ -107,7 +109,7 @@ def _data(
     trained: TrainedClassifier, manifest: Manifest | None, counts: Mapping[str, Mapping[str, int]]
 ) -> dict[str, Any]:
     root = Path(str(trained.config["data"]["root"])).name
-    split = str(trained.config["data"]["split"].get("_target_", "")).rpartition(".")[2]
+    split = split_name(trained.config)
     missing = "" if manifest is not None else " It was not available when this card was written."
     return {
         "name": root,

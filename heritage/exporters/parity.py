@@ -18,6 +18,7 @@ from heritage.demo import draw_artefact
 from heritage.errors import ExportError, ImageError
 from heritage.exporters.exporter import Logits, PortableModel, PredictFunction
 from heritage.inference.checkpoint import TrainedClassifier
+from heritage.prediction.image_input import read_file
 from heritage.prediction.inputs import find_inputs
 
 TOLERANCE = 1e-3
@@ -155,8 +156,8 @@ def _probabilities(model: PortableModel, logits: torch.Tensor) -> torch.Tensor:
 
 def _read(path: Path, at_least: int) -> Pixels | None:
     try:
-        return decode(path.read_bytes(), name=path, at_least=at_least)
-    except (ImageError, OSError):
+        return decode(read_file(path), name=path, at_least=at_least)
+    except ImageError:
         return None
 
 

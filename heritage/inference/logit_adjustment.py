@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 import torch
-from hydra.utils import get_object
 
+from heritage.data import sampling
 from heritage.errors import CheckpointError, ConfigError
 from heritage.inference.checkpoint import NormalizedModel, TrainedClassifier
 from heritage.runs.files import DATA_FILE
 from heritage.runs.record import read_json
+from heritage.training import losses
 
 _MAX_TAU = 100.0  # larger values predict the rarest class for every image
 
@@ -44,16 +47,37 @@ def adjust_logits(classifier: TrainedClassifier, tau: float) -> TrainedClassifie
 
 
 def frequency_correction(classifier: TrainedClassifier) -> str | None:
-    """Return which part of training already corrected for class frequencies, or None."""
+    """Return which part of training already corrected for class frequencies, or None.
+
+    Losses and samplings are found by exact name; those of the user's own count as no correction.
+    """
     balance = classifier.config["balance"]
-    loss = balance["loss"]["_target_"]
-    if getattr(get_object(loss), "uses_counts", False):
+    loss, drawn, weighting = (_target(balance.get(axis)) for axis in ("loss", "sampling", "weighting"))
+    if loss in _COUNTING_LOSSES:
         return f"its loss ({loss.rpartition('.')[2]})"
-    sampling = balance["sampling"]["_target_"]
-    if not getattr(get_object(sampling), "constant_proportions", True):
-        return f"its sampling, which changes over epochs ({sampling.rpartition('.')[2]})"
-    weighting = balance["weighting"]["_target_"].rpartition(".")[2]
-    return None if weighting == "no_weighting" else f"its class weights ({weighting})"
+    if drawn in _CHANGING_SAMPLINGS:
+        return f"its sampling, which changes over epochs ({drawn.rpartition('.')[2]})"
+    weighting = weighting.rpartition(".")[2]
+    return None if weighting in ("", "no_weighting") else f"its class weights ({weighting})"
+
+
+def _target(node: Any) -> str:
+    return str(node.get("_target_", "")) if isinstance(node, Mapping) else ""
+
+
+def _names(module: ModuleType, flag: str, value: bool) -> frozenset[str]:
+    """Return the dotted names of a module's own classes whose class attribute has a value."""
+    return frozenset(
+        f"{module.__name__}.{name}"
+        for name, kind in vars(module).items()
+        if isinstance(kind, type)
+        and kind.__module__ == module.__name__
+        and getattr(kind, flag, None) is value
+    )
+
+
+_COUNTING_LOSSES = _names(losses, "uses_counts", True)
+_CHANGING_SAMPLINGS = _names(sampling, "constant_proportions", False)
 
 
 def _shown_counts(classifier: TrainedClassifier) -> dict[str, int]:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
+from heritage.config.saved_parts import saved_part
 from heritage.config.validate import validate
 from heritage.core.files import config_dir
 from heritage.core.manifest import SPLITS, Manifest
-from heritage.core.taxonomy import nearest
+from heritage.core.taxonomy import suggestion
 from heritage.data import ArtefactDataModule
+from heritage.data import split as split_functions
+from heritage.data.augment import NO_AUGMENTATION
+from heritage.data.module import available_cores
+from heritage.data.parts import DATA_MODULES, PARTS, TAKEN, demo_folder
+from heritage.data.sampling import InstanceBalanced
 from heritage.errors import CheckpointError, ConfigError, HeritageError, SplitError
 from heritage.inference.checkpoint import TrainedClassifier
-from heritage.training.build import build_data
 
 ALL = "all"
 """The split that means every image of a data set."""
 
-_DATA_PACKAGE = "heritage.data."
-_WHOLE = {"_target_": "heritage.data.split.whole", "_partial_": True}
+_LARGEST_BATCH = 1024  # of a saved configuration, whose machine may have had more memory
 
 
 @dataclass(frozen=True)
@@ -62,11 +67,10 @@ def open_test_set(classifier: TrainedClassifier, chosen: Mapping[str, Any], spli
         HeritageError: The data set cannot be read.
     """
     if split not in (*SPLITS, ALL):
-        near = nearest(split, (*SPLITS, ALL))
         raise ConfigError(
             f"no split '{split}'",
             where="split",
-            remedy=f"did you mean {near}?" if near else f"use {', '.join(SPLITS)} or {ALL}",
+            remedy=suggestion(split, (*SPLITS, ALL), f"use {', '.join(SPLITS)} or {ALL}"),
         )
     other = "_target_" in chosen
     data = _data_module(classifier, chosen, other, whole=split == ALL)
@@ -104,45 +108,61 @@ def open_test_set(classifier: TrainedClassifier, chosen: Mapping[str, Any], spli
 def _data_module(
     classifier: TrainedClassifier, chosen: Mapping[str, Any], other: bool, *, whole: bool
 ) -> ArtefactDataModule:
-    """Build the data module, with the settings of the network's own configuration."""
-    augment, balance = classifier.config["augment"], classifier.config["balance"]
-    config: dict[str, Any] = {
-        "data": classifier.config["data"],
-        "augment": {part: augment[part] for part in ("train", "copies")},
-        "balance": {"sampling": balance["sampling"]},
-        "seed": classifier.config["seed"],
-    }
-    changes = {key: value for key, value in chosen.items() if other or value is not None}
-    # checkpoints of earlier versions lack newer keys
-    options = dict(changes) if other else _defaults() | dict(config["data"]) | changes
-    # the local disk of training may not exist here, and copying does not pay off for a pass or two
-    options["stage"] = changes.get("stage")
-    if options["classes"] is not None and set(options["classes"]) != set(classifier.classes):
+    """Build the data module: the user's, or the network's own with the user's changes."""
+    if (classes := chosen.get("classes")) is not None and set(classes) != set(classifier.classes):
         raise CheckpointError(
-            f"its classes are {', '.join(classifier.classes)}, but data.classes is "
-            f"{', '.join(options['classes'])}",
+            f"its classes are {', '.join(classifier.classes)}, but data.classes is {', '.join(classes)}",
             where=classifier.file,
             remedy=f"set data.classes=[{','.join(classifier.classes)}]",
         )
-    options |= {"classes": list(classifier.classes), "image_size": classifier.image_size}
-    options["crop_pct"] = classifier.crop_pct
+    supplied: dict[str, Any] = {
+        "classes": list(classifier.classes),
+        "image_size": classifier.image_size,
+        "crop_pct": classifier.crop_pct,
+        # the local disk of training may not exist here, and copying does not pay off for a pass or two
+        "stage": chosen.get("stage"),
+        # of training alone
+        "train": NO_AUGMENTATION,
+        "copies": NO_AUGMENTATION,
+        "sampling": InstanceBalanced(),
+        "seed": classifier.config["seed"],
+    }
     if whole:
-        options["split"] = _WHOLE
-    config["data"] = options
-    for target in _targets(config):
-        if not target.startswith(_DATA_PACKAGE):
-            raise CheckpointError(
-                f"its data set is read by {target}, which is not in {_DATA_PACKAGE[:-1]}",
-                where=classifier.file,
-                remedy="give a checkpoint that `heritage train` wrote",
-            )
-    cfg = OmegaConf.create(config)
-    if not isinstance(cfg, DictConfig):
-        raise TypeError("a configuration is a mapping")
-    validate(cfg, "train")
-    data = build_data(cfg)
+        supplied["split"] = split_functions.whole
+    if other:
+        validate(OmegaConf.create({"data": dict(chosen)}), "train")
+        make = instantiate(dict(chosen), _partial_=True, _convert_="all")
+    else:
+        make = _own_data(classifier, chosen, supplied)
+    data: ArtefactDataModule = make(**supplied)
     data.set_input(classifier.image_size, classifier.interpolation)
     return data
+
+
+def _own_data(
+    classifier: TrainedClassifier, chosen: Mapping[str, Any], supplied: dict[str, Any]
+) -> Callable[..., Any]:
+    """Return the data module of a saved configuration; reader and split are added to what is supplied."""
+    saved, file = classifier.config["data"], classifier.file
+    changes = {key: value for key, value in chosen.items() if value is not None}
+    # checkpoints of earlier versions lack newer keys
+    options = _defaults() | saved | changes
+    for limited, most in (("num_workers", available_cores()), ("batch_size", _LARGEST_BATCH)):
+        if limited not in changes and isinstance(options[limited], int):
+            options[limited] = min(options[limited], most)
+    for part, table in PARTS.items():
+        if part not in supplied:
+            supplied[part] = saved_part(
+                options.get(part), table, part=part, key=f"data.{part}", where=file, supplied=TAKEN[part]
+            )
+    if "root" not in changes and (drawn := demo_folder(supplied["reader"], options.get("root"))):
+        raise CheckpointError(
+            f"its demo data set is not at {drawn}",
+            where=file,
+            remedy="data.root=data/demo draws it there",
+        )
+    module = {key: value for key, value in options.items() if key not in supplied}
+    return saved_part(module, DATA_MODULES, part="data set", key="data", where=file, supplied=supplied.keys())
 
 
 def _defaults() -> dict[str, Any]:
@@ -151,17 +171,6 @@ def _defaults() -> dict[str, Any]:
     if not isinstance(plain, dict):
         raise TypeError("a configuration is a mapping")
     return {str(key): value for key, value in plain.items()}
-
-
-def _targets(node: Any) -> Iterator[str]:
-    if isinstance(node, Mapping):
-        if "_target_" in node:
-            yield str(node["_target_"])
-        for value in node.values():
-            yield from _targets(value)
-    elif isinstance(node, Sequence) and not isinstance(node, str):
-        for value in node:
-            yield from _targets(value)
 
 
 def run_manifest(classifier: TrainedClassifier) -> Manifest:

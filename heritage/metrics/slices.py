@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heritage.core.manifest import Manifest
-from heritage.core.taxonomy import nearest
+from heritage.core.taxonomy import suggestion
 from heritage.errors import ConfigError
 from heritage.metrics.bootstrap import (
     Interval,
@@ -64,11 +64,10 @@ def require_columns(manifest: Manifest, names: Sequence[str]) -> None:
     known = sorted({*KNOWN, *manifest.table.column_names})
     for name in names:
         if name not in known:
-            near = nearest(name, known)
             raise ConfigError(
                 f"the manifest has no column '{name}'",
                 where="report.slices",
-                remedy=f"did you mean {near}?" if near else f"use {', '.join(known)}",
+                remedy=suggestion(name, known),
             )
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from heritage.core.option_types import FilePath
-from heritage.core.types import PositiveInt
+from heritage.core.types import ImageSize, PositiveInt
 from heritage.errors import ConfigError
 from heritage.models.builders import register_network
 from heritage.models.hub import fetch_weights, pretrained_cfg
@@ -28,7 +28,7 @@ def timm_network(
     drop_path_rate: Rate | None,
     grad_checkpointing: bool,
     num_classes: PositiveInt,
-    image_size: PositiveInt | None,
+    image_size: ImageSize | None,
 ) -> nn.Module:
     """Build a network of timm.
 

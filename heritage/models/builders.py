@@ -11,7 +11,7 @@ been imported.
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,15 +37,15 @@ def register_network(builder: Builder) -> Builder:
     Example:
         >>> @register_network
         ... def small_cnn(*, width, weights, num_classes, image_size): ...
-        >>> network_builder(f"{small_cnn.__module__}.small_cnn") is small_cnn
+        >>> network_builders()[f"{small_cnn.__module__}.small_cnn"] is small_cnn
         True
     """
     _BUILDERS[f"{builder.__module__}.{builder.__qualname__}"] = builder
     return builder
 
 
-def network_builder(name: str) -> Callable[..., Any] | None:
-    """Return the registered builder of this dotted name; None if there is no such builder."""
+def network_builders() -> Mapping[str, Callable[..., Any]]:
+    """Return the registered builders by their dotted names."""
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
         import_module(f"heritage.models.{module.name}")
-    return _BUILDERS.get(name)
+    return _BUILDERS

@@ -1,12 +1,12 @@
 """Read a checkpoint of ``heritage train`` and rebuild its network.
 
 The file is read with ``weights_only=True`` and its network is built by a function of
-`heritage.models.builders`: loading a checkpoint runs no code that it brings along.
+`heritage.models.builders`: loading a checkpoint runs no code that it names or brings along. Everything in it
+is checked before memory for the network is allocated.
 """
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from heritage.config.saved_parts import saved_part
+from heritage.core.taxonomy import class_list_fault
 from heritage.errors import CheckpointError, HeritageError
-from heritage.models.builders import network_builder
+from heritage.models.builders import network_builders
+from heritage.models.checkpoint_file import network_weights, open_checkpoint
 from heritage.models.network import NONE
-from heritage.models.weights import OUR_PREFIX, OUR_RECORD
-from heritage.runs.compat import upgrade_config
+from heritage.models.weights import OUR_PREFIX, OUR_RECORD, mismatches
 from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER
+from heritage.runs.saved_config import checked_config
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,18 @@ def find_checkpoint(ckpt: str | Path) -> Path:
     return path
 
 
+_OURS = "give one that `heritage train` wrote"
+_OUR_MODELS = "heritage.models."  # other networks need not compute on torch's meta device
+_MAX_CLASSES = 100_000
+_DAMAGED = "it was made by another version of heritage or timm, or is damaged"
+
+# What networks raise when their arguments fit the signature but not each other.
+_MISFIT = (
+    HeritageError, TypeError, ImportError, RuntimeError, ValueError, AssertionError, ArithmeticError,
+    LookupError, AttributeError,
+)  # fmt: skip
+
+
 def read_checkpoint(ckpt: str | Path) -> Checkpoint:
     """Read a checkpoint of this version or an earlier one.
 
@@ -79,10 +94,15 @@ def read_checkpoint(ckpt: str | Path) -> Checkpoint:
         ckpt: A checkpoint, or a run folder for its best one.
 
     Raises:
-        CheckpointError: There is no such file, it is damaged, or `heritage train` did not write it.
+        CheckpointError: There is no such file, it is damaged, `heritage train` did not write it, or its
+            weights are not finite.
     """
     file = find_checkpoint(ckpt)
-    state = _load(file)
+    return parse_checkpoint(open_checkpoint(file), file)
+
+
+def parse_checkpoint(state: Any, file: Path) -> Checkpoint:
+    """Check the content of a checkpoint; arguments and errors as for `read_checkpoint`."""
     required = {"state_dict", OUR_RECORD, "epoch"}
     if not isinstance(state, dict) or not required <= set(state):
         raise CheckpointError(
@@ -90,20 +110,24 @@ def read_checkpoint(ckpt: str | Path) -> Checkpoint:
             where=file,
             remedy="model.weights=<file> starts a training from foreign weights",
         )
-    record = state[OUR_RECORD]
-    weights = {
-        name.removeprefix(OUR_PREFIX): value
-        for name, value in state["state_dict"].items()
-        if name.startswith(OUR_PREFIX)
-    }
-    return Checkpoint(
-        file,
-        tuple(record["classes"]),
-        str(record["fingerprint"]),
-        dict(upgrade_config(record["config"])),
-        int(state["epoch"]),
-        weights,
-    )
+    record, epoch = state[OUR_RECORD], state["epoch"]
+    if not isinstance(record, dict):
+        raise CheckpointError("its record of the run is not a mapping", where=file, remedy=_OURS)
+    if type(epoch) is not int or epoch < 0:
+        raise CheckpointError("its epoch is no number from 0", where=file, remedy=_OURS)
+    fingerprint = record.get("fingerprint")
+    if not isinstance(fingerprint, str):
+        raise CheckpointError("its data set has no fingerprint", where=file, remedy=_OURS)
+    classes = record.get("classes")
+    if not isinstance(classes, list | tuple) or not all(isinstance(name, str) for name in classes):
+        raise CheckpointError("its classes are not a list of names", where=file, remedy=_OURS)
+    if len(classes) > _MAX_CLASSES:
+        raise CheckpointError(f"it has {len(classes):,} classes", where=file, remedy=_OURS)
+    if fault := class_list_fault(classes):
+        raise CheckpointError(fault, where=file, remedy=_OURS)
+    config = checked_config(record.get("config"), file, complete=True)
+    weights = network_weights(state["state_dict"], OUR_PREFIX, file)
+    return Checkpoint(file, tuple(classes), fingerprint, config, epoch, weights)
 
 
 def rebuild_network(checkpoint: Checkpoint) -> nn.Module:
@@ -116,48 +140,55 @@ def rebuild_network(checkpoint: Checkpoint) -> nn.Module:
         CheckpointError: The network's builder is not registered, its arguments do not fit, or the weights
             do not.
     """
-    options = dict(checkpoint.config["model"])
-    target = str(options.pop("_target_"))
-    builder = network_builder(target)
-    if builder is None:
-        raise CheckpointError(
-            f"its network is built by {target}, which is not this package's",
-            where=checkpoint.file,
-            remedy="give a checkpoint that `heritage train` wrote; a network of your own has to be imported "
-            "first, with @heritage.models.register_network",
-        )
     # initial weights no longer matter, and their file may not exist any more
-    options |= {"weights": NONE, "num_classes": len(checkpoint.classes)}
-    try:
-        net: nn.Module = builder(**options, image_size=checkpoint.config["data"]["image_size"])
-    except (TypeError, ImportError, HeritageError) as error:
-        raise CheckpointError(
-            f"its network cannot be rebuilt ({error})",
-            where=checkpoint.file,
-            remedy="it was made by another version of heritage or timm",
-        ) from error
-    try:
-        net.load_state_dict(checkpoint.weights)
-    except RuntimeError as error:
-        raise CheckpointError(
-            "its weights do not fit the network that its configuration describes",
-            where=checkpoint.file,
-            remedy="it was made by another version, or is damaged",
-        ) from error
+    node = checkpoint.config["model"] | {"weights": NONE}
+    ours = network_builders()
+    supplied = {"num_classes": len(checkpoint.classes), "image_size": checkpoint.config["data"]["image_size"]}
+    builder = saved_part(
+        node, ours, part="network", key="model", where=checkpoint.file, supplied=supplied.keys()
+    )
+    if node["_target_"].startswith(_OUR_MODELS) and node["_target_"] in ours:
+        _require_sizes(node, checkpoint)
+        with torch.device("meta"):  # computes shapes, allocates nothing
+            _require_same_shapes(_built(builder, supplied, checkpoint), checkpoint)
+    net = _built(builder, supplied, checkpoint)
+    _require_same_shapes(net, checkpoint)
+    net.load_state_dict(checkpoint.weights)
     return net.to(memory_format=torch.channels_last)
 
 
-def _load(file: Path) -> Any:
+def _built(builder: Any, supplied: dict[str, Any], checkpoint: Checkpoint) -> nn.Module:
     try:
-        return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-    except pickle.UnpicklingError as error:
+        net: nn.Module = builder(**supplied)
+    except _MISFIT as error:
+        reason = " ".join(str(error).split())[:200]
         raise CheckpointError(
-            "not a checkpoint, or one that holds more than plain data and weights",
-            where=file,
-            remedy="give one that `heritage train` wrote",
+            f"its network cannot be rebuilt ({reason})", where=checkpoint.file, remedy=_DAMAGED
         ) from error
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
-        # torch's reader raises all of these on files that are truncated or no checkpoints at all
-        raise CheckpointError(
-            "damaged, or not a checkpoint", where=file, remedy="give one that `heritage train` wrote"
-        ) from error
+    return net
+
+
+def _require_sizes(node: Any, checkpoint: Checkpoint) -> None:
+    """Refuse sizes that take long even without memory: each block has a weight, each unit a number."""
+    numbers = sum(value.numel() for value in checkpoint.weights.values())
+    for name, value in node.items():
+        values = value if isinstance(value, list) else [value]
+        most = len(checkpoint.weights) if name == "depth" else max(numbers, 4096)
+        if len(values) > len(checkpoint.weights) or any(
+            isinstance(number, int | float) and number > most for number in values
+        ):
+            raise _weights_do_not_fit(f"model.{name} is too large for them", checkpoint)
+
+
+def _require_same_shapes(net: nn.Module, checkpoint: Checkpoint) -> None:
+    wanted, given = net.state_dict(), checkpoint.weights
+    if fault := mismatches(given, wanted):
+        raise _weights_do_not_fit(fault, checkpoint)
+
+
+def _weights_do_not_fit(fault: str, checkpoint: Checkpoint) -> CheckpointError:
+    return CheckpointError(
+        f"its weights do not fit the network that its configuration describes ({fault})",
+        where=checkpoint.file,
+        remedy=_DAMAGED,
+    )

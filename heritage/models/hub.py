@@ -24,7 +24,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError 
 )
 from timm.models import get_pretrained_cfg
 
-from heritage.core.taxonomy import nearest
+from heritage.core.taxonomy import suggestion
 from heritage.errors import ConfigError, WeightsError
 
 FILES = ("model.safetensors", "pytorch_model.bin")
@@ -57,18 +57,16 @@ def pretrained_cfg(name: str) -> timm.models.PretrainedCfg:
         )
     known = timm.list_models()  # without deprecated names, which timm still builds
     if architecture not in known:
-        near = nearest(architecture, known)
         raise ConfigError(
             f"timm {timm.__version__} has no model '{architecture}'",
             where="model.name",
-            remedy=f"did you mean {near}?" if near else "timm.list_models() lists them",
+            remedy=suggestion(architecture, known, "timm.list_models() lists them"),
         )
     if tag and tag not in (tags := _tags(architecture)):
-        near = nearest(tag, tags)
         raise ConfigError(
             f"timm {timm.__version__} has no weights '{tag}' for {architecture}",
             where="model.name",
-            remedy=f"did you mean {near}?" if near else f"choose from {', '.join(tags) or 'none'}",
+            remedy=suggestion(tag, tags),
         )
     return get_pretrained_cfg(name)
 

@@ -81,3 +81,8 @@ def refuse_imagenet(weights: str, model: str) -> None:
             where="model.weights",
             remedy="model.weights=none trains it from scratch; model=vit_pretrained is a pretrained ViT",
         )
+
+
+def parameter_count(net: nn.Module) -> int:
+    """Return the number of parameters, frozen ones included."""
+    return sum(parameter.numel() for parameter in net.parameters())

@@ -6,7 +6,7 @@ import math
 from typing import Literal
 
 from heritage.core.option_types import FilePath
-from heritage.core.types import PositiveFloat, PositiveInt
+from heritage.core.types import ImageSize, PositiveFloat, PositiveInt
 from heritage.errors import ConfigError
 from heritage.models.builders import register_network
 from heritage.models.network import Rate, refuse_imagenet
@@ -46,7 +46,7 @@ def vit(
     grad_checkpointing: bool,
     weights: FilePath,
     num_classes: PositiveInt,
-    image_size: PositiveInt | None,
+    image_size: ImageSize | None,
 ) -> VisionTransformer:
     """Build a plain Vision Transformer; see `VisionTransformer` for the details of the arguments.
 

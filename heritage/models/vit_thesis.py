@@ -40,7 +40,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from heritage.core.option_types import FilePath
-from heritage.core.types import PositiveInt
+from heritage.core.types import ImageSize, PositiveInt
 from heritage.errors import ConfigError
 from heritage.models.builders import register_network
 from heritage.models.encoder import Encoder
@@ -204,7 +204,7 @@ def vit_thesis(
     grad_checkpointing: bool,
     weights: FilePath,
     num_classes: PositiveInt,
-    image_size: PositiveInt | None,
+    image_size: ImageSize | None,
 ) -> ThesisVisionTransformer:
     """Build the thesis's Vision Transformer; ``model=vit_thesis``.
 

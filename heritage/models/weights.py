@@ -142,6 +142,25 @@ def misfit(error: Exception, model: str, where: str | PathLike[str]) -> WeightsE
     )
 
 
+def mismatches(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
+    """Return how weights differ from those of a network in names, shapes and kinds; empty if they fit."""
+    parts = []
+    if missing := [name for name in expected if name not in given]:
+        parts.append(f"missing {_first(missing)}")
+    if unexpected := [name for name in given if name not in expected]:
+        parts.append(f"unexpected {_first(unexpected)}")
+    both = given.keys() & expected.keys()
+    shapes = [(name, list(given[name].shape), list(expected[name].shape)) for name in sorted(both)]
+    if wrong := [f"{name} is {theirs}, not {ours}" for name, theirs, ours in shapes if theirs != ours]:
+        parts.append(_first(wrong))
+    kinds = [
+        name for name in sorted(both) if given[name].is_floating_point() != expected[name].is_floating_point()
+    ]
+    if kinds:
+        parts.append(f"{_first(kinds)} has another type of numbers")
+    return "; ".join(parts)
+
+
 def _mismatches(error: Exception) -> str:
     text = str(error)
     parts = []

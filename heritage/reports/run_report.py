@@ -21,8 +21,8 @@ from heritage.metrics.confusion import ConfusionMatrix
 from heritage.metrics.registry import metrics_of_predictions
 from heritage.reports.figures import confusion_figure, curves_figure
 from heritage.runs.files import IMAGES_SEEN, REPORT_FILE
-from heritage.runs.predictions import predictions_table, write_predictions
 from heritage.runs.record import write_metrics
+from heritage.runs.write_predictions import predictions_table, write_predictions
 
 _HEAD = ("class", "precision", "recall", "F1", "support")
 

@@ -37,6 +37,7 @@ MOVED: dict[str, str] = {
     "heritage.training.mixing.none": "heritage.training.mixing.no_mixing",
     "heritage.training.progress.RunProgress": "heritage.training.callbacks.progress.RunProgress",
     "heritage.training.safeguard.Safeguard": "heritage.training.callbacks.safeguard.Safeguard",
+    "heritage.training.trainer.lightning_trainer": "heritage.training.trainer.TrainerOptions",
     "heritage.training.weighting.none": "heritage.training.weighting.no_weighting",
 }
 """``_target_`` of version 0.1 → current."""
@@ -82,3 +83,30 @@ def upgrade_config(config: Any) -> Any:
     if isinstance(config, list):
         return [upgrade_config(value) for value in config]
     return config
+
+
+def upgrade_override(override: str) -> str:
+    """Return an override, or a key, of version 0.1 with the current name of its key.
+
+    Example:
+        >>> upgrade_override("+wished_precision=0.9")
+        '+target_precision=0.9'
+    """
+    return _rename(override, RENAMED_OPTIONS, RENAMED_KEYS)
+
+
+def first_name(override: str) -> str:
+    """Return an override, or a key, with the name that its key had in version 0.1."""
+    return _rename(override, _inverse(RENAMED_OPTIONS), _inverse(RENAMED_KEYS))
+
+
+def _rename(override: str, full: Mapping[str, str], leaves: Mapping[str, str]) -> str:
+    """Rename the key of an override: by its full name, else by its last part."""
+    word, equals, value = override.partition("=")
+    key = word.lstrip("+~")
+    above, dot, leaf = key.rpartition(".")
+    return word.removesuffix(key) + full.get(key, f"{above}{dot}{leaves.get(leaf, leaf)}") + equals + value
+
+
+def _inverse(names: Mapping[str, str]) -> dict[str, str]:
+    return {new: old for old, new in names.items()}

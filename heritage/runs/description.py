@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from heritage.errors import CheckpointError
+from heritage.runs.compat import upgrade_override
 from heritage.runs.files import CONFIG_FILE, HYDRA_FOLDER
+from heritage.runs.plain_data import read_yaml
 from heritage.runs.record import read_config
-from heritage.runs.sweep_names import is_harmless
+from heritage.runs.setting_keys import is_setting, key_of
 
 _HYDRA = Path(HYDRA_FOLDER) / "hydra.yaml"
 
@@ -86,12 +86,10 @@ def settings_digest(config: Mapping[str, Any]) -> str:
         key: value
         for key, value in _leaves(config, "")
         if value is not None  # versions differ in the unset keys they write
-        and not (is_harmless(key) or key.startswith(_OF_ONE_RUN) or (folder and value == folder))
+        and is_setting(key)
+        and not (folder and value == folder)
     }
     return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
-
-
-_OF_ONE_RUN = ("seed", "data.split.fold", "trainer.accelerator", "trainer.devices")
 
 
 def _leaves(node: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -124,10 +122,10 @@ def _own_description(folder: Path | None, config: Mapping[str, Any]) -> RunDescr
     words: list[str] = []
     if folder is not None and (folder / _HYDRA).is_file():
         try:
-            record = OmegaConf.load(folder / _HYDRA).hydra
-            choices = dict(record.runtime.choices)
-            words = [str(word) for word in record.overrides.task]
-        except (OSError, YAMLError, OmegaConfBaseException, AttributeError, TypeError) as error:
+            record = read_yaml(folder / _HYDRA)["hydra"]
+            choices = dict(record["runtime"]["choices"])
+            words = [upgrade_override(str(word)) for word in record["overrides"]["task"]]
+        except (OSError, YAMLError, ValueError, LookupError, TypeError) as error:
             raise CheckpointError(
                 f"unreadable ({type(error).__name__}: {error})",
                 where=folder / _HYDRA,
@@ -138,10 +136,26 @@ def _own_description(folder: Path | None, config: Mapping[str, Any]) -> RunDescr
         optimizer=str(choices.get("optimizer") or _optimizer(config["optimizer"])),
         balance=_balancing(choices.get("balance"), [word for word in words if _is_axis(word)], config),
         seed=int(config["seed"]),
-        others=tuple(
-            sorted(word for word in words if not (word.startswith(_NO_DIFFERENCE) or _is_axis(word)))
-        ),
+        others=other_choices(words),
     )
+
+
+def other_choices(overrides: Iterable[str]) -> tuple[str, ...]:
+    """Return the overrides that a description has no field for, with current names of keys, sorted.
+
+    Data, device, and whatever changes no result are left out.
+    """
+    words = [upgrade_override(word) for word in overrides]
+    return tuple(
+        sorted(
+            word
+            for word in words
+            if is_setting(key_of(word)) and key_of(word) not in _DESCRIBED and not _is_axis(word)
+        )
+    )
+
+
+_DESCRIBED = ("model", "optimizer", "balance", "seed", "data", "trainer")  # groups, and the seed
 
 
 def _is_axis(word: str) -> bool:
@@ -163,14 +177,6 @@ def _balancing(choice: str | None, words: Sequence[str], config: Mapping[str, An
     return " ".join(axes if choice == PLAIN else [choice, *axes])
 
 
-# Overrides that the description has already, or that change no result.
-_NO_DIFFERENCE = (
-    "model=", "optimizer=", "balance=", "seed=", "data=", "data.root=", "data.num_workers=",
-    "data.split.fold=", "paths", "trainer=", "trainer.accelerator=", "trainer.devices=", "callbacks.progress",
-    "logger", "hydra", "resume=", "contact_sheet=",
-)  # fmt: skip
-
-
 EXPERIMENT = "+experiment="
 """Prefix of an override that selects an experiment."""
 
@@ -179,22 +185,18 @@ def _experiment_folder(word: str) -> str:
     return word.rpartition("/")[0] if word.startswith(EXPERIMENT) and "/" in word else word
 
 
-def _last(node: Mapping[str, Any]) -> str:
-    return str(node.get("_target_", "custom")).rpartition(".")[2]
-
-
 def _model(node: Mapping[str, Any]) -> str:
     """Return the model's name without timm's tag of the weights, as in ``resnet50.a1_in1k``."""
-    return str(node.get("name") or _last(node)).partition(".")[0]
+    return str(node.get("name") or target_name(node)).partition(".")[0]
 
 
 def _optimizer(node: Mapping[str, Any]) -> str:
-    return _last(node) + ("w" if node.get("decoupled_weight_decay") else "")
+    return target_name(node) + ("w" if node.get("decoupled_weight_decay") else "")
 
 
 def _balance(config: Mapping[str, Any]) -> str:
     """Return the active axes of balance, by the name of the option if there is one."""
-    parts = [_last(node).lower() for axis in ("sampling", "weighting", "loss", "schedule")
+    parts = [target_name(node).lower() for axis in ("sampling", "weighting", "loss", "schedule")
              if (node := config["balance"].get(axis))]  # fmt: skip
     active = [
         part
@@ -223,6 +225,29 @@ def read_fold(config: Mapping[str, Any]) -> Fold | None:
     """Return the test fold in a run's configuration; None for other splits."""
     data = config.get("data")
     split = data.get("split") if isinstance(data, Mapping) else None
-    if not isinstance(split, Mapping) or not str(split.get("_target_")).endswith(".by_fold"):
+    if not isinstance(split, Mapping) or split.get("_target_") != _BY_FOLD:
         return None
-    return Fold(int(split["fold"]), int(split["folds"]), int(split["seed"]))
+    numbers = [split.get(name) for name in ("fold", "folds", "seed")]
+    whole = [number for number in numbers if type(number) is int]
+    if len(whole) < len(numbers):
+        raise CheckpointError(
+            "fold, folds and seed are not whole numbers",
+            where="data.split",
+            remedy="restore the configuration",
+        )
+    return Fold(*whole)
+
+
+_BY_FOLD = "heritage.data.split.by_fold"
+
+
+def target_name(node: Mapping[str, Any]) -> str:
+    """Return the last part of a node's ``_target_``, such as ``AdamW``; ``custom`` if it has none."""
+    return str(node.get("_target_", "custom")).rpartition(".")[2]
+
+
+def split_name(config: Mapping[str, Any]) -> str:
+    """Return the name of the function in `heritage.data.split` that split a run's data; else ``unknown``."""
+    data = config.get("data")
+    split = data.get("split") if isinstance(data, Mapping) else None
+    return target_name(split) if isinstance(split, Mapping) and "_target_" in split else "unknown"

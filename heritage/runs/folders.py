@@ -12,11 +12,13 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from heritage.errors import CheckpointError
-from heritage.runs.compat import RENAMED_KEYS
+from heritage.runs.compat import upgrade_override
 from heritage.runs.files import HYDRA_FOLDER, LOCK_FILE, REPORT_FILE, SWEEP_LOCK_FILE
-from heritage.runs.sweep_names import experiment_of, with_key_name
+from heritage.runs.plain_data import read_yaml
+from heritage.runs.sweep_names import existing_name, experiment_of
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -36,7 +38,10 @@ def sweep_folder(above: str, *, _root_: DictConfig) -> str:
         above: The folder of all sweeps.
         _root_: The whole configuration, with the command line's overrides.
     """
-    return f"{home(above)}/{experiment_of(_root_.hydra).folder}"
+    above = home(above)
+    experiment = experiment_of(_root_.hydra)
+    first = experiment.with_first_names().folder
+    return f"{above}/{existing_name(Path(above), experiment.folder, first)}"
 
 
 def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
@@ -61,14 +66,16 @@ def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
                 "no such run folder", where=f"resume={resume}", remedy="give a folder below outputs/"
             )
         return folder
-    overrides = _without_resume(OmegaConf.select(_root_, "hydra.overrides.task") or [])
+    given: Any = OmegaConf.select(_root_, "hydra.overrides.task")
+    # as they were given: iterating would resolve interpolations inside them
+    overrides = _without_resume([] if given is None else OmegaConf.to_container(given, resolve=False))
     above = Path(fresh).parent.parent
     started = sorted(above.glob(f"*/*/{HYDRA_FOLDER}/overrides.yaml"), reverse=True)
     for record in started:
         run = record.parent.parent
         if (run / REPORT_FILE).is_file():
             continue
-        if _without_resume(OmegaConf.load(record)) == overrides:
+        if _recorded(record) == overrides:
             return str(run)
     raise CheckpointError(
         f"no unfinished run of this command below {above}",
@@ -101,7 +108,16 @@ def _remove(folder: Path, ours: set[str], group: str) -> None:
             above.rmdir()
 
 
+def _recorded(path: Path) -> list[str] | None:
+    """Return the overrides that a run folder records; None if the file cannot be read."""
+    try:
+        words = read_yaml(path)
+    except (OSError, YAMLError, ValueError):
+        return None
+    return _without_resume(words) if isinstance(words, list) else None
+
+
 def _without_resume(overrides: Any) -> list[str]:
     """Return overrides with the current names of their keys, sorted, without ``resume``."""
     words = [str(word) for word in overrides]
-    return sorted(with_key_name(word, RENAMED_KEYS) for word in words if not word.startswith("resume="))
+    return sorted(upgrade_override(word) for word in words if not word.startswith("resume="))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from heritage.core.manifest import Manifest
 from heritage.errors import DataError
-from heritage.runs.finished import read_run, run_folders
+from heritage.runs.read_predictions import read_run, run_folders
 
 Floats = npt.NDArray[np.float64]
 

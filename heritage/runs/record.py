@@ -1,4 +1,4 @@
-"""Write and read the records of a run folder: configuration, environment, data and metrics.
+"""Write and read ``config.yaml``, ``environment.json``, ``data.json`` and ``metrics.json`` of a run folder.
 
 Every reader of ``config.yaml`` goes through `read_config`, which upgrades configurations of earlier versions.
 """
@@ -11,21 +11,21 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from heritage.core.files import PACKAGE, write_text
 from heritage.core.version import __version__
 from heritage.errors import CheckpointError
-from heritage.runs.compat import upgrade_config
 from heritage.runs.files import CONFIG_FILE, DATA_FILE, ENVIRONMENT_FILE, METRICS_FILE
+from heritage.runs.plain_data import read_yaml
+from heritage.runs.saved_config import checked_config
 
 if TYPE_CHECKING:
     from heritage.core.manifest import Manifest
@@ -59,23 +59,9 @@ def read_config(folder: Path) -> dict[str, Any]:
         CheckpointError: The file is missing or damaged.
     """
     path = folder / CONFIG_FILE
-    try:
-        config = upgrade_config(OmegaConf.to_container(OmegaConf.load(path)))
-    except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = "" if mark is None else f" in line {mark.line + 1}"
-        raise CheckpointError(
-            f"unreadable configuration (invalid YAML{line})", where=path, remedy="restore the file"
-        ) from error
-    except (OSError, OmegaConfBaseException, ValueError) as error:
-        raise CheckpointError(
-            f"unreadable configuration ({_short(error)})", where=path, remedy="restore the file"
-        ) from error
-    if not isinstance(config, dict):
-        raise CheckpointError(
-            "unreadable configuration (not a mapping)", where=path, remedy="restore the file"
-        )
-    return config
+    return checked_config(
+        _read(path, read_yaml, what="unreadable configuration", remedy="restore the file"), path
+    )
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:
@@ -87,16 +73,27 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     path = folder / name
     if not path.is_file():
         return {}
+    return _read(
+        path,
+        lambda path: json.loads(path.read_text(encoding="utf-8")),
+        what="unreadable",
+        remedy="restore the file or run the command again",
+    )
+
+
+def _read(path: Path, parse: Callable[[Path], Any], *, what: str, remedy: str) -> dict[str, Any]:
+    """Return the mapping in a file; a damaged file is an error of one line."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(
-            f"unreadable ({_short(error)})", where=path, remedy="restore the file or run the command again"
-        ) from error
+        content = parse(path)
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        reason = "invalid YAML" if mark is None else f"invalid YAML in line {mark.line + 1}"
+        raise CheckpointError(f"{what} ({reason})", where=path, remedy=remedy) from error
+    except (OSError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise CheckpointError(f"{what} ({reason})", where=path, remedy=remedy) from error
     if not isinstance(content, dict):
-        raise CheckpointError(
-            "unreadable (not a JSON object)", where=path, remedy="restore the file or run the command again"
-        )
+        raise CheckpointError(f"{what} (not a mapping)", where=path, remedy=remedy)
     return content
 
 
@@ -164,10 +161,6 @@ def _version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:120]
 
 
 def _json(record: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from heritage.errors import CheckpointError
 from heritage.runs.files import CHECKPOINTS_FOLDER, CONFIG_FILE, DATA_FILE, LAST_CHECKPOINT
 from heritage.runs.record import read_config, read_json
-from heritage.runs.sweep_names import is_harmless
+from heritage.runs.setting_keys import is_harmless
 
 _MAX_DIFFERENCES = 6  # in a message
 

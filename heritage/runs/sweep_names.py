@@ -5,38 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
-from heritage.runs.compat import RENAMED_KEYS
+from heritage.runs.compat import first_name, upgrade_override
+from heritage.runs.setting_keys import is_harmless, key_of
 
-# Keys without influence on the weights.
-_HARMLESS = (
-    "resume",
-    "retry_failed",
-    "plan",
-    "cluster",
-    "contact_sheet",
-    "objective",
-    "paths",
-    "logger",
-    "callbacks.progress",
-    "data.num_workers",
-    "data.root",
-    "data.stage",
-    "data.verify",
-)
 _MAX_LENGTH = 100
-
-
-def is_harmless(key: str) -> bool:
-    """Return whether a key of the configuration has no influence on the weights."""
-    return any(key == name or key.startswith(f"{name}.") for name in _HARMLESS)
 
 
 @dataclass(frozen=True)
@@ -58,7 +39,27 @@ class Experiment:
     @property
     def folder(self) -> str:
         """Name of its folder."""
-        return f"{self.name}-{_digest(asdict(self))}"
+        return f"{self.name}-{_digest(self.with_first_names(named_after_keys=False).record)}"
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The experiment as plain data."""
+        return {"name": self.name, "swept": list(self.swept), "fixed": list(self.fixed)}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Experiment:
+        """Return the experiment of a `record`, also of one that version 0.1 wrote, with the current keys."""
+        swept = tuple(str(key) for key in record["swept"])
+        fixed = tuple(str(word) for word in record["fixed"])
+        return _renamed(cls(str(record["name"]), swept, fixed), upgrade_override, named_after_keys=True)
+
+    def with_first_names(self, *, named_after_keys: bool = True) -> Experiment:
+        """Return the experiment as version 0.1 named it, before keys were renamed.
+
+        Args:
+            named_after_keys: Also rename the experiment, if it is named after its swept keys.
+        """
+        return _renamed(self, first_name, named_after_keys=named_after_keys)
 
     def job(self, words: Sequence[str]) -> str:
         """Return the name of a job's folder: the values of the swept keys.
@@ -69,7 +70,7 @@ class Experiment:
         values = dict(word.split("=", 1) for word in words if "=" in word)
         leaves = [_leaf(key) for key in self.swept]
         pairs = [
-            f"{leaf if leaves.count(leaf) == 1 else _bare(key).replace('/', '.')}={values.get(key, '')}"
+            f"{leaf if leaves.count(leaf) == 1 else key_of(key).replace('/', '.')}={values.get(key, '')}"
             for key, leaf in zip(self.swept, leaves, strict=True)
         ]
         text = ",".join(pairs).replace("/", "-")
@@ -94,51 +95,38 @@ def experiment_of(hydra: DictConfig) -> Experiment:
     fixed = sorted(
         word.input_line or ""
         for key, word in last.items()
-        if key not in swept and not is_harmless(_bare(key))
+        if key not in swept and not is_harmless(key_of(key))
     )
     chosen = OmegaConf.select(hydra, "runtime.choices.sweep")
-    name = str(chosen).replace("/", "-") if chosen else "_".join(map(_leaf, swept)) or "sweep"
+    name = str(chosen).replace("/", "-") if chosen else _name_of(swept)
     return Experiment(name, swept, tuple(fixed))
 
 
-def _bare(key: str) -> str:
-    return key.lstrip("+~").partition("@")[0]
+def existing_name(above: Path, name: str, first_name: str) -> str:
+    """Return the name of a folder: the one it got from version 0.1, if it exists under that, else its own.
+
+    Args:
+        above: The folder that it is in.
+        name: Its name in this version.
+        first_name: Its name in version 0.1.
+    """
+    return first_name if (above / first_name).is_dir() else name
+
+
+def _renamed(experiment: Experiment, rename: Callable[[str], str], *, named_after_keys: bool) -> Experiment:
+    swept = tuple(map(rename, experiment.swept))
+    fixed = tuple(sorted(map(rename, experiment.fixed)))
+    of_keys = named_after_keys and experiment.name == _name_of(experiment.swept)
+    return Experiment(_name_of(swept) if of_keys else experiment.name, swept, fixed)
+
+
+def _name_of(swept: Sequence[str]) -> str:
+    return "_".join(map(_leaf, swept)) or "sweep"
 
 
 def _leaf(key: str) -> str:
-    return re.split(r"[./]", _bare(key))[-1]
+    return re.split(r"[./]", key_of(key))[-1]
 
 
 def _digest(value: Any) -> str:
-    """Return a digest of text or of an experiment, whose renamed keys count under their first names."""
-    if isinstance(value, dict):
-        value = with_key_names(value, {new: old for old, new in RENAMED_KEYS.items()})
     return hashlib.sha256(json.dumps(value, ensure_ascii=False).encode()).hexdigest()[:6]
-
-
-def with_key_names(experiment: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """Return an experiment, as a dictionary, with other names of configuration keys.
-
-    Args:
-        experiment: The fields of an `Experiment`.
-        names: The last part of a key → its other name.
-
-    Example:
-        >>> with_key_names({"name": "a", "swept": [], "fixed": ["a.old=1"]}, {"old": "new"})
-        {'name': 'a', 'swept': [], 'fixed': ['a.new=1']}
-    """
-    fixed = sorted(with_key_name(word, names) for word in experiment["fixed"])
-    swept = [with_key_name(word, names) for word in experiment["swept"]]
-    return {**experiment, "swept": swept, "fixed": fixed}
-
-
-def with_key_name(override: str, names: Mapping[str, str]) -> str:
-    """Return an override, or a key, with another name of the last part of its key.
-
-    Args:
-        override: ``key`` or ``key=value``.
-        names: The last part of a key → its other name.
-    """
-    key, equals, value = override.partition("=")
-    leaf = _leaf(key)
-    return f"{key.removesuffix(leaf)}{names.get(leaf, leaf)}{equals}{value}"

@@ -52,7 +52,7 @@ def choose_examples(manifest: Manifest | None, classes: Sequence[str]) -> Exampl
     examples = []
     for k in range(len(manifest.classes)):
         rows = np.flatnonzero(test & (manifest.targets == k))
-        # from the middle: the first rows of a museum often look alike
+        # from the middle: the first rows of a museum are often similar
         for row in rows[len(rows) // 2 :][:_TRIES]:
             jpeg = _read_small(manifest, int(row), _EXAMPLE)
             if jpeg is not None:

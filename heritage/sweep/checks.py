@@ -16,8 +16,8 @@ from heritage.cluster.resources import Cluster, InProcess
 from heritage.errors import CommandError, WeightsError
 from heritage.models.hub import fetch_weights
 from heritage.models.network import IMAGENET, NONE
+from heritage.runs.job_state import State
 from heritage.runs.resume import refuse_another_run
-from heritage.runs.state import State
 from heritage.training.build import build_data
 
 

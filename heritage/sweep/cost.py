@@ -21,7 +21,8 @@ from rich.table import Table
 from heritage.cluster.job import Job
 from heritage.cluster.resources import Cluster, InProcess
 from heritage.data.batch import Batch
-from heritage.runs.state import State
+from heritage.models.network import parameter_count
+from heritage.runs.job_state import State
 from heritage.sweep.checks import unstaged
 from heritage.training.build import build
 from heritage.training.run import TrainingRun
@@ -110,7 +111,7 @@ def _cost(job: Job) -> Cost:
         run = build(config)
         speed = measure(run)
     return Cost(
-        sum(parameter.numel() for parameter in run.classifier.net.parameters()),
+        parameter_count(run.classifier.net),
         speed,
         sum(run.counts["shown"].values()),
         sum(run.counts["val"].values()),

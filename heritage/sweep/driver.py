@@ -18,8 +18,8 @@ from heritage.core.files import locked
 from heritage.errors import BusyError, CommandError, SweepError
 from heritage.runs.files import METRICS_FILE, SWEEP_LOCK_FILE
 from heritage.runs.folders import remove_unused_run_folder
+from heritage.runs.job_state import State, failure_of
 from heritage.runs.record import read_json
-from heritage.runs.state import State, failure_of
 from heritage.sweep.checks import check_inputs, check_multirun
 from heritage.sweep.expansion import Sweep
 from heritage.sweep.index import Index

@@ -15,7 +15,8 @@ from heritage.config.faults import FaultyConfigError
 from heritage.config.overrides import expand_home
 from heritage.config.validate import validate
 from heritage.errors import CommandError
-from heritage.runs.sweep_names import Experiment, experiment_of
+from heritage.runs.compat import first_name
+from heritage.runs.sweep_names import Experiment, existing_name, experiment_of
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ def expand(
     jobs = []
     faults: dict[str, None] = {}
     for number, own in enumerate(overrides, first):
-        name = experiment.job(own)
+        earlier = experiment.with_first_names().job([first_name(word) for word in own])
+        name = existing_name(folder, experiment.job(own), earlier)
         composed = context.config_loader.load_sweep_config(config, list(own))
         expand_home(composed, "train")
         job = freeze(

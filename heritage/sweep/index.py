@@ -7,16 +7,15 @@ are authoritative.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from heritage.cluster.job import Job
 from heritage.core.files import write_text
 from heritage.errors import CheckpointError
-from heritage.runs.compat import RENAMED_KEYS
-from heritage.runs.state import State, failure_of
-from heritage.runs.sweep_names import Experiment, with_key_names
+from heritage.runs.compat import upgrade_override
+from heritage.runs.job_state import State, failure_of
+from heritage.runs.sweep_names import Experiment
 from heritage.sweep.expansion import Sweep
 
 INDEX_FILE = "sweep.json"
@@ -40,7 +39,7 @@ class Index:
         self._rows: dict[str, dict[str, Any]] = {}
         if self._path.is_file():
             before = self._read()
-            _require_same(with_key_names(before["experiment"], RENAMED_KEYS), sweep.experiment, sweep.folder)
+            _require_same(Experiment.from_record(before["experiment"]), sweep.experiment, sweep.folder)
             self._rows = {row["name"]: _upgraded(row) for row in before["jobs"]}
         self.job_ids: dict[str, str] = {
             name: row["job_id"] for name, row in self._rows.items() if row.get("job_id")
@@ -55,7 +54,7 @@ class Index:
         for job in self._sweep.jobs:
             self._rows[job.name] = self._row(job, states[job.name])
         record = {
-            "experiment": asdict(self._sweep.experiment),
+            "experiment": self._sweep.experiment.record,
             "command": list(self._sweep.command),
             "jobs": list(self._rows.values()),
         }
@@ -75,7 +74,7 @@ class Index:
     def _read(self) -> dict[str, Any]:
         try:
             record: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
-            _ = with_key_names(record["experiment"], {}), [row["name"] for row in record["jobs"]]
+            _ = Experiment.from_record(record["experiment"]), [row["name"] for row in record["jobs"]]
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(
                 f"unreadable ({type(error).__name__}: {error})",
@@ -87,17 +86,18 @@ class Index:
 
 def _upgraded(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row under today's keys; version 0.1 wrote the job id as ``ticket``."""
-    return {"job_id" if key == "ticket" else key: value for key, value in row.items()}
+    renamed = {"job_id" if key == "ticket" else key: value for key, value in row.items()}
+    parameters = row.get("parameters") or {}
+    return renamed | {"parameters": {upgrade_override(key): value for key, value in parameters.items()}}
 
 
-def _require_same(before: Any, now: Experiment, folder: Path) -> None:
-    as_read = json.loads(json.dumps(asdict(now)))  # tuples become lists
-    if before == as_read:
+def _require_same(before: Experiment, now: Experiment, folder: Path) -> None:
+    if before == now:
         return
     differs = "; ".join(
-        f"{key}: {_words(before.get(key))} → {_words(as_read[key])}"
-        for key in as_read
-        if before.get(key) != as_read[key]
+        f"{key}: {_words(old)} → {_words(new)}"
+        for (key, old), new in zip(before.record.items(), now.record.values(), strict=True)
+        if old != new
     )
     raise CheckpointError(
         f"the folder holds another experiment ({differs})",

@@ -18,7 +18,7 @@ from heritage.runs.files import JOB_ID_FILE, SWEEP_LOCK_FILE
 from heritage.runs.folders import remove_unused_run_folder
 
 if TYPE_CHECKING:
-    from heritage.runs.result import TrainResult
+    from heritage.runs.train_result import TrainResult
 
 
 def start(cfg: DictConfig) -> TrainResult | None:
@@ -56,7 +56,7 @@ def start(cfg: DictConfig) -> TrainResult | None:
         return train(cfg, console)
     else:
         _submit(job, console)
-        from heritage.runs.result import read_result
+        from heritage.runs.train_result import read_result
 
         return read_result(job.folder)
     return None
@@ -64,8 +64,8 @@ def start(cfg: DictConfig) -> TrainResult | None:
 
 def _submit(job: Job, console: Console) -> None:
     from heritage.core.files import locked, write_text
+    from heritage.runs.job_state import State
     from heritage.runs.resume import checkpoint_to_resume
-    from heritage.runs.state import State
     from heritage.sweep.checks import check_inputs
     from heritage.sweep.driver import cluster_of, report_jobs, run_jobs
 

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from heritage.data import ArtefactDataModule
 from heritage.errors import ConfigError, SplitError
 from heritage.models.classes import match_classifier
 from heritage.models.network import IMAGENET, NONE, input_spec
-from heritage.runs.hydra_record import chosen_options
+from heritage.runs.hydra_node import chosen_options
 from heritage.runs.record import resolved
 from heritage.runs.resume import checkpoint_to_resume
 from heritage.training.callbacks.deferred_weighting import (
@@ -40,12 +40,12 @@ from heritage.training.callbacks.deferred_weighting import (
     require_weights,
 )
 from heritage.training.callbacks.finetuning import FineTuning
-from heritage.training.classifier import Classifier, validation_metrics
+from heritage.training.classifier import Classifier, higher_is_better, validation_metrics
 from heritage.training.length import plan_steps, warn_of_short_average, warn_of_unfinished_sampling
 from heritage.training.losses import ClassLoss
 from heritage.training.precision import choose_precision
 from heritage.training.run import TrainingRun
-from heritage.training.trainer import device_type, quiet_lightning
+from heritage.training.trainer import TrainerOptions, device_type, quiet_lightning
 from heritage.training.weighting import by_hand
 
 
@@ -161,26 +161,27 @@ def build_trainer(cfg: DictConfig, data: ArtefactDataModule, net: nn.Module) -> 
 
     Raises:
         ConfigError: The machine does not have what the trainer needs, or a callback monitors an unknown
-            metric.
+            metric, or one in the wrong direction.
     """
     if cfg.trainer.overfit_batches:
         data.overfit_batches(cfg.trainer.overfit_batches)
     finetuning: FineTuning = _make(cfg.finetune)
     schedule: DeferredWeighting | None = _make(cfg.balance.schedule)
-    trainer: pl.Trainer = _make(
-        cfg.trainer,
-        precision=choose_precision(cfg.trainer.precision, net, device_type(cfg.trainer.accelerator)),
+    precision = choose_precision(cfg.trainer.precision, net, device_type(cfg.trainer.accelerator))
+    options: TrainerOptions = _make(cfg.trainer, precision=precision)
+    callbacks: dict[str, Callback] = {str(key): _make(part) for key, part in cfg.callbacks.items() if part}
+    trainer = options.build(
         callbacks=[
             finetuning,
             *([schedule] if schedule else []),
-            *(_make(part) for part in cfg.callbacks.values() if part),
+            *callbacks.values(),
         ],
         loggers=[_make(part) for part in cfg.logger.values() if part],
         run_folder=cfg.paths.run,
         constant_length=data.plan(1).constant_length,
     )
     finetuning.require_synchronised(trainer)
-    _require_known_monitors(trainer, cfg.objective, data.classes)
+    _require_known_monitors(trainer, callbacks, cfg.objective, data.classes)
     return trainer
 
 
@@ -229,8 +230,13 @@ def _require_features(cfg: DictConfig) -> None:
         )
 
 
-def _require_known_monitors(trainer: pl.Trainer, objective: str | None, classes: Sequence[str]) -> None:
-    """Reject callbacks that monitor a metric we never log; Lightning would fail only after an epoch."""
+def _require_known_monitors(
+    trainer: pl.Trainer, callbacks: Mapping[str, Callback], objective: str | None, classes: Sequence[str]
+) -> None:
+    """Reject a monitored metric that is never logged, or whose best value is at the other end.
+
+    Lightning would fail only after an epoch, and keep the worst network as the best one.
+    """
     if trainer.limit_val_batches == 0 and trainer.early_stopping_callbacks:
         raise ConfigError(
             "early stopping needs validation, which is switched off",
@@ -238,12 +244,23 @@ def _require_known_monitors(trainer: pl.Trainer, objective: str | None, classes:
             remedy="set callbacks=default, or let it validate",
         )
     known = validation_metrics(classes)
-    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
-    monitors = [("callbacks", getattr(callback, "monitor", None)) for callback in callbacks]
-    for where, name in [*monitors, ("objective", objective)]:
+    monitors = {f"callbacks.{key}": part for key, part in callbacks.items() if hasattr(part, "monitor")}
+    names = {f"{key}.monitor": getattr(part, "monitor", None) for key, part in monitors.items()}
+    for where, name in [*names.items(), ("objective", objective)]:
         if name is not None and name not in known:
             raise ConfigError(
-                f"validation logs no metric '{name}'", where=where, remedy=did_you_mean(name, known)
+                f"validation logs no metric '{name}'",
+                where=f"{where}={name}",
+                remedy=did_you_mean(name, known),
+            )
+    for key, part in monitors.items():
+        name, mode = getattr(part, "monitor", None), getattr(part, "mode", None)
+        best = None if name is None else "max" if higher_is_better(name) else "min"
+        if mode in ("min", "max") and best not in (None, mode):
+            raise ConfigError(
+                f"{name} is best at its {best}imum",
+                where=f"{key}.mode={mode}",
+                remedy=f"set it to {best}",
             )
 
 

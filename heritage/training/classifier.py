@@ -20,7 +20,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from heritage.data.batch import Batch
 from heritage.errors import ConfigError
-from heritage.metrics.registry import logged_metrics, logged_names
+from heritage.metrics.registry import METRICS, logged_metrics, logged_names
 from heritage.models.checkpoint import read_checkpoint, rebuild_network
 from heritage.models.network import input_spec
 from heritage.models.normalize import Normalize
@@ -35,6 +35,12 @@ Scheduler = Callable[[torch.optim.Optimizer, int], dict[str, Any]]
 def validation_metrics(classes: Sequence[str]) -> tuple[str, ...]:
     """Return the names of all metrics that validation logs."""
     return "val/loss", *(f"val/{name}" for name in logged_names(classes))
+
+
+def higher_is_better(name: str) -> bool:
+    """Return whether larger values of a metric of `validation_metrics` are better."""
+    metric = METRICS.get(name.removeprefix("val/"))
+    return name != "val/loss" if metric is None else metric.higher_is_better
 
 
 class Classifier(pl.LightningModule):

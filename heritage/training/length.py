@@ -22,7 +22,7 @@ def plan_steps(trainer: pl.Trainer, data: ArtefactDataModule, max_steps: int, ma
     """Return the optimizer steps of a run, and make the trainer stop after them if it counts no epochs.
 
     Args:
-        trainer: A trainer of `lightning_trainer`, not yet started.
+        trainer: A trainer of `TrainerOptions.build`, not yet started.
         data: The data set.
         max_steps: Optimizer steps at most; -1 is no limit.
         max_samples: Training images in all; None leaves the length to epochs and steps.
@@ -92,7 +92,7 @@ def require_batches(trainer: pl.Trainer, train: int, val: int) -> None:
 
 
 def stop_after(trainer: pl.Trainer, steps: int, epochs: int) -> None:
-    """Make a trainer of `lightning_trainer` stop after a number of optimizer steps, in epoch ``epochs``."""
+    """Make a trainer stop after a number of optimizer steps, in epoch ``epochs``."""
     trainer.fit_loop.max_epochs = epochs
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, LastValidation):

@@ -7,13 +7,12 @@ attention takes 1.2 to 1.8 times as long in bf16 as in float32, but the linear l
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import nn
 
-# No half or double precision weights: images are normalised to float32.
-Precision = Literal["auto", "32-true", "bf16-mixed", "16-mixed"]
+from heritage.core.types import Precision
+
+__all__ = ["Precision", "choose_precision"]
 
 
 def choose_precision(precision: Precision, net: nn.Module, accelerator: str) -> str:

@@ -25,9 +25,9 @@ from heritage.reports.run_report import Report
 from heritage.runs.calibration import write_calibration
 from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER, LAST_CHECKPOINT
 from heritage.runs.history import read_history
-from heritage.runs.hydra_record import write_hydra_record
+from heritage.runs.hydra_node import write_hydra_record
 from heritage.runs.record import write_record
-from heritage.runs.result import TrainResult, read_result
+from heritage.runs.train_result import TrainResult, read_result
 from heritage.training.classifier import Classifier
 from heritage.training.predict_loop import ModelOutputs, predict_loader
 from heritage.training.preview import write_preview

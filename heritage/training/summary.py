@@ -11,6 +11,7 @@ from torch import nn
 
 from heritage.core.manifest import SPLITS
 from heritage.data import ArtefactDataModule
+from heritage.models.network import parameter_count
 from heritage.training.callbacks.finetuning import FineTuning
 from heritage.training.callbacks.throughput import ThroughputMonitor
 
@@ -73,11 +74,6 @@ def unreadable_notes(data: ArtefactDataModule) -> list[str]:
             named = ", ".join(files[:_NAMED]) + more
             notes.append(f"{len(files)} {split} images could not be read and were left out: {named}")
     return notes
-
-
-def parameter_count(net: nn.Module) -> int:
-    """Return the number of parameters, frozen ones included."""
-    return sum(parameter.numel() for parameter in net.parameters())
 
 
 def class_table(data: ArtefactDataModule, counts: Mapping[str, Mapping[str, int]]) -> Table:

@@ -1,12 +1,14 @@
-"""Build Lightning's Trainer: the usual arguments by name, all others through ``extra``."""
+"""Options of Lightning's Trainer: the usual arguments by name, all others through ``extra``."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import inspect
 import os
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import pytorch_lightning as pl
@@ -21,7 +23,7 @@ from pytorch_lightning.strategies import StrategyRegistry
 
 from heritage.config.faults import FaultyConfigError
 from heritage.config.validate import value_faults
-from heritage.core.taxonomy import nearest
+from heritage.core.taxonomy import suggestion
 from heritage.core.types import NonNegativeInt, PositiveFloat, PositiveInt
 from heritage.errors import ConfigError
 from heritage.training.callbacks.checkpoints import AtomicCheckpointIO
@@ -46,35 +48,11 @@ _RESERVED = {
 )  # fmt: skip
 
 
-def lightning_trainer(
-    max_epochs: PositiveInt | None,
-    max_steps: Annotated[int, Field(ge=-1)],
-    max_samples: PositiveInt | None,
-    accelerator: Accelerator,
-    devices: PositiveInt | Literal["auto"] | list[int],
-    num_nodes: PositiveInt,
-    strategy: str,
-    precision: Precision,
-    accumulate_grad_batches: PositiveInt,
-    gradient_clip_val: PositiveFloat | None,
-    check_val_every_n_epoch: PositiveInt,
-    limit_train_batches: Limit | None,
-    limit_val_batches: Limit | Literal[0] | None,
-    log_every_n_steps: PositiveInt,
-    deterministic: bool | Literal["warn"],
-    overfit_batches: NonNegativeInt,
-    fast_dev_run: bool,
-    detect_anomaly: bool,
-    extra: dict[str, Any],
-    *,
-    callbacks: list[Callback],
-    loggers: list[Logger],
-    run_folder: str,
-    constant_length: bool,
-) -> pl.Trainer:
-    """Build the Trainer.
+@dataclass(frozen=True)
+class TrainerOptions:
+    """The options of the group ``trainer``, from which `build` makes Lightning's Trainer.
 
-    Args:
+    Attributes:
         max_epochs: Epochs to train; None is limited by ``max_steps`` only.
         max_steps: Maximum number of optimizer steps; -1 is no limit.
         max_samples: Training images in all, instead of epochs: a fair comparison of runs whose sampling
@@ -96,63 +74,95 @@ def lightning_trainer(
         fast_dev_run: Run one batch of everything and write nothing.
         detect_anomaly: Find the operation that produces a NaN (slow).
         extra: Further arguments of `pytorch_lightning.Trainer` by name.
-        callbacks: The callbacks.
-        loggers: The loggers.
-        run_folder: Lightning's ``default_root_dir``.
-        constant_length: Whether all epochs have the same number of steps; otherwise the loader is rebuilt
-            for each.
-
-    Raises:
-        ConfigError: The accelerator or the strategy is not available, the device does not support the
-            precision, or the Trainer does not have an argument of ``extra``.
     """
-    _refuse_unknown(extra)
-    _refuse_strategy(strategy)
-    if accelerator == "gpu" and not torch.cuda.is_available():
-        raise ConfigError(
-            "no GPU is available",
-            where="trainer.accelerator=gpu",
-            remedy="use trainer=cpu, or check nvidia-smi",
-        )
-    _refuse_length(max_epochs, max_steps, max_samples)
-    if max_samples is not None:
-        _refuse_fractions(limit_train_batches, overfit_batches)
-    on_cpu = device_type(accelerator) == "cpu"
-    if on_cpu:
-        _refuse_on_cpu(precision, devices)
-    # With `deterministic`, torch fills new tensors to reveal reads of uninitialised memory, which costs time.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    with warnings.catch_warnings(), _as_config_error():
-        # Lightning advises to install litmodels and to use srun, neither of which applies.
-        warnings.filterwarnings("ignore", message=".*srun.*")
-        return pl.Trainer(
-            max_epochs=-1 if max_epochs is None or max_samples is not None else max_epochs,
-            accelerator=accelerator,
-            devices=1 if devices == "auto" and on_cpu else devices,
-            num_nodes=num_nodes,
-            strategy=strategy,
-            precision=precision,  # type: ignore[arg-type]
-            accumulate_grad_batches=accumulate_grad_batches,
-            gradient_clip_val=gradient_clip_val,
-            check_val_every_n_epoch=check_val_every_n_epoch,
-            limit_train_batches=limit_train_batches,
-            limit_val_batches=limit_val_batches,
-            log_every_n_steps=log_every_n_steps,
-            deterministic=deterministic,
-            overfit_batches=overfit_batches,
-            fast_dev_run=fast_dev_run,
-            detect_anomaly=detect_anomaly,
-            callbacks=[*callbacks, LastValidation()],
-            reload_dataloaders_every_n_epochs=0 if constant_length else 1,
-            logger=loggers or False,
-            enable_progress_bar=any(isinstance(part, ProgressBar) for part in callbacks),
-            default_root_dir=run_folder,
-            plugins=[AtomicCheckpointIO(), *_cluster_environment()],
-            use_distributed_sampler=False,  # the loader's plan distributes images over ranks
-            num_sanity_val_steps=0,
-            enable_model_summary=False,
-            **extra,
-        )
+
+    max_epochs: PositiveInt | None
+    max_steps: Annotated[int, Field(ge=-1)]
+    max_samples: PositiveInt | None
+    accelerator: Accelerator
+    devices: PositiveInt | Literal["auto"] | list[int]
+    num_nodes: PositiveInt
+    strategy: str
+    precision: Precision
+    accumulate_grad_batches: PositiveInt
+    gradient_clip_val: PositiveFloat | None
+    check_val_every_n_epoch: PositiveInt
+    limit_train_batches: Limit | None
+    limit_val_batches: Limit | Literal[0] | None
+    log_every_n_steps: PositiveInt
+    deterministic: bool | Literal["warn"]
+    overfit_batches: NonNegativeInt
+    fast_dev_run: bool
+    detect_anomaly: bool
+    extra: dict[str, Any]
+
+    def build(
+        self, *, callbacks: list[Callback], loggers: list[Logger], run_folder: str, constant_length: bool
+    ) -> pl.Trainer:
+        """Build the Trainer.
+
+        Args:
+            callbacks: The callbacks.
+            loggers: The loggers.
+            run_folder: Lightning's ``default_root_dir``.
+            constant_length: Whether all epochs have the same number of steps; otherwise the loader is
+                rebuilt for each.
+
+        Raises:
+            ConfigError: The accelerator or the strategy is not available, the device does not support the
+                precision, or the Trainer does not have an argument of ``extra``.
+        """
+        self._require_possible()
+        on_cpu = device_type(self.accelerator) == "cpu"
+        # With `deterministic`, torch fills new tensors to reveal reads of uninitialised memory: slow.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        with warnings.catch_warnings(), _as_config_error():
+            # Lightning advises to install litmodels and to use srun, neither of which applies.
+            warnings.filterwarnings("ignore", message=".*srun.*")
+            return pl.Trainer(
+                max_epochs=-1 if self.max_epochs is None or self.max_samples is not None else self.max_epochs,
+                accelerator=self.accelerator,
+                devices=1 if self.devices == "auto" and on_cpu else self.devices,
+                num_nodes=self.num_nodes,
+                strategy=self.strategy,
+                precision=self.precision,  # type: ignore[arg-type]
+                accumulate_grad_batches=self.accumulate_grad_batches,
+                gradient_clip_val=self.gradient_clip_val,
+                check_val_every_n_epoch=self.check_val_every_n_epoch,
+                limit_train_batches=self.limit_train_batches,
+                limit_val_batches=self.limit_val_batches,
+                log_every_n_steps=self.log_every_n_steps,
+                deterministic=self.deterministic,
+                overfit_batches=self.overfit_batches,
+                fast_dev_run=self.fast_dev_run,
+                detect_anomaly=self.detect_anomaly,
+                callbacks=[*callbacks, LastValidation()],
+                reload_dataloaders_every_n_epochs=0 if constant_length else 1,
+                logger=loggers or False,
+                enable_progress_bar=any(isinstance(part, ProgressBar) for part in callbacks),
+                default_root_dir=run_folder,
+                plugins=[AtomicCheckpointIO(), *_cluster_environment()],
+                use_distributed_sampler=False,  # the loader's plan distributes images over ranks
+                num_sanity_val_steps=0,
+                enable_model_summary=False,
+                **self.extra,
+            )
+
+    def _require_possible(self) -> None:
+        """Check that this machine has what the options need, and that they do not contradict each other."""
+        _refuse_unknown(self.extra)
+        _refuse_strategy(self.strategy)
+        if self.accelerator == "gpu" and not torch.cuda.is_available():
+            raise ConfigError(
+                "no GPU is available",
+                where="trainer.accelerator=gpu",
+                remedy="use trainer=cpu, or check nvidia-smi",
+            )
+        _refuse_length(self.max_epochs, self.max_steps, self.max_samples)
+        if self.max_samples is not None:
+            _refuse_fractions(self.limit_train_batches, self.overfit_batches)
+        if device_type(self.accelerator) == "cpu":
+            _refuse_on_cpu(self.precision, self.devices)
 
 
 @contextlib.contextmanager
@@ -229,20 +239,19 @@ def _refuse_on_cpu(precision: Precision, devices: int | str | list[int]) -> None
 
 def _refuse_unknown(extra: dict[str, Any]) -> None:
     known = set(inspect.signature(pl.Trainer.__init__).parameters) - {"self"}
-    own = known & set(inspect.signature(lightning_trainer).parameters)
+    own = known & {field.name for field in dataclasses.fields(TrainerOptions)}
     for name in extra:
         if name in _RESERVED:
             raise ConfigError("cannot be set here", where=f"trainer.extra.{name}", remedy=_RESERVED[name])
         if name in own:
             raise ConfigError(
-                "has a key of its own", where=f"trainer.extra.{name}", remedy=f"set trainer.{name} instead"
+                "has its own key", where=f"trainer.extra.{name}", remedy=f"set trainer.{name} instead"
             )
         if name not in known:
-            near = nearest(name, known)
             raise ConfigError(
                 "Lightning's Trainer has no such argument",
                 where=f"trainer.extra.{name}",
-                remedy=f"did you mean '{near}'?" if near else "see its documentation",
+                remedy=suggestion(name, known, "see its documentation"),
             )
     if faults := value_faults("trainer.extra", pl.Trainer, extra):
         raise FaultyConfigError(faults)
@@ -251,11 +260,10 @@ def _refuse_unknown(extra: dict[str, Any]) -> None:
 def _refuse_strategy(strategy: str) -> None:
     known = {"auto", *StrategyRegistry.available_strategies()}
     if strategy not in known:
-        near = nearest(strategy, known)
         raise ConfigError(
             "Lightning has no such strategy",
             where=f"trainer.strategy={strategy}",
-            remedy=f"did you mean '{near}'?" if near else "use auto or ddp",
+            remedy=suggestion(strategy, known, "use auto or ddp"),
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from heritage.core.taxonomy import nearest
+from heritage.core.taxonomy import suggestion
 from heritage.errors import ConfigError
 
 Counts = Mapping[str, int]
@@ -86,9 +86,8 @@ def _numbers(counts: Counts) -> npt.NDArray[np.float64]:
 def _require_known(weights: Mapping[str, float], classes: Sequence[str]) -> None:
     for name in weights:
         if name not in classes:
-            near = nearest(name, classes)
             raise ConfigError(
                 f"unknown class '{name}'",
                 where="balance.weighting.weights",
-                remedy=f"did you mean '{near}'?" if near else f"choose from {', '.join(classes)}",
+                remedy=suggestion(name, classes),
             )

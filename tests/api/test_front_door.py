@@ -75,7 +75,7 @@ def test_compose_takes_every_model(model: str) -> None:
     assert "/train/" in plain["paths"]["run"]
 
 
-def test_compose_says_what_is_wrong_in_one_line() -> None:
+def test_compose_reports_an_error_in_one_line() -> None:
     with pytest.raises(ConfigError, match=r"did you mean 'vit'\?"):
         heritage.compose("train", ["model=vti"])
     with pytest.raises(ConfigError, match=r"did you mean 'depth'\?"):
@@ -112,7 +112,7 @@ def test_values_arrive_as_they_are_given(value: Any) -> None:
     assert type(raw["root"]) is (str if isinstance(value, Path) else type(value))
 
 
-def test_two_underscores_stand_for_a_dot() -> None:
+def test_two_underscores_mean_a_dot() -> None:
     assert option_overrides({"data__root": "x", "seed": 1}) == ["data.root=x", "seed=1"]
 
 
@@ -166,7 +166,7 @@ def test_a_multirun_from_python_returns_the_sweeps_folder(tree: Path, tmp_path: 
     assert compared.report.name == "comparison.html"
 
 
-def test_what_can_be_chosen_is_listed() -> None:
+def test_options_are_listed() -> None:
     assert heritage.list_models("vit*") == ["vit", "vit_pretrained", "vit_thesis"]
     assert "demo" in heritage.list_options("data")
     assert heritage.list_options()["balance/loss"] == heritage.list_options("balance/loss")
@@ -174,7 +174,7 @@ def test_what_can_be_chosen_is_listed() -> None:
         heritage.list_options("balanec")
 
 
-def test_results_know_what_their_command_wrote(run_folder: Path, photographs: Path, tmp_path: Path) -> None:
+def test_results_name_the_files_of_their_command(run_folder: Path, photographs: Path, tmp_path: Path) -> None:
     common: dict[str, Any] = {"ckpt": run_folder, "paths__outputs": tmp_path, "quiet": True}
     table = heritage.run("predict", input=photographs, num_workers=0, out=tmp_path / "a" / "b.csv", **common)
     assert table.folder == tmp_path / "a"

@@ -51,7 +51,7 @@ def test_readme_is_short() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) <= 150
 
 
-def test_readme_links_to_files_that_are_there() -> None:
+def test_readme_links_to_files_that_exist() -> None:
     links = re.findall(r"\]\((?!https?://)([^)#]+)", README.read_text(encoding="utf-8"))
     assert links
     assert [link for link in links if not (README.parent / link).exists()] == []

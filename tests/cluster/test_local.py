@@ -13,7 +13,7 @@ import pytest
 
 from heritage.cluster import submission
 from heritage.cluster.resources import LocalJobs
-from heritage.runs.state import State
+from heritage.runs.job_state import State
 from tests.cluster.runs import (
     assert_same,
     finish,

@@ -10,7 +10,7 @@ import pytest
 from heritage.cluster import submission
 from heritage.cluster.queue import Queue, require_partition
 from heritage.errors import ClusterError, ConfigError
-from heritage.runs.state import State
+from heritage.runs.job_state import State
 
 
 class Waiting:

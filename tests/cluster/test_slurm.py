@@ -16,7 +16,7 @@ import pytest
 
 from heritage.cluster import submission
 from heritage.cluster.resources import SlurmJobs
-from heritage.runs.state import State
+from heritage.runs.job_state import State
 from tests.cluster.runs import (
     assert_same,
     finish,
@@ -61,10 +61,7 @@ def slurm(*command: str) -> str:
 
 
 def warn(job_id: str) -> None:
-    """Send the signal that Slurm sends before a time limit, once.
-
-    scancel retries while a job is being requeued, and would then signal a Python that is still starting.
-    """
+    """Send the signal that Slurm sends before a time limit, once: scancel retries while a job is requeued."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         subprocess.run(["scancel", "--signal=USR2", job_id], check=False, capture_output=True, timeout=3)
 
@@ -104,6 +101,10 @@ def test_thesis_balance_survives_signals_requeueing_and_preemption(tmp_path: Pat
     warn(numbers[baseline.name])
     wait_until("a requeued job", lambda: state(numbers[baseline.name]) == "PENDING", process)
     saved = step(baseline)
+
+    # the same signal while Python is starting
+    wait_until("a started job", lambda: state(numbers[undersample.name]) == "RUNNING", process)
+    warn(numbers[undersample.name])
 
     # an administrator requeues a job
     wait_until("a first checkpoint", last(weights).is_file, process)

@@ -13,7 +13,7 @@ API = "/public/collection/v1/objects"
 
 
 def expected() -> dict[str, str]:
-    """Return object id → class of all objects that must end with a photograph of their own."""
+    """Return object id → class of all objects that must end with their own photograph."""
     return {
         str(i): COLLECTION.class_of(i)
         for i in COLLECTION.ids
@@ -32,7 +32,7 @@ def picture_path(object_id: int | str) -> str:
 
 
 def objects_of(name: str) -> list[str]:
-    """Return the objects of a class with photographs of their own; those shared by others are last."""
+    """Return the objects of a class with their own photographs; those shared by others are last."""
     shared = {
         owner_of(str(i)) for i in COLLECTION.ids if COLLECTION.photographs(i) and owner_of(str(i)) != str(i)
     }

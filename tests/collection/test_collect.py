@@ -127,10 +127,10 @@ def test_a_dry_run_stops_after_the_plan(museum: FaultyMuseum, base: str, tmp_pat
 
 
 def test_ids_from_a_file_are_collected(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
-    wanted = objects_of("islam")[:2] + objects_of("asian")[:1]
-    (tmp_path / "ids.txt").write_text("\n".join(wanted))
+    expected = objects_of("islam")[:2] + objects_of("asian")[:1]
+    (tmp_path / "ids.txt").write_text("\n".join(expected))
     session(met(base), tmp_path / "in", ids=tmp_path / "ids.txt").collect()
-    assert {row.split("_")[2].removesuffix(".jpg") for row in names(tmp_path / "in")} == set(wanted)
+    assert {row.split("_")[2].removesuffix(".jpg") for row in names(tmp_path / "in")} == set(expected)
     assert museum.requested[API] == 0
     (tmp_path / "ids.txt").write_text("../../etc/passwd")
     with pytest.raises(ConfigError, match="not an object id"):

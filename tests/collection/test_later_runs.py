@@ -212,7 +212,7 @@ def test_the_cache_hides_no_change_and_keeps_no_damaged_record(
     assert released not in Manifest.read(tmp_path / "in").column("object_id")
 
 
-def test_a_changed_size_keeps_stored_photographs_and_says_so(base: str, tmp_path: Path) -> None:
+def test_a_changed_size_keeps_stored_photographs_and_is_reported(base: str, tmp_path: Path) -> None:
     session(met(base), tmp_path, classes=["islam"], limit=3).collect()
     again = session(met(base), tmp_path, classes=["islam"], limit=3)
     again.collect()

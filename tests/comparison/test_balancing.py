@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score, recall_score
 from heritage.comparison.balancing import BalancingEffects
 from heritage.comparison.comparison import Comparison, ResamplingOptions, compare
 from heritage.comparison.runs import find_runs
-from heritage.runs.finished import FinishedRun
+from heritage.runs.read_predictions import FinishedRun
 from tests.conftest import Command
 
 

@@ -16,7 +16,7 @@ from heritage.comparison.runs import find_runs, pool_folds
 from heritage.errors import DataError
 from heritage.runs.description import Fold
 from heritage.runs.files import METRICS_FILE
-from heritage.runs.finished import FinishedRun
+from heritage.runs.read_predictions import FinishedRun
 from tests.conftest import Command
 
 SPLIT = {"_target_": "heritage.data.split.by_fold", "folds": 2, "val": 0.2, "seed": 0}

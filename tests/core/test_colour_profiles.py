@@ -115,7 +115,7 @@ def test_cmyk_is_read_with_its_profile_or_without() -> None:
 
 
 def test_an_oversized_profile_is_ignored() -> None:
-    """Profiles are remembered: a stranger's, of any length, would fill the memory of a server."""
+    """Profiles are cached: uploaded ones of any length would fill the memory of a server."""
     before = _transform.cache_info()
     image = Image.fromarray(patches())
     ballast = adobe_profile() + bytes(5_000_000)

@@ -25,9 +25,9 @@ def saved(image: Image.Image, kind: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def difference(got: np.ndarray, wanted: np.ndarray) -> float:
-    assert got.shape == wanted.shape
-    return float(np.abs(got.astype(int) - wanted).mean())
+def difference(got: np.ndarray, expected: np.ndarray) -> float:
+    assert got.shape == expected.shape
+    return float(np.abs(got.astype(int) - expected).mean())
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF", "BMP"])

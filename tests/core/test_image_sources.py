@@ -120,7 +120,7 @@ def test_other_trees_are_refused(tmp_path: Path, read: ReadFolders, files: list[
 
 
 @folders
-def test_a_folder_that_is_not_there_is_refused(tmp_path: Path, read: ReadFolders) -> None:
+def test_a_missing_folder_is_refused(tmp_path: Path, read: ReadFolders) -> None:
     with pytest.raises(DatasetNotFoundError, match=r"no such folder; give .* in (data|raw)\.root"):
         read(tmp_path / "nowhere")
     with pytest.raises(DatasetNotFoundError, match="not a folder"):
@@ -209,7 +209,7 @@ def test_parquet_with_bytes_categories_and_numbers(tmp_path: Path, read: ReadTab
     }
     pq.write_table(pa.table(columns), root / "t.parquet")
     groups = {row[0]: row[2] for row in read(root, "t.parquet", COLUMNS)}
-    # Without a group an image is one of its own: `train` names it here, `curate` later.
+    # Without a group an image is its own group: `train` names it here, `curate` later.
     alone = "1_LOUVRE_7" if read is table_in_train else None
     assert [groups[f"images/{name}"] for name in FILES] == ["7", "8", alone]
 
@@ -245,6 +245,6 @@ def test_tables_that_do_not_fit_are_refused(
 
 
 @tables
-def test_a_table_that_is_not_there_is_refused(tmp_path: Path, read: ReadTable) -> None:
+def test_a_missing_table_is_refused(tmp_path: Path, read: ReadTable) -> None:
     with pytest.raises(DatasetNotFoundError, match=r"no table x\.csv; name it in (data\.reader|raw)\.table"):
         read(csv(tmp_path, []), "x.csv", COLUMNS)

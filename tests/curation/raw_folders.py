@@ -35,7 +35,7 @@ def jpeg(pixels: npt.NDArray[Any], quality: int = 92, **options: object) -> byte
 
 
 def write(path: Path, pixels: npt.NDArray[Any], quality: int = 92) -> Path:
-    """Write a JPEG, with the folders it lies in."""
+    """Write a JPEG, with its parent folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(jpeg(pixels, quality))
     return path

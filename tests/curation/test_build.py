@@ -150,8 +150,8 @@ def test_packing_logs_the_space_it_needs_and_stale_packed_images(
     root = class_tree(tmp_path / "raw")
     caplog.set_level("INFO")
     curate_folder(root, TREE, "pack=true")
-    said = caplog.text
-    assert "packing will take up to" in said[: said.index("inspecting")]
+    logged = caplog.text
+    assert "packing will take up to" in logged[: logged.index("inspecting")]
     packed = PackedImages.open(tmp_path / "out" / "packed")
     packed.verify()
     caplog.clear()
@@ -236,8 +236,8 @@ def test_overrides_are_applied_and_stale_ones_reported(tmp_path: Path, curate_fo
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("a.jpg,dorp,", "unknown decision 'dorp'; did you mean drop"),
-        ("a.jpg,relabel,orientt", "cannot relabel to 'orientt'; did you mean orient"),
+        ("a.jpg,dorp,", "unknown decision 'dorp'; did you mean 'drop'"),
+        ("a.jpg,relabel,orientt", "cannot relabel to 'orientt'; did you mean 'orient'"),
         (",drop,", "no file"),
         ("b.jpg,drop,\nb.jpg,keep,", "'b.jpg' has two decisions"),
     ],
@@ -277,7 +277,7 @@ def test_attribution_lists_all_credits(tmp_path: Path, curate_folder: Curate) ->
     text = (tmp_path / "out" / "ATTRIBUTION.md").read_text()
     for index in range(3):
         assert f"Gift of \\*Donor\\* {index}" in text
-    for index in range(24):  # works whose licence asks for it are named one by one
+    for index in range(24):  # works whose licence requires it are named one by one
         assert (f"Vase {index}. " in text) == (f"https://museum.example/{index}\n" in text) == bool(index % 2)
     card = (tmp_path / "out" / "README.md").read_text()
     assert card.startswith("---\npretty_name:")

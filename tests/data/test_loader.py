@@ -189,9 +189,9 @@ def test_a_loader_resumes_within_an_epoch(manifest: Manifest, workers: int) -> N
     resumed.load_state_dict(state)
     rest = list(resumed)
     assert len(rest) == len(expected) - 2
-    for got, wanted in zip(rest, expected[2:], strict=True):
-        assert torch.equal(got.images, wanted.images)
-        assert torch.equal(got.rows, wanted.rows)
+    for got, other in zip(rest, expected[2:], strict=True):
+        assert torch.equal(got.images, other.images)
+        assert torch.equal(got.rows, other.rows)
     resumed.plan.set_epoch(3)
     assert len(list(resumed)) == len(expected), "the next epoch is whole again"
 
@@ -201,7 +201,7 @@ def test_a_finished_epoch_is_not_skipped_in_the_next(manifest: Manifest) -> None
     steps = len(found)
     stream = iter(found)
     for _ in range(steps):
-        next(stream)  # the generator is never told that it is over, as under Lightning
+        next(stream)  # the generator is never closed, as under Lightning
     resumed = loader(manifest)
     resumed.load_state_dict(found.state_dict())
     resumed.plan.set_epoch(1)
@@ -266,5 +266,5 @@ def test_unreadable_images_of_earlier_epochs_stay_recorded(tree: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("heritage.data.dataset.log.warning", lambda *_: None)
         list(module.loader("train"))
-    module.loader("train")  # the next epoch's: its length differs, so Lightning asks for a new one
+    module.loader("train")  # the next epoch's: its length differs, so Lightning requests a new one
     assert module.unreadable("train") == ["egyptian/gone.jpg"]

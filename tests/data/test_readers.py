@@ -45,7 +45,7 @@ def test_a_table_with_the_class_in_the_file_name(tmp_path: Path) -> None:
     assert found.column("museum") == ["MET", "MET", "LOUVRE"]
     assert found.column("image_id") == ["1_MET_5", "5_MET_6", "4_LOUVRE_7"]
     assert found.column("group_id") == ["007", "008", "4_LOUVRE_7"], (
-        "ids stay text; no lot is a lot of its own"
+        "ids stay text; an image without a lot is its own lot"
     )
     assert found.column("begin_year") == [-20, None, 900]
     assert readers.missing_files(found) == [

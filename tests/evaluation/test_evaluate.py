@@ -151,8 +151,8 @@ def test_wrong_input_ends_in_one_line(
     assert "no such checkpoint" in line(f"ckpt={tmp_path / 'nowhere.ckpt'}")
     assert "no checkpoints/best.ckpt" in line(f"ckpt={tmp_path}")
     assert "ckpt has no value" in line()
-    assert "did you mean test?" in line(f"ckpt={run}", "split=tset")
-    assert "did you mean museum?" in line(f"ckpt={run}", "report.slices=[musuem]")
+    assert "did you mean 'test'?" in line(f"ckpt={run}", "split=tset")
+    assert "did you mean 'museum'?" in line(f"ckpt={run}", "report.slices=[musuem]")
     by_image = "audits.by_image="
     assert "its balance is weights, but here none" in line(f"ckpt={run}", f"{by_image}{runs / 'weights'}")
     assert "split by by_group, not by image" in line(f"ckpt={run}", f"{by_image}{runs / 'none'}")
@@ -174,5 +174,5 @@ def test_wrong_input_ends_in_one_line(
     state = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
     state["heritage"]["config"]["data"]["split"] = {"_target_": "os.mkdir", "path": str(tmp_path / "harm")}
     torch.save(state, hostile := tmp_path / "hostile.ckpt")
-    assert "not in heritage.data" in line(f"ckpt={hostile}")
+    assert "not this package's" in line(f"ckpt={hostile}")
     assert not (tmp_path / "harm").exists()

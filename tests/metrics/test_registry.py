@@ -36,8 +36,8 @@ from heritage.metrics.registry import (
     metrics_of_predictions,
 )
 from heritage.runs.description import RunDescription
-from heritage.runs.finished import FinishedRun
 from heritage.runs.history import read_history
+from heritage.runs.read_predictions import FinishedRun
 from tests.conftest import Command
 
 CLASSES = ("a", "b", "c", "d")

@@ -95,11 +95,11 @@ def test_unsuitable_image_sizes_are_refused(name: str, image_size: int, message:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("resnet51", r"no model 'resnet51'; did you mean resnet\d"),
-        ("efficientnet_b0.ra_in1", r"did you mean ra_in1k\?"),
+        ("resnet51", r"no model 'resnet51'; did you mean 'resnet\d"),
+        ("efficientnet_b0.ra_in1", r"did you mean 'ra_in1k'\?"),
         ("efficientnet_b0.zzz", r"choose from ra4_e3600_r224_in1k, ra_in1k"),
         ("hf-hub:timm/resnet18.a1_in1k", "no model 'hf-hub:timm/resnet18'"),
-        ("tv_densenet121", r"did you mean densenet121\?"),
+        ("tv_densenet121", r"did you mean 'densenet121'\?"),
     ],
 )
 def test_unknown_names_are_refused(name: str, message: str) -> None:

@@ -28,12 +28,12 @@ class Hub(ThreadingHTTPServer):
     """Serves files as the hub does, and records the requests."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
+        super().__init__(("127.0.0.1", 0), Handler)
         self.files = files
         self.requests: list[str] = []
 
 
-class Answer(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     server: Hub
 
     def do_HEAD(self) -> None:

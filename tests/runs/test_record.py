@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from heritage.errors import CheckpointError
-from heritage.runs.finished import images_seen, split_of
+from heritage.runs.read_predictions import images_seen, split_of
 from heritage.runs.record import read_config, read_json, write_metrics
 
 
@@ -19,7 +19,9 @@ def test_a_configuration_is_read_with_the_current_names(tmp_path: Path) -> None:
     assert split_of(tmp_path) == "by_image"
 
 
-@pytest.mark.parametrize("text", ["a: [", "a: ${b}\nc: ${", "- a\n", "\x00"])
+@pytest.mark.parametrize(
+    "text", ["a: [", "- a\n", "\x00", "a: &b 1", "a: *b", "a: !!python/name:os.system", "1: a", "[" * 500]
+)
 def test_a_damaged_configuration_is_one_line(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.yaml").write_text(text)
     with pytest.raises(CheckpointError, match=r"config\.yaml: unreadable configuration") as error:

@@ -19,6 +19,7 @@ from heritage.sweep.expansion import Sweep
 from heritage.sweep.index import Index
 from tests.conftest import TINY, Command
 from tests.data.test_packed_rows import dataset, pack
+from tests.runs.test_sweep_names import experiment
 
 
 def index(folder: Path) -> dict[str, dict[str, Any]]:
@@ -68,6 +69,27 @@ def test_finished_jobs_are_skipped_and_interrupted_ones_resume(
     assert done.code == 2
     assert "the folder holds another experiment" in done.err
     assert "model=vit" in done.err
+
+
+def test_a_sweep_over_a_renamed_key_resumes_in_its_folder(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    base = [word for word in tiny if not word.startswith("target_precision")]
+    words = (*base, "logger=none", "target_precision=0.8,0.9")
+    then = experiment(*words).with_first_names()
+    folder = tmp_path / "outputs" / "sweeps" / then.folder
+    jobs = {f"wished_precision={value}": value for value in ("0.8", "0.9")}
+    for name in jobs:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "report.md").write_text("finished")
+    rows = [{"name": name, "parameters": {"wished_precision": value}} for name, value in jobs.items()]
+    (folder / "sweep.json").write_text(json.dumps({"experiment": then.record, "command": [], "jobs": rows}))
+    done = heritage("train", "-m", *words)
+    assert done.code == 0, done.err
+    assert only_sweep(tmp_path) == folder
+    assert {path.name for path in folder.iterdir() if path.is_dir()} == set(jobs)
+    parameters = {name: row["parameters"] for name, row in index(folder).items()}
+    assert parameters == {name: {"target_precision": value} for name, value in jobs.items()}
 
 
 def test_a_failed_job_does_not_stop_the_others(

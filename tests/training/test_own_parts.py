@@ -1,4 +1,4 @@
-"""A loss or a network of one's own is one Python file and one YAML file: command, help and report know it."""
+"""A user's loss or network is one Python file and one YAML file, and appears in command, help and report."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ class Client:
             return wait
         if fault.after > self._retry_policy.max_retry_after:
             raise CollectionError(
-                f"the host asks for a pause of {fault.after / 3600:.1f} hours (Retry-After)",
+                f"the host requests a pause of {fault.after / 3600:.1f} hours (Retry-After)",
                 where=_origin(url),
                 remedy="run the same command again after that; what was collected is kept",
             )

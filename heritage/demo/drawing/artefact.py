@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from heritage.core.taxonomy import CLASSES, nearest
+from heritage.core.taxonomy import CLASSES, suggestion
 from heritage.demo.drawing.canvas import Bytes, Canvas
 from heritage.demo.drawing.catalogue import KINDS, kind_of
 from heritage.demo.drawing.curve import ellipse, ragged
@@ -81,11 +81,10 @@ def _break(surface: Surface, rng: Generator) -> None:
 
 def _require(class_name: str, object_index: int, view: int, size: int, seed: int) -> None:
     if class_name not in KINDS:
-        near = nearest(class_name, CLASSES)
         raise ConfigError(
             "not a class of the demo set",
             where=class_name,
-            remedy=f"did you mean {near}?" if near else f"choose from {', '.join(CLASSES)}",
+            remedy=suggestion(class_name, CLASSES),
         )
     if size not in SIZES:
         raise ConfigError(

@@ -160,7 +160,7 @@ class Canvas:
         self.stamp(motif, at, (step / 2, (bottom - top) / 2), inks)
 
     def _fixed(self, shapes: Sequence[Points] | Points) -> list[npt.NDArray[np.int32]]:
-        """Fixed-point pixels, as OpenCV wants them."""
+        """Fixed-point pixels, as OpenCV expects them."""
         one = 1 << _SUBPIXEL_BITS
         scale, origin = self.unit * one, self._origin * one + 0.5
         if isinstance(shapes, np.ndarray):

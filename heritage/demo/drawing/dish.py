@@ -24,7 +24,7 @@ def dish(
     Args:
         pose: The pose to draw.
         body: What it is made of.
-        paint: Paints its inside, a framed canvas; the rim lies at 0.86 from the middle.
+        paint: Paints its inside, a framed canvas; the rim is at 0.86 from the middle.
         lobes: Scallops of the rim, if any.
     """
     rng = pose.rng

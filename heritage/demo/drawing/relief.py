@@ -23,7 +23,7 @@ class Relief:
         material: What it is made of.
         height: Height above the table, (n, n).
         cover: Share of each pixel that the piece fills, (n, n).
-        paint: The colours that lie on it, a framed canvas.
+        paint: The colours painted on it, a framed canvas.
         gilt: A mask of the gilding, if there is any.
     """
 

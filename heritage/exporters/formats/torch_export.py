@@ -10,11 +10,9 @@ import numpy.typing as npt
 import torch
 
 from heritage.errors import ExportError
-from heritage.exporters.exporter import INPUT, Exporter, Logits, PredictFunction
+from heritage.exporters.exporter import DESCRIPTION, INPUT, Exporter, Logits, PredictFunction
 
 FILE = "model.pt2"
-DESCRIPTION = "heritage.json"
-"""The description of the network inside ``model.pt2``."""
 
 
 class TorchExportExporter(Exporter):

@@ -100,7 +100,7 @@ def test_kinds_have_their_frequencies() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"class_name": "egyptain"}, "did you mean egyptian"),
+        ({"class_name": "egyptain"}, "did you mean 'egyptian'"),
         ({"class_name": "xyz"}, "choose from egyptian, grecoroman"),
         ({"size": 8}, "size=8: cannot draw"),
         ({"size": 4096}, "from 16 to 2048"),

@@ -1,4 +1,4 @@
-"""Hydra's own node of a configuration (chosen options, overrides), also outside of a Hydra application.
+"""Hydra's own node ``hydra`` of a configuration (chosen options, overrides), and ``.hydra/`` of a run folder.
 
 A Hydra application keeps the node in `HydraConfig` and writes it to ``.hydra/`` of the run folder. For a
 configuration that was composed in Python it is attached to the configuration itself, in OmegaConf's cache,

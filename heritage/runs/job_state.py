@@ -1,4 +1,4 @@
-"""The state of a job, read from the files of its run folder."""
+"""Decide from the files of a run folder whether its job waits, was interrupted, failed or finished."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Find and read the folders of finished runs and evaluations."""
+"""Read the test predictions of runs and evaluations, with what their configurations differ in.
+
+`FinishedRun` is what runs are compared by. Whether a run is finished is decided in `heritage.runs.job_state`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,15 @@ import pyarrow.parquet as pq
 
 from heritage.errors import CheckpointError
 from heritage.metrics.confusion import ConfusionMatrix
-from heritage.runs.description import Fold, RunDescription, read_description, read_fold, settings_digest
+from heritage.runs.description import (
+    Fold,
+    RunDescription,
+    other_choices,
+    read_description,
+    read_fold,
+    settings_digest,
+    split_name,
+)
 from heritage.runs.files import CONFIG_FILE, HYDRA_FOLDER, IMAGES_SEEN, METRICS_FILE, PREDICTIONS_FILE
 from heritage.runs.record import read_config, read_json
 
@@ -168,7 +179,7 @@ def _describe(folder: Path, metrics: dict[str, Any]) -> tuple[RunDescription, Fo
     if "recipe" in metrics:  # an evaluation: its folder has no configuration of a training
         try:
             recorded, fold = dict(metrics["recipe"]), metrics.get("fold")
-            description = RunDescription(**recorded | {"others": tuple(recorded.get("others", ()))})
+            description = RunDescription(**recorded | {"others": other_choices(recorded.get("others", ()))})
             return description, None if fold is None else Fold(**fold), None
         except (TypeError, ValueError) as error:
             raise CheckpointError(
@@ -190,6 +201,6 @@ def _describe(folder: Path, metrics: dict[str, Any]) -> tuple[RunDescription, Fo
 def split_of(folder: Path) -> str:
     """Return the function of `heritage.data.split` that a run was split by; ``unknown`` if not recorded."""
     try:
-        return str(read_config(folder)["data"]["split"]["_target_"]).rpartition(".")[2]
-    except (CheckpointError, KeyError, TypeError):
+        return split_name(read_config(folder))
+    except CheckpointError:
         return "unknown"

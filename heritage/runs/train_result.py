@@ -1,4 +1,4 @@
-"""The result of a training run, as its folder records it."""
+"""The metrics of a training run, as `heritage.run` and Hydra's sweepers receive them."""
 
 from __future__ import annotations
 
