@@ -187,15 +187,22 @@ def _type_in(cfg: DictConfig | None, verb: str, key: str) -> OptionType:
     """
     kind, node = option_type(SCHEMAS[verb]), cfg
     for part in key.split("."):
-        target = _select(node, "_target_") if isinstance(node, DictConfig) else None
-        if isinstance(target, str):
+        target = _target(node)
+        node = _select(node, part) if isinstance(node, DictConfig) else None
+        if _target(node) is not None:
+            kind = UNKNOWN  # its own class knows the types of its keys
+        elif target is not None:
             kind = _argument(target, part)
         elif kind.keys is not None:
             kind = option_type(kind.keys[part]) if part in kind.keys else UNKNOWN
         else:
             kind = kind.values or UNKNOWN
-        node = _select(node, part) if isinstance(node, DictConfig) else None
     return kind
+
+
+def _target(node: Any) -> str | None:
+    target = _select(node, "_target_") if isinstance(node, DictConfig) else None
+    return target if isinstance(target, str) else None
 
 
 def _argument(target: str, name: str) -> OptionType:
