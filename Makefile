@@ -42,8 +42,8 @@ train: $(STAMP) ## train on the demo set and print the report's path (ARGS="mode
 
 demo: $(STAMP) ## the whole chain on the built-in museum: collect, curate, train, report (some minutes)
 	$(BIN)/python -m heritage.collect source=demo paths.outputs=$(OUTPUTS)
-	$(BIN)/python -m heritage.curate raw.root=$(OUTPUTS)/collections/demo name=demo paths.outputs=$(OUTPUTS)
-	$(BIN)/python -m heritage.train data=folder data.root=$(OUTPUTS)/data/demo paths.outputs=$(OUTPUTS) $(ARGS)
+	$(BIN)/python -m heritage.curate raw.root=$(OUTPUTS)/collections/demo name=demo_museum paths.outputs=$(OUTPUTS)
+	$(BIN)/python -m heritage.train data=folder data.root=$(OUTPUTS)/data/demo_museum paths.outputs=$(OUTPUTS) $(ARGS)
 
 serve: $(STAMP) ## open the newest run as a web page at http://127.0.0.1:8000 (ARGS="port=8001")
 	@run=$$(ls -td outputs/train/*/*/checkpoints/best.ckpt 2>/dev/null | head -n 1); \

@@ -1,4 +1,4 @@
-"""How fast curation is, as ratios measured side by side in one run.
+"""Speed of curation, as ratios measured side by side in one run.
 
     python benchmarks/curation.py resize     scaled decoding against Pillow's open + resize, and its PSNR
     python benchmarks/curation.py scale      two processes against one
@@ -83,7 +83,7 @@ def rate(work: Callable[[], object], images: int, clock: Callable[[], float] = t
 
 
 def resize(folder: Path, images: int, rounds: int) -> None:
-    """Compare decoding and resizing, and all of an inspection, with the thesis's way on one core."""
+    """Compare decoding and resizing, and all of an inspection, with the thesis's method on one core."""
     files = write_photographs(folder, images)
     copies = folder / "copies"
     copies.mkdir()

@@ -1,4 +1,4 @@
-"""How fast evaluation is, over a bare forward loop, and what its page weighs.
+"""Speed of evaluation relative to a bare forward loop, and the size of its page.
 
     python -m benchmarks.evaluation                 all three
     python -m benchmarks.evaluation --part page     one of: loop, bootstrap, page

@@ -1,4 +1,4 @@
-"""How long a step of Muon takes beside the network's own passes, and beside timm's Muon.
+"""Duration of a step of Muon relative to the network's passes and to timm's Muon.
 
     python -m benchmarks.muon                                  vit at 64 px, resnet10t at 96 px
     python -m benchmarks.muon --model vit --size 224 --batch 64

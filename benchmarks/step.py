@@ -1,4 +1,4 @@
-"""What Lightning and our module add to a training step, against a hand-written PyTorch loop.
+"""Overhead of Lightning and our module per training step, relative to a hand-written PyTorch loop.
 
     python -m benchmarks.step                              resnet50 and vit on this device
     python -m benchmarks.step --model vit --batch 16 --size 96 --steps 20

@@ -20,11 +20,12 @@ from heritage.core.version import __version__
 if TYPE_CHECKING:
     from heritage.api.composition import compose
     from heritage.api.options import list_models, list_options
-    from heritage.api.run import RunResult, run
+    from heritage.api.run import run
     from heritage.data.module import ArtefactDataModule
     from heritage.errors import HeritageError
     from heritage.prediction.predictor import Predictor, load
     from heritage.prediction.results import Explanation, Prediction, Predictions
+    from heritage.runs.run_result import RunResult
     from heritage.training.build import build
     from heritage.training.classifier import Classifier
     from heritage.training.run import TrainingRun
@@ -37,7 +38,7 @@ _HOMES = {
     "Prediction": "heritage.prediction.results",
     "Predictions": "heritage.prediction.results",
     "Predictor": "heritage.prediction.predictor",
-    "RunResult": "heritage.api.run",
+    "RunResult": "heritage.runs.run_result",
     "TrainingRun": "heritage.training.run",
     "build": "heritage.training.build",
     "compose": "heritage.api.composition",

@@ -6,6 +6,7 @@ import sys
 from importlib.util import find_spec
 
 from heritage.cli import COMMANDS, EXIT_FAULT, load, usage, write_output
+from heritage.core.signals import stopped_in_one_line
 
 
 def main() -> None:
@@ -29,7 +30,8 @@ def main() -> None:
     sys.argv = [f"heritage {verb}", *arguments[1:]]
     # Lightning starts further processes, one for each GPU, with `python -m <this module>`.
     sys.modules["__main__"].__spec__ = find_spec(f"heritage.{verb}")
-    load(verb)()
+    with stopped_in_one_line(f"heritage {verb}"):
+        load(verb)()
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
+from heritage.core.disk import full_disk_as_os_error
+from heritage.core.signals import Terminated, stopped_in_one_line
 from heritage.errors import BusyError, HeritageError
 
 if TYPE_CHECKING:
@@ -58,9 +60,10 @@ def command(
 ) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
     """Make a Hydra application of a function.
 
-    The application reads ``conf/<verb>.yaml`` and the command line. A `HeritageError`, a mistake in
-    the command line or Ctrl-C ends in a line on stderr and exit code 2; with ``HYDRA_FULL_ERROR=1``
-    the exception itself is raised.
+    The application reads ``conf/<verb>.yaml`` and the command line. A `HeritageError`, a mistake in the
+    command line, a full disk, Ctrl-C or SIGTERM ends in a line on stderr and exit code 2; with
+    ``HYDRA_FULL_ERROR=1`` the exception itself is raised. A signal while modules are still being imported
+    ends in a line and exit code 130 or 143.
 
     Args:
         verb: The command's name, a key of `COMMANDS`.
@@ -71,9 +74,10 @@ def command(
     def decorate(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
         @functools.wraps(task)
         def main() -> None:
-            if rewrite is not None:
-                sys.argv[1:] = rewrite(sys.argv[1:])
-            _start(verb, task, help_sections or dict)
+            with stopped_in_one_line(f"heritage {verb}"):
+                if rewrite is not None:
+                    sys.argv[1:] = rewrite(sys.argv[1:])
+                _start(verb, task, help_sections or dict)
 
         return main
 
@@ -89,13 +93,14 @@ def _start(
     from heritage.config.help import asks_for_help, config_dir_override, help_text
     from heritage.config.register import register
     from heritage.core.files import config_dir
+    from heritage.runs.locks import releasing
 
     register()
     sys.argv[1:] = _prepared_arguments(verb, sys.argv[1:])
     users_choice = os.environ.get(_FULL_ERROR)
     job = _job(verb, prepared_task(verb, task), users_choice)
     # Unless full errors are on, Hydra prints errors and exits; we print our own line instead.
-    with _full_error("1"):
+    with _full_error("1"), releasing():
         try:
             if asks_for_help(sys.argv[1:]):
                 overrides = [*config_dir_override(sys.argv[1:]), *overrides_of(sys.argv[1:])]
@@ -121,7 +126,8 @@ def _job(verb: str, task: Callable[[DictConfig], Any], full_error: str | None) -
 
         with _full_error(full_error):
             try:
-                return task(cfg)
+                with full_disk_as_os_error(str(cfg.paths.run)):
+                    return task(cfg)
             except (HeritageError, OSError, KeyboardInterrupt) as fault:
                 # In a sweep the other jobs continue, and Hydra raises the error at the end.
                 multirun = HydraConfig.get().mode == RunMode.MULTIRUN
@@ -207,7 +213,8 @@ def _lines(verb: str, fault: BaseException) -> list[str]:
         place = f"{fault.filename}: " if fault.filename else ""
         return [f"{place}{_DISK_FAULTS[fault.errno or 0]}; {_RESUME}"]
     if isinstance(fault, KeyboardInterrupt):
-        return [str(fault) or f"stopped by Ctrl-C; {_RESUME}"]
+        reason = str(fault) or "stopped by Ctrl-C"
+        return [reason if str(fault) and not isinstance(fault, Terminated) else f"{reason}; {_RESUME}"]
     fault = heritage_cause(fault) or fault
     overrides = [*config_dir_override(sys.argv[1:]), *overrides_of(sys.argv[1:])]
     if isinstance(fault, FaultyConfigError):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
 from heritage.cli import command
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 @command("compare")
@@ -20,6 +23,7 @@ def main(cfg: DictConfig) -> None:
     from heritage.comparison.comparison import compare
     from heritage.comparison.report import summary, write_comparison
     from heritage.comparison.runs import find_runs
+    from heritage.runs.locks import run_locked
     from heritage.runs.read_predictions import unfinished
 
     given = [cfg.runs] if isinstance(cfg.runs, str) else list(cfg.runs)
@@ -27,8 +31,9 @@ def main(cfg: DictConfig) -> None:
     runs = find_runs(folders)
     if skipped := unfinished(folders):
         print(f"Left out, not finished: {', '.join(map(str, skipped))}")
-    comparison = compare(runs, instantiate(cfg.intervals))
-    page = write_comparison(comparison, Path(cfg.paths.run))
+    with run_locked(Path(cfg.paths.run)):
+        comparison = compare(runs, instantiate(cfg.intervals))
+        page = write_comparison(comparison, Path(cfg.paths.run))
     counts = f"{_count(len(runs), 'run')}, {_count(len(comparison.settings), 'setting')}"
     print(f"{counts}. {summary(comparison)}\ncomparison: {page}")
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
 from heritage.cli import command
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 @command("curate")
 def main(cfg: DictConfig) -> None:
-    """Curate, and print a summary."""
+    """Curate, and print a summary and the next command."""
     from pathlib import Path
     from typing import Any, cast
 
@@ -21,6 +24,7 @@ def main(cfg: DictConfig) -> None:
     validate(cfg, "curate")
     from heritage.core.processes import available_cores
     from heritage.curation.build import curate, summary
+    from heritage.curation.next_step import next_step
     from heritage.curation.options import CurationOptions
 
     plain = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
@@ -38,7 +42,9 @@ def main(cfg: DictConfig) -> None:
         configuration={key: value for key, value in plain.items() if key not in ("paths", "workers", "out")},
         **rules,
     )
-    print(summary(curate(instantiate(plain["raw"], _convert_="all")(), options), options.out))
+    result = curate(instantiate(plain["raw"], _convert_="all")(), options)
+    print(summary(result, options.out))
+    print(next_step(result.kept, options.out))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,9 @@ HeritageError
 ├── ClusterError            a batch system that is missing or rejects a job
 ├── SweepError              a sweep whose jobs did not all finish
 ├── CollectionError         a museum, ledger or licence that stops the collection
-└── MissingDependencyError  an optional package that is not installed
+├── DiskFullError           a disk or quota that has no room for a file
+├── MissingDependencyError  an optional package that is not installed
+└── ArgumentError           an argument of the wrong type, from Python; also a TypeError
 
 A message is one line: where, what is wrong, and the remedy. The command line prints it and exits with
 code 2; a traceback appears only with ``HYDRA_FULL_ERROR=1``.
@@ -137,5 +139,13 @@ class CollectionError(HeritageError):
     """A museum, ledger or licence that stops the collection."""
 
 
+class DiskFullError(HeritageError):
+    """A disk or quota that has no room for a file."""
+
+
 class MissingDependencyError(HeritageError):
     """An optional package that is not installed."""
+
+
+class ArgumentError(HeritageError, TypeError):
+    """An argument of the wrong type, from Python."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING, Any
 
 from heritage.cli import command
 from heritage.exporters.formats import format_summaries, require_format
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 def formats() -> dict[str, list[str]]:

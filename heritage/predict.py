@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING, Any
 
 from heritage.cli import command
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 @command("predict")

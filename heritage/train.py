@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig
-
 from heritage.cli import command
 
 if TYPE_CHECKING:
-    from heritage.runs.train_result import TrainResult
+    from omegaconf import DictConfig
+
+    from heritage.runs.run_result import RunResult
 
 
 @command("train")
-def main(cfg: DictConfig) -> TrainResult | None:
+def main(cfg: DictConfig) -> RunResult | None:
     """Train, test and report.
 
     Returns:

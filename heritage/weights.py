@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
+from typing import TYPE_CHECKING
 
 from heritage.cli import command
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 
 @command("weights")

@@ -56,9 +56,9 @@ def _job_return(folder: Path, overrides: Sequence[str]) -> JobReturn:
 
     The value of a job without objective, such as one that is still queued, is None.
     """
-    from heritage.runs.train_result import read_result
+    from heritage.runs.run_result import RunResult
 
-    result = read_result(folder)
+    result = RunResult("train", folder)
     done = JobReturn()
     done.overrides = list(overrides)
     done.working_dir = str(folder)

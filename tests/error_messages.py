@@ -1,4 +1,4 @@
-"""Record every `HeritageError` that the tests raise, and check what its message promises."""
+"""Record every `HeritageError` that the tests raise, and check the parts of its message."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PLACE = re.compile(r"[\w+~./@'\[\]-]+[^:]*: \S|[\w.]+ (?:has no value|is missin
 
 
 def faults_of(error: HeritageError) -> list[str]:
-    """Return what a message lacks."""
+    """Return the parts that a message lacks."""
     if isinstance(error, FaultyConfigError):
         faults = [f"no key at its start: {line}" for line in error.faults if not _PLACE.match(line)]
         faults += [f"no remedy: {line}" for line in error.faults if not _REMEDY.search(line)]

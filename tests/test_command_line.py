@@ -14,7 +14,7 @@ from heritage.config.faults import did_you_mean
 from heritage.config.register import register
 from tests.conftest import TINY, Command
 
-SWEEP = "several values are a sweep; add -m to run one after the other (multirun=True from Python)"
+SWEEP = "one run takes one value; to run each of them add -m (from Python: multirun=True)"
 NO_KEY = "the configuration has no key"
 HINTS = {
     "epochs=3": f"{NO_KEY} 'epochs'; did you mean 'trainer.max_epochs'?",
@@ -22,7 +22,7 @@ HINTS = {
     "batch_size=8": f"{NO_KEY} 'batch_size'; did you mean 'data.batch_size'?",
     "loss=focal": f"{NO_KEY} 'loss'; did you mean 'balance/loss'?",
     "model=a,b": SWEEP,
-    "data.classes=a,b": f"{SWEEP}, or write 'data.classes=[a,b]' for a list",
+    "data.classes=a,b": f"{SWEEP}, or write a list, data.classes=[a,b]",
     "seed=range(3)": SWEEP,
     "+model=vit": "model is chosen twice; write model=vit once and without a plus",
     "seed=a b": "Value 'a b' of type 'str' could not be converted to Integer; give a whole number",
@@ -152,6 +152,6 @@ def test_the_message_for_own_classes_names_the_option_that_takes_them(
     done = heritage("train", *words, "data.root=mine")
     assert done.code == 2
     assert "unknown class 'coin'" in done.err
-    assert done.err.endswith("or take the classes that occur with data.classes=null\n")
+    assert done.err.endswith("or take the classes that occur: data.classes=null\n")
     done = heritage("train", *words, "data.root=mine", "data.classes=null")
     assert "class" not in done.err

@@ -36,7 +36,7 @@ def test_one_command_goes_from_the_museum_to_a_report(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
-    dataset = outputs / "data" / "demo"
+    dataset = outputs / "data" / "demo_museum"
     about = json.loads((dataset / "dataset.json").read_text(encoding="utf-8"))
     assert about["images"] > 400
     assert about["audit"]["clean"]

@@ -1,4 +1,4 @@
-"""What each start of the program imports, and the help texts."""
+"""Imports at the start of each command, and the help texts."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from heritage.core.files import config_dir
 from heritage.core.image_io import encode_jpeg
-from heritage.metrics.calibration import Calibration, FittedOn
+from heritage.metrics.calibration import Calibration, FittedOn, HeldOut
 from heritage.runs.calibration import write_calibration
 from tests.conftest import TINY, patch
 
@@ -61,7 +61,7 @@ def calibrated(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """Return a copy of `run_folder` with a calibration under which some predictions are unsure."""
     folder = tmp_path_factory.mktemp("runs") / "calibrated"
     shutil.copytree(run_folder, folder)
-    fitted = Calibration(2.0, 0.5, 0.9, FittedOn("val", 10, "x"), 0.2, 0.1)
+    fitted = Calibration(2.0, 0.5, 0.9, FittedOn("val", 100, "x", 60), 0.2, 0.1, HeldOut(5, 0.2, 0.08))
     write_calibration(fitted, folder)
     return folder
 

@@ -1,10 +1,9 @@
-"""Compose a command's configuration in Python, as its command line would."""
+"""Compose a command's configuration in Python, as the command does."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from hydra import compose as hydra_compose
@@ -13,17 +12,17 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from heritage.cli import COMMANDS, heritage_cause
+from heritage.api.overrides import command_overrides, require_command
+from heritage.cli import heritage_cause
 from heritage.config.composition_errors import COMPOSITION_ERRORS, explain_composition_error
 from heritage.config.config_files import with_files
-from heritage.config.faults import FaultyConfigError, did_you_mean
-from heritage.config.grammar import literal
-from heritage.config.overrides import expand_home, prepared_overrides
+from heritage.config.faults import FaultyConfigError
+from heritage.config.overrides import expand_home
 from heritage.config.recipe import require_recipe
 from heritage.config.register import register
 from heritage.core.files import config_dir
-from heritage.errors import CommandError
 from heritage.runs.hydra_node import attach_hydra
+from heritage.runs.locks import planned_folder
 
 
 def compose(verb: str = "train", overrides: str | Iterable[str] = (), **options: Any) -> DictConfig:
@@ -31,8 +30,8 @@ def compose(verb: str = "train", overrides: str | Iterable[str] = (), **options:
 
     Args:
         verb: A command: ``train``, ``evaluate``, …
-        overrides: Hydra overrides, as on the command line: ``["model=vit", "trainer.max_epochs=3"]``, or one.
-            Paths and names need no quotes.
+        overrides: Hydra overrides, as the command takes them, ``["model=vit", "trainer.max_epochs=3"]``,
+            or one of them; paths and names need no quotes.
         **options: Further overrides by name, see `heritage.run`.
 
     Returns:
@@ -42,6 +41,7 @@ def compose(verb: str = "train", overrides: str | Iterable[str] = (), **options:
     Raises:
         ConfigError: A key, an option or a value does not exist; the message names the nearest one.
         CommandError: There is no such command.
+        ArgumentError: An argument has the wrong type.
 
     Example:
         >>> cfg = heritage.compose("train", ["model=vit", "balance=oversample"], seed=3)
@@ -49,61 +49,25 @@ def compose(verb: str = "train", overrides: str | Iterable[str] = (), **options:
         (3, 'heritage.models.vit_sizes.vit')
     """
     require_command(verb)
-    if isinstance(overrides, str):
-        overrides = [overrides]
     words = command_overrides(verb, overrides, options)
     with explained(verb, words), global_hydra():
-        with initialize_config_dir(str(config_dir().absolute()), version_base="1.3"):
-            cfg = hydra_compose(verb, overrides=words, return_hydra_config=True)
+        with initialize_config_dir(str(config_dir().absolute()), job_name=verb, version_base="1.3"):
+            # Hydra's application adds the mode, too: both leave the same record.
+            cfg = hydra_compose(verb, [*words, "hydra.mode=RUN"], return_hydra_config=True)
+        expand_home(cfg, verb)
         with hydra_config(cfg):
-            run_folder = str(cfg.hydra.run.dir)
+            run_folder = planned_folder(cfg)
         with read_write(cfg.hydra), open_dict(cfg.hydra):
-            cfg.hydra.runtime.output_dir = str(Path(run_folder).absolute())
+            cfg.hydra.runtime.output_dir = str(run_folder.absolute())
         with hydra_config(cfg):
             require_recipe()
-            for key, value in _hydra_values(cfg).items():
+            resolved = _hydra_values(cfg)
+            for key, (_, value) in resolved.items():
                 OmegaConf.update(cfg, key, value)
-    expand_home(cfg, verb)
-    attach_hydra(cfg, cfg.hydra)
+    attach_hydra(cfg, cfg.hydra, resolved)
     with read_write(cfg), open_dict(cfg):
         del cfg["hydra"]
     return cfg
-
-
-def require_command(verb: str) -> None:
-    """Raise unless there is a command of this name.
-
-    Raises:
-        CommandError: There is none.
-    """
-    if verb not in COMMANDS:
-        raise CommandError("no such command", where=verb, remedy=did_you_mean(verb, COMMANDS))
-
-
-def command_overrides(
-    verb: str, overrides: Iterable[str], options: Mapping[str, Any], *, multirun: bool = False
-) -> list[str]:
-    """Return overrides and keyword arguments as overrides that Hydra reads as they are meant."""
-    register()
-    given, named = list(overrides), option_overrides(options)
-    return [
-        *prepared_overrides(verb, given, others=named, multirun=multirun),
-        *prepared_overrides(verb, named, others=given, exact=True),
-    ]
-
-
-def option_overrides(options: Mapping[str, Any]) -> list[str]:
-    """Return keyword arguments as Hydra overrides.
-
-    Args:
-        options: Values by key; two underscores stand for a dot, as in scikit-learn's ``set_params``
-            (``data__root`` is ``data.root``).
-
-    Example:
-        >>> option_overrides({"model": "vit", "data__root": "my photographs", "seed": 3})
-        ['model=vit', "data.root='my photographs'", 'seed=3']
-    """
-    return [f"{key.replace('__', '.')}={literal(value)}" for key, value in options.items()]
 
 
 @contextlib.contextmanager
@@ -122,7 +86,7 @@ def explained(verb: str, overrides: list[str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def global_hydra() -> Iterator[None]:
-    """Let a block initialise Hydra, also inside of somebody's own Hydra application."""
+    """Initialise Hydra for a block, also inside another Hydra application."""
     before = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
@@ -144,19 +108,19 @@ def hydra_config(cfg: DictConfig) -> Iterator[None]:
         instance.cfg = before
 
 
-def _hydra_values(cfg: DictConfig) -> dict[str, Any]:
-    """Return the values, by key, that are taken from Hydra's own node."""
-    keys: list[str] = []
+def _hydra_values(cfg: DictConfig) -> dict[str, tuple[str, Any]]:
+    """Return the interpolations, by key, that are taken from Hydra's own node, and their values."""
+    found: dict[str, str] = {}
 
     def visit(node: Any, path: str) -> None:
         if isinstance(node, dict):
             for key, value in node.items():
                 visit(value, f"{path}.{key}" if path else str(key))
         elif isinstance(node, str) and "${hydra:" in node:
-            keys.append(path)
+            found[path] = node
 
     plain = OmegaConf.to_container(cfg, resolve=False)
     visit(
         {key: value for key, value in plain.items() if key != "hydra"} if isinstance(plain, dict) else {}, ""
     )
-    return {key: OmegaConf.select(cfg, key) for key in keys}
+    return {key: (text, OmegaConf.select(cfg, key)) for key, text in found.items()}

@@ -1,4 +1,4 @@
-"""List what can be chosen: models, and the options of every configuration group."""
+"""List models, and the options of every configuration group."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import overload
 
 from heritage.config.compose import groups, options
 from heritage.config.faults import did_you_mean
-from heritage.errors import ConfigError
+from heritage.errors import ArgumentError, ConfigError
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -18,10 +18,14 @@ def list_models(pattern: str = "*") -> list[str]:
     Args:
         pattern: Shell-style wildcards, as in `timm.list_models`.
 
+    Raises:
+        ArgumentError: The pattern is not a string.
+
     Example:
         >>> heritage.list_models("resnet*")
         ['resnet10t', 'resnet18', 'resnet50']
     """
+    _require_text("pattern", pattern)
     return [name for name in options("model") if fnmatch(name, pattern)]
 
 
@@ -30,13 +34,14 @@ def list_options() -> dict[str, list[str]]: ...
 @overload
 def list_options(group: str) -> list[str]: ...
 def list_options(group: str | None = None) -> dict[str, list[str]] | list[str]:
-    """Return what can be chosen in a configuration group, or in each of them.
+    """Return the options of a configuration group, or of each of them.
 
     Args:
         group: The group, such as ``balance`` or ``data/split``; None returns all groups.
 
     Raises:
         ConfigError: There is no such group.
+        ArgumentError: The group is not a string.
 
     Example:
         >>> heritage.list_options("scheduler")
@@ -47,6 +52,14 @@ def list_options(group: str | None = None) -> dict[str, list[str]] | list[str]:
     known = groups()
     if group is None:
         return {name: options(name) for name in known if options(name)}
+    _require_text("group", group)
     if group not in known:
         raise ConfigError("no such group", where=group, remedy=did_you_mean(group, known))
     return options(group)
+
+
+def _require_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise ArgumentError(
+            f"it is a string, not a {type(value).__name__}", where=name, remedy="see heritage.list_options()"
+        )

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import gc
-import os
 import sys
 import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -20,11 +17,13 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from heritage.config.register import register
-from heritage.core.files import locked, write_text
+from heritage.core.files import write_text
 from heritage.errors import HeritageError
-from heritage.runs.files import FAILURE_FILE, LOCK_FILE
+from heritage.runs.files import FAILURE_FILE
+from heritage.runs.hydra_task import TaskError, carrying_errors
 from heritage.runs.job_state import State, state_of
-from heritage.runs.train_result import TrainResult
+from heritage.runs.locks import run_locked
+from heritage.runs.run_result import RunResult
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class Job:
             BusyError: Another process runs this job.
             KeyboardInterrupt: A signal stopped the run.
         """
-        with _locked(self.folder):
+        with run_locked(self.folder):
             self._run()
 
     def _run(self) -> None:
@@ -81,14 +80,13 @@ class Job:
         if (self.folder / CHECKPOINTS_FOLDER / LAST_CHECKPOINT).is_file():
             config.resume = str(self.folder)
         with _FailureRecorder(self.folder):
-            done = run_job(
+            run_job(
                 hydra_context=self.context,
-                task_function=_train,
+                task_function=carrying_errors(_train),
                 config=config,
                 job_dir_key="hydra.run.dir",
                 job_subdir_key=None,
             )
-            _ = done.return_value  # raises the run's exception
         _release_resources()
 
 
@@ -132,17 +130,7 @@ def freeze(
     return Job(number, name, folder, overrides, frozen, context)
 
 
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    # Slurm runs a job only once, and on a shared disk a lock may survive the node that held it.
-    if "SLURM_JOB_ID" in os.environ or int(os.environ.get("SUBMITIT_LOCAL_GLOBALID", "0")):
-        yield
-        return
-    with locked(folder / LOCK_FILE):
-        yield
-
-
-def _train(cfg: DictConfig) -> TrainResult:
+def _train(cfg: DictConfig) -> RunResult:
     from rich.console import Console
 
     from heritage.training.fit import train
@@ -162,6 +150,8 @@ class _FailureRecorder:
     def __exit__(
         self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
     ) -> bool:
+        if isinstance(fault, TaskError):
+            fault = fault.error
         if not isinstance(fault, Exception):
             return False
         first = str(fault) if isinstance(fault, HeritageError) else f"{type(fault).__name__}: {fault}"

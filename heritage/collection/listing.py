@@ -17,7 +17,8 @@ from heritage.collection.record import RecordError
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.met import MetSource
 from heritage.collection.sources.source import ListedObject, Listing, Source
-from heritage.errors import CollectionError, ConfigError
+from heritage.core.table_files import decode_text
+from heritage.errors import CollectionError, ConfigError, ManifestError
 
 _ROWS = 500
 """Rows of a dump labelled between two checks for Ctrl-C."""
@@ -160,7 +161,7 @@ async def _list_dump(
     progress: ListingProgress,
 ) -> None:
     changed = path.stat().st_mtime if path.exists() else 0
-    key = f"listed:{source.code}:{path.resolve()}:{changed}:{rules.fingerprint}:{','.join(classes)}"
+    key = f"listed:{source.code}:{path.name}:{changed}:{rules.fingerprint}:{','.join(classes)}"
     if ledger.get(key) is not None:
         return
     # Other rules, classes or rows assign objects to the listings of other classes.
@@ -191,8 +192,8 @@ def _record_urls(source: Source, items: list[ListedObject]) -> list[str]:
 
 def _read_ids(source: Source, path: Path) -> list[ListedObject]:
     try:
-        lines = path.read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = decode_text(path.read_bytes(), path).split()
+    except (OSError, ManifestError) as error:
         raise ConfigError(
             f"the file of ids cannot be read ({error})",
             where=path,

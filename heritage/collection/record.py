@@ -117,7 +117,7 @@ def text_of(record: Mapping[str, Any], key: str, *, required: bool = False) -> s
 
 
 def year_of(value: object) -> int | None:
-    """Return a year given as a number or digits; None for None and an empty string.
+    """Return a year given as a number, also as ``1850.0``; None for None and an empty string.
 
     Raises:
         RecordError: The value is not a year.
@@ -125,7 +125,9 @@ def year_of(value: object) -> int | None:
     if value is None or value == "":
         return None
     year = value
-    if isinstance(value, str) and re.fullmatch(r"\s*-?\d{1,8}\s*", value):
+    if isinstance(value, str) and (match := re.fullmatch(r"\s*(-?\d{1,8})(?:\.0*)?\s*", value)):
+        year = int(match[1])
+    elif isinstance(value, float) and value.is_integer():
         year = int(value)
     if isinstance(year, int) and not isinstance(year, bool) and abs(year) <= _MAX_YEAR:
         return year

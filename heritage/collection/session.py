@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -38,8 +37,9 @@ from heritage.collection.storage import (
     remove_superseded,
     requeue_missing,
 )
-from heritage.core.files import locked
+from heritage.core.locks import locked
 from heritage.core.manifest import Manifest
+from heritage.core.signals import SIGNALS, RepeatFilter
 from heritage.core.version import __version__
 from heritage.errors import CollectionError
 
@@ -241,23 +241,25 @@ async def _closing(client: Client) -> AsyncIterator[None]:
 @contextlib.contextmanager
 def _stopping(stop: asyncio.Event, console: Console) -> Iterator[None]:
     """On Ctrl-C or SIGTERM finish the requests in flight; on a second one stop immediately."""
+    repeats = RepeatFilter()
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
 
     def request_stop() -> None:
+        repeated = repeats.is_repeated()
         if not stop.is_set():
             stop.set()
             console.print("Finishing the requests in flight; press Ctrl-C again to stop immediately.")
-        elif task is not None and not task.cancelling():
+        elif task is not None and not task.cancelling() and not repeated:
             console.print("Stopping immediately.")
             task.cancel()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         loop.add_signal_handler(number, request_stop)
     try:
         yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
             loop.remove_signal_handler(number)
 
 

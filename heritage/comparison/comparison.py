@@ -25,11 +25,12 @@ from heritage.comparison.paired import (
 from heritage.comparison.published import AVERAGES, IN_WORDS, TABLES, Published, published
 from heritage.core.types import NonNegativeInt, PositiveInt
 from heritage.metrics.bootstrap import Interval, interval
-from heritage.metrics.classification import MEASURES
+from heritage.metrics.classification import MEASURES, absent_note
 from heritage.metrics.registry import METRICS
 from heritage.reports.tables import Table
 from heritage.runs.description import EXPERIMENT
 from heritage.runs.read_predictions import FinishedRun
+from heritage.runs.training_images import drawn_note
 
 Floats = npt.NDArray[np.float64]
 
@@ -139,9 +140,18 @@ class Comparison:
                 f" Predictions of {self.first.folds} folds are pooled: each image is predicted by the "
                 "network that was not trained on its group."
             )
-        note += self.budget()
+        note = " ".join([note + self.budget(), *self.notes])
         head = ("setting", "seeds", *(metric.title for metric in compared_metrics()))
         return Table("overview", "All settings in descending order of macro-F1", head, rows, note)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the test set cannot show: photographs, or classes without images."""
+        counts = np.bincount(self.first.targets, minlength=len(self.first.classes)).tolist()
+        return [
+            *drawn_note(len(self.first.images), self.first.drawn),
+            *absent_note(dict(zip(self.first.classes, counts, strict=True))),
+        ]
 
     def budget(self) -> str:
         """Return a note about the number of training images; empty if a run did not record it."""

@@ -69,6 +69,7 @@ def _joined(members: Sequence[FinishedRun]) -> FinishedRun:
         probabilities=np.concatenate([run.probabilities for run in members])[order],
         images_seen=round(sum(seen) / len(seen)) if len(seen) == len(members) else None,
         folds=len(members),
+        drawn=sum(run.drawn for run in members),
     )
 
 

@@ -17,7 +17,7 @@ from heritage.config.config_files import chosen_files, explain_yaml_error, file_
 from heritage.config.faults import did_you_mean
 from heritage.config.grammar import quoted
 from heritage.config.overrides import takes_list
-from heritage.runs.compat import RENAMED_OPTIONS
+from heritage.runs.compat import RENAMED_CHOICES, RENAMED_OPTIONS
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError)
 """What composing a configuration raises."""
@@ -36,6 +36,7 @@ _SWEEP = re.compile(
     r"|Sweep parameters '(?P<other>.+)' requires --multirun",
     re.DOTALL,
 )
+_EACH = "to run each of them add -m (from Python: multirun=True)"
 _CHOSEN_TWICE = re.compile(r"Multiple values for (?P<group>\S+)\. ")
 _TYPE = re.compile(r"could not be converted to (\w+)")
 _GIVE = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
@@ -63,11 +64,18 @@ def explain_composition_error(fault: BaseException, verb: str, overrides: Sequen
     text = str(fault)
     if isinstance(fault, MissingConfigException) and fault.missing_cfg_file:
         return [_missing_file(fault, text, overrides)]
+    if "Error resolving interpolation" in text and (lists := _lists_of_options(verb, overrides)):
+        return [f"{word}: this group takes one option; {_EACH} and leave the brackets out" for word in lists]
     for pattern, explain in _EXPLANATIONS:
         if found := pattern.search(text):
             return explain(found, fault, verb, overrides)
     cause = f" ({_first_line(str(fault.__cause__))})" if fault.__cause__ else ""
     return [_first_line(text) + cause]
+
+
+def _lists_of_options(verb: str, overrides: Sequence[str]) -> list[str]:
+    known = groups_of(verb, compose_command(verb, []))
+    return [word for word in overrides if _key(word) in known and word.partition("=")[2].startswith("[")]
 
 
 def _unreadable(fault: OverrideParseException) -> str:
@@ -82,10 +90,8 @@ def _unreadable(fault: OverrideParseException) -> str:
 def _sweep(match: re.Match[str], _: BaseException, verb: str, overrides: Sequence[str]) -> list[str]:
     word = match["word"] or match["other"]
     key, value = word.split("=", 1)
-    hint = "add -m to run one after the other (multirun=True from Python)"
-    if takes_list(verb, key, overrides):
-        hint += f", or write {shlex.quote(f'{key}=[{value}]')} for a list"
-    return [f"{word}: several values are a sweep; {hint}"]
+    as_list = f", or write a list, {key}=[{value}]" if takes_list(verb, key, overrides) else ""
+    return [f"{word}: one run takes one value; {_EACH}{as_list}"]
 
 
 def _unknown_key(match: re.Match[str], _: BaseException, verb: str, overrides: Sequence[str]) -> list[str]:
@@ -143,6 +149,8 @@ def _missing_file(fault: MissingConfigException, text: str, overrides: Sequence[
     name = str(fault.missing_cfg_file)
     group = next((one for one in ADDED if name.startswith(f"{one}/")), name.rpartition("/")[0])
     option = name.removeprefix(f"{group}/")
+    if renamed := RENAMED_CHOICES.get(group, {}).get(option):
+        return f"{group}={option}: it is now called '{renamed}'"
     folders = search_folders(overrides)
     known = {one for one in fault.options or () if not one.startswith("_")} if group not in ADDED else set()
     # Hydra lists no options for group=[one,two], and none of the subfolders.

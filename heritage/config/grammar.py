@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from os import PathLike, fspath
+from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -17,33 +16,20 @@ UNREADABLE = object()
 
 _BARE = re.compile(r"[A-Za-z_/][\w./-]*", re.ASCII)
 _WORDS = {"true", "false", "null", "nan", "inf"}
-_KEY_ESCAPED = re.compile(r"[\\()\[\]{}:=, \t]")
 _OPENING, _CLOSING = "([{", ")]}"
 
 
-def literal(value: Any) -> str:
-    """Return a value in Hydra's grammar.
+def literal(value: str | Sequence[str]) -> str:
+    """Return text, or a list of texts, in Hydra's grammar.
 
     Example:
         >>> from heritage.config.grammar import literal
-        >>> literal("my photographs"), literal(["a", 1, None])
-        ("'my photographs'", '[a,1,null]')
+        >>> literal("my photographs"), literal(["a", "1"])
+        ("'my photographs'", "[a,'1']")
     """
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, Mapping):
-        pairs = [_KEY_ESCAPED.sub(r"\\\g<0>", str(key)) + ":" + literal(item) for key, item in value.items()]
-        return "{" + ",".join(pairs) + "}"
-    if isinstance(value, set | frozenset):
-        value = sorted(value)
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(literal(item) for item in value) + "]"
-    text = fspath(value) if isinstance(value, PathLike) else str(value)
-    return text if is_bare(text) else quoted(text)
+    if isinstance(value, str):
+        return value if is_bare(value) else quoted(value)
+    return f"[{','.join(map(literal, value))}]"
 
 
 def escaped(text: str) -> str:

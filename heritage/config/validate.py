@@ -123,7 +123,7 @@ def _faults(path: str, node: Any, supplied: frozenset[str]) -> Iterator[str]:
         for position, value in enumerate(node):
             yield from _faults(f"{path}[{position}]", value, supplied)
     elif isinstance(node, str) and node == _MISSING and not path.endswith("]"):
-        yield f"{path} has no value; give it on the command line: {path}=…"
+        yield f"{path} has no value; give {path}=…"
 
 
 def _call_faults(path: str, node: Mapping[str, Any], supplied: frozenset[str]) -> Iterator[str]:

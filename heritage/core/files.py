@@ -1,19 +1,20 @@
-"""The folder of configuration files, atomic writing, and lock files."""
+"""The folder of configuration files, and atomic writing."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
-import platform
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from heritage.errors import BusyError, ConfigError
+from heritage.core.disk import full_disk_as_os_error
+from heritage.errors import ConfigError
 
 PACKAGE = Path(__file__).resolve().parent.parent
+
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+"""The beginning of the file that Git leaves in place of a large one that was not downloaded."""
 
 
 def config_dir() -> Path:
@@ -38,17 +39,21 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
     The data are synced before the rename, so after a crash there is either the complete old file or the
     complete new one. An exception in the block removes the temporary file and leaves the old one unchanged.
+
+    Raises:
+        OSError: The disk is full, whatever the library that writes in the block raises for it.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(target)
+        with full_disk_as_os_error(target):
+            yield temporary
+            temporary.chmod(0o666 & ~_umask())
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -64,42 +69,3 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-@contextlib.contextmanager
-def locked(file: Path, *, wait: bool = False) -> Iterator[None]:
-    """Hold a lock file while the block runs.
-
-    Args:
-        file: The lock file; its folder is created.
-        wait: Wait until the lock is free instead of raising.
-
-    Raises:
-        ConfigError: The folder cannot be written.
-        BusyError: Another process holds the lock.
-    """
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle = file.open("a+", encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"cannot be written ({error.strerror})", where=file.parent, remedy="choose a folder of your own"
-        ) from error
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError as error:
-            handle.seek(0)
-            raise BusyError(
-                f"in use by another process ({handle.read().strip() or 'unknown'})",
-                where=file.parent,
-                remedy="wait for it, or stop it with Ctrl-C",
-            ) from error
-        except OSError as error:
-            if error.errno not in (errno.ENOLCK, errno.ENOTSUP):
-                raise
-            # A file system without locks: work without one.
-        handle.truncate(0)
-        handle.write(f"process {os.getpid()} on {platform.node()}\n")
-        handle.flush()
-        yield

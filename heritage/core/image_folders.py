@@ -3,8 +3,9 @@
 These are the rules of every command that reads folders (``data=class_folders`` of `heritage train`,
 ``raw=class_folders`` of `heritage curate`, ``input=…`` of `heritage predict`):
 
-* A file is an image if its name ends in one of `IMAGE_SUFFIXES`, in upper or lower case.
-* Hidden files and folders are skipped, and so are `SYSTEM_FOLDERS`.
+* A file is an image if its name ends in one of `IMAGE_SUFFIXES`, in upper or lower case. Other files are
+  counted by suffix.
+* Hidden files and folders are skipped, and so are `SYSTEM_FOLDERS` and `SYSTEM_FILES`.
 * Folders are read with their subfolders, whatever they are called. Links to folders are followed, except to
   a folder that contains the link.
 * Entries are sorted by name, so the order does not depend on the file system.
@@ -12,15 +13,35 @@ These are the rules of every command that reads folders (``data=class_folders`` 
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from heritage.core.labels import clean_label
+from heritage.core.table_files import has_tables
 from heritage.errors import DataError, DatasetNotFoundError, ManifestError
 
+log = logging.getLogger(__name__)
+
 IMAGE_SUFFIXES: frozenset[str] = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
+    {
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".bmp",
+        ".gif",
+        ".avif",
+        ".heic",
+        ".heif",
+    }
 )
 
 SYSTEM_FOLDERS: frozenset[str] = frozenset(
@@ -28,6 +49,8 @@ SYSTEM_FOLDERS: frozenset[str] = frozenset(
         "@eadir",  # thumbnails of a Synology
         "#recycle",
         "#snapshot",
+        "@recycle",  # of a QNAP
+        "@recently-snapshot",
         "__macosx",  # in archives made by macOS
         "$recycle.bin",
         "system volume information",
@@ -36,10 +59,18 @@ SYSTEM_FOLDERS: frozenset[str] = frozenset(
 )
 """Folders that operating systems and storage devices make, in lower case."""
 
-SPLIT_FOLDERS: frozenset[str] = frozenset(
-    {"train", "training", "val", "valid", "validation", "test", "testing"}
-)
-"""Folders that hold a split and not a class, in lower case."""
+SYSTEM_FILES: frozenset[str] = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
+"""Files that operating systems make, in lower case."""
+
+_SYSTEM_ENDINGS = ("@synoeastream", "@synoresource")  # of files beside pictures on a Synology
+
+SPLIT_NAMES: Mapping[str, str] = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+"""Names of splits in folders and tables, in lower case, with the manifest's name for each."""
+
+_NAMED = 6  # suffixes in a note
 
 
 class SourceKeys(NamedTuple):
@@ -64,33 +95,57 @@ class LabelledImage(NamedTuple):
         label: The name of the class folder.
         size: Bytes; 0 for a broken link.
         is_text: Whether the path is valid UTF-8. A file whose path is not cannot be named in a table.
+        split: The split of the folder that it is in (train, val or test); None without such folders.
     """
 
     file: str
     label: str
     size: int
     is_text: bool
+    split: str | None = None
 
 
-def images_below(folder: Path) -> Iterator[tuple[Path, int]]:
+def images_below(folder: Path, others: Counter[str] | None = None) -> Iterator[tuple[Path, int]]:
     """Yield the images of a folder and its subfolders with their sizes in bytes.
 
     A broken link is an image of 0 bytes, to be reported when it is read.
 
+    Args:
+        folder: The folder.
+        others: Counts the files that are not images, by suffix.
+
     Raises:
         DataError: A folder cannot be listed.
     """
-    yield from _walk(folder, (folder.resolve(),))
+    yield from _walk(folder, (folder.resolve(),), Counter() if others is None else others)
 
 
-def labelled_images(root: Path, keys: SourceKeys) -> list[LabelledImage]:
+def note_of_others(others: Mapping[str, int]) -> str | None:
+    """Return a sentence on the files passed over as no images, by suffix; None if there are none."""
+    if not others:
+        return None
+    total = sum(others.values())
+    most = sorted(others.items(), key=lambda item: (-item[1], item[0]))
+    shown = ", ".join(f"{suffix or 'no suffix'} {count:,}" for suffix, count in most[:_NAMED])
+    more = f" and {len(most) - _NAMED} other suffixes" if len(most) > _NAMED else ""
+    return f"{total:,} files were passed over because of their suffix: {shown}{more}."
+
+
+def is_system_path(path: Path) -> bool:
+    """Return whether a relative path is hidden or a system's, or inside such a folder."""
+    return any(_is_ignored(part) for part in path.parts if part not in ("..", "."))
+
+
+def labelled_images(root: Path, keys: SourceKeys, others: Counter[str] | None = None) -> list[LabelledImage]:
     """List the images of a tree with one folder for each class.
 
-    Folders without an image are not classes.
+    Folders without an image are not classes. If all folders are named like splits (`SPLIT_NAMES`), the class
+    folders are inside them; if the folders inside all class folders are, images have a split, too.
 
     Args:
         root: The tree.
         keys: The configuration keys, for messages.
+        others: Counts the files in class folders that are not images, by suffix.
 
     Raises:
         DatasetNotFoundError: ``root`` is not a folder, or has no subfolders.
@@ -101,29 +156,49 @@ def labelled_images(root: Path, keys: SourceKeys) -> list[LabelledImage]:
     folders = [entry.name for entry in _entries(root) if entry.is_dir()]
     if not folders:
         raise DatasetNotFoundError("no folder for any class", where=root, remedy=_other_layout(root, keys))
+    others = Counter() if others is None else others
     above = (root.resolve(),)
-    images: list[LabelledImage] = []
-    nested = True
-    for name in folders:
-        for path, size in _walk(root / name, (*above, (root / name).resolve())):
-            file = path.relative_to(root).as_posix()
-            text = as_text(file)
-            images.append(LabelledImage(text, as_text(name), size, text == file))
-            nested = nested and path.parent != root / name
-    if not images:
+    listed = [
+        (path.relative_to(root), size)
+        for name in folders
+        for path, size in _walk(root / name, (*above, (root / name).resolve()), others)
+    ]
+    if not listed:
         raise ManifestError(
             "its folders hold no images",
             where=root,
             remedy=f"correct {keys.root}; images end in {', '.join(sorted(IMAGE_SUFFIXES))}",
         )
-    labels = sorted({image.label for image in images})
-    if nested and SPLIT_FOLDERS.issuperset(label.lower() for label in labels):
-        raise ManifestError(
-            f"its folders {', '.join(labels)} are splits and not classes",
-            where=root,
-            remedy="put all images of a class below one folder, such as egyptian/train and egyptian/test",
-        )
+    if empty := sorted(set(folders) - {path.parts[0] for path, _ in listed}):
+        log.warning("%s: no image in %s: not a class", root, ", ".join(map(as_text, empty[:_NAMED])))
+    level = _split_level([path for path, _ in listed], root)
+    images = []
+    for path, size in listed:
+        file = path.as_posix()
+        text = as_text(file)
+        label = clean_label(as_text(path.parts[1 if level == 0 else 0]))
+        split = None if level is None else SPLIT_NAMES[path.parts[level].lower()]
+        images.append(LabelledImage(text, label, size, text == file, split))
     return images
+
+
+def _split_level(paths: list[Path], root: Path) -> int | None:
+    """Return the level of the folders that are splits: 0 or 1 below the root, or None without such folders.
+
+    Raises:
+        ManifestError: The folders are splits and hold images directly: there are no classes.
+    """
+    if all(path.parts[0].lower() in SPLIT_NAMES for path in paths):
+        loose = next((path for path in paths if len(path.parts) < 3), None)
+        if loose is not None:
+            raise ManifestError(
+                f"its folders are splits and not classes: {as_text(loose.as_posix())} is in no class folder",
+                where=root,
+                remedy="put the images of each class into a folder: train/egyptian, test/egyptian",
+            )
+        return 0
+    nested = all(len(path.parts) > 2 and path.parts[1].lower() in SPLIT_NAMES for path in paths)
+    return 1 if nested else None
 
 
 def require_folder(path: Path, keys: SourceKeys) -> None:
@@ -145,21 +220,24 @@ def as_text(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def _walk(folder: Path, above: tuple[Path, ...]) -> Iterator[tuple[Path, int]]:
+def _walk(folder: Path, above: tuple[Path, ...], others: Counter[str]) -> Iterator[tuple[Path, int]]:
     """Yield the images below a folder.
 
     Args:
         folder: The folder.
         above: The folder and those it was reached through, resolved.
+        others: Counts the files that are not images, by suffix.
     """
     for entry in _entries(folder):
         path = Path(entry.path)
         if entry.is_dir():
             target = path.resolve()
             if not (entry.is_symlink() and any(one.is_relative_to(target) for one in above)):
-                yield from _walk(path, (*above, target))
+                yield from _walk(path, (*above, target), others)
         elif path.suffix.lower() in IMAGE_SUFFIXES:
             yield path, _size(entry)
+        else:
+            others[as_text(path.suffix)] += 1
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -176,7 +254,13 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _is_ignored(name: str) -> bool:
-    return name.startswith(".") or name.lower() in SYSTEM_FOLDERS
+    lower = name.lower()
+    return (
+        name.startswith(".")
+        or lower in SYSTEM_FOLDERS
+        or lower in SYSTEM_FILES
+        or lower.endswith(_SYSTEM_ENDINGS)
+    )
 
 
 def _size(entry: os.DirEntry[str]) -> int:
@@ -187,6 +271,6 @@ def _size(entry: os.DirEntry[str]) -> int:
 
 
 def _other_layout(root: Path, keys: SourceKeys) -> str:
-    if any(root.glob("*.csv")) or any(root.glob("*.parquet")):
+    if has_tables(root):
         return f"use {keys.group}=table for images described by a table"
     return f"put the images of each class into a folder named after it, or correct {keys.root}"

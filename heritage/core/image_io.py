@@ -16,23 +16,40 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
 
+from heritage.core.files import LFS_POINTER
+from heritage.core.levels import deep_colour, largest_value, to_eight_bits, white_level
 from heritage.errors import ImageError
+
+try:  # decodes the photographs of phones, if the extra is installed
+    import pi_heif
+except ImportError:
+    pi_heif = None
+else:
+    pi_heif.register_heif_opener()
 
 MAX_PIXELS = 89_478_485
 """Images with more pixels are rejected before decoding (Pillow's own limit: 256 MiB of RGB)."""
 
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
-"""The formats that Pillow may decode; its rarer decoders are not hardened against malicious files."""
+FORMATS: tuple[str, ...] = (
+    "JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF",
+    *(["AVIF"] if features.check("avif") else []),
+    *(["HEIF"] if pi_heif is not None else []),
+)  # fmt: skip
+"""The formats that Pillow may decode; its rarer decoders are not hardened against malicious files. A JPEG of
+several pictures (MPO) is a JPEG: the first one counts."""
 
 _ORIENTATION = 274  # the EXIF tag
+_BITS_PER_SAMPLE, _SAMPLE_FORMAT = 258, 339  # TIFF tags
 _HEAD = 65_536  # the length limit of an APP1 segment, which comes first
 _APP2, _START_OF_SCAN, _END_OF_IMAGE = 0xE2, 0xDA, 0xD9
 _PROFILE = b"ICC_PROFILE\x00"
 
 _LARGEST_PROFILE = 4_000_000  # bytes: twice the largest printer profiles
 _BAND = 256  # rows converted at a time
+
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
 
 # Modes that a profile can be applied to; palettes are left unchanged.
 _PROFILED = ("RGB", "RGBA", "CMYK", "L")
@@ -131,14 +148,14 @@ def _decode_other(data: bytes, name: str | PathLike[str]) -> Pixels:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _require_size(image.width, image.height, name)
+                deepened = _deep_colour(data, image)
                 ImageOps.exif_transpose(image, in_place=True)
-                return _rgb(image)
+                return _rgb(image) if deepened is None else _rgb(deepened)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(f"more than {MAX_PIXELS:,} pixels", where=name, remedy="make it smaller") from error
     except UnidentifiedImageError as error:
-        raise ImageError(
-            "not a picture of a known format", where=name, remedy="remove or replace it"
-        ) from error
+        what, remedy = _unknown_format(data)
+        raise ImageError(what, where=name, remedy=remedy) from error
     except (OSError, ValueError, SyntaxError, EOFError) as error:
         # Pillow's decoders raise all of these on damaged files.
         raise ImageError(f"damaged picture ({error})", where=name, remedy="remove or replace it") from error
@@ -150,11 +167,12 @@ def _rgb(image: Image.Image) -> Pixels:
     image.load()
     bands = [(top, min(top + _BAND, height)) for top in range(0, height, _BAND)]
     grey = image.mode in ("I;16", "I;16B", "I;16L", "I", "F")
-    white = _white_level(image, bands) if grey else 255.0
+    unsigned = image.mode == "I" and _is_unsigned(image)
+    white = _white_level(image, bands, unsigned=unsigned) if grey else 255.0
     pixels = np.empty((height, width, 3), np.uint8)
     for top, bottom in bands:
         band = image.crop((0, top, width, bottom))
-        pixels[top:bottom] = _grey_from_levels(band, white) if grey else _rgb_of_band(band)
+        pixels[top:bottom] = _grey_from_levels(band, white, unsigned=unsigned) if grey else _rgb_of_band(band)
     return pixels
 
 
@@ -209,16 +227,55 @@ def _jpeg_profile(data: bytes) -> bytes | None:
     return b"".join(parts[number] for number in sorted(parts)) or None
 
 
-def _white_level(image: Image.Image, bands: list[tuple[int, int]]) -> float:
-    """Return the level of white: that of 16 bits if any value exceeds 8 bits."""
-    crops = (image.crop((0, top, image.width, bottom)) for top, bottom in bands)
-    return 65535.0 if max(np.asarray(crop).max(initial=0) for crop in crops) > 255 else 255.0
+def _white_level(image: Image.Image, bands: list[tuple[int, int]], *, unsigned: bool) -> float:
+    """Return the level of white, from the largest value."""
+    crops = (_levels(image.crop((0, top, image.width, bottom)), unsigned=unsigned) for top, bottom in bands)
+    return white_level(max(map(largest_value, crops)), image.mode)
 
 
-def _grey_from_levels(image: Image.Image, white: float) -> Pixels:
-    levels = np.asarray(image).astype(np.float64)
-    grey = np.clip(levels * (255.0 / white), 0, 255).round().astype(np.uint8)
-    return np.repeat(grey[:, :, None], 3, axis=2)
+def _levels(image: Image.Image, *, unsigned: bool) -> npt.NDArray[Any]:
+    values = np.asarray(image)
+    return values.view(np.uint32) if unsigned and values.dtype == np.int32 else values
+
+
+def _is_unsigned(image: Image.Image) -> bool:
+    """Return whether a TIFF has unsigned integers of 32 bits, which Pillow reads as signed ones."""
+    tags: Any = getattr(image, "tag_v2", {})
+    return bool(tags.get(_BITS_PER_SAMPLE) == (32,) and tags.get(_SAMPLE_FORMAT, (1,)) == (1,))
+
+
+def _grey_from_levels(image: Image.Image, white: float, *, unsigned: bool) -> Pixels:
+    return np.repeat(to_eight_bits(_levels(image, unsigned=unsigned), white)[:, :, None], 3, axis=2)
+
+
+def _deep_colour(data: bytes, image: Image.Image) -> Image.Image | None:
+    """Return a PNG or TIFF of 16 bits per colour scaled by its own white; None if it is none."""
+    tiles: Any = getattr(image, "tile", ())
+    rawmode = str(tiles[0].args) if tiles else ""
+    if image.format not in ("PNG", "TIFF") or ";16" not in rawmode:
+        return None
+    pixels = deep_colour(data, np.asarray(image), rawmode)
+    if pixels is None:
+        return None
+    deepened = Image.fromarray(pixels)
+    deepened.info = {key: value for key, value in image.info.items() if key == "icc_profile"}
+    return ImageOps.exif_transpose(_with_orientation(deepened, image))
+
+
+def _with_orientation(image: Image.Image, source: Image.Image) -> Image.Image:
+    image.getexif()[_ORIENTATION] = source.getexif().get(_ORIENTATION, 1)
+    return image
+
+
+def _unknown_format(data: bytes) -> tuple[str, str]:
+    """Return what is wrong with a file that Pillow does not know, and the remedy."""
+    if data.startswith(LFS_POINTER):
+        return "a Git LFS pointer and not the picture", "run `git lfs pull` in its folder"
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS and pi_heif is None:
+        return "a HEIC picture, and pi-heif is not installed", "pip install 'heritage[heic]'"
+    if data[:4] in (b"II*\x00", b"MM\x00*"):
+        return "a kind of TIFF that cannot be read", "save it as TIFF or PNG with 8 or 16 bits per colour"
+    return "not a picture of a known format", "remove or replace it"
 
 
 def _require_size(width: int, height: int, name: str | PathLike[str]) -> None:

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from heritage.core.files import atomic_path, write_text
-from heritage.core.museums import Museum, museum_of, read_museums, write_museums
+from heritage.core.museums import Museum, count_drawn, museum_of, read_museums, write_museums
 from heritage.core.taxonomy import require_known_classes
 from heritage.errors import DatasetNotFoundError, ManifestError
 
@@ -190,6 +190,11 @@ class Manifest:
             return [None] * len(self)
         values: list[Any] = self.table[name].to_pylist()
         return values
+
+    @cached_property
+    def drawn(self) -> int:
+        """Number of images that are drawings of the built-in museum, not photographs."""
+        return count_drawn(self.table)
 
     @cached_property
     def targets(self) -> npt.NDArray[np.int64]:

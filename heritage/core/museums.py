@@ -13,10 +13,15 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 from urllib.parse import quote
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import yaml  # type: ignore[import-untyped]
 from pydantic import Field, TypeAdapter, ValidationError
 
 from heritage.core.files import config_dir
+
+DEMO_MUSEUM = "DEMO"
+"""The code of the built-in museum, whose images are drawn by this program."""
 
 MuseumCode = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]*$")]
 """A museum as file names write it: ``MET``."""
@@ -106,3 +111,20 @@ def write_museums(museums: Mapping[str, Museum], codes: Iterable[str | None]) ->
     """Return the facts of the museums with these codes as plain data, for ``dataset.json``."""
     used = set(codes)
     return [asdict(museum) for code, museum in sorted(museums.items()) if code in used]
+
+
+def count_drawn(table: pa.Table) -> int:
+    """Return the number of images that are drawings of the built-in museum, not photographs.
+
+    Args:
+        table: One row per image, with the column ``museum`` or file names that contain the museum's code.
+    """
+    of_demo = pa.array([False] * table.num_rows)
+    if "museum" in table.column_names:
+        of_demo = pc.fill_null(pc.equal(table["museum"].cast(pa.string()), DEMO_MUSEUM), False)
+    if "file" in table.column_names:
+        named = pc.match_substring_regex(
+            table["file"].cast(pa.string()), rf"(^|/)[1-9]\d*_{DEMO_MUSEUM}_[^/]+$"
+        )
+        of_demo = pc.or_(of_demo, pc.fill_null(named, False))
+    return int(pc.sum(of_demo).as_py() or 0)

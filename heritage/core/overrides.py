@@ -2,7 +2,8 @@
 
 Its columns are ``file`` (the raw file, as in the report), ``decision`` (drop, keep or relabel), ``class``
 (for relabel) and, optionally, ``sha256`` (the checksum of the photograph or its beginning; the override is
-stale if the photograph changes) and ``note``.
+stale if the photograph changes) and ``note``. A row without a decision, such as a suggestion of `heritage
+evaluate`, changes nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from heritage.core.tables import read_table
+from heritage.core.labels import clean_label
+from heritage.core.table_files import read_table
 from heritage.core.taxonomy import suggestion
 from heritage.errors import DatasetNotFoundError, ManifestError
 
@@ -47,7 +49,7 @@ def read_overrides(path: Path | None, classes: Sequence[str]) -> dict[str, Overr
         classes: The class list.
 
     Returns:
-        The overrides by raw file.
+        The overrides by raw file; rows without a decision are left out.
 
     Raises:
         DatasetNotFoundError: There is no such file.
@@ -57,15 +59,10 @@ def read_overrides(path: Path | None, classes: Sequence[str]) -> dict[str, Overr
         return {}
     if not path.is_file():
         raise DatasetNotFoundError("no such file of overrides", where=path, remedy="correct overrides=")
-    table = read_table(path)
-    if missing := [name for name in ("file", "decision") if name not in table.column_names]:
-        raise ManifestError(
-            f"no column {', '.join(missing)} (there are: {', '.join(table.column_names)})",
-            where=path,
-            remedy=f"its columns are {', '.join(COLUMNS)}",
-        )
     overrides: dict[str, Override] = {}
-    for line, row in enumerate(table.to_pylist(), start=2):
+    for line, row in enumerate(_rows(path), start=2):
+        if not _decided(row):
+            continue
         override = _parse(row, f"{path} line {line}", classes)
         if override.file in overrides:
             raise ManifestError(
@@ -75,6 +72,27 @@ def read_overrides(path: Path | None, classes: Sequence[str]) -> dict[str, Overr
             )
         overrides[override.file] = override
     return overrides
+
+
+def count_undecided(path: Path | None) -> int:
+    """Return the number of rows without a decision in a file that `read_overrides` has read."""
+    return 0 if path is None else sum(not _decided(row) for row in _rows(path))
+
+
+def _rows(path: Path) -> list[dict[str, str | None]]:
+    table = read_table(path, COLUMNS)
+    if missing := [name for name in ("file", "decision") if name not in table.column_names]:
+        raise ManifestError(
+            f"no column {', '.join(missing)} (there are: {', '.join(table.column_names)})",
+            where=path,
+            remedy=f"its columns are {', '.join(COLUMNS)}",
+        )
+    rows: list[dict[str, str | None]] = table.to_pylist()
+    return rows
+
+
+def _decided(row: dict[str, str | None]) -> bool:
+    return bool((row["decision"] or "").strip())
 
 
 def stale_overrides(
@@ -100,6 +118,8 @@ def stale_overrides(
 
 def _parse(row: dict[str, str | None], where: str, classes: Sequence[str]) -> Override:
     file, decision, label = row["file"], row["decision"], row.get("class")
+    decision = None if decision is None else decision.strip().lower()
+    label = None if label is None else clean_label(label)
     if not file:
         raise ManifestError("no file", where=where, remedy="name the raw file as the report shows it")
     if decision not in get_args(Decision):

@@ -1,51 +1,25 @@
-"""Read tables that people supply, CSV or Parquet, with their own column names."""
+"""Tables that describe images: columns under the manifest's names, and where the files are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+import logging
+import os
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
-from heritage.core.image_folders import SourceKeys, images_below, require_folder
+from heritage.core.columns import label_column, manifest_columns, text_column
+from heritage.core.image_folders import SourceKeys, as_text, images_below, require_folder
 from heritage.core.manifest import SCHEMA
+from heritage.core.table_files import read_table
 from heritage.core.taxonomy import nearest, suggestion
 from heritage.errors import DatasetNotFoundError, ManifestError
 
-_PARSING = pa_csv.ParseOptions(newlines_in_values=True)
+log = logging.getLogger(__name__)
 
-
-def read_table(path: Path) -> pa.Table:
-    """Read a CSV or Parquet table.
-
-    The columns of a CSV are text, with empty cells as null: identifiers such as 00123 must stay text, and
-    years become numbers later, where the manifest has numbers.
-
-    Raises:
-        ManifestError: It cannot be read, or has a column twice.
-    """
-    try:
-        if path.suffix.lower() == ".parquet":
-            table = pq.read_table(path)
-        else:
-            header = pa_csv.open_csv(path, parse_options=_PARSING).schema.names
-            text = pa_csv.ConvertOptions(
-                column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=True, null_values=[""]
-            )
-            table = pa_csv.read_csv(path, parse_options=_PARSING, convert_options=text)
-    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, UnicodeDecodeError) as error:
-        raise ManifestError(
-            f"unreadable table: {error}", where=path, remedy="save it as CSV (UTF-8) or Parquet"
-        ) from error
-    names = table.column_names
-    if repeated := {name for name in names if names.count(name) > 1}:
-        raise ManifestError(
-            f"column '{min(repeated)}' occurs twice", where=path, remedy="remove or rename one of them"
-        )
-    return table
+_NEEDED = frozenset({"file", "class", "object_id", "group_id", "split", "image_id"})
 
 
 def read_image_table(
@@ -53,9 +27,9 @@ def read_image_table(
 ) -> dict[str, pa.ChunkedArray]:
     """Read a table that describes images, with its columns under the manifest's names.
 
-    Files are relative to the images' folder. Where all of them begin with its name already, they are taken
-    as relative to ``root``. Classes are stripped of surrounding blanks; a class column without any value is
-    left out, so that classes are read from file names.
+    Files are named by `resolve_files`, classes are cleaned (`heritage.core.labels.clean_label`), and columns
+    that the manifest knows have its types (`heritage.core.columns`). A class column without any value is left
+    out, so that classes are read from file names.
 
     Args:
         root: The folder of the table and the images.
@@ -71,7 +45,7 @@ def read_image_table(
 
     Raises:
         DatasetNotFoundError: There is no such folder or table.
-        ManifestError: A column is missing, or cannot be read as text.
+        ManifestError: A column is missing, or a cell that is needed cannot be read.
     """
     require_folder(root, keys)
     path = root / table
@@ -81,14 +55,17 @@ def read_image_table(
         raise DatasetNotFoundError(
             "no such folder", where=root / images, remedy=f"name the images' folder in {keys.reader}.images"
         )
-    selected = select_columns(read_table(path), columns, path, f"{keys.reader}.columns")
-    selected["file"] = _below(root, images, _text(selected["file"], "file", path))
+    content = read_table(path, _NEEDED | set(columns.values()))
+    selected = select_columns(content, columns, path, f"{keys.reader}.columns")
+    names: list[str | None] = text_column(selected["file"], "file", path).to_pylist()
+    listed = dict(listed_images(root, images))
+    files = resolve_files(root, names, (images, ""), path, listed)
+    selected["file"] = pa.chunked_array([files], pa.string())
     if "class" in selected:
-        classes = pc.utf8_trim_whitespace(_text(selected.pop("class"), "class", path))
-        classes = pc.if_else(pc.equal(classes, ""), pa.scalar(None, pa.string()), classes)
+        classes = label_column(selected.pop("class"), path)
         if classes.null_count < len(classes):
             selected["class"] = classes
-    return selected
+    return manifest_columns(selected, path)
 
 
 def select_columns(
@@ -129,27 +106,123 @@ def select_columns(
 def listed_images(root: Path, images: str) -> Iterator[tuple[str, int]]:
     """Yield the images of a table's folder, as `read_image_table` names them, with their sizes in bytes."""
     for path, size in images_below(root / images):
-        yield _prefix(images) + path.relative_to(root / images).as_posix(), size
+        yield _joined(images, path.relative_to(root / images).as_posix()), size
 
 
-def _prefix(images: str) -> str:
-    return "" if images in ("", ".") else f"{images.rstrip('/')}/"
+def resolve_files(
+    root: Path,
+    names: Sequence[str | None],
+    folders: Sequence[str],
+    table: Path,
+    listed: Mapping[str, int] | None = None,
+) -> list[str | None]:
+    r"""Return the files that a table names, relative to a root folder where they are inside it.
+
+    A name is relative to one of several folders, absolute, or written as on Windows; the first way that
+    names an existing file counts. Names with accented letters are found in both forms of Unicode. A name
+    that is nowhere is returned relative to the first folder.
+
+    Args:
+        root: The folder that results are relative to.
+        names: The names; None stays None.
+        folders: Folders below ``root`` that names may be relative to, the first one preferred; empty for
+            ``root`` itself.
+        table: The table's file, for messages.
+        listed: The images that are known to exist, relative to ``root``.
+
+    Raises:
+        ManifestError: An absolute name is outside ``root``.
+    """
+    known = listed or {}
+    folders_there: dict[str, bool] = {}
+    composed = {unicodedata.normalize("NFC", name): name for name in known if not name.isascii()}
+
+    def exists(file: str) -> str | None:
+        if file in known:
+            return file
+        parent = file.rpartition("/")[0]
+        try:
+            if parent not in folders_there:  # one call per folder and not per file
+                folders_there[parent] = (root / parent).is_dir()
+            if folders_there[parent] and (root / file).is_file():
+                return file
+        except (OSError, ValueError):  # a name with a null character, or too long
+            return None
+        return composed.get(unicodedata.normalize("NFC", file))
+
+    found: list[str | None] = []
+    for row, name in enumerate(names, start=1):
+        found.append(None if name is None else _resolve(name, root, folders, exists, f"{table} row {row}"))
+    return found
 
 
-def _text(values: pa.ChunkedArray, name: str, path: Path) -> pa.ChunkedArray:
-    """Return a column as text: Parquet files also hold numbers, bytes and categories."""
-    try:
-        return values.cast(pa.string())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+def _resolve(
+    name: str, root: Path, folders: Sequence[str], exists: Callable[[str], str | None], where: str
+) -> str:
+    spellings = [name.strip()]
+    if "\\" in name:
+        spellings.append(name.strip().replace("\\", "/"))
+    for spelling in spellings:
+        if spelling.startswith("/"):
+            return _relative(spelling, root, where)
+        for folder in folders:
+            if file := exists(_joined(folder, spelling)):
+                return file
+    if PureWindowsPath(name).is_absolute():
+        return _relative(name, root, where)
+    return _joined(folders[0], spellings[-1])
+
+
+def _relative(name: str, root: Path, where: str) -> str:
+    """Return an absolute name relative to the root.
+
+    Raises:
+        ManifestError: It is outside.
+    """
+    for base, path in ((root.absolute(), Path(name)), (root.resolve(), Path(os.path.realpath(name)))):
+        if path.is_relative_to(base):
+            return path.relative_to(base).as_posix()
+    raise ManifestError(
+        f"'{as_text(name)}' is outside the folder {root}",
+        where=where,
+        remedy="move the images into that folder, or name a folder that holds the table and the images",
+    )
+
+
+def _joined(folder: str, name: str) -> str:
+    """Join names, without ``.`` and empty parts."""
+    prefix = "" if folder in ("", ".") else f"{folder.rstrip('/')}/"
+    plain = not name.startswith("./") and "/./" not in name and "//" not in name
+    return prefix + name if plain else str(PurePosixPath(prefix + name))
+
+
+def require_files(files: Sequence[str | None], root: Path, table: str, images: str, keys: SourceKeys) -> None:
+    """Check that some of a table's files exist, and log how many do not.
+
+    Args:
+        files: The files, relative to ``root``.
+        root: The folder of the table and the images.
+        table: The table's file name.
+        images: The images' folder.
+        keys: The configuration keys, for messages.
+
+    Raises:
+        ManifestError: None exists.
+    """
+    listed = {file for file, _ in listed_images(root, images)}
+    named = [file for file in files if file]
+    missing = [file for file in named if file not in listed and not (root / file).is_file()]
+    if not missing:
+        return
+    example = as_text(missing[0])
+    if len(missing) == len(named):
+        there = f"has {as_text(min(listed))}" if listed else "has no images"
         raise ManifestError(
-            f"column {name} is not text: {error}", where=path, remedy="save its values as text"
-        ) from error
-
-
-def _below(root: Path, images: str, files: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return file names relative to the root."""
-    prefix = _prefix(images)
-    twice = root / images / images
-    if pc.all(pc.starts_with(files, prefix)).as_py() and (twice == root / images or not twice.is_dir()):
-        return files
-    return pc.binary_join_element_wise(prefix, files, "")
+            f"none of its {len(named):,} files exists: {example} is missing, and {root / images} {there}",
+            where=root / table,
+            remedy=f"correct {keys.reader}.images, {keys.reader}.columns.file or the file names",
+        )
+    log.warning(
+        "%s: %s of %s files do not exist, for example %s",
+        root / table, f"{len(missing):,}", f"{len(named):,}", example,
+    )  # fmt: skip

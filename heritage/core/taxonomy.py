@@ -63,9 +63,12 @@ def parse_image_name(stem: str) -> ImageName:
 def class_of_id(class_id: int, classes: Sequence[str]) -> str:
     """Return the class of a class id in a file name.
 
+    The ids of the six civilisations keep their meaning if the class list chooses or orders some of these.
+
     Raises:
         ManifestError: The id is outside the class list.
     """
+    classes = CLASSES if set(classes) <= set(CLASSES) else classes
     if not 1 <= class_id <= len(classes):
         raise ManifestError(
             f"outside the class list 1..{len(classes)} ({', '.join(classes)})",
@@ -119,19 +122,16 @@ def class_list_fault(classes: Sequence[str]) -> str | None:
     return None
 
 
-def require_known_classes(
-    names: Iterable[str], classes: Sequence[str], where: str | PathLike[str], remedy: str | None = None
-) -> None:
+def require_known_classes(names: Iterable[str], classes: Sequence[str], where: str | PathLike[str]) -> None:
     """Check that all class names are in the class list.
 
     Args:
         names: The names.
         classes: The class list.
         where: The file that has the names, for the message.
-        remedy: What to do about it; by default what helps if the names are those of images.
 
     Raises:
-        ManifestError: A name is unknown; the message suggests the nearest one.
+        ManifestError: A name is not in the list; the message suggests the nearest one.
     """
     unknown = sorted(set(names) - set(classes))
     if not unknown:
@@ -142,9 +142,8 @@ def require_known_classes(
     ]
     more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
     raise ManifestError(
-        f"unknown class {', '.join(hints)}{more}",
+        f"unknown class {', '.join(hints)}{more}: the class list of this data set is {', '.join(classes)}",
         where=where,
         remedy=remedy
-        or f"data.classes has {', '.join(classes)}: rename the class, extend that list, or take the classes "
-        "that occur with data.classes=null",
+        or "rename the class, add it to the list, or take the classes that occur with data.classes=null",
     )

@@ -14,9 +14,10 @@ import pyarrow as pa
 from heritage.core.files import write_text
 from heritage.core.group_split import UNASSIGNED
 from heritage.core.manifest import SPLITS, Manifest
-from heritage.core.overrides import read_overrides, stale_overrides
-from heritage.curation.drop_reasons import RowDecisions
+from heritage.core.overrides import count_undecided, read_overrides, stale_overrides
+from heritage.curation.drop_reasons import RowDecisions, vanished_classes
 from heritage.curation.duplicates import DuplicateClusters
+from heritage.curation.given_split import given_split, with_given_split
 from heritage.curation.groups import all_links, components, find_bridges
 from heritage.curation.html_report import report
 from heritage.curation.leak_check import LeakCheck, check_leaks
@@ -53,6 +54,8 @@ _INSPECTED = (
     "sha256", "phash", "bytes", "raw_sha256", "raw_width", "raw_height", "raw_bytes",
     "brightness", "contrast", "greyscale",
 )  # fmt: skip
+
+_NO_OBJECT = "\x1f"  # begins the name of an object that stands for one file
 
 # Photographs dropped for these reasons still link others: they show which objects belong together.
 _LINKING = ("", "duplicate", "near-duplicate", "label conflict", "repeated")
@@ -147,6 +150,8 @@ class _Build:
         inspections = scanner.scan(self.files, self.image_ids)
         history = SplitHistory(options.out / STATE / "split.parquet", options.split, self.raw.previous_split)
         previous = history.lookup(inspections.texts("raw_sha256"))
+        given = given_split(self.raw.table, options.split)
+        previous = with_given_split(previous, given)
         self._apply_overrides(inspections)
         self._clean(inspections)
         duplicates = self._deduplicate(inspections, previous)
@@ -162,6 +167,7 @@ class _Build:
                 remedy="loosen cleaning, duplicates or overrides, or correct the source",
             )
         assignment, remarks = self._split(inspections, groups, previous, rows)
+        remarks += [*given.remarks, *vanished_classes(self.decisions, self.labels, self.classes)]
         scanner.write_missing(rows.tolist(), self.files, self.image_ids, inspections)
         table = self._table(inspections, groups, assignment)
         kept = replace(kept_manifest(table, options.out, self.classes), museums=self.raw.museums)
@@ -171,15 +177,23 @@ class _Build:
         )
         return CurationResult(
             table, kept, leaks, duplicates, self.decisions.counts(), self.overrides, self.stale,
-            (*self.raw.notes, *remarks),
+            (*self.raw.notes, *self._undecided(), *remarks),
         )  # fmt: skip
+
+    def _undecided(self) -> list[str]:
+        """Return a remark about rows of the file of overrides that have no decision."""
+        count = count_undecided(self.overrides_file)
+        if not count or self.overrides_file is None:
+            return []
+        rows = "row without a decision changes" if count == 1 else "rows without a decision change"
+        return [f"{count:,} {rows} nothing ({self.overrides_file.name})."]
 
     def _objects(self) -> list[str]:
         """Return the object of each row; a row without one is its own object."""
         columns = self.raw.table.column_names
         ids = self.raw.table["object_id"].to_pylist() if "object_id" in columns else [None] * len(self.files)
         return [
-            f"{museum}\x1f{object_id}" if object_id else f"\x1f{file}"
+            f"{museum}\x1f{object_id}" if object_id else f"{_NO_OBJECT}{file}"
             for museum, object_id, file in zip(self.museums, ids, self.files, strict=True)
         ]
 
@@ -217,7 +231,7 @@ class _Build:
             self.image_ids = image_ids(self.raw, self.labels, self.classes)
 
     def _clean(self, inspections: Inspections) -> None:
-        """Drop what the source marks as dropped or unreadable, and what the quality filters reject."""
+        """Drop rows that the source marks as dropped or unreadable, or that the quality filters reject."""
         columns = self.raw.table.column_names
         if "raw_status" in columns:
             statuses = self.raw.table["raw_status"].to_pylist()
@@ -238,9 +252,10 @@ class _Build:
 
     def _deduplicate(self, inspections: Inspections, previous: SplitAssignment) -> DuplicateClusters:
         rules = self.options.duplicates
-        clusters = rules.find(inspections, np.flatnonzero(self.decisions.kept), self.objects, self.labels)
+        known = [None if name.startswith(_NO_OBJECT) else name for name in self.objects]
+        clusters = rules.find(inspections, np.flatnonzero(self.decisions.kept), known, self.labels)
         kept_before = (previous.split != UNASSIGNED) | (previous.fold != UNASSIGNED)
-        rules.apply(self.decisions, inspections, clusters, self.files, self.objects, self.labels, kept_before)
+        rules.apply(self.decisions, inspections, clusters, self.files, known, self.labels, kept_before)
         return clusters
 
     def _linking(self) -> npt.NDArray[np.bool_]:

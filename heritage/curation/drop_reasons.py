@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+
+log = logging.getLogger(__name__)
 
 REASONS: dict[str, str] = {
     "missing": "The file that the table names does not exist.",
@@ -27,6 +30,18 @@ REASONS: dict[str, str] = {
     "museum overlap": "Its group also has photographs from a test museum.",
 }
 """The reasons for dropping a photograph, explained; the first that applies is recorded."""
+
+_OPTIONS = {
+    "override": "overrides",
+    "too small": "cleaning.min_side",
+    "blank": "cleaning.blank_contrast",
+    "greyscale": "cleaning.drop_greyscale",
+    "placeholder": "duplicates.placeholder_objects",
+    "label conflict": "duplicates.conflict",
+    "duplicate": "duplicates.exact",
+    "near-duplicate": "duplicates.near",
+    "museum overlap": "split.museums",
+}
 
 _FINAL = ("missing", "unreadable", "changed", "no class", "repeated")  # not overruled by a decision to keep
 
@@ -91,3 +106,30 @@ class RowDecisions:
         """Count dropped rows by reason, in the order of `REASONS`."""
         counted = Counter(self._reasons)
         return {reason: counted[reason] for reason in REASONS if counted[reason]}
+
+
+def vanished_classes(
+    decisions: RowDecisions, labels: Sequence[str | None], classes: Sequence[str]
+) -> list[str]:
+    """Return a remark on each class that lost every photograph, with the options that set the rules.
+
+    Args:
+        decisions: The decision on each row.
+        labels: The class of each row.
+        classes: The class list.
+    """
+    rows_of: dict[str | None, list[int]] = defaultdict(list)
+    for row, label in enumerate(labels):
+        rows_of[label].append(row)
+    remarks = []
+    for name in classes:
+        counts = Counter(decisions.reason(row) for row in rows_of[name])
+        if rows_of[name] and not counts[""]:
+            reasons = ", ".join(
+                f"{count:,} {reason}" + (f" ({_OPTIONS[reason]})" if reason in _OPTIONS else "")
+                for reason, count in counts.most_common()
+                if count
+            )
+            remarks.append(f"All {len(rows_of[name]):,} photographs of {name} were dropped: {reasons}.")
+            log.warning("%s", remarks[-1])
+    return remarks

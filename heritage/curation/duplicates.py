@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -56,7 +56,8 @@ class Duplicates:
     Attributes:
         radius: Maximum Hamming distance of the perceptual hashes of near-duplicates, in bits.
         similarity: Minimum correlation of the grey thumbnails of near-duplicates.
-        placeholder_objects: An image on this many objects is a "no photograph" card.
+        placeholder_objects: An image on this many objects is a "no photograph" card. Files whose object is
+            unknown count only if they are in several classes: within a class they are copies.
         exact: ``drop`` all copies of a file but one, or ``keep`` them in one group.
         near: ``drop`` all near-duplicates but the largest, or keep them in one ``group``.
         conflict: For a photograph with several classes: ``drop`` all copies, ``keep`` all, or keep the
@@ -74,7 +75,7 @@ class Duplicates:
         self,
         inspections: Inspections,
         rows: npt.NDArray[np.int64],
-        objects: Sequence[str],
+        objects: Sequence[str | None],
         labels: Sequence[str | None],
     ) -> DuplicateClusters:
         """Find clusters of rows with the same photograph.
@@ -82,7 +83,7 @@ class Duplicates:
         Args:
             inspections: The inspection of each row of the source.
             rows: The rows to compare, shape (M,).
-            objects: The object of each row of the source.
+            objects: The object of each row of the source; None if it is unknown.
             labels: The class of each row of the source.
         """
         pairs = near_duplicates(inspections, rows, self.radius, self.similarity)
@@ -94,9 +95,11 @@ class Duplicates:
         clusters = DuplicateClusters(cluster, pairs, (), ())
         placeholders, conflicts = [], []
         for name, members in clusters.members().items():
-            if self._is_placeholder(inspections, members, objects):
+            in_classes = len({labels[row] for row in members}) > 1
+            named = [(row, objects[row] or row) for row in members if in_classes or objects[row] is not None]
+            if self._is_placeholder(inspections, dict(named)):
                 placeholders.append(name)
-            elif len({labels[row] for row in members}) > 1:
+            elif in_classes:
                 conflicts.append(name)
         return DuplicateClusters(cluster, pairs, tuple(conflicts), tuple(placeholders))
 
@@ -106,7 +109,7 @@ class Duplicates:
         inspections: Inspections,
         clusters: DuplicateClusters,
         files: Sequence[str],
-        objects: Sequence[str],
+        objects: Sequence[str | None],
         labels: Sequence[str | None],
         known: npt.NDArray[np.bool_],
     ) -> None:
@@ -125,7 +128,7 @@ class Duplicates:
         area = inspections.array("raw_width").astype(np.int64) * inspections.array("raw_height")
         for name, members in clusters.members().items():
             if name in clusters.placeholders:
-                count = len({objects[row] for row in members})
+                count = len({objects[row] or row for row in members})
                 decisions.drop_all(members, "placeholder", f"the same image on {count} objects")
                 continue
             if name in clusters.conflicts:
@@ -145,8 +148,9 @@ class Duplicates:
             if self.near == "drop":
                 _drop_copies(decisions, best, files, None, labels)
 
-    def _is_placeholder(self, inspections: Inspections, members: list[int], objects: Sequence[str]) -> bool:
-        if len({objects[row] for row in members}) < self.placeholder_objects:
+    def _is_placeholder(self, inspections: Inspections, objects: Mapping[int, str | int]) -> bool:
+        members = list(objects)
+        if len(set(objects.values())) < self.placeholder_objects:
             return False
         # A chain of photographs, each similar to the next, is no card: all must be similar to the commonest.
         checksums = inspections.table["raw_sha256"].take(members).to_pylist()

@@ -7,7 +7,9 @@ set.
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
+import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +19,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from heritage.core.files import locked, write_text
+from heritage.core.files import write_text
+from heritage.core.locks import locked
 from heritage.core.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA, SPLITS, Manifest
 from heritage.core.overrides import Override
+from heritage.core.table_files import decode_text, read_table
 from heritage.core.version import __version__
 from heritage.curation.dataset_card import attribution, card
 from heritage.curation.duplicates import DuplicateClusters
@@ -125,7 +129,7 @@ def publish(result: CurationResult, options: CurationOptions, raw: RawImages, ov
     _remove_unlisted(out, kept)
     write_text(out / "ATTRIBUTION.md", attribution(kept))
     if overrides is not None:
-        _write_overrides(out, overrides.read_text(encoding="utf-8"))
+        _write_overrides(out, _as_csv(overrides))
     about = {
         "name": options.configuration.get("name"),
         "image_size": options.resize.size,
@@ -167,6 +171,19 @@ def _remove_unlisted(out: Path, kept: Manifest) -> None:
     for path in (out / "images").iterdir():
         if path.name not in listed:
             path.unlink()
+
+
+def _as_csv(overrides: Path) -> str:
+    """Return a table of overrides as CSV with commas: spreadsheets also write others."""
+    data = overrides.read_bytes()
+    if data.startswith(b"file,"):
+        return decode_text(data, overrides)
+    table = read_table(overrides)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table.column_names)
+    writer.writerows(zip(*(column.to_pylist() for column in table.columns), strict=True))
+    return text.getvalue()
 
 
 def _write_overrides(out: Path, text: str) -> None:

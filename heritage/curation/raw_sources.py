@@ -9,6 +9,7 @@ dropped. Folders and tables are read by the same rules as in `heritage train` (`
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,11 +19,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from heritage.core.group_split import UNASSIGNED
-from heritage.core.image_folders import SourceKeys, as_text, labelled_images, require_folder
+from heritage.core.image_folders import SourceKeys, as_text, labelled_images, note_of_others, require_folder
+from heritage.core.labels import require_one_spelling
 from heritage.core.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA, SPLITS, cast_columns
 from heritage.core.museums import Museum, MuseumCode, read_museums
 from heritage.core.option_types import FilePath
-from heritage.core.tables import listed_images, read_image_table, read_table
+from heritage.core.table_files import read_table
+from heritage.core.tables import listed_images, read_image_table, require_files
 from heritage.core.taxonomy import suggestion
 from heritage.curation.splits import PreviousSplit
 from heritage.errors import DatasetNotFoundError, ManifestError
@@ -79,7 +82,9 @@ def class_folders(root: FilePath, *, museum: MuseumCode, values: Mapping[str, st
         DataError: A folder cannot be listed.
     """
     base = Path(root)
-    images = labelled_images(base, KEYS)
+    others: Counter[str] = Counter()
+    images = labelled_images(base, KEYS, others)
+    require_one_spelling(Counter(image.label for image in images), base)
     columns: dict[str, Any] = {
         "raw_file": [image.file for image in images],
         "class": [image.label for image in images],
@@ -89,7 +94,11 @@ def class_folders(root: FilePath, *, museum: MuseumCode, values: Mapping[str, st
         columns["raw_problem"] = [
             None if image.is_text else "the file's name is not UTF-8: rename the file" for image in images
         ]
-    return RawImages(base, _prepared(pa.table(columns | _constants(values, len(images))), base))
+    if any(image.split for image in images):
+        columns["split"] = pa.array([image.split for image in images], pa.string())
+    note = note_of_others(others)
+    source = _prepared(pa.table(columns | _constants(values, len(images))), base)
+    return RawImages(base, source, () if note is None else (note,))
 
 
 def table(
@@ -101,7 +110,7 @@ def table(
     museum: MuseumCode,
     values: Mapping[str, str],
 ) -> RawImages:
-    """Read images that a CSV or Parquet table describes.
+    """Read images that a table describes (`heritage.core.table_files`).
 
     Args:
         root: The folder of the table and the images.
@@ -119,6 +128,9 @@ def table(
     """
     base = Path(root)
     selected = read_image_table(base, table, images, columns, KEYS)
+    if "class" in selected:
+        labels = Counter(label for label in selected["class"].to_pylist() if label)
+        require_one_spelling(labels, base / table)
     selected["raw_file"] = selected.pop("file")
     rows = len(selected["raw_file"])
     for original, name in _RAW_NAMES.items():
@@ -127,6 +139,7 @@ def table(
     if "museum" not in selected:
         selected["museum"] = pa.chunked_array([[museum] * rows], pa.string())
     prepared = _prepared(pa.table(_constants(values, rows) | selected), base / table)
+    require_files(prepared["raw_file"].to_pylist(), base, table, images, KEYS)
     return RawImages(base, prepared, _note_of_unlisted_files(base, images, prepared))
 
 

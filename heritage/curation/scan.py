@@ -102,12 +102,16 @@ class Scanner:
 
     def __init__(self, root: Path, out: Path, resizing: Resizing, workers: int) -> None:
         self._root, self._out, self._resizing, self._workers = root, out, resizing, workers
-        settings = f"{_VERSION} {dataclasses.astuple(resizing)} {root.resolve()}"
-        self._records_folder = out / ".curation" / "seen" / hashlib.sha256(settings.encode()).hexdigest()[:12]
+        settings = f"{_VERSION} {dataclasses.astuple(resizing)}"
+        seen = out / ".curation" / "seen"
+        self._records_folder = seen / _digest(settings)
+        self._named_after_root = seen / _digest(f"{settings} {root.resolve()}")
 
     def prepare(self) -> None:
         """Remove temporary files of an interrupted run and the records of other settings."""
         (self._out / "images").mkdir(parents=True, exist_ok=True)
+        if self._named_after_root.is_dir() and not self._records_folder.exists():
+            self._named_after_root.rename(self._records_folder)  # of version 0.1
         for folder in self._records_folder.parent.glob("*"):
             if folder != self._records_folder:
                 shutil.rmtree(folder)
@@ -262,6 +266,10 @@ def _chunks(tasks: Iterator[InspectionTask]) -> Iterator[list[InspectionTask]]:
             chunk = []
     if chunk:
         yield chunk
+
+
+def _digest(settings: str) -> str:
+    return hashlib.sha256(settings.encode()).hexdigest()[:12]
 
 
 def _first_rows(files: Sequence[str]) -> list[int]:

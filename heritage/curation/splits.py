@@ -257,8 +257,7 @@ def missing_classes(assignment: SplitAssignment, targets: Codes, classes: Sequen
     absent = [name for target, name in enumerate(classes) if target not in anywhere]
     remarks = []
     if absent:
-        there = ",".join(name for name in classes if name not in absent)
-        remarks.append(f"There is no image of {', '.join(absent)}: train with 'data.classes=[{there}]'.")
+        remarks.append(f"There is no image of {', '.join(absent)}; training leaves them out.")
     for classes_of_split, split in zip(present, SPLITS, strict=True):
         lacking = [classes[target] for target in sorted(anywhere - classes_of_split)]
         if lacking:

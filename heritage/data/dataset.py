@@ -7,7 +7,6 @@ crosses a process boundary and nothing is collated.
 from __future__ import annotations
 
 import logging
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from torch.utils.data import Dataset, get_worker_info
 
 from heritage.core.image_io import Pixels, decode
 from heritage.core.manifest import Manifest
+from heritage.core.signals import leave_signals_to_parent
 from heritage.data.augment import Augmentation, Interpolation, Pipeline, downscale, eval_transform
 from heritage.data.batch import Batch, BatchPlan
 from heritage.data.packed_rows import PackedRows
@@ -138,12 +138,12 @@ class ArtefactDataset(Dataset[Batch]):
 
 
 def init_worker(_: int) -> None:
-    """Initialise a data worker: one thread, and Ctrl-C is left to the main process.
+    """Initialise a data worker: one thread, and signals are left to the main process.
 
     OpenCV would start as many threads as there are cores.
     """
     cv2.setNumThreads(0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_signals_to_parent()
 
 
 def shared_buffer(count: int, size: int) -> torch.Tensor:

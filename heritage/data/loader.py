@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import DataLoader, Sampler
 
+from heritage.core.processes import loader_context
+from heritage.core.signals import signals_blocked
 from heritage.data.batch import Batch, BatchPlan
 from heritage.data.dataset import ArtefactDataset, init_worker
 from heritage.data.sampling import EpochSample, Sampling
@@ -191,6 +193,7 @@ class ArtefactLoader(DataLoader[Batch]):
             persistent_workers=num_workers > 0,
             worker_init_fn=init_worker,
             prefetch_factor=4 if num_workers else None,
+            multiprocessing_context=loader_context() if num_workers else None,
         )
         self.plan = plan
         self.unreadable: set[int] = set()
@@ -198,7 +201,9 @@ class ArtefactLoader(DataLoader[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         self._yielded = self.plan.start
-        for batch in super().__iter__():
+        with signals_blocked():
+            batches = super().__iter__()  # starts the workers
+        for batch in batches:
             self._yielded += 1
             if batch.unreadable:
                 self.unreadable.update(batch.unreadable)

@@ -16,7 +16,9 @@ from pydantic import Field
 
 from heritage.core import processes
 from heritage.core.image_io import Pixels
+from heritage.core.labels import clean_label
 from heritage.core.manifest import SPLITS, Manifest, count_by_class
+from heritage.core.notebook import html_table, shortened
 from heritage.core.option_types import FilePath
 from heritage.core.taxonomy import class_list_fault
 from heritage.core.types import CropPct, ImageSize, NonNegativeInt, PositiveInt
@@ -28,10 +30,11 @@ from heritage.data.packed_rows import Packed, open_packed
 from heritage.data.readers import missing_files
 from heritage.data.sampling import Sampling
 from heritage.errors import ConfigError, ImageError
+from heritage.runs.training_images import TrainingImages
 
 log = logging.getLogger(__name__)
 
-ClassList = Annotated[list[str], Field(min_length=1)]
+ClassList = Annotated[list[str | int], Field(min_length=1)]
 
 _MAX_WORKERS = 16
 _NAMED = 5
@@ -51,7 +54,8 @@ class ArtefactDataModule(pl.LightningDataModule):
     Args:
         root: The data set's folder.
         reader: Reads it into a manifest.
-        classes: The class list; a target is a position in it. None takes the classes of the data set.
+        classes: The class list; a target is a position in it. Classes may be named by numbers. None takes
+            the classes of the data set.
         split: Sets the manifest's `split` column.
         image_size: Pixels per side of the network's input; None takes the network's own (`set_input`).
         crop_pct: The fraction of each side kept in evaluation.
@@ -89,9 +93,10 @@ class ArtefactDataModule(pl.LightningDataModule):
         seed: int,
     ) -> None:
         super().__init__()
-        if classes is not None and (fault := class_list_fault(classes)):
+        names = None if classes is None else [clean_label(str(name)) for name in classes]
+        if names is not None and (fault := class_list_fault(names)):
             raise ConfigError(fault, where="data.classes", remedy="list each class once, by its name")
-        self.manifest = split(reader(Path(root), classes))
+        self.manifest = split(reader(Path(root), names))
         if fault := class_list_fault(self.manifest.classes):
             raise ConfigError(fault, where=root, remedy="rename the class")
         self.classes = self.manifest.classes
@@ -113,6 +118,21 @@ class ArtefactDataModule(pl.LightningDataModule):
         if verify:
             self._verify()
 
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{len(self.rows(split)):,} {split}" for split in SPLITS)
+        root = shortened(self.manifest.root)
+        return f"ArtefactDataModule('{root}', {len(self.classes)} classes, {parts} images)"
+
+    __str__ = __repr__  # Lightning's makes loaders
+
+    def _repr_html_(self) -> str:
+        counts = [self.counts(split) for split in SPLITS]
+        rows = {
+            name: ", ".join(f"{one[name]:,} {split}" for one, split in zip(counts, SPLITS, strict=True))
+            for name in self.classes
+        }
+        return html_table(f"{self.manifest.root}: images", rows)
+
     def set_input(self, image_size: int, interpolation: str) -> None:
         """Set the network's input size and the interpolation of its training images."""
         self.image_size = image_size
@@ -125,6 +145,11 @@ class ArtefactDataModule(pl.LightningDataModule):
     def rows(self, split: str) -> npt.NDArray[np.int64]:
         """Return the manifest rows of a split; the `rows` of a batch are positions in this array."""
         return self._rows[split]
+
+    @property
+    def training_images(self) -> TrainingImages:
+        """How many images of the training split there are, and how many of them are drawings."""
+        return TrainingImages.of(self.manifest.take(self._rows["train"]))
 
     def targets(self, split: str) -> npt.NDArray[np.int64]:
         """Return the class of each image of a split."""

@@ -26,6 +26,7 @@ SPLITS: Table = {
     "heritage.data.split.by_column": split.by_column,
     "heritage.data.split.by_fold": split.by_fold,
     "heritage.data.split.given": split.given,
+    "heritage.data.split.own": split.own,
     "heritage.data.split.whole": split.whole,
 }
 

@@ -7,19 +7,28 @@ an image without a class is an error here, and a dropped row there.
 
 from __future__ import annotations
 
+import logging
 import os
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from heritage.core.image_folders import SourceKeys, labelled_images, require_folder
+from heritage.core.image_folders import SourceKeys, labelled_images, note_of_others, require_folder
+from heritage.core.labels import choose_classes, require_found_classes
 from heritage.core.manifest import MANIFEST_FILE, Manifest
-from heritage.core.tables import listed_images, read_image_table
-from heritage.core.taxonomy import CLASSES, class_of_id, parse_image_name, require_known_classes
+from heritage.core.table_files import has_tables
+from heritage.core.tables import listed_images, read_image_table, require_files
+from heritage.core.taxonomy import CLASSES, class_of_id, parse_image_name
 from heritage.core.types import NonNegativeInt, PositiveInt
-from heritage.errors import DatasetNotFoundError, ManifestError
+from heritage.errors import ConfigError, DatasetNotFoundError, ManifestError
+
+log = logging.getLogger(__name__)
+
+_DEMO_SET = re.compile(r"\.?v\d+-\d+x\d+-seed\d+")
 
 KEYS = SourceKeys(group="data", root="data.root", reader="data.reader")
 
@@ -29,7 +38,7 @@ def manifest(root: Path, classes: Sequence[str] | None) -> Manifest:
 
     Args:
         root: The data-set folder.
-        classes: A selection of the folder's own classes in any order; None takes them all.
+        classes: A selection of the folder's own classes in any order; None takes all that have images.
 
     Raises:
         DatasetNotFoundError: ``root`` is not a data-set folder.
@@ -37,23 +46,18 @@ def manifest(root: Path, classes: Sequence[str] | None) -> Manifest:
     """
     require_folder(root, KEYS)
     if not (root / MANIFEST_FILE).is_file():
-        tables = any(root.glob("*.csv")) or any(root.glob("*.parquet"))
         raise DatasetNotFoundError(
             f"not a data-set folder (no {MANIFEST_FILE})",
             where=root,
             remedy="make one with `heritage curate`, or read it with "
-            + ("data=table" if tables else "data=class_folders"),
+            + ("data=table" if has_tables(root) else "data=class_folders"),
         )
     whole = Manifest.read(root)
-    if classes is None or tuple(classes) == whole.classes:
+    if classes is None:
+        classes = [name for name, count in whole.counts().items() if count]
+    if tuple(classes) == whole.classes:
         return whole
-    require_known_classes(
-        classes,
-        whole.classes,
-        root,
-        remedy=f"the data set has {', '.join(whole.classes)}: correct data.classes, or take them all with "
-        "data.classes=null",
-    )
+    require_found_classes(classes, whole.classes, root)
     selected = pc.is_in(whole.table["class"], pa.array(list(classes)))
     return Manifest.build(whole.table.filter(selected), root, classes)
 
@@ -63,39 +67,45 @@ def class_folders(root: Path, classes: Sequence[str] | None) -> Manifest:
 
     Args:
         root: The tree.
-        classes: The class list; None takes the folders' names in alphabetical order.
+        classes: The class list, which chooses and orders folders; None takes all
+            (`heritage.core.labels.choose_classes`). Folders named train, val and test set the split.
 
     Raises:
         DatasetNotFoundError: ``root`` is not a folder, or has no subfolders.
-        ManifestError: A folder with images is not named after a class, or a file's name is not UTF-8.
+        ManifestError: No folder is named after a class, two are spellings of one, or a file's name is not
+            UTF-8.
         DataError: A folder cannot be listed.
     """
-    images = labelled_images(root, KEYS)
-    labels = {image.label for image in images}
-    classes = sorted(labels) if classes is None else classes
-    require_known_classes(labels, classes, root)
+    others: Counter[str] = Counter()
+    images = labelled_images(root, KEYS, others)
+    if note := note_of_others(others):
+        log.info("%s: %s", root, note)
+    classes = choose_classes(Counter(image.label for image in images), classes, root)
+    images = [image for image in images if image.label in classes]
     for image in images:
         if not image.is_text:
             raise ManifestError(
                 "the file's name is not UTF-8", where=root / image.file, remedy="rename the file"
             )
-    columns = {
+    columns: dict[str, list[object]] = {
         "file": [image.file for image in images],
         "class": [image.label for image in images],
         "bytes": [image.size for image in images],
     }
+    if any(image.split for image in images):
+        columns["split"] = [image.split for image in images]
     return Manifest.build(columns, root, classes)
 
 
 def table(
     root: Path, classes: Sequence[str] | None, *, table: str, images: str, columns: Mapping[str, str]
 ) -> Manifest:
-    """Read images that a CSV or Parquet table describes.
+    """Read images that a table describes (`heritage.core.table_files`).
 
     Args:
         root: The folder of the table and the images.
-        classes: The class list; None takes the table's labels in alphabetical order, or the six default
-            classes where file names hold the class.
+        classes: The class list, which chooses and orders classes; None takes all
+            (`heritage.core.labels.choose_classes`).
         table: The table's file name, relative to ``root``.
         images: The images' folder, relative to ``root``; the table's file names are relative to it.
         columns: Names of the manifest's columns, each with the table's name for it. Other columns of the
@@ -111,16 +121,33 @@ def table(
     stems = [Path(name or "").stem for name in files]
     if "class" not in selected:
         names = [parse_image_name(stem) for stem in stems]
-        classes = CLASSES if classes is None else classes
-        selected["class"] = pa.chunked_array([[class_of_id(name.class_id, classes) for name in names]])
+        listed = CLASSES if classes is None else classes
+        selected["class"] = pa.chunked_array([[class_of_id(name.class_id, listed) for name in names]])
         selected.setdefault("museum", pa.chunked_array([[name.museum for name in names]]))
     if len(set(stems)) == len(stems):
         selected.setdefault("image_id", pa.chunked_array([stems]))
-    if classes is None:
-        classes = sorted(set(selected["class"].to_pylist()) - {None, ""})
+    labels: list[str | None] = selected["class"].to_pylist()
+    classes = choose_classes(Counter(label for label in labels if label), classes, root / table)
     sizes = dict(listed_images(root, images))
     selected["bytes"] = pa.chunked_array([[sizes.get(name or "") for name in files]], pa.int64())
-    return Manifest.build(pa.table(selected), root, classes, where=root / table)
+    content = pa.table(selected)
+    _require_labels(labels, root / table)
+    content = content.filter(pc.is_in(content["class"], pa.array(list(classes))))
+    manifest = Manifest.build(content, root, classes, where=root / table)
+    require_files(manifest.column("file"), root, table, images, KEYS)
+    return manifest
+
+
+def _require_labels(labels: Sequence[str | None], where: Path) -> None:
+    """Check that each row has a class.
+
+    Raises:
+        ManifestError: A row has none.
+    """
+    if None in labels:
+        raise ManifestError(
+            f"row {labels.index(None) + 1} has no class", where=where, remedy="fill it in or remove the row"
+        )
 
 
 def demo(
@@ -129,15 +156,21 @@ def demo(
     """Read the demo set, which is drawn on first use.
 
     Args:
-        root: Its folder; each version and setting has a folder below it.
+        root: Its folder; each version and setting has a folder below it. Nothing is drawn into a folder that
+            has anything else in it.
         classes: The class list.
         images: About how many images.
         size: Pixels per side.
         seed: Random seed of the artefacts.
+
+    Raises:
+        ConfigError: ``root`` has other files.
     """
     from heritage.demo import write_demo_dataset
 
     folder = demo_folder(root, images=images, size=size, seed=seed)
+    if not folder.is_dir():
+        _require_demo_folder(root)
     write_demo_dataset(folder, images=images, size=size, seed=seed)
     return table(
         folder,
@@ -146,6 +179,28 @@ def demo(
         images="images",
         columns={"file": "filename", "group_id": "object_id"},
     )
+
+
+def _require_demo_folder(root: Path) -> None:
+    """Check that a folder has demo sets only, or does not exist.
+
+    Raises:
+        ConfigError: It has other files; the message names the option that reads them.
+    """
+    if not root.is_dir() or all(_DEMO_SET.match(path.name) for path in root.iterdir()):
+        return
+    raise ConfigError(
+        "the demo set is not drawn into a folder that has other files",
+        where=root,
+        remedy=f"read that folder with {option_for(root)}; or move it, or set paths.data, for the demo set",
+    )
+
+
+def option_for(root: Path) -> str:
+    """Return the option of the group ``data`` that reads a folder of photographs."""
+    if (root / MANIFEST_FILE).is_file():
+        return "data=folder"
+    return "data=table" if has_tables(root) else "data=class_folders"
 
 
 def demo_folder(root: Path, *, images: int, size: int, seed: int) -> Path:

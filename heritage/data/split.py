@@ -7,6 +7,7 @@ depend on the order of the rows.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -20,6 +21,8 @@ from heritage.core.manifest import SPLITS, Manifest
 from heritage.core.taxonomy import suggestion
 from heritage.core.types import Fraction, NonNegativeInt
 from heritage.errors import SplitError
+
+log = logging.getLogger(__name__)
 
 Folds = Annotated[int, Field(ge=2, strict=True)]
 Codes = npt.NDArray[np.int64]
@@ -71,6 +74,44 @@ def given(manifest: Manifest) -> Manifest:
             remedy=f"use {', '.join(SPLITS)}",
         )
     return _validated(manifest, "images")
+
+
+def own(manifest: Manifest, *, test: Fraction, val: Fraction, seed: NonNegativeInt) -> Manifest:
+    """Keep the source's own split, such as that of folders named train, val and test; without one, by group.
+
+    If it lacks validation or test images, they are taken from its training images by group.
+
+    Args:
+        manifest: The images.
+        test: Test fraction of all images, if they have no test split.
+        val: Validation fraction of the rest, if they have no validation split.
+        seed: Random seed of the split.
+
+    Raises:
+        SplitError: The column ``split`` has other values, or a split is empty.
+    """
+    present = set(manifest.column("split"))
+    if present == {None}:
+        return by_group(manifest, test=test, val=val, seed=seed)
+    if present >= set(SPLITS) or "train" not in present:
+        return given(manifest)
+    splits = np.array(manifest.column("split"), dtype=object)
+    rest = np.flatnonzero(splits == "train")
+    fractions = [1 - val, val, 0.0] if "test" in present else [*split_fractions(test, val)]
+    if "val" in present:
+        fractions = [1 - test, 0.0, test]
+    groups = manifest.column("group_id")
+    used = [subset for subset, fraction in enumerate(fractions) if fraction]
+    subsets = _assign(
+        manifest.targets[rest], [groups[row] for row in rest], [fractions[subset] for subset in used], seed
+    )
+    splits[rest] = np.array(SPLITS, dtype=object)[np.array(used)[subsets]]
+    log.info(
+        "%s: no %s split is given, so it is taken from train by group",
+        manifest.root,
+        " and no ".join(name for name in SPLITS if name not in present),
+    )
+    return given(manifest.with_column("split", splits))
 
 
 def whole(manifest: Manifest) -> Manifest:
@@ -159,6 +200,8 @@ def _assign(targets: Codes, groups: Sequence[str], fractions: Sequence[float], s
 def _three_way_split(
     manifest: Manifest, groups: list[str], test: float, val: float, seed: int, unit: str
 ) -> Manifest:
+    if any(manifest.column("split")):
+        log.info("%s: its own split is replaced; data/split=given keeps it", manifest.root)
     splits = _assign(manifest.targets, groups, split_fractions(test, val), seed)
     return _validated(_with_split(manifest, splits), unit)
 

@@ -7,7 +7,8 @@ import logging
 import shutil
 from pathlib import Path
 
-from heritage.core.files import atomic_path, locked
+from heritage.core.files import atomic_path
+from heritage.core.locks import locked
 from heritage.core.packed_images import INDEX_FILE, PackedImages, file_sha256
 from heritage.errors import BusyError, ConfigError, DataError
 

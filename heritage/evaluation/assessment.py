@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +25,7 @@ from heritage.metrics.calibration import (
     risk_coverage,
     softmax,
 )
+from heritage.metrics.calibration_claim import CalibrationClaim, calibration_claim
 from heritage.metrics.classification import MEASURES, Scores
 from heritage.metrics.confusion import ConfusionMatrix
 from heritage.metrics.ranking import auroc
@@ -167,12 +168,22 @@ class Assessment:
 
     @cached_property
     def abstention(self) -> tuple[float, float] | None:
-        """Coverage and precision on this set at the threshold fitted on validation; None without one."""
-        if self.calibration is None or self.calibration.threshold is None:
+        """Coverage and precision on this set at the threshold fitted on validation; None without calibration.
+
+        If no threshold reaches the target precision, every prediction is unsure: coverage is 0.
+        """
+        if self.calibration is None:
             return None
+        if self.calibration.threshold is None:
+            return 0.0, float("nan")
         confidence, correct = confidences(self.calibrated, self.targets)
         covered = confidence >= self.calibration.threshold
         return float(covered.mean()), float(correct[covered].mean()) if covered.any() else float("nan")
+
+    @property
+    def claim(self) -> CalibrationClaim:
+        """What may be claimed about the network's probabilities."""
+        return calibration_claim(self.calibration)
 
     @cached_property
     def slices(self) -> dict[str, list[Slice]]:
@@ -232,7 +243,11 @@ class Assessment:
                 "threshold": self.calibration.threshold,
                 "target_precision": self.calibration.target_precision,
                 "fitted_on": self.calibration.fitted_on.split,
+                "fitted_on_images": self.calibration.fitted_on.images,
+                "fitted_on_groups": self.calibration.fitted_on.groups,
+                "held_out": self.calibration.held_out and asdict(self.calibration.held_out),
             }
+        record |= {"calibrated": self.claim.calibrated, "claim": self.claim.sentence}
         if self.abstention is not None:
             record |= {"coverage": self.abstention[0], "precision": self.abstention[1]}
         return record

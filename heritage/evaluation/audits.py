@@ -18,7 +18,7 @@ from heritage.core.types import NonNegativeInt
 from heritage.errors import ConfigError
 from heritage.evaluation.assessment import Assessment
 from heritage.evaluation.audit_statistics import background_audit, leak_audit, museum_audit
-from heritage.evaluation.embedding_map import draw_embedding_map
+from heritage.evaluation.embedding_map import MIN_MAP, draw_embedding_map
 from heritage.inference.checkpoint import TrainedClassifier
 from heritage.inference.embeddings import compute_embeddings
 from heritage.inference.predictions import predict_split
@@ -136,9 +136,17 @@ def run_audits(
         )
     if leak_runs is not None:
         results.append(leak_audit(*leak_runs, assessment.settings.resamples))
-    if not options.map or features is None:
+    if features is None or min(options.map, len(features)) < MIN_MAP:
         return results, None
     return results, _draw_map(options.map, features, assessment, folder / MAP_FILE)
+
+
+def few_images_note(options: AuditOptions, images: int) -> list[str]:
+    """Return a note if the map is left out, because it would have fewer than `MIN_MAP` images."""
+    shown = min(options.map, images)
+    if not options.map or shown >= MIN_MAP:
+        return []
+    return [f"No map was drawn: it needs at least {MIN_MAP} images, not {shown}."]
 
 
 def read_leak_runs(

@@ -14,6 +14,9 @@ from heritage.inference.embeddings import Floats, unit_vectors
 from heritage.reports.charts import PALETTE
 from heritage.reports.figures import save
 
+MIN_MAP = 4
+"""Images of the smallest map: t-SNE needs more images than its perplexity, which is at least 2."""
+
 
 def draw_embedding_map(
     features: Floats, targets: npt.NDArray[np.int64], classes: Sequence[str], path: Path, *, seed: int
@@ -21,7 +24,7 @@ def draw_embedding_map(
     """Draw images as dots on a plane, coloured by class; images of similar features are close to each other.
 
     Args:
-        features: Feature vectors, (N, D).
+        features: Feature vectors, (N, D); N at least `MIN_MAP`.
         targets: Shape (N,).
         classes: The class list.
         path: The PNG to write.

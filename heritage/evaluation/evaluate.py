@@ -17,13 +17,14 @@ from rich.table import Table
 
 from heritage.core.manifest import Manifest
 from heritage.evaluation.assessment import Assessment, EvaluationOptions, few_groups_note
-from heritage.evaluation.audits import AuditOptions, read_leak_runs, run_audits
+from heritage.evaluation.audits import AuditOptions, few_images_note, read_leak_runs, run_audits
 from heritage.evaluation.report import LabelCheck, write_evaluation
 from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint, load_checkpoint
 from heritage.inference.logit_adjustment import adjust_logits, frequency_correction
-from heritage.inference.predictions import choose_device, predict_split
+from heritage.inference.predictions import predict_split
 from heritage.inference.test_set import TestSet, open_test_set
 from heritage.metrics.calibration import Calibration, calibrate, softmax
+from heritage.metrics.classification import absent_note
 from heritage.metrics.label_errors import find_label_errors
 from heritage.metrics.registry import METRICS
 from heritage.metrics.slices import require_columns
@@ -31,10 +32,13 @@ from heritage.reports.html import score
 from heritage.runs.audits import AuditResult, write_audits
 from heritage.runs.calibration import read_calibration, write_calibration
 from heritage.runs.description import RunDescription, read_fold
-from heritage.runs.files import BEST_CHECKPOINT, IMAGES_SEEN
+from heritage.runs.files import BEST_CHECKPOINT, DATA_FILE, IMAGES_SEEN
+from heritage.runs.locks import run_locked
 from heritage.runs.out_of_fold import out_of_fold
 from heritage.runs.read_predictions import images_seen
-from heritage.runs.record import environment, resolved
+from heritage.runs.record import environment, read_json, resolved
+from heritage.runs.training_images import drawn_note
+from heritage.training.devices import choose_device
 from heritage.training.predict_loop import ModelOutputs
 
 log = logging.getLogger(__name__)
@@ -49,6 +53,11 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
     Raises:
         HeritageError: The configuration, the checkpoint or the data set is faulty.
     """
+    with run_locked(Path(cfg.paths.run)):
+        return _evaluate(cfg, console)
+
+
+def _evaluate(cfg: DictConfig, console: Console) -> Path:
     settings: EvaluationOptions = instantiate(cfg.report, _convert_="all")
     folder = Path(cfg.paths.run)
     device = choose_device(cfg.device)
@@ -68,7 +77,6 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
     predictions = predict_split(classifier, test_set, test_set.split, device)
     manifest = test_set.manifest(test_set.split).take(predictions.rows)
     calibration, validation, notes = _calibration(classifier, test_set, predictions, settings, device)
-    notes += _adjustment_notes(classifier)
     description = describe_checkpoint(classifier)
     assessment = Assessment(
         title=f"{description.model} on {test_set.name}",
@@ -78,12 +86,10 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
         calibration=calibration,
         settings=settings,
         facts=_facts(classifier, test_set, device),
-        notes=[*test_set.notes, *notes, *_unreadable(test_set), *few_groups_note(manifest)],
+        notes=_notes(classifier, test_set, manifest, [*notes, *_adjustment_notes(classifier)], audit_options),
     )
-    if folds is None:
-        label_check = _check_labels(*_unseen_images(assessment, test_set, validation))
-    else:
-        label_check = _check_labels(*folds)
+    unseen = _unseen_images(assessment, test_set, validation) if folds is None else folds
+    label_check = _check_labels(*unseen)
     extra = {
         "checkpoint": str(classifier.file),
         "fingerprint": test_set.data.manifest.fingerprint,
@@ -102,6 +108,26 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
     _print(assessment, audits, console)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
     return page
+
+
+def _notes(
+    classifier: TrainedClassifier,
+    test_set: TestSet,
+    manifest: Manifest,
+    of_probabilities: Sequence[str],
+    audit_options: AuditOptions,
+) -> list[str]:
+    """Return the notes of a report: on the data, the probabilities, and what the images are too few for."""
+    return [
+        *classifier.notes,
+        *drawn_note(len(manifest), manifest.drawn),
+        *test_set.notes,
+        *of_probabilities,
+        *_unreadable(test_set),
+        *absent_note(manifest.counts(), _train_counts(classifier)),
+        *few_groups_note(manifest),
+        *few_images_note(audit_options, len(manifest)),
+    ]
 
 
 def _fold(classifier: TrainedClassifier, test_set: TestSet) -> dict[str, int] | None:
@@ -136,12 +162,16 @@ def _calibration(
         if stored is None:
             return None, None, ["No calibration: evaluate the network on its own data set to fit it."]
         return stored, None, []
+    if not len(test_set.data.rows("val")):
+        return None, None, ["No calibration: the data set has no validation images."]
     validation = (
         predictions if test_set.split == "val" else predict_split(classifier, test_set, "val", device)
     )
+    groups = test_set.manifest("val").take(validation.rows).column("group_id")
     calibration = calibrate(
         validation.logits,
         validation.targets,
+        groups,
         target_precision=settings.target_precision,
         split="val",
         fingerprint=test_set.data.manifest.fingerprint,
@@ -158,6 +188,14 @@ def _calibration(
             "calibration.json was not written: it belongs to the unadjusted best checkpoint of a run folder."
         )
     return calibration, validation, notes
+
+
+def _train_counts(classifier: TrainedClassifier) -> dict[str, int] | None:
+    """Return the training images of each class that the run recorded; None if it is not known."""
+    if classifier.folder is None:
+        return None
+    counts = read_json(classifier.folder, DATA_FILE).get("counts", {}).get("train")
+    return None if counts is None else {str(name): int(count) for name, count in counts.items()}
 
 
 def _run_folder(classifier: TrainedClassifier) -> Path | None:

@@ -16,6 +16,7 @@ from heritage.core.manifest import Manifest
 from heritage.core.overrides import COLUMNS
 from heritage.evaluation.assessment import CLASS_SCORES, Assessment
 from heritage.metrics.calibration import brier_score
+from heritage.metrics.calibration_claim import threshold_sentence
 from heritage.metrics.confusion import confused_pairs
 from heritage.metrics.label_errors import LABEL_ERRORS_FILE, LabelErrors, write_label_errors
 from heritage.metrics.registry import METRICS, headline_metrics
@@ -164,17 +165,16 @@ def markdown(assessment: Assessment, audits: Sequence[AuditResult], label_errors
 
 def _calibration_sentence(a: Assessment) -> str:
     before, after = a.reliability
-    words = f"Expected calibration error {percent(before.error)}"
+    words = f"{a.claim.sentence} Expected calibration error on these images: {percent(before.error)}"
     if a.calibration is None or after is None:
-        return f"{words}; no temperature was fitted."
-    words += f", {percent(after.error)} with temperature {a.calibration.temperature:.3f}, fitted on "
-    words += f"{a.calibration.fitted_on.images:,} images of the {a.calibration.fitted_on.split} split."
-    target = percent(a.calibration.target_precision, 0)
-    if a.abstention is None:
-        return f"{words} No threshold reaches a precision of {target} on validation."
+        return f"{words}."
+    words += f", {percent(after.error)} with temperature {a.calibration.temperature:.3f}. "
+    words += threshold_sentence(a.calibration)
+    if a.calibration.threshold is None or a.abstention is None:
+        return words
     return (
-        f"{words} With the threshold {percent(a.calibration.threshold)}, coverage is "
-        f"{percent(a.abstention[0])} and precision {percent(a.abstention[1])} (target: {target})."
+        f"{words} On these images coverage is {percent(a.abstention[0])} and precision "
+        f"{percent(a.abstention[1])}."
     )
 
 
@@ -218,6 +218,7 @@ def _write_page(
         before=before,
         after=after,
         brier_after=brier_score(a.calibrated, a.targets),
+        threshold_sentence=threshold_sentence(a.calibration),
         charts={
             "reliability": reliability_chart(before, after),
             "risk": risk_chart(

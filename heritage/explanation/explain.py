@@ -26,13 +26,15 @@ from heritage.explanation.faithfulness import Faithfulness, faithfulness
 from heritage.explanation.neighbours import Neighbours
 from heritage.explanation.saliency import Method, method_for, saliency
 from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint, load_checkpoint
-from heritage.inference.predictions import choose_device, predict_split
+from heritage.inference.predictions import predict_split
 from heritage.inference.test_set import TestSet, open_test_set
 from heritage.metrics.confusion import confused_pairs
 from heritage.reports.figures import overlay
 from heritage.reports.html import write_page
 from heritage.reports.thumbnails import Thumbnails
+from heritage.runs.locks import run_locked
 from heritage.runs.record import resolved, without_nan
+from heritage.training.devices import choose_device
 from heritage.training.predict_loop import ModelOutputs
 
 PAGE_FILE, RECORD_FILE, OVERLAYS = "explanation.html", "explanation.json", "overlays"
@@ -75,6 +77,11 @@ def explain(cfg: DictConfig, console: Console) -> Path:
     Raises:
         HeritageError: The configuration, the checkpoint or the data set is faulty.
     """
+    with run_locked(Path(cfg.paths.run)):
+        return _explain(cfg, console)
+
+
+def _explain(cfg: DictConfig, console: Console) -> Path:
     settings: ExplanationOptions = instantiate(cfg.explain, _convert_="all")
     if not settings.methods:
         raise ConfigError("no method", where="explain.methods", remedy="use explain.methods=[auto]")
@@ -126,7 +133,7 @@ class _Gallery:
         self._title = f"Saliency maps of {describe_checkpoint(classifier).model} on {test_set.name}"
         self._data: ArtefactDataModule = test_set.data
         self._split = test_set.split
-        self._notes = test_set.notes
+        self._notes = (*classifier.notes, *test_set.notes)
         self._predictions, self._manifest, self._device = predictions, manifest, device
         self._settings = settings
         self._predicted = predictions.logits.argmax(axis=1)
@@ -277,4 +284,5 @@ def _enlarged(pixels: Pixels, side: int = _SIDE) -> Pixels:
 
 def _write_png(pixels: Pixels, path: Path) -> None:
     with atomic_path(path) as temporary:
-        cv2.imwrite(str(temporary), pixels[:, :, ::-1])
+        # unlike imwrite, which only returns False, writing the bytes raises an error on a full disk
+        temporary.write_bytes(cv2.imencode(".png", pixels[:, :, ::-1])[1].tobytes())

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from heritage.errors import CheckpointError
 from heritage.evaluation.assessment import FEW_GROUPS
 from heritage.metrics.bootstrap import Floats, confusion_terms, group_codes, interval, resampled_sums
-from heritage.metrics.classification import ConfusionScores, confusion_matrix, scores
+from heritage.metrics.classification import ConfusionScores, absent_note, confusion_matrix, scores
 from heritage.metrics.registry import compute_metrics, confusion_metrics, metrics_of_confusion
 from heritage.runs.files import PREDICTIONS_FILE
 
@@ -59,6 +59,11 @@ class CardMetrics:
     groups: int
     overall: tuple[CardMetric, ...]
     classes: dict[str, tuple[CardMetric, int]]
+
+    @property
+    def notes(self) -> list[str]:
+        """What these metrics do not show."""
+        return absent_note({name: support for name, (_, support) in self.classes.items()})
 
 
 def card_metrics(run_folder: Path, classes: tuple[str, ...]) -> CardMetrics | None:

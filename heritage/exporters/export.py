@@ -11,14 +11,16 @@ from typing import Annotated
 
 from pydantic import Field
 
+from heritage.core.disk import full_disk_as_os_error
+from heritage.core.locks import locked_output
 from heritage.errors import ConfigError
-from heritage.exporters.exporter import DESCRIPTION, ExportSource
+from heritage.exporters.exporter import DESCRIPTION, Exporter, ExportSource
 from heritage.exporters.formats import load_exporter
 from heritage.exporters.model_card import CARD, model_card
 from heritage.exporters.parity import Parity, check_parity, parity_sample, resizing_parity
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.inference.test_set import try_run_manifest
-from heritage.prediction.decision_rule import read_decision_rule
+from heritage.prediction.decision_rule import DecisionRule, read_decision_rule
 
 _MARKS = {DESCRIPTION, CARD}
 
@@ -76,11 +78,23 @@ def export(options: ExportOptions) -> ExportResult:
     trained = load_checkpoint(options.ckpt)
     decision_rule = read_decision_rule(trained.folder)
     out = _output(options, trained)
+    with locked_output(out):
+        _refuse_existing(out, options)
+        with full_disk_as_os_error(out):
+            return _export(out, exporter_class, trained, decision_rule, options)
+
+
+def _export(
+    out: Path,
+    exporter_class: type[Exporter],
+    trained: TrainedClassifier,
+    decision_rule: DecisionRule,
+    options: ExportOptions,
+) -> ExportResult:
     manifest = try_run_manifest(trained)
     sample = parity_sample(trained, manifest, options.pictures)
     source = ExportSource.of(trained, decision_rule, options.licence)
     exporter = exporter_class(source)
-    out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
         folder = Path(scratch) / out.name
         folder.mkdir()
@@ -98,7 +112,10 @@ def export(options: ExportOptions) -> ExportResult:
         if out.exists():
             shutil.rmtree(out)
         folder.replace(out)
-    messages = exporter.messages(out)
+    messages = [f"Note: {note}" for note in trained.notes]
+    if decision_rule.all_unsure:
+        messages.append(f"Note: {decision_rule.threshold_sentence}")
+    messages += exporter.messages(out)
     if resizing:
         messages += [f"images resized by {exporter.library}'s own transform: {resizing}"]
     files = {path.name: path.stat().st_size for path in sorted(out.iterdir())}
@@ -108,16 +125,17 @@ def export(options: ExportOptions) -> ExportResult:
 def _output(options: ExportOptions, trained: TrainedClassifier) -> Path:
     """Return the folder to write."""
     if options.out is not None:
-        out = Path(options.out).expanduser()
-    else:
-        run = trained.folder.resolve().name if trained.folder else trained.file.stem
-        out = Path(options.folder) / f"{run}-{options.format}"
+        return Path(options.out).expanduser()
+    run = trained.folder.resolve().name if trained.folder else trained.file.stem
+    return Path(options.folder) / f"{run}-{options.format}"
+
+
+def _refuse_existing(out: Path, options: ExportOptions) -> None:
     if not out.exists():
-        return out
+        return
     is_export = out.is_dir() and {path.name for path in out.iterdir()} >= _MARKS
     if not options.overwrite or not is_export:
         remedy = "choose another folder, or overwrite=true"
         if not is_export:
             remedy = "it is not an export: choose another folder"
         raise ConfigError("already exists", where=f"out={out}", remedy=remedy)
-    return out

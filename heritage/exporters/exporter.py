@@ -168,11 +168,17 @@ def describe(trained: TrainedClassifier, decision_rule: DecisionRule, licence: s
         },
         "outputs": {"logits": ["batch", "classes"], "probabilities": ["batch", "classes"]},
         "calibration": {
-            "fitted": decision_rule.fitted,
+            "fitted": decision_rule.calibration is not None,
+            "calibrated": decision_rule.claim.calibrated,
+            "known": f"{decision_rule.claim.sentence} {decision_rule.threshold_sentence}",
             "temperature": decision_rule.temperature,
             "threshold": decision_rule.threshold,
-            "meaning": "probabilities = softmax(logits / temperature); below the threshold: unsure",
+            "all_unsure": decision_rule.all_unsure,
+            "meaning": "probabilities = softmax(logits / temperature); below the threshold, or always if "
+            "all_unsure: unsure",
         },
+        "training_images": trained.training_images.record(),
+        "notes": trained.notes,
         "data_fingerprint": trained.fingerprint,
         "epoch": trained.epoch,
     }

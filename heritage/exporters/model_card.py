@@ -1,4 +1,4 @@
-"""The model card: written from the files of the run, so that it states what was measured and nothing else."""
+"""The model card, written from the files of the run: it states measured values only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from heritage.inference.checkpoint import TrainedClassifier
 from heritage.models.network import parameter_count
 from heritage.prediction.decision_rule import DecisionRule
 from heritage.runs.audits import read_audits
-from heritage.runs.calibration import read_calibration
 from heritage.runs.description import split_name, target_name
 from heritage.runs.files import DATA_FILE, ENVIRONMENT_FILE
 from heritage.runs.record import read_json
@@ -69,9 +68,9 @@ def model_card(
         properties=_properties(trained, counts),
         metrics=None if folder is None else card_metrics(folder, trained.classes),
         resamples=RESAMPLES,
-        calibration=None if folder is None else read_calibration(folder),
-        decision_rule=str(decision_rule),
-        threshold=decision_rule.threshold,
+        rule=decision_rule,
+        notes=trained.notes,
+        drawn=trained.training_images.all_drawn,
         data=_data(trained, manifest, counts),
         audits=[] if folder is None else read_audits(folder),
         rare=_rare(counts),

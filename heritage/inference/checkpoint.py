@@ -9,11 +9,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from heritage.core.notebook import shortened
 from heritage.data.augment import Interpolation
 from heritage.models.checkpoint import read_checkpoint, rebuild_network
 from heritage.models.network import InputSpec, input_spec
 from heritage.models.normalize import Normalize
 from heritage.runs.description import RunDescription, read_description
+from heritage.runs.training_images import TrainingImages, training_images
 from heritage.training.precision import choose_precision
 
 
@@ -42,7 +44,7 @@ class NormalizedModel(nn.Module):
         return logits if self.shift is None else logits + self.shift
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrainedClassifier:
     """A trained network with the contents of its checkpoint.
 
@@ -54,6 +56,7 @@ class TrainedClassifier:
         fingerprint: Fingerprint of the data set that it was trained on.
         config: The resolved configuration of the run.
         epoch: Index of the epoch after which it was saved.
+        training_images: Whether it was trained on photographs or drawings.
     """
 
     file: Path
@@ -63,6 +66,16 @@ class TrainedClassifier:
     fingerprint: str
     config: dict[str, Any]
     epoch: int
+    training_images: TrainingImages
+
+    @property
+    def notes(self) -> list[str]:
+        """What users of the network need to know about its training images; empty for photographs."""
+        return self.training_images.notes(self.config["model"].get("weights"))
+
+    def __repr__(self) -> str:
+        name = self.config["model"].get("name") or type(self.model.net).__name__
+        return f"TrainedClassifier({name}, {len(self.classes)} classes, '{shortened(self.file)}')"
 
     @property
     def spec(self) -> InputSpec:
@@ -110,6 +123,7 @@ def load_checkpoint(ckpt: str | Path) -> TrainedClassifier:
         checkpoint.fingerprint,
         checkpoint.config,
         checkpoint.epoch,
+        training_images(checkpoint.folder, checkpoint.config, checkpoint.training_images),
     )
 
 

@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 from heritage.core.progress import Progress
-from heritage.errors import ConfigError
 from heritage.inference.checkpoint import TrainedClassifier
 from heritage.inference.test_set import TestSet
 from heritage.training.predict_loop import ModelOutputs, predict_loader
@@ -39,20 +38,3 @@ def predict_split(
         return predict_loader(
             model, loader, device, precision=classifier.precision(device), progress=progress.advance
         )
-
-
-def choose_device(name: str) -> torch.device:
-    """Return a torch device; ``auto`` is a GPU if there is one, else the CPU.
-
-    Raises:
-        ConfigError: There is no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(f"no device '{name}'", where="device", remedy="use auto, cpu or cuda") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("no GPU is available", where=f"device={name}", remedy="use device=cpu")
-    return device

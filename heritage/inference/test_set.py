@@ -109,7 +109,8 @@ def _data_module(
     classifier: TrainedClassifier, chosen: Mapping[str, Any], other: bool, *, whole: bool
 ) -> ArtefactDataModule:
     """Build the data module: the user's, or the network's own with the user's changes."""
-    if (classes := chosen.get("classes")) is not None and set(classes) != set(classifier.classes):
+    classes = [str(name) for name in chosen.get("classes") or ()]
+    if classes and set(classes) != set(classifier.classes):
         raise CheckpointError(
             f"its classes are {', '.join(classifier.classes)}, but data.classes is {', '.join(classes)}",
             where=classifier.file,

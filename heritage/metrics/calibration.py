@@ -7,6 +7,7 @@ same, only confidences change. `heritage.runs.calibration` stores the fitted val
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,16 +21,42 @@ BINS = 15
 Floats = npt.NDArray[np.float64]
 Targets = npt.NDArray[np.int64]
 
+FOLDS = 5
+"""Folds of the cross-validation that measures the calibration error on held-out groups."""
+
 _LOWEST, _HIGHEST = 0.05, 20.0  # temperatures
 
 
 @dataclass(frozen=True, slots=True)
 class FittedOn:
-    """The images that a calibration was fitted on: split, number, and fingerprint of the data set."""
+    """The images that a calibration was fitted on.
+
+    Attributes:
+        split: Their split.
+        images: Their number.
+        fingerprint: Fingerprint of the data set.
+        groups: Number of groups that they belong to; None if an earlier version fitted it.
+    """
 
     split: str
     images: int
     fingerprint: str
+    groups: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Calibration errors on held-out groups: each image has a temperature fitted on the other folds.
+
+    Attributes:
+        folds: Number of folds.
+        ece_before: Expected calibration error without a temperature.
+        ece_after: The same with the temperatures of the other folds.
+    """
+
+    folds: int
+    ece_before: float
+    ece_after: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +70,9 @@ class Calibration:
         target_precision: Intended fraction of correct predictions among those made.
         fitted_on: The images that both were fitted on.
         ece_before: Expected calibration error on these without the temperature.
-        ece_after: The same with the temperature.
+        ece_after: The same with the temperature, which was fitted on the same images: too low.
+        held_out: The errors on images that the temperature was not fitted on; None if they were not measured.
+        method: How logits are calibrated.
     """
 
     temperature: float
@@ -52,6 +81,8 @@ class Calibration:
     fitted_on: FittedOn
     ece_before: float
     ece_after: float
+    held_out: HeldOut | None = None
+    method: str = "temperature"
 
     def apply(self, logits: npt.NDArray[np.floating[Any]]) -> Floats:
         """Return calibrated probabilities (N, K) of logits (N, K)."""
@@ -61,16 +92,18 @@ class Calibration:
 def calibrate(
     logits: npt.NDArray[np.floating[Any]],
     targets: Targets,
+    groups: Sequence[str],
     *,
     target_precision: float,
     split: str,
     fingerprint: str,
 ) -> Calibration:
-    """Fit temperature and abstention threshold.
+    """Fit temperature and abstention threshold, and measure the calibration error on held-out groups.
 
     Args:
-        logits: Shape (N, K), of images that the network was not trained on.
+        logits: Shape (N, K), of images that the network was not trained on; N at least 1.
         targets: Shape (N,).
+        groups: The group of each image, length N.
         target_precision: Intended fraction of correct predictions among those made.
         split: The split that they come from.
         fingerprint: Fingerprint of the data set.
@@ -82,10 +115,36 @@ def calibrate(
         temperature=temperature,
         threshold=threshold_for(confidence, correct, target_precision),
         target_precision=target_precision,
-        fitted_on=FittedOn(split, len(targets), fingerprint),
+        fitted_on=FittedOn(split, len(targets), fingerprint, len(set(groups))),
         ece_before=calibration_error(before, targets),
         ece_after=calibration_error(after, targets),
+        held_out=held_out_errors(logits, targets, groups),
     )
+
+
+def held_out_errors(
+    logits: npt.NDArray[np.floating[Any]], targets: Targets, groups: Sequence[str]
+) -> HeldOut | None:
+    """Measure the calibration error by cross-validation over groups.
+
+    Args:
+        logits: Shape (N, K).
+        targets: Shape (N,).
+        groups: The group of each image, length N.
+
+    Returns:
+        The errors; None for fewer than two groups.
+    """
+    names, codes = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
+    folds = min(FOLDS, len(names))
+    if folds < 2:
+        return None
+    fold = (np.random.default_rng(0).permutation(len(names)) % folds)[codes]
+    after = np.empty(logits.shape, dtype=np.float64)
+    for number in range(folds):
+        held = fold == number
+        after[held] = softmax(logits[held], fit_temperature(logits[~held], targets[~held]))
+    return HeldOut(folds, calibration_error(softmax(logits), targets), calibration_error(after, targets))
 
 
 def softmax(logits: npt.NDArray[np.floating[Any]], temperature: float = 1.0) -> Floats:

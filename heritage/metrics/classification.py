@@ -6,6 +6,7 @@ Counts are taken over a whole set, never averaged over batches. A class that was
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -147,6 +148,26 @@ def confusion_matrix(targets: Counts, predictions: Counts, classes: int) -> Coun
     """
     cells = np.bincount(targets * classes + predictions, minlength=classes * classes)
     return cells.reshape(classes, classes)
+
+
+def absent_note(test: Mapping[str, int], train: Mapping[str, int] | None = None) -> list[str]:
+    """Return notes about classes without images; empty if there are none.
+
+    Args:
+        test: Test images of each class.
+        train: Training images of each class, if they are known.
+    """
+    notes = []
+    if untrained := [name for name, count in (train or {}).items() if not count]:
+        notes.append(
+            f"Without training images: {', '.join(untrained)}. The network cannot predict these classes."
+        )
+    if absent := [name for name, count in test.items() if not count]:
+        notes.append(
+            f"Absent from the test images: {', '.join(absent)}. Recall and F1 of these classes are unknown; "
+            "they are given as 0 and counted in macro averages, but not in balanced accuracy and macro AUROC."
+        )
+    return notes
 
 
 def scores(confusion: Counts) -> Scores:

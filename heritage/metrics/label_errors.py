@@ -79,10 +79,10 @@ def find_label_errors(probabilities: Floats, targets: Targets) -> LabelErrors:
 def write_label_errors(
     errors: LabelErrors, probabilities: Floats, manifest: Manifest, path: Path
 ) -> list[dict[str, str]]:
-    """Write suspected label errors as suggestions to relabel, in the format of ``overrides.csv``.
+    """Write suspected label errors as suggestions, in the format of ``overrides.csv`` but without decisions.
 
-    `heritage curate` does not read this file: a person copies decisions into ``overrides.csv``, or makes them
-    in the report.
+    Used as a file of overrides, it changes nothing until a person writes ``relabel``, ``drop`` or ``keep``
+    into the column ``decision``; the column ``class`` has the suggested class.
 
     Args:
         errors: The suspected errors.
@@ -99,7 +99,7 @@ def write_label_errors(
     rows = [
         {
             **raw_file(manifest, row),
-            "decision": "relabel",
+            "decision": "",
             "class": manifest.classes[to],
             "note": f"labelled {manifest.classes[int(manifest.targets[row])]} "
             f"({probabilities[row, manifest.targets[row]]:.1%}), "

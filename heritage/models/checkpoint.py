@@ -24,6 +24,7 @@ from heritage.models.network import NONE
 from heritage.models.weights import OUR_PREFIX, OUR_RECORD, mismatches
 from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER
 from heritage.runs.saved_config import checked_config
+from heritage.runs.training_images import RECORD, TrainingImages
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Checkpoint:
         config: The run's resolved configuration, with the names of this version.
         epoch: The epoch at whose end it was saved, counted from 0.
         weights: The network's weights by name.
+        training_images: Photographs or drawings; None in files of earlier versions.
     """
 
     file: Path
@@ -45,6 +47,7 @@ class Checkpoint:
     config: dict[str, Any]
     epoch: int
     weights: Mapping[str, Tensor]
+    training_images: TrainingImages | None = None
 
     @property
     def folder(self) -> Path | None:
@@ -62,10 +65,12 @@ def find_checkpoint(ckpt: str | Path) -> Path:
     if path.is_dir():
         best = path / CHECKPOINTS_FOLDER / BEST_CHECKPOINT
         if not best.is_file():
+            newest = _newest_run(path)
+            remedy = "name a run folder that trained at least one epoch, or a checkpoint"
             raise CheckpointError(
                 f"no {CHECKPOINTS_FOLDER}/{BEST_CHECKPOINT} in this folder",
                 where=path,
-                remedy="name a run folder that trained at least one epoch, or a checkpoint",
+                remedy=remedy if newest is None else f"the newest run below it is {newest}",
             )
         return best
     if not path.is_file():
@@ -85,6 +90,13 @@ _MISFIT = (
     HeritageError, TypeError, ImportError, RuntimeError, ValueError, AssertionError, ArithmeticError,
     LookupError, AttributeError,
 )  # fmt: skip
+
+
+def _newest_run(folder: Path) -> Path | None:
+    """Return the run folder with the newest best checkpoint up to three levels below a folder."""
+    name = f"{CHECKPOINTS_FOLDER}/{BEST_CHECKPOINT}"
+    found = [file for depth in (1, 2, 3) for file in folder.glob("*/" * depth + name)]
+    return max(found, key=lambda file: file.stat().st_mtime).parent.parent if found else None
 
 
 def read_checkpoint(ckpt: str | Path) -> Checkpoint:
@@ -127,7 +139,21 @@ def parse_checkpoint(state: Any, file: Path) -> Checkpoint:
         raise CheckpointError(fault, where=file, remedy=_OURS)
     config = checked_config(record.get("config"), file, complete=True)
     weights = network_weights(state["state_dict"], OUR_PREFIX, file)
-    return Checkpoint(file, tuple(classes), fingerprint, config, epoch, weights)
+    images = TrainingImages.read(record.get(RECORD), file)
+    return Checkpoint(file, tuple(classes), fingerprint, config, epoch, weights, images)
+
+
+def checkpoint_step(file: Path) -> int:
+    """Return the number of optimizer steps after which a checkpoint was saved.
+
+    Raises:
+        CheckpointError: The file is damaged or not a checkpoint.
+    """
+    state = open_checkpoint(file)
+    step = state.get("global_step") if isinstance(state, dict) else None
+    if type(step) is not int or step < 0:
+        raise CheckpointError("its step is no number from 0", where=file, remedy=_OURS)
+    return step
 
 
 def rebuild_network(checkpoint: Checkpoint) -> nn.Module:

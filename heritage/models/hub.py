@@ -31,7 +31,10 @@ FILES = ("model.safetensors", "pytorch_model.bin")
 HUB_TIMEOUT = 5.0
 """Seconds to wait for a response of the hub."""
 
-_OTHER_WAYS = "give model.weights=/path/to/file.safetensors, or train from scratch with model.weights=none"
+_OTHER_WAYS = (
+    "give model.weights=<file> (safetensors, or checkpoints/best.ckpt of a run of this model), or train from "
+    "scratch with model.weights=none"
+)
 
 
 class HubAddress(NamedTuple):
@@ -132,6 +135,6 @@ def _not_fetched(name: str, error: Exception) -> WeightsError:
     return WeightsError(
         f"its weights are not in {constants.HF_HUB_CACHE} and cannot be fetched from the hub ({reason})",
         where=f"model.name={name}",
-        remedy="fetch them on a machine with network (python -m heritage.weights model=timm "
-        f"model.name={name}) and copy that folder here; or {_OTHER_WAYS}",
+        remedy=f"without network {_OTHER_WAYS}; or fetch them on a machine with network (heritage weights "
+        f"model=timm model.name={name}) and copy that folder here",
     )

@@ -1,15 +1,16 @@
-"""How logits become probabilities, and when a prediction is withheld."""
+"""Calibration of logits, and the threshold below which a prediction is unsure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from heritage.metrics.calibration import Floats, softmax
+from heritage.metrics.calibration import Calibration, Floats, softmax
+from heritage.metrics.calibration_claim import CalibrationClaim, calibration_claim, threshold_sentence
 from heritage.runs.calibration import read_calibration
 
 UNSURE = "unsure"
@@ -22,38 +23,89 @@ class DecisionRule:
 
     Attributes:
         temperature: Logits are divided by it before the softmax; 1 leaves them unchanged.
-        threshold: Predictions with a confidence below it are "unsure"; None accepts all.
-        fitted: Whether both were fitted on a validation split.
+        threshold: Predictions with a confidence below it are "unsure"; None sets no bound.
+        all_unsure: Whether every prediction is "unsure", because no threshold reaches the target precision.
+        calibration: The fit that both come from; None if there is none.
 
     Example:
-        >>> rule = DecisionRule(temperature=1.5, threshold=0.6, fitted=True)
+        >>> rule = DecisionRule(threshold=0.6)
         >>> print(rule)
-        calibrated with temperature 1.5; unsure below 60.0% probability
+        not calibrated: run heritage evaluate; unsure below 60.0% probability
         >>> rule.unsure(0.59)
         True
     """
 
     temperature: float = 1.0
     threshold: float | None = None
-    fitted: bool = False
+    all_unsure: bool = False
+    calibration: Calibration | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, calibration: Calibration | None) -> DecisionRule:
+        """Return the rule of a calibration; without one the temperature is 1 and nothing is unsure."""
+        if calibration is None:
+            return cls()
+        threshold = calibration.threshold
+        return cls(calibration.temperature, threshold, all_unsure=threshold is None, calibration=calibration)
 
     def __str__(self) -> str:
-        bound = "never unsure" if self.threshold is None else f"unsure below {self.threshold:.1%} probability"
-        if not self.fitted:
-            return f"not calibrated: run heritage evaluate; {bound}"
-        return f"calibrated with temperature {self.temperature:.3g}; {bound}"
+        return f"{self.claim.short}; {self._bound}"
+
+    @property
+    def claim(self) -> CalibrationClaim:
+        """What may be claimed about the probabilities."""
+        return calibration_claim(self.calibration)
+
+    @property
+    def threshold_sentence(self) -> str:
+        """When a prediction is unsure, in a sentence."""
+        if self.calibration is None or self.threshold != self.calibration.threshold:
+            return f"{self._bound[0].upper()}{self._bound[1:]}."
+        return threshold_sentence(self.calibration)
+
+    def notes(self, tta: str = "none") -> list[str]:
+        """Return what users of the predictions need to know about confidences; empty if nothing.
+
+        Args:
+            tta: The test-time augmentation, without which temperature and threshold were fitted.
+        """
+        notes = [self.threshold_sentence] if self.all_unsure else []
+        if tta != "none" and self.calibration is not None:
+            notes.append(
+                f"Temperature and threshold were fitted without test-time augmentation (tta={tta}): nothing "
+                "is known about the calibration of these probabilities."
+            )
+        return notes
+
+    @property
+    def identity(self) -> str:
+        """A text that equal rules share, in the words of version 0.1, whose tables are recognised by it."""
+        if self.calibration is None:
+            head = "not calibrated: run heritage evaluate"
+        else:
+            head = f"calibrated with temperature {self.temperature:.3g}"
+        return f"{head}; {'always unsure' if self.all_unsure else self._bound}"
+
+    @property
+    def _bound(self) -> str:
+        if self.all_unsure:
+            target = "" if self.calibration is None else f" of {self.calibration.target_precision:.0%}"
+            return f"every prediction is unsure, as no threshold reaches the target precision{target}"
+        if self.threshold is None:
+            return "never unsure"
+        return f"unsure below {self.threshold:.1%} probability"
 
     def with_threshold(self, threshold: float | None) -> DecisionRule:
         """Return a copy with another threshold; None keeps the present one."""
-        return self if threshold is None else replace(self, threshold=threshold)
+        return self if threshold is None else replace(self, threshold=threshold, all_unsure=False)
 
     def probabilities(self, logits: npt.NDArray[np.floating[Any]]) -> Floats:
-        """Return calibrated probabilities (B, K) of logits (B, K)."""
+        """Return probabilities (B, K) of logits (B, K)."""
         return softmax(logits, self.temperature)
 
     def unsure(self, confidence: float) -> bool:
         """Return whether a prediction with this confidence (its highest probability) is withheld."""
-        return self.threshold is not None and confidence < self.threshold
+        return self.all_unsure or (self.threshold is not None and confidence < self.threshold)
 
 
 def read_decision_rule(run_folder: Path | None) -> DecisionRule:
@@ -66,7 +118,4 @@ def read_decision_rule(run_folder: Path | None) -> DecisionRule:
     Raises:
         CheckpointError: The file is damaged.
     """
-    calibration = None if run_folder is None else read_calibration(run_folder)
-    if calibration is None:
-        return DecisionRule()
-    return DecisionRule(calibration.temperature, calibration.threshold, fitted=True)
+    return DecisionRule.of(None if run_folder is None else read_calibration(run_folder))

@@ -50,6 +50,11 @@ def prediction_card(
     return f'<div style="{_CARD}">{_image(jpeg, _THUMBNAIL)}<div>{"<br>".join(lines)}</div></div>'
 
 
+def note_lines(notes: Sequence[str]) -> str:
+    """Return notes as paragraphs."""
+    return "".join(f"<p><b>Note:</b> {escape(note)}</p>" for note in notes)
+
+
 def image_card(title: str, name: str | None, images: Sequence[Pixels]) -> str:
     """Return a card with images (H, W, 3) side by side."""
     shown = "".join(_image(thumbnail(pixels, _LARGE), _LARGE) for pixels in images)

@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from heritage.core.image_io import Pixels, decode
+from heritage.core.processes import loader_context
+from heritage.core.signals import signals_blocked
 from heritage.data.augment import Interpolation, downscale, eval_transform
 from heritage.data.dataset import init_worker, shared_buffer
 from heritage.errors import ImageError
@@ -92,8 +94,11 @@ def image_batches(
         pin_memory=pin_memory,
         worker_init_fn=init_worker,
         prefetch_factor=4 if workers > 0 else None,
+        multiprocessing_context=loader_context() if workers > 0 else None,
     )
-    yield from loader
+    with signals_blocked():
+        loaded = iter(loader)  # starts the workers
+    yield from loaded
 
 
 def _identity(batch: Any) -> Any:

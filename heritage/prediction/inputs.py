@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import itertools
+import logging
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from heritage.core.image_folders import images_below
-from heritage.core.tables import read_table
-from heritage.errors import DataError, DatasetNotFoundError, ManifestError
+from heritage.core.columns import text_column
+from heritage.core.image_folders import images_below, is_system_path, note_of_others
+from heritage.core.table_files import TABLE_SUFFIXES, decode_text, read_table
+from heritage.core.tables import resolve_files
+from heritage.errors import DatasetNotFoundError, ManifestError
 
-TABLES = frozenset({".csv", ".parquet"})
+log = logging.getLogger(__name__)
+
 LISTS = frozenset({".txt", ".lst"})
 _MAGIC = "*?["
 
@@ -54,9 +60,13 @@ class Inputs:
         name: bytes = self.names[row].as_py()
         return name
 
-    def digest(self) -> str:
-        """Return a digest of all names, file sizes and modification times."""
-        digest = hashlib.sha256(os.fsencode(self.root.resolve()))
+    def digests(self) -> tuple[str, str]:
+        """Return digests of all names, file sizes and modification times.
+
+        Returns:
+            The digest, which does not depend on where the root is; and version 0.1's, which does.
+        """
+        digest, with_root = hashlib.sha256(), hashlib.sha256(os.fsencode(self.root.resolve()))
         for row in range(len(self)):
             path = self.path(row)
             try:
@@ -64,8 +74,9 @@ class Inputs:
                 state = f"{stat.st_size} {stat.st_mtime_ns}"
             except (OSError, ValueError):  # ValueError: a name with a null character
                 state = "missing"
-            digest.update(b"\n%s\0%s" % (self._bytes(row), state.encode()))
-        return digest.hexdigest()
+            for one in (digest, with_root):
+                one.update(b"\n%s\0%s" % (self._bytes(row), state.encode()))
+        return digest.hexdigest(), with_root.hexdigest()
 
 
 def find_inputs(source: str | Sequence[str], column: str, *, key: str = "input") -> Inputs:
@@ -73,8 +84,8 @@ def find_inputs(source: str | Sequence[str], column: str, *, key: str = "input")
 
     Args:
         source: An image; a folder (with its subfolders); a pattern with ``*``; a text file with one name per
-            line; a CSV or Parquet table; or several images. Names in lists and tables are relative to the
-            list's folder.
+            line; a table (`heritage.core.table_files`); or several images. Names in lists and tables are
+            relative to the list's folder, or to ``images`` in it. Files that systems make are left out.
         column: The table's column of names.
         key: The option's name, for messages.
 
@@ -86,17 +97,26 @@ def find_inputs(source: str | Sequence[str], column: str, *, key: str = "input")
         return _inputs(Path(), [str(Path(name).expanduser()) for name in source], f"{key}={','.join(source)}")
     path = Path(source).expanduser()
     if path.is_dir():
-        files = [file.relative_to(path).as_posix() for file, _ in images_below(path)]
+        others: Counter[str] = Counter()
+        files = [file.relative_to(path).as_posix() for file, _ in images_below(path, others)]
+        if note := note_of_others(others):
+            log.info("%s: %s", path, note)
         return _inputs(path, files, f"{key}={source}")
     if path.is_file():
-        if path.suffix.lower() in TABLES:
-            return _inputs(path.parent, _column(path, column), f"{key}={source}")
+        if path.suffix.lower() in TABLE_SUFFIXES:
+            return _inputs(path.parent, _located(path, _column(path, column)), f"{key}={source}")
         if path.suffix.lower() in LISTS:
-            return _inputs(path.parent, _lines(path), f"{key}={source}")
+            return _inputs(path.parent, _located(path, _lines(path)), f"{key}={source}")
         return _inputs(Path(), [str(path)], f"{key}={source}")
     if any(sign in source for sign in _MAGIC):
         matches = glob.iglob(str(path), recursive=True)  # noqa: PTH207  Path.glob takes no absolute pattern
-        return _inputs(Path(), sorted(name for name in matches if Path(name).is_file()), f"{key}={source}")
+        fixed = Path(*itertools.takewhile(lambda part: not set(part) & set(_MAGIC), path.parts))
+        names = [
+            name
+            for name in matches
+            if Path(name).is_file() and not is_system_path(Path(name).relative_to(fixed))
+        ]
+        return _inputs(Path(), sorted(names), f"{key}={source}")
     raise DatasetNotFoundError(
         "no such image, folder or list",
         where=f"{key}={source}",
@@ -113,23 +133,27 @@ def _inputs(root: Path, names: list[str], where: str) -> Inputs:
 
 
 def _column(path: Path, column: str) -> list[str]:
-    table = read_table(path)
+    table = read_table(path, [column])
     if column not in table.column_names:
         raise ManifestError(
             f"no column '{column}' (there are: {', '.join(table.column_names)})",
             where=path,
             remedy="name the column of file names: column=…",
         )
-    values: list[str] = table[column].cast(pa.string()).to_pylist()
+    values: list[str] = text_column(table[column], column, path).to_pylist()
     for number, value in enumerate(values, start=1):
         if not value:
             raise ManifestError(f"row {number} has no {column}", where=path, remedy="fill it in or remove it")
     return values
 
 
+def _located(path: Path, names: list[str]) -> list[str]:
+    """Return the files that a list names, relative to its folder; absolute names stay as they are."""
+    relative = [name for name in names if not Path(name).is_absolute()]
+    files = iter(resolve_files(path.parent, relative, ("", "images"), path))
+    return [name if Path(name).is_absolute() else next(files) or name for name in names]
+
+
 def _lines(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError("not a text file in UTF-8", where=path, remedy="save it as UTF-8") from error
+    lines = decode_text(path.read_bytes(), path).splitlines()
     return [line.strip() for line in lines if line.strip()]

@@ -22,17 +22,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from heritage.core.locks import locked_output
 from heritage.core.progress import Progress
 from heritage.core.types import NonNegativeInt, PositiveInt, Probability
 from heritage.data.module import available_cores
 from heritage.errors import ConfigError
-from heritage.inference.checkpoint import load_checkpoint
+from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.prediction.decision_rule import read_decision_rule
 from heritage.prediction.images import ImageBatch, InputDataset, image_batches
 from heritage.prediction.inputs import Inputs, find_inputs
-from heritage.prediction.predictor import Device, Predictor, Views
-from heritage.prediction.resumable_table import ResumableTable
+from heritage.prediction.predictor import Predictor
+from heritage.prediction.resumable_table import ResumableTable, parts_of
 from heritage.prediction.table import Format, prediction_rows, prediction_schema
+from heritage.prediction.views import Views
+from heritage.training.devices import choose_device
 
 _FORMATS: dict[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 
@@ -69,7 +72,7 @@ class PredictOptions:
     tta: Views
     batch_size: PositiveInt
     num_workers: NonNegativeInt | None
-    device: Device
+    device: str
     overwrite: bool
 
 
@@ -84,6 +87,7 @@ class PredictResult:
         images: Its number of rows.
         resumed: How many of them an earlier start of the same command had written.
         decision_rule: Calibration and threshold, as text.
+        notes: What users of the predictions need to know.
     """
 
     out: Path
@@ -92,6 +96,7 @@ class PredictResult:
     images: int
     resumed: int
     decision_rule: str
+    notes: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -106,33 +111,48 @@ def predict(options: PredictOptions) -> PredictResult:
         HeritageError: The checkpoint, the list of images or the options are faulty. An image that cannot be
             read is no error: its row holds the reason.
     """
+    device = choose_device(options.device)
     inputs = find_inputs(options.input, options.column)
     trained = load_checkpoint(options.ckpt)
     decision_rule = read_decision_rule(trained.folder).with_threshold(options.threshold)
-    predictor = Predictor(trained, decision_rule, device=options.device, tta=options.tta)
+    predictor = Predictor(trained, decision_rule, device=device, tta=options.tta)
     width = predictor.embedding_width() if options.embeddings else None
     schema = prediction_schema(min(options.top_k, len(trained.classes)), width)
-    digest = _digest(options, trained.file, str(decision_rule), inputs)
-    out, form = _output(options, inputs, digest)
-    if options.out is None and out.is_file() and not options.overwrite:
-        _require_columns(out, schema)
-        return PredictResult(out, form, schema, len(inputs), len(inputs), str(decision_rule))
-    table = ResumableTable.open(out, form, schema, digest)
-    resumed = table.done
+    digests = _digests(options, trained.file, decision_rule.identity, inputs)
+    out, form = _output(options, digests)
+    with locked_output(out):
+        _refuse_existing(out, options)
+        if options.out is None and out.is_file() and not options.overwrite:
+            _require_columns(out, schema)
+            resumed = len(inputs)
+        else:
+            table = ResumableTable.open(out, form, schema, digests, overwrite=options.overwrite)
+            resumed = table.done
+            _fill(table, predictor, trained, inputs, options)
+    return PredictResult(out, form, schema, len(inputs), resumed, str(decision_rule), predictor.notes)
+
+
+def _fill(
+    table: ResumableTable,
+    predictor: Predictor,
+    trained: TrainedClassifier,
+    inputs: Inputs,
+    options: PredictOptions,
+) -> None:
+    """Predict the images that the table does not have yet, and finish it."""
     dataset = InputDataset(
         inputs, size=trained.image_size, crop_pct=trained.crop_pct, interpolation=trained.interpolation
     )
     batches = image_batches(
         dataset,
-        start=resumed,
+        start=table.done,
         batch_size=options.batch_size,
         num_workers=available_cores() if options.num_workers is None else options.num_workers,
         pin_memory=predictor.device.type == "cuda",
     )
-    with Progress("predicting", len(inputs), done=resumed) as progress:
-        table.write(_rows(predictor, batches, inputs, schema, progress))
+    with Progress("predicting", len(inputs), done=table.done) as progress:
+        table.write(_rows(predictor, batches, inputs, table.schema, progress))
     table.finish()
-    return PredictResult(out, form, schema, len(inputs), resumed, str(decision_rule))
 
 
 def _rows(
@@ -148,23 +168,30 @@ def _rows(
         progress.advance(len(batch.rows))
 
 
-def _digest(options: PredictOptions, checkpoint: Path, decision_rule: str, inputs: Inputs) -> str:
-    """Return a digest of everything that determines the rows; as version 0.1 computed it."""
+def _digests(
+    options: PredictOptions, checkpoint: Path, decision_rule: str, inputs: Inputs
+) -> tuple[str, str]:
+    """Return digests of everything that determines the rows: this version's, and that of version 0.1."""
     with checkpoint.open("rb") as file:
         weights = hashlib.file_digest(file, "sha256").hexdigest()
     chosen = {name: getattr(options, name) for name in ("top_k", "threshold", "embeddings", "tta")}
-    text = json.dumps([weights, decision_rule, chosen, inputs.digest()])
-    return hashlib.sha256(text.encode()).hexdigest()
+    current, earlier = (
+        hashlib.sha256(json.dumps([weights, decision_rule, chosen, images]).encode()).hexdigest()
+        for images in inputs.digests()
+    )
+    return current, earlier
 
 
-def _output(options: PredictOptions, inputs: Inputs, digest: str) -> tuple[Path, Format]:
+def _output(options: PredictOptions, digests: tuple[str, str]) -> tuple[Path, Format]:
     """Return the table to write and its format."""
     if options.out is None:
         name = options.input if isinstance(options.input, str) else "pictures"
         stem = Path(name).expanduser().resolve().stem
         stem = "pictures" if any(sign in stem for sign in "*?[") else stem
         # named after the job, so that a repeated command finds its own table
-        out = Path(options.folder) / f"{stem}-{digest[:8]}.csv"
+        out, earlier = (Path(options.folder) / f"{stem}-{digest[:8]}.csv" for digest in digests)
+        if earlier.exists() or parts_of(earlier).exists():
+            out = earlier
     else:
         out = Path(options.out).expanduser()
     form = _FORMATS.get(out.suffix.lower())
@@ -180,11 +207,14 @@ def _output(options: PredictOptions, inputs: Inputs, digest: str) -> tuple[Path,
             where=f"out={options.out}",
             remedy="give out=….parquet or out=….jsonl",
         )
+    return out, form
+
+
+def _refuse_existing(out: Path, options: PredictOptions) -> None:
     if out.is_dir() or (options.out is not None and out.exists() and not options.overwrite):
         raise ConfigError(
             "already exists", where=f"out={out}", remedy="choose another name, or overwrite=true"
         )
-    return out, form
 
 
 def _require_columns(path: Path, schema: pa.Schema) -> None:
@@ -216,6 +246,8 @@ def show(result: PredictResult, console: Console) -> None:
     resumed = f", {result.resumed:,} of them predicted before" if result.resumed else ""
     console.print(f"{result.images:,} images{resumed}: {summary}", highlight=False, soft_wrap=True)
     console.print(f"probabilities: {result.decision_rule}", highlight=False, soft_wrap=True)
+    for note in result.notes:
+        console.print(f"Note: {note}", highlight=False, soft_wrap=True, markup=False)
     console.print(f"predictions: {result.out}", highlight=False, soft_wrap=True, markup=False)
 
 

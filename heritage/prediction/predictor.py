@@ -1,39 +1,45 @@
-"""A trained network as a Python object: images to calibrated probabilities, embeddings and saliency maps."""
+"""A trained network as a Python object: images to probabilities, embeddings and saliency maps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence, Sized
+import logging
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, cast, get_args, overload
+from typing import Any, NamedTuple, Protocol, cast, get_args, overload
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 
 from heritage.core.image_io import Pixels
 from heritage.core.progress import Progress
 from heritage.data.augment import downscale, eval_transform
-from heritage.errors import ConfigError
+from heritage.errors import ImageError
 from heritage.explanation.saliency import Method, method_for, saliency
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.metrics.calibration import Floats
+from heritage.prediction.arguments import require_count, require_option, require_path, require_probability
 from heritage.prediction.decision_rule import DecisionRule, read_decision_rule
-from heritage.prediction.image_input import ImageInput, image_name, is_image, load_pixels, not_an_image
-from heritage.prediction.results import Explanation, Prediction, Predictions
+from heritage.prediction.image_input import (
+    ImageInput,
+    image_name,
+    in_memory,
+    is_image,
+    load_pixels,
+    require_several,
+)
+from heritage.prediction.results import Explanation, Prediction, Predictions, unreadable
 from heritage.prediction.streaming import PreparedImage, prepare_image, prepared_batches
+from heritage.prediction.views import Views, views, whole_image
+from heritage.training.devices import choose_device
 from heritage.training.predict_loop import autocast
-from heritage.training.trainer import device_type
 
-Device = Literal["auto", "cpu", "gpu"]
-Views = Literal["none", "flip", "flip_zoom"]
-"""Test-time augmentation: the image alone, with its mirror image, or these two and both enlarged."""
+log = logging.getLogger(__name__)
 
-_ZOOM = 0.85
 _BATCH = 64
 _LONG = 4  # batches from which a progress bar is shown
 
@@ -42,7 +48,7 @@ class BatchPrediction(NamedTuple):
     """The output of a network for B images."""
 
     probabilities: Floats
-    """Calibrated, shape (B, K)."""
+    """With the fitted temperature, shape (B, K)."""
     embeddings: npt.NDArray[np.float32]
     """The input of the network's last layer, shape (B, D)."""
 
@@ -63,7 +69,7 @@ class SupportsPredictBatch(Protocol):
 def load(
     ckpt: str | Path,
     *,
-    device: Device = "auto",
+    device: str | torch.device = "auto",
     tta: Views = "none",
     threshold: float | None = None,
 ) -> Predictor:
@@ -71,7 +77,8 @@ def load(
 
     Args:
         ckpt: A run folder (its best checkpoint is used) or a checkpoint.
-        device: Where to compute: ``auto`` prefers a GPU.
+        device: Where to compute: ``auto`` (a GPU if there is one), ``cpu``, ``gpu``, or torch's own name
+            (``cuda:1``).
         tta: Test-time augmentation: probabilities are averaged over ``flip`` (the image and its mirror image,
             twice the time) or ``flip_zoom`` (both also enlarged, four times).
         threshold: Predictions with a confidence below it are unsure; None takes the threshold that was fitted
@@ -79,22 +86,25 @@ def load(
 
     Raises:
         CheckpointError: There is no such checkpoint, or it is damaged.
-        ConfigError: An option has a value that it cannot have.
+        ConfigError: An option has a value that it cannot have, or there is no such device.
+        ArgumentError: An argument has the wrong type.
 
     Example:
         >>> predictor = heritage.load(run_folder)
         >>> predictor.predict(photographs / "0.jpg").label in predictor.classes
         True
     """
-    _require_option("device", device, get_args(Device))
-    _require_option("tta", tta, get_args(Views))
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise ConfigError(
-            "not a probability", where=f"threshold={threshold}", remedy="give a number from 0 to 1"
-        )
+    require_path("ckpt", ckpt)
+    device = choose_device(device)
+    require_option("tta", tta, get_args(Views))
+    if threshold is not None:
+        require_probability("threshold", threshold)
     trained = load_checkpoint(ckpt)
     rule = read_decision_rule(trained.folder).with_threshold(threshold)
-    return Predictor(trained, rule, device=device, tta=tta)
+    predictor = Predictor(trained, rule, device=device, tta=tta)
+    for note in predictor.notes:
+        log.warning("%s", note)
+    return predictor
 
 
 class Predictor:
@@ -119,12 +129,12 @@ class Predictor:
         trained: TrainedClassifier,
         decision_rule: DecisionRule,
         *,
-        device: Device = "auto",
+        device: str | torch.device = "auto",
         tta: Views = "none",
     ) -> None:
         self.trained = trained
         self.decision_rule = decision_rule
-        self.device = torch.device(device_type(device))
+        self.device = choose_device(device)
         self.precision = trained.precision(self.device)
         self.tta = tta
         self._model = trained.model.to(self.device).eval()
@@ -133,10 +143,17 @@ class Predictor:
         head: Any = trained.model.net.get_classifier()  # type: ignore[operator]  # part of timm's interface
         head.register_forward_pre_hook(self._keep_features)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What users of the predictions need to know; `load` logs it, `predict` adds it to its results."""
+        return (*self.trained.notes, *self.decision_rule.notes(self.tta))
+
     def __repr__(self) -> str:
         name = self.trained.config["model"].get("name") or type(self.trained.model.net).__name__
         size, count = self.image_size, len(self.classes)
-        return f"Predictor({name}, {count} classes, {size}×{size} px, {self.device}; {self.decision_rule})"
+        drawn = "; trained on drawings only" if self.trained.training_images.all_drawn else ""
+        rule = f"{self.decision_rule}{drawn}"
+        return f"Predictor({name}, {count} classes, {size}×{size} px, {self.device}; {rule})"
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -160,8 +177,8 @@ class Predictor:
         The probabilities are those that `heritage predict` writes for the same files.
 
         Args:
-            images: A path, an encoded file as bytes, a Pillow image, a uint8 array or tensor
-                (`heritage.prediction.image_input.ImageInput`), or an iterable of these. Iterables are
+            images: A path, an encoded file as bytes or an open binary file, a Pillow image, a uint8 array or
+                tensor (`heritage.prediction.image_input.ImageInput`), or an iterable of these. Iterables are
                 streamed: memory holds two batches of images at most.
             batch_size: Images per step.
 
@@ -171,7 +188,7 @@ class Predictor:
 
         Raises:
             ImageError: A single image cannot be read.
-            TypeError: A value is not an image.
+            ArgumentError: A value is not an image; it is a TypeError, too.
 
         Example:
             >>> predictor = heritage.load(run_folder)
@@ -181,12 +198,13 @@ class Predictor:
         """
         if is_image(images):
             image = self._prepare(images)
-            return self._prediction(image, self.predict_batch(self._stack([image])).probabilities[0])
+            prediction = self._prediction(image, self.predict_batch(self._stack([image])).probabilities[0])
+            return replace(prediction, notes=self.notes)
         entries: list[Prediction] = []
         for batch, output in self._stream(images, batch_size):
             rows = iter(output.probabilities)
             entries += [self._prediction(one, None if one.pixels is None else next(rows)) for one in batch]
-        return Predictions(entries, self.classes)
+        return Predictions(entries, self.classes, self.notes)
 
     def embed(
         self, images: ImageInput | Iterable[ImageInput], *, batch_size: int = _BATCH
@@ -202,7 +220,7 @@ class Predictor:
 
         Raises:
             ImageError: A single image cannot be read.
-            TypeError: A value is not an image.
+            ArgumentError: A value is not an image; it is a TypeError, too.
 
         Example:
             >>> predictor = heritage.load(run_folder)
@@ -221,41 +239,72 @@ class Predictor:
             blocks.append(block)
         return np.concatenate(blocks) if blocks else np.empty((0, width), dtype=np.float32)
 
-    def explain(self, image: ImageInput, *, label: str | None = None, method: Method = "auto") -> Explanation:
-        """Return a saliency map: which parts of an image support a class.
+    @overload
+    def explain(  # type: ignore[overload-overlap]  # str is iterable
+        self, images: ImageInput, *, label: str | None = None, method: Method = "auto"
+    ) -> Explanation: ...
+    @overload
+    def explain(
+        self, images: Iterable[ImageInput], *, label: str | None = None, method: Method = "auto"
+    ) -> list[Explanation]: ...
+    def explain(
+        self,
+        images: ImageInput | Iterable[ImageInput],
+        *,
+        label: str | None = None,
+        method: Method = "auto",
+    ) -> Explanation | list[Explanation]:
+        """Return saliency maps: which parts of an image support a class.
 
         Args:
-            image: One image, as for `predict`.
-            label: The class to explain; None takes the most probable one.
+            images: One image or several, as for `predict`.
+            label: The class to explain; None takes the most probable one of each image.
             method: A saliency method; ``auto`` chooses one for the kind of network
                 (`heritage.explanation.saliency.saliency`).
 
+        Returns:
+            An `Explanation` for one image, a list for an iterable. Of several images, those that cannot be
+            read keep their place and have `Explanation.error` set.
+
         Raises:
-            ImageError: The image cannot be read.
+            ImageError: A single image cannot be read.
             ConfigError: There is no such class, or the method does not fit the network.
-            TypeError: The value is not a single image.
+            ArgumentError: A value is not an image; it is a TypeError, too.
 
         Example:
             >>> predictor = heritage.load(run_folder)
             >>> predictor.explain(photographs / "0.jpg", label="islam").label
             'islam'
+            >>> [one.name for one in predictor.explain([photographs / "0.jpg", photographs / "1.jpg"])]
+            ['0.jpg', '1.jpg']
         """
-        from heritage.reports.figures import overlay  # matplotlib takes half a second to import
-
-        if not is_image(image):
-            raise not_an_image(image)
-        if label is None:
-            label = next(iter(self.predict(image).probabilities))
-        _require_option("label", label, self.classes)
+        if label is not None:
+            require_option("label", label, self.classes)
+        require_option("method", method, get_args(Method))
         if method == "auto":
             method = method_for(self.trained.model.net, self.image_size)
+        if is_image(images):
+            return self._explain(images, label, method)
+        require_several(images)
+        return [self._explain_one_of_several(image, label, method) for image in images]
+
+    def _explain(self, image: ImageInput, label: str | None, method: Method) -> Explanation:
+        from heritage.reports.figures import overlay  # matplotlib takes half a second to import
+
+        name, image = image_name(image), in_memory(image)
         pixels = load_pixels(image)
+        if label is None:
+            label = next(iter(self.predict(image).probabilities))
         prepared = self.prepare(load_pixels(image, at_least=self.image_size))
         seen = self.saliency(prepared, self.classes.index(label), method)
-        strength = _whole_image(seen, pixels.shape[:2], self.trained.crop_pct)
-        return Explanation(
-            label, method, strength, Image.fromarray(overlay(pixels, strength)), image_name(image), pixels
-        )
+        strength = whole_image(seen, pixels.shape[:2], self.trained.crop_pct)
+        return Explanation(label, method, strength, Image.fromarray(overlay(pixels, strength)), name, pixels)
+
+    def _explain_one_of_several(self, image: ImageInput, label: str | None, method: Method) -> Explanation:
+        try:
+            return self._explain(image, label, method)
+        except ImageError as error:
+            return unreadable(image_name(image), method, error.what)
 
     def prepare(self, pixels: Pixels) -> Pixels:
         """Resize an image (H, W, 3) as evaluation does, to (S, S, 3)."""
@@ -267,7 +316,7 @@ class Predictor:
             return BatchPrediction(np.empty((0, len(self.classes))), np.empty((0, 0), dtype=np.float32))
         probabilities, embeddings = [], []
         with torch.inference_mode(), autocast(self.device, self.precision):
-            for view in self._views(images.to(self.device, non_blocking=True)):
+            for view in views(images.to(self.device, non_blocking=True), self.tta):
                 logits = self._model(view).float().cpu().numpy()
                 probabilities.append(self.decision_rule.probabilities(logits))
                 embeddings.append(cast("Tensor", self._features).flatten(1).float().cpu().numpy())
@@ -300,12 +349,8 @@ class Predictor:
         self, images: Iterable[ImageInput], batch_size: int
     ) -> Iterator[tuple[list[PreparedImage], BatchPrediction]]:
         """Yield batches of images with the output for those that can be read."""
-        if not isinstance(images, Iterable):
-            raise not_an_image(images)
-        if batch_size < 1:
-            raise ConfigError(
-                "less than one image", where=f"batch_size={batch_size}", remedy="give 1 or more"
-            )
+        require_several(images)
+        require_count("batch_size", batch_size)
         total = len(images) if isinstance(images, Sized) else 0
         bar = Progress("predicting", total, logs=False) if total > _LONG * batch_size else nullcontext()
         with bar as progress:
@@ -341,40 +386,3 @@ class Predictor:
 
     def _keep_features(self, _: object, inputs: tuple[Tensor, ...]) -> None:
         self._features = inputs[0]
-
-    def _views(self, images: Tensor) -> list[Tensor]:
-        if self.tta == "none":
-            return [images]
-        views = [images, images.flip(2)]
-        if self.tta == "flip_zoom":
-            views += [_enlarged(view) for view in views]
-        return views
-
-
-def _enlarged(images: Tensor) -> Tensor:
-    """Enlarge the central part of uint8 images (B, S, S, 3) to their full size."""
-    side = images.shape[1]
-    margin = round(side * (1 - _ZOOM) / 2)
-    centre = images[:, margin : side - margin, margin : side - margin].permute(0, 3, 1, 2).float()
-    larger = functional.interpolate(centre, size=(side, side), mode="bilinear", align_corners=False)
-    return larger.round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
-
-
-def _whole_image(
-    strength: npt.NDArray[np.float32], shape: tuple[int, ...], crop_pct: float
-) -> npt.NDArray[np.float32]:
-    """Return a map (S, S) of the central crop as a map (H, W) of the image, 0 outside the crop."""
-    height, width = shape
-    rows, columns = round(height * crop_pct), round(width * crop_pct)
-    top, left = (height - rows) // 2, (width - columns) // 2
-    whole = np.zeros((height, width), dtype=np.float32)
-    resized = cv2.resize(strength, (columns, rows), interpolation=cv2.INTER_LINEAR)
-    whole[top : top + rows, left : left + columns] = resized
-    return whole
-
-
-def _require_option(name: str, value: object, options: Sequence[str]) -> None:
-    if value not in options:
-        raise ConfigError(
-            "no such option", where=f"{name}={value}", remedy=f"use one of {', '.join(options)}"
-        )

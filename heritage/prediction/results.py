@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from textwrap import shorten
 from typing import overload
 
 import numpy as np
@@ -15,8 +15,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from heritage.core.image_io import Pixels
+from heritage.core.notebook import shortened
 from heritage.errors import ImageError
-from heritage.prediction.html import image_card, prediction_card, thumbnail
+from heritage.prediction.html import image_card, note_lines, prediction_card, thumbnail
 from heritage.prediction.image_input import load_pixels
 from heritage.prediction.streaming import SHOWN
 
@@ -24,16 +25,18 @@ _NAMES = 3  # unreadable files named by `repr`
 _CLASSES = 4  # classes counted by `repr`
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Prediction:
     """The prediction for one image.
 
     Attributes:
         label: The most probable class, also when `unsure`; None for an image that cannot be read.
-        probabilities: Calibrated probability of each class, the most probable first.
+        probabilities: Probability of each class, the most probable first. Whether they are calibrated is
+            known by ``predictor.decision_rule.claim``.
         confidence: The highest probability; NaN for an image that cannot be read.
-        unsure: Whether the confidence is below the threshold. True as well for an image that cannot be read,
-            so that filtering by it leaves usable predictions alone.
+        unsure: Whether the confidence is below the threshold, or no threshold reaches the target precision.
+            True as well for an image that cannot be read, so that filtering by it leaves usable predictions
+            alone.
         name: The image's file name; None for an image that was not read from a file.
         error: Why the image cannot be read; None for a prediction.
 
@@ -52,12 +55,23 @@ class Prediction:
     unsure: bool
     name: str | None = None
     error: str | None = None
-    source: Path | bytes | None = field(default=None, repr=False, compare=False)
+    source: Path | bytes | None = None
     """The file, or a small JPEG of an image that was in memory: what notebooks show."""
+    notes: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    """What users of the prediction need to know; for several images they are in `Predictions.notes`."""
+
+    def __eq__(self, other: object) -> bool:
+        return self._compared() == other._compared() if isinstance(other, Prediction) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # it holds a mapping
+
+    def _compared(self) -> tuple[object, ...]:
+        confidence = None if math.isnan(self.confidence) else self.confidence  # NaN is not equal to itself
+        return self.label, dict(self.probabilities), confidence, self.unsure, self.name, self.error
 
     def __repr__(self) -> str:
         if self.error is not None:
-            text = f"error: {shorten(self.error, 70)}"
+            text = f"error: {shortened(self.error, 70)}"
         else:
             text = f"{'unsure: ' if self.unsure else ''}{self.label} {self.confidence:.1%}"
         return f"Prediction({text}{_named(self.name)})"
@@ -67,7 +81,8 @@ class Prediction:
             title = f"unreadable: {self.error}"
         else:
             title = f"{'unsure, most likely ' if self.unsure else ''}{self.label}"
-        return prediction_card(title, self.name, self.probabilities, self._thumbnail())
+        card = prediction_card(title, self.name, self.probabilities, self._thumbnail())
+        return note_lines(self.notes) + card
 
     def _thumbnail(self) -> bytes | None:
         if not isinstance(self.source, Path):
@@ -86,6 +101,7 @@ class Predictions(Sequence[Prediction]):
     Args:
         entries: One prediction for each image.
         classes: The class list, length K.
+        notes: What users of the predictions need to know.
 
     Example:
         >>> predictor = heritage.load(run_folder)
@@ -96,9 +112,12 @@ class Predictions(Sequence[Prediction]):
         (2, 6)
     """
 
-    def __init__(self, entries: Sequence[Prediction], classes: Sequence[str]) -> None:
+    def __init__(
+        self, entries: Sequence[Prediction], classes: Sequence[str], notes: Sequence[str] = ()
+    ) -> None:
         self._entries = tuple(entries)
         self.classes = tuple(classes)
+        self.notes = tuple(notes)
 
     @overload
     def __getitem__(self, index: int) -> Prediction: ...
@@ -106,7 +125,7 @@ class Predictions(Sequence[Prediction]):
     def __getitem__(self, index: slice) -> Predictions: ...
     def __getitem__(self, index: int | slice) -> Prediction | Predictions:
         if isinstance(index, slice):
-            return Predictions(self._entries[index], self.classes)
+            return Predictions(self._entries[index], self.classes, self.notes)
         return self._entries[index]
 
     def __len__(self) -> int:
@@ -161,7 +180,8 @@ class Predictions(Sequence[Prediction]):
     def _repr_html_(self) -> str:
         cards = "".join(entry._repr_html_() for entry in self._entries[:SHOWN])
         hidden = len(self) - SHOWN
-        return f"<p>{escape(repr(self))}</p>{cards}" + (f"<p>… and {hidden:,} more</p>" if hidden > 0 else "")
+        head = f"<p>{escape(repr(self))}</p>{note_lines(self.notes)}"
+        return head + cards + (f"<p>… and {hidden:,} more</p>" if hidden > 0 else "")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -169,11 +189,13 @@ class Explanation:
     """Which parts of an image support a class.
 
     Attributes:
-        label: The class that is explained.
+        label: The class that is explained; None for an image that cannot be read.
         method: The saliency method, as in `heritage.explanation.saliency.Method`.
-        saliency: Shape (H, W), from 0 to 1; 0 outside the central crop that the network sees.
+        saliency: Shape (H, W), from 0 to 1; 0 outside the central crop that the network sees. Without pixels
+            for an image that cannot be read, as is `overlay`.
         overlay: The image in grey with the saliency in colour, W × H pixels.
         name: The image's file name; None for an image that was not read from a file.
+        error: Why the image cannot be read; None for an explanation.
 
     Example:
         >>> predictor = heritage.load(run_folder)
@@ -182,21 +204,32 @@ class Explanation:
         ((40, 40), (40, 40))
     """
 
-    label: str
+    label: str | None
     method: str
     saliency: npt.NDArray[np.float32]
     overlay: Image.Image
     name: str | None
     pixels: Pixels = field(repr=False)
     """The image itself, (H, W, 3)."""
+    error: str | None = None
 
     def __repr__(self) -> str:
+        if self.error is not None:
+            return f"Explanation(error: {shortened(self.error, 70)}{_named(self.name)})"
         height, width = self.saliency.shape
         return f"Explanation({self.label} by {self.method}, {height}×{width}{_named(self.name)})"
 
     def _repr_html_(self) -> str:
+        if self.error is not None:
+            return prediction_card(f"unreadable: {self.error}", self.name, {}, None)
         title = f"{self.label}, by {self.method}"
         return image_card(title, self.name, [self.pixels, np.asarray(self.overlay)])
+
+
+def unreadable(name: str | None, method: str, error: str) -> Explanation:
+    """Return what takes the place of the explanation of an image that cannot be read."""
+    nothing = np.zeros((0, 0), np.float32), Image.new("RGB", (0, 0))
+    return Explanation(None, method, *nothing, name, np.zeros((0, 0, 3), np.uint8), error)
 
 
 def _named(name: str | None) -> str:
@@ -207,4 +240,4 @@ def _short(name: str | None) -> str | None:
     """Return a file name as a literal of about 40 characters at most, in one line."""
     if name is None:
         return None
-    return repr(name if len(name) <= 40 else f"{name[:18]}…{name[-20:]}")
+    return repr(shortened(name, 40))

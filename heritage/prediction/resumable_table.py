@@ -24,7 +24,7 @@ PART_ROWS = 512
 """Number of rows lost at most when the machine stops, up to a batch."""
 
 _JOB_FILE = "job.json"
-_AGAIN = "delete the folder to start again, or choose another out=…"
+_AGAIN = "delete the folder or give overwrite=true to start again, or choose another out=…"
 
 
 @dataclass
@@ -44,25 +44,40 @@ class ResumableTable:
     done: int = 0
 
     @classmethod
-    def open(cls, out: Path, form: Format, schema: pa.Schema, digest: str) -> ResumableTable:
+    def open(
+        cls,
+        out: Path,
+        form: Format,
+        schema: pa.Schema,
+        digests: tuple[str, ...],
+        *,
+        overwrite: bool = False,
+    ) -> ResumableTable:
         """Start a table, or continue one that was interrupted.
 
         Args:
             out: The finished table.
             form: Its format.
             schema: Its columns.
-            digest: Of everything that determines the rows.
+            digests: Of everything that determines the rows; parts with any of them continue, and a new table
+                is given the first.
+            overwrite: Remove parts that cannot be continued instead of raising.
 
         Raises:
             ConfigError: The parts belong to another job or have other columns, or some are missing.
         """
+        if overwrite:
+            try:
+                return cls.open(out, form, schema, digests)
+            except ConfigError:
+                shutil.rmtree(parts_of(out))
         table = cls(out, form, schema)
         job = table.folder / _JOB_FILE
         if not job.is_file():
-            write_text(job, json.dumps({"digest": digest, "columns": schema.names}) + "\n")
+            write_text(job, json.dumps({"digest": digests[0], "columns": schema.names}) + "\n")
             return table
         known = _read_job(job)
-        if known.get("digest") != digest:
+        if known.get("digest") not in digests:
             raise ConfigError(
                 "holds unfinished predictions of another network, other options or other images",
                 where=table.folder,
@@ -86,7 +101,7 @@ class ResumableTable:
     @property
     def folder(self) -> Path:
         """The folder of the parts."""
-        return self.out.with_name(f"{self.out.name}.parts")
+        return parts_of(self.out)
 
     def files(self) -> list[Path]:
         """Return the parts in order."""
@@ -103,6 +118,11 @@ class ResumableTable:
         """Join the parts into the table and remove them."""
         join_rows(self.files(), self.out, self.form, self.schema)
         shutil.rmtree(self.folder)
+
+
+def parts_of(out: Path) -> Path:
+    """Return the folder of the parts of a table."""
+    return out.with_name(f"{out.name}.parts")
 
 
 def _read_job(path: Path) -> dict[str, Any]:

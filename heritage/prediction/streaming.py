@@ -47,7 +47,7 @@ def prepare_image(image: ImageInput, prepare: Prepare, *, at_least: int, shown: 
 
     Raises:
         ImageError: It cannot be read.
-        TypeError: It is not an image.
+        ArgumentError: It is not an image.
     """
     pixels = load_pixels(image, at_least=at_least)
     source: Path | bytes | None = None
@@ -73,7 +73,7 @@ def prepared_batches(
         batch_size: Images per batch.
 
     Raises:
-        TypeError: One of the values is not an image.
+        ArgumentError: One of the values is not an image.
     """
 
     def one(image: ImageInput, shown: bool) -> PreparedImage:

@@ -92,9 +92,9 @@ def reliability_chart(before: Reliability, after: Reliability | None) -> str:
     """Draw accuracy over confidence; the areas of the dots are proportional to the number of images."""
     plot = _Plot("confidence", "accuracy")
     plot.line([(0, 0), (1, 1)], "#bdb4a3", dashed=True)
-    shown = [("uncalibrated", BEFORE, before)]
+    shown = [("without temperature", BEFORE, before)]
     if after is not None:
-        shown.append(("calibrated", AFTER, after))
+        shown.append(("with temperature", AFTER, after))
     for _, colour, bins in shown:
         used = np.flatnonzero(bins.images)
         points = [(float(bins.confidence[b]), float(bins.accuracy[b]), int(bins.images[b])) for b in used]

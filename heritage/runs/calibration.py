@@ -1,14 +1,19 @@
-"""Read and write ``calibration.json``: temperature and threshold for the commands that predict."""
+"""Read and write ``calibration.json``: temperature and threshold for the commands that predict.
+
+Files of earlier versions lack the number of groups and the errors on held-out groups, so nothing is claimed
+about their effect (`heritage.metrics.calibration_claim`).
+"""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from heritage.core.files import write_text
 from heritage.errors import CheckpointError
-from heritage.metrics.calibration import Calibration, FittedOn
+from heritage.metrics.calibration import Calibration, FittedOn, HeldOut
 from heritage.runs.files import CALIBRATION_FILE
 
 
@@ -35,9 +40,16 @@ def read_calibration(folder: Path) -> Calibration | None:
             temperature=float(record["temperature"]),
             threshold=None if record["threshold"] is None else float(record["threshold"]),
             target_precision=float(record.get("target_precision", record.get("wished_precision"))),
-            fitted_on=FittedOn(str(images["split"]), int(images["images"]), str(images["fingerprint"])),
+            fitted_on=FittedOn(
+                str(images["split"]),
+                int(images["images"]),
+                str(images["fingerprint"]),
+                None if images.get("groups") is None else int(images["groups"]),
+            ),
             ece_before=float(record["ece_before"]),
             ece_after=float(record["ece_after"]),
+            held_out=_held_out(record.get("held_out")),
+            method=str(record.get("method", "temperature")),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
@@ -52,3 +64,10 @@ def read_calibration(folder: Path) -> Calibration | None:
             remedy="fit it again with `heritage evaluate`",
         )
     return calibration
+
+
+def _held_out(record: Any) -> HeldOut | None:
+    """Return the errors on held-out groups; None in files of earlier versions."""
+    if record is None:
+        return None
+    return HeldOut(int(record["folds"]), float(record["ece_before"]), float(record["ece_after"]))

@@ -63,6 +63,10 @@ RENAMED_OPTIONS: dict[str, str] = {
 """Full key of version 0.1 → current, for options of commands, which no run saves."""
 
 
+RENAMED_CHOICES: dict[str, dict[str, str]] = {"finetune": {"classifier_anew": "new_classifier"}}
+"""Option of a group in version 0.1 → current, by group."""
+
+
 def upgrade_config(config: Any) -> Any:
     """Return a saved configuration with the current names.
 
@@ -92,18 +96,25 @@ def upgrade_override(override: str) -> str:
         >>> upgrade_override("+wished_precision=0.9")
         '+target_precision=0.9'
     """
-    return _rename(override, RENAMED_OPTIONS, RENAMED_KEYS)
+    return _rename(override, RENAMED_OPTIONS, RENAMED_KEYS, RENAMED_CHOICES)
 
 
 def first_name(override: str) -> str:
     """Return an override, or a key, with the name that its key had in version 0.1."""
-    return _rename(override, _inverse(RENAMED_OPTIONS), _inverse(RENAMED_KEYS))
+    choices = {group: _inverse(names) for group, names in RENAMED_CHOICES.items()}
+    return _rename(override, _inverse(RENAMED_OPTIONS), _inverse(RENAMED_KEYS), choices)
 
 
-def _rename(override: str, full: Mapping[str, str], leaves: Mapping[str, str]) -> str:
-    """Rename the key of an override: by its full name, else by its last part."""
+def _rename(
+    override: str,
+    full: Mapping[str, str],
+    leaves: Mapping[str, str],
+    choices: Mapping[str, Mapping[str, str]],
+) -> str:
+    """Rename the key of an override, by its full name, else by its last part, and the option it selects."""
     word, equals, value = override.partition("=")
     key = word.lstrip("+~")
+    value = choices.get(key, {}).get(value, value)
     above, dot, leaf = key.rpartition(".")
     return word.removesuffix(key) + full.get(key, f"{above}{dot}{leaves.get(leaf, leaf)}") + equals + value
 

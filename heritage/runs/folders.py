@@ -54,8 +54,11 @@ def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
         _root_: The whole configuration, with the command line's overrides.
 
     Raises:
-        CheckpointError: There is no such folder or run.
+        CheckpointError: There is no such folder or run, or ``resume`` and ``paths.run`` name different ones.
     """
+    explicit = explicit_run_folder(_root_)
+    if explicit is not None and resume in (None, False, True):
+        return explicit
     fresh = home(fresh)
     if resume is False or resume is None:
         return fresh
@@ -64,6 +67,12 @@ def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
         if not Path(folder).is_dir():
             raise CheckpointError(
                 "no such run folder", where=f"resume={resume}", remedy="give a folder below outputs/"
+            )
+        if explicit is not None and Path(explicit).resolve() != Path(folder).resolve():
+            raise CheckpointError(
+                "another folder than the one to resume",
+                where=f"paths.run={explicit}",
+                remedy=f"leave it out, or give resume=true instead of resume={resume}",
             )
         return folder
     given: Any = OmegaConf.select(_root_, "hydra.overrides.task")
@@ -82,6 +91,14 @@ def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
         where="resume=true",
         remedy="give its folder: resume=<run folder>",
     )
+
+
+def explicit_run_folder(cfg: DictConfig) -> str | None:
+    """Return ``paths.run`` if the command gives it; None if it is the folder that Hydra chooses."""
+    paths = OmegaConf.select(cfg, "paths")
+    if paths is None or OmegaConf.is_interpolation(paths, "run") or not paths.get("run"):
+        return None
+    return home(str(paths.run))
 
 
 def remove_unused_run_folder() -> None:

@@ -7,25 +7,31 @@ which copies share.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from heritage.core.files import write_text
 from heritage.runs.files import HYDRA_FOLDER
 
 _KEY = "heritage.hydra"
 
 
-def attach_hydra(cfg: DictConfig, node: DictConfig) -> None:
+def attach_hydra(cfg: DictConfig, node: DictConfig, resolved: Mapping[str, tuple[str, Any]]) -> None:
     """Keep Hydra's node with a configuration that was composed without an application.
 
     Args:
         cfg: The configuration.
         node: What Hydra composed as its key ``hydra``.
+        resolved: By key, an interpolation of the node (``${hydra:…}``) and the value that replaces it.
     """
-    OmegaConf.get_cache(cfg)[_KEY] = {"node": DictConfig(OmegaConf.to_container(node))}
+    OmegaConf.get_cache(cfg)[_KEY] = {
+        "node": DictConfig(OmegaConf.to_container(node)),
+        "resolved": dict(resolved),
+    }
 
 
 def hydra_node(cfg: DictConfig) -> DictConfig | None:
@@ -48,8 +54,12 @@ def write_hydra_record(cfg: DictConfig, folder: Path) -> None:
     node: DictConfig | None = OmegaConf.get_cache(cfg).get(_KEY, {}).get("node")
     if node is None:
         return
+    cfg = cfg.copy()
+    for key, (interpolation, value) in OmegaConf.get_cache(cfg)[_KEY]["resolved"].items():
+        if OmegaConf.select(cfg, key) == value:  # not changed since
+            OmegaConf.update(cfg, key, interpolation)
     target = folder / HYDRA_FOLDER
     target.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(cfg, target / "config.yaml")
-    OmegaConf.save(OmegaConf.create({"hydra": node}), target / "hydra.yaml")
-    OmegaConf.save(node.overrides.task, target / "overrides.yaml")
+    records = {"config": cfg, "hydra": OmegaConf.create({"hydra": node}), "overrides": node.overrides.task}
+    for name, content in records.items():
+        write_text(target / f"{name}.yaml", OmegaConf.to_yaml(content))

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from heritage.core.museums import count_drawn
 from heritage.errors import CheckpointError
 from heritage.metrics.confusion import ConfusionMatrix
 from heritage.runs.description import (
@@ -47,6 +48,7 @@ class FinishedRun:
         fold: The fold of a cross-validation that it was tested on, if any.
         folds: Number of folds that were pooled, each predicted by another network.
         settings: A digest of the configuration without its seed; None if unknown.
+        drawn: How many of the images are drawings of the demo set, not photographs.
     """
 
     folder: Path
@@ -60,6 +62,7 @@ class FinishedRun:
     fold: Fold | None = None
     folds: int = 1
     settings: str | None = None
+    drawn: int = 0
 
     @property
     def predicted(self) -> npt.NDArray[np.int64]:
@@ -158,6 +161,7 @@ def read_run(folder: Path) -> FinishedRun:
         _images_seen(metrics),
         fold,
         settings=settings,
+        drawn=count_drawn(table),
     )
 
 

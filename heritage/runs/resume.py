@@ -28,19 +28,34 @@ def checkpoint_to_resume(folder: Path, resume: Any, config: dict[str, Any], fing
 
     Raises:
         CheckpointError: The folder has a run and ``resume`` is off, or a run with another configuration or
-            data set.
+            data set; or ``resume`` names another folder.
     """
+    if isinstance(resume, str) and Path(resume).resolve() != folder.resolve():
+        raise CheckpointError(
+            "another folder than the one to resume",
+            where=folder,
+            remedy=f"resume={resume} resumes in its own folder: leave out hydra.run.dir and paths.run",
+        )
     last = folder / CHECKPOINTS_FOLDER / LAST_CHECKPOINT
     if resume is False or resume is None:
-        if last.is_file():
-            raise CheckpointError(
-                "the folder already holds a run",
-                where=folder,
-                remedy="use resume=true, or choose another folder",
-            )
+        refuse_occupied_folder(folder)
         return None
     refuse_another_run(folder, config, fingerprint)
     return last if last.is_file() else None
+
+
+def refuse_occupied_folder(folder: Path) -> None:
+    """Check that a folder has no checkpoint of a run.
+
+    Raises:
+        CheckpointError: It has one.
+    """
+    if (folder / CHECKPOINTS_FOLDER / LAST_CHECKPOINT).is_file():
+        raise CheckpointError(
+            "the folder already holds a run",
+            where=folder,
+            remedy="use resume=true, or choose another folder",
+        )
 
 
 def refuse_another_run(folder: Path, config: dict[str, Any], fingerprint: str) -> None:
@@ -67,6 +82,8 @@ def refuse_another_run(folder: Path, config: dict[str, Any], fingerprint: str) -
 
 def differences(before: Any, now: Any, path: str = "") -> list[str]:
     """Return the differences of two configurations as ``key: old → new``; keys without effect are ignored."""
+    if not path:
+        before, now = _with_relative_paths(before), _with_relative_paths(now)
     if isinstance(before, dict) and isinstance(now, dict):
         keys = dict.fromkeys([*before, *now])
         nested = [
@@ -76,6 +93,32 @@ def differences(before: Any, now: Any, path: str = "") -> list[str]:
     if before == now or is_harmless(path):
         return []
     return [f"{path}: {before} → {now}"]
+
+
+def _with_relative_paths(config: Any) -> Any:
+    """Return a configuration in which paths below its own ``paths`` are relative to them.
+
+    Where a run is stored has no influence on it: its folder may be moved, or mounted elsewhere.
+    """
+    paths = config.get("paths") if isinstance(config, dict) else None
+    if not isinstance(paths, dict):
+        return config
+    folders = [(str(paths[name]).rstrip("/"), f"<paths.{name}>") for name in ("run", "data", "outputs")
+               if paths.get(name)]  # fmt: skip
+    folders.sort(key=lambda pair: -len(pair[0]))
+
+    def relative(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: relative(part) for key, part in value.items()}
+        if isinstance(value, list):
+            return [relative(part) for part in value]
+        if isinstance(value, str):
+            for folder, name in folders:
+                if value.rstrip("/") == folder or value.startswith(f"{folder}/"):
+                    return f"{name}{value.removeprefix(folder).rstrip('/')}"
+        return value
+
+    return {key: value if key == "paths" else relative(value) for key, value in config.items()}
 
 
 def _refuse_other_config(before: Any, now: dict[str, Any], folder: Path) -> None:

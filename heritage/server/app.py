@@ -123,7 +123,10 @@ class Endpoints:
                 predictions = await self._service.predict(uploads, saliency=saliency, similar=similar)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody receives it
-        return _json(PredictionResponses(calibration=self._model_info.calibration, pictures=predictions))
+        info = self._model_info
+        return _json(
+            PredictionResponses(calibration=info.calibration, notes=info.notes, pictures=predictions)
+        )
 
     async def about(self, _: Request) -> Response:
         """Return information about the network and the limits."""

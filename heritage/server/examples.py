@@ -30,6 +30,11 @@ class ExampleImages:
     manifest: Manifest | None
     examples: tuple[bytes, ...]
 
+    @property
+    def drawn(self) -> bool:
+        """Whether the examples are drawings, not photographs."""
+        return self.manifest is None or self.manifest.drawn > 0
+
     def thumbnail(self, row: int) -> bytes | None:
         """Return a JPEG thumbnail of a row of the manifest; None if there is none."""
         if self.manifest is None or not 0 <= row < len(self.manifest):

@@ -55,7 +55,8 @@ class PredictionResponse(BaseModel):
 class PredictionResponses(BaseModel):
     """The predictions for the images of a request, in their order."""
 
-    calibration: str
+    calibration: str = Field(description="what is known about the probabilities, in a few words")
+    notes: list[str] = Field(default=[], description="what users of the predictions need to know")
     pictures: list[PredictionResponse]
 
 
@@ -64,9 +65,15 @@ class ModelInfo(BaseModel):
 
     classes: list[str]
     names: dict[str, str] = Field(description="display name of each class")
-    calibration: str
-    calibrated: bool
+    calibration: str = Field(description="what is known about the probabilities, in a few words")
+    calibrated: bool = Field(description="measured to be calibrated on held-out groups")
+    probabilities: str = Field(description="what is known about the probabilities, in sentences")
     threshold: float | None
+    all_unsure: bool = Field(
+        description="every prediction is unsure: no threshold reaches the target precision"
+    )
+    notes: list[str] = Field(description="what users of the predictions need to know")
+    drawn: bool = Field(description="trained on drawings of the demo set only")
     crop: float = Field(description="fraction of each side that the network's central crop keeps")
     macro_f1: float | None
     test_images: int | None
@@ -76,6 +83,7 @@ class ModelInfo(BaseModel):
     megabytes: float
     megapixels: float
     examples: list[str]
+    examples_drawn: bool = Field(description="the examples are drawings, not photographs")
 
 
 class Health(BaseModel):

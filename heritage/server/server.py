@@ -21,9 +21,10 @@ from heritage.errors import CheckpointError, ConfigError, MissingDependencyError
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.inference.test_set import run_manifest, try_run_manifest
 from heritage.prediction.decision_rule import read_decision_rule
-from heritage.prediction.predictor import Device, Predictor
+from heritage.prediction.predictor import Predictor
 from heritage.runs.files import DATA_FILE, METRICS_FILE
 from heritage.runs.record import read_json
+from heritage.server.examples import ExampleImages
 from heritage.server.limits import Limits
 from heritage.server.similar import SimilarObjects, build_index
 
@@ -60,7 +61,7 @@ class ServeOptions:
     cache: str
     threshold: Probability | None
     batch_size: PositiveInt
-    device: Device
+    device: str
     limits: Any
 
 
@@ -84,6 +85,8 @@ def serve(options: ServeOptions, limits: Limits) -> None:
         port = listener.getsockname()[1]
         address = f"[{options.host}]" if ":" in options.host else options.host
         print(f"probabilities: {decision_rule}")
+        for note in predictor.notes:
+            print(f"Note: {note}")
         print(f"open http://{address}:{port} (Ctrl-C stops the server)", flush=True)
         config = uvicorn.Config(
             app,
@@ -118,7 +121,7 @@ def build_app(predictor: Predictor, options: ServeOptions, limits: Limits) -> An
         predictor, similar, limits, metrics, batch_size=options.batch_size, decoders=available_cores()
     )
     _warm_up(predictor)
-    info = _model_info(predictor, limits, similar is not None, len(examples.examples))
+    info = _model_info(predictor, limits, similar is not None, examples)
     hosts = allowed_hosts(options.host, options.names)
     return build_application(service, examples, info, limits, metrics, hosts=hosts)
 
@@ -206,7 +209,7 @@ def _warm_up(predictor: Predictor) -> None:
     predictor.predict_batch(torch.zeros(1, size, size, 3, dtype=torch.uint8))
 
 
-def _model_info(predictor: Predictor, limits: Limits, similar: bool, examples: int) -> Any:
+def _model_info(predictor: Predictor, limits: Limits, similar: bool, examples: ExampleImages) -> Any:
     from heritage.server.schemas import ModelInfo
 
     trained, decision_rule = predictor.trained, predictor.decision_rule
@@ -217,9 +220,13 @@ def _model_info(predictor: Predictor, limits: Limits, similar: bool, examples: i
         classes=list(trained.classes),
         names={name: CIVILISATIONS.get(name, name) for name in trained.classes},
         calibration=str(decision_rule),
-        calibrated=decision_rule.fitted,
+        calibrated=decision_rule.claim.calibrated,
+        probabilities=f"{decision_rule.claim.sentence} {decision_rule.threshold_sentence}",
         crop=trained.crop_pct,
         threshold=decision_rule.threshold,
+        all_unsure=decision_rule.all_unsure,
+        notes=list(predictor.notes),
+        drawn=trained.training_images.all_drawn,
         macro_f1=metrics.get("macro_avg", {}).get("f1"),
         test_images=metrics.get("images"),
         rare=[name for name, count in train.items() if count < _RARE * mean],
@@ -227,7 +234,8 @@ def _model_info(predictor: Predictor, limits: Limits, similar: bool, examples: i
         pictures=limits.pictures,
         megabytes=limits.megabytes,
         megapixels=limits.megapixels,
-        examples=[f"examples/{number}.jpg" for number in range(examples)],
+        examples=[f"examples/{number}.jpg" for number in range(len(examples.examples))],
+        examples_drawn=examples.drawn,
     )
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from omegaconf import OmegaConf, open_dict
@@ -21,10 +23,14 @@ from rich.table import Table
 from heritage.cluster.job import Job
 from heritage.cluster.resources import Cluster, InProcess
 from heritage.data.batch import Batch
+from heritage.models.checkpoint import checkpoint_step
 from heritage.models.network import parameter_count
+from heritage.runs.files import CHECKPOINTS_FOLDER, LAST_CHECKPOINT
 from heritage.runs.job_state import State
 from heritage.sweep.checks import unstaged
 from heritage.training.build import build
+from heritage.training.devices import device_type
+from heritage.training.length import limited, steps_by_epoch
 from heritage.training.run import TrainingRun
 
 _GB = 1e9
@@ -36,28 +42,26 @@ _EVALUATION = 1 / 3
 
 @dataclass(frozen=True)
 class Cost:
-    """The estimated cost of a run.
+    """The estimated cost of a job.
 
     Attributes:
         parameters: Parameters of the network.
         speed: The measurement.
-        train_images: Training images per epoch, after sampling.
-        val_images: Validation images per epoch.
-        epochs: The largest number of epochs.
+        epochs: The epochs that will run: all, or those that an interrupted run has left.
+        early_stopping: Whether early stopping may end the run sooner.
         test_images: Images of the final test.
     """
 
     parameters: int
     speed: Speed
-    train_images: int
-    val_images: int
-    epochs: float
+    epochs: tuple[PlannedEpoch, ...]
+    early_stopping: bool
     test_images: int
 
     @property
     def hours(self) -> float:
         """Time for all epochs and the test, on one device like the measured one."""
-        images = self.epochs * (self.train_images + _EVALUATION * self.val_images)
+        images = sum(epoch.images + _EVALUATION * epoch.val_images for epoch in self.epochs)
         images += _EVALUATION * self.test_images
         return images / self.speed.images_per_second / 3600
 
@@ -67,7 +71,35 @@ class Cost:
         return 2 * self.speed.checkpoint
 
 
-def print_plan(jobs: Sequence[Job], cluster: Cluster, console: Console) -> None:
+@dataclass(frozen=True)
+class PlannedEpoch:
+    """One epoch of a run.
+
+    Attributes:
+        steps: Its optimizer steps.
+        images: Training images on all ranks, after sampling and within the limits of the trainer.
+        val_images: Validation images; 0 without a validation.
+    """
+
+    steps: int
+    images: float
+    val_images: int
+
+
+def remaining_epochs(epochs: Sequence[PlannedEpoch], done: int) -> tuple[PlannedEpoch, ...]:
+    """Return the epochs that run after ``done`` optimizer steps; of one that was begun, what is left."""
+    left = []
+    for epoch in epochs:
+        if done < epoch.steps:
+            part = (epoch.steps - done) / epoch.steps
+            left.append(PlannedEpoch(epoch.steps - done, epoch.images * part, epoch.val_images))
+        done = max(0, done - epoch.steps)
+    return tuple(left)
+
+
+def print_plan(
+    jobs: Sequence[Job], cluster: Cluster, console: Console, *, to_run: Sequence[Job] | None = None
+) -> None:
     """Measure and print the cost of jobs on this machine; no job is started.
 
     Jobs that differ only in their seed are measured once.
@@ -76,10 +108,14 @@ def print_plan(jobs: Sequence[Job], cluster: Cluster, console: Console) -> None:
         jobs: The jobs.
         cluster: Where they would run.
         console: The console to print to.
+        to_run: Those that would be run; None: those that are not finished.
 
     Raises:
         HeritageError: A job cannot start: its data or weights are missing.
     """
+    if to_run is None:
+        to_run = [job for job in jobs if job.state is not State.FINISHED]
+    names = {job.name for job in to_run}
     measured: dict[str, Cost] = {}
     costs = []
     for job in jobs:
@@ -88,14 +124,16 @@ def print_plan(jobs: Sequence[Job], cluster: Cluster, console: Console) -> None:
         if key not in measured:
             console.print(f"measuring {job.name} …", style="dim", highlight=False, soft_wrap=True)
             measured[key] = _cost(job)
-        costs.append(measured[key])
-    console.print(_table(jobs, costs))
-    remaining = [cost for job, cost in zip(jobs, costs, strict=True) if job.state is not State.FINISHED]
+        left = remaining_epochs(measured[key].epochs, _steps_done(job)) if job.name in names else ()
+        costs.append(replace(measured[key], epochs=left, early_stopping=bool(left) and _stops_early(job)))
+    console.print(_table(jobs, costs, names))
+    remaining = [cost for job, cost in zip(jobs, costs, strict=True) if job.name in names]
     for line in _totals(remaining, jobs, cluster):
         console.print(line, highlight=False, soft_wrap=True)
 
 
 def _cost(job: Job) -> Cost:
+    """Measure a job that starts from the beginning."""
     with tempfile.TemporaryDirectory(prefix="heritage-plan-") as folder:
         config = OmegaConf.create(job.run_config)
         with open_dict(config):
@@ -113,32 +151,76 @@ def _cost(job: Job) -> Cost:
     return Cost(
         parameter_count(run.classifier.net),
         speed,
-        sum(run.counts["shown"].values()),
-        sum(run.counts["val"].values()),
-        _epochs(run),
-        sum(run.counts["test"].values()),
+        planned_epochs(run, job.run_config["trainer"]),
+        early_stopping=False,
+        test_images=sum(run.counts["test"].values()),
     )
 
 
-def _epochs(run: TrainingRun) -> float:
-    """Return the number of epochs of the first epoch's length."""
-    batches = (run.classifier.total_steps or 0) * run.trainer.accumulate_grad_batches
-    return batches / run.data.plan(1).steps(0)
+def planned_epochs(run: TrainingRun, options: Mapping[str, Any]) -> tuple[PlannedEpoch, ...]:
+    """Return the epochs of a run, within all limits of the trainer.
+
+    Args:
+        run: The run, built for one device.
+        options: The group ``trainer``, with the devices that the run will have.
+    """
+    trainer = run.trainer
+    plan, val = run.data.plan(_ranks(options)), len(run.data.rows("val"))
+    val_plan = run.data.plan(1, "val")
+    val = round(val * limited(trainer.limit_val_batches, val_plan.steps(0)) / val_plan.steps(0))
+    by_epoch = steps_by_epoch(
+        trainer, plan, options["max_epochs"], options["max_steps"], options["max_samples"]
+    )
+    if trainer.fast_dev_run:  # type: ignore[attr-defined]
+        by_epoch = by_epoch[:1]
+    every = options["check_val_every_n_epoch"]
+    epochs = []
+    for epoch, steps in enumerate(by_epoch):
+        number = 0 if plan.constant_length else epoch
+        shown = int(plan.counts(number).sum())
+        whole = max(1, math.ceil(shown / (plan.batch_size * plan.rank.count)))
+        batches = min(steps * trainer.accumulate_grad_batches, plan.steps(number))
+        images = shown * batches / whole
+        validated = (epoch + 1) % every == 0 or epoch + 1 == len(by_epoch)
+        epochs.append(PlannedEpoch(steps, images, val if validated else 0))
+    return tuple(epochs)
 
 
-def _table(jobs: Sequence[Job], costs: Sequence[Cost]) -> Table:
+def _ranks(options: Mapping[str, Any]) -> int:
+    """Return the number of processes that train together."""
+    devices = options["devices"]
+    if isinstance(devices, list):
+        devices = len(devices)
+    elif not isinstance(devices, int):
+        devices = torch.cuda.device_count() if device_type(options["accelerator"]) == "cuda" else 1
+    return max(1, devices) * int(options["num_nodes"])
+
+
+def _steps_done(job: Job) -> int:
+    """Return the optimizer steps in the checkpoint from which a job resumes; 0 without one."""
+    last = job.folder / CHECKPOINTS_FOLDER / LAST_CHECKPOINT
+    return checkpoint_step(last) if last.is_file() else 0
+
+
+def _stops_early(job: Job) -> bool:
+    callbacks = [part for part in job.run_config["callbacks"].values() if part]
+    return any(str(part.get("_target_")).endswith("early_stopping") for part in callbacks)
+
+
+def _table(jobs: Sequence[Job], costs: Sequence[Cost], names: Collection[str]) -> Table:
     table = Table(title="Estimated cost on this machine", title_justify="left")
     table.add_column("job", overflow="fold")
     for name in ("params", "images/s", "images/epoch", "epochs", "hours", "memory", "disk"):
         table.add_column(name, justify="right", no_wrap=True)
     for job, cost in zip(jobs, costs, strict=True):
+        shown = round(max((epoch.images for epoch in cost.epochs), default=0))
         table.add_row(
             job.name,
             f"{cost.parameters / 1e6:,.1f} M",
             f"{cost.speed.images_per_second:,.0f}",
-            f"{cost.train_images:,}",
-            f"{cost.epochs:g}",
-            _hours(cost.hours),
+            f"{shown:,}" if shown else "–",
+            f"{'≤ ' if cost.early_stopping else ''}{len(cost.epochs)}",
+            _hours(cost.hours) if job.name in names else "–",
             _size(cost.speed.memory),
             _size(cost.disk),
         )
@@ -147,7 +229,7 @@ def _table(jobs: Sequence[Job], costs: Sequence[Cost]) -> Table:
 
 def _totals(costs: Sequence[Cost], jobs: Sequence[Job], cluster: Cluster) -> list[str]:
     if not costs:
-        return ["all jobs are finished"]
+        return ["no job is left to run"]
     total = sum(cost.hours for cost in costs)
     disk = sum(cost.disk for cost in costs)
     folder = next(path for path in (jobs[0].folder, *jobs[0].folder.parents) if path.exists())
@@ -158,7 +240,8 @@ def _totals(costs: Sequence[Cost], jobs: Sequence[Job], cluster: Cluster) -> lis
     if not isinstance(cluster, InProcess):
         waves = max(total / cluster.parallel, max(cost.hours for cost in costs))
         lines.append(f"{cluster.parallel} jobs at once: {_hours(waves)} h, on devices as fast as this one")
-    lines.append("early stopping may end runs sooner; no job was started")
+    sooner = "early stopping may end runs sooner; " if any(cost.early_stopping for cost in costs) else ""
+    lines.append(f"{sooner}no job was started")
     return lines
 
 

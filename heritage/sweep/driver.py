@@ -14,7 +14,7 @@ from rich.table import Table
 
 from heritage.cluster.job import Job
 from heritage.cluster.resources import Cluster, InProcess, LocalJobs
-from heritage.core.files import locked
+from heritage.core.locks import locked
 from heritage.errors import BusyError, CommandError, SweepError
 from heritage.runs.files import METRICS_FILE, SWEEP_LOCK_FILE
 from heritage.runs.folders import remove_unused_run_folder
@@ -39,7 +39,8 @@ def run_sweep(sweep: Sweep) -> None:
     if sweep.jobs[0].config.plan:
         from heritage.sweep.cost import print_plan
 
-        print_plan(sweep.jobs, cluster, console)
+        to_run = [job for job in sweep.jobs if _is_to_run(job, job.state)]
+        print_plan(sweep.jobs, cluster, console, to_run=to_run)
         remove_unused_run_folder()
         return
     check_multirun(sweep.jobs, cluster)

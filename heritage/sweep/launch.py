@@ -18,10 +18,10 @@ from heritage.runs.files import JOB_ID_FILE, SWEEP_LOCK_FILE
 from heritage.runs.folders import remove_unused_run_folder
 
 if TYPE_CHECKING:
-    from heritage.runs.train_result import TrainResult
+    from heritage.runs.run_result import RunResult
 
 
-def start(cfg: DictConfig) -> TrainResult | None:
+def start(cfg: DictConfig) -> RunResult | None:
     """Run or submit a training run, or estimate its cost.
 
     Returns:
@@ -35,7 +35,7 @@ def start(cfg: DictConfig) -> TrainResult | None:
         raise CommandError(
             "a sweep consists of several runs",
             where=f"+sweep={chosen['sweep']}",
-            remedy="add -m to start them",
+            remedy="add -m to start them (from Python: multirun=True)",
         )
     from heritage.config.validate import validate
 
@@ -56,19 +56,22 @@ def start(cfg: DictConfig) -> TrainResult | None:
         return train(cfg, console)
     else:
         _submit(job, console)
-        from heritage.runs.train_result import read_result
+        from heritage.runs.run_result import RunResult
 
-        return read_result(job.folder)
+        return RunResult("train", job.folder)
     return None
 
 
 def _submit(job: Job, console: Console) -> None:
-    from heritage.core.files import locked, write_text
+    from heritage.core.files import write_text
+    from heritage.core.locks import locked
     from heritage.runs.job_state import State
+    from heritage.runs.locks import release_run
     from heritage.runs.resume import checkpoint_to_resume
     from heritage.sweep.checks import check_inputs
     from heritage.sweep.driver import cluster_of, report_jobs, run_jobs
 
+    release_run(job.folder)  # the job itself holds it
     again = f"run the same command with resume={job.folder}"
     with locked(job.folder / SWEEP_LOCK_FILE):
         if not job.config.resume:

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,14 +27,17 @@ from torch import nn
 
 from heritage.config.faults import did_you_mean
 from heritage.config.recipe import require_recipe
+from heritage.config.schema import SCHEMAS
 from heritage.config.validate import validate
 from heritage.data import ArtefactDataModule
-from heritage.errors import ConfigError, SplitError
+from heritage.data.readers import option_for
+from heritage.errors import ArgumentError, ConfigError, SplitError
 from heritage.models.classes import match_classifier
 from heritage.models.network import IMAGENET, NONE, input_spec
 from heritage.runs.hydra_node import chosen_options
 from heritage.runs.record import resolved
 from heritage.runs.resume import checkpoint_to_resume
+from heritage.runs.training_images import RECORD
 from heritage.training.callbacks.deferred_weighting import (
     DeferredWeighting,
     require_constant_counts,
@@ -41,12 +45,15 @@ from heritage.training.callbacks.deferred_weighting import (
 )
 from heritage.training.callbacks.finetuning import FineTuning
 from heritage.training.classifier import Classifier, higher_is_better, validation_metrics
+from heritage.training.devices import device_type
 from heritage.training.length import plan_steps, warn_of_short_average, warn_of_unfinished_sampling
 from heritage.training.losses import ClassLoss
 from heritage.training.precision import choose_precision
 from heritage.training.run import TrainingRun
-from heritage.training.trainer import TrainerOptions, device_type, quiet_lightning
+from heritage.training.trainer import TrainerOptions, quiet_lightning
 from heritage.training.weighting import by_hand
+
+_DEMO_READER = "heritage.data.readers.demo"
 
 
 def build(cfg: DictConfig, console: Console | None = None) -> TrainingRun:
@@ -58,24 +65,27 @@ def build(cfg: DictConfig, console: Console | None = None) -> TrainingRun:
 
     Raises:
         HeritageError: The configuration, the data or the weights are wrong.
+        ArgumentError: ``cfg`` is not a configuration.
 
     Example:
         >>> run = heritage.build(heritage.compose("train", tiny, data__root=class_folders))
         >>> run.fit()
         >>> sorted(run.test())[:2]
-        ['test/accuracy', 'test/balanced_accuracy']
+        ['accuracy', 'balanced_accuracy']
         >>> run.report().report.name
         'report.md'
     """
     if HydraConfig.initialized():
         require_recipe()
+    _require_configuration(cfg)
     _require_precision_target(cfg.target_precision)
     validate(cfg, "train")
     quiet_lightning()
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     _require_features(cfg)
+    _require_own_root(cfg)
     data = build_data(cfg)
-    cfg = cfg.copy()
+    given, cfg = cfg.copy(), cfg.copy()
     cfg.data.classes = list(data.classes)  # recorded with the run, independently of the data set
     config = resolved(cfg)
     if not len(data.rows("train")):
@@ -91,7 +101,7 @@ def build(cfg: DictConfig, console: Console | None = None) -> TrainingRun:
         warn_of_short_average(trainer, classifier.total_steps or 0)
     return TrainingRun(
         Path(cfg.paths.run),
-        cfg,
+        given,
         config,
         data,
         classifier,
@@ -100,6 +110,21 @@ def build(cfg: DictConfig, console: Console | None = None) -> TrainingRun:
         checkpoint,
         Console(quiet=True) if console is None else console,
     )
+
+
+def _require_own_root(cfg: DictConfig) -> None:
+    """Check that ``data.root`` is not set for the demo set, which has a folder of its own.
+
+    Raises:
+        ConfigError: It is set; the message names the option that reads photographs.
+    """
+    root = Path(cfg.data.root)
+    if cfg.data.reader.get("_target_") == _DEMO_READER and root != Path(cfg.paths.data) / "demo":
+        raise ConfigError(
+            "the demo set (data=demo, the default) does not read this folder",
+            where=f"data.root={root}",
+            remedy=f"add {option_for(root)} to read your photographs, or leave data.root out",
+        )
 
 
 def build_data(cfg: DictConfig) -> ArtefactDataModule:
@@ -206,8 +231,22 @@ def build_classifier(
         mixing=_make(cfg.augment.mix),
         total_steps=plan_steps(trainer, data, cfg.trainer.max_steps, cfg.trainer.max_samples),
         seed=cfg.seed,
-        metadata={"config": resolved(cfg), "fingerprint": data.manifest.fingerprint},
+        metadata={
+            "config": resolved(cfg),
+            "fingerprint": data.manifest.fingerprint,
+            RECORD: data.training_images.record(),
+        },
     )
+
+
+def _require_configuration(cfg: object) -> None:
+    remedy = 'make one with heritage.compose("train")'
+    if not isinstance(cfg, DictConfig):
+        raise ArgumentError(
+            f"a configuration is a DictConfig, not a {type(cfg).__name__}", where="cfg", remedy=remedy
+        )
+    if missing := sorted({field.name for field in dataclasses.fields(SCHEMAS["train"])} - {*map(str, cfg)}):
+        raise ConfigError(f"not a configuration of train: it lacks {missing[0]}", where="cfg", remedy=remedy)
 
 
 def _require_precision_target(target: float | None) -> None:

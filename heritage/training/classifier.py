@@ -25,6 +25,7 @@ from heritage.models.checkpoint import read_checkpoint, rebuild_network
 from heritage.models.network import input_spec
 from heritage.models.normalize import Normalize
 from heritage.models.weights import OUR_RECORD
+from heritage.runs.training_images import RECORD
 from heritage.training.mixing import Mixing
 from heritage.training.predict_loop import ModelOutputs
 
@@ -139,6 +140,8 @@ class Classifier(pl.LightningModule):
             )
         checkpoint = read_checkpoint(checkpoint_path)
         metadata = {"config": checkpoint.config, "fingerprint": checkpoint.fingerprint}
+        if checkpoint.training_images is not None:
+            metadata[RECORD] = checkpoint.training_images.record()
         settings: dict[str, Any] = {
             "seed": int(checkpoint.config.get("seed", 0)),
             "metadata": metadata,

@@ -34,16 +34,35 @@ def plan_steps(trainer: pl.Trainer, data: ArtefactDataModule, max_steps: int, ma
         return trainer.max_steps
     plan = data.plan(trainer.world_size)
     require_batches(trainer, plan.steps(0), data.plan(trainer.world_size, "val").steps(0))
+    by_epoch = steps_by_epoch(trainer, plan, trainer.max_epochs, max_steps, max_samples)
+    steps = sum(by_epoch)
+    if max_samples is not None or max_steps != -1:
+        stop_after(trainer, steps, len(by_epoch))
+    return steps
+
+
+def steps_by_epoch(
+    trainer: pl.Trainer, plan: EpochPlan, max_epochs: int | None, max_steps: int, max_samples: int | None
+) -> list[int]:
+    """Return the optimizer steps of each epoch of a run.
+
+    Args:
+        trainer: The trainer, for its limits of an epoch.
+        plan: The batches of an epoch.
+        max_epochs: Epochs at most; None and -1 are no limit.
+        max_steps: Optimizer steps at most; -1 is no limit.
+        max_samples: Training images in all, instead of ``max_epochs``; None is no limit.
+    """
     if max_samples is not None:
-        batches = plan.steps_to_show(max_samples)
-    elif max_steps == -1:
-        return optimizer_steps(trainer, plan.steps_by_epoch(trainer.max_epochs or 0))
-    else:
-        batches = _batches_by_epoch(trainer, plan, max_steps)
-    steps = optimizer_steps(trainer, batches)
-    if max_steps != -1:
-        steps = min(steps, max_steps)
-    stop_after(trainer, steps, len(batches))
+        return [optimizer_steps(trainer, [batches]) for batches in plan.steps_to_show(max_samples)]
+    if max_steps == -1:
+        return [optimizer_steps(trainer, [batches]) for batches in plan.steps_by_epoch(max_epochs or 0)]
+    steps: list[int] = []
+    left = max_steps
+    while left > 0 and len(steps) != (max_epochs or -1):
+        batches = plan.steps(0 if plan.constant_length else len(steps))
+        steps.append(min(left, optimizer_steps(trainer, [batches])))
+        left -= steps[-1]
     return steps
 
 
@@ -124,21 +143,15 @@ def warn_of_short_average(trainer: pl.Trainer, steps: int) -> None:
             )
 
 
-def _batches_by_epoch(trainer: pl.Trainer, plan: EpochPlan, steps: int) -> list[int]:
-    """Return the batches of each epoch until ``steps`` are taken or ``max_epochs`` is reached."""
-    limit = trainer.max_epochs or -1
-    batches: list[int] = []
-    left = steps
-    while left > 0 and len(batches) != limit:
-        batches.append(plan.steps(0 if plan.constant_length else len(batches)))
-        left -= optimizer_steps(trainer, batches[-1:])
-    return batches
+def limited(limit: int | float | None, batches: int) -> int:
+    """Return the batches of an epoch within a limit of the trainer: a number of batches, or a fraction."""
+    if isinstance(limit, float):
+        return max(1, int(batches * limit)) if 0 < limit < 1 else batches if limit else 0
+    return batches if limit is None else min(batches, limit)
 
 
 def _limited(trainer: pl.Trainer, batches: int) -> int:
     for limit in (trainer.limit_train_batches, getattr(trainer, "overfit_batches", 0)):
-        if isinstance(limit, float) and 0 < limit < 1:
-            batches = max(1, int(batches * limit))
-        elif isinstance(limit, int) and limit > 0:
-            batches = min(batches, limit)
+        if limit:
+            batches = limited(limit, batches)
     return batches

@@ -17,8 +17,11 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from heritage.core.manifest import SPLITS
+from heritage.core.notebook import html_table, shortened
 from heritage.data import ArtefactDataModule
+from heritage.errors import TrainingError
 from heritage.metrics.calibration import calibrate
+from heritage.metrics.calibration_claim import calibration_claim, threshold_sentence
 from heritage.metrics.classification import confusion_matrix
 from heritage.metrics.registry import logged_metrics
 from heritage.reports.run_report import Report
@@ -26,8 +29,11 @@ from heritage.runs.calibration import write_calibration
 from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER, LAST_CHECKPOINT
 from heritage.runs.history import read_history
 from heritage.runs.hydra_node import write_hydra_record
+from heritage.runs.locks import run_locked
 from heritage.runs.record import write_record
-from heritage.runs.train_result import TrainResult, read_result
+from heritage.runs.resume import refuse_occupied_folder
+from heritage.runs.run_result import RunResult
+from heritage.runs.training_images import RECORD
 from heritage.training.classifier import Classifier
 from heritage.training.predict_loop import ModelOutputs, predict_loader
 from heritage.training.preview import write_preview
@@ -37,8 +43,13 @@ from heritage.training.summary import (
     option_name,
     run_facts,
     start_lines,
+    test_notes,
     unreadable_notes,
 )
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal stopped the run; the message names what to resume from."""
 
 
 @dataclass
@@ -71,6 +82,7 @@ class TrainingRun:
     console: Console
     _seconds: float = field(default=0.0, init=False, repr=False)
     _tested: Report | None = field(default=None, init=False, repr=False)
+    _began: bool = field(default=False, init=False, repr=False)
 
     @property
     def precision(self) -> str:
@@ -84,13 +96,25 @@ class TrainingRun:
 
     def __repr__(self) -> str:
         model, data = option_name(self.choices, "model"), option_name(self.choices, "data")
-        return f"TrainingRun({model} on {data}, folder='{self.folder}')"
+        return f"TrainingRun({model} on {data}, folder='{shortened(self.folder)}')"
+
+    def _repr_html_(self) -> str:
+        model, data = option_name(self.choices, "model"), option_name(self.choices, "data")
+        rows: dict[str, object] = {
+            "folder": self.folder,
+            "images": ", ".join(f"{len(self.data.rows(split)):,} {split}" for split in SPLITS),
+            "classes": ", ".join(self.data.classes),
+            "epochs trained": self.trainer.current_epoch,
+            "precision": self.precision,
+        }
+        return html_table(f"{model} on {data}", rows)
 
     def prepare_folder(self) -> None:
         """Write configuration, versions and class counts into the run folder; `fit` calls it."""
         if not self.trainer.is_global_zero:
             return
-        write_record(self.folder, self.config, self.data.manifest, {"counts": self.counts})
+        facts = {"counts": self.counts, RECORD: self.data.training_images.record()}
+        write_record(self.folder, self.config, self.data.manifest, facts)
         write_hydra_record(self.cfg, self.folder)
         self.console.print(class_table(self.data, self.counts))
         net, loss = self.classifier.net, self.classifier.criterion
@@ -104,46 +128,57 @@ class TrainingRun:
         """Train, from the checkpoint if the run resumes.
 
         Raises:
-            HeritageError: The run cannot continue: the loss is not finite, the disk is full.
+            HeritageError: The run cannot continue: the loss is not finite, the disk is full, or another
+                process is using the folder.
             KeyboardInterrupt: Ctrl-C or SIGTERM; the message names what to resume from.
         """
         self._tested = None
-        self.prepare_folder()
-        began = time.perf_counter()
-        with self.interruptible():
-            self.trainer.fit(
-                self.classifier, datamodule=self.data, ckpt_path=self.checkpoint, weights_only=True
-            )
-        self._seconds = time.perf_counter() - began
+        with run_locked(self.folder):
+            if not self._began and self.checkpoint is None:
+                refuse_occupied_folder(self.folder)  # a run that began there after this one was built
+            self._began = True
+            self.prepare_folder()
+            began = time.perf_counter()
+            with self.interruptible():
+                self.trainer.fit(
+                    self.classifier, datamodule=self.data, ckpt_path=self.checkpoint, weights_only=True
+                )
+            self._seconds = time.perf_counter() - began
 
     def test(self) -> dict[str, float]:
         """Load the best checkpoint, calibrate it on the validation split and predict the test split.
 
         Call it on the first rank only: no image is padded or counted twice.
 
+        Raises:
+            TrainingError: The network is not trained yet.
+
         Returns:
-            The test metrics, named and valued as ``trainer.test`` logs them.
+            The test metrics by name (``loss``, ``accuracy``, ``macro_f1``, ``recall/<class>``, …), with the
+            values that ``trainer.test`` logs as ``test/<name>``.
         """
+        self._require_trained()
         net = self.classifier.net
         facts = run_facts(self.choices, self.config, self.data, net, self.trainer, self._seconds)
         facts |= self._load_best()
         if self.cfg.target_precision is not None and not self.cfg.trainer.fast_dev_run:
             facts |= self._calibrate(self.cfg.target_precision)
         predictions = self._predict("test")
+        manifest = self.data.manifest.take(self.data.rows("test")[predictions.rows])
         self._tested = Report(
             title=f"{option_name(self.choices, 'model')} on the test split of "
             f"{option_name(self.choices, 'data')}",
-            manifest=self.data.manifest.take(self.data.rows("test")[predictions.rows]),
+            manifest=manifest,
             targets=predictions.targets,
             probabilities=predictions.probabilities,
             facts=facts,
-            notes=unreadable_notes(self.data),
+            notes=[*test_notes(self.data, manifest, self.config), *unreadable_notes(self.data)],
             history=read_history(self.folder),
             images_seen=images_seen(self.trainer),
         )
         return _test_metrics(predictions, self.data.classes)
 
-    def report(self) -> TrainResult:
+    def report(self) -> RunResult:
         """Write ``report.md``, ``metrics.json``, the predictions and the figures; tests first if necessary.
 
         Returns:
@@ -155,27 +190,41 @@ class TrainingRun:
         if report is None:
             raise RuntimeError("test() sets the report")
         report.print(self.console)
-        path = report.write(self.folder)
+        with run_locked(self.folder):
+            path = report.write(self.folder)
         self.console.print(f"report: {path}", highlight=False, soft_wrap=True)
-        return read_result(self.folder)
+        return RunResult("train", self.folder)
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Turn Lightning's exit on Ctrl-C into a KeyboardInterrupt that names what to resume from."""
+        """Let Ctrl-C and SIGTERM raise a KeyboardInterrupt that names what to resume from."""
         try:
             yield
+        except Interrupted:
+            raise
+        except KeyboardInterrupt as stop:
+            raise Interrupted(self._interrupted(stop)) from stop
         except SystemExit as stop:
             if not isinstance(stop.__context__, KeyboardInterrupt):
                 raise
             # Lightning exits on Ctrl-C and ignores further ones; the message is still to be printed.
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            raise KeyboardInterrupt(self._interrupted(stop.__context__)) from stop
+            raise Interrupted(self._interrupted(stop.__context__)) from stop
 
     def _interrupted(self, stop: KeyboardInterrupt) -> str:
         last, why = self.folder / CHECKPOINTS_FOLDER / LAST_CHECKPOINT, str(stop) or "stopped by Ctrl-C"
         if not last.is_file():
             return f"{why} before the first checkpoint; {self.folder} holds what was written"
         return f"{why}; the state is saved in {last}, resume with resume={self.folder}"
+
+    def _require_trained(self) -> None:
+        best = self.folder / CHECKPOINTS_FOLDER / BEST_CHECKPOINT
+        if not self.trainer.global_step and not best.is_file():
+            raise TrainingError(
+                "the network is not trained",
+                where=self.folder,
+                remedy="call fit() first; trainer.test(classifier, datamodule=data) tests it as it is",
+            )
 
     def _load_best(self) -> dict[str, str]:
         best = self.folder / CHECKPOINTS_FOLDER / BEST_CHECKPOINT
@@ -187,20 +236,22 @@ class TrainingRun:
         return {"tested": f"{BEST_CHECKPOINT}, after {state['epoch'] + 1} of {epochs} epochs"}
 
     def _calibrate(self, target_precision: float) -> dict[str, str]:
+        rows = self.data.rows("val")
+        if not len(rows):
+            return {"calibration": "none: there are no validation images"}
         predictions = self._predict("val")
         calibration = calibrate(
             predictions.logits,
             predictions.targets,
+            self.data.manifest.take(rows[predictions.rows]).column("group_id"),
             target_precision=target_precision,
             split="val",
             fingerprint=self.data.manifest.fingerprint,
         )
         write_calibration(calibration, self.folder)
-        threshold = calibration.threshold
-        unsure = "never unsure" if threshold is None else f"unsure below {threshold:.2f}"
-        error = f"calibration error {calibration.ece_before:.3f} before, {calibration.ece_after:.3f} after"
         return {
-            "calibration": f"temperature {calibration.temperature:.2f}, {unsure} (on validation: {error})"
+            "calibration": calibration_claim(calibration).sentence,
+            "threshold": threshold_sentence(calibration),
         }
 
     def _predict(self, split: str) -> ModelOutputs:
@@ -211,4 +262,4 @@ class TrainingRun:
 def _test_metrics(predictions: ModelOutputs, classes: tuple[str, ...]) -> dict[str, float]:
     predicted = predictions.logits.argmax(axis=1)
     metrics = logged_metrics(confusion_matrix(predictions.targets, predicted, len(classes)), classes)
-    return {"test/loss": predictions.loss} | {f"test/{name}": value for name, value in metrics.items()}
+    return {"loss": predictions.loss} | metrics

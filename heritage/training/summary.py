@@ -1,4 +1,4 @@
-"""A training run in words: tables for the console, and facts and notes for the report."""
+"""Descriptions of a training run: tables for the console, and facts and notes for the report."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import pytorch_lightning as pl
 from rich.table import Table
 from torch import nn
 
-from heritage.core.manifest import SPLITS
+from heritage.core.manifest import SPLITS, Manifest
 from heritage.data import ArtefactDataModule
+from heritage.metrics.classification import absent_note
 from heritage.models.network import parameter_count
+from heritage.runs.training_images import drawn_note
 from heritage.training.callbacks.finetuning import FineTuning
 from heritage.training.callbacks.throughput import ThroughputMonitor
 
@@ -63,6 +65,21 @@ def images_seen(trainer: pl.Trainer) -> int | None:
     """Return the number of images that training has shown; None without a `ThroughputMonitor`."""
     callbacks = trainer.callbacks  # type: ignore[attr-defined]
     return next((part.images_seen for part in callbacks if isinstance(part, ThroughputMonitor)), None)
+
+
+def test_notes(data: ArtefactDataModule, manifest: Manifest, config: Mapping[str, Any]) -> list[str]:
+    """Return notes on what the test images cannot show.
+
+    Args:
+        data: The data set.
+        manifest: The test images.
+        config: The resolved configuration.
+    """
+    return [
+        *data.training_images.notes(config["model"].get("weights")),
+        *drawn_note(len(manifest), manifest.drawn),
+        *absent_note(manifest.counts(), data.counts("train")),
+    ]
 
 
 def unreadable_notes(data: ArtefactDataModule) -> list[str]:

@@ -28,6 +28,7 @@ from heritage.core.types import NonNegativeInt, PositiveFloat, PositiveInt
 from heritage.errors import ConfigError
 from heritage.training.callbacks.checkpoints import AtomicCheckpointIO
 from heritage.training.callbacks.last_validation import LastValidation
+from heritage.training.devices import device_type
 from heritage.training.precision import Precision
 
 Limit = PositiveInt | Annotated[float, Field(gt=0, le=1)]
@@ -152,16 +153,11 @@ class TrainerOptions:
         """Check that this machine has what the options need, and that they do not contradict each other."""
         _refuse_unknown(self.extra)
         _refuse_strategy(self.strategy)
-        if self.accelerator == "gpu" and not torch.cuda.is_available():
-            raise ConfigError(
-                "no GPU is available",
-                where="trainer.accelerator=gpu",
-                remedy="use trainer=cpu, or check nvidia-smi",
-            )
+        on_cpu = device_type(self.accelerator) == "cpu"
         _refuse_length(self.max_epochs, self.max_steps, self.max_samples)
         if self.max_samples is not None:
             _refuse_fractions(self.limit_train_batches, self.overfit_batches)
-        if device_type(self.accelerator) == "cpu":
+        if on_cpu:
             _refuse_on_cpu(self.precision, self.devices)
 
 
@@ -178,15 +174,6 @@ def _as_config_error() -> Iterator[None]:
 def _cluster_environment() -> list[ClusterEnvironment]:
     """Return the environment of a Slurm job, without requeueing, which submitit does."""
     return [SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else []
-
-
-def device_type(accelerator: Accelerator) -> str:
-    """Return torch's device type of an accelerator on this machine."""
-    if accelerator in ("auto", "gpu") and torch.cuda.is_available():
-        return "cuda"
-    if accelerator in ("auto", "mps") and torch.backends.mps.is_available():
-        return "mps"
-    return "cpu"
 
 
 def _refuse_length(max_epochs: int | None, max_steps: int, max_samples: int | None) -> None:

@@ -16,7 +16,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 import heritage
-from heritage.api.composition import option_overrides
+from heritage.api.overrides import option_overrides
 from heritage.core.files import config_dir
 from heritage.errors import CommandError, ConfigError, HeritageError
 from heritage.runs.files import CONFIG_FILE, METRICS_FILE, PREDICTIONS_FILE
@@ -130,8 +130,9 @@ def test_a_run_from_python_leaves_the_folder_of_the_command(
     names = [sorted(path.relative_to(one).as_posix() for path in one.rglob("*")) for one in (ours, theirs)]
     assert names[0] == names[1]
     assert (ours / PREDICTIONS_FILE).read_bytes() == (theirs / PREDICTIONS_FILE).read_bytes()
-    configs = [(one / CONFIG_FILE).read_text().replace(str(one), "RUN") for one in (ours, theirs)]
-    assert configs[0] == configs[1]
+    for name in (CONFIG_FILE, ".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml"):
+        texts = [(one / name).read_text().replace(str(one), "RUN") for one in (ours, theirs)]
+        assert texts[0] == texts[1], name
     metrics = json.loads((theirs / METRICS_FILE).read_text())
     assert result.details | {"facts": {}} == metrics | {"facts": {}}  # they hold seconds
     assert result.metrics["macro_f1"] == metrics["macro_avg"]["f1"]

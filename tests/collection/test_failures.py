@@ -41,6 +41,30 @@ def test_temporary_errors_cost_only_requests(museum: FaultyMuseum, base: str, tm
     assert {owner_of(object_id) for (object_id,) in stored} == set(expected())
 
 
+def test_scattered_bot_walls_do_not_end_the_run(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
+    walled = [*expected()][::9]
+    for number, object_id in enumerate(walled):
+        path = f"{API}/{object_id}" if number % 2 else picture_path(object_id)
+        museum.once(path, faults.status(200, WALL, **HTML))
+    assert len(walled) > 8
+    session(met(base), tmp_path, retry_policy=retry_policy(wall_pause=0.01)).collect()
+    stored = rows(tmp_path, "SELECT object_id FROM images WHERE state = 'stored'")
+    assert {owner_of(object_id) for (object_id,) in stored} == set(expected())
+
+
+@pytest.mark.parametrize("walled", ["/", f"{API}/", "/images/"])
+def test_a_bot_wall_that_stays_ends_the_run(
+    museum: FaultyMuseum, base: str, tmp_path: Path, walled: str
+) -> None:
+    """Also if it hides only the records or only the photographs of one host."""
+    session(met(base), tmp_path, limit=2, retry_policy=retry_policy(wall_pause=0.01)).collect()
+    stored = rows(tmp_path, "SELECT count(*) FROM images WHERE state = 'stored'")
+    museum.always(walled, faults.status(200, WALL, **HTML))
+    with pytest.raises(CollectionError, match=r"3 times in a row"):
+        session(met(base), tmp_path, limit=20, retry_policy=retry_policy(wall_pause=0.01)).collect()
+    assert rows(tmp_path, "SELECT count(*) FROM images WHERE state = 'stored'") >= stored
+
+
 def test_failures_are_recorded_and_retried_on_demand(museum: FaultyMuseum, base: str, tmp_path: Path) -> None:
     record, picture, broken, refused = objects_of("islam")[:4]
     museum.once(f"{API}/{refused}", faults.status(302, Location="https://elsewhere.example/"))

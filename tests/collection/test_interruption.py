@@ -13,7 +13,7 @@ import pytest
 
 from heritage.collection.session import LOCK_FILE
 from heritage.collection.storage import PhotoStorage
-from heritage.core.files import locked
+from heritage.core.locks import locked
 from heritage.core.manifest import Manifest
 from heritage.demo.server import Response
 from heritage.errors import BusyError

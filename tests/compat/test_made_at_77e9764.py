@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from heritage.core.files import locked
+from heritage.core.locks import locked
 from heritage.runs.compat import upgrade_config
 from heritage.runs.files import CONFIG_FILE, METRICS_FILE, PREDICTIONS_FILE
 from tests.conftest import Command
@@ -87,7 +87,7 @@ def root(heritage: Command, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def differences(now: Any, then: Any, path: str = "") -> list[str]:
-    """What of an old JSON value is otherwise in a new one, which may hold more."""
+    """Differences of a new JSON value, which may have more keys, from an old one."""
     if isinstance(then, dict) and isinstance(now, dict):
         return [
             line
@@ -159,10 +159,21 @@ def test_a_run_is_evaluated_to_the_same_figures(old: Path, heritage: Command, ru
 def test_a_checkpoint_predicts_the_same(
     old: Path, heritage: Command, run: str, name: str, options: list[str]
 ) -> None:
+    # Version 0.1 accepted every prediction where no threshold reaches the target precision.
     done = heritage("predict", f"ckpt={run}", "input=pictures", "num_workers=0", "device=cpu",
-                    "out=again.parquet", *options)  # fmt: skip
+                    "out=again.parquet", "threshold=0", *options)  # fmt: skip
     assert done.code == 0, done.err
+    assert "calibration not measured" in done.out
     assert table_differences(old / "again.parquet", old / "expected" / f"answers_{name}.parquet") == []
+
+
+def test_predictions_are_unsure_where_no_threshold_reaches_the_target_precision(
+    old: Path, heritage: Command
+) -> None:
+    done = heritage("predict", f"ckpt={OWN}", "input=pictures", "num_workers=0", "out=now.parquet")
+    assert done.code == 0, done.err
+    assert "Note: No threshold reaches a precision of 95% on 7 images of the val split" in done.out
+    assert set(pq.read_table(old / "now.parquet")["prediction"].to_pylist()) == {"unsure"}
 
 
 def test_a_checkpoint_explains_exports_and_starts_another_training(old: Path, heritage: Command) -> None:
@@ -172,7 +183,7 @@ def test_a_checkpoint_explains_exports_and_starts_another_training(old: Path, he
         assert (old / "timm" / file).read_bytes() == (old / "outputs/export/timm" / file).read_bytes()
     done = heritage("train", *VIT, *PICTURES, "model.dropout=0.1", "model.layer_scale=0.1",
                     "trainer.max_epochs=1",
-                    f"model.weights={OWN}/checkpoints/best.ckpt", "finetune=classifier_anew",
+                    f"model.weights={OWN}/checkpoints/best.ckpt", "finetune=new_classifier",
                     "hydra.run.dir=second")  # fmt: skip
     assert done.code == 0, done.err
 

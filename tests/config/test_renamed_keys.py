@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from heritage.config.compose import options
 from heritage.config.faults import did_you_mean
-from heritage.runs.compat import RENAMED_KEYS, RENAMED_OPTIONS
+from heritage.runs.compat import RENAMED_CHOICES, RENAMED_KEYS, RENAMED_OPTIONS
 from tests.config.test_composition import FILES, NEEDED
 from tests.conftest import Command
 
@@ -84,6 +85,15 @@ def test_an_experiment_or_sweep_file(
     assert done.code == 2
     assert len(done.err.splitlines()) == 1, done.err
     assert NEW in done.err
+
+
+@pytest.mark.parametrize("group", RENAMED_CHOICES)
+def test_an_option_of_a_group(heritage: Command, group: str) -> None:
+    for old, new in RENAMED_CHOICES[group].items():
+        done = heritage("train", f"{group}={old}")
+        assert done.code == 2
+        assert done.err.strip() == f"heritage train: {group}={old}: it is now called '{new}'"
+        assert new in options(group)
 
 
 def test_a_renamed_key_is_not_suggested_elsewhere() -> None:

@@ -123,7 +123,7 @@ def test_invalid_files_raise_an_image_error(data: bytes, message: str) -> None:
 
 
 def test_white_is_the_same_in_all_bands() -> None:
-    """White is what is white in the whole picture, not in a band of it."""
+    """White is determined for the whole picture, not for each band of it."""
     levels = np.full((700, 5), 1000, np.uint16)
     levels[600:] = 65_535
     found = decode(saved(Image.fromarray(levels), "PNG"))

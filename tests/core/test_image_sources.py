@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -103,13 +104,97 @@ def test_linked_folders_are_read_but_not_in_circles(tmp_path: Path, read: ReadFo
     ]
 
 
+def split_of(read: ReadFolders, root: Path) -> dict[str, tuple[str, str]]:
+    """Return class and split of each image."""
+    if read is folders_in_train:
+        table = readers.class_folders(root, None).table
+        files = table["file"].to_pylist()
+    else:
+        table = raw_sources.class_folders(str(root), museum="LOCAL", values={}).table
+        files = table["raw_file"].to_pylist()
+    pairs = zip(table["class"].to_pylist(), table["split"].to_pylist(), strict=True)
+    return dict(zip(files, pairs, strict=True))
+
+
+@folders
+def test_folders_named_like_splits_are_the_split(tmp_path: Path, read: ReadFolders) -> None:
+    root = touch(tmp_path / "set", "training/china/a.jpg", "Validation/japan/deep/b.jpg", "test/china/a.jpg")
+    assert split_of(read, root) == {
+        "Validation/japan/deep/b.jpg": ("japan", "val"),
+        "test/china/a.jpg": ("china", "test"),
+        "training/china/a.jpg": ("china", "train"),
+    }
+
+
+@folders
+def test_split_folders_inside_class_folders_are_the_split(tmp_path: Path, read: ReadFolders) -> None:
+    root = touch(tmp_path / "set", "china/train/a.jpg", "china/val/b.jpg", "japan/test/sub/c.jpg")
+    assert split_of(read, root) == {
+        "china/train/a.jpg": ("china", "train"),
+        "china/val/b.jpg": ("china", "val"),
+        "japan/test/sub/c.jpg": ("japan", "test"),
+    }
+
+
+@folders
+def test_a_class_called_test_is_no_split(tmp_path: Path, read: ReadFolders) -> None:
+    root = touch(tmp_path / "set", "islam/a.jpg", "egyptian/test/a.jpg", "egyptian/b.jpg")
+    assert [row[:2] for row in read(root)] == [
+        ("egyptian/b.jpg", "egyptian"),
+        ("egyptian/test/a.jpg", "egyptian"),
+        ("islam/a.jpg", "islam"),
+    ]
+
+
+@folders
+def test_suffixes_of_browsers_and_phones(
+    tmp_path: Path, read: ReadFolders, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = touch(
+        tmp_path / "set",
+        *(f"islam/a.{suffix}" for suffix in ("jfif", "JPE", "avif", "HEIC", "heif")),
+        "egyptian/a.JPG_large", "egyptian/a.jpg", "egyptian/b.jpeg.1", "egyptian/c", "egyptian/.DS_Store",
+        "egyptian/desktop.ini", "egyptian/a.jpg@SynoEAStream", "empty/Thumbs.db",
+    )  # fmt: skip
+    with caplog.at_level("INFO"):
+        rows = read(root)
+    assert [row[1] for row in rows] == ["egyptian"] + 5 * ["islam"]
+    assert "no image in empty: not a class" in caplog.text
+    note = "3 files were passed over because of their suffix: no suffix 1, .1 1, .JPG_large 1."
+    if read is folders_in_train:
+        assert note in caplog.text
+    else:
+        assert raw_sources.class_folders(str(root), museum="LOCAL", values={}).notes == (note,)
+
+
+@folders
+def test_folders_of_one_name_in_both_unicode_forms_are_one_class(tmp_path: Path, read: ReadFolders) -> None:
+    name = "Ägypten"
+    root = touch(
+        tmp_path / "set", f"{name}/a.jpg", f"{unicodedata.normalize('NFD', name)}/b.jpg", "islam/c.jpg"
+    )
+    if read is folders_in_train:
+        assert readers.class_folders(root, None).counts() == {"islam": 1, name: 2}
+    else:
+        assert sorted(str(row[1]) for row in read(root)) == ["islam", name, name]
+
+
+@folders
+def test_two_spellings_of_a_folder_are_refused(tmp_path: Path, read: ReadFolders) -> None:
+    root = touch(tmp_path / "set", "Islam/a.jpg", "islam/b.jpg", "islam/c.jpg")
+    with pytest.raises(
+        ManifestError, match=r"'Islam' \(1 image\), 'islam' \(2 images\); give all of them one"
+    ):
+        read(root)
+
+
 @folders
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        (["train/egyptian/a.jpg", "val/islam/b.jpg", "Test/islam/c.jpg"],
-         "Test, train, val are splits and not classes; put all images of a class below one folder"),
-        (["egyptian/a.txt"], "its folders hold no images; correct (data|raw).root; images end in .bmp, .gif"),
+        (["train/egyptian/a.jpg", "val/islam/b.jpg", "Test/c.jpg"],
+         "its folders are splits and not classes: Test/c.jpg is in no class folder; put the images of each"),
+        (["egyptian/a.txt"], "its folders hold no images; correct (data|raw).root; images end in .avif"),
         (["a.jpg"], "no folder for any class; put the images of each class into a folder"),
         (["a.jpg", "list.csv"], "no folder for any class; use (data|raw)=table"),
     ],

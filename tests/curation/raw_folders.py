@@ -79,7 +79,7 @@ def add_faults(root: Path) -> dict[str, str]:
     for index in range(8):
         card = np.full((120, 160, 3), 235, dtype=np.uint8)
         cv2.putText(card, "no photograph", (12, 60), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (60, 60, 60), 2)
-        write(folder / f"card{index}.jpg", card, quality=80 + index)
+        write(root / ("islam", "orient")[index % 2] / f"card{index}.jpg", card, quality=80 + index)
     return {
         "islam/truncated.jpg": "unreadable",
         "islam/bomb.png": "unreadable",
@@ -90,7 +90,7 @@ def add_faults(root: Path) -> dict[str, str]:
         "islam/islam002.jpg": "duplicate",
         "islam/islam001.jpg": "label conflict",
         "orient/conflict.jpg": "label conflict",
-        **{f"islam/card{index}.jpg": "placeholder" for index in range(8)},
+        **{f"{('islam', 'orient')[index % 2]}/card{index}.jpg": "placeholder" for index in range(8)},
     }
 
 

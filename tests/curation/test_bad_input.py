@@ -169,6 +169,7 @@ def test_an_error_for_a_missing_column_names_the_nearest(tmp_path: Path, curate_
         curate_folder(root, *COLUMNS[:3], "+raw.columns.object_id=inventor")
     with pytest.raises(ManifestError, match="the manifest has no column 'clas'; did you mean 'class'"):
         curate_folder(root, *COLUMNS[:2], "+raw.columns.clas=kind")
+    write(root / "images" / "0.jpg", photograph(0))
     with pytest.raises(ConfigError, match="did you mean 'kind'"):
         curate_folder(root, *COLUMNS[:2], "groups.columns=[kinds]")
     assert not (tmp_path / "out").exists()

@@ -188,6 +188,17 @@ def test_folds_do_not_depend_on_the_test_fold(tmp_path: Path, curate_folder: Cur
     assert folds[0] == folds[1] == folds[2]
 
 
+def test_rows_without_a_decision_are_counted_and_change_nothing(
+    tmp_path: Path, curate_folder: Curate
+) -> None:
+    root = class_tree(tmp_path / "raw")
+    (tmp_path / "o.csv").write_text("file,decision,class\nislam/islam000.jpg,,asian\n")
+    curated = curate_folder(root, TREE, f"overrides={tmp_path / 'o.csv'}")
+    assert "1 row without a decision changes nothing (o.csv)." in curated.remarks
+    files = dict(zip(curated.table["raw_file"].to_pylist(), curated.table["class"].to_pylist(), strict=True))
+    assert files["islam/islam000.jpg"] == "islam"
+
+
 def test_overrides_in_the_output_folder_are_never_lost(tmp_path: Path, curate_folder: Curate) -> None:
     root = class_tree(tmp_path / "raw")
     (tmp_path / "o.csv").write_text("file,decision\nislam/islam005.jpg,drop\n")

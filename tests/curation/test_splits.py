@@ -99,7 +99,7 @@ def test_earlier_splits_are_kept_only_for_the_same_options(tmp_path: Path) -> No
 def test_missing_classes_are_reported_once() -> None:
     assignment = SplitAssignment(np.array([TRAIN, TRAIN, VAL, TEST]), unassigned(4))
     assert missing_classes(assignment, np.array([0, 1, 0, 0]), ["a", "b", "c"]) == [
-        "There is no image of c: train with 'data.classes=[a,b]'.",
+        "There is no image of c; training leaves them out.",
         "No image of b is in the val split.",
         "No image of b is in the test split.",
     ]

@@ -40,6 +40,7 @@ def test_hidden_and_other_files_are_skipped(tmp_path: Path) -> None:
 
 def test_a_table_with_the_class_in_the_file_name(tmp_path: Path) -> None:
     write_table(tmp_path, ["1_MET_5.jpg,007,-20", "5_MET_6.jpg,008,", "4_LOUVRE_7.jpg,,900"])
+    (tmp_path / "images/1_MET_5.jpg").touch()
     found = readers.table(tmp_path, CLASSES, table="metadata.csv", images="images", columns=COLUMNS)
     assert found.column("class") == ["egyptian", "byzantium", "islam"]
     assert found.column("museum") == ["MET", "MET", "LOUVRE"]
@@ -48,9 +49,7 @@ def test_a_table_with_the_class_in_the_file_name(tmp_path: Path) -> None:
         "ids stay text; an image without a lot is its own lot"
     )
     assert found.column("begin_year") == [-20, None, 900]
-    assert readers.missing_files(found) == [
-        f"images/{n}" for n in ("1_MET_5.jpg", "5_MET_6.jpg", "4_LOUVRE_7.jpg")
-    ]
+    assert readers.missing_files(found) == [f"images/{n}" for n in ("5_MET_6.jpg", "4_LOUVRE_7.jpg")]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +65,13 @@ def test_a_table_with_the_class_in_the_file_name(tmp_path: Path) -> None:
         ("filename,lot", "1_MET_5.jpg,1", {"file": "filename", "grup_id": "lot"}, "did you mean 'group_id'"),
         ("filename,lot", "9_MET_5.jpg,1", COLUMNS, "class id 9: outside"),
         ("filename,lot", "photo.jpg,1", COLUMNS, "photo: the name is not CLASSID_MUSEUM_UNIQUEID"),
-        ("filename,lot", "1_MET_5.jpg", COLUMNS, "unreadable table"),
+        ("filename,lot", "1_MET_5.jpg", COLUMNS, "unreadable table: row 1 has 1 cells instead of 2"),
+        (
+            "filename,lot",
+            "1_MET_5.jpg,1",
+            COLUMNS,
+            "none of its 1 files exists: images/1_MET_5.jpg is missing",
+        ),
     ],
 )
 def test_invalid_tables_are_refused(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from heritage.core.manifest import Manifest
@@ -132,3 +134,39 @@ def test_an_empty_class_is_refused(labels: list[str], message: str) -> None:
     data = Manifest.build({"file": files, "class": labels}, Path("/set"), ("a", "b"))
     with pytest.raises(SplitError, match=message):
         split.by_group(data, test=0.1, val=0.2, seed=0)
+
+
+def own_split(splits: Sequence[str | None], classes: Sequence[str]) -> Manifest:
+    """Return the split of images of two views per object, some of which have a split."""
+    columns = {
+        "file": [f"{row}.jpg" for row in range(len(splits))],
+        "class": list(classes),
+        "object_id": [str(row // 2) for row in range(len(splits))],
+        "split": pa.array(splits, pa.string()),
+    }
+    manifest = Manifest.build(columns, Path("set"), sorted(set(classes)))
+    return split.own(manifest, test=0.2, val=0.25, seed=0)
+
+
+def test_the_sources_own_split_is_kept() -> None:
+    given = ["train", "train", "val", "val", "test", "test"] * 4
+    classes = ["a"] * 12 + ["b"] * 12
+    assert own_split(given, classes).column("split") == given
+
+
+@pytest.mark.parametrize("given", [("train", "test"), ("train", "val"), ("train",)])
+def test_what_the_source_lacks_is_taken_from_its_training_images(given: tuple[str, ...]) -> None:
+    splits = [given[row // 2 % len(given)] for row in range(80)]
+    whole = own_split(splits, ["a"] * 40 + ["b"] * 40)
+    found = whole.column("split")
+    assert set(found) == {"train", "val", "test"}
+    assert all(new == old for new, old in zip(found, splits, strict=True) if old != "train")
+    groups = dict(zip(zip(whole.column("group_id"), found, strict=True), found, strict=True))
+    assert len(groups) == 40, "objects stay whole"
+
+
+def test_without_a_split_of_its_own_a_source_is_split_by_group() -> None:
+    classes = ["a"] * 40 + ["b"] * 40
+    found = own_split([None] * 80, classes)
+    plain = split.by_group(found, test=0.2, val=0.25, seed=0)
+    assert found.column("split") == plain.column("split")

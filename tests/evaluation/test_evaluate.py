@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
-from heritage.core.overrides import read_overrides
+from heritage.core.overrides import count_undecided, read_overrides
 from heritage.runs.audits import read_audits
 from heritage.runs.calibration import read_calibration
 from tests.conftest import COUNTS, Command, write_tree
@@ -91,12 +92,13 @@ def test_the_files_of_a_report(heritage: Command, run: Path, tmp_path: Path) -> 
     fingerprint = json.loads((run / "data.json").read_text())["fingerprint"]
     assert calibration.fitted_on.fingerprint == fingerprint
     assert calibration.fitted_on.split == "val"
-    decisions = read_overrides(out / "label_errors.csv", CLASSES)
+    suggestions = list(csv.DictReader((out / "label_errors.csv").read_text().splitlines()))
     tree = Path(json.loads((run / "data.json").read_text())["root"])
-    for one in decisions.values():
-        assert one.decision == "relabel"
-        assert (tree / one.file).is_file()
-        assert one.label != one.file.split("/")[0]
+    for one in suggestions:
+        assert (tree / one["file"]).is_file()
+        assert one["class"] != one["file"].split("/")[0]
+    assert read_overrides(out / "label_errors.csv", CLASSES) == {}, "nobody has decided yet"
+    assert count_undecided(out / "label_errors.csv") == len(suggestions)
 
 
 def test_other_splits_and_other_data(heritage: Command, run: Path, tmp_path: Path) -> None:
@@ -118,6 +120,25 @@ def test_other_splits_and_other_data(heritage: Command, run: Path, tmp_path: Pat
     assert "not the data set" in done.out
 
 
+@pytest.mark.parametrize("images", [1, 2])
+def test_a_few_images_are_evaluated_without_a_map(
+    heritage: Command, run: Path, tmp_path: Path, images: int
+) -> None:
+    few = write_tree(tmp_path / "few", dict.fromkeys(["islam", "asian"][:images], 1))
+    out = tmp_path / "out"
+    done = heritage("evaluate", f"ckpt={run}", "data=class_folders", f"data.root={few}", "data.num_workers=0",
+                    "split=all", "report.resamples=20", f"hydra.run.dir={out}")  # fmt: skip
+    assert done.code == 0, done.err
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["images"] == images
+    notes = " ".join(metrics["notes"])
+    absent = ", ".join(name for name in CLASSES if name not in ["islam", "asian"][:images])
+    assert f"Absent from the test images: {absent}." in notes
+    assert f"No map was drawn: it needs at least 4 images, not {images}." in notes
+    assert not (out / "map.png").exists()
+    assert notes.split(". ")[0] in (out / "report.md").read_text()
+
+
 def test_a_checkpoint_of_an_earlier_version_and_the_leak(
     heritage: Command, run: Path, tmp_path: Path
 ) -> None:
@@ -127,7 +148,8 @@ def test_a_checkpoint_of_an_earlier_version_and_the_leak(
     torch.save(state, file)
     by_image = shutil.copytree(run, tmp_path / "by_image")
     config = (by_image / "config.yaml").read_text()
-    (by_image / "config.yaml").write_text(config.replace("data.split.by_group", "data.split.by_image"))
+    changed = re.sub(r"data\.split\.(own|by_group)\b", "data.split.by_image", config)
+    (by_image / "config.yaml").write_text(changed)
     words = (f"audits.by_image={by_image}", "audits.map=0", "audits.museum=false", "logit_adjustment=1")
     out = tmp_path / "out"
     done = heritage("evaluate", f"ckpt={run}", f"hydra.run.dir={out}", "report.resamples=20", *words)
@@ -155,7 +177,7 @@ def test_wrong_input_ends_in_one_line(
     assert "did you mean 'museum'?" in line(f"ckpt={run}", "report.slices=[musuem]")
     by_image = "audits.by_image="
     assert "its balance is weights, but here none" in line(f"ckpt={run}", f"{by_image}{runs / 'weights'}")
-    assert "split by by_group, not by image" in line(f"ckpt={run}", f"{by_image}{runs / 'none'}")
+    assert "not by image; give a run" in line(f"ckpt={run}", f"{by_image}{runs / 'none'}")
     assert "without a report" in line(f"ckpt={run}", f"{by_image}{tmp_path}")
     alone = shutil.copy(run / "checkpoints" / "best.ckpt", tmp_path / "alone.ckpt")
     assert "is not in a run folder" in line(f"ckpt={alone}", f"{by_image}{runs / 'none'}")

@@ -40,7 +40,7 @@ def network(name: str) -> NormalizedModel:
 
 
 class Corner(nn.Module):
-    """Class 0 is how bright the upper left quarter is; nothing else matters."""
+    """Class 0 is how bright the upper left quarter is; all other pixels have no influence."""
 
     def __init__(self) -> None:
         super().__init__()

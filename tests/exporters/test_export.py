@@ -307,6 +307,7 @@ def with_network(trained: TrainedClassifier, net: nn.Module) -> TrainedClassifie
         trained.fingerprint,
         trained.config,
         0,
+        trained.training_images,
     )
 
 

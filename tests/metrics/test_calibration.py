@@ -18,10 +18,12 @@ from heritage.metrics.calibration import (
     calibration_error,
     confidences,
     fit_temperature,
+    held_out_errors,
     risk_coverage,
     softmax,
     threshold_for,
 )
+from heritage.metrics.calibration_claim import calibration_claim
 from heritage.runs.calibration import read_calibration, write_calibration
 from heritage.runs.files import CALIBRATION_FILE
 
@@ -41,8 +43,30 @@ def predictions() -> tuple[np.ndarray, np.ndarray]:
 def test_the_true_temperature_is_fitted(predictions: tuple[np.ndarray, np.ndarray]) -> None:
     logits, targets = predictions
     assert fit_temperature(logits, targets) == pytest.approx(TRUE_TEMPERATURE, rel=0.03)
-    result = calibrate(logits, targets, target_precision=0.9, split="val", fingerprint="f")
+    groups = [str(row // 2) for row in range(len(targets))]
+    result = calibrate(logits, targets, groups, target_precision=0.9, split="val", fingerprint="f")
     assert result.ece_after < 0.01 < 0.1 < result.ece_before
+    assert result.fitted_on.groups == 10_000
+    assert result.held_out is not None
+    assert result.held_out.folds == 5
+    assert result.held_out.ece_before == pytest.approx(result.ece_before)
+    assert result.held_out.ece_after == pytest.approx(result.ece_after, abs=0.01)
+    assert calibration_claim(result).calibrated
+
+
+def test_the_calibration_error_is_measured_on_groups_that_the_temperature_has_not_seen() -> None:
+    # two groups: what suits one is the worst for the other
+    logits = np.array([[1.0, 0.0]] * 4)
+    targets = np.array([0, 0, 1, 1])
+    result = held_out_errors(logits, targets, ["a", "a", "b", "b"])
+    assert result is not None
+    assert result.folds == 2
+    # without a temperature all four have confidence 0.731, and half are correct
+    assert result.ece_before == pytest.approx(1 / (1 + np.exp(-1)) - 0.5, abs=1e-9)
+    # b is predicted with the temperature of a, 0.05: confidence 1, all wrong; a with that of b, 20: 0.512
+    after = (1.0 + (1 - 1 / (1 + np.exp(-1 / 20)))) / 2
+    assert result.ece_after == pytest.approx(after, abs=1e-3)
+    assert held_out_errors(logits, targets, ["a"] * 4) is None
 
 
 def test_metrics_agree_with_scikit_learn_and_torchmetrics(predictions: tuple[np.ndarray, np.ndarray]) -> None:
@@ -85,11 +109,13 @@ def test_a_calibration_is_read_as_it_was_written(
 ) -> None:
     logits, targets = predictions
     assert read_calibration(tmp_path) is None
-    result = calibrate(logits, targets, target_precision=0.95, split="val", fingerprint="abc")
+    result = calibrate(
+        logits, targets, ["one"] * len(targets), target_precision=0.95, split="val", fingerprint="abc"
+    )
     write_calibration(result, tmp_path)
     assert read_calibration(tmp_path) == result
     stored = json.loads((tmp_path / CALIBRATION_FILE).read_text())
-    assert stored["fitted_on"] == {"split": "val", "images": 20_000, "fingerprint": "abc"}
+    assert stored["fitted_on"] == {"split": "val", "images": 20_000, "fingerprint": "abc", "groups": 1}
     np.testing.assert_allclose(result.apply(logits), softmax(logits, result.temperature))
     for damaged in ("{", "{}", json.dumps(stored | {"temperature": 0})):
         (tmp_path / CALIBRATION_FILE).write_text(damaged)

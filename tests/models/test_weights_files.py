@@ -1,4 +1,4 @@
-"""Weights from files: every container we promise, and every way in which they do not fit."""
+"""Weights from files: every supported container, and weights that do not fit."""
 
 from __future__ import annotations
 

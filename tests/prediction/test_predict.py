@@ -234,7 +234,7 @@ def test_parts_of_another_job_are_refused(
         (["input={photographs}", "tta=often"], "tta=often"),
         (["input={photographs}", "threshold=2"], "threshold=2"),
         (["inputt={photographs}"], "did you mean 'input'?"),
-        ([], "input has no value; give it on the command line: input=…"),
+        ([], "input has no value; give input=…"),
     ],
 )
 def test_wrong_input_ends_in_one_line(

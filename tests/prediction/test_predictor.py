@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from heritage.core.image_io import decode
-from heritage.errors import CheckpointError, ConfigError, ImageError
+from heritage.errors import ArgumentError, CheckpointError, ConfigError, ImageError
 from heritage.prediction import Predictions, Predictor, load
 from tests.conftest import Command, patch
 
@@ -28,8 +28,25 @@ def predictor(calibrated: Path) -> Predictor:
     return load(calibrated, device="cpu")
 
 
+class Stream:
+    """A file that can be read once, such as an HTTP response."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def read(self) -> bytes:
+        data, self._data = self._data, b""
+        return data
+
+
 def files_of(photographs: Path) -> list[Path]:
     return [path for path in sorted(photographs.rglob("*")) if path.suffix in {".jpg", ".png"}]
+
+
+def closed() -> io.BytesIO:
+    file = io.BytesIO(b"")
+    file.close()
+    return file
 
 
 def png(pixels: Any, mode: str | None = None) -> bytes:
@@ -72,9 +89,17 @@ def test_every_form_of_an_image_gives_the_same_prediction(predictor: Predictor, 
     path = photographs / "1.jpg"
     pixels = decode(path.read_bytes())
     tensor = torch.from_numpy(pixels).permute(2, 0, 1)
-    forms: list[Any] = [str(path), path, path.read_bytes(), Image.fromarray(pixels), pixels, tensor]
+    data = path.read_bytes()
+    at_end = io.BytesIO(data)
+    at_end.seek(0, io.SEEK_END)
+    forms: list[Any] = [
+        str(path), path, data, bytearray(data), memoryview(data), io.BytesIO(data), at_end, Stream(data),
+        Image.fromarray(pixels), pixels, tensor,
+    ]  # fmt: skip
     expected = predictor.predict(path)
     for form in forms:
+        if isinstance(form, Stream):
+            form = Stream(data)
         prediction = predictor.predict(form)
         assert prediction.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
         assert prediction.name == ("1.jpg" if isinstance(form, (str, Path)) else None)
@@ -82,6 +107,11 @@ def test_every_form_of_an_image_gives_the_same_prediction(predictor: Predictor, 
     assert several.labels == [expected.label] * len(forms)
     with Image.open(path) as opened:
         assert predictor.predict(opened).name == "1.jpg"
+    with path.open("rb") as file:
+        assert predictor.predict(file) == expected
+        assert predictor.explain(file).name == "1.jpg"
+    stream: Any = Stream(data)
+    assert predictor.explain(stream).label == expected.label, "a file that can be read only once"
 
 
 @pytest.mark.parametrize(
@@ -126,6 +156,11 @@ def test_the_orientation_of_a_pillow_image_is_applied_and_the_image_unchanged(pr
         (torch.zeros(3, 8, 8), "a tensor of float32"),
         (torch.zeros(8, 8, 3, dtype=torch.uint8), "a tensor of shape (8, 8, 3); give (H, W) or (C, H, W)"),
         (Image.new("RGB", (0, 4)), "image: an image without pixels"),
+        ("https://example.org/a.jpg", "https://example.org/a.jpg: a URL, and images are read from files"),
+        ("data:image/png;base64," + "A" * 9000, "A: a URL, and images are read from files; download it"),
+        (np.array(["a.jpg"]), "an array of texts or objects; give several images as a list"),
+        (io.StringIO("text"), 'a file opened as text; open it with mode "rb"'),
+        (closed(), "cannot be read (I/O operation on closed file); give one that is open for reading"),
     ],
 )
 def test_an_unreadable_image_raises_alone_and_keeps_its_place_in_a_list(
@@ -145,13 +180,12 @@ def test_an_unreadable_image_raises_alone_and_keeps_its_place_in_a_list(
 
 
 def test_other_types_are_type_errors(predictor: Predictor) -> None:
-    for value in (3, None):
+    values: list[Any] = [3, None, {"a": "b.jpg"}]
+    for value in values:
         with pytest.raises(TypeError, match="cannot read an image from"):
-            predictor.predict(value)  # type: ignore[call-overload]
+            predictor.predict(value)
         with pytest.raises(TypeError, match="cannot read an image from"):
-            predictor.predict([patch(0, 0), value])  # type: ignore[list-item]
-    with pytest.raises(TypeError, match="cannot read an image from list"):
-        predictor.explain([patch(0, 0)])  # type: ignore[arg-type]
+            predictor.predict([patch(0, 0), value])
 
 
 def test_nothing_gives_empty_results(predictor: Predictor) -> None:
@@ -283,7 +317,7 @@ def test_load_takes_options_and_refuses_wrong_ones(calibrated: Path, tmp_path: P
     with pytest.raises(CheckpointError):
         load(tmp_path / "nowhere")
     for options, message in (
-        ({"device": "tpu"}, "device=tpu: no such option; use one of auto, cpu, gpu"),
+        ({"device": "tpu"}, "device=tpu: there is no such device; use one of auto, cpu"),
         ({"tta": "often"}, "tta=often"),
         ({"threshold": 2}, "threshold=2: not a probability"),
     ):
@@ -292,3 +326,42 @@ def test_load_takes_options_and_refuses_wrong_ones(calibrated: Path, tmp_path: P
         assert message in str(caught.value)
     with pytest.raises(ConfigError, match="label=maya"):
         load(calibrated).explain(image, label="maya")
+
+
+def test_several_images_are_explained_as_they_are_predicted(predictor: Predictor, photographs: Path) -> None:
+    files = [photographs / name for name in ("0.jpg", "cut.jpg", "1.jpg")]
+    explanations = predictor.explain(iter(files), label="islam")
+    assert [one.name for one in explanations] == ["0.jpg", "cut.jpg", "1.jpg"]
+    assert [one.label for one in explanations] == ["islam", None, "islam"]
+    np.testing.assert_array_equal(
+        explanations[2].saliency, predictor.explain(files[2], label="islam").saliency
+    )
+    bad = explanations[1]
+    assert bad.error is not None
+    assert bad.saliency.shape == bad.overlay.size == (0, 0)
+    assert repr(bad).startswith("Explanation(error: ")
+    assert "unreadable" in bad._repr_html_()
+    assert predictor.explain([]) == []
+    with pytest.raises(ConfigError, match="label=maya"):
+        predictor.explain([], label="maya")
+    with pytest.raises(ConfigError, match="method=guess"):
+        predictor.explain(files[0], method="guess")  # type: ignore[call-overload]
+    with pytest.raises(ArgumentError, match=r"list\(images.values\(\)\)"):
+        predictor.explain({"a": files[0]})
+
+
+def test_predictions_of_unreadable_images_are_equal_to_themselves(
+    predictor: Predictor, photographs: Path
+) -> None:
+    files = files_of(photographs)
+    first, second = predictor.predict(files), predictor.predict(files)
+    assert first.errors
+    assert first == second == pickle.loads(pickle.dumps(first))  # noqa: S301  our own
+    assert first != predictor.predict(files[::-1])
+    assert first[0] != first[1]
+    assert first[0] != "0.jpg"
+
+
+def test_the_network_behind_a_predictor_is_shown_in_one_line(predictor: Predictor) -> None:
+    assert repr(predictor.trained).startswith("TrainedClassifier(resnet10t")
+    assert len(repr(predictor.trained)) < 160

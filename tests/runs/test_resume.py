@@ -17,6 +17,8 @@ from omegaconf import OmegaConf
 
 from heritage.runs.folders import run_folder
 from heritage.runs.history import read_history
+from heritage.runs.resume import differences
+from heritage.training.callbacks.checkpoints import BestCheckpoint
 from heritage.training.callbacks.safeguard import Safeguard
 from tests.conftest import TINY, Command, write_tree
 
@@ -135,6 +137,54 @@ def test_a_run_is_neither_overwritten_nor_mixed_up(
     assert done.code == 2
     assert "no such run folder" in done.err
     assert (folder / "checkpoints" / "last.ckpt").read_bytes() == before
+
+
+def test_a_run_resumes_where_it_was_moved_to_and_from_a_relative_folder(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    assert heritage("train", *tiny, "paths.run=w/run").code == 0
+    folder = tmp_path / "w" / "run"
+    assert (folder / ".hydra" / "overrides.yaml").is_file()
+    for again in (["resume=w/run"], ["paths.run=w/run", "resume=true"]):
+        (folder / "report.md").unlink()
+        done = heritage("train", *tiny, *again)
+        assert done.code == 0, done.err
+        assert (folder / "report.md").is_file()
+    done = heritage("train", *tiny, "paths.run=w/other", "resume=w/run")
+    assert done.code == 2
+    assert "another folder than the one to resume" in done.err
+    moved = tmp_path / "elsewhere" / "moved"
+    moved.parent.mkdir()
+    folder.rename(moved)
+    done = heritage("train", *tiny, f"resume={moved}", "paths.outputs=new")
+    assert done.code == 0, done.err
+    assert not folder.exists()
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_paths_below_the_runs_own_folders_are_no_difference() -> None:
+    def config(run: str, outputs: str, weights: str) -> dict[str, Any]:
+        paths = {"run": run, "outputs": outputs, "data": f"{outputs}/data"}
+        return {"paths": paths, "callbacks": {"history": {"folder": run}}, "model": {"weights": weights}}
+
+    before = config("/old/out/train/a", "/old/out", "/old/out/sweeps/b/checkpoints/best.ckpt")
+    assert differences(before, config("w", "out", "out/sweeps/b/checkpoints/best.ckpt")) == []
+    assert differences(before, config("w", "out", "out/sweeps/c/checkpoints/best.ckpt")) == [
+        f"model.weights: {' → '.join(f'<paths.outputs>/sweeps/{x}/checkpoints/best.ckpt' for x in 'bc')}"
+    ]
+
+
+def test_the_best_value_of_a_moved_run_is_kept(tmp_path: Path) -> None:
+    before, after = (
+        BestCheckpoint("val/accuracy", "max", folder=str(tmp_path / name)) for name in ("old", "new")
+    )
+    path = f"{before.dirpath}/best.ckpt"
+    before.best_model_path = before.kth_best_model_path = path
+    before.best_k_models = {path: torch.tensor(0.75)}
+    before.best_model_score = before.kth_value = torch.tensor(0.75)
+    after.load_state_dict(before.state_dict())
+    assert after.best_model_score == after.kth_value == 0.75
+    assert [*after.best_k_models, after.best_model_path] == [str(tmp_path / "new/checkpoints/best.ckpt")] * 2
 
 
 @pytest.mark.parametrize(

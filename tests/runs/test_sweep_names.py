@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from heritage.config.register import register
 from heritage.core.files import config_dir
+from heritage.runs.compat import first_name
 from heritage.runs.description import other_choices
 from heritage.runs.folders import sweep_folder
 from heritage.runs.setting_keys import is_setting
@@ -109,5 +110,7 @@ def test_keys_that_do_not_distinguish_runs(key: str) -> None:
 
 
 def test_descriptions_name_keys_by_their_current_names() -> None:
-    words = ["wished_precision=0.9", "+report.each=3"]
-    assert other_choices(words) == ("+report.images_per_pair=3", "target_precision=0.9")
+    words = ["wished_precision=0.9", "+report.each=3", "finetune=classifier_anew"]
+    now = ("+report.images_per_pair=3", "finetune=new_classifier", "target_precision=0.9")
+    assert other_choices(words) == now
+    assert {first_name(word) for word in now} == set(words)

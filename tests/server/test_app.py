@@ -131,6 +131,11 @@ def test_the_page_loads_from_this_server_only(address: str) -> None:
     about = ModelInfo.model_validate_json(httpx.get(f"{address}/about").content)
     assert about.calibrated
     assert about.threshold == 0.5
+    assert not about.all_unsure
+    assert about.probabilities.startswith("The probabilities are calibrated")
+    assert about.notes == []
+    assert not about.drawn
+    assert not about.examples_drawn
     assert len(about.examples) == 6
     for example in about.examples:
         assert decode(httpx.get(f"{address}/{example}").content).shape == (40, 40, 3)
@@ -205,7 +210,6 @@ def test_wrong_input_ends_in_one_line(
 def test_the_decision_rule_is_printed() -> None:
     assert str(DecisionRule()) == "not calibrated: run heritage evaluate; never unsure"
     assert (
-        str(DecisionRule(1.5, 0.6, fitted=True))
-        == "calibrated with temperature 1.5; unsure below 60.0% probability"
+        str(DecisionRule(1.5, 0.6)) == "not calibrated: run heritage evaluate; unsure below 60.0% probability"
     )
     assert Limits(**LIMITS).megabytes == 4

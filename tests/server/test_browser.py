@@ -81,7 +81,7 @@ def page(started: Chrome, address: str) -> Iterator[Page]:
 
 
 class Page:
-    """The page and what a user does with it."""
+    """The page, operated as by a user."""
 
     def __init__(self, browser: Chrome, address: str) -> None:
         self.browser = browser

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from heritage.core.files import locked
+from heritage.core.locks import locked
 from heritage.errors import CheckpointError
 from heritage.runs.files import SWEEP_LOCK_FILE
 from heritage.runs.sweep_names import Experiment

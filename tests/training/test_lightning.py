@@ -27,6 +27,7 @@ from heritage.runs.files import (
     PREDICTIONS_FILE,
     REPORT_FILE,
 )
+from heritage.runs.run_result import RunResult
 from heritage.training.build import build_data, build_loss, build_network
 from heritage.training.predict_loop import ModelOutputs
 from heritage.training.run import TrainingRun
@@ -46,6 +47,11 @@ def build(tree: Path, tmp_path: Path) -> Build:
         return heritage.build(heritage.compose("train", words))
 
     return build
+
+
+def named(metrics: dict[str, float]) -> dict[str, float]:
+    """Return test metrics by the names that Lightning logs."""
+    return {f"test/{name}": value for name, value in metrics.items()}
 
 
 def plain_trainer(**options: Any) -> pl.Trainer:
@@ -71,7 +77,8 @@ def test_fit_test_and_report_leave_the_folder_of_the_command(
     names = [{path.relative_to(one).as_posix() for path in one.rglob("*")} for one in (run.folder, theirs)]
     assert names[1] - names[0] == {"train.log"}
     assert names[0] - names[1] == set()
-    for name in (PREDICTIONS_FILE, "calibration.json", DATA_FILE, ".hydra/overrides.yaml"):
+    hydra = (".hydra/overrides.yaml", ".hydra/config.yaml", ".hydra/hydra.yaml")
+    for name in (PREDICTIONS_FILE, "calibration.json", DATA_FILE, *hydra):
         mine, other = ((one / name).read_text(errors="replace") for one in (run.folder, theirs))
         assert mine.replace(str(run.folder), "RUN") == other.replace(str(theirs), "RUN"), name
     configs = [(one / CONFIG_FILE).read_text().replace(str(one), "RUN") for one in (run.folder, theirs)]
@@ -90,9 +97,11 @@ def test_fit_test_and_report_leave_the_folder_of_the_command(
 
     assert result.folder == run.folder
     assert result.report == run.folder / REPORT_FILE
-    assert result.metrics["test/accuracy"] == pytest.approx(metrics["test/accuracy"], abs=1e-12)
+    assert result.metrics["accuracy"] == pytest.approx(metrics["accuracy"], abs=1e-12)
     assert float(result) == result.metrics["val/macro_f1"]
-    assert "test/accuracy" in result._repr_html_()
+    assert metrics.keys() - {"loss"} <= result.metrics.keys(), "one set of names"
+    assert result.metrics == RunResult("train", theirs).metrics
+    assert "accuracy" in result._repr_html_()
 
 
 @pytest.mark.parametrize("callbacks", ["default", "ema"])
@@ -104,7 +113,7 @@ def test_the_trainers_metrics_are_those_of_the_report(build: Build, callbacks: s
     run.report()
     best = run.folder / CHECKPOINTS_FOLDER / BEST_CHECKPOINT
     (logged,) = run.trainer.test(run.classifier, datamodule=run.data, ckpt_path=best, verbose=False)
-    assert logged == pytest.approx(ours, abs=1e-6)
+    assert logged == pytest.approx(named(ours), abs=1e-6)
     record = json.loads((run.folder / METRICS_FILE).read_text())
     assert logged["test/accuracy"] == pytest.approx(record["accuracy"], abs=1e-6)
     assert logged["test/macro_f1"] == pytest.approx(record["macro_avg"]["f1"], abs=1e-6)
@@ -131,7 +140,7 @@ def test_a_classifier_loads_from_its_checkpoint_alone(build: Build) -> None:
     for path in (best, str(best), run.folder):
         classifier = heritage.Classifier.load_from_checkpoint(path)
         (logged,) = plain_trainer().test(classifier, datamodule=run.data, verbose=False)
-        assert logged == pytest.approx(metrics, abs=1e-6)
+        assert logged == pytest.approx(named(metrics), abs=1e-6)
     assert classifier.classes == run.data.classes
     assert classifier.hparams["fingerprint"] == run.data.manifest.fingerprint
     # what Lightning itself keeps of the hyper-parameters is plain data, too
@@ -188,7 +197,7 @@ def test_a_plain_trainer_trains_the_classifier(build: Build) -> None:
 
 
 class ForeignModule(pl.LightningModule):
-    """Ten lines that know nothing of this package."""
+    """A module of ten lines, independent of this package."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -241,7 +250,7 @@ def test_a_multirun_returns_an_objective_for_each_job(tree: Path, tmp_path: Path
         for seed, job in enumerate(jobs):
             assert f"seed={seed}" in job.overrides
             best = json.loads((Path(job.working_dir) / METRICS_FILE).read_text())
-            assert job.return_value.metrics["test/accuracy"] == best["accuracy"]
+            assert job.return_value.metrics["accuracy"] == best["accuracy"]
             assert float(job.return_value) == job.return_value.metrics["val/macro_f1"]
 
 

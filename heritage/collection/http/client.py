@@ -154,12 +154,12 @@ class Client:
             try:
                 return await self._follow(url, expected, body, limit)
             except WallError as wall:
-                completed = wall.host.stats.completed
+                completed = wall.host.completed(wall.expected)
                 if completed_at_wall is not None and completed > completed_at_wall:
                     # Other requests to the host succeed: only this URL is a page.
                     raise FetchError("refused", str(wall), attempt) from wall
                 completed_at_wall, reason = completed, str(wall)
-                wall.host.record_wall(wall.sent_at)
+                wall.host.record_wall(wall.sent_at, wall.expected)
             except RetryError as fault:
                 reason = str(fault)
                 wait = self._retry_delay(_parsed(fault.url or url), fault, attempt)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from heritage.collection.http.errors import StoppingError
 from heritage.errors import CollectionError
 
 WALL_RESET_AFTER = 100
-"""Consecutive successful responses after which earlier bot walls of a host no longer count."""
+"""Consecutive successful responses after which a host that had bot walls is queried at its full rate."""
 
 
 @dataclass(slots=True)
@@ -47,7 +48,8 @@ class HostLimiter:
         rate: Requests per second; None for no limit (the user's own server).
         concurrency: Maximum number of concurrent requests.
         wall_pause: Seconds without requests after a bot wall.
-        max_walls: Consecutive bot walls that end the run.
+        max_walls: Bot walls in a row that end the run: without a successful response of the same type between
+            them. It also bounds how often the rate is halved.
         stop: Set when no new request may start.
         clock: A monotonic clock, in seconds.
     """
@@ -75,7 +77,9 @@ class HostLimiter:
         self._next = 0.0
         self._paused_until = 0.0
         self._last_wall = -1.0
-        self._consecutive_walls = 0
+        self._walls_in_a_row: Counter[str] = Counter()
+        self._completed: Counter[str] = Counter()
+        self._halvings = 0
         self._consecutive_successes = 0
         self._consecutive_refusals = 0
 
@@ -119,8 +123,8 @@ class HostLimiter:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), remaining)
         # Counted from now, not from the last slot: idle time is not saved up for a burst.
-        # Each consecutive bot wall halves the rate.
-        self._next = self._clock() + self._interval * 2**self._consecutive_walls
+        # Bot walls halve the rate.
+        self._next = self._clock() + self._interval * 2**self._halvings
 
     @property
     def paused_for(self) -> float:
@@ -140,42 +144,58 @@ class HostLimiter:
         """Send no request to this host for some seconds."""
         self._paused_until = max(self._paused_until, self._clock() + seconds)
 
-    def record_success(self, size: int) -> None:
-        """Count a successful response of ``size`` bytes."""
+    def completed(self, expected: str) -> int:
+        """Return the number of successful responses of a type."""
+        return self._completed[expected]
+
+    def record_success(self, size: int, sent_at: float | None = None, expected: str = "json") -> None:
+        """Count a successful response.
+
+        Args:
+            size: Its size in bytes.
+            sent_at: When the request was sent; None for now. A response to a request that was in flight when
+                a wall was recorded does not show that the wall is gone.
+            expected: The type of content requested. A host may let photographs pass and wall its records.
+        """
         self.stats.completed += 1
         self.stats.bytes += size
+        self._completed[expected] += 1
         self._consecutive_refusals = 0
+        if sent_at is None or sent_at > self._last_wall:
+            self._walls_in_a_row[expected] = 0
         self._consecutive_successes += 1
         if self._consecutive_successes >= WALL_RESET_AFTER:
-            self._consecutive_walls = 0
+            self._halvings = 0
 
-    def record_refusal(self, sent_at: float) -> None:
+    def record_refusal(self, sent_at: float, expected: str = "json") -> None:
         """Count a bare 403; three in a row are treated as a bot wall."""
         self._consecutive_refusals += 1
         if self._consecutive_refusals >= self._max_walls:
             self._consecutive_refusals = 0
-            self.record_wall(sent_at)
+            self.record_wall(sent_at, expected)
 
-    def record_wall(self, sent_at: float) -> None:
+    def record_wall(self, sent_at: float, expected: str = "json") -> None:
         """Count a bot wall and pause.
 
         Args:
             sent_at: When the request was sent. Responses to requests that were in flight when a wall was
                 recorded belong to the same wall.
+            expected: The type of content requested.
 
         Raises:
-            CollectionError: The maximum number of walls is reached.
+            CollectionError: The maximum number of walls in a row is reached.
         """
         if sent_at <= self._last_wall:
             return
         self._last_wall = self._clock()
-        self._consecutive_walls += 1
+        self._walls_in_a_row[expected] += 1
+        self._halvings = min(self._halvings + 1, self._max_walls - 1)
         self._consecutive_successes = 0
         self.stats.walls += 1
         self.pause(self._wall_pause)
-        if self._consecutive_walls >= self._max_walls:
+        if self._walls_in_a_row[expected] >= self._max_walls:
             raise CollectionError(
-                f"the host returned a page for robots instead of data {self._max_walls} times",
+                f"the host returned a page for robots instead of data {self._max_walls} times in a row",
                 where=self.host,
                 remedy="wait an hour, then run the same command again with a lower rate "
                 "(source.hosts.<name>.rate); what was collected is kept",

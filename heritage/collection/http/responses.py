@@ -42,12 +42,14 @@ class WallError(Exception):
     Attributes:
         host: The host's limiter.
         sent_at: When the request was sent, on the limiter's clock.
+        expected: The type of content requested.
     """
 
-    def __init__(self, reason: str, host: HostLimiter, sent_at: float) -> None:
+    def __init__(self, reason: str, host: HostLimiter, sent_at: float, expected: Expected) -> None:
         super().__init__(reason)
         self.host = host
         self.sent_at = sent_at
+        self.expected = expected
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +103,12 @@ async def receive(
     """
     status = response.status_code
     if status == HTTPStatus.NOT_MODIFIED:
-        host.record_success(0)
+        host.record_success(0, sent_at, expected)
         return Response(status, response.headers, b"")
     if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
         head = await _head(response)
         _raise_for_wall(response, head, expected, host, sent_at)
-        raise _error_for(response, head, host, sent_at, body)
+        raise _error_for(response, head, host, sent_at, expected, body)
     declared = response.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise FetchError("refused", f"a body of {int(declared):,} bytes is over the limit of {limit:,}")
@@ -124,7 +126,7 @@ async def receive(
     if not head and expected != "text":
         raise RetryError("an empty body")
     parsed = _json(body.in_memory()) if expected == "json" else None
-    host.record_success(body.size)
+    host.record_success(body.size, sent_at, expected)
     return Response(status, response.headers, body.in_memory() if expected != "image" else b"", parsed)
 
 
@@ -148,11 +150,11 @@ def _raise_for_wall(
     markup = "html" in content_type and expected != "xml" and _MARKUP.match(head)
     if markup or _HTML_HEAD.match(head[:_SNIFFED]):
         name = "a photograph" if expected == "image" else expected.upper()
-        raise WallError(f"a page (status {response.status_code}) instead of {name}", host, sent_at)
+        raise WallError(f"a page (status {response.status_code}) instead of {name}", host, sent_at, expected)
 
 
 def _error_for(
-    response: httpx.Response, head: bytes, host: HostLimiter, sent_at: float, body: Body
+    response: httpx.Response, head: bytes, host: HostLimiter, sent_at: float, expected: Expected, body: Body
 ) -> Exception:
     status = response.status_code
     if status in _RETRYABLE:
@@ -165,7 +167,7 @@ def _error_for(
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
         return FetchError("gone", f"status {status}{message}")
     if status in (HTTPStatus.FORBIDDEN, HTTPStatus.UNAUTHORIZED):
-        host.record_refusal(sent_at)
+        host.record_refusal(sent_at, expected)
     return FetchError("refused", f"status {status}{message}")
 
 

@@ -53,7 +53,7 @@ class RetryPolicy:
         read_timeout: Timeout between two chunks of a response, in seconds.
         total_timeout: Timeout of a whole response, in seconds.
         wall_pause: Seconds without requests after a bot wall (at least 60 for real museums).
-        max_walls: Consecutive bot walls that end the run.
+        max_walls: Bot walls in a row, without a successful response between them, that end the run.
         max_record_bytes: Maximum size of a record or list.
         max_image_bytes: Maximum size of a photograph.
     """

@@ -28,10 +28,12 @@ from heritage.collection.record import (
 )
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.source import ListedObject, Listing, Source
+from heritage.core.files import LFS_POINTER
 from heritage.core.option_types import FilePath
 from heritage.errors import CollectionError, ConfigError
 
 _PAGE = 10_000
+_MAX_POINTER = 1024  # bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,8 +184,16 @@ class MetSource(Source):
         """
         csv.field_size_limit(sys.maxsize)
         try:
+            if path.stat().st_size < _MAX_POINTER and path.read_bytes().startswith(LFS_POINTER):
+                raise ConfigError(
+                    "a Git LFS pointer and not the table", where=path,
+                    remedy="run `git lfs pull` in its folder, or download MetObjects.csv in the browser",
+                )  # fmt: skip
             with path.open(encoding="utf-8-sig", newline="") as file:
-                rows = csv.DictReader(file)
+                first = file.readline()
+                file.seek(0)
+                separator = max(",;\t", key=first.count)  # a spreadsheet may have saved it
+                rows = csv.DictReader(file, delimiter=separator)
                 if "Object ID" not in (rows.fieldnames or []):
                     raise ConfigError(
                         "not a MetObjects.csv: no column 'Object ID'",
@@ -198,7 +208,10 @@ class MetSource(Source):
             ) from error
 
     def _row(self, row: dict[str, str]) -> Record | RecordError:
-        if row.get("Is Public Domain") != "True":
+        public = (row.get("Is Public Domain") or "").strip().lower()
+        if public not in ("true", "false"):
+            return RecordError(f"'Is Public Domain' is neither true nor false ({public[:20]!r})")
+        if public == "false":
             return RecordError("not in the public domain")
         try:
             begin, end = years(year_of(row.get("Object Begin Date")), year_of(row.get("Object End Date")))

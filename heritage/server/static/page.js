@@ -109,6 +109,10 @@ function showSaliency(card, url) {
 
 function summary(prediction) {
   const [first, second] = prediction.ranking;
+  if (prediction.unsure && about.threshold === null) {
+    return `Most likely ${displayName(first.label)}, with ${percent(first.probability)}. Every prediction of this network is `
+      + "unsure, because no threshold reaches the target precision.";
+  }
   if (prediction.unsure) {
     return `Most likely ${displayName(first.label)}, with ${percent(first.probability)}. Predictions below `
       + `${percent(about.threshold)} are wrong too often to be relied on.`;
@@ -232,17 +236,21 @@ function showAbout() {
     + "server’s memory only until the prediction is made.";
   const parts = [];
   if (about.macro_f1 !== null) {
-    parts.push(`On ${about.test_images.toLocaleString("en")} test photographs, the network’s macro-F1 score is `
+    parts.push(`On ${about.test_images.toLocaleString("en")} test ${about.drawn ? "drawings" : "images"}, the network’s macro-F1 score is `
       + `${about.macro_f1.toFixed(2)} (1 is perfect).`);
   }
   if (about.rare.length) {
-    parts.push(`It was trained on few photographs of ${about.rare.map(displayName).join(" and ")}: expect more errors there.`);
+    parts.push(`It was trained on few ${about.drawn ? "drawings" : "images"} of ${about.rare.map(displayName).join(" and ")}: expect more errors there.`);
   }
-  parts.push(about.calibrated
-    ? "Its probabilities are calibrated: of the predictions with 80 %, about four in five are correct on photographs like "
-      + "those of the test."
-    : "Its probabilities are not calibrated and may be too high or too low.");
+  parts.push(about.probabilities);
   byId("quality").textContent = parts.join(" ");
+}
+
+function showNotes() {
+  const list = byId("notes");
+  list.replaceChildren(...about.notes.map((note) => createElement("li", "", note)));
+  list.hidden = !about.notes.length;
+  if (about.examples_drawn) byId("examples-title").textContent = "Or try an example (a drawing, not a photograph)";
 }
 
 function listenForDrops() {
@@ -268,6 +276,7 @@ function loadAbout() {
   loading ??= request("about").then((response) => response.json()).then((content) => {
     about = content;
     showAbout();
+    showNotes();
     showExamples(about.examples);
   }).catch((error) => {
     loading = null; // the next image tries again

@@ -42,6 +42,20 @@ class BestCheckpoint(ModelCheckpoint):
         """The key of its state in a checkpoint, as version 0.1 wrote it."""
         return super().state_key.replace("BestCheckpoint", "Best")
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the best value, also if the run folder was moved since: its name is no part of the run."""
+        folder = str(self.dirpath)
+        moved = {**state_dict, "dirpath": folder}
+        for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
+            moved[name] = _in_folder(moved.get(name), folder)
+        best = moved.get("best_k_models") or {}
+        moved["best_k_models"] = {_in_folder(path, folder): value for path, value in best.items()}
+        super().load_state_dict(moved)
+
+
+def _in_folder(path: str | None, folder: str) -> str:
+    return str(Path(folder) / Path(path).name) if path else ""
+
 
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint to a temporary file in its folder, syncs it and renames it.

@@ -17,12 +17,11 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
 from heritage.core.option_types import FilePath
+from heritage.core.signals import SIGNALS, RepeatFilter
 from heritage.core.types import PositiveFloat
 from heritage.data.batch import Batch
 from heritage.runs.files import CHECKPOINTS_FOLDER, LAST_CHECKPOINT
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""Signals that stop a run: Ctrl-C; `timeout`, batch systems and a shutdown."""
 BATCH_SIGNAL = signal.SIGUSR2
 """The signal of a batch system before the time limit; handled only if submitit handles it as well."""
 
@@ -63,6 +62,7 @@ class Safeguard(Checkpoint):
         self._path = Path(folder) / CHECKPOINTS_FOLDER / LAST_CHECKPOINT
         self._saved = time.monotonic()
         self._signal: int | None = None
+        self._repeats = RepeatFilter()
         self._in_batch_job = False
         self._previous_handlers: dict[int, Any] = {}
 
@@ -111,9 +111,10 @@ class Safeguard(Checkpoint):
         self._saved = time.monotonic()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        repeated = self._repeats.is_repeated()
         if self._signal is None:
             self._signal = number
-        elif not self._in_batch_job:
+        elif not self._in_batch_job and not repeated:
             raise Stopped(number)
 
     def _restore(self) -> None:

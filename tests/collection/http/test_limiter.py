@@ -131,6 +131,38 @@ def test_bot_walls_no_longer_count_after_enough_successes(clock: Clock) -> None:
     assert asyncio.run(main()).stats.walls == 5
 
 
+def test_bot_walls_among_good_responses_are_not_in_a_row(clock: Clock) -> None:
+    """Each pauses the host; a good response that was in flight, or of another type, proves nothing."""
+
+    async def wall(host: HostLimiter, expected: str = "json") -> float:
+        async with host.slot() as at:
+            host.record_wall(at, expected)
+        return at
+
+    async def main() -> None:
+        host = limiter(clock)
+        for _ in range(20):
+            await wall(host)
+            assert host.paused_for == 60.0
+            async with host.slot() as at:
+                host.record_success(1, at)
+        assert (host.stats.walls, host.stats.completed) == (20, 20)
+        assert gaps(await turns(host, 3)) == pytest.approx([2.0, 2.0])  # a quarter of the rate
+        for _ in range(WALL_RESET_AFTER):
+            host.record_success(1)
+        clock.now += 2
+        assert gaps(await turns(host, 3)) == pytest.approx([0.5, 0.5])
+        sent_before = await wall(host)
+        host.record_success(1, sent_before)
+        await wall(host)
+        async with host.slot() as at:
+            host.record_success(1, at, "image")
+        with pytest.raises(CollectionError, match="3 times in a row"):
+            await wall(host)
+
+    asyncio.run(main())
+
+
 def test_three_consecutive_403_are_a_bot_wall(clock: Clock) -> None:
     host = limiter(clock)
     for sequence in ("rrgrr", "r"):

@@ -58,11 +58,16 @@ def test_a_signal_during_the_last_validation_stops_the_run(
     guard.on_train_end(trainer, module)
 
 
-def test_a_second_signal_stops_immediately(trainer: Any, saved: list[Path], tmp_path: Path) -> None:
+def test_a_second_signal_stops_immediately_unless_it_is_the_same_one(
+    trainer: Any, saved: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`timeout` sends a signal to the process, and at once to its group."""
     module: Any = None
     guard = Safeguard(None, folder=str(tmp_path))
     guard.on_train_start(trainer, module)
     os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGTERM)
+    monkeypatch.setattr("heritage.core.signals._REPEATED_WITHIN", 0.0)
     with pytest.raises(Stopped):
         os.kill(os.getpid(), signal.SIGTERM)
     assert saved == []

@@ -1,0 +1,144 @@
+"""Class labels of folders and tables: spelling, order, and the class list of a data set.
+
+Labels are equal if they differ only in the form of their Unicode characters or in blanks. Labels that also
+differ in case, underscores or hyphens are two spellings of one class, which is an error.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shlex
+import unicodedata
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from os import PathLike
+
+from heritage.core.taxonomy import CLASSES, nearest
+from heritage.errors import ManifestError
+
+log = logging.getLogger(__name__)
+
+_NAMED = 5  # classes in a message
+_HYDRA_WORDS = frozenset({"null", "true", "false", "nan", "inf"})  # mean something else than their letters
+
+
+def clean_label(text: str) -> str:
+    """Return a label in Unicode's composed form, without surrounding and repeated blanks."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def comparison_key(label: str) -> str:
+    """Return what two spellings of one class have in common."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", label).casefold())
+    return " ".join(re.sub(r"[\s_-]+", " ", folded).split())
+
+
+def require_one_spelling(counts: Mapping[str, int], where: str | PathLike[str]) -> None:
+    """Check that no two labels are spellings of one class.
+
+    Args:
+        counts: Number of images by label.
+        where: The folder or table that has the labels, for the message.
+
+    Raises:
+        ManifestError: There are two; the message has both spellings and their numbers of images.
+    """
+    spellings: dict[str, list[str]] = defaultdict(list)
+    for label in sorted(counts):
+        spellings[comparison_key(label)].append(label)
+    if several := next((labels for labels in spellings.values() if len(labels) > 1), None):
+        raise ManifestError(
+            f"{len(several)} spellings of one class: {_with_counts(several, counts)}",
+            where=where,
+            remedy="give all of them one spelling",
+        )
+
+
+def choose_classes(
+    counts: Mapping[str, int], declared: Sequence[str] | None, where: str | PathLike[str]
+) -> tuple[str, ...]:
+    """Return the class list of a data set.
+
+    Args:
+        counts: Number of images by label.
+        declared: ``data.classes``, which chooses and orders classes; None takes all labels, in the order of
+            the six civilisations if they are some of these, and in alphabetical order otherwise.
+        where: The folder or table that has the labels, for messages.
+
+    Raises:
+        ManifestError: Two labels are spellings of one class, or a label that ``declared`` lacks is probably
+            another spelling of one of its classes, or there is no image of any of them.
+    """
+    require_one_spelling(counts, where)
+    if declared is None:
+        in_order = CLASSES if set(counts) <= set(CLASSES) else sorted(counts)
+        return tuple(name for name in in_order if name in counts)
+    others = sorted(set(counts) - set(declared))
+    missing = [name for name in declared if name not in counts]
+    probable = {name: near for name in others if (near := _probable(name, missing))}
+    if probable or (others and len(missing) == len(declared)):
+        hints = [
+            f"'{name}'" + (f" (did you mean {probable[name]}?)" if name in probable else "")
+            for name in (list(probable) or others)[:_NAMED]
+        ]
+        more = f" and {len(others) - _NAMED} more" if not probable and len(others) > _NAMED else ""
+        raise ManifestError(
+            f"unknown class {', '.join(hints)}{more}: data.classes lists {', '.join(declared)}; there are "
+            f"images of {_with_counts(sorted(counts), counts)}",
+            where=where,
+            remedy=f"rename the class, or set {shlex.quote(class_option(sorted(counts)))}",
+        )
+    if others:
+        log.warning("%s: left out, as data.classes does not list it: %s", where, _with_counts(others, counts))
+    return tuple(declared)
+
+
+def require_found_classes(declared: Sequence[str], found: Sequence[str], where: str | PathLike[str]) -> None:
+    """Check that a data set has all classes that ``data.classes`` lists.
+
+    Args:
+        declared: ``data.classes``.
+        found: The data set's own class list.
+        where: The data set, for the message.
+
+    Raises:
+        ManifestError: A class of ``declared`` is not in the data set.
+    """
+    unknown = [name for name in declared if name not in found]
+    if not unknown:
+        return
+    hints = [
+        f"'{name}'" + (f" (did you mean {near}?)" if (near := nearest(name, found)) else "")
+        for name in unknown[:_NAMED]
+    ]
+    raise ManifestError(
+        f"unknown class {', '.join(hints)} in data.classes: the data set has {', '.join(found)}",
+        where=where,
+        remedy=f"leave data.classes out, or set {shlex.quote(class_option(found))}",
+    )
+
+
+def class_option(classes: Sequence[str]) -> str:
+    """Return the override that chooses classes, ``data.classes=[china,"2"]``."""
+    return f"data.classes=[{','.join(map(hydra_word, classes))}]"
+
+
+def _probable(name: str, missing: Sequence[str]) -> str | None:
+    same = [other for other in missing if comparison_key(other) == comparison_key(name)]
+    return same[0] if same else nearest(name, missing)
+
+
+def _with_counts(names: Sequence[str], counts: Mapping[str, int]) -> str:
+    shown = [
+        f"'{name}' ({counts[name]:,} {'image' if counts[name] == 1 else 'images'})" for name in names[:_NAMED]
+    ]
+    return ", ".join(shown) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+
+
+def hydra_word(text: str) -> str:
+    """Return text as a word of Hydra's overrides: numbers, and text with blanks or signs, need quotes."""
+    if re.fullmatch(r"[A-Za-z/.~][\w/.~+-]*", text, re.ASCII) and text.lower() not in _HYDRA_WORDS:
+        return text
+    escaped = re.sub(r'(\\+)(?="|$)', r"\1\1", text).replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,308 @@
+"""Read table files: CSV in the dialects of spreadsheets, pandas and R, Parquet, and Excel's .xlsx.
+
+The format, the encoding and the separator follow from the content and not from the suffix. Cells of CSV and
+Excel are text: identifiers such as 00123 must stay text, and years become numbers later, where the manifest
+has numbers.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import logging
+import unicodedata
+import warnings
+import zipfile
+from collections import Counter
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from heritage.core.files import LFS_POINTER
+from heritage.errors import ManifestError, MissingDependencyError
+
+log = logging.getLogger(__name__)
+
+TABLE_SUFFIXES: frozenset[str] = frozenset({".csv", ".tsv", ".tab", ".parquet", ".xlsx"})
+"""Suffixes by which a command recognises a table among its inputs, in lower case."""
+
+_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_SEPARATORS = (",", ";", "\t", "|")
+_HEAD = 65_536  # characters from which the separator is found
+_RECORDS = 50
+_PANDAS_INDEX = "__index_level_0__"
+_SAVE_AS = "save it as CSV (UTF-8), .xlsx or Parquet"
+_OTHER_FORMATS = (
+    (b"\xd0\xcf\x11\xe0", "an old Excel file (.xls), or one with a password"),
+    (b"\x1f\x8b", "compressed (gzip)"),
+    (b"RDX", "an R workspace"),
+    (b"ARROW1", "an Arrow or Feather file"),
+)
+
+
+def read_table(path: Path, needed: Collection[str] = ()) -> pa.Table:
+    """Read a table.
+
+    Column names are stripped of surrounding blanks. Columns without a name, such as the index of pandas and
+    the row names of R, and rows without any value are left out. The second of two columns of one name is
+    renamed to ``name.2``.
+
+    Args:
+        path: The file.
+        needed: Columns that must not occur twice.
+
+    Returns:
+        The table; the columns of CSV and Excel are text, with empty cells as null.
+
+    Raises:
+        ManifestError: It cannot be read, or has one of ``needed`` twice.
+        MissingDependencyError: It is an Excel table, and openpyxl is not installed.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(LFS_POINTER))
+        if head.startswith(b"PAR1"):
+            with pq.ParquetFile(path) as parquet:
+                return _without_unnamed(parquet.read(), path, needed)
+        if head.startswith(b"PK\x03\x04"):
+            return _without_empty_rows(_read_excel(path, needed))
+        _refuse_other_formats(head, path)
+        return _without_empty_rows(_read_csv(decode_text(path.read_bytes(), path), path, needed))
+    except (pa.ArrowInvalid, pa.ArrowKeyError, pa.ArrowNotImplementedError, OSError, csv.Error) as error:
+        raise ManifestError(f"unreadable table: {error}", where=path, remedy=_SAVE_AS) from error
+
+
+def decode_text(data: bytes, path: Path) -> str:
+    """Decode a text file: UTF-8 or UTF-16, with or without a byte-order mark, or else Windows-1252.
+
+    Raises:
+        ManifestError: It is in none of these encodings.
+    """
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None) or _unmarked_utf16(data)
+    try:
+        return data.decode(encoding or "utf-8")
+    except UnicodeDecodeError as error:
+        if encoding is None and b"\x00" not in data:
+            try:
+                text = data.decode("cp1252")
+            except UnicodeDecodeError:
+                pass
+            else:
+                log.warning(
+                    "%s: not UTF-8, read as Windows-1252 (cp1252); save it as UTF-8 if its letters are wrong",
+                    path,
+                )
+                return text
+        raise ManifestError(
+            f"unreadable table: not text in {encoding or 'UTF-8, UTF-16 or Windows-1252'}",
+            where=path,
+            remedy=_SAVE_AS,
+        ) from error
+
+
+def has_tables(folder: Path) -> bool:
+    """Return whether a folder has a file that may be a table."""
+    return folder.is_dir() and any(path.suffix.lower() in TABLE_SUFFIXES for path in folder.iterdir())
+
+
+def unique_names(names: Sequence[str], path: Path, needed: Collection[str]) -> list[str]:
+    """Return column names, with later ones of the same name renamed.
+
+    Raises:
+        ManifestError: One of ``needed`` occurs twice.
+    """
+    seen: Counter[str] = Counter()
+    unique: list[str] = []
+    for name in names:
+        seen[name] += 1
+        if name and seen[name] > 1 and name in needed:
+            raise ManifestError(
+                f"column '{name}' occurs twice", where=path, remedy="remove or rename one of them"
+            )
+        number = seen[name]
+        new = name if number == 1 else f"{name}.{number}"
+        while new in unique or (number > 1 and new in names):
+            number += 1
+            new = f"{name}.{number}"
+        unique.append(new)
+    return unique
+
+
+def _unmarked_utf16(data: bytes) -> str | None:
+    """Return the byte order of UTF-16 without a mark: every second byte of Latin text is zero."""
+    head = data[:4096]
+    if head[1::2].count(0) > len(head) / 4:
+        return "utf-16-le"
+    return "utf-16-be" if head[::2].count(0) > len(head) / 4 else None
+
+
+def _refuse_other_formats(head: bytes, path: Path) -> None:
+    if not head:
+        raise ManifestError("the table is empty", where=path, remedy="save it again, or name another one")
+    if head.startswith(LFS_POINTER):
+        raise ManifestError(
+            "a Git LFS pointer and not the table",
+            where=path,
+            remedy="run `git lfs pull` in its folder",
+        )
+    for magic, name in _OTHER_FORMATS:
+        if head.startswith(magic):
+            raise ManifestError(f"unreadable table: it is {name}", where=path, remedy=_SAVE_AS)
+
+
+def _read_csv(text: str, path: Path, needed: Collection[str]) -> pa.Table:
+    start = text[:_HEAD].lstrip("\ufeff")
+    text = text.removeprefix("\ufeff")
+    if start.lower().startswith("sep=") and start[5:6] in "\r\n":  # a hint for Excel
+        separator, text = start[4], text[5:].lstrip("\r\n")
+    else:
+        text = text.lstrip("\r\n")
+        separator = _separator(text)
+    stream = io.StringIO(text, newline="")
+    header = next(csv.reader(stream, delimiter=separator), [])
+    body = text[stream.tell() :]
+    names = [_column_name(name) for name in header]
+    if _has_row_names(body, separator, len(names)):
+        names = ["", *names]
+    columns = unique_names(names, path, needed)
+    if not body.strip():
+        return pa.table({name: pa.array([], pa.string()) for name in columns if name})
+    faults: list[pa_csv.InvalidRow] = []
+
+    def record(row: pa_csv.InvalidRow) -> str:
+        faults.append(row)
+        return "skip"
+
+    table = pa_csv.read_csv(
+        pa.BufferReader(body.encode()),
+        # one thread: only then do faults have the number of their row
+        read_options=pa_csv.ReadOptions(column_names=columns, use_threads=False),
+        parse_options=pa_csv.ParseOptions(
+            delimiter=separator, newlines_in_values=True, invalid_row_handler=record
+        ),
+        convert_options=pa_csv.ConvertOptions(
+            column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=True, null_values=[""]
+        ),
+    )
+    if faults:
+        row = faults[0]
+        raise ManifestError(
+            f"unreadable table: row {row.number} has {row.actual_columns} cells instead of "
+            f"{row.expected_columns}",
+            where=path,
+            remedy="correct the row; put cells that contain the separator in quotes",
+        )
+    return _select_named(table, names)
+
+
+def _separator(text: str) -> str:
+    """Return the separator that gives the most rows the width of the header."""
+    head = text[:_HEAD]
+    scores = {}
+    for separator in _SEPARATORS:
+        widths = _widths(head, separator, complete=len(head) == len(text))
+        if widths and widths[0] > 1:
+            fitting = sum(width - widths[0] in (0, 1) for width in widths[1:])
+            scores[separator] = (fitting / max(len(widths) - 1, 1), widths[0])
+    if scores:
+        return max(scores, key=lambda separator: scores[separator])
+    return " " if head.startswith('"') and '" "' in head.partition("\n")[0] else ","  # R's write.table
+
+
+def _widths(text: str, separator: str, *, complete: bool) -> list[int]:
+    """Return the number of cells of the first records."""
+    widths: list[int] = []
+    try:
+        for record in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
+            if record:
+                widths.append(len(record))
+            if len(widths) > _RECORDS:
+                return widths
+    except csv.Error:
+        return widths
+    return widths if complete or len(widths) < 2 else widths[:-1]
+
+
+def _has_row_names(body: str, separator: str, columns: int) -> bool:
+    """Return whether rows have one cell more than the header: R leaves the names of rows unnamed."""
+    head = body[:_HEAD]
+    widths = _widths(head, separator, complete=len(head) == len(body))
+    return bool(widths) and set(widths) == {columns + 1}
+
+
+def _read_excel(path: Path, needed: Collection[str]) -> pa.Table:
+    """Read the first sheet that is not empty."""
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise MissingDependencyError(
+            "an Excel table, and openpyxl is not installed",
+            where=path,
+            remedy="pip install 'heritage[excel]', or save the table as CSV (UTF-8)",
+        ) from error
+    try:
+        with warnings.catch_warnings(), path.open("rb") as file:
+            warnings.simplefilter("ignore")  # of styles and validations, which do not matter here
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+            sheets = ([list(row) for row in sheet.iter_rows(values_only=True)] for sheet in book.worksheets)
+            rows = next((rows for rows in sheets if any(map(_has_value, rows))), [])
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, SyntaxError) as error:
+        # openpyxl raises these for other zip files and damaged ones; SyntaxError: invalid XML
+        raise ManifestError("unreadable table: not an Excel file", where=path, remedy=_SAVE_AS) from error
+    rows = rows[next((n for n, row in enumerate(rows) if _has_value(row)), 0) :]
+    if not rows:
+        raise ManifestError("the table is empty", where=path, remedy="save it again, or name another one")
+    names = [_column_name(_cell(value) or "") for value in rows[0]]
+    columns = unique_names(names, path, needed)
+    cells = {
+        column: pa.array([_cell(row[n]) if n < len(row) else None for row in rows[1:]], pa.string())
+        for n, column in enumerate(columns)
+    }
+    return _select_named(pa.table(cells), names)
+
+
+def _has_value(row: Sequence[object]) -> bool:
+    return any(_cell(value) for value in row)
+
+
+def _cell(value: object) -> str | None:
+    """Return an Excel cell as text, as Excel shows it."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, datetime.datetime):
+        return value.date().isoformat()
+    return str(value)
+
+
+def _column_name(name: str) -> str:
+    return unicodedata.normalize("NFC", name.replace("\ufeff", "")).strip().strip('"').strip()
+
+
+def _select_named(table: pa.Table, names: Sequence[str]) -> pa.Table:
+    """Return the columns that have a name."""
+    return table.select([number for number, name in enumerate(names) if name])
+
+
+def _without_unnamed(table: pa.Table, path: Path, needed: Collection[str]) -> pa.Table:
+    names = [_column_name(name) for name in table.column_names]
+    named = _select_named(table.rename_columns(unique_names(names, path, needed)), names)
+    return named.drop_columns([_PANDAS_INDEX]) if _PANDAS_INDEX in named.column_names else named
+
+
+def _without_empty_rows(table: pa.Table) -> pa.Table:
+    """Leave out rows without any value, which spreadsheets write below the last one."""
+    if not table.num_columns or not table.column(0).null_count:
+        return table
+    filled = pc.is_valid(table.column(0))
+    for column in table.columns[1:]:
+        filled = pc.or_(filled, pc.is_valid(column))
+    return table.filter(filled)

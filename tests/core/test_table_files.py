@@ -1,0 +1,135 @@
+"""Tables as Excel, pandas and R write them."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from heritage.core.columns import whole_number
+from heritage.core.files import LFS_POINTER
+from heritage.core.table_files import decode_text, read_table
+from heritage.errors import ManifestError, MissingDependencyError
+
+ROWS = [{"file": "a.jpg", "class": "Ägypten"}, {"file": "b.jpg", "class": "Islam"}]
+TEXT = "file,class\na.jpg,Ägypten\nb.jpg,Islam\n"
+
+
+def rows_of(path: Path, content: str | bytes, encoding: str = "utf-8") -> list[dict[str, object]]:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode(encoding))
+    rows: list[dict[str, object]] = read_table(path).to_pylist()
+    return rows
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_encoding_separator_and_line_ends_are_found(
+    tmp_path: Path, encoding: str, separator: str, line_end: str
+) -> None:
+    text = TEXT.replace(",", separator).replace("\n", line_end)
+    assert rows_of(tmp_path / "t.csv", text, encoding) == ROWS
+
+
+def test_windows_1252_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows_of(tmp_path / "t.csv", TEXT, "cp1252")
+    assert "read as Windows-1252 (cp1252)" in caplog.text
+    caplog.clear()
+    rows_of(tmp_path / "t.csv", TEXT)
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("sep=;\r\nfile;class\r\na.jpg;x\r\n", [{"file": "a.jpg", "class": "x"}]),  # Excel's hint
+        ('file;class\n"a, b.jpg";"x, y"\n', [{"file": "a, b.jpg", "class": "x, y"}]),
+        ('file,note\na.jpg,"one\ntwo; three"\n', [{"file": "a.jpg", "note": "one\ntwo; three"}]),
+        (" file , class \na.jpg,x\n", [{"file": "a.jpg", "class": "x"}]),
+        (",file,class\n0,a.jpg,x\n", [{"file": "a.jpg", "class": "x"}]),  # the index of pandas
+        ('"","file","class"\n"1","a.jpg","x"\n', [{"file": "a.jpg", "class": "x"}]),  # write.csv
+        ('"file" "class"\n"1" "a b.jpg" "x"\n', [{"file": "a b.jpg", "class": "x"}]),  # write.table
+        ('"file"\t"class"\n"1"\t"a.jpg"\t"x"\n', [{"file": "a.jpg", "class": "x"}]),
+        ("file;class;;\na.jpg;x;;\n;;;\n", [{"file": "a.jpg", "class": "x"}]),  # empty cells of a sheet
+        ("file\na.jpg\n", [{"file": "a.jpg"}]),
+        ("file,note,note\na.jpg,1,2\n", [{"file": "a.jpg", "note": "1", "note.2": "2"}]),
+        ("file,class\n007.jpg,01\n", [{"file": "007.jpg", "class": "01"}]),  # zeros stay
+        ("file,class\n", []),
+    ],
+)  # fmt: skip
+def test_dialects(tmp_path: Path, text: str, expected: list[dict[str, str]]) -> None:
+    assert rows_of(tmp_path / "t.csv", text) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the table is empty"),
+        (LFS_POINTER + b"v1\noid sha256:00\n", "a Git LFS pointer and not the table; run `git lfs pull`"),
+        (b"\xd0\xcf\x11\xe0rest", r"an old Excel file \(.xls\).*; save it as CSV \(UTF-8\), .xlsx"),
+        (b"\x1f\x8brest", "compressed"),
+        (b"PK\x03\x04rest", "not an Excel file"),
+        (b"file,class\na.jpg,\x81\x00\n", "not text in UTF-8"),
+        (b"file,class\na.jpg,x,y\nb.jpg\n", "row 1 has 3 cells instead of 2"),
+        (b"file,file\na.jpg,b.jpg\n", "column 'file' occurs twice"),
+    ],
+)
+def test_what_cannot_be_read_names_the_remedy(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(ManifestError, match=message):
+        read_table(tmp_path / "t.csv", ["file"])
+
+
+def test_excel_cells_are_text_as_excel_shows_them(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.active.title = "empty"
+    sheet = book.create_sheet("objects")
+    sheet.append([])
+    sheet.append(["file", "class ", None, "year", "public", "seen"])
+    sheet.append(["a.jpg", "Ägypten", "x", -1500.0, True, datetime.datetime(1850, 1, 31)])
+    sheet.append([])
+    sheet.append(["b.jpg", "007", None, 1.5, False, None])
+    book.save(tmp_path / "t.xlsx")
+    assert read_table(tmp_path / "t.xlsx").to_pylist() == [
+        {"file": "a.jpg", "class": "Ägypten", "year": "-1500", "public": "TRUE", "seen": "1850-01-31"},
+        {"file": "b.jpg", "class": "007", "year": "1.5", "public": "FALSE", "seen": None},
+    ]
+
+
+def test_excel_without_openpyxl_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "t.xlsx").write_bytes(b"PK\x03\x04")
+    monkeypatch.setitem(__import__("sys").modules, "openpyxl", None)
+    with pytest.raises(
+        MissingDependencyError, match=r"pip install 'heritage\[excel\]', or save the table as CSV"
+    ):
+        read_table(tmp_path / "t.xlsx")
+
+
+def test_parquet_of_pandas_loses_its_index(tmp_path: Path) -> None:
+    table = pa.table({"file ": ["a.jpg"], "__index_level_0__": [3]})
+    pq.write_table(table, tmp_path / "t.data")  # known by its content
+    assert read_table(tmp_path / "t.data").to_pylist() == [{"file": "a.jpg"}]
+
+
+def test_lists_are_decoded_like_tables(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert decode_text("Ägypten.jpg\n".encode("cp1252"), tmp_path / "l.txt") == "Ägypten.jpg\n"
+    assert decode_text("\ufeffa.jpg\n".encode(), tmp_path / "l.txt") == "a.jpg\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("-500", -500), ("1850.0", 1850), (" 12 ", 12), ("500 BCE", -500), ("500 BC", -500),
+        ("500 B.C.", -500), ("c. 300 AD", 300), ("AD 79", 79), ("300 CE", 300), ("1850-01-31", 1850),
+        ("1850-01-31 00:00:00", 1850),
+        ("\u2212500", -500), ("-500-01-01", -500), ("1.5", None), ("unknown", None), ("19th century", None),
+    ],
+)  # fmt: skip
+def test_years(text: str, number: int | None) -> None:
+    assert whole_number(text) == number
