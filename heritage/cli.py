@@ -89,7 +89,7 @@ def _start(
 ) -> None:
     import hydra
 
-    from heritage.config.composition_errors import COMPOSITION_ERRORS
+    from heritage.config.compose import COMPOSITION_ERRORS
     from heritage.config.help import asks_for_help, config_dir_override, help_text
     from heritage.config.register import register
     from heritage.core.files import config_dir

@@ -14,7 +14,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from heritage.api.overrides import command_overrides, require_command
 from heritage.cli import heritage_cause
-from heritage.config.composition_errors import COMPOSITION_ERRORS, explain_composition_error
+from heritage.config.compose import COMPOSITION_ERRORS
+from heritage.config.composition_errors import explain_composition_error
 from heritage.config.config_files import with_files
 from heritage.config.faults import FaultyConfigError
 from heritage.config.overrides import expand_home

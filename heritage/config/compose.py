@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml  # type: ignore[import-untyped]
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from heritage.config.grammar import literal
 from heritage.core.files import config_dir
 
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError)
+"""What composing a configuration raises."""
 ADDED = ("experiment", "sweep")
 """Groups whose options combine choices of other groups and are added by ``+group=option``."""
 ADDING = ("train",)

@@ -10,7 +10,6 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from heritage.config.compose import ADDED, compose_command, groups_of, keys_of, options
 from heritage.config.config_files import chosen_files, explain_yaml_error, file_faults, search_folders
@@ -18,9 +17,6 @@ from heritage.config.faults import did_you_mean
 from heritage.config.grammar import quoted
 from heritage.config.overrides import takes_list
 from heritage.runs.compat import RENAMED_CHOICES, RENAMED_OPTIONS
-
-COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError)
-"""What composing a configuration raises."""
 
 _UNKNOWN_KEY = re.compile(r"Could not override '(?P<key>[^']+)'")
 _UNKNOWN_IN_FILE = re.compile(

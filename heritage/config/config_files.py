@@ -21,13 +21,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from heritage.config.compose import ADDED, compose_command, groups_of, keys_of
+from heritage.config.compose import ADDED, COMPOSITION_ERRORS, compose_command, groups_of, keys_of
 from heritage.config.faults import FaultyConfigError, did_you_mean
 from heritage.config.validate import validate
 from heritage.core.files import config_dir
 
 _OVERRIDE = "override "
-_FAULTS = (HydraException, OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError)
 
 
 @dataclass(frozen=True)
@@ -213,7 +212,7 @@ def _without_files(overrides: Sequence[str]) -> list[str]:
 def _composed(verb: str, overrides: Sequence[str]) -> DictConfig | None:
     try:
         return compose_command(verb, overrides)
-    except _FAULTS:
+    except COMPOSITION_ERRORS:
         return None
 
 
@@ -275,7 +274,7 @@ def _other_faults(
             _validate(cfg, verb)
         except FaultyConfigError as fault:
             return with_files(fault.faults, overrides)
-        except _FAULTS:
+        except COMPOSITION_ERRORS:
             return []
     return []
 

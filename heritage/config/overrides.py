@@ -21,13 +21,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
 from hydra.core.override_parser.types import ChoiceSweep, Glob, QuotedString, Sweep
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from heritage.config.compose import compose_command, groups
+from heritage.config.compose import COMPOSITION_ERRORS, compose_command, groups
 from heritage.config.grammar import (
     UNREADABLE,
     escaped,
@@ -166,7 +165,7 @@ class _Options:
             with warnings.catch_warnings(action="ignore"):
                 try:
                     return compose_command(self._verb, words) if own else _composed(self._verb, tuple(words))
-                except (HydraException, OmegaConfBaseException, yaml.YAMLError, UnicodeDecodeError):
+                except COMPOSITION_ERRORS:
                     continue
         return None
 
