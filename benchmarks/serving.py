@@ -80,6 +80,7 @@ def predicting(trained: TrainedClassifier, images: Path, workers: int, rounds: i
         predict(
             PredictOptions(
                 ckpt=str(trained.file),
+                trusted=[],
                 input=str(images),
                 column="file",
                 out=str(scratch / "predictions.csv"),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
 from heritage.core.disk import full_disk_as_os_error
 from heritage.core.signals import Terminated, stopped_in_one_line
+from heritage.core.terminal import escape_logs, print_line, print_text
 from heritage.errors import BusyError, HeritageError
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _start(
         try:
             if asks_for_help(sys.argv[1:]):
                 overrides = [*config_dir_override(sys.argv[1:]), *overrides_of(sys.argv[1:])]
-                write_output(f"{help_text(verb, overrides, help_sections())}\n", verb)
+                write_output(help_text(verb, overrides, help_sections()), verb)
             else:
                 hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=verb)(job)()
             write_output("", verb)
@@ -126,6 +127,7 @@ def _job(verb: str, task: Callable[[DictConfig], Any], full_error: str | None) -
 
         with _full_error(full_error):
             try:
+                escape_logs()
                 with full_disk_as_os_error(str(cfg.paths.run)):
                     return task(cfg)
             except (HeritageError, OSError, KeyboardInterrupt) as fault:
@@ -152,12 +154,14 @@ def _full_error(value: str | None) -> Iterator[None]:
 
 
 def write_output(text: str, verb: str = "") -> None:
-    """Write text to standard output; exit if nobody can read it.
+    """Print text, if there is any, and what was printed before; exit if nobody can read it.
 
     Without it Python reports a closed pipe or a full disk with a traceback, at its end at the latest.
     """
     try:
-        print(text, end="", flush=True)
+        if text:
+            print_text(text)
+        sys.stdout.flush()
     except OSError as fault:
         _exit_without_output(verb, fault)
 
@@ -168,7 +172,7 @@ def _exit_without_output(verb: str, fault: OSError) -> NoReturn:
     if isinstance(fault, BrokenPipeError):
         sys.exit(EXIT_CLOSED_PIPE)
     reason = _DISK_FAULTS.get(fault.errno or 0) or fault.strerror
-    print(f"{f'heritage {verb}'.strip()}: standard output: {reason}; send it elsewhere", file=sys.stderr)
+    print_line(f"{f'heritage {verb}'.strip()}: standard output: {reason}; send it elsewhere", error=True)
     sys.exit(EXIT_FAULT)
 
 
@@ -199,7 +203,7 @@ def _is_of_disk(fault: BaseException) -> TypeGuard[OSError]:
 def _exit_with(verb: str, fault: BaseException) -> NoReturn:
     write_output("", verb)
     for line in _lines(verb, fault):
-        print(f"heritage {verb}: {line}", file=sys.stderr)
+        print_line(f"heritage {verb}: {line}", error=True)
     sys.exit(EXIT_FAULT)
 
 

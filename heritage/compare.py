@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from heritage.cli import command
+from heritage.core.terminal import print_line
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -30,12 +31,13 @@ def main(cfg: DictConfig) -> None:
     folders = [name for name in given if name]
     runs = find_runs(folders)
     if skipped := unfinished(folders):
-        print(f"Left out, not finished: {', '.join(map(str, skipped))}")
+        print_line(f"Left out, not finished: {', '.join(map(str, skipped))}")
     with run_locked(Path(cfg.paths.run)):
         comparison = compare(runs, instantiate(cfg.intervals))
         page = write_comparison(comparison, Path(cfg.paths.run))
     counts = f"{_count(len(runs), 'run')}, {_count(len(comparison.settings), 'setting')}"
-    print(f"{counts}. {summary(comparison)}\ncomparison: {page}")
+    print_line(f"{counts}. {summary(comparison)}")
+    print_line(f"comparison: {page}")
 
 
 def _count(number: int, noun: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from heritage.cli import command
+from heritage.core.terminal import print_text
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -43,8 +44,8 @@ def main(cfg: DictConfig) -> None:
         **rules,
     )
     result = curate(instantiate(plain["raw"], _convert_="all")(), options)
-    print(summary(result, options.out))
-    print(next_step(result.kept, options.out))
+    print_text(summary(result, options.out))
+    print_text(next_step(result.kept, options.out))
 
 
 if __name__ == "__main__":

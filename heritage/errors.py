@@ -27,8 +27,9 @@ code 2; a traceback appears only with ``HYDRA_FULL_ERROR=1``.
 
 from __future__ import annotations
 
-import unicodedata
 from os import PathLike
+
+from heritage.escaping import one_line
 
 
 class HeritageError(Exception):
@@ -51,8 +52,8 @@ class HeritageError(Exception):
         super().__init__(str(self))
 
     def __str__(self) -> str:
-        parts = [_shown(part) for part in (self.where, self.what, self.remedy)]
-        return " ".join(f"{parts[0]}: {parts[1]}; {parts[2]}".split())
+        where, what, remedy = (_shortened(part) for part in (self.where, self.what, self.remedy))
+        return one_line(f"{where}: {what}; {remedy}")
 
     def __reduce__(self) -> tuple[object, ...]:
         # The default loses keyword-only arguments; errors cross process boundaries in data loaders.
@@ -62,13 +63,8 @@ class HeritageError(Exception):
 _LONGEST = 2000
 
 
-def _shown(text: str) -> str:
-    """Return text from anywhere as a terminal may show it: names of files and classes can hold anything."""
-    short = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-    return "".join(
-        f"\\x{ord(sign):02x}" if unicodedata.category(sign) == "Cc" and not sign.isspace() else sign
-        for sign in short
-    )
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _rebuild(kind: type[HeritageError], what: str, where: str, remedy: str) -> HeritageError:

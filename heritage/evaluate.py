@@ -16,8 +16,7 @@ def main(cfg: DictConfig) -> None:
     from heritage.config.validate import validate
 
     validate(cfg, "evaluate")
-    from rich.console import Console
-
+    from heritage.core.console import Console
     from heritage.evaluation.evaluate import evaluate
 
     evaluate(cfg, Console())

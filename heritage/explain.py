@@ -16,8 +16,7 @@ def main(cfg: DictConfig) -> None:
     from heritage.config.validate import validate
 
     validate(cfg, "explain")
-    from rich.console import Console
-
+    from heritage.core.console import Console
     from heritage.explanation.explain import explain
 
     explain(cfg, Console())

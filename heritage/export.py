@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from heritage.cli import command
+from heritage.core.terminal import print_line
 from heritage.exporters.formats import format_summaries, require_format
 
 if TYPE_CHECKING:
@@ -33,13 +34,13 @@ def main(cfg: DictConfig) -> Any:
     from heritage.exporters.export import ExportOptions, export
 
     result = export(ExportOptions(**options))
-    print(f"compared with PyTorch on {result.parity}")
-    print(f"probabilities: {result.decision_rule}")
+    print_line(f"compared with PyTorch on {result.parity}")
+    print_line(f"probabilities: {result.decision_rule}")
     for message in result.messages:
-        print(message)
+        print_line(message)
     for name, size in result.files.items():
-        print(f"  {name}  {size / 1e6:,.1f} MB" if size >= 1e6 else f"  {name}  {size / 1e3:,.1f} kB")
-    print(f"exported: {result.folder}")
+        print_line(f"  {name}  {size / 1e6:,.1f} MB" if size >= 1e6 else f"  {name}  {size / 1e3:,.1f} kB")
+    print_line(f"exported: {result.folder}")
     return result
 
 

@@ -23,8 +23,7 @@ def main(cfg: DictConfig) -> Any:
     options = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     del options["paths"]
     validate_options("heritage.prediction.predict.PredictOptions", options)
-    from rich.console import Console
-
+    from heritage.core.console import Console
     from heritage.prediction.predict import PredictOptions, predict, show
 
     result = predict(PredictOptions(**options))

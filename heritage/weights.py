@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from heritage.cli import command
+from heritage.core.terminal import print_line
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -24,7 +25,7 @@ def main(cfg: DictConfig) -> None:
         raise ConfigError(
             "this network has no pretrained weights", where="model", remedy="choose one of timm's"
         )
-    print(f"{name}: {fetch_weights(name)}")
+    print_line(f"{name}: {fetch_weights(name)}")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from rich.console import Console
 
+from heritage.core.console import Console
 from heritage.core.files import config_dir
 from heritage.core.image_io import encode_jpeg
 from heritage.metrics.calibration import Calibration, FittedOn, HeldOut

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from heritage.config.register import register
 from heritage.core.files import write_text
+from heritage.core.terminal import print_line
 from heritage.errors import HeritageError
 from heritage.runs.files import FAILURE_FILE
 from heritage.runs.hydra_task import TaskError, carrying_errors
@@ -131,10 +132,11 @@ def freeze(
 
 
 def _train(cfg: DictConfig) -> RunResult:
-    from rich.console import Console
-
+    from heritage.core.console import Console
+    from heritage.core.terminal import escape_logs
     from heritage.training.fit import train
 
+    escape_logs()
     return train(cfg, Console())
 
 
@@ -157,7 +159,7 @@ class _FailureRecorder:
         first = str(fault) if isinstance(fault, HeritageError) else f"{type(fault).__name__}: {fault}"
         details = "".join(traceback.format_exception(fault))
         write_text(self._folder / FAILURE_FILE, f"{' '.join(first.split())}\n\n{details}")
-        print(f"failed: {first}", file=sys.stderr)
+        print_line(f"failed: {first}", error=True)
         return True
 
 

@@ -16,6 +16,7 @@ from heritage.cluster.job import Job
 from heritage.cluster.queue import JobStatus, Queue, require_partition, require_slurm
 from heritage.cluster.resources import Allocation, LocalJobs, SlurmJobs, allocation_of
 from heritage.cluster.task import Task, interpreter_command
+from heritage.core.terminal import print_line
 from heritage.errors import ClusterError, ConfigError, MissingDependencyError
 from heritage.runs.files import FAILURE_FILE
 from heritage.runs.job_state import State
@@ -58,7 +59,7 @@ def run_local(jobs: list[Job], cluster: LocalJobs, folder: Path, on_change: OnCh
         for slot in range(len(slots)):
             if waiting and slot not in running:
                 job = waiting.pop(0)
-                print(f"#{job.number} {job.name}", flush=True)
+                print_line(f"#{job.number} {job.name}")
                 executor = submitit.LocalExecutor(folder / _FOLDER / "%j", max_num_timeout=0)
                 executor.update_parameters(
                     tasks_per_node=size.tasks,
@@ -121,7 +122,7 @@ def run_slurm(
     new = [job for job in jobs if job_ids.get(job.name) not in queued]
     for job in jobs:
         if job not in new:
-            print(f"#{job.number} {job.name}: already in the queue, job {job_ids[job.name]}", flush=True)
+            print_line(f"#{job.number} {job.name}: already in the queue, job {job_ids[job.name]}")
     if new:
         require_partition(cluster.partition, cluster.time)
         size = _common_allocation(new, cluster)
@@ -138,10 +139,10 @@ def run_slurm(
             ) from error
         for job, handle in zip(new, submitted, strict=True):
             job_ids[job.name] = handle.job_id
-            print(f"#{job.number} {job.name}: Slurm job {handle.job_id}", flush=True)
+            print_line(f"#{job.number} {job.name}: Slurm job {handle.job_id}")
     on_change()
     names = [job.name for job in jobs]
-    print(f"output: {folder / _FOLDER}/<job>/; scancel <job> stops a job", flush=True)
+    print_line(f"output: {folder / _FOLDER}/<job>/; scancel <job> stops a job")
     if not cluster.wait:
         return names
     try:
@@ -188,10 +189,9 @@ def _report_stuck_jobs(
         status = statuses.get(job_ids[job.name])
         if status is not None and status.is_stuck and status.reason not in reported:
             reported.add(status.reason)
-            print(
+            print_line(
                 f"{job.name}: Slurm does not start job {job_ids[job.name]} ({status.reason}); if no node "
-                "has the requested resources, scancel it and request less",
-                flush=True,
+                "has the requested resources, scancel it and request less"
             )
 
 

@@ -17,6 +17,7 @@ from heritage.collection.rules import ClassRules
 from heritage.core.files import write_text
 from heritage.core.manifest import SCHEMA, Manifest
 from heritage.core.museums import STANDARD_LICENCES, Museum, museum_of, read_museums
+from heritage.escaping import markdown, markdown_code, markdown_link, markdown_row
 
 PLACEHOLDER_REPEATS = 5
 """The same bytes from this many URLs are treated as a placeholder."""
@@ -168,11 +169,11 @@ def _attribution(manifest: Manifest) -> str:
     by_museum: dict[str, list[str]] = defaultdict(list)
     names = ("museum", "file", "title", "credit", "licence", "permalink")
     for museum, file, title, credit, licence, link in zip(*map(manifest.column, names), strict=True):
-        by_museum[museum].append(f"- `{Path(file).name}`: {_escaped(title or 'untitled')}. "
-                                 f"{_escaped(credit)}. {_escaped(licence)}. <{link}>")  # fmt: skip
+        line = f"- {markdown_code(Path(file).name)}: {markdown(title or 'untitled')}. {markdown(credit)}. "
+        by_museum[museum].append(f"{line}{markdown(licence)}. {markdown_link(link)}".rstrip())
     parts = ["# Attribution\n"]
     for museum, lines in sorted(by_museum.items()):
-        parts.append(f"\n## {manifest.museum(museum).name}\n\n" + "\n".join(lines) + "\n")
+        parts.append(f"\n## {markdown(manifest.museum(museum).name)}\n\n" + "\n".join(lines) + "\n")
     return "".join(parts)
 
 
@@ -181,7 +182,7 @@ def _licences(manifest: Manifest) -> str:
     rows = ""
     for (licence, code), number in sorted(counts.items()):
         museum = manifest.museum(code)
-        rows += f"| {licence} | {museum.name} | {number:,} | {_permitted_use(museum, licence)} |\n"
+        rows += markdown_row((licence, museum.name, f"{number:,}", _permitted_use(museum, licence))) + "\n"
     return (
         "# Licences\n\n"
         f"| licence | museum | photographs | permitted use |\n|---|---|---:|---|\n{rows}"
@@ -195,9 +196,3 @@ def _permitted_use(museum: Museum, licence: str) -> str:
     if licence == museum.licence and museum.permitted_use is not None:
         return museum.permitted_use
     return STANDARD_LICENCES.get(licence, "")
-
-
-def _escaped(text: str) -> str:
-    for character in "\\`*_[]<>|":
-        text = text.replace(character, f"\\{character}")
-    return text

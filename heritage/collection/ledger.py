@@ -23,6 +23,7 @@ from heritage.collection.ledger_rows import ImageRow, ImageState, ObjectRow, Obj
 from heritage.collection.record import Photograph, Record, storable
 from heritage.collection.rules import LabelDecision
 from heritage.collection.sources.source import ListedObject
+from heritage.core.bounded_read import TooLargeError, inflate
 from heritage.core.taxonomy import parse_image_name
 from heritage.errors import CollectionError
 
@@ -54,6 +55,7 @@ CREATE INDEX views_of_image ON views (image);
 """
 
 _MAX_REASON = 500
+_LARGEST_RECORD = 256 << 20  # bytes
 
 _FIELDS = tuple(field.name for field in fields(Record) if field.name != "photographs")
 _STORED = tuple(field.name for field in fields(StoredFile))
@@ -186,7 +188,7 @@ class Ledger:
             "ORDER BY rank LIMIT ?",
             (museum, state, listing, class_name, after, limit),
         )
-        return [ObjectRow(m, i, where, rank, raw and zlib.decompress(raw)) for m, i, where, rank, raw in rows]
+        return [ObjectRow(m, i, where, rank, raw and unpacked(raw)) for m, i, where, rank, raw in rows]
 
     def changed_objects(self, museum: str, after: int, limit: int) -> list[ObjectRow]:
         """Return the next objects with photographs whose records have changed."""
@@ -195,7 +197,7 @@ class Ledger:
             "WHERE museum = ? AND state = 'changed' AND rank > ? ORDER BY rank LIMIT ?",
             (museum, after, limit),
         )
-        return [ObjectRow(m, i, where, rank, raw and zlib.decompress(raw)) for m, i, where, rank, raw in rows]
+        return [ObjectRow(m, i, where, rank, raw and unpacked(raw)) for m, i, where, rank, raw in rows]
 
     def store_raw(self, row: ObjectRow, raw: bytes) -> None:
         """Store a record as received."""
@@ -377,3 +379,17 @@ def _reason(error: str) -> str:
 def _rank(seed: int, object_id: str) -> int:
     digest = hashlib.blake2b(f"{seed}:{object_id}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1  # SQLite's integers are signed
+
+
+def unpacked(raw: bytes) -> bytes:
+    """Return a record as it was stored.
+
+    Raises:
+        CollectionError: It is damaged, or larger than a record can be.
+    """
+    try:
+        return inflate(raw, _LARGEST_RECORD)
+    except (TooLargeError, zlib.error) as error:
+        raise CollectionError(
+            f"a record is damaged ({error})", where="the ledger", remedy="collect into another folder"
+        ) from error

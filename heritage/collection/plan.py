@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rich.console import Console
 from rich.table import Table
 
 from heritage.collection import ledger_counts
@@ -14,6 +13,7 @@ from heritage.collection.options import CollectionOptions
 from heritage.collection.record import Size
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.source import Listing, Source
+from heritage.core.console import Console
 
 TYPICAL_BYTES: dict[Size, int] = {"web": 90_000, "original": 2_000_000}
 """Size of a photograph in bytes, used until the collection has photographs."""

@@ -8,11 +8,11 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from heritage.collection.http.limiter import HostLimiter
+from heritage.core.console import Console
 
 REFRESH = 0.5
 LOG_EVERY = 30.0

@@ -134,6 +134,13 @@ def year_of(value: object) -> int | None:
     raise RecordError(f"{str(value)[:40]!r} is not a year")
 
 
+def is_object_number(value: object) -> bool:
+    """Return whether a value is a number that museums give objects: positive, of 12 digits at most."""
+    if isinstance(value, str):
+        return re.fullmatch(r"[0-9]{1,12}", value) is not None
+    return type(value) is int and 0 < value < 10**12
+
+
 def percent_encode(url: str) -> str:
     """Percent-encode the characters that a URL's path must not contain; encoded ones stay as they are.
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from heritage.collection.image_validation import IMAGES, file_stem
-from heritage.collection.ledger import Ledger
+from heritage.collection.ledger import Ledger, unpacked
 from heritage.collection.ledger_rows import ImageRow, ImageState, ObjectRow, ObjectState
 from heritage.collection.record import RecordError
 from heritage.collection.rules import ClassRules
@@ -35,7 +34,7 @@ def stored_records(ledger: Ledger, museum: str) -> Iterator[tuple[ObjectRow, byt
         if not rows:
             return
         for row in rows:
-            raw = zlib.decompress(row[4])
+            raw = unpacked(row[4])
             yield ObjectRow(row[0], row[1], row[2], row[3], raw), raw
         after = rows[-1][1]
 

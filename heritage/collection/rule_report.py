@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from heritage.collection.ledger import Ledger
@@ -17,6 +16,7 @@ from heritage.collection.relabel import stored_records
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.met import MetSource
 from heritage.collection.sources.source import Source
+from heritage.core.console import Console
 from heritage.errors import ConfigError
 
 _MAX_LINES = 15

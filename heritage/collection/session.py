@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from heritage.collection import ledger_counts
@@ -37,6 +36,7 @@ from heritage.collection.storage import (
     remove_superseded,
     requeue_missing,
 )
+from heritage.core.console import Console
 from heritage.core.locks import locked
 from heritage.core.manifest import Manifest
 from heritage.core.signals import SIGNALS, RepeatFilter
@@ -89,7 +89,8 @@ class Session:
         terms = self.source.terms()
         self.source.check_politeness(self.retry_policy.wall_pause)
         if terms:
-            self.console.print(terms, markup=False, highlight=False)
+            for line in terms.splitlines():
+                self.console.print(line, highlight=False)
         with (
             single_error(),
             locked(self.options.folder / LOCK_FILE),

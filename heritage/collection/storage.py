@@ -18,6 +18,8 @@ from heritage.collection.image_validation import IMAGES, SUFFIXES, validate_imag
 from heritage.collection.ledger import Ledger
 from heritage.collection.ledger_rows import ImageRow, ImageState, StoredFile
 from heritage.collection.queues import ImageQueue
+from heritage.core.paths_in_data import is_inside
+from heritage.errors import CollectionError
 
 _PARTS = ".parts"
 
@@ -49,7 +51,7 @@ class PhotoStorage:
 
     def has_file(self, image: ImageRow) -> bool:
         """Return whether the file of a stored photograph exists."""
-        return image.file is not None and (self._folder / image.file).is_file()
+        return image.file is not None and (self._file(image.file)).is_file()
 
     def body(self, image: ImageRow, condition: Mapping[str, str] | None = None) -> PartBody:
         """Return the body of a download, which resumes an interrupted one."""
@@ -90,7 +92,7 @@ class PhotoStorage:
         Raises:
             OSError: A file cannot be read or renamed.
         """
-        renamed = image.file is not None and self._matches(self._folder / image.file, image)
+        renamed = image.file is not None and self._matches(self._file(image.file), image)
         complete = renamed or self._matches(self._part(image), image)
         if image.file is not None and complete:
             if not renamed:
@@ -105,16 +107,25 @@ class PhotoStorage:
             OSError: It cannot be removed.
         """
         if image.file is not None:
-            (self._folder / image.file).unlink(missing_ok=True)
+            (self._file(image.file)).unlink(missing_ok=True)
 
     def _remove_predecessor(self, file: str) -> None:
         """Remove the replaced photograph if it had another format and so another suffix."""
-        path = self._folder / file
+        path = self._file(file)
         for suffix in SUFFIXES - {path.suffix}:
             path.with_suffix(suffix).unlink(missing_ok=True)
 
     def _rename(self, image: ImageRow, file: str) -> None:
-        self._part(image).replace(self._folder / file)
+        self._part(image).replace(self._file(file))
+
+    def _file(self, name: str) -> Path:
+        if not is_inside(name):
+            raise CollectionError(
+                f"the ledger names '{name}', which is outside of the collection",
+                where=self._folder,
+                remedy="restore ledger.sqlite, or collect into another folder",
+            )
+        return self._folder / name
 
     def _part(self, image: ImageRow) -> Path:
         return self._folder / _PARTS / f"{image.id}.part"

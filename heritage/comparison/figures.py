@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from heritage.comparison.balancing import BalancingEffects
 from heritage.comparison.comparison import Comparison
 from heritage.comparison.published import Published, published
+from heritage.escaping import figure_text
 from heritage.reports.figures import save
 from heritage.runs.description import RunDescription
 
@@ -91,7 +92,7 @@ def _balancing(axes: Axes, comparison: Comparison) -> bool:
             effect = effects.effect(index, baseline, name)
             ends = [effect.interval.low, effect.interval.high]
             axes.plot(ends, [row + offset] * 2, color=colour, linewidth=2.5, solid_capstyle="butt",
-                      label=label if row == 0 else None)  # fmt: skip
+                      label=figure_text(label) if row == 0 else None)  # fmt: skip
             face = colour if effect.significant else "white"
             axes.plot(effect.value, row + offset, "o", color=colour, markerfacecolor=face, markersize=5.5)
     axes.axvline(0, color=_INK, linewidth=1)
@@ -177,7 +178,7 @@ def _bars(
             x, [" ".join(filter(None, key)) for key in keys], fontsize=7.5, rotation=35, ha="right"
         )
     else:
-        axes.set_xticks(x, ["\n".join(filter(None, key)) for key in keys], fontsize=7.5)
+        axes.set_xticks(x, ["\n".join(map(figure_text, filter(None, key))) for key in keys], fontsize=7.5)
     axes.bar([0], [0], color=_THESIS, label="thesis")
     axes.bar([0], [0], color=_OURS, label="ours")
     axes.legend(frameon=False, ncols=2, loc="upper right")

@@ -7,11 +7,11 @@ by image, so photographs of one object may be in training and test set. No value
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from heritage.core.csv_files import read_records
 from heritage.core.taxonomy import CLASSES
 
 _FILE = Path(__file__).parent / "thesis.csv"
@@ -64,7 +64,7 @@ def published() -> tuple[Published, ...]:
     """Return the fifteen published runs, in the thesis's order."""
     lines = [line for line in _FILE.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     tables: dict[tuple[str, str, str, str], list[dict[str, str]]] = {}
-    for row in csv.DictReader(lines):
+    for row in read_records(lines):
         tables.setdefault((row["table"], row["model"], row["optimizer"], row["balance"]), []).append(row)
     runs = []
     for key, rows in tables.items():

@@ -9,6 +9,7 @@ from heritage.comparison.comparison import Comparison
 from heritage.comparison.figures import write_figures
 from heritage.comparison.published import published
 from heritage.core.files import write_text
+from heritage.escaping import markdown
 from heritage.reports.html import embedded_png, write_page
 
 PAGE_FILE, MARKDOWN_FILE, TABLES_FOLDER = "comparison.html", "comparison.md", "tables"
@@ -25,9 +26,9 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
         write_text(folder / TABLES_FOLDER / f"{table.key}.tex", table.latex())
     figures = write_figures(comparison, folder)
     outcome = summary(comparison)
-    lines = ["# Comparison", "", outcome, "", *(table.markdown() for table in tables)]
+    lines = ["# Comparison", "", markdown(outcome), "", *(table.markdown() for table in tables)]
     for path, caption in figures:
-        lines += [f"![{caption}]({path.name})", "", caption, ""]
+        lines += [f"![{markdown(caption)}]({path.name})", "", markdown(caption), ""]
     lines += ["## Published values of the thesis", "", *(table.markdown() for table in thesis)]
     write_text(folder / MARKDOWN_FILE, "\n".join(lines))
     matched = {run.table for run in published() if comparison.match(run) is not None}

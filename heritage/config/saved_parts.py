@@ -107,8 +107,8 @@ def unknown_part(target: str, part: str, where: str | PathLike[str]) -> Checkpoi
     return CheckpointError(
         f"its {part} is {short}, which is not this package's and is not imported because a file names it",
         where=where,
-        remedy="if you wrote it or trust its code, name it yourself: trusted=[<dotted name>] (in Python: "
-        "@heritage.models.register_network or heritage.config.saved_parts.trust)",
+        remedy="if you wrote it or trust its code, name it yourself: trusted=[<dotted name>], in Python "
+        "heritage.load(ckpt, trusted=[…]) or @heritage.models.register_network",
     )
 
 

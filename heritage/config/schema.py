@@ -135,6 +135,7 @@ class EvaluateConfig:
 
     paths: PathsConfig = MISSING
     ckpt: FilePath = MISSING
+    trusted: list[str] = MISSING
     data: Annotated[Any, GivenData] = MISSING
     split: Choice = MISSING
     logit_adjustment: float = MISSING
@@ -158,6 +159,7 @@ class ExplainConfig:
 
     paths: PathsConfig = MISSING
     ckpt: FilePath = MISSING
+    trusted: list[str] = MISSING
     data: Annotated[Any, GivenData] = MISSING
     split: Choice = MISSING
     device: Choice = MISSING
@@ -170,6 +172,7 @@ class PredictConfig:
 
     paths: PathsConfig = MISSING
     ckpt: FilePath = MISSING
+    trusted: list[str] = MISSING
     input: Annotated[Any, FilePath | list[FilePath]] = MISSING
     column: str = MISSING
     out: Annotated[Any, FilePath | None] = MISSING
@@ -190,6 +193,7 @@ class ExportConfig:
 
     paths: PathsConfig = MISSING
     ckpt: FilePath = MISSING
+    trusted: list[str] = MISSING
     format: Choice = MISSING
     out: Annotated[Any, FilePath | None] = MISSING
     folder: FilePath = MISSING
@@ -204,6 +208,7 @@ class ServeConfig:
 
     paths: PathsConfig = MISSING
     ckpt: FilePath = MISSING
+    trusted: list[str] = MISSING
     host: str = MISSING
     port: int = MISSING
     names: Annotated[Any, list[str] | None] = MISSING

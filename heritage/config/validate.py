@@ -161,7 +161,18 @@ def _value_faults(path: str, value: Any, hint: Any, *, strict: bool = False) -> 
         adapter.validate_python(value, strict=strict or None)
     except ValidationError as error:
         reasons = dict.fromkeys(_reason(path, detail) for detail in error.errors(include_url=False))
-        yield f"{path}={value}: {' or '.join(reasons)}"
+        yield f"{path}={_typed(value)}: {' or '.join(reasons)}"
+
+
+def _typed(value: Any) -> str:
+    """Return a value as it is written on a command line."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {_typed(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_typed, value))}]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _reason(path: str, detail: Any) -> str:

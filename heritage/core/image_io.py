@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import io
+import re
 import warnings
 from os import PathLike
 from typing import Any
@@ -40,6 +41,12 @@ FORMATS: tuple[str, ...] = (
 """The formats that Pillow may decode; its rarer decoders are not hardened against malicious files. A JPEG of
 several pictures (MPO) is a JPEG: the first one counts."""
 
+MAX_SCANS = 200
+"""Scans of a JPEG; progressive ones have about ten."""
+
+_TILE_SIDES = (322, 323)  # TIFF tags
+_SCAN = b"\xff\xda"
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]", re.S)  # of a segment, not inside compressed data
 _ORIENTATION = 274  # the EXIF tag
 _BITS_PER_SAMPLE, _SAMPLE_FORMAT = 258, 339  # TIFF tags
 _HEAD = 65_536  # the length limit of an APP1 segment, which comes first
@@ -73,6 +80,7 @@ def decode(data: bytes, *, name: str | PathLike[str] = "image", at_least: int | 
         ImageError: It is damaged, not in one of `FORMATS`, or larger than `MAX_PIXELS`.
     """
     if data[:3] == b"\xff\xd8\xff":
+        _require_few_scans(data, name)
         pixels = _decode_jpeg(data, name, at_least)
         if pixels is not None:
             return pixels
@@ -148,6 +156,7 @@ def _decode_other(data: bytes, name: str | PathLike[str]) -> Pixels:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _require_size(image.width, image.height, name)
+                _require_small_tiles(image, name)
                 deepened = _deep_colour(data, image)
                 ImageOps.exif_transpose(image, in_place=True)
                 return _rgb(image) if deepened is None else _rgb(deepened)
@@ -283,6 +292,27 @@ def _require_size(width: int, height: int, name: str | PathLike[str]) -> None:
         raise ImageError(
             f"{width}×{height} is more than {MAX_PIXELS:,} pixels", where=name, remedy="make it smaller"
         )
+
+
+def _require_small_tiles(image: Image.Image, name: str | PathLike[str]) -> None:
+    """Check the tiles of a TIFF: each is decoded whole, however small the image is."""
+    tags = getattr(image, "tag_v2", {})
+    sides = [value for tag in _TILE_SIDES if isinstance(value := tags.get(tag), int)]
+    if len(sides) == len(_TILE_SIDES):
+        _require_size(sides[0], sides[1], name)
+
+
+def _require_few_scans(data: bytes, name: str | PathLike[str]) -> None:
+    """Check the number of scans of a JPEG: each, of a few bytes, makes the decoder process all pixels."""
+    if data.count(_SCAN) <= MAX_SCANS:
+        return
+    scans, place = 0, 2
+    while (marker := _MARKER.search(data, place)) is not None and marker[0] != b"\xff\xd9":
+        scans += marker[0] == _SCAN
+        length = data[marker.end() : marker.end() + 2]
+        place = marker.end() + max(2, int.from_bytes(length, "big"))
+        if scans > MAX_SCANS:
+            raise ImageError(f"more than {MAX_SCANS} scans", where=name, remedy="remove or replace it")
 
 
 def _orientation(data: bytes) -> int:

@@ -21,8 +21,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from heritage.core.bounded_read import read_parquet
 from heritage.core.files import atomic_path, write_text
 from heritage.core.museums import Museum, count_drawn, museum_of, read_museums, write_museums
+from heritage.core.paths_in_data import require_inside
 from heritage.core.taxonomy import require_known_classes
 from heritage.errors import DatasetNotFoundError, ManifestError
 
@@ -60,6 +62,8 @@ SCHEMA = pa.schema(
 SPLITS: tuple[str, ...] = ("train", "val", "test")
 MANIFEST_FILE = "manifest.parquet"
 DATASET_FILE = "dataset.json"
+
+_OUTSIDE = "do not use it, or copy its files into the folder"
 
 # The columns of the fingerprint: everything that training and testing depend on.
 _IDENTITY = ("image_id", "class", "group_id", "split", "sha256", "bytes")
@@ -137,7 +141,7 @@ class Manifest:
                     f"no {needed.name}", where=root, remedy="make the data set with `heritage curate`"
                 )
         try:
-            table = pq.read_table(path)
+            table = read_parquet(path)
             description = json.loads(about.read_text(encoding="utf-8"))
             classes, museums = description["classes"], read_museums(description.get("museums", ()))
         except (pa.ArrowInvalid, OSError) as error:
@@ -146,6 +150,8 @@ class Manifest:
             raise ManifestError(
                 f"unreadable: {type(error).__name__}: {error}", where=about, remedy="curate it again"
             ) from error
+        if "file" in table.column_names:
+            require_inside(table["file"].cast(pa.string()).to_pylist(), root, path, remedy=_OUTSIDE)
         if "status" in table.column_names:
             table = table.filter(pc.equal(pc.coalesce(table["status"], pa.scalar("kept")), "kept"))
         return replace(cls.build(table, root, classes, where=path), museums=museums)
@@ -167,6 +173,7 @@ class Manifest:
             "images": len(self),
             "counts": self.counts(),
             "fingerprint": self.fingerprint,
+            **({"drawn": self.drawn} if self.drawn else {}),
             **self.museum_record(),
             **(about or {}),
         }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
+
+from heritage.escaping import html
 
 _LENGTH = 60
 
@@ -30,10 +31,10 @@ def html_table(title: str, rows: Mapping[str, object]) -> str:
         rows: Values by name; numbers that are not whole are written with four decimals.
     """
     cells = "".join(
-        f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(_text(value))}</td></tr>"
+        f"<tr><th style='text-align:left'>{html(name)}</th><td>{html(_text(value))}</td></tr>"
         for name, value in rows.items()
     )
-    return f"<table><caption>{escape(title)}</caption>{cells}</table>"
+    return f"<table><caption>{html(title)}</caption>{cells}</table>"
 
 
 def _text(value: object) -> str:

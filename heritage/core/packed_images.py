@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 VERSION = 1
 INDEX_FILE = "index.json"
 
+_SHARD_NAME = re.compile(r"shard-[0-9]{5,}-[0-9a-f]+\.npy")
 _SHARD_BYTES = 1 << 30
 _HEADER = 128  # of a .npy file of these shapes
 
@@ -90,7 +92,13 @@ class PackedImages:
             ) from error
         if not valid:
             raise DataError("damaged, or of another version", where=path, remedy="pack it again")
-        images = cls(folder, index)
+        try:
+            images = cls(folder, index)
+            faulty = not images._is_plausible()
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError("damaged index", where=path, remedy="pack it again") from error
+        if faulty:
+            raise DataError("its index names other files, or wrong sizes", where=path, remedy="pack it again")
         for shard in images.shards:
             file = folder / shard.file
             if not file.is_file() or file.stat().st_size != _size(shard.rows, images.side):
@@ -144,9 +152,25 @@ class PackedImages:
                     "its checksum is wrong", where=self.folder / shard.file, remedy="pack it again"
                 )
 
+    def _is_plausible(self) -> bool:
+        """Return whether shards are files of this folder, and sizes are numbers that fit each other."""
+        numbers = [self.side, *(shard.rows for shard in self.shards)]
+        return (
+            all(type(number) is int and number > 0 for number in numbers)
+            and all(_SHARD_NAME.fullmatch(shard.file) for shard in self.shards)
+            and sum(shard.rows for shard in self.shards) == len(self.image_ids)
+        )
+
     def _map(self, number: int) -> Pixels:
+        shard = self.shards[number]
+        path = self.folder / shard.file
+        try:
+            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise ImageError(f"unreadable ({error})", where=path, remedy="pack it again") from error
+        if mapped.shape != (shard.rows, self.side, self.side, 3) or mapped.dtype != np.uint8:
+            raise ImageError("not a shard of its index", where=path, remedy="pack it again")
         # A plain array on top of the map: slicing np.memmap is ten times slower.
-        mapped = np.load(self.folder / self.shards[number].file, mmap_mode="r")
         view: Pixels = mapped.view(np.ndarray)
         self._maps[number] = view
         return view

@@ -8,9 +8,11 @@ import time
 from importlib.util import find_spec
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
+
+from heritage.core.console import Console
+from heritage.core.terminal import print_line
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +48,10 @@ class Progress:
         self._draws = self.console.is_terminal or (notebook and find_spec("ipywidgets") is not None)
         self._print = notebook and not self._draws
         self._bar = RichProgress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]}"),
+            TextColumn("{task.fields[speed]}", markup=False),
             TimeRemainingColumn(),
             console=self.console,
             disable=not self._draws,
@@ -105,6 +107,6 @@ class Progress:
             what, of = description or self._description, f"{steps:,} of {self._total:,}"
             line = f"{what}: {of}, {speed}, {minutes:.0f} min left"
             if self._print:
-                print(line, file=sys.stderr)
+                print_line(line, error=True)
             else:
                 log.info("%s", line)

@@ -21,8 +21,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
+from heritage.core.bounded_read import read_parquet, require_bounded_zip
+from heritage.core.csv_files import restored
 from heritage.core.files import LFS_POINTER
 from heritage.errors import ManifestError, MissingDependencyError
 
@@ -33,6 +34,9 @@ TABLE_SUFFIXES: frozenset[str] = frozenset({".csv", ".tsv", ".tab", ".parquet", 
 
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _SEPARATORS = (",", ";", "\t", "|")
+MAX_SHEET_BYTES = 1 << 30
+"""Size of an Excel file's content; its format takes ten times the size of the cells."""
+
 _HEAD = 65_536  # characters from which the separator is found
 _RECORDS = 50
 _PANDAS_INDEX = "__index_level_0__"
@@ -67,8 +71,7 @@ def read_table(path: Path, needed: Collection[str] = ()) -> pa.Table:
         with path.open("rb") as file:
             head = file.read(len(LFS_POINTER))
         if head.startswith(b"PAR1"):
-            with pq.ParquetFile(path) as parquet:
-                return _without_unnamed(parquet.read(), path, needed)
+            return _without_unnamed(read_parquet(path), path, needed)
         if head.startswith(b"PK\x03\x04"):
             return _without_empty_rows(_read_excel(path, needed))
         _refuse_other_formats(head, path)
@@ -197,7 +200,7 @@ def _read_csv(text: str, path: Path, needed: Collection[str]) -> pa.Table:
             where=path,
             remedy="correct the row; put cells that contain the separator in quotes",
         )
-    return _select_named(table, names)
+    return restored(_select_named(table, names))
 
 
 def _separator(text: str) -> str:
@@ -248,6 +251,8 @@ def _read_excel(path: Path, needed: Collection[str]) -> pa.Table:
     try:
         with warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")  # of styles and validations, which do not matter here
+            require_bounded_zip(file, MAX_SHEET_BYTES)
+            file.seek(0)
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
             sheets = ([list(row) for row in sheet.iter_rows(values_only=True)] for sheet in book.worksheets)
             rows = next((rows for rows in sheets if any(map(_has_value, rows))), [])

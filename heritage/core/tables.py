@@ -13,6 +13,7 @@ import pyarrow as pa
 from heritage.core.columns import label_column, manifest_columns, text_column
 from heritage.core.image_folders import SourceKeys, as_text, images_below, require_folder
 from heritage.core.manifest import SCHEMA
+from heritage.core.paths_in_data import require_inside
 from heritage.core.table_files import read_table
 from heritage.core.taxonomy import nearest, suggestion
 from heritage.errors import DatasetNotFoundError, ManifestError
@@ -23,7 +24,13 @@ _NEEDED = frozenset({"file", "class", "object_id", "group_id", "split", "image_i
 
 
 def read_image_table(
-    root: Path, table: str, images: str, columns: Mapping[str, str], keys: SourceKeys
+    root: Path,
+    table: str,
+    images: str,
+    columns: Mapping[str, str],
+    keys: SourceKeys,
+    *,
+    outside: bool | None = None,
 ) -> dict[str, pa.ChunkedArray]:
     """Read a table that describes images, with its columns under the manifest's names.
 
@@ -38,6 +45,7 @@ def read_image_table(
         columns: Names of the manifest's columns, each with the table's name for it. A column that is mapped
             to its own name may be absent, except ``file``. Columns that are not mapped keep their names.
         keys: The configuration keys, for messages.
+        outside: Allow files outside of ``root`` and the images' folder, by absolute names, ``..`` or links.
 
     Returns:
         Columns by name: ``file`` relative to ``root``, as text; ``class`` as text, if there is one; all
@@ -45,7 +53,7 @@ def read_image_table(
 
     Raises:
         DatasetNotFoundError: There is no such folder or table.
-        ManifestError: A column is missing, or a cell that is needed cannot be read.
+        ManifestError: A column is missing, a cell that is needed cannot be read, or a file is outside.
     """
     require_folder(root, keys)
     path = root / table
@@ -59,7 +67,10 @@ def read_image_table(
     selected = select_columns(content, columns, path, f"{keys.reader}.columns")
     names: list[str | None] = text_column(selected["file"], "file", path).to_pylist()
     listed = dict(listed_images(root, images))
-    files = resolve_files(root, names, (images, ""), path, listed)
+    files = resolve_files(root, names, (images, ""), path, listed, elsewhere=True)
+    if not outside:
+        remedy = f"correct the row, or move the images; {keys.reader}.outside=true allows files elsewhere"
+        require_inside(files, root, path, remedy=remedy, allowed=[root / images])
     selected["file"] = pa.chunked_array([files], pa.string())
     if "class" in selected:
         classes = label_column(selected.pop("class"), path)
@@ -115,6 +126,8 @@ def resolve_files(
     folders: Sequence[str],
     table: Path,
     listed: Mapping[str, int] | None = None,
+    *,
+    elsewhere: bool = False,
 ) -> list[str | None]:
     r"""Return the files that a table names, relative to a root folder where they are inside it.
 
@@ -129,9 +142,10 @@ def resolve_files(
             ``root`` itself.
         table: The table's file, for messages.
         listed: The images that are known to exist, relative to ``root``.
+        elsewhere: Return absolute names outside ``root`` as they are.
 
     Raises:
-        ManifestError: An absolute name is outside ``root``.
+        ManifestError: An absolute name is outside ``root``, or is one of Windows.
     """
     known = listed or {}
     folders_there: dict[str, bool] = {}
@@ -152,12 +166,13 @@ def resolve_files(
 
     found: list[str | None] = []
     for row, name in enumerate(names, start=1):
-        found.append(None if name is None else _resolve(name, root, folders, exists, f"{table} row {row}"))
+        where = None if elsewhere else f"{table} row {row}"
+        found.append(None if name is None else _resolve(name, root, folders, exists, where))
     return found
 
 
 def _resolve(
-    name: str, root: Path, folders: Sequence[str], exists: Callable[[str], str | None], where: str
+    name: str, root: Path, folders: Sequence[str], exists: Callable[[str], str | None], where: str | None
 ) -> str:
     spellings = [name.strip()]
     if "\\" in name:
@@ -169,19 +184,21 @@ def _resolve(
             if file := exists(_joined(folder, spelling)):
                 return file
     if PureWindowsPath(name).is_absolute():
-        return _relative(name, root, where)
+        return _relative(name, root, where or "the table")
     return _joined(folders[0], spellings[-1])
 
 
-def _relative(name: str, root: Path, where: str) -> str:
+def _relative(name: str, root: Path, where: str | None) -> str:
     """Return an absolute name relative to the root.
 
     Raises:
-        ManifestError: It is outside.
+        ManifestError: It is outside; without ``where`` it is returned as it is.
     """
     for base, path in ((root.absolute(), Path(name)), (root.resolve(), Path(os.path.realpath(name)))):
         if path.is_relative_to(base):
             return path.relative_to(base).as_posix()
+    if where is None:
+        return name
     raise ManifestError(
         f"'{as_text(name)}' is outside the folder {root}",
         where=where,

@@ -12,6 +12,7 @@ from typing import Any
 
 from heritage.core.manifest import SPLITS, Manifest
 from heritage.curation.drop_reasons import REASONS
+from heritage.escaping import markdown, markdown_link
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _WAYS = {
@@ -20,7 +21,6 @@ _WAYS = {
     "pad": "padded with their edge's colour and scaled to",
 }
 _FREE = ("cc0", "public domain", "pd", "no known copyright")
-_MARKDOWN = "\\`*_[]<>|"
 _UNKNOWN = "licence not recorded"
 
 
@@ -63,7 +63,7 @@ def _summary(kept: Manifest, about: Mapping[str, Any]) -> str:
         "near-duplicates are in several splits"
     )  # fmt: skip
     return (
-        f"# {about['name'] or 'Artefacts'}\n\n"
+        f"# {markdown(about['name'] or 'Artefacts')}\n\n"
         f"{len(kept):,} photographs of museum artefacts in {len(kept.classes)} classes, "
         f"{about['image_size']}×{about['image_size']} pixels, in {about['groups']:,} groups, each in "
         f"one split. Fingerprint `{kept.fingerprint}`.\n\n"
@@ -77,11 +77,11 @@ def _composition(kept: Manifest) -> str:
     for name in kept.classes:
         own = [split for label, split in zip(classes, splits, strict=True) if label == name]
         cells = " | ".join(f"{own.count(split):,}" for split in SPLITS)
-        rows.append(f"| {name} | {cells} | {len(own):,} |")
+        rows.append(f"| {markdown(name)} | {cells} | {len(own):,} |")
     from_where = ", ".join(
-        f"{kept.museum(museum).name} ({museums.count(museum):,})" for museum in sorted(set(museums))
+        f"{markdown(kept.museum(museum).name)} ({museums.count(museum):,})" for museum in sorted(set(museums))
     )
-    licences = ", ".join(f"{name} ({count:,})" for name, count in licence_counts(kept).items())
+    licences = ", ".join(f"{markdown(name)} ({count:,})" for name, count in licence_counts(kept).items())
     return (
         "## Composition\n\n" + "\n".join(rows) + f"\n\nFrom: {from_where}.\n\nLicences: {licences}. "
         "Every credit is in [ATTRIBUTION.md](ATTRIBUTION.md)."
@@ -121,10 +121,10 @@ def _uses(kept: Manifest, about: Mapping[str, Any]) -> str:
     ]
     if len(museums) > 1 and only:
         limits.append(
-            f"- {', '.join(only)} come from one museum each: a classifier can learn the style of "
+            f"- {markdown(', '.join(only))} come from one museum each: a classifier can learn the style of "
             "the museum's photographs instead of the artefacts. `split.by=museum` measures this."
         )
-    limits += [f"- {remark}" for remark in about["remarks"]]
+    limits += [f"- {markdown(remark)}" for remark in about["remarks"]]
     return "## Uses and limits\n\n" + "\n".join(limits)
 
 
@@ -156,7 +156,7 @@ def attribution(kept: Manifest) -> str:
         "The manifest has the columns `credit`, `licence`, `permalink` and `source_url` for each image.",
     ]
     for museum in sorted(rows):
-        text += ["", f"## {kept.museum(museum).name}"]
+        text += ["", f"## {markdown(kept.museum(museum).name)}"]
         for licence in sorted(rows[museum]):
             text += _section(kept, licence, rows[museum][licence])
     return "\n".join(text) + "\n"
@@ -173,7 +173,7 @@ def is_free(licence: str) -> bool:
 
 
 def _section(kept: Manifest, licence: str, rows: Sequence[int]) -> list[str]:
-    text = ["", f"### {licence} ({len(rows):,} images)", ""]
+    text = ["", f"### {markdown(licence)} ({len(rows):,} images)", ""]
     if licence == _UNKNOWN:
         text += [
             "The source does not record a licence for these: find out before publishing.",
@@ -185,12 +185,11 @@ def _section(kept: Manifest, licence: str, rows: Sequence[int]) -> list[str]:
         return text + [f"- {credit} ({count:,})" for credit, count in sorted(lines.items())]
     titles, links = kept.column("title"), kept.column("permalink")
     works = {
-        (_line(titles[row] or kept.column("image_id")[row]), _line(credits_[row]), links[row] or "")
+        (_line(titles[row] or kept.column("image_id")[row]), _line(credits_[row]), markdown_link(links[row]))
         for row in rows
     }
     return text + [f"- {title}. {credit}. {link}".rstrip() for title, credit, link in sorted(works)]
 
 
 def _line(value: str | None) -> str:
-    text = " ".join((value or "no credit line recorded").split())
-    return "".join(f"\\{sign}" if sign in _MARKDOWN else sign for sign in text)
+    return markdown(value or "no credit line recorded")

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import numpy.typing as npt
 
+from heritage.core.bounded_read import read_bounded
 from heritage.core.image_io import decode, encode_jpeg
 from heritage.core.manifest import SPLITS, Manifest
 from heritage.core.overrides import COLUMNS
@@ -27,6 +27,7 @@ from heritage.curation.drop_reasons import REASONS
 from heritage.curation.output import CurationResult
 from heritage.curation.raw_sources import RawImages
 from heritage.errors import ImageError
+from heritage.reports.html import page_environment
 
 _SHEET = 24  # images per class or reason
 _CLUSTERS, _MEMBERS = 24, 8
@@ -134,14 +135,7 @@ def report(result: CurationResult, raw: RawImages, out: Path, name: str) -> str:
         out: The data set's folder.
         name: The title of the page; the folder's name if empty.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["thousands"] = lambda number: f"{number:,}"
+    environment = page_environment(Path(__file__).parent)
     thumbnails = _Thumbnails(result, raw, out)
     codes = sorted(set(result.kept.column("museum")))
     page: str = environment.get_template("html_report.html.j2").render(
@@ -307,7 +301,7 @@ def _embedded(path: Path) -> str:
     try:
         if not path.is_file():
             return ""
-        pixels = decode(path.read_bytes(), name=path, at_least=_SIDE)
+        pixels = decode(read_bounded(path), name=path, at_least=_SIDE)
     except (OSError, ImageError):
         return ""
     return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(_SMALL(pixels), quality=72)).decode()

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from heritage.core.bounded_read import read_bounded
 from heritage.core.image_io import FORMATS, Pixels, decode, encode_jpeg
 from heritage.core.resizing import Resizing
 from heritage.curation.phash import perceptual_hash, signature
@@ -95,7 +96,7 @@ def inspect(task: InspectionTask, resizing: Resizing) -> Inspection:
         status = source.stat()
         if fault := _fault_of_file(status):
             return Inspection(task.row, problem=fault)
-        data = source.read_bytes()
+        data = read_bounded(source)
     except FileNotFoundError:
         return Inspection(task.row, problem="missing: no such file")
     except OSError as error:

@@ -84,7 +84,7 @@ def image_ids(raw: RawImages, row_labels: Sequence[str | None], classes: Sequenc
             parsed = parse_image_name(stem)
             rest = f"{parsed.museum}_{_plain(parsed.unique_id)}"
         except ManifestError:
-            rest = f"{museum or 'LOCAL'}_{_plain(stem)}-{_short_hash(file)}"
+            rest = f"{_plain(museum or 'LOCAL')}_{_plain(stem)}-{_short_hash(file)}"
         name = f"{number.get(label or '', _NO_CLASS)}_{rest}"
         while name in taken:  # the same stem in two folders, or a repeated row
             name = f"{name}-{_short_hash(file)}"

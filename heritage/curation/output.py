@@ -7,9 +7,7 @@ set.
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
-import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from heritage.core.csv_files import csv_text, is_inert
 from heritage.core.files import write_text
 from heritage.core.locks import locked
 from heritage.core.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA, SPLITS, Manifest
@@ -176,14 +175,12 @@ def _remove_unlisted(out: Path, kept: Manifest) -> None:
 def _as_csv(overrides: Path) -> str:
     """Return a table of overrides as CSV with commas: spreadsheets also write others."""
     data = overrides.read_bytes()
-    if data.startswith(b"file,"):
-        return decode_text(data, overrides)
     table = read_table(overrides)
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table.column_names)
-    writer.writerows(zip(*(column.to_pylist() for column in table.columns), strict=True))
-    return text.getvalue()
+    rows = zip(*(column.to_pylist() for column in table.columns), strict=True)
+    text = csv_text(table.column_names, rows)
+    if data.startswith(b"file,") and is_inert(decoded := decode_text(data, overrides)):
+        return decoded  # as the curator wrote it
+    return text
 
 
 def _write_overrides(out: Path, text: str) -> None:

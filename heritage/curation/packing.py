@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from heritage.core.bounded_read import read_bounded
 from heritage.core.image_io import Pixels, decode
 from heritage.core.manifest import Manifest
 from heritage.core.packed_images import (
@@ -97,7 +98,7 @@ def _write_shard(plan: ShardPlan) -> Shard:
 
 def _images(plan: ShardPlan) -> Iterator[Pixels]:
     for path in plan.sources:
-        image = decode(path.read_bytes(), name=path)
+        image = decode(read_bounded(path), name=path)
         if image.shape != (plan.side, plan.side, 3):
             raise ImageError(
                 f"it has {image.shape[1]}×{image.shape[0]} pixels and not {plan.side}×{plan.side}",

@@ -24,6 +24,7 @@ from heritage.core.labels import require_one_spelling
 from heritage.core.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA, SPLITS, cast_columns
 from heritage.core.museums import Museum, MuseumCode, read_museums
 from heritage.core.option_types import FilePath
+from heritage.core.paths_in_data import is_inside, require_inside
 from heritage.core.table_files import read_table
 from heritage.core.tables import listed_images, read_image_table, require_files
 from heritage.core.taxonomy import suggestion
@@ -109,6 +110,7 @@ def table(
     columns: Mapping[str, str],
     museum: MuseumCode,
     values: Mapping[str, str],
+    outside: bool | None = None,
 ) -> RawImages:
     """Read images that a table describes (`heritage.core.table_files`).
 
@@ -121,13 +123,14 @@ def table(
             the form ``CLASSID_MUSEUM_UNIQUEID``.
         museum: The museum of images for which neither the table nor the file name gives it.
         values: Columns of the manifest with one value for all images, such as ``licence: CC0-1.0``.
+        outside: Allow files outside of ``root`` and the images' folder.
 
     Raises:
         DatasetNotFoundError: There is no such folder or table.
-        ManifestError: A column is missing, or has an invalid value.
+        ManifestError: A column is missing, has an invalid value, or names a file outside.
     """
     base = Path(root)
-    selected = read_image_table(base, table, images, columns, KEYS)
+    selected = read_image_table(base, table, images, columns, KEYS, outside=outside)
     if "class" in selected:
         labels = Counter(label for label in selected["class"].to_pylist() if label)
         require_one_spelling(labels, base / table)
@@ -198,7 +201,9 @@ def rebuild(root: FilePath, *, dataset: FilePath) -> RawImages:
     columns["expected_sha256"] = columns.pop("raw_sha256")
     if "raw_group" in columns:
         columns["group_id"] = columns.pop("raw_group")
+    _require_names_below(columns["raw_file"], path)
     overrides = folder / "overrides.csv"
+    require_inside([overrides.name], folder, overrides, remedy="replace the link by the file")
     description = _description(folder)
     return RawImages(
         base,
@@ -209,6 +214,15 @@ def rebuild(root: FilePath, *, dataset: FilePath) -> RawImages:
         rebuilt_from=description,
         museums=_museums_of(folder),
     )
+
+
+def _require_names_below(files: pa.ChunkedArray, path: Path) -> None:
+    """Refuse names that leave the raw photographs' folder; links inside it are the user's own."""
+    for row, file in enumerate(files.cast(pa.string()).to_pylist(), start=1):
+        if file is not None and not is_inside(file):
+            raise ManifestError(
+                f"row {row}: '{file}' leads out of raw.root", where=path, remedy="do not use this data set"
+            )
 
 
 def _previous_split(manifest: pa.Table, description: Mapping[str, Any] | None) -> PreviousSplit | None:

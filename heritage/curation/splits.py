@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
+from heritage.core.bounded_read import read_parquet
 from heritage.core.files import atomic_path
 from heritage.core.group_split import UNASSIGNED, assign_groups, split_fractions
 from heritage.core.manifest import SPLITS
@@ -122,7 +123,7 @@ class SplitHistory:
 
     def _read(self) -> PreviousSplit:
         try:
-            table = pq.read_table(self._path)
+            table = read_parquet(self._path)
             settings = json.loads((table.schema.metadata or {})[_SETTINGS])
         except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
             raise ManifestError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import cv2
@@ -183,20 +184,21 @@ def eval_transform(size: int, crop_pct: float, interpolation: Interpolation) -> 
         crop_pct: The fraction of each side that is kept; 1.0 keeps the whole image.
         interpolation: Used for enlarging; reduction to two thirds or less averages areas instead.
     """
+    # Not a local function: workers that are not forked receive it by pickle.
+    return partial(_crop_and_resize, size=size, crop_pct=crop_pct, interpolation=interpolation)
 
-    def resize(pixels: Pixels) -> Pixels:
-        height, width = pixels.shape[:2]
-        if crop_pct < 1:
-            rows, columns = round(height * crop_pct), round(width * crop_pct)
-            top, left = (height - rows) // 2, (width - columns) // 2
-            pixels = pixels[top : top + rows, left : left + columns]
-            height, width = rows, columns
-        if (height, width) == (size, size):
-            return pixels
-        how = cv2.INTER_AREA if 2 * min(height, width) >= 3 * size else _CV2[interpolation]
-        return cv2.resize(pixels, (size, size), interpolation=how).astype(np.uint8, copy=False)
 
-    return resize
+def _crop_and_resize(pixels: Pixels, *, size: int, crop_pct: float, interpolation: Interpolation) -> Pixels:
+    height, width = pixels.shape[:2]
+    if crop_pct < 1:
+        rows, columns = round(height * crop_pct), round(width * crop_pct)
+        top, left = (height - rows) // 2, (width - columns) // 2
+        pixels = pixels[top : top + rows, left : left + columns]
+        height, width = rows, columns
+    if (height, width) == (size, size):
+        return pixels
+    how = cv2.INTER_AREA if 2 * min(height, width) >= 3 * size else _CV2[interpolation]
+    return cv2.resize(pixels, (size, size), interpolation=how).astype(np.uint8, copy=False)
 
 
 def _rand_operations(strength: float) -> list[Any]:

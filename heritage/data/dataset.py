@@ -17,6 +17,7 @@ import pyarrow as pa
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
+from heritage.core.bounded_read import read_bounded
 from heritage.core.image_io import Pixels, decode
 from heritage.core.manifest import Manifest
 from heritage.core.signals import leave_signals_to_parent
@@ -60,7 +61,7 @@ class ImageFiles:
         """
         path = self.path(row)
         try:
-            data = path.read_bytes()
+            data = read_bounded(path)
         except OSError as error:
             raise ImageError(
                 error.strerror or "unreadable", where=path, remedy="restore or remove it"

@@ -179,6 +179,7 @@ class ArtefactLoader(DataLoader[Batch]):
     Attributes:
         plan: The batches of the current epoch.
         unreadable: Rows that could not be read so far.
+        not_finite: Rows for which a network's output was not finite so far.
     """
 
     def __init__(
@@ -197,6 +198,7 @@ class ArtefactLoader(DataLoader[Batch]):
         )
         self.plan = plan
         self.unreadable: set[int] = set()
+        self.not_finite: set[int] = set()
         self._yielded = 0
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]

@@ -96,7 +96,9 @@ class ArtefactDataModule(pl.LightningDataModule):
         names = None if classes is None else [clean_label(str(name)) for name in classes]
         if names is not None and (fault := class_list_fault(names)):
             raise ConfigError(fault, where="data.classes", remedy="list each class once, by its name")
-        self.manifest = split(reader(Path(root), names))
+        source = reader(Path(root), names)
+        self.source_has_split = set(source.column("split")) != {None}
+        self.manifest = split(source)
         if fault := class_list_fault(self.manifest.classes):
             raise ConfigError(fault, where=root, remedy="rename the class")
         self.classes = self.manifest.classes
@@ -171,10 +173,16 @@ class ArtefactDataModule(pl.LightningDataModule):
     def unreadable(self, split: str) -> list[str]:
         """Return the files of a split that could not be read so far."""
         loader = self._loaders.get(split)
-        if loader is None:
-            return []
+        return [] if loader is None else self._files(split, loader.unreadable)
+
+    def without_prediction(self, split: str) -> list[str]:
+        """Return the files of a split for which a network's output was not finite so far."""
+        loader = self._loaders.get(split)
+        return [] if loader is None else self._files(split, loader.not_finite)
+
+    def _files(self, split: str, rows: set[int]) -> list[str]:
         files = self.manifest.table["file"]
-        return [files[int(self._rows[split][row])].as_py() for row in sorted(loader.unreadable)]
+        return [files[int(self._rows[split][row])].as_py() for row in sorted(rows)]
 
     def train_dataloader(self) -> ArtefactLoader:
         """Return the training batches of this rank, starting at the trainer's epoch."""
@@ -217,6 +225,8 @@ class ArtefactDataModule(pl.LightningDataModule):
             num_workers=self.num_workers,
             pin_memory=torch.cuda.is_available(),
         )
+        if split in self._loaders:
+            loader.not_finite = self._loaders[split].not_finite
         self._loaders[split] = loader
         return loader
 

@@ -98,7 +98,13 @@ def class_folders(root: Path, classes: Sequence[str] | None) -> Manifest:
 
 
 def table(
-    root: Path, classes: Sequence[str] | None, *, table: str, images: str, columns: Mapping[str, str]
+    root: Path,
+    classes: Sequence[str] | None,
+    *,
+    table: str,
+    images: str,
+    columns: Mapping[str, str],
+    outside: bool | None = None,
 ) -> Manifest:
     """Read images that a table describes (`heritage.core.table_files`).
 
@@ -111,12 +117,13 @@ def table(
         columns: Names of the manifest's columns, each with the table's name for it. Other columns of the
             manifest are taken where the table has them under the same name. Without a class column
             the class is read from file names of the form ``CLASSID_MUSEUM_UNIQUEID``.
+        outside: Allow files outside of ``root`` and the images' folder.
 
     Raises:
         DatasetNotFoundError: There is no such folder or table.
-        ManifestError: A column is missing, or has an invalid value.
+        ManifestError: A column is missing, has an invalid value, or names a file outside.
     """
-    selected = read_image_table(root, table, images, columns, KEYS)
+    selected = read_image_table(root, table, images, columns, KEYS, outside=outside)
     files: list[str | None] = selected["file"].to_pylist()
     stems = [Path(name or "").stem for name in files]
     if "class" not in selected:

@@ -114,6 +114,20 @@ def own(manifest: Manifest, *, test: Fraction, val: Fraction, seed: NonNegativeI
     return given(manifest.with_column("split", splits))
 
 
+def made_split(target: str, *, has_split: bool) -> str:
+    """Return the ``_target_`` of the split that a run makes, which is recorded with it.
+
+    `own` splits a source without a split by group, so runs of version 0.1, which were, resume by the same
+    command, and a split that the source gets later is another configuration.
+
+    Args:
+        target: The configured split.
+        has_split: Whether the source has a split.
+    """
+    falls_back = target == f"{own.__module__}.{own.__name__}" and not has_split
+    return f"{by_group.__module__}.{by_group.__name__}" if falls_back else target
+
+
 def whole(manifest: Manifest) -> Manifest:
     """Put every image into the test split, to evaluate a trained network on a new data set.
 

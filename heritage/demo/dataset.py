@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import json
 import shutil
 import tempfile
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from heritage.core.csv_files import csv_text
 from heritage.core.image_io import encode_jpeg
 from heritage.core.taxonomy import CLASSES
 from heritage.demo.drawing.artefact import DEMO_VERSION, draw_artefact
@@ -195,10 +195,8 @@ def _draw(
         (folder / "images" / record.file).write_bytes(encode_jpeg(pixels, quality=92))
         if progress is not None:
             progress(done, len(records))
-    with (folder / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(_COLUMNS)
-        table.writerows(record.row() for record in records)
+    text = csv_text(_COLUMNS, (record.row() for record in records))
+    (folder / "metadata.csv").write_text(text, encoding="utf-8")
     (folder / "demo.json").write_text(json.dumps(identity), encoding="utf-8")
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from heritage.demo.collection import PUBLISHED, RECORDED, DemoCollection
 from heritage.demo.server import Handler, Request, Response, file_response, json_response
 
+_NUMBER = re.compile("[0-9]{1,12}")
 _ROBOTS = b"User-agent: *\nDisallow: /private/\n"
 
 
@@ -19,10 +20,10 @@ def request_handler(collection: DemoCollection) -> Handler:
     """Return the request handler of a demo museum."""
     routes: list[tuple[re.Pattern[str], Callable[[Request, re.Match[str]], Response]]] = [
         (re.compile(r"/public/collection/v1/objects"), lambda r, _: _met_list(collection, r)),
-        (re.compile(r"/public/collection/v1/objects/(.+)"), lambda _, m: _met_object(collection, m[1])),
-        (re.compile(r"/images/CRDImages/\w+/(original|web-large)/(\d+)-(\d+)\.jpg"),
+        (re.compile(r"/public/collection/v1/objects/(.+)", re.S), lambda _, m: _met_object(collection, m[1])),
+        (re.compile(r"/images/CRDImages/\w+/(original|web-large)/([0-9]{1,12})-([0-9]{1,3})\.jpg"),
          lambda r, m: _photograph(collection, r, m)),
-        (re.compile(r"/ark:/53355/cl(\d{9})\.json"), lambda _, m: _louvre_object(collection, int(m[1]))),
+        (re.compile(r"/ark:/53355/cl([0-9]{9})\.json"), lambda _, m: _louvre_object(collection, int(m[1]))),
         (re.compile(r"/sitemap\.xml"), lambda _r, _m: _sitemap(collection)),
         (re.compile(r"/robots\.txt"), lambda _r, _m: Response(200, _ROBOTS, {"Content-Type": "text/plain"})),
     ]  # fmt: skip
@@ -37,7 +38,7 @@ def request_handler(collection: DemoCollection) -> Handler:
 
 
 def _met_list(collection: DemoCollection, request: Request) -> Response:
-    departments = {int(d) for d in request.query.get("departmentIds", "").split("|") if d.isdigit()}
+    departments = {int(d) for d in request.query.get("departmentIds", "").split("|") if _NUMBER.fullmatch(d)}
     ids = [i for i in collection.ids if not departments or collection.department(i) in departments]
     if request.query.get("metadataDate", RECORDED) > RECORDED:
         ids = []
@@ -45,7 +46,7 @@ def _met_list(collection: DemoCollection, request: Request) -> Response:
 
 
 def _met_object(collection: DemoCollection, object_id: str) -> Response:
-    if not object_id.isdigit():
+    if not _NUMBER.fullmatch(object_id):
         return json_response({"message": "could not parse objectID"}, 400)
     if int(object_id) not in collection.ids:
         return json_response({"message": "ObjectID not found"}, 404)

@@ -56,7 +56,7 @@ def file_response(request: Request, body: bytes, kind: str) -> Response:
     headers = {"Content-Type": kind, "ETag": tag, "Accept-Ranges": "bytes"}
     if request.headers.get("if-none-match") == tag:
         return Response(304, b"", {"ETag": tag})
-    requested = re.fullmatch(r"bytes=(\d+)-", request.headers.get("range", ""))
+    requested = re.fullmatch(r"bytes=([0-9]{1,18})-", request.headers.get("range", ""))
     if requested and request.headers.get("if-range", tag) == tag:
         start = int(requested[1])
         if start >= len(body):

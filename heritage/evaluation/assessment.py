@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from heritage.core.manifest import Manifest
 from heritage.core.option_types import FilePath
 from heritage.core.types import Fraction, NonNegativeInt, PositiveInt
+from heritage.escaping import html
 from heritage.metrics.bootstrap import Interval, Resampled, bootstrap
 from heritage.metrics.calibration import (
     Calibration,
@@ -257,13 +257,13 @@ class Assessment:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(metric.title)}</th>"
+            f"<tr><th style='text-align:left'>{html(metric.title)}</th>"
             f"<td>{score(self.values[name])}</td>"
             f"<td>{score(self.interval(name).low)} – {score(self.interval(name).high)}</td></tr>"
             for name, metric in METRICS.items()
         )
         return (
-            f"<table><caption>{html.escape(self.title)}</caption><thead><tr><th>metric</th><th>value</th>"
+            f"<table><caption>{html(self.title)}</caption><thead><tr><th>metric</th><th>value</th>"
             f"<th>95 % interval</th></tr></thead><tbody>{rows}</tbody></table>{self.confusion._repr_html_()}"
         )
 

@@ -77,6 +77,7 @@ def run_audits(
     classifier: TrainedClassifier,
     test_set: TestSet,
     assessment: Assessment,
+    rows: npt.NDArray[np.int64],
     device: torch.device,
     folder: Path,
     leak_runs: tuple[FinishedRun, FinishedRun] | None,
@@ -88,6 +89,7 @@ def run_audits(
         classifier: The trained network.
         test_set: The images.
         assessment: The measured predictions for them.
+        rows: Their rows in the split, ascending.
         device: Where to compute.
         folder: Where the map is written.
         leak_runs: The two runs of `read_leak_runs`.
@@ -98,7 +100,7 @@ def run_audits(
     results, split = [], test_set.split
     features = None
     if options.museum or options.map:
-        features = compute_embeddings(classifier, test_set, split, device)[1]
+        features = compute_embeddings(classifier, test_set, split, device, rows=rows)[1]
     if options.museum and features is not None:
         manifest = assessment.manifest
         results.append(
@@ -120,16 +122,21 @@ def run_audits(
                 device,
                 model=MaskedInput(classifier.model, centre=centre),
                 description=f"{'centre' if centre else 'border'} masked",
-            ).logits.argmax(axis=1)
+            )
             for centre in (True, False)
         ]
+        common = np.intersect1d(np.intersect1d(rows, masked[0].rows), masked[1].rows)
+        shown = np.isin(rows, common)
+        centre_masked, border_masked = (
+            outputs.logits[np.isin(outputs.rows, common)].argmax(axis=1) for outputs in masked
+        )
         results.append(
             background_audit(
-                assessment.targets,
-                assessment.logits.argmax(axis=1),
-                masked[0],
-                masked[1],
-                assessment.groups,
+                assessment.targets[shown],
+                assessment.logits[shown].argmax(axis=1),
+                centre_masked,
+                border_masked,
+                [group for group, kept in zip(assessment.groups, shown, strict=True) if kept],
                 classes=len(assessment.classes),
                 resamples=assessment.settings.resamples,
             )

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
 
+from heritage.escaping import figure_text
 from heritage.inference.embeddings import Floats, unit_vectors
 from heritage.reports.charts import PALETTE
 from heritage.reports.figures import save
@@ -39,7 +40,9 @@ def draw_embedding_map(
         of_class = targets == k
         if of_class.any():
             x, y = positions[of_class].T
-            axes.scatter(x, y, s=9, alpha=0.75, color=PALETTE[k % len(PALETTE)], label=name, linewidths=0)
+            axes.scatter(
+                x, y, s=9, alpha=0.75, color=PALETTE[k % len(PALETTE)], label=figure_text(name), linewidths=0
+            )
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)

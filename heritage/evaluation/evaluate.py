@@ -12,9 +12,9 @@ import numpy.typing as npt
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.table import Table
 
+from heritage.core.console import Console
 from heritage.core.manifest import Manifest
 from heritage.evaluation.assessment import Assessment, EvaluationOptions, few_groups_note
 from heritage.evaluation.audits import AuditOptions, few_images_note, read_leak_runs, run_audits
@@ -61,7 +61,7 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     settings: EvaluationOptions = instantiate(cfg.report, _convert_="all")
     folder = Path(cfg.paths.run)
     device = choose_device(cfg.device)
-    classifier = load_checkpoint(cfg.ckpt)
+    classifier = load_checkpoint(cfg.ckpt, cfg.trusted)
     audit_options: AuditOptions = instantiate(cfg.audits)
     leak_runs = read_leak_runs(audit_options, classifier)
     if cfg.logit_adjustment:
@@ -100,7 +100,7 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
         IMAGES_SEEN: images_seen(classifier.folder),
     }
     audits, embedding_map = run_audits(
-        audit_options, classifier, test_set, assessment, device, folder, leak_runs
+        audit_options, classifier, test_set, assessment, predictions.rows, device, folder, leak_runs
     )
     if test_set.own and test_set.split == "test" and (run := _run_folder(classifier)):
         log.info("%s", write_audits(audits, run))
@@ -123,7 +123,7 @@ def _notes(
         *drawn_note(len(manifest), manifest.drawn),
         *test_set.notes,
         *of_probabilities,
-        *_unreadable(test_set),
+        *test_set.left_out(),
         *absent_note(manifest.counts(), _train_counts(classifier)),
         *few_groups_note(manifest),
         *few_images_note(audit_options, len(manifest)),
@@ -245,14 +245,6 @@ def _facts(classifier: TrainedClassifier, test_set: TestSet, device: torch.devic
         "seed": str(description.seed),
         "computed on": f"{device.type}, {classifier.precision(device)}",
     }
-
-
-def _unreadable(test_set: TestSet) -> list[str]:
-    files = test_set.data.unreadable(test_set.split)
-    if not files:
-        return []
-    listed = ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
-    return [f"{len(files)} unreadable images were left out: {listed}"]
 
 
 def _print(assessment: Assessment, audits: Sequence[AuditResult], console: Console) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from heritage.core.csv_files import csv_text
 from heritage.core.files import write_text
 from heritage.core.manifest import Manifest
 from heritage.core.overrides import COLUMNS
+from heritage.escaping import markdown, markdown_row
 from heritage.evaluation.assessment import CLASS_SCORES, Assessment
 from heritage.metrics.calibration import brier_score
 from heritage.metrics.calibration_claim import threshold_sentence
@@ -78,18 +78,15 @@ def write_evaluation(
     suggestions = write_label_errors(
         label_check.errors, label_check.probabilities, label_check.manifest, folder / LABEL_ERRORS_FILE
     )
-    write_text(folder / REPORT_FILE, markdown(assessment, audits, len(suggestions)))
+    write_text(folder / REPORT_FILE, markdown_report(assessment, audits, len(suggestions)))
     _write_page(assessment, label_check, suggestions, audits, folder / PAGE_FILE, embedding_map)
     return folder / PAGE_FILE
 
 
 def per_class_csv(assessment: Assessment) -> str:
     """Return a CSV of the scores, intervals and support of each class."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["class", *(f"{name}{end}" for name in CLASS_SCORES for end in ("", "_low", "_high")), "support"]
-    )
+    head = ["class", *(f"{name}{end}" for name in CLASS_SCORES for end in ("", "_low", "_high")), "support"]
+    rows = []
     values = (
         assessment.scores.precision,
         assessment.scores.recall,
@@ -102,11 +99,11 @@ def per_class_csv(assessment: Assessment) -> str:
         for value, interval in zip(values, bounds, strict=True):
             numbers = (value[k], interval[k].low, interval[k].high)
             cells += ["" if np.isnan(number) else f"{number:.6f}" for number in numbers]
-        writer.writerow([*cells, int(assessment.scores.support[k])])
-    return text.getvalue()
+        rows.append([*cells, int(assessment.scores.support[k])])
+    return csv_text(head, rows)
 
 
-def markdown(assessment: Assessment, audits: Sequence[AuditResult], label_errors: int) -> str:
+def markdown_report(assessment: Assessment, audits: Sequence[AuditResult], label_errors: int) -> str:
     """Return the report without images.
 
     Args:
@@ -115,7 +112,7 @@ def markdown(assessment: Assessment, audits: Sequence[AuditResult], label_errors
         label_errors: Number of suspected label errors.
     """
     a = assessment
-    lines = [f"# {a.title}", "", *(f"> {note}\n" for note in a.notes)]
+    lines = [f"# {markdown(a.title)}", "", *(f"> {markdown(note)}\n" for note in a.notes)]
     lines += ["| metric | value | 95 % interval |", "|---|---:|---:|"]
     for name, metric in METRICS.items():
         bounds = a.interval(name)
@@ -126,7 +123,7 @@ def markdown(assessment: Assessment, audits: Sequence[AuditResult], label_errors
     recalls = a.class_intervals("recall")
     for k, name in enumerate(a.classes):
         lines.append(
-            f"| {name} | {a.scores.precision[k]:.4f} | {a.scores.recall[k]:.4f} "
+            f"| {markdown(name)} | {a.scores.precision[k]:.4f} | {a.scores.recall[k]:.4f} "
             f"({score(recalls[k].low)} – {score(recalls[k].high)}) | {a.scores.f1[k]:.4f} "
             f"| {score(float(a.auroc[k]), 4)} | {a.scores.support[k]:,} |"
         )
@@ -140,26 +137,32 @@ def markdown(assessment: Assessment, audits: Sequence[AuditResult], label_errors
     lines += ["## Errors by class", "", "| class | errors | predicted as |", "|---|---:|---|"]
     for name, count, others in a.confusion.errors_by_class():
         words = ", ".join(f"{other} {n:,}" for other, n in others if n) or "–"
-        lines.append(f"| {name} | {count:,} | {words} |")
+        lines.append(markdown_row((name, f"{count:,}", words)))
     lines += ["", "## Calibration", "", _calibration_sentence(a), ""]
     for by, parts in a.slices.items():
-        lines += [f"## By {by}", "", f"| {by} | images | accuracy | 95 % interval |", "|---|---:|---:|---:|"]
         lines += [
-            f"| {one.name} | {one.images:,} | {one.accuracy:.4f} | {score(one.interval.low)} – "
+            f"## By {markdown(by)}",
+            "",
+            f"| {markdown(by)} | images | accuracy | 95 % interval |",
+            "|---|---:|---:|---:|",
+        ]
+        lines += [
+            f"| {markdown(one.name)} | {one.images:,} | {one.accuracy:.4f} | {score(one.interval.low)} – "
             f"{score(one.interval.high)} |"
             for one in parts
         ]
         lines.append("")
     for audit in audits:
-        lines += [f"## {audit.name}", "", f"{audit.verdict} {audit.words}", ""]
+        lines += [f"## {markdown(audit.name)}", "", markdown(f"{audit.verdict} {audit.words}"), ""]
         if audit.rows:
-            lines += [
-                f"| {' | '.join(row)} |" for row in (audit.head, ("---",) * len(audit.head), *audit.rows)
-            ]
-            lines.append("")
-    lines += ["## Suspected label errors", "", f"{label_errors:,} in `{LABEL_ERRORS_FILE}`.", ""]
+            lines += [markdown_row(audit.head), f"|{'---|' * len(audit.head)}"]
+            lines += [*(markdown_row(row) for row in audit.rows), ""]
+    suggested = (
+        "" if not label_errors else ": suggestions, which change nothing until a person enters a decision"
+    )
+    lines += ["## Suspected label errors", "", f"{label_errors:,} in `{LABEL_ERRORS_FILE}`{suggested}.", ""]
     lines += ["## The run", "", "| | |", "|---|---|"]
-    lines += [f"| {name} | {value} |" for name, value in a.facts.items()]
+    lines += [markdown_row(fact) for fact in a.facts.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
-from rich.console import Console
 from torch import Tensor
 
+from heritage.core.console import Console
 from heritage.core.files import atomic_path, write_text
 from heritage.core.image_io import Pixels
 from heritage.core.manifest import Manifest
@@ -37,6 +37,7 @@ from heritage.runs.record import resolved, without_nan
 from heritage.training.devices import choose_device
 from heritage.training.predict_loop import ModelOutputs
 
+_NOT_IN_NAMES = ("images", "/", "..")
 PAGE_FILE, RECORD_FILE, OVERLAYS = "explanation.html", "explanation.json", "overlays"
 _ARCHITECTURE_SPECIFIC = ("gradcam", "attention", "rollout")
 _SIDE = 160  # pixels of an image in the page
@@ -86,7 +87,7 @@ def _explain(cfg: DictConfig, console: Console) -> Path:
     if not settings.methods:
         raise ConfigError("no method", where="explain.methods", remedy="use explain.methods=[auto]")
     device, folder = choose_device(cfg.device), Path(cfg.paths.run)
-    classifier = load_checkpoint(cfg.ckpt)
+    classifier = load_checkpoint(cfg.ckpt, cfg.trusted)
     methods = choose_methods(classifier, settings.methods)
     test_set = open_test_set(classifier, resolved(cfg.data), cfg.split)
     predictions = predict_split(classifier, test_set, test_set.split, device)
@@ -133,14 +134,14 @@ class _Gallery:
         self._title = f"Saliency maps of {describe_checkpoint(classifier).model} on {test_set.name}"
         self._data: ArtefactDataModule = test_set.data
         self._split = test_set.split
-        self._notes = (*classifier.notes, *test_set.notes)
+        self._notes = (*classifier.notes, *test_set.notes, *test_set.left_out())
         self._predictions, self._manifest, self._device = predictions, manifest, device
         self._settings = settings
         self._predicted = predictions.logits.argmax(axis=1)
         self._random = np.random.default_rng(settings.seed)
         # the network was not trained on the training split of another data set
         self._neighbours = (
-            Neighbours(classifier, test_set, device, settings.neighbours)
+            Neighbours(classifier, test_set, predictions.rows, device, settings.neighbours)
             if settings.neighbours and test_set.own
             else None
         )
@@ -214,7 +215,7 @@ class _Gallery:
             )
             # the folder is part of the name: two folders may each have an image of one name
             file = Path(self._manifest.table["file"][row].as_py()).with_suffix("")
-            name = f"{'_'.join(part for part in file.parts if part != 'images')}_{method}.png"
+            name = f"{'_'.join(part for part in file.parts if part not in _NOT_IN_NAMES)}_{method}.png"
             _write_png(drawn, folder / OVERLAYS / name)
             overlays.append(thumbnails.add(drawn))
         return {

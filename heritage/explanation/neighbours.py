@@ -37,24 +37,30 @@ class Neighbours:
     Args:
         classifier: The trained network.
         test_set: Its own data set.
+        rows: The rows of the split's predicted images, ascending.
         device: Where to compute.
         count: Number of neighbours of each image.
     """
 
     def __init__(
-        self, classifier: TrainedClassifier, test_set: TestSet, device: torch.device, count: int
+        self,
+        classifier: TrainedClassifier,
+        test_set: TestSet,
+        rows: npt.NDArray[np.int64],
+        device: torch.device,
+        count: int,
     ) -> None:
         self._data = test_set.data
         self._manifest = test_set.manifest("train")
         self._train_rows, self._train = compute_embeddings(classifier, test_set, "train", device)
-        self._features = compute_embeddings(classifier, test_set, test_set.split, device)[1]
+        self._features = compute_embeddings(classifier, test_set, test_set.split, device, rows=rows)[1]
         self._count = count
 
     def of(self, indices: npt.NDArray[np.int64]) -> list[list[Neighbour]]:
         """Return the neighbours of images, the most similar first.
 
         Args:
-            indices: Indices among the split's readable images.
+            indices: Indices among the split's predicted images.
         """
         nearest_rows, cosines = nearest(self._features[indices], self._train, self._count)
         rows = self._train_rows[nearest_rows]

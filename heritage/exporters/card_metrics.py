@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from heritage.core.bounded_read import read_parquet
 from heritage.errors import CheckpointError
 from heritage.evaluation.assessment import FEW_GROUPS
 from heritage.metrics.bootstrap import Floats, confusion_terms, group_codes, interval, resampled_sums
@@ -82,7 +82,7 @@ def card_metrics(run_folder: Path, classes: tuple[str, ...]) -> CardMetrics | No
     if not path.is_file():
         return None
     try:
-        table = pq.read_table(path)
+        table = read_parquet(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise CheckpointError(
             f"unreadable ({error})", where=path, remedy="restore the file, or train again"

@@ -31,6 +31,7 @@ class ExportOptions:
 
     Attributes:
         ckpt: A run folder or checkpoint.
+        trusted: Functions or classes of the user's own that the checkpoint may name.
         format: A module of `heritage.exporters.formats`.
         out: The folder to write; None writes one named after the run into ``folder``.
         folder: The folder of exports that ``out`` does not name.
@@ -40,6 +41,7 @@ class ExportOptions:
     """
 
     ckpt: str
+    trusted: list[str]
     format: str
     out: str | None
     folder: str
@@ -75,7 +77,7 @@ def export(options: ExportOptions) -> ExportResult:
     """
     exporter_class = load_exporter(options.format)
     exporter_class.require_packages()
-    trained = load_checkpoint(options.ckpt)
+    trained = load_checkpoint(options.ckpt, options.trusted)
     decision_rule = read_decision_rule(trained.folder)
     out = _output(options, trained)
     with locked_output(out):

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from heritage.core.manifest import Manifest
 from heritage.core.version import __version__
+from heritage.escaping import markdown, markdown_code
 from heritage.exporters.card_metrics import RESAMPLES, card_metrics
 from heritage.exporters.exporter import Exporter
 from heritage.exporters.parity import Parity
@@ -56,11 +58,15 @@ def model_card(
     git = environment.get("git") or {}
     jinja = jinja2.Environment(
         loader=jinja2.PackageLoader("heritage.exporters", "."),
-        autoescape=False,  # noqa: S701  Markdown of our own data, not a web page
+        autoescape=True,
+        finalize=_escaped,
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
-    return jinja.get_template("model_card.md.j2").render(
+    jinja.filters["code"] = lambda text: Markup(markdown_code(text))  # noqa: S704  Markdown
+    return jinja.get_template(
+        "model_card.md.j2"
+    ).render(
         name=_name(trained),
         classes=trained.classes,
         licence=exporter.source.licence,
@@ -74,7 +80,7 @@ def model_card(
         data=_data(trained, manifest, counts),
         audits=[] if folder is None else read_audits(folder),
         rare=_rare(counts),
-        usage=exporter.usage(),
+        usage=Markup(exporter.usage()),  # noqa: S704  Markdown of our own
         command=_command(environment.get("command", [])),
         heritage=environment.get("heritage", __version__),
         commit=str(git.get("commit", ""))[:12] + (" with changes" if git.get("dirty") else ""),
@@ -83,6 +89,13 @@ def model_card(
         parity=parity,
         resizing=resizing,
     )
+
+
+def _escaped(value: Any) -> Any:
+    """Escape text for Markdown, except what is Markdown already."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return Markup(markdown(value))  # noqa: S704  Markdown
 
 
 def _name(trained: TrainedClassifier) -> str:
@@ -112,7 +125,8 @@ def _data(
     missing = "" if manifest is not None else " It was not available when this card was written."
     return {
         "name": root,
-        "description": f"`{root}`, fingerprint `{trained.fingerprint[:12]}`, split by `{split}`.{missing}",
+        "description": f"{markdown_code(root)}, fingerprint `{trained.fingerprint[:12]}`, split by "
+        f"{markdown_code(split)}.{missing}",
         "counts": {_COLUMNS.get(name, name): dict(by_class) for name, by_class in counts.items()},
         "licences": _tally(manifest, "licence"),
         "museums": _tally(manifest, "museum"),

@@ -118,6 +118,12 @@ def check_parity(
         other = torch.from_numpy(exported_probabilities)
     with torch.inference_mode():
         logits, probabilities = model(torch.from_numpy(images))
+    if lost := int((~torch.isfinite(logits).all(dim=1)).sum()):
+        raise ExportError(
+            f"no prediction for {lost} of {len(images)} images: the network's output is not finite",
+            where=source,
+            remedy="export a checkpoint of a training that did not diverge",
+        )
     parity = Parity(
         source,
         len(images),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -9,6 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from heritage.config.saved_parts import trust
 from heritage.core.notebook import shortened
 from heritage.data.augment import Interpolation
 from heritage.models.checkpoint import read_checkpoint, rebuild_network
@@ -102,18 +104,22 @@ class TrainedClassifier:
         return choose_precision(self.config["trainer"]["precision"], self.model.net, device.type)
 
 
-def load_checkpoint(ckpt: str | Path) -> TrainedClassifier:
+def load_checkpoint(ckpt: str | Path, trusted: Iterable[str] = ()) -> TrainedClassifier:
     """Load a trained network.
 
     Loading runs no code from the file, see `heritage.models.checkpoint`.
 
     Args:
         ckpt: A checkpoint of `heritage.train`, or a run folder, whose best checkpoint is loaded.
+        trusted: Dotted names of the user's own functions that the checkpoint may name
+            (`heritage.config.saved_parts.trust`).
 
     Raises:
         CheckpointError: The file does not exist, is damaged or not from heritage, or its network cannot be
             rebuilt.
+        ConfigError: A name in ``trusted`` cannot be imported.
     """
+    trust(trusted)
     checkpoint = read_checkpoint(ckpt)
     return TrainedClassifier(
         checkpoint.file,

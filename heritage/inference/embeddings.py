@@ -66,9 +66,22 @@ class FeatureExtractor(nn.Module):
 
 
 def compute_embeddings(
-    classifier: TrainedClassifier, test_set: TestSet, split: str, device: torch.device
+    classifier: TrainedClassifier,
+    test_set: TestSet,
+    split: str,
+    device: torch.device,
+    *,
+    rows: npt.NDArray[np.int64] | None = None,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Return the rows of a split's readable images, (N,), and their feature vectors, (N, D)."""
+    """Return rows of a split's images, (N,), ascending, and their feature vectors, (N, D).
+
+    Args:
+        classifier: The trained network.
+        test_set: The data set.
+        split: ``train``, ``val`` or ``test``.
+        device: Where to compute.
+        rows: The rows to return; None returns all with finite features.
+    """
     outputs = predict_split(
         classifier,
         test_set,
@@ -77,4 +90,7 @@ def compute_embeddings(
         model=FeatureExtractor(classifier.model),
         description=f"features of {split}",
     )
-    return outputs.rows, outputs.logits
+    if rows is None:
+        return outputs.rows, outputs.logits
+    chosen = np.isin(outputs.rows, rows)  # finite logits have finite features
+    return outputs.rows[chosen], outputs.logits[chosen]

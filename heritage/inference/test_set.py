@@ -51,6 +51,21 @@ class TestSet:
         """Return the manifest of a split, in the order of its loader."""
         return self.data.manifest.take(self.data.rows(split))
 
+    def left_out(self) -> list[str]:
+        """Return notes of the images of the split that have no prediction, after it was predicted."""
+        notes = []
+        for files, reason in (
+            (self.data.unreadable(self.split), "unreadable images were left out"),
+            (
+                self.data.without_prediction(self.split),
+                "images have no prediction, as the network's output is not finite",
+            ),
+        ):
+            if files:
+                listed = ", ".join(files[:5]) + (f" and {len(files) - 5} more" if len(files) > 5 else "")
+                notes.append(f"{len(files)} {reason}: {listed}")
+        return notes
+
 
 def open_test_set(classifier: TrainedClassifier, chosen: Mapping[str, Any], split: str) -> TestSet:
     """Open the data set to run a network on.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from heritage.escaping import html
 from heritage.metrics.classification import Scores, confusion_matrix, scores
 
 
@@ -59,7 +59,7 @@ class ConfusionMatrix:
         return f"ConfusionMatrix({len(self.classes)} classes, {images:,} images, accuracy={accuracy:.3f})"
 
     def _repr_html_(self) -> str:
-        names = [html.escape(name) for name in self.classes]
+        names = [html(name) for name in self.classes]
         head = "".join(f"<th>{name}</th>" for name in names)
         rows = "".join(
             f"<tr><th style='text-align:left'>{name}</th>{self._cells(k)}</tr>"

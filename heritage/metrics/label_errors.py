@@ -14,8 +14,6 @@ Probabilities must come from a network that was not trained on the images.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from heritage.core.csv_files import csv_of_records
 from heritage.core.files import write_text
 from heritage.core.manifest import Manifest
 from heritage.core.overrides import COLUMNS
@@ -93,9 +92,6 @@ def write_label_errors(
     Returns:
         The rows, one mapping each.
     """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
     rows = [
         {
             **raw_file(manifest, row),
@@ -107,8 +103,7 @@ def write_label_errors(
         }
         for row, to in zip(errors.rows.tolist(), errors.suggested.tolist(), strict=True)
     ]
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_text(path, csv_of_records(COLUMNS, rows))
     return rows
 
 

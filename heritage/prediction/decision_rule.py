@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from heritage.metrics.calibration import Calibration, Floats, softmax
 from heritage.metrics.calibration_claim import CalibrationClaim, calibration_claim, threshold_sentence
+from heritage.metrics.finite import finite_rows
 from heritage.runs.calibration import read_calibration
 
 UNSURE = "unsure"
@@ -100,8 +101,11 @@ class DecisionRule:
         return self if threshold is None else replace(self, threshold=threshold, all_unsure=False)
 
     def probabilities(self, logits: npt.NDArray[np.floating[Any]]) -> Floats:
-        """Return probabilities (B, K) of logits (B, K)."""
-        return softmax(logits, self.temperature)
+        """Return probabilities (B, K) of logits (B, K); NaN where logits are not finite."""
+        probabilities = np.full(logits.shape, np.nan)
+        finite = finite_rows(logits)
+        probabilities[finite] = softmax(logits[finite], self.temperature)
+        return probabilities
 
     def unsure(self, confidence: float) -> bool:
         """Return whether a prediction with this confidence (its highest probability) is withheld."""

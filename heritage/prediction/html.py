@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from html import escape
 
 import cv2
 import numpy as np
 
 from heritage.core.image_io import Pixels, encode_jpeg
+from heritage.escaping import html
 
 _THUMBNAIL = 120  # pixels of the longer side
 _LARGE = 320
@@ -41,24 +41,24 @@ def prediction_card(
         probabilities: By class, the most probable first; the first few become bars.
         jpeg: A small image; None leaves it out.
     """
-    lines = [f"<b>{escape(title)}</b>"]
+    lines = [f"<b>{html(title)}</b>"]
     if name:
-        lines.append(f'<span style="opacity:.7">{escape(name)}</span>')
+        lines.append(f'<span style="opacity:.7">{html(name)}</span>')
     for label, value in list(probabilities.items())[:_BARS]:
         fill = f'<span style="{_FILL};width:{100 * value:.1f}%"></span>'
-        lines.append(f'<span style="{_TRACK}">{fill}</span> {escape(label)} {value:.1%}')
+        lines.append(f'<span style="{_TRACK}">{fill}</span> {html(label)} {value:.1%}')
     return f'<div style="{_CARD}">{_image(jpeg, _THUMBNAIL)}<div>{"<br>".join(lines)}</div></div>'
 
 
 def note_lines(notes: Sequence[str]) -> str:
     """Return notes as paragraphs."""
-    return "".join(f"<p><b>Note:</b> {escape(note)}</p>" for note in notes)
+    return "".join(f"<p><b>Note:</b> {html(note)}</p>" for note in notes)
 
 
 def image_card(title: str, name: str | None, images: Sequence[Pixels]) -> str:
     """Return a card with images (H, W, 3) side by side."""
     shown = "".join(_image(thumbnail(pixels, _LARGE), _LARGE) for pixels in images)
-    caption = escape(title) + (f" · {escape(name)}" if name else "")
+    caption = html(title) + (f" · {html(name)}" if name else "")
     return f'<div style="{_CARD}">{shown}</div><div>{caption}</div>'
 
 

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from heritage.core.bounded_read import read_bounded
 from heritage.core.image_io import Pixels, decode, from_pillow
 from heritage.core.notebook import shortened
 from heritage.errors import ArgumentError, ImageError
@@ -122,7 +123,7 @@ def read_file(path: Path) -> bytes:
         ImageError: There is no such file, or it cannot be read.
     """
     try:
-        return path.read_bytes()
+        return read_bounded(path)
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         name = str(path)
         if _URL.match(name):

@@ -6,28 +6,29 @@ The same command started again after an interruption continues after the last ro
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from heritage.core.console import Console
+from heritage.core.csv_files import read_head, restored
 from heritage.core.locks import locked_output
 from heritage.core.progress import Progress
 from heritage.core.types import NonNegativeInt, PositiveInt, Probability
 from heritage.data.module import available_cores
 from heritage.errors import ConfigError
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
+from heritage.metrics.finite import NO_PREDICTION
 from heritage.prediction.decision_rule import read_decision_rule
 from heritage.prediction.images import ImageBatch, InputDataset, image_batches
 from heritage.prediction.inputs import Inputs, find_inputs
@@ -46,6 +47,7 @@ class PredictOptions:
 
     Attributes:
         ckpt: A run folder or checkpoint.
+        trusted: Functions or classes of the user's own that the checkpoint may name.
         input: The images (`heritage.prediction.inputs.find_inputs`).
         column: The column of file names, if ``input`` is a table.
         out: The table to write: ``.csv``, ``.jsonl`` or ``.parquet``; None writes a CSV named after the input
@@ -62,6 +64,7 @@ class PredictOptions:
     """
 
     ckpt: str
+    trusted: list[str]
     input: str | list[str]
     column: str
     out: str | None
@@ -92,7 +95,7 @@ class PredictResult:
 
     out: Path
     form: Format
-    schema: pa.Schema
+    schema: pa.Schema = field(repr=False)
     images: int
     resumed: int
     decision_rule: str
@@ -113,7 +116,7 @@ def predict(options: PredictOptions) -> PredictResult:
     """
     device = choose_device(options.device)
     inputs = find_inputs(options.input, options.column)
-    trained = load_checkpoint(options.ckpt)
+    trained = load_checkpoint(options.ckpt, options.trusted)
     decision_rule = read_decision_rule(trained.folder).with_threshold(options.threshold)
     predictor = Predictor(trained, decision_rule, device=device, tta=options.tta)
     width = predictor.embedding_width() if options.embeddings else None
@@ -219,8 +222,7 @@ def _refuse_existing(out: Path, options: PredictOptions) -> None:
 
 def _require_columns(path: Path, schema: pa.Schema) -> None:
     """Refuse a finished table of version 0.1, whose columns were named differently."""
-    with path.open(encoding="utf-8", newline="") as file:
-        columns = next(csv.reader(file), [])
+    columns = read_head(path)
     if columns != schema.names:
         raise ConfigError(
             "written by an earlier version, with other columns",
@@ -241,7 +243,7 @@ def show(result: PredictResult, console: Console) -> None:
     counts: Counter[str] = Counter()
     for batch in _read_batches(result):
         columns = batch.select([name for name in _COLUMNS if name in batch.schema.names]).to_pylist()
-        counts.update("unreadable" if row.get("error") else str(row["prediction"]) for row in columns)
+        counts.update(_outcome(row) for row in columns)
     summary = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
     resumed = f", {result.resumed:,} of them predicted before" if result.resumed else ""
     console.print(f"{result.images:,} images{resumed}: {summary}", highlight=False, soft_wrap=True)
@@ -251,6 +253,12 @@ def show(result: PredictResult, console: Console) -> None:
     console.print(f"predictions: {result.out}", highlight=False, soft_wrap=True, markup=False)
 
 
+def _outcome(row: Mapping[str, Any]) -> str:
+    if not row.get("error"):
+        return str(row["prediction"])
+    return "no prediction" if row["error"] == NO_PREDICTION else "unreadable"
+
+
 def _console_table(result: PredictResult) -> Table:
     table = Table(title="Predictions", title_justify="left")
     for name in ("image", "prediction", "probability", "other classes"):
@@ -258,16 +266,14 @@ def _console_table(result: PredictResult) -> Table:
     for batch in _read_batches(result):
         for row in batch.to_pylist():
             if row.get("error"):
-                table.add_row(escape(row["file"]), "", "", escape(row["error"]))
+                table.add_row(row["file"], "", "", row["error"])
                 continue
             others = [
                 f"{row[f'class_{k}']} {row[f'probability_{k}']:.1%}"
                 for k in range(2, len(row))
                 if row.get(f"class_{k}")
             ]
-            table.add_row(
-                escape(row["file"]), row["prediction"], f"{row['probability_1']:.1%}", ", ".join(others)
-            )
+            table.add_row(row["file"], row["prediction"], f"{row['probability_1']:.1%}", ", ".join(others))
     return table
 
 
@@ -282,7 +288,8 @@ def _read_batches(result: PredictResult) -> Iterator[pa.RecordBatch]:
         with pa_csv.open_csv(
             result.out, parse_options=pa_csv.ParseOptions(newlines_in_values=True), convert_options=convert
         ) as reader:
-            yield from reader
+            for batch in reader:
+                yield from restored(pa.Table.from_batches([batch])).to_batches()
     else:
         with result.out.open(encoding="utf-8") as lines:
             while rows := [json.loads(line) for line in itertools.islice(lines, _LINES)]:

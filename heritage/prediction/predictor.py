@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sized
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, cast, get_args, overload
+from typing import Any, cast, get_args, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,9 @@ from heritage.errors import ImageError
 from heritage.explanation.saliency import Method, method_for, saliency
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.metrics.calibration import Floats
+from heritage.metrics.finite import NO_PREDICTION
 from heritage.prediction.arguments import require_count, require_option, require_path, require_probability
+from heritage.prediction.batch_prediction import BatchPrediction
 from heritage.prediction.decision_rule import DecisionRule, read_decision_rule
 from heritage.prediction.image_input import (
     ImageInput,
@@ -44,34 +46,13 @@ _BATCH = 64
 _LONG = 4  # batches from which a progress bar is shown
 
 
-class BatchPrediction(NamedTuple):
-    """The output of a network for B images."""
-
-    probabilities: Floats
-    """With the fitted temperature, shape (B, K)."""
-    embeddings: npt.NDArray[np.float32]
-    """The input of the network's last layer, shape (B, D)."""
-
-
-class SupportsPredictBatch(Protocol):
-    """A classifier of image batches: `Predictor`, or a stand-in in tests."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The class list, length K."""
-        ...
-
-    def predict_batch(self, images: Tensor) -> BatchPrediction:
-        """Return probabilities and embeddings of uint8 images (B, S, S, 3)."""
-        ...
-
-
 def load(
     ckpt: str | Path,
     *,
     device: str | torch.device = "auto",
     tta: Views = "none",
     threshold: float | None = None,
+    trusted: Iterable[str] = (),
 ) -> Predictor:
     """Load a trained network for prediction.
 
@@ -83,6 +64,7 @@ def load(
             twice the time) or ``flip_zoom`` (both also enlarged, four times).
         threshold: Predictions with a confidence below it are unsure; None takes the threshold that was fitted
             on validation.
+        trusted: Dotted names of networks of your own that the checkpoint may name; they are imported.
 
     Raises:
         CheckpointError: There is no such checkpoint, or it is damaged.
@@ -99,7 +81,7 @@ def load(
     require_option("tta", tta, get_args(Views))
     if threshold is not None:
         require_probability("threshold", threshold)
-    trained = load_checkpoint(ckpt)
+    trained = load_checkpoint(ckpt, trusted)
     rule = read_decision_rule(trained.folder).with_threshold(threshold)
     predictor = Predictor(trained, rule, device=device, tta=tta)
     for note in predictor.notes:
@@ -184,7 +166,8 @@ class Predictor:
 
         Returns:
             A `Prediction` for one image, `Predictions` for an iterable. Of several images, those that cannot
-            be read keep their place and have `Prediction.error` set.
+            be read, or for which the network's output is not finite, keep their place and have
+            `Prediction.error` set.
 
         Raises:
             ImageError: A single image cannot be read.
@@ -198,12 +181,11 @@ class Predictor:
         """
         if is_image(images):
             image = self._prepare(images)
-            prediction = self._prediction(image, self.predict_batch(self._stack([image])).probabilities[0])
+            prediction = self._predictions([image], self.predict_batch(self._stack([image])))[0]
             return replace(prediction, notes=self.notes)
         entries: list[Prediction] = []
         for batch, output in self._stream(images, batch_size):
-            rows = iter(output.probabilities)
-            entries += [self._prediction(one, None if one.pixels is None else next(rows)) for one in batch]
+            entries += self._predictions(batch, output)
         return Predictions(entries, self.classes, self.notes)
 
     def embed(
@@ -216,7 +198,7 @@ class Predictor:
             batch_size: Images per step.
 
         Returns:
-            Shape (N, D), with N of 1 for a single image. Rows of images that cannot be read are NaN.
+            Shape (N, D), N of 1 for a single image. Rows of images without a prediction are NaN.
 
         Raises:
             ImageError: A single image cannot be read.
@@ -235,7 +217,7 @@ class Predictor:
             block = np.full((len(batch), width), np.nan, dtype=np.float32)
             readable = [one.pixels is not None for one in batch]
             if any(readable):  # the network predicted nothing otherwise
-                block[readable] = output.embeddings
+                block[readable] = np.where(output.predicted[:, None], output.embeddings, np.nan)
             blocks.append(block)
         return np.concatenate(blocks) if blocks else np.empty((0, width), dtype=np.float32)
 
@@ -294,7 +276,9 @@ class Predictor:
         name, image = image_name(image), in_memory(image)
         pixels = load_pixels(image)
         if label is None:
-            label = next(iter(self.predict(image).probabilities))
+            label = self.predict(image).label
+        if label is None:
+            raise ImageError(NO_PREDICTION, where=name or "image", remedy="try device=cpu")
         prepared = self.prepare(load_pixels(image, at_least=self.image_size))
         seen = self.saliency(prepared, self.classes.index(label), method)
         strength = whole_image(seen, pixels.shape[:2], self.trained.crop_pct)
@@ -370,9 +354,18 @@ class Predictor:
     def _prepare(self, image: ImageInput) -> PreparedImage:
         return prepare_image(image, self.prepare, at_least=self.image_size)
 
-    def _prediction(self, image: PreparedImage, probabilities: Floats | None) -> Prediction:
-        if probabilities is None:
-            return Prediction(None, {}, float("nan"), True, image.name, image.error)
+    def _predictions(self, batch: Iterable[PreparedImage], output: BatchPrediction) -> list[Prediction]:
+        rows = zip(output.probabilities, output.predicted, strict=True)
+        return [
+            Prediction(None, {}, float("nan"), True, image.name, image.error)
+            if image.pixels is None
+            else self._prediction(image, *next(rows))
+            for image in batch
+        ]
+
+    def _prediction(self, image: PreparedImage, probabilities: Floats, predicted: bool) -> Prediction:
+        if not predicted:
+            return Prediction(None, {}, float("nan"), True, image.name, NO_PREDICTION, image.source)
         order = np.argsort(-probabilities, kind="stable")
         confidence = float(probabilities[order[0]])
         return Prediction(

@@ -6,7 +6,6 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from pathlib import Path
 from typing import overload
 
@@ -17,6 +16,8 @@ from PIL import Image
 from heritage.core.image_io import Pixels
 from heritage.core.notebook import shortened
 from heritage.errors import ImageError
+from heritage.escaping import html, terminal
+from heritage.metrics.finite import NO_PREDICTION
 from heritage.prediction.html import image_card, note_lines, prediction_card, thumbnail
 from heritage.prediction.image_input import load_pixels
 from heritage.prediction.streaming import SHOWN
@@ -38,7 +39,8 @@ class Prediction:
             True as well for an image that cannot be read, so that filtering by it leaves usable predictions
             alone.
         name: The image's file name; None for an image that was not read from a file.
-        error: Why the image cannot be read; None for a prediction.
+        error: Why there is no prediction: the image cannot be read, or the network's output is not finite;
+            None for a prediction.
 
     Example:
         >>> predictor = heritage.load(run_folder)
@@ -74,11 +76,11 @@ class Prediction:
             text = f"error: {shortened(self.error, 70)}"
         else:
             text = f"{'unsure: ' if self.unsure else ''}{self.label} {self.confidence:.1%}"
-        return f"Prediction({text}{_named(self.name)})"
+        return terminal(f"Prediction({text}{_named(self.name)})")
 
     def _repr_html_(self) -> str:
         if self.error is not None:
-            title = f"unreadable: {self.error}"
+            title = self.error if self.error == NO_PREDICTION else f"unreadable: {self.error}"
         else:
             title = f"{'unsure, most likely ' if self.unsure else ''}{self.label}"
         card = prediction_card(title, self.name, self.probabilities, self._thumbnail())
@@ -175,12 +177,12 @@ class Predictions(Sequence[Prediction]):
             names = [_short(self[index].name) or f"[{index}]" for index in list(errors)[:_NAMES]]
             names += ["…"] * (len(errors) > _NAMES)
             text += f"; {len(errors):,} unreadable: {', '.join(names)}"
-        return f"Predictions({text})"
+        return terminal(f"Predictions({text})")
 
     def _repr_html_(self) -> str:
         cards = "".join(entry._repr_html_() for entry in self._entries[:SHOWN])
         hidden = len(self) - SHOWN
-        head = f"<p>{escape(repr(self))}</p>{note_lines(self.notes)}"
+        head = f"<p>{html(repr(self))}</p>{note_lines(self.notes)}"
         return head + cards + (f"<p>… and {hidden:,} more</p>" if hidden > 0 else "")
 
 
@@ -217,7 +219,8 @@ class Explanation:
         if self.error is not None:
             return f"Explanation(error: {shortened(self.error, 70)}{_named(self.name)})"
         height, width = self.saliency.shape
-        return f"Explanation({self.label} by {self.method}, {height}×{width}{_named(self.name)})"
+        label = terminal(self.label)
+        return f"Explanation({label} by {self.method}, {height}×{width}{_named(self.name)})"
 
     def _repr_html_(self) -> str:
         if self.error is not None:

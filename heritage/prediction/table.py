@@ -10,14 +10,15 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from heritage.core.csv_files import write_arrow
 from heritage.core.files import atomic_path
+from heritage.metrics.finite import NO_PREDICTION
+from heritage.prediction.batch_prediction import BatchPrediction
 from heritage.prediction.decision_rule import UNSURE, DecisionRule
 from heritage.prediction.images import ImageBatch
 from heritage.prediction.inputs import Inputs
-from heritage.prediction.predictor import BatchPrediction
 
 Format = Literal["csv", "jsonl", "parquet"]
 
@@ -36,7 +37,7 @@ def prediction_schema(top_k: int, width: int | None) -> pa.Schema:
     return pa.schema(
         [
             ("file", pa.string()),
-            ("prediction", pa.string()),  # a class, or "unsure"; null if the image cannot be read
+            ("prediction", pa.string()),  # a class, or "unsure"; null if there is an error
             ("unsure", pa.bool_()),
             *ranked,
             ("error", pa.string()),
@@ -64,13 +65,16 @@ def prediction_rows(
         schema: From `prediction_schema`.
     """
     order = np.argsort(-output.probabilities, axis=1, kind="stable")
-    rows, k = [], 0
+    rows, k, predicted = [], 0, output.predicted
     for position, index in enumerate(batch.rows):
         row: dict[str, Any] = {"file": inputs.name(index), "error": batch.errors.get(position)}
         if position not in batch.errors:
-            row |= _prediction(output.probabilities[k], order[k], classes, decision_rule, schema)
-            if "embedding" in schema.names:
-                row["embedding"] = output.embeddings[k]
+            if not predicted[k]:
+                row["error"] = NO_PREDICTION
+            else:
+                row |= _prediction(output.probabilities[k], order[k], classes, decision_rule, schema)
+                if "embedding" in schema.names:
+                    row["embedding"] = output.embeddings[k]
             k += 1
         rows.append(row)
     return pa.Table.from_pylist(rows, schema=schema)
@@ -97,7 +101,7 @@ def write_rows(table: pa.Table, path: Path, form: Format) -> None:
         if form == "parquet":
             pq.write_table(table, temporary, compression="zstd")
         elif form == "csv":
-            pa_csv.write_csv(table, temporary, pa_csv.WriteOptions(quoting_style="needed"))
+            write_arrow(table, temporary)
         else:
             lines = (json.dumps(_without_nulls(row), ensure_ascii=False) + "\n" for row in table.to_pylist())
             temporary.write_text("".join(lines), encoding="utf-8")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from heritage.escaping import html
 from heritage.metrics.calibration import Reliability, RiskCoverage
 
 BEFORE, AFTER = "#9c4a2f", "#1f5a7a"
@@ -40,7 +41,7 @@ class _Plot:
         for x, y, radius, words in points:
             self._parts.append(
                 f'<circle cx="{self._x(x):.1f}" cy="{self._y(y):.1f}" r="{radius:.1f}" fill="{colour}" '
-                f'fill-opacity="0.85"><title>{words}</title></circle>'
+                f'fill-opacity="0.85"><title>{html(words)}</title></circle>'
             )
 
     def legend(self, names: Sequence[tuple[str, str]]) -> None:
@@ -48,13 +49,13 @@ class _Plot:
         x = _LEFT
         for name, colour in names:
             self._parts.append(f'<rect x="{x}" y="5" width="11" height="11" rx="2" fill="{colour}"/>')
-            self._parts.append(f'<text x="{x + 16}" y="15">{name}</text>')
+            self._parts.append(f'<text x="{x + 16}" y="15">{html(name)}</text>')
             x += 26 + 7 * len(name)
 
     def svg(self, words: str) -> str:
         """Return the SVG element; ``words`` is its label for screen readers."""
         inside = "".join(self._parts)
-        return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{words}">{inside}</svg>'
+        return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{html(words)}">{inside}</svg>'
 
     def _frame(self, x: str, y: str) -> str:
         parts = []
@@ -72,11 +73,13 @@ class _Plot:
             )
         parts.append(f'<path class="axis" d="M{_LEFT} {_TOP}V{base}H{_WIDTH - _RIGHT}"/>')
         parts.append(
-            f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 6}" text-anchor="middle">{x}</text>'
+            f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 6}" text-anchor="middle">'
+            f"{html(x)}</text>"
         )
         middle = (_TOP + base) / 2
         parts.append(
-            f'<text x="11" y="{middle}" text-anchor="middle" transform="rotate(-90 11 {middle})">{y}</text>'
+            f'<text x="11" y="{middle}" text-anchor="middle" transform="rotate(-90 11 {middle})">'
+            f"{html(y)}</text>"
         )
         return "".join(parts)
 

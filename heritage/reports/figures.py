@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from heritage.core.files import atomic_path
 from heritage.core.image_io import Pixels
+from heritage.escaping import figure_text
 from heritage.metrics.confusion import ConfusionMatrix
 
 mpl.use("Agg")  # runs have no display
@@ -31,7 +32,8 @@ def confusion_figure(confusion: ConfusionMatrix, path: Path) -> None:
         confusion: The confusion matrix.
         path: The PNG to write.
     """
-    share, counts, classes = confusion.fractions, confusion.counts, confusion.classes
+    share, counts = confusion.fractions, confusion.counts
+    classes = [figure_text(name) for name in confusion.classes]
     side = 1.8 + 0.75 * len(classes)
     figure = Figure(figsize=(side + 0.9, side), layout="constrained")
     axes = figure.subplots()
@@ -115,10 +117,10 @@ def contact_sheet(
             axes.set_xticks([])
             axes.set_yticks([])
             axes.spines[:].set_visible(False)
-        line[0].set_ylabel(label, rotation=0, ha="right", va="center")
+        line[0].set_ylabel(figure_text(label), rotation=0, ha="right", va="center")
     for axes, heading in zip(grid[0], headings, strict=True):
-        axes.set_title(heading, loc="left", fontsize=9)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+        axes.set_title(figure_text(heading), loc="left", fontsize=9)
+    figure.suptitle(figure_text(title), x=0.01, ha="left", fontsize=11)
     save(figure, path)
 
 

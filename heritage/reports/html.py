@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from heritage.core.files import write_text
+from heritage.escaping import CSV_CELL_JS, visible, web_link
 
 _FOLDER = Path(__file__).parent / "pages"
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -24,17 +26,34 @@ def write_page(template: str, path: Path, **values: Any) -> None:
         path: The file.
         values: The variables of the template.
     """
+    write_text(path, page_environment(_FOLDER).get_template(f"{template}.html.j2").render(values))
+
+
+def page_environment(folder: Path) -> jinja2.Environment:
+    """Return the environment of HTML templates: all text is escaped, and `web_link` is the filter of links.
+
+    Args:
+        folder: The folder of the templates.
+    """
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER),
+        loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
     environment.filters["thousands"] = lambda number: f"{number:,}"
     environment.filters["percent"] = lambda *arguments: percent(*arguments).replace(" ", NO_BREAK)
     environment.filters["score"] = score
-    write_text(path, environment.get_template(f"{template}.html.j2").render(values))
+    environment.filters["web_link"] = web_link
+    environment.globals["csv_cell_js"] = Markup(CSV_CELL_JS)  # noqa: S704  a script of ours
+    return environment
+
+
+def _shown(value: Any) -> Any:
+    """Escape what is hidden in text; Jinja's own escaping follows."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def percent(fraction: float | None, digits: int = 1) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.console import Console
 from rich.table import Table
 
+from heritage.core.console import Console
 from heritage.core.files import write_text
 from heritage.core.manifest import Manifest
+from heritage.escaping import html, markdown, markdown_row
 from heritage.metrics.classification import Scores
 from heritage.metrics.confusion import ConfusionMatrix
 from heritage.metrics.registry import metrics_of_predictions
@@ -93,12 +93,12 @@ class Report:
         return f"Report({self.title!r}, {self.confusion!r})"
 
     def _repr_html_(self) -> str:
-        return f"<p>{html.escape(self.title)}</p>{self.confusion._repr_html_()}"
+        return f"<p>{html(self.title)}</p>{self.confusion._repr_html_()}"
 
     def _markdown(self) -> str:
-        rows = [_HEAD, ("---", *["---:"] * 4), *score_rows(self.confusion.scores, self.manifest.classes)]
-        lines = [f"# {self.title}", "", *(f"> {note}\n" for note in self.notes)]
-        lines += [f"| {' | '.join(row)} |" for row in rows]
+        lines = [f"# {markdown(self.title)}", "", *(f"> {markdown(note)}\n" for note in self.notes)]
+        lines += [markdown_row(_HEAD), "| --- | ---: | ---: | ---: | ---: |"]
+        lines += [markdown_row(row) for row in score_rows(self.confusion.scores, self.manifest.classes)]
         lines += [
             "",
             "True classes in rows, predictions in columns:",
@@ -109,7 +109,7 @@ class Report:
         if self.history:
             lines += ["![learning curves](curves.png)", ""]
         lines += ["## The run", "", "| | |", "|---|---|"]
-        lines += [f"| {name} | {value} |" for name, value in self.facts.items()]
+        lines += [markdown_row(fact) for fact in self.facts.items()]
         return "\n".join(lines) + "\n"
 
 

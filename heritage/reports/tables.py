@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_SPECIAL = {
-    **{letter: f"\\{letter}" for letter in "&%_#${}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "\\": r"\textbackslash{}",
-    "–": "--",
-    "±": r"$\pm$",
-    "−": "$-$",
-    "→": r"$\rightarrow$",
-    "<": "$<$",
-    ">": "$>$",
-}
+from heritage.core.csv_files import csv_text
+from heritage.escaping import latex, markdown, markdown_row
 
 
 @dataclass(frozen=True)
@@ -42,16 +30,13 @@ class Table:
     def markdown(self) -> str:
         """Return the table in Markdown, below its caption."""
         rule = ["---", *["---:"] * (len(self.head) - 1)]
-        lines = [f"**{self.title}**", ""] + [
-            f"| {' | '.join(row)} |" for row in (self.head, rule, *self.rows)
-        ]
-        return "\n".join([*lines, "", *([self.note, ""] if self.note else [])])
+        lines = [f"**{markdown(self.title)}**", "", markdown_row(self.head), f"| {' | '.join(rule)} |"]
+        lines += [markdown_row(row) for row in self.rows]
+        return "\n".join([*lines, "", *([markdown(self.note), ""] if self.note else [])])
 
     def csv(self) -> str:
         """Return the table as CSV."""
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([self.head, *self.rows])
-        return text.getvalue()
+        return csv_text(self.head, self.rows)
 
     def latex(self) -> str:
         """Return the table in LaTeX; it needs the package booktabs."""
@@ -63,8 +48,3 @@ class Table:
         lines += [" & ".join(map(latex, row)) + r" \\" for row in self.rows]
         lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
         return "\n".join(lines) + "\n"
-
-
-def latex(text: str) -> str:
-    """Return text with LaTeX's special characters escaped."""
-    return "".join(_SPECIAL.get(letter, letter) for letter in text)

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from heritage.core.bounded_read import read_bounded
 from heritage.core.image_io import Pixels, decode, encode_jpeg
 from heritage.core.manifest import Manifest
 from heritage.core.resizing import Resizing
 from heritage.errors import ImageError
+from heritage.escaping import web_link
 
 SIDE = 96  # pixels
 PAGE_BYTES = 22_000_000  # of thumbnails in a page; with 5,000 captions it stays below 30 MB
@@ -75,14 +77,15 @@ class Thumbnails:
             file=str(self._manifest.table["file"][row].as_py()),
             title=str(known.get("title") or known.get("object_name") or "").partition("|")[0],
             credit=str(known.get("credit") or museum.name),
-            link=str(
-                known.get("permalink") or known.get("source_url") or page or known.get("image_url") or ""
+            link=next(
+                filter(None, (web_link(known.get(name)) for name in ("permalink", "source_url"))),
+                page or web_link(known.get("image_url")),
             ),
         )
 
     def _add(self, path: Path) -> int | None:
         try:
-            pixels = decode(path.read_bytes(), at_least=SIDE)
+            pixels = decode(read_bounded(path), at_least=SIDE)
         except (OSError, ImageError):
             return None
         return self._keep(encode_jpeg(_SMALL(pixels), quality=_QUALITY))

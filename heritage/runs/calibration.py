@@ -16,6 +16,8 @@ from heritage.errors import CheckpointError
 from heritage.metrics.calibration import Calibration, FittedOn, HeldOut
 from heritage.runs.files import CALIBRATION_FILE
 
+_COLDEST, _HOTTEST = 0.01, 100.0  # fitted ones are from 0.05 to 20
+
 
 def write_calibration(calibration: Calibration, folder: Path) -> Path:
     """Write ``calibration.json`` into a run folder, atomically."""
@@ -51,15 +53,21 @@ def read_calibration(folder: Path) -> Calibration | None:
             held_out=_held_out(record.get("held_out")),
             method=str(record.get("method", "temperature")),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise CheckpointError(
             f"unreadable calibration ({type(error).__name__}: {error})",
             where=path,
             remedy="fit it again with `heritage evaluate`",
         ) from error
-    if not calibration.temperature > 0:
+    if not _COLDEST <= calibration.temperature <= _HOTTEST:
         raise CheckpointError(
-            f"the temperature is {calibration.temperature:g}, not above 0",
+            f"the temperature is {calibration.temperature:g}, not a number from {_COLDEST:g} to {_HOTTEST:g}",
+            where=path,
+            remedy="fit it again with `heritage evaluate`",
+        )
+    if calibration.threshold is not None and not 0 <= calibration.threshold <= 1:
+        raise CheckpointError(
+            f"the threshold is {calibration.threshold:g}, not a probability",
             where=path,
             remedy="fit it again with `heritage evaluate`",
         )

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from heritage.core.bounded_read import read_parquet
 from heritage.core.museums import count_drawn
 from heritage.errors import CheckpointError
 from heritage.metrics.confusion import ConfusionMatrix
@@ -136,7 +136,7 @@ def read_run(folder: Path) -> FinishedRun:
         metrics = json.loads(path.read_text(encoding="utf-8"))
         classes = tuple(metrics["classes"])
         path = folder / PREDICTIONS_FILE
-        table = pq.read_table(path).sort_by("image_id")
+        table = read_parquet(path).sort_by("image_id")
         probabilities = np.column_stack([table[f"p_{name}"].to_numpy() for name in classes])
         index = {name: k for k, name in enumerate(classes)}
         targets = np.array([index[name] for name in table["class"].to_pylist()], dtype=np.int64)

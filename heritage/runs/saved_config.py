@@ -23,8 +23,11 @@ Seed = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
 _Section = dict[str, Any]
 _STRICT: Any = {"strict": True, "extra": "allow"}
 
-REQUIRED = ("model", "data", "balance", "optimizer", "trainer", "seed")
-"""Sections that a checkpoint's configuration needs."""
+REQUIRED = (
+    "model", "balance", "optimizer", "seed", "trainer", "trainer.precision",
+    "data", "data.root", "data.image_size", "data.crop_pct", "data.reader", "data.split",
+)  # fmt: skip
+"""Keys that a checkpoint's configuration needs."""
 
 
 @with_config(_STRICT)
@@ -107,9 +110,14 @@ def checked_config(config: Any, where: str | PathLike[str], *, complete: bool = 
         raise CheckpointError(
             f"unreadable configuration ({first_fault(error)})", where=where, remedy=remedy
         ) from error
-    if complete and (missing := [name for name in REQUIRED if name not in upgraded]):
+    if complete and (missing := [name for name in REQUIRED if not _has(upgraded, name)]):
         raise CheckpointError(f"its configuration lacks {', '.join(missing)}", where=where, remedy=remedy)
     return upgraded
+
+
+def _has(config: Mapping[str, Any], key: str) -> bool:
+    section, _, name = key.partition(".")
+    return section in config and (not name or name in config[section])
 
 
 def first_fault(error: ValidationError) -> str:

@@ -8,6 +8,7 @@ from importlib import resources
 
 from pydantic import BaseModel
 from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -44,6 +45,7 @@ def build_application(
     metrics: Metrics,
     *,
     hosts: Collection[str] | None,
+    names: Collection[str] = (),
 ) -> ASGIApp:
     """Build the ASGI application.
 
@@ -54,7 +56,9 @@ def build_application(
         limits: Limits of requests.
         metrics: Counters for Prometheus.
         hosts: Accepted host names; None accepts all.
+        names: Host names under which a reverse proxy shows the page.
     """
+    register_url_convertor("number", NumberConvertor())
     endpoints = Endpoints(service, examples, model_info, limits, metrics)
     routes = [
         Route("/predict", endpoints.predict, methods=["POST"]),
@@ -62,8 +66,8 @@ def build_application(
         Route("/health", endpoints.health),
         Route("/metrics", endpoints.metrics),
         Route("/openapi.json", endpoints.openapi),
-        Route("/examples/{number:int}.jpg", endpoints.example),
-        Route("/objects/{row:int}.jpg", endpoints.thumbnail),
+        Route("/examples/{number:number}.jpg", endpoints.example),
+        Route("/objects/{row:number}.jpg", endpoints.thumbnail),
         *(_static_route(path, *file) for path, file in _STATIC.items()),
     ]
 
@@ -80,8 +84,27 @@ def build_application(
     )
     paths = [route.path for route in routes]
     return SecurityMiddleware(
-        app, hosts=hosts, rate_limit=RateLimit(limits.per_minute), metrics=metrics, paths=paths
+        app,
+        hosts=hosts,
+        names=names,
+        rate_limit=RateLimit(limits.per_minute),
+        metrics=metrics,
+        paths=paths,
     )
+
+
+class NumberConvertor(Convertor[int]):
+    """Numbers in paths, of nine digits at most: Python refuses to read thousands of digits."""
+
+    regex = "[0-9]{1,9}"
+
+    def convert(self, value: str) -> int:
+        """Return the number of a path."""
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        """Return a number as it is in a path."""
+        return str(value)
 
 
 class Endpoints:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 
 from heritage.core.image_io import Pixels
-from heritage.prediction.predictor import SupportsPredictBatch
+from heritage.prediction.batch_prediction import SupportsPredictBatch
 
 _Result = TypeVar("_Result")
 
@@ -32,6 +32,8 @@ class NetworkOutput:
     """Shape (K,)."""
     embedding: npt.NDArray[np.float32]
     """Shape (D,)."""
+    predicted: bool = True
+    """False where the network's output is not finite."""
 
 
 @dataclass
@@ -126,4 +128,8 @@ class Batcher:
     def _predict(self, batch: list[_QueuedImage]) -> list[NetworkOutput]:
         images = torch.from_numpy(np.stack([image.pixels for image in batch]))
         output = self._network.predict_batch(images)
-        return [NetworkOutput(output.probabilities[k], output.embeddings[k]) for k in range(len(batch))]
+        predicted = output.predicted
+        return [
+            NetworkOutput(output.probabilities[k], output.embeddings[k], bool(predicted[k]))
+            for k in range(len(batch))
+        ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from heritage.core.bounded_read import read_bounded
 from heritage.core.image_io import Pixels, decode, encode_jpeg
 from heritage.core.manifest import Manifest
 from heritage.core.taxonomy import CLASSES
@@ -69,7 +70,7 @@ def choose_examples(manifest: Manifest | None, classes: Sequence[str]) -> Exampl
 def _read_small(manifest: Manifest, row: int, side: int) -> bytes | None:
     path = manifest.root / manifest.table["file"][row].as_py()
     try:
-        return encode_jpeg(_shrink(decode(path.read_bytes(), name=path, at_least=side), side), quality=85)
+        return encode_jpeg(_shrink(decode(read_bounded(path), name=path, at_least=side), side), quality=85)
     except (ImageError, OSError):
         return None
 

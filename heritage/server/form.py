@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
+import re
+from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from heritage.server.schemas import RequestRefused
 
+_MAX_HEADERS = 8192  # bytes of a part's headers
+_EXTENDED_NAME = re.compile(rb"(?i);\s*filename\*\s*=\s*(utf-8|iso-8859-1)'[^']*'([^;\s\"]*)")
+_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*"', re.S)
 _OTHER_PARTS = 10  # parts accepted beside files; their content is ignored
 
 
@@ -29,6 +34,7 @@ class MultipartForm:
         self._ended = False
         self._header_name = b""
         self._header_value = b""
+        self._header_bytes = 0
         self._disposition = b""
         self._file: io.BytesIO | None = None
         self._files: list[tuple[str, io.BytesIO]] = []
@@ -78,13 +84,21 @@ class MultipartForm:
         if self._parts > self._max_files + _OTHER_PARTS:
             raise self._too_many()
         self._disposition = b""
+        self._header_bytes = 0
         self._file = None
 
     def _add_to_header_name(self, data: bytes, start: int, end: int) -> None:
+        self._count_header(end - start)
         self._header_name += data[start:end]
 
     def _add_to_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._count_header(end - start)
         self._header_value += data[start:end]
+
+    def _count_header(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > _MAX_HEADERS:
+            raise _malformed()
 
     def _end_header(self) -> None:
         if self._header_name.lower() == b"content-disposition":
@@ -95,12 +109,16 @@ class MultipartForm:
         _, options = parse_options_header(self._disposition)
         if b"name" not in options:
             raise _malformed()
-        if b"filename" not in options:
+        extended = _EXTENDED_NAME.search(_QUOTED.sub(b'""', self._disposition))
+        if b"filename" not in options and extended is None:
             return  # a field that is not a file
         if len(self._files) == self._max_files:
             raise self._too_many()
         self._file = io.BytesIO()
-        self._files.append((options[b"filename"].decode("utf-8", "replace"), self._file))
+        name = options.get(b"filename", b"").decode("utf-8", "replace")
+        if extended is not None:  # some clients write it (RFC 8187) beside or instead of the plain one
+            name = unquote_to_bytes(extended[2]).decode(extended[1].decode("ascii"), "replace")
+        self._files.append((name, self._file))
 
     def _add_to_file(self, data: bytes, start: int, end: int) -> None:
         if self._file is not None:

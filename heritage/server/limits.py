@@ -24,6 +24,8 @@ class Limits:
         upload_seconds: Time for a request to arrive.
         response_seconds: Time for its response.
         connections: Number of open connections.
+        connections_per_address: Number of open connections of one client address (of one /64 network with
+            IPv6); None is unlimited.
         per_minute: Rate limit: requests per minute and client address; None is unlimited.
     """
 
@@ -36,6 +38,7 @@ class Limits:
     response_seconds: PositiveFloat
     connections: PositiveInt
     per_minute: PositiveInt | None
+    connections_per_address: PositiveInt | None = None
 
     def __post_init__(self) -> None:
         if self.megapixels * 1e6 > MAX_PIXELS:

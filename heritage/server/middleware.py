@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -71,6 +72,7 @@ class SecurityMiddleware:
     Args:
         app: The application.
         hosts: Accepted values of the Host header (protects from DNS rebinding); None accepts all.
+        names: Host names in an Origin header that are this server's, beside the Host header itself.
         rate_limit: Limits the POST requests of an address.
         metrics: Counts requests.
         paths: Paths that metrics name; all others are counted as "other".
@@ -81,12 +83,14 @@ class SecurityMiddleware:
         app: ASGIApp,
         *,
         hosts: Collection[str] | None,
+        names: Collection[str] = (),
         rate_limit: RateLimit,
         metrics: Metrics,
         paths: Collection[str],
     ) -> None:
         self._app = app
         self._hosts = hosts
+        self._names = frozenset(names)
         self._rate_limit = rate_limit
         self._metrics = metrics
         self._paths = frozenset(paths)
@@ -96,11 +100,12 @@ class SecurityMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500
+        began, status, started = time.perf_counter(), 500, False
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal started, status
             if message["type"] == "http.response.start":
+                started = True
                 status = message["status"]
                 present = {name.lower() for name, _ in message["headers"]}
                 message["headers"] = [
@@ -114,6 +119,10 @@ class SecurityMiddleware:
             await self._app(scope, receive, send_with_headers)
         except RequestRefused as refusal:
             await error_response(refusal)(scope, receive, send_with_headers)
+        except asyncio.CancelledError:
+            # The server is stopping and has waited long enough, for an upload, say.
+            if not started:
+                await error_response(_stopping())(scope, receive, send_with_headers)
         finally:
             path = scope["path"] if scope["path"] in self._paths else "other"
             self._metrics.requests.labels(path, str(status)).inc()
@@ -125,11 +134,32 @@ class SecurityMiddleware:
             host = _PORT.sub("", headers.get(b"host", b"").decode("latin-1").lower())
             if host not in self._hosts:
                 raise RequestRefused(403, "wrong_host", "This server does not accept this host name.")
-        if headers.get(b"sec-fetch-site") == b"cross-site" and scope["method"] != "GET":
+        if scope["method"] not in ("GET", "HEAD") and self._is_of_another_site(headers):
             raise RequestRefused(403, "cross_site", "Requests from pages of other sites are not allowed.")
         if scope["method"] == "POST":
             client = scope.get("client")
             self._rate_limit.take(client[0] if client else "", time.monotonic())
+
+    def _is_of_another_site(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Return whether a page of another site sends a request; only browsers send an origin."""
+        if headers.get(b"sec-fetch-site") == b"cross-site":
+            return True
+        origin = headers.get(b"origin")
+        if origin is None:
+            return False
+        place = origin.decode("latin-1").lower().partition("://")[2]  # empty for "null"
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        if _without_default_port(place) == _without_default_port(host):
+            return False
+        return _PORT.sub("", place) not in self._names
+
+
+def _without_default_port(place: str) -> str:
+    return place.removesuffix(":80").removesuffix(":443")
+
+
+def _stopping() -> RequestRefused:
+    return RequestRefused(503, "stopping", "The server is stopping.", retry_after=30)
 
 
 def error_response(refusal: RequestRefused) -> JSONResponse:

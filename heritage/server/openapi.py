@@ -14,7 +14,7 @@ from heritage.server.limits import Limits
 from heritage.server.schemas import ErrorResponse, Health, ModelInfo, PredictionResponses
 
 _ERRORS = {
-    "400": "no image, or a malformed form",
+    "400": "no image, a malformed form, or a flag that is neither true nor false",
     "403": "a request from a page of another site, or to another host name",
     "408": "the upload took too long",
     "413": "too many bytes, pixels or images",
@@ -61,6 +61,7 @@ def openapi(limits: Limits) -> dict[str, Any]:
                                 }
                             },
                             "image/*": {"schema": image},
+                            "application/octet-stream": {"schema": image},
                         },
                     },
                     "responses": {"200": _response("the predictions", PredictionResponses)}
@@ -71,10 +72,13 @@ def openapi(limits: Limits) -> dict[str, Any]:
             "/health": {
                 "get": _get("the server and its network respond", Health, {"503": "the network is stuck"})
             },
+            "/examples/{number}.jpg": {"get": _image("an example image", "number")},
+            "/objects/{row}.jpg": {"get": _image("a thumbnail of an object of the data set", "row")},
             "/metrics": {
                 "get": {
                     "summary": "metrics for Prometheus",
-                    "responses": {"200": {"description": "text", "content": {"text/plain": {}}}},
+                    "responses": {"200": {"description": "text", "content": {"text/plain": {}}}}
+                    | _refusals(),
                 }
             },
         },
@@ -85,8 +89,24 @@ def openapi(limits: Limits) -> dict[str, Any]:
 def _get(
     summary: str, model: type[BaseModel], errors: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, Any]:
-    responses = {status: _response(reason, ErrorResponse) for status, reason in errors.items()}
-    return {"summary": summary, "responses": {"200": _response(summary, model)} | responses}
+    return {"summary": summary, "responses": {"200": _response(summary, model)} | _refusals(errors)}
+
+
+def _image(summary: str, number: str) -> dict[str, Any]:
+    schema = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
+    found = {"200": {"description": summary, "content": {"image/jpeg": {}}}}
+    return {
+        "summary": summary,
+        "parameters": [{"in": "path", "name": number, "required": True, "schema": schema}],
+        "responses": found | _refusals({"404": "there is none of this number"}),
+    }
+
+
+def _refusals(errors: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+    return {
+        status: _response(reason, ErrorResponse)
+        for status, reason in {"403": "another host name", **errors}.items()
+    }
 
 
 def _response(description: str, model: type[BaseModel]) -> dict[str, Any]:

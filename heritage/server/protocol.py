@@ -1,8 +1,11 @@
-"""uvicorn's HTTP protocol with header-read and write timeouts: protection from slow clients."""
+"""uvicorn's HTTP protocol with timeouts and a limit per address: protection from slow and greedy clients."""
 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+from collections import Counter
+from typing import ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -13,15 +16,37 @@ WRITE_SECONDS = 30.0
 """Time for a client to read a response that exceeds the system's buffers."""
 
 
+_BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 2\r\n"
+    b"Content-Length: 40\r\nConnection: close\r\n\r\nToo many connections from one address.\r\n"
+)
+
+
 class TimeoutProtocol(H11Protocol):
-    """Closes connections that uvicorn's protocol would wait for without limit."""
+    """Closes connections that uvicorn's protocol would wait for without limit.
+
+    Attributes:
+        per_address: Number of open connections of an address; None is unlimited.
+        open: The open connections by address, of all instances of a class.
+    """
+
+    per_address: ClassVar[int | None] = None
+    open: ClassVar[Counter[str]] = Counter()
+    _address: str | None = None
 
     _header_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the header timer."""
+        """Count the connection and start the header timer."""
         super().connection_made(transport)
+        if self.per_address is not None:
+            self._address = _network(transport.get_extra_info("peername"))
+            self.open[self._address] += 1
+            if self.open[self._address] > self.per_address:
+                transport.write(_BUSY)
+                transport.close()
+                return
         self._header_timer = self.loop.call_later(HEADER_SECONDS, self._close_idle)
 
     def data_received(self, data: bytes) -> None:
@@ -46,6 +71,11 @@ class TimeoutProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop both timers."""
+        if self._address is not None:
+            self.open[self._address] -= 1
+            if not self.open[self._address]:
+                del self.open[self._address]
+            self._address = None
         self._stop_header_timer()
         self._stop_write_timer()
         super().connection_lost(exc)
@@ -68,3 +98,20 @@ class TimeoutProtocol(H11Protocol):
         if self._write_timer is not None:
             self._write_timer.cancel()
         self._write_timer = None
+
+
+def limited_protocol(per_address: int | None) -> type[TimeoutProtocol]:
+    """Return the protocol of one server, with its own count of connections."""
+    return type("LimitedProtocol", (TimeoutProtocol,), {"per_address": per_address, "open": Counter()})
+
+
+def _network(peer: object) -> str:
+    """Return the address of a client; of IPv6 its network, all of whose addresses a client has."""
+    host = str(peer[0]) if isinstance(peer, tuple) and peer else ""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is None:
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return str(getattr(address, "ipv4_mapped", None) or address)

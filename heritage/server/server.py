@@ -15,6 +15,7 @@ from pydantic import Field
 
 from heritage.core.manifest import Manifest
 from heritage.core.taxonomy import CIVILISATIONS
+from heritage.core.terminal import print_line
 from heritage.core.types import PositiveInt, Probability
 from heritage.data.module import available_cores
 from heritage.errors import CheckpointError, ConfigError, MissingDependencyError
@@ -42,6 +43,7 @@ class ServeOptions:
 
     Attributes:
         ckpt: A run folder or checkpoint.
+        trusted: Functions or classes of the user's own that the checkpoint may name.
         host: The address to listen on; 127.0.0.1 accepts connections from this machine only.
         port: The port; 0 chooses a free one.
         names: Host names that requests may use; None: this machine's for a loopback address, else all.
@@ -54,6 +56,7 @@ class ServeOptions:
     """
 
     ckpt: str
+    trusted: list[str]
     host: str
     port: Port
     names: list[str] | None
@@ -74,23 +77,23 @@ def serve(options: ServeOptions, limits: Limits) -> None:
     require_extra()
     import uvicorn
 
-    from heritage.server.protocol import TimeoutProtocol
+    from heritage.server.protocol import limited_protocol
 
     listener = listen(options.host, options.port)
     with listener:
-        trained = load_checkpoint(options.ckpt)
+        trained = load_checkpoint(options.ckpt, options.trusted)
         decision_rule = read_decision_rule(trained.folder).with_threshold(options.threshold)
         predictor = Predictor(trained, decision_rule, device=options.device)
         app = build_app(predictor, options, limits)
         port = listener.getsockname()[1]
         address = f"[{options.host}]" if ":" in options.host else options.host
-        print(f"probabilities: {decision_rule}")
+        print_line(f"probabilities: {decision_rule}")
         for note in predictor.notes:
-            print(f"Note: {note}")
-        print(f"open http://{address}:{port} (Ctrl-C stops the server)", flush=True)
+            print_line(f"Note: {note}")
+        print_line(f"open http://{address}:{port} (Ctrl-C stops the server)")
         config = uvicorn.Config(
             app,
-            http=TimeoutProtocol,
+            http=limited_protocol(limits.connections_per_address),
             ws="none",
             log_level="warning",
             access_log=False,
@@ -103,7 +106,7 @@ def serve(options: ServeOptions, limits: Limits) -> None:
         try:
             uvicorn.Server(config).run(sockets=[listener])
         except KeyboardInterrupt:
-            print("stopped")
+            print_line("stopped")
 
 
 def build_app(predictor: Predictor, options: ServeOptions, limits: Limits) -> Any:
@@ -123,7 +126,8 @@ def build_app(predictor: Predictor, options: ServeOptions, limits: Limits) -> An
     _warm_up(predictor)
     info = _model_info(predictor, limits, similar is not None, examples)
     hosts = allowed_hosts(options.host, options.names)
-    return build_application(service, examples, info, limits, metrics, hosts=hosts)
+    names = frozenset(name.lower() for name in options.names or ())
+    return build_application(service, examples, info, limits, metrics, hosts=hosts, names=names)
 
 
 def allowed_hosts(host: str, names: list[str] | None) -> frozenset[str] | None:

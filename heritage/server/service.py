@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from heritage.core.image_io import Pixels
+from heritage.metrics.finite import NO_PREDICTION
+from heritage.prediction.batch_prediction import SupportsPredictBatch
 from heritage.prediction.decision_rule import UNSURE, DecisionRule
-from heritage.prediction.predictor import SupportsPredictBatch
 from heritage.reports.figures import as_data_url
 from heritage.server.batcher import Batcher, NetworkOutput
 from heritage.server.limits import Limits
@@ -143,6 +144,8 @@ class PredictionService:
         loop = asyncio.get_running_loop()
         pixels = await loop.run_in_executor(self._decoders, self._decode, upload.data)
         output = await self.batcher.predict(pixels)
+        if not output.predicted:
+            raise RequestRefused(500, "no_prediction", f"{NO_PREDICTION.capitalize()}.")
         response = self._response(upload, output)
         if saliency:
             response.saliency = await self.batcher.run(partial(self._saliency, pixels, output))

@@ -15,6 +15,7 @@ from heritage.core.files import atomic_path
 from heritage.core.manifest import Manifest
 from heritage.core.progress import Progress
 from heritage.data.module import available_cores
+from heritage.escaping import web_link
 from heritage.prediction.images import InputDataset, image_batches
 from heritage.prediction.inputs import Inputs
 from heritage.prediction.predictor import Predictor
@@ -64,14 +65,14 @@ class SimilarObjects:
 
     def _object(self, row: int, similarity: float) -> MuseumObject:
         museum = self._value("museum", row)
-        link = self._value("permalink", row) or self._value("source_url", row)
+        link = web_link(self._value("permalink", row)) or web_link(self._value("source_url", row))
         return MuseumObject(
             label=str(self._value("class", row)),
             title=self._value("title", row) or self._value("object_name", row),
             museum=self.manifest.museum(museum).name if museum else None,
             credit=self._value("credit", row),
             licence=self._value("licence", row),
-            link=link if link and link.startswith(("https://", "http://")) else None,
+            link=link or None,
             thumbnail=f"objects/{row}.jpg",
             similarity=round(similarity, 4),
         )
@@ -120,8 +121,10 @@ def _compute(predictor: Predictor, manifest: Manifest) -> SimilarObjects:
             progress.advance(len(batch.rows))
             if not len(batch.images):
                 continue
-            block = predictor.predict_batch(batch.images).embeddings
+            output = predictor.predict_batch(batch.images)
+            block = output.embeddings[output.predicted]
             length = np.linalg.norm(block, axis=1, keepdims=True)
             embeddings.append(block / np.maximum(length, 1e-12))
-            rows += [row for position, row in enumerate(batch.rows) if position not in batch.errors]
+            readable = [row for position, row in enumerate(batch.rows) if position not in batch.errors]
+            rows += np.array(readable)[output.predicted].tolist()
     return SimilarObjects(manifest, np.array(rows, dtype=np.int64), np.concatenate(embeddings))

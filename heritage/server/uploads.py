@@ -15,18 +15,12 @@ from starlette.requests import Request
 
 from heritage.core.image_io import FORMATS, Pixels, decode
 from heritage.errors import ImageError
+from heritage.escaping import without_hidden
 from heritage.server.form import MultipartForm
 from heritage.server.limits import MEGABYTE, Limits
 from heritage.server.schemas import RequestRefused, busy
 
 _NAME_LENGTH = 120
-# control characters, and those that change the direction of text
-_HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-_MAX_SCANS = 200
-"""Progressive JPEGs have about ten. Each scan of a few bytes makes the decoder process all pixels again."""
-
-_START_OF_SCAN = b"\xff\xda"
 
 
 @dataclass(frozen=True)
@@ -150,7 +144,7 @@ async def _read_form(request: Request, body: _CountedBody, limits: Limits) -> li
 
 def _check_content_length(headers: Headers, max_bytes: int) -> None:
     length = headers.get("content-length")
-    if length is not None and length.isdecimal() and int(length) > max_bytes:
+    if length is not None and re.fullmatch("[0-9]{1,18}", length) and int(length) > max_bytes:
         raise _too_large(max_bytes)
 
 
@@ -161,7 +155,7 @@ def _too_large(max_bytes: int) -> RequestRefused:
 def display_name(name: str | None) -> str:
     """Return a file name without folders, control characters and direction marks, of limited length."""
     last = (name or "").replace("\\", "/").rpartition("/")[2]
-    return _HIDDEN.sub("", last)[:_NAME_LENGTH].strip() or "picture"
+    return without_hidden(last)[:_NAME_LENGTH].strip() or "picture"
 
 
 def decode_upload(data: bytes, *, at_least: int, megapixels: float) -> Pixels:
@@ -181,8 +175,6 @@ def decode_upload(data: bytes, *, at_least: int, megapixels: float) -> Pixels:
     width, height = _read_size(data)
     if width * height > megapixels * 1e6:
         raise _too_many_pixels(megapixels)
-    if data[:2] == b"\xff\xd8" and data.count(_START_OF_SCAN) > _MAX_SCANS:
-        raise _damaged()
     try:
         return decode(data, name="upload", at_least=at_least)
     except ImageError as error:

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from heritage.cluster.job import Job
 from heritage.cluster.resources import Cluster, InProcess
+from heritage.data.split import made_split
 from heritage.errors import CommandError, WeightsError
 from heritage.models.hub import fetch_weights
 from heritage.models.network import IMAGENET, NONE
@@ -31,14 +32,18 @@ def check_inputs(jobs: Sequence[Job]) -> None:
         WeightsError: Weights that a job starts from are not available.
         CheckpointError: A job's folder holds a run of another configuration or data set.
     """
-    fingerprints: dict[str, str] = {}
+    modules: dict[str, tuple[str, bool]] = {}  # fingerprint, and whether the source has a split
     for job in jobs:
         config = job.run_config
         data = unstaged(config["data"])
         key = json.dumps(data, sort_keys=True)
-        if key not in fingerprints:
-            fingerprints[key] = build_data(OmegaConf.create({**config, "data": data})).manifest.fingerprint
-        refuse_another_run(job.folder, config, fingerprints[key])
+        if key not in modules:
+            module = build_data(OmegaConf.create({**config, "data": data}))
+            modules[key] = module.manifest.fingerprint, module.source_has_split
+        fingerprint, has_split = modules[key]
+        split = config["data"]["split"]
+        made = {**split, "_target_": made_split(split["_target_"], has_split=has_split)}
+        refuse_another_run(job.folder, {**config, "data": {**config["data"], "split": made}}, fingerprint)
         if job.state is not State.FINISHED:
             _check_weights(config["model"])
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import torch
 from omegaconf import OmegaConf, open_dict
-from rich.console import Console
 from rich.table import Table
 
 from heritage.cluster.job import Job
 from heritage.cluster.resources import Cluster, InProcess
+from heritage.core.console import Console
 from heritage.data.batch import Batch
 from heritage.models.checkpoint import checkpoint_step
 from heritage.models.network import parameter_count

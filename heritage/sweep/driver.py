@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
-from rich.console import Console
 from rich.table import Table
 
 from heritage.cluster.job import Job
 from heritage.cluster.resources import Cluster, InProcess, LocalJobs
+from heritage.core.console import Console
 from heritage.core.locks import locked
+from heritage.core.terminal import print_line
 from heritage.errors import BusyError, CommandError, SweepError
 from heritage.runs.files import METRICS_FILE, SWEEP_LOCK_FILE
 from heritage.runs.folders import remove_unused_run_folder
@@ -86,11 +86,11 @@ def run_jobs(
     """
     if isinstance(cluster, InProcess):
         for job in jobs:
-            print(f"#{job.number} {job.name}", flush=True)
+            print_line(f"#{job.number} {job.name}")
             try:
                 job.run()
             except BusyError as fault:
-                print(f"skipped: {fault}", file=sys.stderr)
+                print_line(f"skipped: {fault}", error=True)
             except KeyboardInterrupt as stop:
                 raise KeyboardInterrupt(
                     f"stopped in job {job.name}; run the same command again to resume"

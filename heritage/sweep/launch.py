@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra._internal.callbacks import Callbacks
+from hydra._internal.callbacks import Callbacks  # no public name; hydra-core is pinned below 1.4
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import HydraContext
 from omegaconf import DictConfig, open_dict, read_write
-from rich.console import Console
 
 from heritage.cluster.job import Job
 from heritage.cluster.resources import InProcess
+from heritage.core.console import Console
 from heritage.errors import CommandError
 from heritage.runs.files import JOB_ID_FILE, SWEEP_LOCK_FILE
 from heritage.runs.folders import remove_unused_run_folder

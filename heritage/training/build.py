@@ -3,6 +3,8 @@
 `build` makes all of them. Its parts can be used one by one, in the order in which they depend on each other::
 
     data = build_data(cfg)
+    if checkpoint is not None:
+        read_checkpoint(checkpoint)  # refuses what is damaged or not finite
     net = build_network(cfg, data)
     loss = build_loss(cfg, data)
     trainer = build_trainer(cfg, data, net)
@@ -22,15 +24,16 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import Callback
-from rich.console import Console
 from torch import nn
 
 from heritage.config.faults import did_you_mean
 from heritage.config.recipe import require_recipe
 from heritage.config.schema import SCHEMAS
 from heritage.config.validate import validate
+from heritage.core.console import Console
 from heritage.data import ArtefactDataModule
 from heritage.data.readers import option_for
+from heritage.data.split import made_split
 from heritage.errors import ArgumentError, ConfigError, SplitError
 from heritage.models.classes import match_classifier
 from heritage.models.network import IMAGENET, NONE, input_spec
@@ -87,6 +90,7 @@ def build(cfg: DictConfig, console: Console | None = None) -> TrainingRun:
     data = build_data(cfg)
     given, cfg = cfg.copy(), cfg.copy()
     cfg.data.classes = list(data.classes)  # recorded with the run, independently of the data set
+    cfg.data.split._target_ = made_split(cfg.data.split["_target_"], has_split=data.source_has_split)
     config = resolved(cfg)
     if not len(data.rows("train")):
         raise SplitError("no image to train on", where="data/split", remedy="use data/split=group")

@@ -98,6 +98,7 @@ class Classifier(pl.LightningModule):
         self.mean_loss = MeanMetric()
         self._optimizer = optimizer
         self._scheduler = scheduler
+        self.started = False  # whether training has begun, after a checkpoint was restored
         self._latest_macro_f1: float | None = None  # of this epoch, until a plateau schedule has read it
 
     @classmethod
@@ -156,6 +157,10 @@ class Classifier(pl.LightningModule):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return logits (B, K) of uint8 images (B, S, S, 3)."""
         return cast("torch.Tensor", self.net(self.normalize(images)))
+
+    def on_train_start(self) -> None:
+        """Record that a checkpoint, if any, has been restored."""
+        self.started = True
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed a step's random numbers (dropout, stochastic depth, mixing) from (seed, rank, epoch, step).

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from omegaconf import DictConfig
-from rich.console import Console
 
+from heritage.core.console import Console
 from heritage.runs.locks import run_locked
 from heritage.runs.run_result import RunResult
 from heritage.training.build import build

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from csv import DictReader
 from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning.loggers import CSVLogger, Logger
 from pytorch_lightning.utilities import rank_zero_only
 
+from heritage.core.csv_files import read_records
 from heritage.core.option_types import FilePath
 from heritage.core.types import PositiveInt
-from heritage.errors import MissingDependencyError
+from heritage.errors import CheckpointError, MissingDependencyError
+from heritage.models.checkpoint_file import open_checkpoint
 from heritage.runs.files import CHECKPOINTS_FOLDER, LAST_CHECKPOINT
 
 
@@ -69,10 +69,13 @@ def tensorboard(*, folder: FilePath) -> Logger:
 def _rows_until(path: Path, checkpoint: Path) -> list[dict[str, Any]]:
     if not checkpoint.is_file():
         return []
-    # memory-mapped: only the step is read
-    step = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)["global_step"]
+    step = open_checkpoint(checkpoint).get("global_step")  # memory-mapped: only the step is read
+    if type(step) is not int:
+        raise CheckpointError(
+            "it has no number of steps", where=checkpoint, remedy="remove it, and the run starts again"
+        )
     with path.open(encoding="utf-8", newline="") as file:
-        return [row for row in DictReader(file) if int(row["step"]) < step]
+        return [row for row in read_records(file) if int(row["step"]) < step]
 
 
 def _run_id(path: Path) -> str | None:

@@ -11,10 +11,10 @@ import pytorch_lightning as pl
 import torch
 from matplotlib.figure import Figure
 from pytorch_lightning.callbacks import Callback
-from rich.console import Console
 from rich.progress import Progress
 from torch.optim.lr_scheduler import LambdaLR
 
+from heritage.core.console import Console
 from heritage.core.files import atomic_path
 from heritage.data import ArtefactDataModule
 from heritage.data.batch import Batch

@@ -12,12 +12,14 @@ import torch
 from torch import nn
 
 from heritage.data.loader import ArtefactLoader
+from heritage.errors import TrainingError
+from heritage.metrics.finite import finite_rows
 
 _AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 class ModelOutputs(NamedTuple):
-    """Outputs of a network for the images that could be read, N of them."""
+    """Outputs of a network for the images that could be read, N of them; all finite."""
 
     rows: npt.NDArray[np.int64]
     """Positions in the loader's dataset, shape (N,)."""
@@ -57,12 +59,17 @@ def predict_loader(
 ) -> ModelOutputs:
     """Run a model over a loader.
 
+    Images for which the output is not finite are left out, and are added to the loader's `not_finite`.
+
     Args:
         model: uint8 images (B, S, S, 3) to logits (B, K).
         loader: The batches, in order.
         device: The device to compute on.
         precision: Lightning's name of the precision; mixed ones use autocast, as training does.
         progress: Called with the number of images after each batch.
+
+    Raises:
+        TrainingError: The output is finite for no image.
     """
     rows, targets, logits = [], [], []
     was_training = model.training
@@ -75,9 +82,20 @@ def predict_loader(
             if progress is not None:
                 progress(len(batch.rows))
     model.train(was_training)
-    return ModelOutputs(
+    whole = ModelOutputs(
         torch.cat(rows).numpy(), torch.cat(targets).numpy(), torch.cat(logits).float().cpu().numpy()
     )
+    finite = finite_rows(whole.logits)
+    if finite.all():
+        return whole
+    if not finite.any():
+        raise TrainingError(
+            f"no prediction for any of {len(finite):,} images: the network's output is not finite",
+            where="network",
+            remedy="the training diverged: use an earlier checkpoint, or train with a lower learning rate",
+        )
+    loader.not_finite.update(whole.rows[~finite].tolist())
+    return ModelOutputs(whole.rows[finite], whole.targets[finite], whole.logits[finite])
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager[object]:

@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from omegaconf import DictConfig
-from rich.console import Console
 
+from heritage.core.console import Console
 from heritage.core.manifest import SPLITS
 from heritage.core.notebook import html_table, shortened
 from heritage.data import ArtefactDataModule
-from heritage.errors import TrainingError
+from heritage.errors import CheckpointError, TrainingError
 from heritage.metrics.calibration import calibrate
 from heritage.metrics.calibration_claim import calibration_claim, threshold_sentence
 from heritage.metrics.classification import confusion_matrix
 from heritage.metrics.registry import logged_metrics
+from heritage.models.checkpoint import parse_checkpoint
+from heritage.models.checkpoint_file import open_checkpoint
 from heritage.reports.run_report import Report
 from heritage.runs.calibration import write_calibration
 from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER, LAST_CHECKPOINT
@@ -139,7 +140,7 @@ class TrainingRun:
             self._began = True
             self.prepare_folder()
             began = time.perf_counter()
-            with self.interruptible():
+            with self.interruptible(), self._restoring():
                 self.trainer.fit(
                     self.classifier, datamodule=self.data, ckpt_path=self.checkpoint, weights_only=True
                 )
@@ -196,6 +197,25 @@ class TrainingRun:
         return RunResult("train", self.folder)
 
     @contextlib.contextmanager
+    def _restoring(self) -> Iterator[None]:
+        """Turn what torch and Lightning raise for an unsuitable checkpoint into one line."""
+        if self.checkpoint is None:
+            yield
+            return
+        self.classifier.started = False
+        try:
+            yield
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            if self.classifier.started:
+                raise
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise CheckpointError(
+                f"training cannot continue from it ({reason})",
+                where=self.checkpoint,
+                remedy="it is damaged or of another run: remove it, and the run starts again",
+            ) from error
+
+    @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
         """Let Ctrl-C and SIGTERM raise a KeyboardInterrupt that names what to resume from."""
         try:
@@ -230,10 +250,18 @@ class TrainingRun:
         best = self.folder / CHECKPOINTS_FOLDER / BEST_CHECKPOINT
         if not best.is_file():
             return {"tested": "the network as it is"}  # a fast_dev_run writes no checkpoint
-        state = torch.load(best, map_location="cpu", weights_only=True)
-        self.classifier.load_state_dict(state["state_dict"])
-        epochs = max(self.trainer.current_epoch, state["epoch"] + 1)
-        return {"tested": f"{BEST_CHECKPOINT}, after {state['epoch'] + 1} of {epochs} epochs"}
+        state = open_checkpoint(best)
+        epoch = parse_checkpoint(state, best).epoch
+        try:
+            self.classifier.load_state_dict(state["state_dict"])
+        except RuntimeError as error:
+            raise CheckpointError(
+                "its weights are not those of this network",
+                where=best,
+                remedy="it is of another run: start a new one",
+            ) from error
+        epochs = max(self.trainer.current_epoch, epoch + 1)
+        return {"tested": f"{BEST_CHECKPOINT}, after {epoch + 1} of {epochs} epochs"}
 
     def _calibrate(self, target_precision: float) -> dict[str, str]:
         rows = self.data.rows("val")

@@ -83,13 +83,16 @@ def test_notes(data: ArtefactDataModule, manifest: Manifest, config: Mapping[str
 
 
 def unreadable_notes(data: ArtefactDataModule) -> list[str]:
-    """Return a note for each split with images that could not be read."""
+    """Return a note for each split with images that could not be read, or have no prediction."""
     notes = []
     for split in SPLITS:
-        if files := data.unreadable(split):
-            more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
-            named = ", ".join(files[:_NAMED]) + more
-            notes.append(f"{len(files)} {split} images could not be read and were left out: {named}")
+        for files, reason in (
+            (data.unreadable(split), "could not be read and were left out"),
+            (data.without_prediction(split), "have no prediction, as the network's output is not finite"),
+        ):
+            if files:
+                more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+                notes.append(f"{len(files)} {split} images {reason}: {', '.join(files[:_NAMED])}{more}")
     return notes
 
 

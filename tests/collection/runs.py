@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
-from rich.console import Console
 
 from heritage.collection import ClassRules, Session, collection_options
 from heritage.collection.http.settings import Endpoint, RetryPolicy
 from heritage.collection.sources.met import MetSource
 from heritage.collection.sources.source import Source
+from heritage.core.console import Console
 from heritage.core.files import config_dir
 from heritage.core.museums import museum_of
 from heritage.demo.collection import PUBLISHED

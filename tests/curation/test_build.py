@@ -289,7 +289,9 @@ def test_attribution_lists_all_credits(tmp_path: Path, curate_folder: Curate) ->
     for index in range(3):
         assert f"Gift of \\*Donor\\* {index}" in text
     for index in range(24):  # works whose licence requires it are named one by one
-        assert (f"Vase {index}. " in text) == (f"https://museum.example/{index}\n" in text) == bool(index % 2)
+        assert (
+            (f"Vase {index}. " in text) == (f"<https://museum.example/{index}>\n" in text) == bool(index % 2)
+        )
     card = (tmp_path / "out" / "README.md").read_text()
     assert card.startswith("---\npretty_name:")
     assert "CC BY 4.0 (12)" in card

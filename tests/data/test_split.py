@@ -170,3 +170,17 @@ def test_without_a_split_of_its_own_a_source_is_split_by_group() -> None:
     found = own_split([None] * 80, classes)
     plain = split.by_group(found, test=0.2, val=0.25, seed=0)
     assert found.column("split") == plain.column("split")
+
+
+@pytest.mark.parametrize(
+    ("target", "has_split", "made"),
+    [
+        ("own", False, "by_group"),
+        ("own", True, "own"),
+        ("by_image", False, "by_image"),
+        ("given", True, "given"),
+    ],
+)
+def test_a_run_records_the_split_that_is_made(target: str, has_split: bool, made: str) -> None:
+    name = "heritage.data.split."
+    assert split.made_split(name + target, has_split=has_split) == name + made

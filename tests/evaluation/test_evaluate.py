@@ -191,7 +191,7 @@ def test_wrong_input_ends_in_one_line(
     assert "no such folder" in line(f"ckpt={run}", f"data.root={tmp_path / 'moved'}")
     whole = ("data=class_folders", f"data.root={tree}", "data/split=whole")
     assert "the val split has no images" in line(f"ckpt={run}", *whole, "split=val")
-    assert "no device" in line(f"ckpt={run}", "device=tpux")
+    assert "device=tpux: there is no such device" in line(f"ckpt={run}", "device=tpux")
 
     state = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
     state["heritage"]["config"]["data"]["split"] = {"_target_": "os.mkdir", "path": str(tmp_path / "harm")}

@@ -153,8 +153,8 @@ def test_an_unreachable_hub_fails_immediately_with_three_remedies(cache: Path) -
         build()
     message = str(caught.value)
     assert f"not in {cache}" in message
-    assert f"python -m heritage.weights model=timm model.name={NAME}" in message
-    assert "model.weights=/path/to/file.safetensors" in message
+    assert f"heritage weights model=timm model.name={NAME}" in message
+    assert "model.weights=<file> (safetensors, or checkpoints/best.ckpt of a run" in message
     assert "model.weights=none" in message
     assert "\n" not in message
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from torch import Tensor
 
-from heritage.prediction.predictor import BatchPrediction
+from heritage.prediction.batch_prediction import BatchPrediction
 from heritage.server.batcher import Batcher
 
 

@@ -68,7 +68,8 @@ def test_full_memory_and_a_full_queue_are_503(run_folder: Path, tmp_path: Path) 
 
 
 def test_a_stuck_network_is_503(run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from heritage.prediction.predictor import BatchPrediction, Predictor
+    from heritage.prediction.batch_prediction import BatchPrediction
+    from heritage.prediction.predictor import Predictor
 
     release = threading.Event()
 

@@ -12,7 +12,7 @@ from heritage.collection.http.errors import RetryError
 SPILL = 1 << 20
 """Bytes of a photograph kept in memory; larger ones are streamed to a ``.part`` file."""
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/(?:[0-9]{1,18}|\*)")
 
 
 class Body(Protocol):

@@ -12,8 +12,10 @@ import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from heritage.core.bounded_read import TooLargeError, inflate
 from heritage.errors import CollectionError
 
+_LARGEST = 256 << 20  # bytes of a body
 _TABLE = """
 CREATE TABLE IF NOT EXISTS answers (
     url TEXT PRIMARY KEY, fetched REAL NOT NULL, body BLOB NOT NULL
@@ -50,7 +52,10 @@ class RecordCache:
         row = self._db.execute(
             "SELECT body FROM answers WHERE url = ? AND fetched > ?", (url, time.time() - self._max_age)
         ).fetchone()
-        return None if row is None else zlib.decompress(row[0])
+        try:
+            return None if row is None else inflate(row[0], _LARGEST)
+        except (TooLargeError, zlib.error):
+            return None  # damaged: it is fetched again
 
     def put(self, url: str, body: bytes) -> None:
         """Store a body."""

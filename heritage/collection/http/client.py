@@ -19,15 +19,17 @@ import httpx
 from heritage.collection.http import responses
 from heritage.collection.http.body import Body, MemoryBody
 from heritage.collection.http.cache import RecordCache
+from heritage.collection.http.decoding import ACCEPT_ENCODING
 from heritage.collection.http.errors import FetchError, RetryError, StoppingError
 from heritage.collection.http.limiter import HostLimiter
 from heritage.collection.http.responses import Expected, Response, WallError
-from heritage.collection.http.robots import Robots
+from heritage.collection.http.robots import ROBOTS_BYTES, Robots
 from heritage.collection.http.settings import Endpoint, RetryPolicy
 from heritage.collection.http.transport import GuardedTransport
 from heritage.errors import CollectionError
 
 _MAX_REDIRECTS = 5
+_MAX_URL = 2048
 _NETWORK_ERRORS = (httpx.TransportError, httpx.DecodingError, TimeoutError)
 
 
@@ -69,7 +71,7 @@ class Client:
         connections = sum(1 for _ in self.hosts) * max(e.concurrency for e in endpoints)
         self._http = httpx.AsyncClient(
             transport=GuardedTransport(connections=connections, allow_private=allow_private),
-            headers={"User-Agent": user_agent},
+            headers={"User-Agent": user_agent, "Accept-Encoding": ACCEPT_ENCODING},
             timeout=httpx.Timeout(
                 retry_policy.read_timeout,
                 connect=retry_policy.connect_timeout,
@@ -147,6 +149,7 @@ class Client:
         """
         policy = self._retry_policy
         limit = policy.max_image_bytes if expected == "image" else policy.max_record_bytes
+        limit = ROBOTS_BYTES if expected == "text" else limit
         body = body or MemoryBody()
         reason, completed_at_wall = "", None
         for attempt in range(1, policy.attempts + 1):
@@ -268,6 +271,8 @@ def _limiters(
 
 
 def _parsed(url: str, base: httpx.URL | None = None) -> httpx.URL:
+    if len(url) > _MAX_URL:
+        raise FetchError("refused", f"a URL of {len(url):,} characters")
     try:
         return base.join(url) if base else httpx.URL(url)
     except httpx.InvalidURL as error:

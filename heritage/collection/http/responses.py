@@ -13,6 +13,7 @@ from typing import Any, Literal
 import httpx
 
 from heritage.collection.http.body import Body
+from heritage.collection.http.decoding import decoded
 from heritage.collection.http.errors import FetchError, RetryError
 from heritage.collection.http.limiter import HostLimiter
 
@@ -33,6 +34,7 @@ _HTML_HEAD = re.compile(
     rb"^(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*)?<(?:!doctype html|html|head|body|script)", re.I | re.S
 )
 _MARKUP = re.compile(rb"^(?:\xef\xbb\xbf)?\s*<")
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _SNIFFED = 512  # bytes at the beginning of a response that are inspected
 
 
@@ -110,16 +112,18 @@ async def receive(
         _raise_for_wall(response, head, expected, host, sent_at)
         raise _error_for(response, head, host, sent_at, expected, body)
     declared = response.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit:
+    if expected != "text" and _NUMBER.fullmatch(declared) and int(declared) > limit:
         raise FetchError("refused", f"a body of {int(declared):,} bytes is over the limit of {limit:,}")
     head = b""
     body.begin(status, response.headers)
-    async for chunk in response.aiter_bytes():
+    async for chunk in decoded(response):
         # A page may arrive in small chunks, the first of which may hold nothing but blank lines.
         if len(head) < _SNIFFED:
             head += chunk[:_SNIFFED]
             _raise_for_wall(response, head, expected, host, sent_at)
         body.write(chunk)
+        if body.size > limit and expected == "text":
+            break  # the rest of a robots.txt is ignored, as RFC 9309 allows (section 2.5)
         if body.size > limit:
             body.discard()
             raise FetchError("refused", f"the body is over the limit of {limit:,} bytes")
@@ -133,7 +137,7 @@ async def receive(
 async def _head(response: httpx.Response) -> bytes:
     """Read the beginning of an error response; the rest may be endless."""
     head = b""
-    async for chunk in response.aiter_bytes(_SNIFFED):
+    async for chunk in decoded(response):
         head += chunk
         if len(head) >= _SNIFFED:
             break
@@ -175,13 +179,13 @@ def retry_after(value: str | None) -> float | None:
     """Return the seconds of a Retry-After header (a number or a date; RFC 9110, 10.2.3), or None."""
     if value is None:
         return None
-    if value.strip().isdecimal():
+    if _NUMBER.fullmatch(value.strip()):
         return float(value)
     try:
         moment = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+        return max(0.0, moment.timestamp() - time.time())
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, moment.timestamp() - time.time())
 
 
 def _message(head: bytes) -> str:

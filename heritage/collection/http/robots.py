@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 
 from protego import Protego
@@ -11,6 +12,28 @@ from heritage.collection.http.errors import FetchError
 
 AGENT = "heritage-collector"
 """The user agent that a museum's robots.txt may address."""
+
+
+ROBOTS_BYTES = 512 << 10
+"""What is read of a robots.txt; RFC 9309 demands 500 KiB at least."""
+
+_WILDCARDS = 2  # of a rule; matching takes time to the power of their number
+_RULE = re.compile(r"(?i)^\s*(allow|disallow)\s*:([^#]*)")
+
+
+def _bounded(text: str) -> str:
+    """Shorten rules with many wildcards: more is disallowed, and nothing more is allowed."""
+    if len(text) > ROBOTS_BYTES:
+        text = text[:ROBOTS_BYTES].rpartition("\n")[0]  # half a rule would be another one
+    lines = []
+    for line in text.splitlines():
+        rule = _RULE.match(line)
+        parts = re.sub(r"\*+", "*", rule[2]).split("*") if rule else []
+        if rule is None or len(parts) - 1 <= _WILDCARDS:
+            lines.append(line)
+        elif rule[1].lower() == "disallow":
+            lines.append(f"Disallow:{'*'.join(parts[:_WILDCARDS])}*")
+    return "\n".join(lines)
 
 
 class Robots:
@@ -55,7 +78,7 @@ class Robots:
             if error.state == "failed":
                 raise FetchError("failed", f"robots.txt cannot be fetched: {error}") from error
             text = ""
-        rules = Protego.parse(text)
+        rules = Protego.parse(_bounded(text))
         delay = rules.crawl_delay(AGENT)
         if delay:
             self._set_min_interval(origin, float(delay))

@@ -17,6 +17,7 @@ from heritage.collection.record import (
     Record,
     RecordError,
     Size,
+    is_object_number,
     percent_encode,
     plain_text,
     text_of,
@@ -86,7 +87,7 @@ class ClevelandSource(Source):
             yield [
                 ListedObject(str(r["id"]), json.dumps(r).encode())
                 for r in records
-                if isinstance(r, dict) and isinstance(r.get("id"), int)
+                if isinstance(r, dict) and is_object_number(r.get("id"))
             ]
             skip += len(records)
 
@@ -100,7 +101,7 @@ class ClevelandSource(Source):
         Raises:
             RecordError: Not a valid id of this museum.
         """
-        if not (object_id.isascii() and object_id.isdigit()):
+        if not (is_object_number(object_id)):
             raise RecordError(f"'{object_id}' is not an artwork id of Cleveland's")
         return f"{self._api}/artworks/{object_id}"
 

@@ -6,8 +6,6 @@ limits the number of results. Departments are identified by id because several h
 
 from __future__ import annotations
 
-import csv
-import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +18,7 @@ from heritage.collection.record import (
     RecordError,
     Size,
     fold,
+    is_object_number,
     percent_encode,
     plain_text,
     text_of,
@@ -28,6 +27,7 @@ from heritage.collection.record import (
 )
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.source import ListedObject, Listing, Source
+from heritage.core.csv_files import CsvError, read_records
 from heritage.core.files import LFS_POINTER
 from heritage.core.option_types import FilePath
 from heritage.errors import CollectionError, ConfigError
@@ -104,7 +104,7 @@ class MetSource(Source):
                 remedy="give the number of a department of The Met",
             )
         for start in range(0, len(ids), _PAGE):
-            yield [ListedObject(str(i)) for i in ids[start : start + _PAGE] if isinstance(i, int)]
+            yield [ListedObject(str(i)) for i in ids[start : start + _PAGE] if is_object_number(i)]
 
     def record_url(self, object_id: str) -> str:
         """Return the URL of a record.
@@ -112,7 +112,7 @@ class MetSource(Source):
         Raises:
             RecordError: Not a valid id of this museum.
         """
-        if not (object_id.isascii() and object_id.isdigit()):
+        if not (is_object_number(object_id)):
             raise RecordError(f"'{object_id}' is not an object id of The Met")
         return f"{self._api}/v1/objects/{object_id}"
 
@@ -182,7 +182,6 @@ class MetSource(Source):
         Raises:
             ConfigError: The file cannot be read or is not such a dump.
         """
-        csv.field_size_limit(sys.maxsize)
         try:
             if path.stat().st_size < _MAX_POINTER and path.read_bytes().startswith(LFS_POINTER):
                 raise ConfigError(
@@ -193,16 +192,15 @@ class MetSource(Source):
                 first = file.readline()
                 file.seek(0)
                 separator = max(",;\t", key=first.count)  # a spreadsheet may have saved it
-                rows = csv.DictReader(file, delimiter=separator)
-                if "Object ID" not in (rows.fieldnames or []):
-                    raise ConfigError(
-                        "not a MetObjects.csv: no column 'Object ID'",
-                        where=path,
-                        remedy="give The Met's own file by source.csv",
-                    )
-                for row in rows:
+                for number, row in enumerate(read_records(file, separator=separator)):
+                    if not number and "Object ID" not in row:
+                        raise ConfigError(
+                            "not a MetObjects.csv: no column 'Object ID'",
+                            where=path,
+                            remedy="give The Met's own file by source.csv",
+                        )
                     yield row["Object ID"], self._row(row)
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+        except (OSError, UnicodeDecodeError, CsvError) as error:
             raise ConfigError(
                 f"cannot be read ({error})", where=path, remedy="download MetObjects.csv again"
             ) from error

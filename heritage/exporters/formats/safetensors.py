@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from timm.models import save_for_hf
 from torch import nn
 
+from heritage.core.bounded_read import read_bounded
 from heritage.core.image_io import decode
 from heritage.errors import ExportError
 from heritage.exporters.exporter import Exporter, ExportSource, Logits, PredictFunction
@@ -104,7 +105,7 @@ transform = timm.data.create_transform(**timm.data.resolve_model_data_config(mod
         net = _load_with_timm(folder)
         transform = timm.data.create_transform(**timm.data.resolve_model_data_config(net))
         with torch.inference_mode():
-            outputs = [net(transform(Image.fromarray(decode(file.read_bytes())))[None]) for file in files]
+            outputs = [net(transform(Image.fromarray(decode(read_bounded(file))))[None]) for file in files]
         logits: Logits = torch.cat(outputs).float().numpy()
         return logits
 

@@ -9,6 +9,7 @@ import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning_fabric.utilities.types import _PATH
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from torch import Tensor
 
 from heritage.core.files import atomic_path
 from heritage.core.option_types import FilePath
@@ -43,18 +44,15 @@ class BestCheckpoint(ModelCheckpoint):
         return super().state_key.replace("BestCheckpoint", "Best")
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the best value, also if the run folder was moved since: its name is no part of the run."""
-        folder = str(self.dirpath)
-        moved = {**state_dict, "dirpath": folder}
-        for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
-            moved[name] = _in_folder(moved.get(name), folder)
-        best = moved.get("best_k_models") or {}
-        moved["best_k_models"] = {_in_folder(path, folder): value for path, value in best.items()}
-        super().load_state_dict(moved)
+        """Restore the best value, also if the run folder was moved since.
 
-
-def _in_folder(path: str | None, folder: str) -> str:
-    return str(Path(folder) / Path(path).name) if path else ""
+        Paths are this folder's: Lightning would delete what the state names.
+        """
+        best, score = Path(str(self.dirpath)) / BEST_CHECKPOINT, state_dict.get("best_model_score")
+        if isinstance(score, Tensor) and score.numel() == 1:
+            self.best_model_score = self.kth_value = score.reshape(())
+            self.best_model_path = self.kth_best_model_path = str(best)
+            self.best_k_models = {str(best): score.reshape(())}
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -1,0 +1,28 @@
+"""rich's console for text that may come from others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console as RichConsole
+from rich.text import Text
+
+from heritage.escaping import terminal
+
+
+class Console(RichConsole):
+    """A console that prints each string on one line as it is, also in the cells and titles of tables.
+
+    Brackets and colons are no markup, and hidden characters are escaped (`heritage.escaping.terminal`).
+
+    Example:
+        >>> Console().print("[bold]vase[/]")
+        [bold]vase[/]
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"markup": False, "emoji": False, **options})
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Return a string as rich's text, escaped."""
+        return super().render_str(terminal(text), **{**options, "markup": False, "emoji": False})

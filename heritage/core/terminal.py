@@ -1,0 +1,54 @@
+"""Print lines and log records without control characters from names and messages of others.
+
+Everything that a command prints goes through `print_line`, `print_text` or `heritage.core.console.Console`,
+and the records of all loggers through `escape_logs`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TextIO
+
+from heritage.escaping import terminal, visible
+
+
+def print_line(text: object = "", *, error: bool = False) -> None:
+    """Print text on one line, escaped, on stdout or stderr, at once."""
+    _write(terminal(text), error=error)
+
+
+def print_text(text: object, *, error: bool = False) -> None:
+    """Print text of several lines; hidden characters are escaped."""
+    _write(visible(text), error=error)
+
+
+def _write(text: str, *, error: bool) -> None:
+    stream: TextIO = sys.stderr if error else sys.stdout
+    print(text, file=stream, flush=True)
+
+
+class EscapeFilter(logging.Filter):
+    """Escapes the arguments of log records, which come from data, and what is hidden in the rest."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Escape a record; all records pass."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(_escaped(value) for value in record.args)
+        elif record.args:
+            record.args = {name: _escaped(value) for name, value in record.args.items()}
+        record.msg, record.args = visible(record.getMessage()), ()
+        if record.exc_info and not record.exc_text:
+            record.exc_text = visible(logging.Formatter().formatException(record.exc_info))
+        return True
+
+
+def escape_logs() -> None:
+    """Escape the records of all handlers of the root logger."""
+    for handler in logging.getLogger().handlers:
+        if not any(isinstance(one, EscapeFilter) for one in handler.filters):
+            handler.addFilter(EscapeFilter())
+
+
+def _escaped(value: object) -> object:
+    return value if isinstance(value, bool | int | float) or value is None else terminal(value)
