@@ -18,8 +18,9 @@ from torch import Tensor
 from heritage.core.image_io import Pixels, encode_jpeg
 from heritage.core.manifest import Manifest
 from heritage.inference.checkpoint import load_checkpoint
+from heritage.prediction.batch_prediction import BatchPrediction
 from heritage.prediction.decision_rule import DecisionRule, read_decision_rule
-from heritage.prediction.predictor import BatchPrediction, Predictor
+from heritage.prediction.predictor import Predictor
 from heritage.server.app import build_application
 from heritage.server.examples import ExampleImages
 from heritage.server.limits import Limits
