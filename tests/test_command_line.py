@@ -12,7 +12,7 @@ from heritage.cli import COMMANDS, EXIT_CLOSED_PIPE
 from heritage.config.compose import compose_command, groups_of
 from heritage.config.faults import did_you_mean
 from heritage.config.register import register
-from tests.conftest import TINY, Command
+from tests.conftest import Command
 
 SWEEP = "one run takes one value; to run each of them add -m (from Python: multirun=True)"
 NO_KEY = "the configuration has no key"
@@ -139,14 +139,3 @@ def test_a_folder_with_anything_else_is_kept(heritage: Command, tmp_path: Path) 
     done = heritage("evaluate", "ckpt=nowhere", "hydra.run.dir=a/b/c")
     assert done.code == 2
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == []
-
-
-def test_the_message_for_own_classes_names_the_option(heritage: Command, tmp_path: Path) -> None:
-    for name in ("vase", "coin"):
-        (tmp_path / "mine" / name).mkdir(parents=True)
-        for number in range(4):
-            (tmp_path / "mine" / name / f"{number}.jpg").write_bytes(b"x")
-    done = heritage("train", *TINY, "data.root=mine", "data.classes=[egyptian,islam]")
-    assert done.code == 2
-    assert "unknown class 'coin'" in done.err
-    assert done.err.endswith("or take the classes that occur: data.classes=null\n")
