@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_BATCH_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
 _REPEATED_WITHIN = 0.2  # seconds; `timeout` sends each signal to the process and once more to its group
 
 
@@ -91,7 +92,7 @@ def _is_importing(frame: FrameType | None) -> bool:
 @contextlib.contextmanager
 def signals_blocked() -> Iterator[None]:
     """Block the signals in this thread while it starts worker processes, which inherit that."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, *_BATCH_SIGNALS))
     try:
         yield
     finally:
@@ -99,8 +100,9 @@ def signals_blocked() -> Iterator[None]:
 
 
 def leave_signals_to_parent() -> None:
-    """Let this worker process go on at Ctrl-C and SIGTERM, unless its parent sends the latter to close it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Let this worker process go on at any signal to stop, unless its parent sends SIGTERM to close it."""
+    for number in (signal.SIGINT, *_BATCH_SIGNALS):
+        signal.signal(number, signal.SIG_IGN)
     if not hasattr(signal, "sigwaitinfo"):
         return
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])

@@ -14,5 +14,5 @@ def strike(process: int, *names: str) -> None:
 
 def struck(number: int) -> int:
     """Return a number after the signals reached this worker."""
-    strike(os.getpid(), "TERM", "INT")
+    strike(os.getpid(), "TERM", "INT", "USR1")
     return number

@@ -57,7 +57,7 @@ def test_signals_to_the_group_do_not_stop_data_workers(tree: Path) -> None:
     assert len(workers) == 2
     for worker in workers:
         assert worker.pid is not None
-        strike(worker.pid, "TERM", "INT")
+        strike(worker.pid, "TERM", "INT", "USR2")
     rows += [row for batch in loaded for row in batch.rows.tolist()]
     assert sorted(rows) == list(range(len(batches.plan.targets)))
     for worker in workers:
