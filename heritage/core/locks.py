@@ -2,7 +2,7 @@
 
 A lock is an `flock` of a lock file. The kernel releases it when its process ends, however it ends, so no lock
 is ever left behind. On NFS the server releases the lock of a node that has failed only after its lease has
-expired (about 90 seconds); a job that Slurm requeues takes over the lock of its own earlier start at once.
+expired (about 90 seconds); a job that Slurm requeues takes over the lock of its earlier start at once.
 A file system without locks gives a warning, and the processes work without them.
 """
 

@@ -46,6 +46,10 @@ _OTHER_FORMATS = (
     (b"\x1f\x8b", "compressed (gzip)"),
     (b"RDX", "an R workspace"),
     (b"ARROW1", "an Arrow or Feather file"),
+    (b"<!", "a web page"),
+    (b"<html", "a web page"),
+    (b"[{", "JSON"),
+    (b"{", "JSON"),
 )
 
 
@@ -154,7 +158,7 @@ def _refuse_other_formats(head: bytes, path: Path) -> None:
             remedy="run `git lfs pull` in its folder",
         )
     for magic, name in _OTHER_FORMATS:
-        if head.startswith(magic):
+        if head.lstrip().startswith(magic):
             raise ManifestError(f"unreadable table: it is {name}", where=path, remedy=_SAVE_AS)
 
 
@@ -167,11 +171,15 @@ def _read_csv(text: str, path: Path, needed: Collection[str]) -> pa.Table:
         text = text.lstrip("\r\n")
         separator = _separator(text)
     stream = io.StringIO(text, newline="")
-    header = next(csv.reader(stream, delimiter=separator), [])
+    records = csv.reader(stream, delimiter=separator)
+    header = next(records, [])
+    while _is_title(header):
+        log.info("%s: the line '%s' above the header is left out", path, header[0])
+        header = next(records, [])
     body = text[stream.tell() :]
     names = [_column_name(name) for name in header]
-    if _has_row_names(body, separator, len(names)):
-        names = ["", *names]
+    names = [*names, ""] if _ends_in_separators(body, separator, len(names)) else names
+    names = ["", *names] if _has_row_names(body, separator, len(names)) else names
     columns = unique_names(names, path, needed)
     if not body.strip():
         return pa.table({name: pa.array([], pa.string()) for name in columns if name})
@@ -208,7 +216,7 @@ def _separator(text: str) -> str:
     head = text[:_HEAD]
     scores = {}
     for separator in _SEPARATORS:
-        widths = _widths(head, separator, complete=len(head) == len(text))
+        widths = [len(record) for record in _records(text, separator)]
         if widths and widths[0] > 1:
             fitting = sum(width - widths[0] in (0, 1) for width in widths[1:])
             scores[separator] = (fitting / max(len(widths) - 1, 1), widths[0])
@@ -217,25 +225,35 @@ def _separator(text: str) -> str:
     return " " if head.startswith('"') and '" "' in head.partition("\n")[0] else ","  # R's write.table
 
 
-def _widths(text: str, separator: str, *, complete: bool) -> list[int]:
-    """Return the number of cells of the first records."""
-    widths: list[int] = []
+def _records(text: str, separator: str) -> list[list[str]]:
+    """Return the first records of a text."""
+    head = text[:_HEAD]
+    records: list[list[str]] = []
     try:
-        for record in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
+        for record in csv.reader(io.StringIO(head, newline=""), delimiter=separator):
             if record:
-                widths.append(len(record))
-            if len(widths) > _RECORDS:
-                return widths
+                records.append(record)
+            if len(records) > _RECORDS:
+                return records
     except csv.Error:
-        return widths
-    return widths if complete or len(widths) < 2 else widths[:-1]
+        return records
+    return records[:-1] if len(head) < len(text) and len(records) > 1 else records
+
+
+def _is_title(record: Sequence[object]) -> bool:
+    """Return whether a record is a title above the header: one cell, and two empty ones or more."""
+    return len(record) > 2 and bool(record[0]) and not any(record[1:])
 
 
 def _has_row_names(body: str, separator: str, columns: int) -> bool:
     """Return whether rows have one cell more than the header: R leaves the names of rows unnamed."""
-    head = body[:_HEAD]
-    widths = _widths(head, separator, complete=len(head) == len(body))
-    return bool(widths) and set(widths) == {columns + 1}
+    return {len(record) for record in _records(body, separator)} == {columns + 1}
+
+
+def _ends_in_separators(body: str, separator: str, columns: int) -> bool:
+    """Return whether all rows have an empty cell more than the header, at their end."""
+    records = _records(body, separator)
+    return bool(records) and all(len(record) == columns + 1 and not record[-1] for record in records)
 
 
 def _read_excel(path: Path, needed: Collection[str]) -> pa.Table:
@@ -259,7 +277,9 @@ def _read_excel(path: Path, needed: Collection[str]) -> pa.Table:
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, SyntaxError) as error:
         # openpyxl raises these for other zip files and damaged ones; SyntaxError: invalid XML
         raise ManifestError("unreadable table: not an Excel file", where=path, remedy=_SAVE_AS) from error
-    rows = rows[next((n for n, row in enumerate(rows) if _has_value(row)), 0) :]
+    rows = rows[
+        next((n for n, row in enumerate(rows) if _has_value(row) and not _is_title(row)), len(rows)) :
+    ]
     if not rows:
         raise ManifestError("the table is empty", where=path, remedy="save it again, or name another one")
     names = [_column_name(_cell(value) or "") for value in rows[0]]

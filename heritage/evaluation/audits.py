@@ -113,38 +113,47 @@ def run_audits(
             )
         )
     if options.background:
-        masked = [
-            predict_split(
-                classifier,
-                test_set,
-                split,
-                device,
-                model=MaskedInput(classifier.model, centre=centre),
-                description=f"{'centre' if centre else 'border'} masked",
-            )
-            for centre in (True, False)
-        ]
-        common = np.intersect1d(np.intersect1d(rows, masked[0].rows), masked[1].rows)
-        shown = np.isin(rows, common)
-        centre_masked, border_masked = (
-            outputs.logits[np.isin(outputs.rows, common)].argmax(axis=1) for outputs in masked
-        )
-        results.append(
-            background_audit(
-                assessment.targets[shown],
-                assessment.logits[shown].argmax(axis=1),
-                centre_masked,
-                border_masked,
-                [group for group, kept in zip(assessment.groups, shown, strict=True) if kept],
-                classes=len(assessment.classes),
-                resamples=assessment.settings.resamples,
-            )
-        )
+        results.append(_audit_background(classifier, test_set, assessment, rows, device))
     if leak_runs is not None:
         results.append(leak_audit(*leak_runs, assessment.settings.resamples))
     if features is None or min(options.map, len(features)) < MIN_MAP:
         return results, None
     return results, _draw_map(options.map, features, assessment, folder / MAP_FILE)
+
+
+def _audit_background(
+    classifier: TrainedClassifier,
+    test_set: TestSet,
+    assessment: Assessment,
+    rows: npt.NDArray[np.int64],
+    device: torch.device,
+) -> AuditResult:
+    """Compare predictions with the centre and with the border masked: two passes over the images."""
+    masked = [
+        predict_split(
+            classifier,
+            test_set,
+            test_set.split,
+            device,
+            model=MaskedInput(classifier.model, centre=centre),
+            description=f"{'centre' if centre else 'border'} masked",
+        )
+        for centre in (True, False)
+    ]
+    common = np.intersect1d(np.intersect1d(rows, masked[0].rows), masked[1].rows)
+    shown = np.isin(rows, common)
+    centre_masked, border_masked = (
+        outputs.logits[np.isin(outputs.rows, common)].argmax(axis=1) for outputs in masked
+    )
+    return background_audit(
+        assessment.targets[shown],
+        assessment.logits[shown].argmax(axis=1),
+        centre_masked,
+        border_masked,
+        [group for group, kept in zip(assessment.groups, shown, strict=True) if kept],
+        classes=len(assessment.classes),
+        resamples=assessment.settings.resamples,
+    )
 
 
 def few_images_note(options: AuditOptions, images: int) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
@@ -213,9 +213,9 @@ class _Gallery:
             drawn = overlay(
                 _enlarged(pixels), np.asarray(cv2.resize(values, (_SIDE, _SIDE)), dtype=np.float64)
             )
-            # the folder is part of the name: two folders may each have an image of one name
-            file = Path(self._manifest.table["file"][row].as_py()).with_suffix("")
-            name = f"{'_'.join(part for part in file.parts if part not in _NOT_IN_NAMES)}_{method}.png"
+            # the id is unique: folders may have images of one name, also ones that differ in their suffix
+            parts = PurePosixPath(str(self._manifest.table["image_id"][row].as_py())).parts
+            name = f"{'_'.join(part for part in parts if part not in _NOT_IN_NAMES)}_{method}.png"
             _write_png(drawn, folder / OVERLAYS / name)
             overlays.append(thumbnails.add(drawn))
         return {

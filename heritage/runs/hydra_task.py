@@ -1,4 +1,4 @@
-"""Raise a task's exception past Hydra, which would print lines of its own about it."""
+"""Raise a task's exception past Hydra, which would print further lines about it."""
 
 from __future__ import annotations
 

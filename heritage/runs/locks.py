@@ -119,7 +119,7 @@ class ClaimFolder(Callback):
             folder = str(create_free_folder(Path(str(node.sweep.dir))))
             with read_write(node), open_dict(node):
                 node.sweep.dir = folder
-                # Hydra composes the configuration of each job anew.
+                # Hydra composes the configuration of each job again.
                 node.overrides.hydra.append(f"hydra.sweep.dir='{folder}'")
 
 

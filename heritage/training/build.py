@@ -117,7 +117,7 @@ def build(cfg: DictConfig, console: Console | None = None) -> TrainingRun:
 
 
 def _require_own_root(cfg: DictConfig) -> None:
-    """Check that ``data.root`` is not set for the demo set, which has a folder of its own.
+    """Check that ``data.root`` is not set for the demo set, which has its own folder.
 
     Raises:
         ConfigError: It is set; the message names the option that reads photographs.

@@ -140,7 +140,7 @@ def test_heic_without_its_decoder_names_the_extra(monkeypatch: pytest.MonkeyPatc
         decode(HEIC)
 
 
-def test_other_unreadable_files_say_what_they_are() -> None:
+def test_other_unreadable_files_are_described() -> None:
     with pytest.raises(ImageError, match="a Git LFS pointer and not the picture; run `git lfs pull`"):
         decode(LFS_POINTER + b"v1\n")
     deep = cv2.imencode(".tiff", (COLOUR / 255).astype(np.float32))[1].tobytes()

@@ -35,5 +35,5 @@ def test_suggestions_do_nothing_until_a_person_decides_a_row(tmp_path: Path) -> 
 def test_misspelt_decisions_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "overrides.csv"
     path.write_text("file,decision,class\n1.jpg,,asian\n2.jpg,relable,asian\n")
-    with pytest.raises(ManifestError, match=r"line 3.*did you mean relabel"):
+    with pytest.raises(ManifestError, match=r"line 3.*did you mean '?relabel"):
         read_overrides(path, CLASSES)

@@ -56,6 +56,10 @@ def test_windows_1252_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture)
         ('"file"\t"class"\n"1"\t"a.jpg"\t"x"\n', [{"file": "a.jpg", "class": "x"}]),
         ("file;class;;\na.jpg;x;;\n;;;\n", [{"file": "a.jpg", "class": "x"}]),  # empty cells of a sheet
         ("file\na.jpg\n", [{"file": "a.jpg"}]),
+        ("file,class\na.jpg,x,\n", [{"file": "a.jpg", "class": "x"}]),
+        ("Export;;\nfile;class;nr\na.jpg;x;1\n", [{"file": "a.jpg", "class": "x", "nr": "1"}]),
+        ("file;class;weight\na.jpg;x;1,5\n", [{"file": "a.jpg", "class": "x", "weight": "1,5"}]),
+        (",file\n0,a.jpg\n", [{"file": "a.jpg"}]),
         ("file,note,note\na.jpg,1,2\n", [{"file": "a.jpg", "note": "1", "note.2": "2"}]),
         ("file,class\n007.jpg,01\n", [{"file": "007.jpg", "class": "01"}]),  # zeros stay
         ("file,class\n", []),
@@ -72,6 +76,8 @@ def test_dialects(tmp_path: Path, text: str, expected: list[dict[str, str]]) -> 
         (LFS_POINTER + b"v1\noid sha256:00\n", "a Git LFS pointer and not the table; run `git lfs pull`"),
         (b"\xd0\xcf\x11\xe0rest", r"an old Excel file \(.xls\).*; save it as CSV \(UTF-8\), .xlsx"),
         (b"\x1f\x8brest", "compressed"),
+        (b"<!DOCTYPE html>", "it is a web page"),
+        (b'[{"file": "a.jpg"}]', "it is JSON"),
         (b"PK\x03\x04rest", "not an Excel file"),
         (b"file,class\na.jpg,\x81\x00\n", "not text in UTF-8"),
         (b"file,class\na.jpg,x,y\nb.jpg\n", "row 1 has 3 cells instead of 2"),

@@ -1,4 +1,4 @@
-"""Folders that people have: copies within a class, splits of their own, and what to run next."""
+"""Users' folders: copies within a class, folders of splits, and the next command."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def same_second(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("same_second")
-def test_runs_that_start_in_the_same_second_have_folders_of_their_own(
+def test_runs_that_start_in_the_same_second_have_separate_folders(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
     for seed in (0, 1):
@@ -47,7 +47,7 @@ def test_runs_that_start_in_the_same_second_have_folders_of_their_own(
 
 
 @pytest.mark.usefixtures("same_second")
-def test_configurations_composed_in_the_same_second_have_folders_of_their_own(
+def test_configurations_composed_in_the_same_second_have_separate_folders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
