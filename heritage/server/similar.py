@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from heritage.core.bounded_read import require_bounded_zip
 from heritage.core.files import atomic_path
 from heritage.core.manifest import Manifest
 from heritage.core.progress import Progress
@@ -96,9 +98,10 @@ def build_index(predictor: Predictor, manifest: Manifest, cache: Path) -> Simila
     cached = cache / f"{weights[:16]}-{manifest.fingerprint[:16]}.npz"
     if cached.is_file():
         try:
+            require_bounded_zip(cached, cached.stat().st_size)  # NumPy stores arrays uncompressed
             with np.load(cached, allow_pickle=False) as arrays:
                 return SimilarObjects(manifest, arrays["rows"], arrays["embeddings"])
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             log.warning("%s is damaged (%s): computing it again", cached, error)
     index = _compute(predictor, manifest)
     with atomic_path(cached) as temporary, temporary.open("wb") as file:

@@ -12,6 +12,7 @@ import contextlib
 import json
 import random
 from collections.abc import AsyncIterator, Iterable
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
@@ -78,6 +79,7 @@ class Client:
                 pool=retry_policy.total_timeout,
             ),
             follow_redirects=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none is accepted
             trust_env=False,
         )
 

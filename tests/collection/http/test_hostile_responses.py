@@ -116,6 +116,22 @@ def test_a_bomb_is_refused_with_little_memory(museum: FaultyMuseum, base: str, e
     tracemalloc.stop()
 
 
+def test_cookies_are_not_accepted() -> None:
+    sent: list[str | None] = []
+
+    def set_cookie(request: Request) -> Response:
+        sent.append(request.headers.get("cookie"))
+        return Response(200, b"{}", {"Content-Type": "application/json", "Set-Cookie": "session=1; Path=/"})
+
+    async def twice(client: Client) -> None:
+        await client.json(f"{url}/a")
+        await client.json(f"{url}/b")
+
+    with serve(set_cookie) as url:
+        run(url, twice)
+    assert sent == [None] * 3  # robots.txt, too
+
+
 ODD_JSON = {
     "nested lists": b"[" * 200_000 + b"]" * 200_000,
     "nested objects": b'{"a":' * 200_000 + b"1" + b"}" * 200_000,
