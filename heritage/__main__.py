@@ -5,21 +5,21 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
-from heritage.cli import COMMANDS, EXIT_FAULT, load, usage
+from heritage.cli import COMMANDS, EXIT_FAULT, load, usage, write_output
 from heritage.core.signals import stopped_in_one_line
-from heritage.core.terminal import print_line, print_text
+from heritage.core.terminal import print_line
 
 
 def main() -> None:
     """Run `heritage <command> …`; without a command, list them."""
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print_text(usage().rstrip("\n"))
+        write_output(usage().rstrip("\n"))
         return
     if arguments[0] == "--version":
         from heritage.core.version import __version__
 
-        print_line(__version__)
+        write_output(__version__)
         return
     verb = arguments[0]
     if verb not in COMMANDS:

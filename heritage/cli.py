@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 from heritage.core.disk import full_disk_as_os_error
 from heritage.core.signals import Terminated, stopped_in_one_line
 from heritage.core.terminal import escape_logs, print_line, print_text
-from heritage.errors import HeritageError
+from heritage.errors import BusyError, HeritageError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -37,6 +37,8 @@ COMMANDS: dict[str, str] = {
 """Each command with its input and output, in the order of the workflow."""
 
 EXIT_FAULT = 2
+EXIT_CLOSED_PIPE = 141
+"""As of a program that the signal of a closed pipe ended: 128 + SIGPIPE."""
 _DISK_FAULTS = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -48,6 +50,7 @@ _DISK_FAULTS = {
 }
 _RESUME = "finished work is kept, run the same command again to continue"
 _FULL_ERROR = "HYDRA_FULL_ERROR"
+_FLAGS_WITH_VALUE = {"--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn"}
 
 
 def command(
@@ -86,26 +89,29 @@ def _start(
     verb: str, task: Callable[[DictConfig], Any], help_sections: Callable[[], Mapping[str, Sequence[str]]]
 ) -> None:
     import hydra
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
 
+    from heritage.config.compose import COMPOSITION_ERRORS
     from heritage.config.help import asks_for_help, config_dir_override, help_text
     from heritage.config.register import register
     from heritage.core.files import config_dir
     from heritage.runs.locks import releasing
 
     register()
+    sys.argv[1:] = _prepared_arguments(verb, sys.argv[1:])
     users_choice = os.environ.get(_FULL_ERROR)
-    job = _job(verb, task, users_choice)
+    job = _job(verb, prepared_task(verb, task), users_choice)
     # Unless full errors are on, Hydra prints errors and exits; we print our own line instead.
     with _full_error("1"), releasing():
         try:
             if asks_for_help(sys.argv[1:]):
                 overrides = [*config_dir_override(sys.argv[1:]), *overrides_of(sys.argv[1:])]
-                print_text(help_text(verb, overrides, help_sections()))
+                write_output(help_text(verb, overrides, help_sections()), verb)
             else:
                 hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=verb)(job)()
-        except (HeritageError, HydraException, OmegaConfBaseException, OSError, KeyboardInterrupt) as fault:
+            write_output("", verb)
+        except (HeritageError, *COMPOSITION_ERRORS, OSError, KeyboardInterrupt) as fault:
+            if _lost_its_reader(fault):
+                _exit_without_output(verb, fault)
             if users_choice == "1" or _is_a_defect(fault):
                 raise
             _exit_with(verb, fault)
@@ -147,6 +153,42 @@ def _full_error(value: str | None) -> Iterator[None]:
             os.environ[_FULL_ERROR] = before
 
 
+def write_output(text: str, verb: str = "") -> None:
+    """Print text, if there is any, and what was printed before; exit if nobody can read it.
+
+    Without it Python reports a closed pipe or a full disk with a traceback, at its end at the latest.
+    """
+    try:
+        if text:
+            print_text(text)
+        sys.stdout.flush()
+    except OSError as fault:
+        _exit_without_output(verb, fault)
+
+
+def _exit_without_output(verb: str, fault: OSError) -> NoReturn:
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(fault, BrokenPipeError):
+        sys.exit(EXIT_CLOSED_PIPE)
+    reason = _DISK_FAULTS.get(fault.errno or 0) or fault.strerror
+    print_line(f"{f'heritage {verb}'.strip()}: standard output: {reason}; send it elsewhere", error=True)
+    sys.exit(EXIT_FAULT)
+
+
+def _lost_its_reader(fault: BaseException) -> TypeGuard[BrokenPipeError]:
+    """Return whether an error comes from a closed standard output, not from a pipe between processes."""
+    if not isinstance(fault, BrokenPipeError):
+        return False
+    import select
+
+    poll = select.poll()
+    with contextlib.suppress(OSError, ValueError):
+        poll.register(sys.stdout.fileno(), 0)
+        return bool(poll.poll(0))
+    return False
+
+
 def _is_a_defect(fault: BaseException) -> bool:
     """Return whether an error deserves its traceback: an OSError that no line of ours explains."""
     from hydra.errors import HydraException  # some of Hydra's errors are OSErrors, too
@@ -159,13 +201,16 @@ def _is_of_disk(fault: BaseException) -> TypeGuard[OSError]:
 
 
 def _exit_with(verb: str, fault: BaseException) -> NoReturn:
+    write_output("", verb)
     for line in _lines(verb, fault):
         print_line(f"heritage {verb}: {line}", error=True)
     sys.exit(EXIT_FAULT)
 
 
 def _lines(verb: str, fault: BaseException) -> list[str]:
-    from heritage.config.faults import FaultyConfigError, explain_composition_error
+    from heritage.config.composition_errors import explain_composition_error
+    from heritage.config.config_files import with_files
+    from heritage.config.faults import FaultyConfigError
     from heritage.config.help import config_dir_override
 
     if _is_of_disk(fault):
@@ -175,11 +220,11 @@ def _lines(verb: str, fault: BaseException) -> list[str]:
         reason = str(fault) or "stopped by Ctrl-C"
         return [reason if str(fault) and not isinstance(fault, Terminated) else f"{reason}; {_RESUME}"]
     fault = heritage_cause(fault) or fault
+    overrides = [*config_dir_override(sys.argv[1:]), *overrides_of(sys.argv[1:])]
     if isinstance(fault, FaultyConfigError):
-        return list(fault.faults)
+        return with_files(fault.faults, overrides)
     if isinstance(fault, HeritageError):
         return [str(fault)]
-    overrides = [*config_dir_override(sys.argv[1:]), *overrides_of(sys.argv[1:])]
     return explain_composition_error(fault, verb, overrides)
 
 
@@ -187,8 +232,50 @@ def heritage_cause(error: BaseException) -> HeritageError | None:
     """Return the `HeritageError` that caused an exception: OmegaConf wraps the errors of resolvers."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, HeritageError):
-        cause = cause.__cause__
+        # OmegaConf raises its own error while the resolver's is handled, and removes the cause.
+        cause = cause.__cause__ or (cause.__context__ if hasattr(cause, "full_key") else None)
     return cause
+
+
+def _prepared_arguments(verb: str, arguments: list[str]) -> list[str]:
+    """Return a command line whose overrides Hydra reads as they are meant."""
+    from heritage.config.help import config_dir_override
+    from heritage.config.overrides import prepared_overrides
+
+    places = [
+        place
+        for place, (before, word) in enumerate(zip(["", *arguments], arguments, strict=False))
+        if before not in _FLAGS_WITH_VALUE and overrides_of([word])
+    ]
+    words = prepared_overrides(
+        verb,
+        [arguments[place] for place in places],
+        others=config_dir_override(arguments),
+        multirun=bool({"-m", "--multirun"} & set(arguments)),
+    )
+    done = list(arguments)
+    for place, word in zip(places, words, strict=True):
+        done[place] = word
+    return done
+
+
+def prepared_task(verb: str, task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
+    """Return a command's function that expands ``~`` in paths and removes an unused run folder."""
+
+    @functools.wraps(task)
+    def prepared(cfg: DictConfig) -> Any:
+        from heritage.config.overrides import expand_home
+        from heritage.runs.folders import remove_unused_run_folder
+
+        try:
+            expand_home(cfg, verb)
+            return task(cfg)
+        except (HeritageError, OSError, KeyboardInterrupt) as fault:
+            if not isinstance(fault, BusyError):
+                remove_unused_run_folder()
+            raise
+
+    return prepared
 
 
 def overrides_of(arguments: list[str]) -> list[str]:

@@ -32,14 +32,22 @@ class SweepLauncher(Launcher):
         Raises:
             HeritageError: The sweep cannot start, or jobs failed.
         """
+        from heritage.errors import BusyError, HeritageError
+        from heritage.runs.folders import remove_unused_run_folder
         from heritage.sweep.expansion import expand
 
         if self._context is None or self._config is None:
             raise RuntimeError("Hydra calls setup first")
-        sweep = expand(self._config, job_overrides, initial_job_idx, self._context)
-        from heritage.sweep.driver import run_sweep  # imports torch: after validation
+        try:
+            sweep = expand(self._config, job_overrides, initial_job_idx, self._context)
+            from heritage.sweep.driver import run_sweep  # imports torch: after validation
 
-        run_sweep(sweep)
+            run_sweep(sweep)
+        except BusyError:
+            raise
+        except HeritageError:
+            remove_unused_run_folder()
+            raise
         return [_job_return(job.folder, job.overrides) for job in sweep.jobs]
 
 

@@ -14,7 +14,7 @@ from heritage.core.files import PACKAGE
 from heritage.errors import HeritageError
 
 _FORBIDDEN = {
-    r"\{[A-Za-z_][\w.!:()]*\}": "an unfilled placeholder",
+    r"(?<!\$)\{[A-Za-z_][\w.!:()]*\}": "an unfilled placeholder",  # ${…} is the user's interpolation
     r"%\([a-z_]+\)": "an unfilled placeholder",
     r"\bNone\b": "Python's None",
     r"<(?:class|function|bound|module|generator|\w+ object)\b|\bat 0x[0-9a-f]+": "the repr of an object",

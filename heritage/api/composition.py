@@ -10,13 +10,15 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
-from omegaconf.errors import OmegaConfBaseException
 
-from heritage.api.overrides import given_overrides, option_overrides, require_command
+from heritage.api.overrides import command_overrides, require_command
 from heritage.cli import heritage_cause
-from heritage.config.faults import FaultyConfigError, explain_composition_error
+from heritage.config.compose import COMPOSITION_ERRORS
+from heritage.config.composition_errors import explain_composition_error
+from heritage.config.config_files import with_files
+from heritage.config.faults import FaultyConfigError
+from heritage.config.overrides import expand_home
 from heritage.config.recipe import require_recipe
 from heritage.config.register import register
 from heritage.core.files import config_dir
@@ -30,7 +32,7 @@ def compose(verb: str = "train", overrides: str | Iterable[str] = (), **options:
     Args:
         verb: A command: ``train``, ``evaluate``, …
         overrides: Hydra overrides, as the command takes them, ``["model=vit", "trainer.max_epochs=3"]``,
-            or one of them.
+            or one of them; paths and names need no quotes.
         **options: Further overrides by name, see `heritage.run`.
 
     Returns:
@@ -48,11 +50,12 @@ def compose(verb: str = "train", overrides: str | Iterable[str] = (), **options:
         (3, 'heritage.models.vit_sizes.vit')
     """
     require_command(verb)
-    words = [*given_overrides(overrides), *option_overrides(options)]
+    words = command_overrides(verb, overrides, options)
     with explained(verb, words), global_hydra():
         with initialize_config_dir(str(config_dir().absolute()), job_name=verb, version_base="1.3"):
             # Hydra's application adds the mode, too: both leave the same record.
             cfg = hydra_compose(verb, [*words, "hydra.mode=RUN"], return_hydra_config=True)
+        expand_home(cfg, verb)
         with hydra_config(cfg):
             run_folder = planned_folder(cfg)
         with read_write(cfg.hydra), open_dict(cfg.hydra):
@@ -74,7 +77,9 @@ def explained(verb: str, overrides: list[str]) -> Iterator[None]:
     register()
     try:
         yield
-    except (HydraException, OmegaConfBaseException) as fault:
+    except FaultyConfigError as fault:
+        raise FaultyConfigError(with_files(fault.faults, overrides)) from fault
+    except COMPOSITION_ERRORS as fault:
         if (cause := heritage_cause(fault)) is not None:
             raise cause from fault
         raise FaultyConfigError(explain_composition_error(fault, verb, overrides)) from fault

@@ -12,10 +12,11 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from heritage.cli import COMMANDS
 from heritage.config.faults import did_you_mean
+from heritage.config.grammar import literal
+from heritage.config.overrides import prepared_overrides
+from heritage.config.register import register
 from heritage.errors import ArgumentError, CommandError
 
-_BARE = re.compile(r"[A-Za-z_/][\w./-]*", re.ASCII)
-_WORDS = {"true", "false", "null", "nan", "inf"}
 _KEY_ESCAPED = re.compile(r"[\\()\[\]{}:=, \t]")
 
 
@@ -58,6 +59,25 @@ def given_overrides(overrides: str | Iterable[str]) -> list[str]:
         if word.startswith("-"):
             raise CommandError("a flag, not an override", where=word, remedy=_instead(word))
     return words
+
+
+def command_overrides(
+    verb: str, overrides: str | Iterable[str], options: Mapping[str, Any], *, multirun: bool = False
+) -> list[str]:
+    """Return overrides and keyword arguments as overrides that Hydra reads as they are meant.
+
+    Args:
+        verb: The command.
+        overrides: Overrides as on the command line; paths and names need no quotes.
+        options: Values by key, see `option_overrides`.
+        multirun: Whether commas in ``overrides`` separate the values of a sweep.
+    """
+    register()
+    given, named = given_overrides(overrides), option_overrides(options)
+    return [
+        *prepared_overrides(verb, given, others=named, multirun=multirun),
+        *prepared_overrides(verb, named, others=given, exact=True),
+    ]
 
 
 def option_overrides(options: Mapping[str, Any]) -> list[str]:
@@ -120,10 +140,7 @@ def _literal(key: str, value: Any) -> str:
             where=key,
             remedy="give a number, a string, a path, a list, a dictionary or a boolean",
         )
-    if _BARE.fullmatch(value) and value.lower() not in _WORDS:
-        return value
-    # A quote, and the end, halves the backslashes before it.
-    return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value) + "'"
+    return literal(value)
 
 
 def _plain(value: Any) -> Any:

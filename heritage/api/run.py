@@ -18,8 +18,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from heritage.api.composition import explained, global_hydra, hydra_config
-from heritage.api.overrides import given_overrides, option_overrides, require_command
-from heritage.cli import load
+from heritage.api.overrides import command_overrides, require_command
+from heritage.cli import load, prepared_task
 from heritage.core.disk import full_disk_as_heritage_error
 from heritage.core.files import config_dir
 from heritage.runs.hydra_task import TaskError, carrying_errors
@@ -41,6 +41,7 @@ def run(verb: str, *overrides: str, multirun: bool = False, quiet: bool = False,
         verb: A command: ``collect``, ``curate``, ``train``, ``evaluate``, ``compare``, ``explain``,
             ``predict``, ``export``, ``serve`` or ``weights``.
         *overrides: Hydra overrides, as the command takes them: ``"model=vit"``, ``"trainer.max_epochs=3"``.
+            Paths and names need no quotes; in a multirun, commas separate values.
         multirun: Run every combination of comma-separated values, as ``-m`` does.
         quiet: Do not print what the command prints to standard output.
         **options: Further overrides by name: ``model="vit"``; two underscores stand for a dot
@@ -63,8 +64,8 @@ def run(verb: str, *overrides: str, multirun: bool = False, quiet: bool = False,
         'report.md'
     """
     require_command(verb)
-    words = [*given_overrides(overrides), *option_overrides(options)]
-    task = carrying_errors(inspect.unwrap(load(verb)))
+    words = command_overrides(verb, overrides, options, multirun=multirun)
+    task = carrying_errors(prepared_task(verb, inspect.unwrap(load(verb))))
     stdout = contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext()
     folder = str(config_dir().absolute())
     with (

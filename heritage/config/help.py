@@ -12,15 +12,15 @@ from types import MappingProxyType
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from heritage.config.compose import ADDED, compose_command, options, search_path
+from heritage.config.compose import ADDED, ADDING, compose_command, options, search_path
+from heritage.config.grammar import literal
 from heritage.core.files import config_dir
-
-_ADDITIONS = {"train": ADDED}  # by command
 
 _FLAGS = frozenset({"--help", "-h"})
 _CONFIG_DIR = ("--config-dir", "-cd")
 _FOOTER = """\
 Choose an option:      group=option         any value:  key=value or section.key=value
+Paths and names are taken as the shell passes them; with -m, commas separate values.
 Show the configuration: --cfg job           Hydra's own flags:  --hydra-help"""
 
 
@@ -35,7 +35,8 @@ def config_dir_override(arguments: Sequence[str]) -> list[str]:
     for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
         flag, equals, value = word.partition("=")
         if flag in _CONFIG_DIR:
-            return [f"hydra.searchpath=['file://{Path(value if equals else following).resolve()}']"]
+            folder = Path(value if equals else following).expanduser().resolve()
+            return [f"hydra.searchpath={literal([f'file://{folder}'])}"]
     return []
 
 
@@ -57,8 +58,8 @@ def help_text(
     folders = search_path(cfg)
     if rows := _group_rows(_chosen(cfg), folders):
         parts += [_section("Groups and their options (the chosen one in brackets)", rows)]
-    if additions := _ADDITIONS.get(verb):
-        rows = [f"+{group}: {', '.join(options(group, nested=True, folders=folders))}" for group in additions]
+    if verb in ADDING:
+        rows = [f"+{group}: {', '.join(options(group, nested=True, folders=folders))}" for group in ADDED]
         parts += [_section("Presets of several groups, added with a plus", rows)]
     parts += [_section(title, rows) for title, rows in sections.items()]
     with open_dict(cfg):

@@ -6,11 +6,11 @@ from omegaconf import OmegaConf
 
 from heritage.config.recipe import fine_tuned
 from heritage.config.schema import register_schemas
-from heritage.runs.folders import run_folder, sweep_folder
+from heritage.runs.folders import home, run_folder, sweep_folder
 
 
 def register() -> None:
     """Register the schemas of all commands and the ``${…:…}`` resolvers; repeated calls are harmless."""
     register_schemas()
-    for resolver in (run_folder, sweep_folder, fine_tuned):
+    for resolver in (home, run_folder, sweep_folder, fine_tuned):
         OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)

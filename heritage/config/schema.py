@@ -3,24 +3,31 @@
 Hydra merges a schema with the YAML file of the same command: misspelt keys at the top level and values of
 the wrong type are rejected while composing. The contents of a group are checked by
 `heritage.config.validate` against the signature of its ``_target_``.
+
+OmegaConf ignores annotations beyond its own types: ``Annotated[Any, X]`` is Any for it, and X for
+`heritage.core.option_types`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Annotated, Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
+
+from heritage.core.option_types import Choice, FilePath
 
 
 @dataclass
 class PathsConfig:
     """Folders that a run reads from and writes to."""
 
-    outputs: str = MISSING  # all output is written below it
-    data: str = MISSING  # data sets, and the cache of the demo set
-    run: str = MISSING  # the folder of this run
+    outputs: FilePath = MISSING  # all output is written below it
+    data: FilePath = MISSING  # data sets, and the cache of the demo set
+    run: FilePath = MISSING  # the folder of this run
 
 
 @dataclass
@@ -31,6 +38,23 @@ class BalanceConfig:
     weighting: Any = MISSING  # class weights of the loss
     loss: Any = MISSING  # the loss function
     schedule: Any = MISSING  # when the class weights apply
+
+
+@dataclass
+class GivenData:
+    """What replaces options of a trained network's data set; None replaces nothing."""
+
+    root: FilePath | None
+    batch_size: int | None
+    num_workers: int | None
+
+
+@dataclass
+class CacheConfig:
+    """A cache of records."""
+
+    path: FilePath | None
+    max_age_days: float
 
 
 @dataclass
@@ -54,7 +78,7 @@ class TrainConfig:
     contact_sheet: bool = MISSING
     target_precision: float | None = MISSING
     objective: str | None = MISSING
-    resume: Any = MISSING
+    resume: Annotated[Any, bool | FilePath] = MISSING
     cluster: Any = MISSING
     plan: bool = MISSING
     retry_failed: bool = MISSING
@@ -68,22 +92,22 @@ class CollectConfig:
     source: Any = MISSING
     collection: Any = MISSING
     client: Any = MISSING
-    cache: Any = MISSING
+    cache: Annotated[Any, CacheConfig] = MISSING
     name: str = MISSING
-    folder: str = MISSING
-    classes: Any = MISSING
+    folder: FilePath = MISSING
+    classes: Annotated[Any, list[str] | None] = MISSING
     limit: Any = MISSING
     views: int = MISSING
-    size: str = MISSING
+    size: Choice = MISSING
     min_side: int = MISSING
-    placeholders: Any = MISSING
+    placeholders: Annotated[Any, list[str]] = MISSING
     seed: int = MISSING
-    ids: Any = MISSING
+    ids: Annotated[Any, FilePath | None] = MISSING
     since: Any = MISSING
     retry: Any = MISSING
     refresh: bool = MISSING
     dry_run: bool = MISSING
-    report: Any = MISSING
+    report: Annotated[Any, FilePath | None] = MISSING
 
 
 @dataclass
@@ -93,9 +117,9 @@ class CurateConfig:
     paths: PathsConfig = MISSING
     raw: Any = MISSING
     name: str = MISSING
-    out: str = MISSING
-    classes: Any = MISSING
-    overrides: Any = MISSING
+    out: FilePath = MISSING
+    classes: Annotated[Any, list[str] | None] = MISSING
+    overrides: Annotated[Any, FilePath | None] = MISSING
     cleaning: Any = MISSING
     duplicates: Any = MISSING
     groups: Any = MISSING
@@ -110,12 +134,12 @@ class EvaluateConfig:
     """`heritage.evaluate`."""
 
     paths: PathsConfig = MISSING
-    ckpt: str = MISSING
+    ckpt: FilePath = MISSING
     trusted: list[str] = MISSING
-    data: Any = MISSING
-    split: str = MISSING
+    data: Annotated[Any, GivenData] = MISSING
+    split: Choice = MISSING
     logit_adjustment: float = MISSING
-    device: str = MISSING
+    device: Choice = MISSING
     report: Any = MISSING
     audits: Any = MISSING
 
@@ -125,7 +149,7 @@ class CompareConfig:
     """`heritage.compare`."""
 
     paths: PathsConfig = MISSING
-    runs: Any = MISSING
+    runs: Annotated[Any, FilePath | list[FilePath]] = MISSING
     intervals: Any = MISSING
 
 
@@ -134,11 +158,11 @@ class ExplainConfig:
     """`heritage.explain`."""
 
     paths: PathsConfig = MISSING
-    ckpt: str = MISSING
+    ckpt: FilePath = MISSING
     trusted: list[str] = MISSING
-    data: Any = MISSING
-    split: str = MISSING
-    device: str = MISSING
+    data: Annotated[Any, GivenData] = MISSING
+    split: Choice = MISSING
+    device: Choice = MISSING
     explain: Any = MISSING
 
 
@@ -147,20 +171,20 @@ class PredictConfig:
     """`heritage.predict`."""
 
     paths: PathsConfig = MISSING
-    ckpt: str = MISSING
+    ckpt: FilePath = MISSING
     trusted: list[str] = MISSING
-    input: Any = MISSING
+    input: Annotated[Any, FilePath | list[FilePath]] = MISSING
     column: str = MISSING
-    out: Any = MISSING
-    folder: str = MISSING
+    out: Annotated[Any, FilePath | None] = MISSING
+    folder: FilePath = MISSING
     overwrite: bool = MISSING
     top_k: int = MISSING
     threshold: Any = MISSING
     embeddings: bool = MISSING
-    tta: str = MISSING
+    tta: Choice = MISSING
     batch_size: int = MISSING
     num_workers: Any = MISSING
-    device: str = MISSING
+    device: Choice = MISSING
 
 
 @dataclass
@@ -168,14 +192,14 @@ class ExportConfig:
     """`heritage.export`."""
 
     paths: PathsConfig = MISSING
-    ckpt: str = MISSING
+    ckpt: FilePath = MISSING
     trusted: list[str] = MISSING
-    format: str = MISSING
-    out: Any = MISSING
-    folder: str = MISSING
+    format: Choice = MISSING
+    out: Annotated[Any, FilePath | None] = MISSING
+    folder: FilePath = MISSING
     overwrite: bool = MISSING
-    licence: Any = MISSING
-    pictures: Any = MISSING
+    licence: Annotated[Any, str | None] = MISSING
+    pictures: Annotated[Any, FilePath | list[FilePath] | None] = MISSING
 
 
 @dataclass
@@ -183,16 +207,16 @@ class ServeConfig:
     """`heritage.serve`."""
 
     paths: PathsConfig = MISSING
-    ckpt: str = MISSING
+    ckpt: FilePath = MISSING
     trusted: list[str] = MISSING
     host: str = MISSING
     port: int = MISSING
-    names: Any = MISSING
+    names: Annotated[Any, list[str] | None] = MISSING
     similar: Any = MISSING
-    cache: str = MISSING
+    cache: FilePath = MISSING
     threshold: Any = MISSING
     batch_size: int = MISSING
-    device: str = MISSING
+    device: Choice = MISSING
     limits: Any = MISSING
 
 
@@ -217,6 +241,17 @@ SCHEMAS: dict[str, type] = {
     "serve": ServeConfig,
     "weights": WeightsConfig,
 }
+
+HYDRA_OPTIONS: Mapping[str, Any] = MappingProxyType(
+    {
+        "hydra.run.dir": FilePath,
+        "hydra.sweep.dir": FilePath,
+        "hydra.sweep.subdir": str,
+        "hydra.job.name": str,
+        "hydra.searchpath": list[str],
+    }
+)
+"""Types of those options of Hydra that are paths or names."""
 
 
 def register_schemas() -> None:

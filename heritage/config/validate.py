@@ -7,6 +7,7 @@ missing ones, and plain values of the wrong type or outside their range are all 
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -16,7 +17,9 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
 
+from heritage.config.compose import keys_of
 from heritage.config.faults import FaultyConfigError, did_you_mean
+from heritage.config.grammar import escaped, quoted
 from heritage.config.schema import SCHEMAS
 from heritage.config.signatures import imported_signature, signature_of
 
@@ -45,11 +48,11 @@ def validate(cfg: DictConfig, verb: str) -> None:
     try:
         plain = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=False)
     except OmegaConfBaseException as error:
-        key = getattr(error, "full_key", None)
-        raise FaultyConfigError([f"{key}: {str(error).partition(chr(10))[0]}"]) from error
+        raise FaultyConfigError([_unresolved(cfg, error)]) from error
     known = {field.name for field in dataclasses.fields(SCHEMAS[verb])}
     unknown = [str(key) for key in cfg if key not in known]
-    faults = [f"{key}: {verb} has no such key; {did_you_mean(key, known)}" for key in unknown]
+    elsewhere = [key for key in keys_of(cfg) if key not in unknown]
+    faults = [f"{key}: {verb} has no such key; {did_you_mean(key, known, elsewhere)}" for key in unknown]
     faults += _faults("", plain, frozenset())
     if faults:
         raise FaultyConfigError(faults)
@@ -84,6 +87,18 @@ def value_faults(
         strict: Whether text that could be read as a number, or a number as a boolean, is a fault.
     """
     return _type_faults(path, imported_signature(function).hints(values.keys()), values, strict=strict)
+
+
+def _unresolved(cfg: DictConfig, error: OmegaConfBaseException) -> str:
+    key = str(getattr(error, "full_key", None))
+    what = str(error).partition("\n")[0]
+    text: Any = OmegaConf.to_container(cfg, resolve=False)
+    for part in key.split("."):
+        text = text.get(part) if isinstance(text, dict) else None
+    if not isinstance(text, str) or "${" not in text:
+        return f"{key}: {what}"
+    word = shlex.quote(f"{key}={quoted(escaped(text))}")
+    return f"{key}={text}: {what}; correct the interpolation, or write {word} for a name with these signs"
 
 
 def _type_faults(

@@ -144,5 +144,5 @@ def require_known_classes(names: Iterable[str], classes: Sequence[str], where: s
     raise ManifestError(
         f"unknown class {', '.join(hints)}{more}: the class list of this data set is {', '.join(classes)}",
         where=where,
-        remedy="rename the class, or add it to the list",
+        remedy="rename the class, add it to data.classes, or take the classes that occur: data.classes=null",
     )

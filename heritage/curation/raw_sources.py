@@ -23,6 +23,7 @@ from heritage.core.image_folders import SourceKeys, as_text, labelled_images, no
 from heritage.core.labels import require_one_spelling
 from heritage.core.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA, SPLITS, cast_columns
 from heritage.core.museums import Museum, MuseumCode, read_museums
+from heritage.core.option_types import FilePath
 from heritage.core.paths_in_data import is_inside, require_inside
 from heritage.core.table_files import read_table
 from heritage.core.tables import listed_images, read_image_table, require_files
@@ -68,7 +69,7 @@ class RawImages:
     museums: Mapping[str, Museum] = field(default_factory=dict)
 
 
-def class_folders(root: str, *, museum: MuseumCode, values: Mapping[str, str]) -> RawImages:
+def class_folders(root: FilePath, *, museum: MuseumCode, values: Mapping[str, str]) -> RawImages:
     """Read a tree with one folder for each class.
 
     Args:
@@ -102,7 +103,7 @@ def class_folders(root: str, *, museum: MuseumCode, values: Mapping[str, str]) -
 
 
 def table(
-    root: str,
+    root: FilePath,
     *,
     table: str,
     images: str,
@@ -145,7 +146,7 @@ def table(
     return RawImages(base, prepared, _note_of_unlisted_files(base, images, prepared))
 
 
-def collected(root: str, *, museum: MuseumCode) -> RawImages:
+def collected(root: FilePath, *, museum: MuseumCode) -> RawImages:
     """Read the photographs and the manifest that `heritage collect` wrote.
 
     Args:
@@ -167,7 +168,7 @@ def collected(root: str, *, museum: MuseumCode) -> RawImages:
     return replace(raw, classes=_class_list(base), museums=_museums_of(base))
 
 
-def rebuild(root: str, *, dataset: str) -> RawImages:
+def rebuild(root: FilePath, *, dataset: FilePath) -> RawImages:
     """Read the sources of a data set from its own manifest.
 
     With the same settings curation makes the same data set, bit for bit; a photograph that has changed is

@@ -19,6 +19,7 @@ from heritage.core.image_io import Pixels
 from heritage.core.labels import clean_label
 from heritage.core.manifest import SPLITS, Manifest, count_by_class
 from heritage.core.notebook import html_table, shortened
+from heritage.core.option_types import FilePath
 from heritage.core.taxonomy import class_list_fault
 from heritage.core.types import CropPct, ImageSize, NonNegativeInt, PositiveInt
 from heritage.data.augment import Augmentation, Interpolation
@@ -74,7 +75,7 @@ class ArtefactDataModule(pl.LightningDataModule):
 
     def __init__(
         self,
-        root: str,
+        root: FilePath,
         reader: Reader,
         classes: ClassList | None,
         split: Callable[[Manifest], Manifest],
@@ -84,7 +85,7 @@ class ArtefactDataModule(pl.LightningDataModule):
         num_workers: NonNegativeInt | None,
         verify: bool,
         packed: Packed,
-        stage: str | None,
+        stage: FilePath | None,
         *,
         train: Augmentation,
         copies: Augmentation,

@@ -248,7 +248,8 @@ def _require_classes(manifest: Manifest) -> None:
         raise SplitError(
             f"no image of {', '.join(empty)}",
             where=manifest.root,
-            remedy="add images, or leave the class out of data.classes",
+            remedy="add images, or leave the class out of data.classes (null takes those that "
+            "occur in folders or in a table)",
         )
     if len(counts) < 2:
         raise SplitError(

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heritage.core.manifest import Manifest
+from heritage.core.option_types import FilePath
 from heritage.core.types import Fraction, NonNegativeInt, PositiveInt
 from heritage.escaping import html
 from heritage.metrics.bootstrap import Interval, Resampled, bootstrap
@@ -65,7 +66,7 @@ class EvaluationOptions:
     max_images: NonNegativeInt
     label_errors: NonNegativeInt
     seed: NonNegativeInt
-    out_of_fold: str | None
+    out_of_fold: FilePath | None
 
 
 @dataclass(frozen=True)

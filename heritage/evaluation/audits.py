@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from heritage.core.option_types import FilePath
 from heritage.core.types import NonNegativeInt
 from heritage.errors import ConfigError
 from heritage.evaluation.assessment import Assessment
@@ -44,7 +45,7 @@ class AuditOptions:
 
     museum: bool
     background: bool
-    by_image: str | None
+    by_image: FilePath | None
     map: NonNegativeInt
 
 

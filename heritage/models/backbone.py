@@ -10,6 +10,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from heritage.core.option_types import FilePath
 from heritage.core.types import ImageSize, PositiveInt
 from heritage.errors import ConfigError
 from heritage.models.builders import register_network
@@ -22,7 +23,7 @@ from heritage.models.weights import class_count, log_new_classifier, misfit, rea
 def timm_network(
     *,
     name: str,
-    weights: str,
+    weights: FilePath,
     drop_rate: Rate | None,
     drop_path_rate: Rate | None,
     grad_checkpointing: bool,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+from heritage.core.option_types import FilePath
 from heritage.core.types import ImageSize, PositiveFloat, PositiveInt
 from heritage.errors import ConfigError
 from heritage.models.builders import register_network
@@ -43,7 +44,7 @@ def vit(
     drop_path: Rate,
     layer_scale: PositiveFloat | None,
     grad_checkpointing: bool,
-    weights: str,
+    weights: FilePath,
     num_classes: PositiveInt,
     image_size: ImageSize | None,
 ) -> VisionTransformer:

@@ -39,6 +39,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from heritage.core.option_types import FilePath
 from heritage.core.types import ImageSize, PositiveInt
 from heritage.errors import ConfigError
 from heritage.models.builders import register_network
@@ -201,7 +202,7 @@ def vit_thesis(
     dropout: Rate,
     dense_dropout: Rate,
     grad_checkpointing: bool,
-    weights: str,
+    weights: FilePath,
     num_classes: PositiveInt,
     image_size: ImageSize | None,
 ) -> ThesisVisionTransformer:

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from heritage.errors import CheckpointError
 from heritage.runs.compat import upgrade_override
-from heritage.runs.files import HYDRA_FOLDER, REPORT_FILE
+from heritage.runs.files import HYDRA_FOLDER, LOCK_FILE, REPORT_FILE, SWEEP_LOCK_FILE
 from heritage.runs.plain_data import read_yaml
 from heritage.runs.sweep_names import existing_name, experiment_of
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def home(path: str) -> str:
+    """Return a path with the home directory in place of ``~``.
+
+    The resolver ``${home:…}``: Hydra makes the run folder before any command sees the configuration.
+    """
+    return os.path.expanduser(path)  # noqa: PTH111  a Path would lose `./`
 
 
 def sweep_folder(above: str, *, _root_: DictConfig) -> str:
@@ -22,6 +38,7 @@ def sweep_folder(above: str, *, _root_: DictConfig) -> str:
         above: The folder of all sweeps.
         _root_: The whole configuration, with the command line's overrides.
     """
+    above = home(above)
     experiment = experiment_of(_root_.hydra)
     first = experiment.with_first_names().folder
     return f"{above}/{existing_name(Path(above), experiment.folder, first)}"
@@ -42,31 +59,33 @@ def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
     explicit = explicit_run_folder(_root_)
     if explicit is not None and resume in (None, False, True):
         return explicit
+    fresh = home(fresh)
     if resume is False or resume is None:
         return fresh
     if resume is not True:
-        if not Path(str(resume)).is_dir():
+        folder = home(str(resume))
+        if not Path(folder).is_dir():
             raise CheckpointError(
                 "no such run folder", where=f"resume={resume}", remedy="give a folder below outputs/"
             )
-        if explicit is not None and Path(explicit).resolve() != Path(str(resume)).resolve():
+        if explicit is not None and Path(explicit).resolve() != Path(folder).resolve():
             raise CheckpointError(
                 "another folder than the one to resume",
                 where=f"paths.run={explicit}",
                 remedy=f"leave it out, or give resume=true instead of resume={resume}",
             )
-        return str(resume)
+        return folder
     given: Any = OmegaConf.select(_root_, "hydra.overrides.task")
     # as they were given: iterating would resolve interpolations inside them
     overrides = _without_resume([] if given is None else OmegaConf.to_container(given, resolve=False))
     above = Path(fresh).parent.parent
     started = sorted(above.glob(f"*/*/{HYDRA_FOLDER}/overrides.yaml"), reverse=True)
     for record in started:
-        folder = record.parent.parent
-        if (folder / REPORT_FILE).is_file():
+        run = record.parent.parent
+        if (run / REPORT_FILE).is_file():
             continue
         if _recorded(record) == overrides:
-            return str(folder)
+            return str(run)
     raise CheckpointError(
         f"no unfinished run of this command below {above}",
         where="resume=true",
@@ -79,7 +98,31 @@ def explicit_run_folder(cfg: DictConfig) -> str | None:
     paths = OmegaConf.select(cfg, "paths")
     if paths is None or OmegaConf.is_interpolation(paths, "run") or not paths.get("run"):
         return None
-    return str(paths.run)
+    return home(str(paths.run))
+
+
+def remove_unused_run_folder() -> None:
+    """Remove the folders that Hydra has created for a run or sweep in which nothing was written.
+
+    The folders of the day, of the command and of all sweeps are removed, too, if they are empty.
+    """
+    hydra = HydraConfig.get()
+    if hydra.output_subdir is not None and not OmegaConf.is_missing(hydra.runtime, "output_dir"):
+        ours = {str(hydra.output_subdir), f"{hydra.job.name}.log", LOCK_FILE, SWEEP_LOCK_FILE}
+        _remove(Path(str(hydra.runtime.output_dir)), ours, hydra.job.name)
+    if hydra.mode == RunMode.MULTIRUN:
+        _remove(Path(str(hydra.sweep.dir)), {"multirun.yaml", SWEEP_LOCK_FILE}, "sweeps")
+
+
+def _remove(folder: Path, ours: set[str], group: str) -> None:
+    if not folder.is_dir() or {path.name for path in folder.iterdir()} - ours:
+        return
+    shutil.rmtree(folder)
+    for above in (folder.parent, folder.parent.parent):
+        if above.name != group and not _DAY.fullmatch(above.name):
+            break
+        with contextlib.suppress(OSError):
+            above.rmdir()
 
 
 def _recorded(path: Path) -> list[str] | None:

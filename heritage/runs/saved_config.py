@@ -6,7 +6,8 @@ that are read directly. Arguments of functions are checked by `heritage.config.s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from functools import cache
 from os import PathLike
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
+from heritage.core.files import PACKAGE
 from heritage.core.types import CropPct, ImageSize, NonNegativeInt, PositiveInt, Precision
 from heritage.errors import CheckpointError
 from heritage.runs.compat import upgrade_config
@@ -112,7 +114,40 @@ def checked_config(config: Any, where: str | PathLike[str], *, complete: bool = 
         ) from error
     if complete and (missing := [name for name in REQUIRED if not _has(upgraded, name)]):
         raise CheckpointError(f"its configuration lacks {', '.join(missing)}", where=where, remedy=remedy)
+    if complete and (pretended := next((name for name in _targets(upgraded) if not _may_be(name)), None)):
+        raise CheckpointError(
+            f"it names {pretended[:100]}, which this package does not define", where=where, remedy=remedy
+        )
     return upgraded
+
+
+def _targets(node: Any) -> Iterator[str]:
+    if isinstance(node, Mapping):
+        if isinstance(target := node.get("_target_"), str):
+            yield target
+        for value in node.values():
+            yield from _targets(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _targets(value)
+
+
+def _may_be(target: str) -> bool:
+    """Return whether a name is another package's, or that of a function or class that ours defines.
+
+    Names of other packages may be the user's own loss or augmentation, which later commands never look up.
+    Nothing is imported.
+    """
+    top, *parts = target.split(".")
+    if top != PACKAGE.name:
+        return True
+    if not parts or not all(part.isidentifier() for part in parts):
+        return False
+    *folders, name = parts
+    path = PACKAGE.joinpath(*folders)
+    defined = rf"^(?:def|class) {name}\b|^from {PACKAGE.name}\.\S+ import .*\b{name}\b"
+    files = [file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()]
+    return any(re.search(defined, file.read_text(encoding="utf-8"), re.MULTILINE) for file in files)
 
 
 def _has(config: Mapping[str, Any], key: str) -> bool:

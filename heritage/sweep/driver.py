@@ -16,14 +16,13 @@ from heritage.core.console import Console
 from heritage.core.locks import locked
 from heritage.core.terminal import print_line
 from heritage.errors import BusyError, CommandError, SweepError
-from heritage.runs.files import METRICS_FILE
+from heritage.runs.files import METRICS_FILE, SWEEP_LOCK_FILE
+from heritage.runs.folders import remove_unused_run_folder
 from heritage.runs.job_state import State, failure_of
 from heritage.runs.record import read_json
 from heritage.sweep.checks import check_inputs, check_multirun
 from heritage.sweep.expansion import Sweep
 from heritage.sweep.index import Index
-
-LOCK_FILE = ".sweep.lock"
 
 
 def run_sweep(sweep: Sweep) -> None:
@@ -42,9 +41,10 @@ def run_sweep(sweep: Sweep) -> None:
 
         to_run = [job for job in sweep.jobs if _is_to_run(job, job.state)]
         print_plan(sweep.jobs, cluster, console, to_run=to_run)
+        remove_unused_run_folder()
         return
     check_multirun(sweep.jobs, cluster)
-    with locked(sweep.folder / LOCK_FILE):
+    with locked(sweep.folder / SWEEP_LOCK_FILE):
         index = Index(sweep)
         check_inputs(sweep.jobs)
         states = {job.name: job.state for job in sweep.jobs}

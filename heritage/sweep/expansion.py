@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from heritage.cluster.job import Job, freeze
 from heritage.config.faults import FaultyConfigError
+from heritage.config.overrides import expand_home
 from heritage.config.validate import validate
 from heritage.errors import CommandError
 from heritage.runs.compat import first_name
@@ -59,6 +60,7 @@ def expand(
         earlier = experiment.with_first_names().job([first_name(word) for word in own])
         name = existing_name(folder, experiment.job(own), earlier)
         composed = context.config_loader.load_sweep_config(config, list(own))
+        expand_home(composed, "train")
         job = freeze(
             composed, number=number, name=name, folder=folder / name, overrides=tuple(own), context=context
         )

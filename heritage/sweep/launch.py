@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +14,8 @@ from heritage.cluster.job import Job
 from heritage.cluster.resources import InProcess
 from heritage.core.console import Console
 from heritage.errors import CommandError
-from heritage.runs.files import JOB_ID_FILE, LOCK_FILE
+from heritage.runs.files import JOB_ID_FILE, SWEEP_LOCK_FILE
+from heritage.runs.folders import remove_unused_run_folder
 
 if TYPE_CHECKING:
     from heritage.runs.run_result import RunResult
@@ -50,7 +49,7 @@ def start(cfg: DictConfig) -> RunResult | None:
         from heritage.sweep.cost import print_plan
 
         print_plan([job], cluster, console)
-        _remove_empty_run_folder(job.folder)
+        remove_unused_run_folder()
     elif isinstance(cluster, InProcess):
         from heritage.training.fit import train
 
@@ -70,11 +69,11 @@ def _submit(job: Job, console: Console) -> None:
     from heritage.runs.locks import release_run
     from heritage.runs.resume import checkpoint_to_resume
     from heritage.sweep.checks import check_inputs
-    from heritage.sweep.driver import LOCK_FILE, cluster_of, report_jobs, run_jobs
+    from heritage.sweep.driver import cluster_of, report_jobs, run_jobs
 
     release_run(job.folder)  # the job itself holds it
     again = f"run the same command with resume={job.folder}"
-    with locked(job.folder / LOCK_FILE):
+    with locked(job.folder / SWEEP_LOCK_FILE):
         if not job.config.resume:
             checkpoint_to_resume(job.folder, job.config.resume, {}, "")  # raises if the folder holds a run
         check_inputs([job])
@@ -94,18 +93,6 @@ def _submit(job: Job, console: Console) -> None:
     report_jobs([job], states, console, job.folder, f"{again} to continue")
     if queued:
         console.print(f"{again} to wait for the job", highlight=False, soft_wrap=True)
-
-
-def _remove_empty_run_folder(folder: Path) -> None:
-    """Remove the folder that Hydra has created for an estimate, unless it holds anything else."""
-    hydra = HydraConfig.get()
-    records = folder / str(hydra.output_subdir)
-    ours = {records, folder / f"{hydra.job.name}.log", folder / LOCK_FILE}
-    if not folder.is_dir() or set(folder.iterdir()) - ours:
-        return
-    shutil.rmtree(folder)
-    with contextlib.suppress(OSError):
-        folder.parent.rmdir()  # the folder of the day, if it is empty
 
 
 def _job(cfg: DictConfig) -> Job:

@@ -9,13 +9,14 @@ from pytorch_lightning.loggers import CSVLogger, Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from heritage.core.csv_files import read_records
+from heritage.core.option_types import FilePath
 from heritage.core.types import PositiveInt
 from heritage.errors import CheckpointError, MissingDependencyError
 from heritage.models.checkpoint_file import open_checkpoint
 from heritage.runs.files import CHECKPOINTS_FOLDER, LAST_CHECKPOINT
 
 
-def csv(every_n_steps: PositiveInt, *, folder: str) -> Logger:
+def csv(every_n_steps: PositiveInt, *, folder: FilePath) -> Logger:
     """Log to ``logs/metrics.csv`` in the run folder, flushed every ``every_n_steps`` steps.
 
     A resumed run appends to the same file, after the step of its checkpoint.
@@ -31,7 +32,7 @@ def csv(every_n_steps: PositiveInt, *, folder: str) -> Logger:
     return logger
 
 
-def wandb(project: str, entity: str | None, offline: bool, tags: list[str], *, folder: str) -> Logger:
+def wandb(project: str, entity: str | None, offline: bool, tags: list[str], *, folder: FilePath) -> Logger:
     """Log to Weights & Biases; ``offline`` needs neither account nor network.
 
     The id is stored in the run folder, so that a resumed run continues the same Weights & Biases run.
@@ -49,7 +50,7 @@ def wandb(project: str, entity: str | None, offline: bool, tags: list[str], *, f
     )
 
 
-def tensorboard(*, folder: str) -> Logger:
+def tensorboard(*, folder: FilePath) -> Logger:
     """Log to TensorBoard event files below ``tensorboard/`` in the run folder.
 
     Raises:

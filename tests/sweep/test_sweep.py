@@ -13,8 +13,8 @@ from omegaconf import OmegaConf
 
 from heritage.core.locks import locked
 from heritage.errors import CheckpointError
+from heritage.runs.files import SWEEP_LOCK_FILE
 from heritage.runs.sweep_names import Experiment
-from heritage.sweep.driver import LOCK_FILE
 from heritage.sweep.expansion import Sweep
 from heritage.sweep.index import Index
 from tests.conftest import TINY, Command
@@ -118,7 +118,7 @@ def test_a_failed_job_does_not_stop_the_others(
 def test_a_second_process_on_a_sweep_is_rejected(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
-    with locked(tmp_path / "mine" / LOCK_FILE):
+    with locked(tmp_path / "mine" / SWEEP_LOCK_FILE):
         done = heritage("train", "-m", *tiny, "seed=0,1", f"hydra.sweep.dir={tmp_path / 'mine'}")
     assert done.code == 2
     assert "in use by another process" in done.err

@@ -29,6 +29,7 @@ from heritage.collection.rules import ClassRules
 from heritage.collection.sources.source import ListedObject, Listing, Source
 from heritage.core.csv_files import CsvError, read_records
 from heritage.core.files import LFS_POINTER
+from heritage.core.option_types import FilePath
 from heritage.errors import CollectionError, ConfigError
 
 _PAGE = 10_000
@@ -45,7 +46,7 @@ class MetSource(Source):
     """
 
     departments: dict[int, list[str]]
-    csv: str | None
+    csv: FilePath | None
     rules_museum: ClassVar[str] = "MET"
 
     def listings(self, rules: ClassRules, classes: tuple[str, ...]) -> list[Listing]:

@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor
 
 from heritage.core.files import atomic_path
+from heritage.core.option_types import FilePath
 from heritage.core.types import NonNegativeFloat, PositiveInt
 from heritage.errors import TrainingError
 from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER
@@ -26,7 +27,7 @@ class BestCheckpoint(ModelCheckpoint):
         folder: The run folder.
     """
 
-    def __init__(self, monitor: str, mode: Literal["max", "min"], *, folder: str) -> None:
+    def __init__(self, monitor: str, mode: Literal["max", "min"], *, folder: FilePath) -> None:
         super().__init__(
             dirpath=Path(folder) / CHECKPOINTS_FOLDER,
             filename=Path(BEST_CHECKPOINT).stem,

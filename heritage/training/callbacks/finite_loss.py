@@ -11,6 +11,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from heritage.core.files import write_text
+from heritage.core.option_types import FilePath
 from heritage.core.types import PositiveInt
 from heritage.data.batch import Batch
 from heritage.errors import NonFiniteLossError
@@ -28,7 +29,7 @@ class FiniteLoss(Callback):
         folder: The run folder, where ``non_finite.json`` describes the batch.
     """
 
-    def __init__(self, every_n_steps: PositiveInt, *, folder: str) -> None:
+    def __init__(self, every_n_steps: PositiveInt, *, folder: FilePath) -> None:
         self._every = every_n_steps
         self._folder = Path(folder)
         self._recent: list[tuple[int, float, torch.Tensor, torch.Tensor]] = []

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
+from heritage.core.option_types import FilePath
 from heritage.runs.history import read_history, write_history
 
 
@@ -17,7 +18,7 @@ class History(Callback):
         folder: The run folder.
     """
 
-    def __init__(self, *, folder: str) -> None:
+    def __init__(self, *, folder: FilePath) -> None:
         self._folder = Path(folder)
         self._rows: list[dict[str, float]] = []
         self._validated = False

@@ -16,6 +16,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 
+from heritage.core.option_types import FilePath
 from heritage.core.signals import SIGNALS, RepeatFilter
 from heritage.core.types import PositiveFloat
 from heritage.data.batch import Batch
@@ -56,7 +57,7 @@ class Safeguard(Checkpoint):
         folder: The run folder.
     """
 
-    def __init__(self, every_minutes: PositiveFloat | None, *, folder: str) -> None:
+    def __init__(self, every_minutes: PositiveFloat | None, *, folder: FilePath) -> None:
         self._seconds = None if every_minutes is None else 60 * every_minutes
         self._path = Path(folder) / CHECKPOINTS_FOLDER / LAST_CHECKPOINT
         self._saved = time.monotonic()

@@ -1,0 +1,141 @@
+"""Hints for mistakes of a command line, its standard output, and folders of runs that never began."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from heritage.cli import COMMANDS, EXIT_CLOSED_PIPE
+from heritage.config.compose import compose_command, groups_of
+from heritage.config.faults import did_you_mean
+from heritage.config.register import register
+from tests.conftest import Command
+
+SWEEP = "one run takes one value; to run each of them add -m (from Python: multirun=True)"
+NO_KEY = "the configuration has no key"
+HINTS = {
+    "epochs=3": f"{NO_KEY} 'epochs'; did you mean 'trainer.max_epochs'?",
+    "lr=0.1": f"{NO_KEY} 'lr'; did you mean 'optimizer.lr'?",
+    "batch_size=8": f"{NO_KEY} 'batch_size'; did you mean 'data.batch_size'?",
+    "loss=focal": f"{NO_KEY} 'loss'; did you mean 'balance/loss'?",
+    "model=a,b": SWEEP,
+    "data.classes=a,b": f"{SWEEP}, or write a list, data.classes=[a,b]",
+    "seed=range(3)": SWEEP,
+    "+model=vit": "model is chosen twice; write model=vit once and without a plus",
+    "seed=a b": "Value 'a b' of type 'str' could not be converted to Integer; give a whole number",
+    "resume=x/seed=0": "no such run folder; give a folder below outputs/",
+    "data.root=a${b}": "Interpolation key 'b' not found; correct the interpolation, or write "
+    r"""'data.root='"'"'a\${b}'"'"'' for a name with these signs""",
+}
+
+
+@pytest.mark.parametrize("word", HINTS)
+def test_the_hint_of_a_mistake(heritage: Command, tmp_path: Path, word: str) -> None:
+    done = heritage("train", word)
+    assert (done.code, done.err) == (2, f"heritage train: {word}: {HINTS[word]}\n")
+    assert [path for path in tmp_path.rglob("*") if path.name != "outputs"] == []
+
+
+def test_the_hint_of_words_with_a_plus(heritage: Command) -> None:
+    done = heritage("train", "+epochs=3")
+    assert done.err == "heritage train: epochs: train has no such key; did you mean 'trainer.max_epochs'?\n"
+    done = heritage("train", "+experiment=thesis/baselin")
+    (line,) = done.err.splitlines()
+    assert line.endswith("thesis/baselin: there is no such experiment; did you mean 'thesis/baseline'?")
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_choices_are_those_of_the_command_and_each_once(verb: str) -> None:
+    register()
+    names = groups_of(verb, compose_command(verb, []))
+    assert len(names) == len(set(names))
+    assert ("source" in names) is (verb == "collect")
+    assert ("raw" in names) is (verb == "curate")
+    assert ("experiment" in names) is (verb == "train")
+    assert not any(name.startswith("hydra") for name in names)
+
+
+def test_a_list_to_choose_from_has_each_name_once(heritage: Command) -> None:
+    done = heritage("curate", "zzz=1")
+    (line,) = done.err.splitlines()
+    names = line.partition("choose from ")[2].split(", ")
+    assert names == sorted(set(names))
+    assert {"raw", "cleaning", "paths"} <= set(names)
+    assert not {"model", "hydra", "source", "sweep"} & set(names)
+
+
+def test_a_name_of_another_place_is_found() -> None:
+    keys = [
+        "trainer.check_val_every_n_epoch",
+        "trainer.max_epochs",
+        "optimizer.lr",
+        "data.reader.seed",
+        "seed",
+    ]
+    assert did_you_mean("epoch", ["model"], keys) == "did you mean 'trainer.max_epochs'?"
+    assert did_you_mean("seed", ["model"], keys) == "did you mean 'seed'?"
+    assert did_you_mean("modle", ["model"], keys) == "did you mean 'model'?"
+    assert did_you_mean("zzz", ["model", "model"], keys) == "choose from model"
+
+
+@pytest.mark.parametrize(
+    ("words", "target", "code", "err"),
+    [
+        ([], "/dev/full", 2, "heritage: standard output: the disk is full; send it elsewhere\n"),
+        (["--version"], "/dev/full", 2, "heritage: standard output: the disk is full; send it elsewhere\n"),
+        (["train", "--help"], "/dev/full", 2,
+         "heritage train: standard output: the disk is full; send it elsewhere\n"),
+        ([], None, EXIT_CLOSED_PIPE, ""),
+        (["train", "--help"], None, EXIT_CLOSED_PIPE, ""),
+        (["weights", "--cfg", "job"], None, EXIT_CLOSED_PIPE, ""),
+    ],
+)  # fmt: skip
+def test_standard_output_that_cannot_be_written(
+    tmp_path: Path, words: list[str], target: str | None, code: int, err: str
+) -> None:
+    command = [sys.executable, "-m", "heritage", *words]
+    if target is not None:
+        with Path(target).open("w") as sink:
+            done = subprocess.run(
+                command, stdout=sink, stderr=subprocess.PIPE, text=True, cwd=tmp_path, check=False
+            )
+        assert (done.returncode, done.stderr) == (code, err)
+        return
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait()) == (err, code)
+    process.stderr.close()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["data=class_folders", "data.root=/nowhere"],
+        ["data.batch_size=0"],
+        ["-m", "seed=0,1", "optimizer.lr=-1"],
+        ["-m", "data=class_folders", "data.root=/nowhere,/b=c"],
+        ["plan=true", "data=class_folders", "data.root=/nowhere"],
+    ],
+)
+def test_a_run_that_never_began_leaves_no_folder(heritage: Command, tmp_path: Path, words: list[str]) -> None:
+    done = heritage("train", *words)
+    assert done.code == 2
+    assert [path for path in tmp_path.rglob("*") if path.name != "outputs"] == []
+
+
+def test_a_folder_with_anything_else_is_kept(heritage: Command, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes.txt").write_text("mine")
+    done = heritage("train", "data.batch_size=0", "hydra.run.dir=run")
+    assert done.code == 2
+    assert (tmp_path / "run" / "notes.txt").read_text() == "mine"
+    done = heritage("evaluate", "ckpt=nowhere", "hydra.run.dir=a/b/c")
+    assert done.code == 2
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == []
