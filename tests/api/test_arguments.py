@@ -48,7 +48,7 @@ WRONG: list[tuple[Callable[[], Any], type[HeritageError], str]] = [
     (lambda: heritage.compose("train", data__root=b"x"), ArgumentError, "data.root: an option cannot be"),
     (lambda: heritage.compose("train", data={"classes": [object()]}), ArgumentError, "data.classes[0]: "),
     (lambda: heritage.compose("train", ["model=vit,resnet18"]), HeritageError, "multirun=True"),
-    (lambda: heritage.run("train", "data.batch_size=1,2"), HeritageError, "data.batch_size=[1,2]"),
+    (lambda: heritage.run("train", "data.classes=a,b"), HeritageError, "data.classes=[a,b]"),
     (lambda: heritage.compose("train", model=["vit", "resnet18"]), HeritageError, "multirun=True"),
     (lambda: heritage.run("train", "+sweep=balance_lab"), HeritageError, "multirun=True"),
     (lambda: heritage.run("evaluate"), HeritageError, "ckpt has no value; give ckpt=…"),
