@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from heritage.core.labels import clean_label
-from heritage.core.table_files import has_tables
+from heritage.core.table_reader import has_tables
 from heritage.errors import DataError, DatasetNotFoundError, ManifestError
 
 log = logging.getLogger(__name__)
