@@ -35,13 +35,12 @@ CASES: dict[str, tuple[Any, ...]] = {
     "environment.json": (
         {"git": "x"}, {"git": {"commit": []}}, {"command": "x"}, {"command": [1]}, {"started": 5},
     ),
-    "calibration.json": tuple(
-        CALIBRATION | change
-        for change in (
-            {"temperature": "1"}, {"temperature": True}, {"threshold": []}, {"fitted_on": None},
-            {"held_out": [1]}, {"ece_before": float("inf")}, {"method": 3},
-            {"fitted_on": {"split": "val", "images": 10**400}},
-        )
+    "calibration.json": (
+        CALIBRATION | {"temperature": "1"}, CALIBRATION | {"temperature": True},
+        CALIBRATION | {"threshold": []},
+        CALIBRATION | {"fitted_on": None}, CALIBRATION | {"held_out": [1]}, CALIBRATION | {"method": 3},
+        CALIBRATION | {"ece_before": float("inf")},
+        CALIBRATION | {"fitted_on": {"split": "val", "images": 10**400}},
     ),
     "audits.json": ({}, [1], [{}], [AUDIT | {"rows": [1]}], [AUDIT | {"good": []}], [AUDIT | {"later": 1}]),
 }  # fmt: skip
@@ -52,7 +51,7 @@ READERS: dict[str, Callable[[Path], Any]] = {"calibration.json": read_calibratio
 def test_wrong_types_are_one_line(name: str, content: Any, tmp_path: Path) -> None:
     (tmp_path / name).write_text(json.dumps(content))
     with pytest.raises(CheckpointError, match=name) as caught:
-        READERS.get(name, lambda folder: read_json(folder, name))(tmp_path)
+        READERS[name](tmp_path) if name in READERS else read_json(tmp_path, name)
     assert "\n" not in str(caught.value)
 
 
