@@ -97,6 +97,15 @@ def class_folders(root: Path, classes: Sequence[str] | None) -> Manifest:
     return Manifest.build(columns, root, classes)
 
 
+def folder(root: Path, classes: Sequence[str] | None) -> Manifest:
+    """Read a data-set folder, or a tree with one folder for each class; the default of the data module.
+
+    Raises:
+        DataError: As `manifest` and `class_folders`.
+    """
+    return manifest(root, classes) if (root / MANIFEST_FILE).is_file() else class_folders(root, classes)
+
+
 def table(
     root: Path,
     classes: Sequence[str] | None,
