@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 from heritage.core.disk import full_disk_as_os_error
 from heritage.core.signals import Terminated, stopped_in_one_line
 from heritage.core.terminal import escape_logs, print_line, print_text
-from heritage.errors import BusyError, HeritageError
+from heritage.errors import BusyError, ConfigError, HeritageError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -213,9 +213,8 @@ def _lines(verb: str, fault: BaseException) -> list[str]:
     from heritage.config.faults import FaultyConfigError
     from heritage.config.help import config_dir_override
 
-    if _is_of_disk(fault):
-        place = f"{fault.filename}: " if fault.filename else ""
-        return [f"{place}{_DISK_FAULTS[fault.errno or 0]}; {_RESUME}"]
+    if (error := disk_error(fault, verb)) is not None:
+        return [str(error) if error.where != verb else f"{error.what}; {error.remedy}"]
     if isinstance(fault, KeyboardInterrupt):
         reason = str(fault) or "stopped by Ctrl-C"
         return [reason if str(fault) and not isinstance(fault, Terminated) else f"{reason}; {_RESUME}"]
@@ -226,6 +225,13 @@ def _lines(verb: str, fault: BaseException) -> list[str]:
     if isinstance(fault, HeritageError):
         return [str(fault)]
     return explain_composition_error(fault, verb, overrides)
+
+
+def disk_error(fault: BaseException, verb: str) -> ConfigError | None:
+    """Return the one-line error for a file or folder that cannot be written; None for other exceptions."""
+    if not _is_of_disk(fault):
+        return None
+    return ConfigError(_DISK_FAULTS[fault.errno or 0], where=fault.filename or verb, remedy=_RESUME)
 
 
 def heritage_cause(error: BaseException) -> HeritageError | None:

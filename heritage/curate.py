@@ -21,8 +21,10 @@ def main(cfg: DictConfig) -> None:
     from omegaconf import OmegaConf
 
     from heritage.config.validate import validate
+    from heritage.runs.input_paths import require_inputs
 
     validate(cfg, "curate")
+    require_inputs(cfg)
     from heritage.core.processes import available_cores
     from heritage.curation.build import curate, summary
     from heritage.curation.next_step import next_step

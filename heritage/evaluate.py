@@ -15,9 +15,11 @@ def main(cfg: DictConfig) -> None:
     """Evaluate a network, write the report and print its path."""
     from heritage.config.validate import validate
     from heritage.runs.checkpoints import find_checkpoint
+    from heritage.runs.input_paths import require_inputs
 
     validate(cfg, "evaluate")
     find_checkpoint(cfg.ckpt)
+    require_inputs(cfg)
     from heritage.core.console import Console
     from heritage.evaluation.evaluate import evaluate
 

@@ -15,9 +15,11 @@ def main(cfg: DictConfig) -> None:
     """Draw saliency maps, write the page and print its path."""
     from heritage.config.validate import validate
     from heritage.runs.checkpoints import find_checkpoint
+    from heritage.runs.input_paths import require_inputs
 
     validate(cfg, "explain")
     find_checkpoint(cfg.ckpt)
+    require_inputs(cfg)
     from heritage.core.console import Console
     from heritage.explanation.explain import explain
 

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from heritage.api.composition import explained, global_hydra, hydra_config
 from heritage.api.overrides import command_overrides, require_command, require_flag
-from heritage.cli import load, prepared_task
+from heritage.cli import disk_error, load, prepared_task
 from heritage.core.disk import full_disk_as_heritage_error
 from heritage.core.files import config_dir
 from heritage.runs.hydra_task import TaskError, carrying_errors
@@ -77,6 +77,7 @@ def run(verb: str, *overrides: str, multirun: bool = False, quiet: bool = False,
         _logging(),
         stdout,
         releasing(),
+        _disk_errors(verb),
     ):
         return _multirun(verb, task, words) if multirun else _run(verb, task, words)
 
@@ -92,16 +93,28 @@ def _run(verb: str, task: Callable[[DictConfig], Any], words: list[str]) -> RunR
     cfg, hydra_cfg = cast("DictConfig", done.cfg), cast("DictConfig", done.hydra_cfg)
     with hydra_config(hydra_cfg):
         folder = OmegaConf.select(cfg, _OUTPUT.get(verb, "paths.run"))
-    return RunResult(verb, Path(getattr(value, "folder", folder)).absolute(), value)
+    path = Path(getattr(value, "folder", folder)).absolute()
+    return RunResult(verb, path if path.is_dir() else None, value)  # plan=true writes none
 
 
 def _multirun(verb: str, task: Callable[[DictConfig], Any], words: list[str]) -> RunResult:
     words = [*words, "hydra.mode=MULTIRUN"]
     cfg = _hydra().compose_config(verb, words, run_mode=RunMode.MULTIRUN)
     with hydra_config(cfg):
-        folder = str(cfg.hydra.sweep.dir)
+        path = Path(str(cfg.hydra.sweep.dir)).absolute()
     value = _without_hydras_lines(lambda: _hydra().multirun(verb, task, words))
-    return RunResult(verb, Path(folder).absolute(), value)
+    return RunResult(verb, path if path.is_dir() else None, value)
+
+
+@contextlib.contextmanager
+def _disk_errors(verb: str) -> Iterator[None]:
+    """Turn the error of a folder that cannot be written into the line that the command prints."""
+    try:
+        yield
+    except OSError as fault:
+        if (error := disk_error(fault, verb)) is None:
+            raise
+        raise error from fault
 
 
 def _hydra() -> Any:

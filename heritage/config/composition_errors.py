@@ -35,6 +35,8 @@ _SWEEP = re.compile(
 _EACH = "to run each of them add -m (from Python: multirun=True)"
 _CHOSEN_TWICE = re.compile(r"Multiple values for (?P<group>\S+)\. ")
 _FORCED = re.compile(r"force-add of config groups is not supported: '(?P<word>[^']+)'")
+_ADDED_TWICE = re.compile(r"Could not append to config\. An item is already at '(?P<key>[^']+)'")
+_PARSER = re.compile(r"Lexer\w*Exception\b.*", re.DOTALL)
 _TYPE = re.compile(r"could not be converted to (\w+)")
 _GIVE = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
 
@@ -93,7 +95,8 @@ def _unreadable(fault: OverrideParseException) -> str:
     remedy = "write key=value"
     if equals and re.fullmatch(r"[\w@./+~-]+", key, re.ASCII):
         remedy = f"write {shlex.quote(f'{key}={quoted(value)}')}"
-    return f"cannot read '{word}' ({_first_line(str(fault))}); {remedy}"
+    reason = _PARSER.sub("a sign that Hydra's grammar does not have here", _first_line(str(fault)))
+    return f"cannot read '{word}' ({reason}); {remedy}"
 
 
 def _sweep(match: re.Match[str], _: BaseException, verb: str, overrides: Sequence[str]) -> list[str]:
@@ -119,8 +122,10 @@ def _unknown_in_file(match: re.Match[str], _: BaseException, verb: str, __: Sequ
 
 
 def _unknown_deleted(match: re.Match[str], _: BaseException, verb: str, __: Sequence[str]) -> list[str]:
-    key = match["key"]
-    return [f"~{key}: {_explain_unknown(verb, compose_command(verb, []), key)}"]
+    key, cfg = match["key"], compose_command(verb, [])
+    if _has(cfg, key):  # which Hydra takes for absent
+        return [f"~{key}: it is null already; leave ~{key} out"]
+    return [f"~{key}: {_explain_unknown(verb, cfg, key)}"]
 
 
 def _wrong_value(match: re.Match[str], fault: BaseException, _: str, __: Sequence[str]) -> list[str]:
@@ -147,11 +152,21 @@ def _forced(match: re.Match[str], _: BaseException, __: str, ___: Sequence[str])
     return [f"{word}: an option is chosen without a plus; write {word.lstrip('+')}"]
 
 
+def _added_twice(match: re.Match[str], _: BaseException, __: str, overrides: Sequence[str]) -> list[str]:
+    key = match["key"]
+    words = [word for word in overrides if word.lstrip("+").partition("=")[0] == key]
+    if len(words) > 1:
+        return [f"{' '.join(words)}: {key} is given twice; keep one of them, without a plus"]
+    word = words[0] if words else f"+{key}=…"
+    return [f"{word}: {key} exists already; write {word.lstrip('+')}"]
+
+
 _Explain = Callable[[re.Match[str], BaseException, str, Sequence[str]], list[str]]
 _EXPLANATIONS: tuple[tuple[re.Pattern[str], _Explain], ...] = (
     (_SWEEP, _sweep),
     (_CHOSEN_TWICE, _chosen_twice),
     (_FORCED, _forced),
+    (_ADDED_TWICE, _added_twice),
     (_UNKNOWN_KEY, _unknown_key),
     (_UNKNOWN_IN_FILE, _unknown_in_file),
     (_UNKNOWN_DELETED, _unknown_deleted),

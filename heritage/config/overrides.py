@@ -14,6 +14,7 @@ name is quoted for Hydra unless Hydra reads it as exactly that text. What keeps 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import warnings
@@ -23,7 +24,7 @@ from typing import Any
 
 from hydra.core.override_parser.types import ChoiceSweep, Glob, QuotedString, Sweep
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import MISSING, DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from heritage.config.compose import COMPOSITION_ERRORS, compose_command, groups
@@ -37,11 +38,12 @@ from heritage.config.grammar import (
     quoted,
     split_values,
 )
-from heritage.config.schema import HYDRA_OPTIONS, SCHEMAS
+from heritage.config.schema import HYDRA_OPTIONS, SCHEMAS, PathsConfig
 from heritage.config.signatures import signature_of
 from heritage.core.option_types import UNKNOWN, OptionType, option_type
 
 _OVERRIDE = re.compile(r"(\+{0,2})([^~+=][^=]*)=(.*)", re.DOTALL)
+_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "paths.run", "paths.outputs", "paths.data")
 _GROUP = OptionType(text=True, items=OptionType(text=True))
 
 
@@ -65,7 +67,7 @@ def prepared_overrides(
         exact: Whether the values are in Hydra's grammar already; only ``~`` and the plus are treated.
 
     Raises:
-        FaultyConfigError: An override has no key.
+        FaultyConfigError: An override has no key, an empty path, or removes a key that is required.
 
     Example:
         >>> from heritage.config.overrides import prepared_overrides
@@ -77,12 +79,14 @@ def prepared_overrides(
     for word in words:
         match = _OVERRIDE.fullmatch(word)
         if match is None:
+            options.require_removable(word, words)
             if word.lstrip("+~").startswith("="):
                 raise FaultyConfigError([f"cannot read '{word}' (it has no key); write key=value"])
             done.append(word)
             continue
         plus, key, value = match.groups()
         kind = UNKNOWN if is_bare(value) else options.type_of(key)
+        _require_folder_name(word, value, kind)
         if multirun and not exact:
             value = _swept(value, kind)
         elif kind is not _GROUP or not isinstance(parsed_value(value), ChoiceSweep):  # which Hydra refuses
@@ -148,6 +152,26 @@ class _Options:
         if not isinstance(node, DictConfig) or leaf in node.keys():  # noqa: SIM118  ??? counts as a key
             return ""
         return "" if "_target_" in node or self.type_of(parent).values is None else "+"
+
+    def require_removable(self, word: str, words: Sequence[str]) -> None:
+        """Raise an error if ``~key`` removes a key that the command or a class requires."""
+        key = word.lstrip("~").partition("=")[0].partition("@")[0]
+        if not word.startswith("~") or any(other.lstrip("+").startswith(f"{key}=") for other in words):
+            return
+        parent, _, leaf = key.rpartition(".")
+        owner: str | None = None
+        if not parent and (key == "paths" or key not in self._groups):
+            fields = {field.name: field for field in dataclasses.fields(SCHEMAS[self._verb])}
+            owner = self._verb if key in fields and fields[key].default == MISSING else None
+        elif parent == "paths":
+            owner = self._verb if leaf in {field.name for field in dataclasses.fields(PathsConfig)} else None
+        elif parent and self._cfg is not None:
+            node = _select(self._cfg, parent)
+            target = _target(node)
+            if target is not None and isinstance(node, DictConfig) and leaf in node.keys():  # noqa: SIM118  ???
+                owner = target if _is_required(target, leaf) else None
+        if owner is not None:
+            raise FaultyConfigError([f"{word}: {owner} requires it; leave {word} out, or give {key}=…"])
 
     @property
     def _cfg(self) -> DictConfig | None:
@@ -217,6 +241,25 @@ def _argument(target: str, name: str) -> OptionType:
         return option_type(signature_of(target, {name})[1].get(name))
     except (HydraException, ImportError, ValueError):
         return UNKNOWN
+
+
+def _is_required(target: str, name: str) -> bool:
+    try:
+        return signature_of(target, {name})[0].required.get(name, False)
+    except (HydraException, ImportError, ValueError):
+        return False
+
+
+def _require_folder_name(word: str, value: str, kind: OptionType) -> None:
+    """Raise an error for a path that is empty, and for an output folder that is null."""
+    key = word.lstrip("+").partition("=")[0]
+    parsed = parsed_value(value)
+    if kind.path and (not value.strip() or (isinstance(parsed, QuotedString) and not parsed.text)):
+        raise FaultyConfigError([f"{word}: an empty path; give a path, or leave {key} out"])
+    if key in _FOLDERS and value == "null":
+        raise FaultyConfigError(
+            [f"{word}: names no folder; leave {key} out, or write {key}=./null for a folder of this name"]
+        )
 
 
 def _select(node: DictConfig, key: str) -> Any:

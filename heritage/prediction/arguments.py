@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral, Real
-from os import PathLike
+from os import PathLike, fspath
 
 from heritage.errors import ArgumentError, ConfigError
 
@@ -18,13 +18,15 @@ def require_option(name: str, value: object, options: Sequence[str]) -> None:
 
 
 def require_path(name: str, value: object) -> None:
-    """Raise an `ArgumentError` unless a value is a path."""
+    """Raise an `ArgumentError` unless a value is a path, and a `ConfigError` if it is empty."""
     if not isinstance(value, str | PathLike):
         raise ArgumentError(
             f"a path is a string or a Path, not a {type(value).__name__}",
             where=name,
             remedy="give a run folder or a checkpoint",
         )
+    if not fspath(value):
+        raise ConfigError("an empty path", where=f"{name}=''", remedy="give a run folder or a checkpoint")
 
 
 def require_probability(name: str, value: object) -> None:

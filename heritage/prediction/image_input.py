@@ -87,6 +87,8 @@ def load_pixels(image: ImageInput, *, at_least: int | None = None) -> Pixels:
         ImageError: The file cannot be read, or the array has another shape or type.
         ArgumentError: The value is not an image.
     """
+    if isinstance(image, str) and not image:
+        raise ImageError("an empty path", where="image=''", remedy="give the path of an image")
     if isinstance(image, (str, os.PathLike)):
         return decode(read_file(Path(image)), name=image, at_least=at_least)
     if _is_file(image):

@@ -19,11 +19,11 @@ from heritage.core.image_tables import resolve_files
 from heritage.core.table_cells import text_column
 from heritage.core.table_reader import TABLE_SUFFIXES, decode_text, read_table
 from heritage.errors import DatasetNotFoundError, ManifestError
+from heritage.runs.input_paths import PATTERN_SIGNS, require_input
 
 log = logging.getLogger(__name__)
 
 LISTS = frozenset({".txt", ".lst"})
-_MAGIC = "*?["
 
 
 @dataclass(frozen=True)
@@ -108,20 +108,13 @@ def find_inputs(source: str | Sequence[str], column: str, *, key: str = "input")
         if path.suffix.lower() in LISTS:
             return _inputs(path.parent, _located(path, _lines(path)), f"{key}={source}")
         return _inputs(Path(), [str(path)], f"{key}={source}")
-    if any(sign in source for sign in _MAGIC):
-        matches = glob.iglob(str(path), recursive=True)  # noqa: PTH207  Path.glob takes no absolute pattern
-        fixed = Path(*itertools.takewhile(lambda part: not set(part) & set(_MAGIC), path.parts))
-        names = [
-            name
-            for name in matches
-            if Path(name).is_file() and not is_system_path(Path(name).relative_to(fixed))
-        ]
-        return _inputs(Path(), sorted(names), f"{key}={source}")
-    raise DatasetNotFoundError(
-        "no such image, folder or list",
-        where=f"{key}={source}",
-        remedy="give one, or a pattern such as 'photos/*.jpg'",
-    )
+    require_input(source, key)
+    matches = glob.iglob(str(path), recursive=True)  # noqa: PTH207  Path.glob takes no absolute pattern
+    fixed = Path(*itertools.takewhile(lambda part: not set(part) & set(PATTERN_SIGNS), path.parts))
+    names = [
+        name for name in matches if Path(name).is_file() and not is_system_path(Path(name).relative_to(fixed))
+    ]
+    return _inputs(Path(), sorted(names), f"{key}={source}")
 
 
 def _inputs(root: Path, names: list[str], where: str) -> Inputs:

@@ -37,6 +37,7 @@ from heritage.prediction.image_input import (
 from heritage.prediction.results import Explanation, Prediction, Predictions, unreadable
 from heritage.prediction.streaming import PreparedImage, prepare_image, prepared_batches
 from heritage.prediction.views import Views, views, whole_image
+from heritage.runs.run_result import RunResult
 from heritage.training.devices import choose_device
 from heritage.training.predict_loop import autocast
 
@@ -47,7 +48,7 @@ _LONG = 4  # batches from which a progress bar is shown
 
 
 def load(
-    ckpt: str | Path,
+    ckpt: str | Path | RunResult,
     *,
     device: str | torch.device = "auto",
     tta: Views = "none",
@@ -57,7 +58,7 @@ def load(
     """Load a trained network for prediction.
 
     Args:
-        ckpt: A run folder (its best checkpoint is used) or a checkpoint.
+        ckpt: A run folder (its best checkpoint is used), a checkpoint, or what `heritage.run` returned.
         device: Where to compute: ``auto`` (a GPU if there is one), ``cpu``, ``gpu``, or torch's own name
             (``cuda:1``).
         tta: Test-time augmentation: probabilities are averaged over ``flip`` (the image and its mirror image,
@@ -76,12 +77,14 @@ def load(
         >>> predictor.predict(photographs / "0.jpg").label in predictor.classes
         True
     """
+    if isinstance(ckpt, RunResult) and ckpt.folder is not None:
+        ckpt = ckpt.folder
     require_path("ckpt", ckpt)
     device = choose_device(device)
     require_option("tta", tta, get_args(Views))
     if threshold is not None:
         require_probability("threshold", threshold)
-    trained = load_checkpoint(ckpt, trusted)
+    trained = load_checkpoint(cast("str | Path", ckpt), trusted)
     rule = read_decision_rule(trained.folder).with_threshold(threshold)
     predictor = Predictor(trained, rule, device=device, tta=tta)
     for note in predictor.notes:

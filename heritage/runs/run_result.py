@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from heritage.core.notebook import html_table, shortened
-from heritage.errors import TrainingError
+from heritage.errors import ArgumentError, CheckpointError, TrainingError
 from heritage.runs.files import CONFIG_FILE, METRICS_FILE, REPORT_FILE
 from heritage.runs.history import read_history
 from heritage.runs.record import read_config, read_json
@@ -29,13 +31,34 @@ class RunResult:
     Attributes:
         verb: The command.
         folder: The folder it wrote: a run folder, a data set, the folder of a report, table or export; of a
-            multirun the sweep's folder; None for ``serve`` and ``weights``.
+            multirun the sweep's folder; None for ``serve``, ``weights`` and ``plan=true``.
         value: What else the command's function returned; None for most.
     """
 
     verb: str
     folder: Path | None
     value: Any = None
+
+    def __post_init__(self) -> None:
+        """Check the folder.
+
+        Raises:
+            ArgumentError: It is not a path.
+            CheckpointError: It does not exist.
+        """
+        given: object = self.folder
+        if given is None:
+            return
+        remedy = "give the folder that the command wrote"
+        if not isinstance(given, str | PathLike):
+            raise ArgumentError(
+                f"a folder is a path, not a {type(given).__name__}", where="folder", remedy=remedy
+            )
+        folder = Path(given)
+        if not os.fspath(given) or not folder.is_dir():
+            what = "no such folder" if os.fspath(given) else "an empty path"
+            raise CheckpointError(what, where=f"folder={given}", remedy=remedy)
+        object.__setattr__(self, "folder", folder)  # the dataclass is frozen
 
     @cached_property
     def details(self) -> dict[str, Any]:

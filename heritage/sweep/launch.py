@@ -16,6 +16,7 @@ from heritage.core.console import Console
 from heritage.errors import CommandError
 from heritage.runs.files import JOB_ID_FILE, SWEEP_LOCK_FILE
 from heritage.runs.folders import remove_unused_run_folder
+from heritage.runs.input_paths import require_inputs
 
 if TYPE_CHECKING:
     from heritage.runs.run_result import RunResult
@@ -41,6 +42,7 @@ def start(cfg: DictConfig) -> RunResult | None:
 
     console = Console()
     validate(cfg, "train")
+    require_inputs(cfg)
     from heritage.sweep.driver import cluster_of  # imports torch: after validation
 
     job = _job(cfg)

@@ -1,0 +1,58 @@
+"""Missing folders and images are reported before torch is imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import heritage
+from heritage.errors import DatasetNotFoundError
+from heritage.runs.input_paths import require_input, require_inputs
+
+
+@pytest.mark.parametrize(
+    ("verb", "words", "line"),
+    [
+        ("train", ["data=class_folders", "data.root=/nope"], "/nope: no such folder; give .* in data.root"),
+        ("train", ["data=table", "data.root=/nope"], "/nope: no such folder; give .* in data.root"),
+        ("train", ["data=folder", "data.root=/nope"], "/nope: no such folder; give .* in data.root"),
+        ("curate", ["raw=class_folders", "raw.root=/nope"], "/nope: no such folder; give .* in raw.root"),
+        ("curate", ["raw=table", "raw.root=/nope"], "/nope: no such folder; give .* in raw.root"),
+        ("predict", ["ckpt=x", "input=/nope.jpg"], "input=/nope.jpg: no such image, folder or list"),
+    ],
+)
+def test_what_does_not_exist_is_one_line(verb: str, words: list[str], line: str) -> None:
+    with pytest.raises(DatasetNotFoundError, match=line):
+        require_inputs(heritage.compose(verb, words))
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "explain"])
+def test_the_folder_given_for_a_network(verb: str, run_folder: Path, tmp_path: Path) -> None:
+    words = [f"ckpt={run_folder}", f"data.root={tmp_path / 'nope'}"]
+    with pytest.raises(DatasetNotFoundError, match="nope: no such folder; give the folder of the images in"):
+        require_inputs(heritage.compose(verb, words))
+
+
+def test_what_is_drawn_or_exists_passes(tree: Path, tmp_path: Path) -> None:
+    require_inputs(heritage.compose("train", ["data=demo", f"data.root={tmp_path / 'drawn'}"]))
+    require_inputs(heritage.compose("train", ["data=class_folders", f"data.root={tree}"]))
+    require_input(str(tree), "input")
+    require_input(str(tmp_path / "*.jpg"), "input")
+
+
+def test_a_missing_folder_is_reported_without_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.argv[1:] = ['data=class_folders', 'data.root=/nope']\n"
+        "from heritage.train import main\n"
+        "try: main()\n"
+        "finally: print('torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.stdout.splitlines()[-1] == "False"
+    assert done.stderr.startswith("heritage train: /nope: no such folder")
+    assert done.returncode == 2
