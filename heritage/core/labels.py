@@ -19,19 +19,24 @@ from heritage.errors import ManifestError
 
 log = logging.getLogger(__name__)
 
+# Byte-order marks, soft hyphens and marks of direction, which come with copied text. The joiners of Arabic
+# and Indian scripts belong to the spelling.
+_INVISIBLE = dict.fromkeys(
+    [0xAD, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), 0x2060, *range(0x2066, 0x206A), 0xFEFF]
+)
 _NAMED = 5  # classes in a message
 _HYDRA_WORDS = frozenset({"null", "true", "false", "nan", "inf"})  # mean something else than their letters
 
 
 def clean_label(text: str) -> str:
-    """Return a label in Unicode's composed form, without surrounding and repeated blanks."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    """Return a label in Unicode's composed form, without invisible, surrounding and repeated blanks."""
+    return " ".join(unicodedata.normalize("NFC", text).translate(_INVISIBLE).split())
 
 
 def comparison_key(label: str) -> str:
     """Return what two spellings of one class have in common."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", label).casefold())
-    return " ".join(re.sub(r"[\s_-]+", " ", folded).split())
+    return " ".join(re.sub(r"[\s_\u2010-\u2015\u2212-]+", " ", folded).split())
 
 
 def require_one_spelling(counts: Mapping[str, int], where: str | PathLike[str]) -> None:
@@ -92,6 +97,20 @@ def choose_classes(
     if others:
         log.warning("%s: left out, as data.classes does not list it: %s", where, _with_counts(others, counts))
     return tuple(declared)
+
+
+def declared_spellings(counts: Mapping[str, int], declared: Sequence[str] | None) -> dict[str, str]:
+    """Return the labels that are other spellings of a class in ``data.classes``, each with that class.
+
+    Args:
+        counts: Number of images by label.
+        declared: ``data.classes``.
+    """
+    by_key = {comparison_key(name): name for name in declared or ()}
+    if len(by_key) < len(declared or ()):
+        return {}  # it distinguishes spellings
+    found = {name: by_key.get(comparison_key(name), name) for name in counts if name not in by_key.values()}
+    return {name: new for name, new in found.items() if name != new and new not in counts}
 
 
 def require_found_classes(declared: Sequence[str], found: Sequence[str], where: str | PathLike[str]) -> None:
