@@ -97,12 +97,12 @@ def _start(
     from heritage.runs.locks import releasing
 
     register()
-    sys.argv[1:] = _prepared_arguments(verb, sys.argv[1:])
     users_choice = os.environ.get(_FULL_ERROR)
     job = _job(verb, prepared_task(verb, task), users_choice)
     # Unless full errors are on, Hydra prints errors and exits; we print our own line instead.
     with _full_error("1"), releasing():
         try:
+            sys.argv[1:] = _prepared_arguments(verb, sys.argv[1:])
             if asks_for_help(sys.argv[1:]):
                 overrides = [*config_dir_override(sys.argv[1:]), *overrides_of(sys.argv[1:])]
                 write_output(help_text(verb, overrides, help_sections()), verb)

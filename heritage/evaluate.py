@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 def main(cfg: DictConfig) -> None:
     """Evaluate a network, write the report and print its path."""
     from heritage.config.validate import validate
+    from heritage.runs.checkpoints import find_checkpoint
 
     validate(cfg, "evaluate")
+    find_checkpoint(cfg.ckpt)
     from heritage.core.console import Console
     from heritage.evaluation.evaluate import evaluate
 

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 def main(cfg: DictConfig) -> None:
     """Draw saliency maps, write the page and print its path."""
     from heritage.config.validate import validate
+    from heritage.runs.checkpoints import find_checkpoint
 
     validate(cfg, "explain")
+    find_checkpoint(cfg.ckpt)
     from heritage.core.console import Console
     from heritage.explanation.explain import explain
 

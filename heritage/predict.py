@@ -18,11 +18,13 @@ def main(cfg: DictConfig) -> Any:
     from omegaconf import OmegaConf
 
     from heritage.config.validate import validate, validate_options
+    from heritage.runs.checkpoints import find_checkpoint
 
     validate(cfg, "predict")
     options = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     del options["paths"]
     validate_options("heritage.prediction.predict.PredictOptions", options)
+    find_checkpoint(cfg.ckpt)
     from heritage.core.console import Console
     from heritage.prediction.predict import PredictOptions, predict, show
 

@@ -18,11 +18,13 @@ def main(cfg: DictConfig) -> None:
     from omegaconf import OmegaConf
 
     from heritage.config.validate import validate, validate_options
+    from heritage.runs.checkpoints import find_checkpoint
 
     validate(cfg, "serve")
     options = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     del options["paths"]
     validate_options("heritage.server.server.ServeOptions", options)
+    find_checkpoint(cfg.ckpt)
     from heritage.server.limits import Limits
     from heritage.server.server import ServeOptions, serve
 

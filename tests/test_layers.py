@@ -45,7 +45,6 @@ SHORT = {
     "core/version.py",
     "config/register.py",
     "demo/drawing/rng.py",
-    "runs/history.py",
 }
 """Files of less than 30 lines: one concept each. Commands may be short."""
 

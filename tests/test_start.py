@@ -59,6 +59,15 @@ def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir()), "help writes nothing"
 
 
+@pytest.mark.parametrize("verb", ["predict", "evaluate", "explain", "export", "serve"])
+def test_a_missing_checkpoint_is_reported_before_torch_is_imported(tmp_path: Path, verb: str) -> None:
+    words = ["ckpt=runs/nothing", *(["input=photographs"] if verb == "predict" else [])]
+    _, err, modules = started(command_line(verb, *words), tmp_path)
+    assert err.startswith(f"heritage {verb}: runs/nothing: no such checkpoint; look into outputs/train/")
+    assert err.count("\n") == 1
+    assert modules & {*HEAVY} == set()
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

@@ -37,6 +37,18 @@ def require_command(verb: object) -> None:
         raise CommandError("no such command", where=verb, remedy=did_you_mean(verb, COMMANDS))
 
 
+def require_flag(name: str, value: object) -> None:
+    """Raise unless a value is true or false: any text would count as true.
+
+    Raises:
+        ArgumentError: It is neither.
+    """
+    if not isinstance(value, bool):
+        raise ArgumentError(
+            f"it is True or False, not {_kind(value)}", where=name, remedy=f"give {name}=True or leave it out"
+        )
+
+
 def given_overrides(overrides: str | Iterable[str]) -> list[str]:
     """Return overrides as a list.
 

@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from heritage.api.composition import explained, global_hydra, hydra_config
-from heritage.api.overrides import command_overrides, require_command
+from heritage.api.overrides import command_overrides, require_command, require_flag
 from heritage.cli import load, prepared_task
 from heritage.core.disk import full_disk_as_heritage_error
 from heritage.core.files import config_dir
@@ -64,6 +64,8 @@ def run(verb: str, *overrides: str, multirun: bool = False, quiet: bool = False,
         'report.md'
     """
     require_command(verb)
+    require_flag("multirun", multirun)
+    require_flag("quiet", quiet)
     words = command_overrides(verb, overrides, options, multirun=multirun)
     task = carrying_errors(prepared_task(verb, inspect.unwrap(load(verb))))
     stdout = contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext()

@@ -174,9 +174,8 @@ def _bars(
             axes.errorbar([at], [mean], yerr=errors, color=_INK, capsize=3, linewidth=1)
             _label(axes, at, mean, "white")
     if len(keys) * max(len(part) for key in keys for part in key) > _MAX_LABELS:
-        axes.set_xticks(
-            x, [" ".join(filter(None, key)) for key in keys], fontsize=7.5, rotation=35, ha="right"
-        )
+        labels = [figure_text(" ".join(filter(None, key))) for key in keys]
+        axes.set_xticks(x, labels, fontsize=7.5, rotation=35, ha="right")
     else:
         axes.set_xticks(x, ["\n".join(map(figure_text, filter(None, key))) for key in keys], fontsize=7.5)
     axes.bar([0], [0], color=_THESIS, label="thesis")
@@ -192,7 +191,9 @@ def _label(axes: Axes, x: float, value: float, colour: str = _INK) -> None:
 
 def _rows(axes: Axes, names: list[str]) -> None:
     """Label the rows, the first on top, with names broken into lines."""
-    axes.set_yticks(range(len(names)), ["\n".join(wrap(name, _NAME_LENGTH)) for name in names])
+    axes.set_yticks(
+        range(len(names)), ["\n".join(map(figure_text, wrap(name, _NAME_LENGTH))) for name in names]
+    )
     axes.set_ylim(len(names) - 0.5, -0.5)
     if any(len(name) > _NAME_LENGTH for name in names):
         axes.tick_params(axis="y", labelsize=7.5)

@@ -34,6 +34,7 @@ _SWEEP = re.compile(
 )
 _EACH = "to run each of them add -m (from Python: multirun=True)"
 _CHOSEN_TWICE = re.compile(r"Multiple values for (?P<group>\S+)\. ")
+_FORCED = re.compile(r"force-add of config groups is not supported: '(?P<word>[^']+)'")
 _TYPE = re.compile(r"could not be converted to (\w+)")
 _GIVE = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
 
@@ -60,8 +61,8 @@ def explain_composition_error(fault: BaseException, verb: str, overrides: Sequen
     text = str(fault)
     if isinstance(fault, MissingConfigException) and fault.missing_cfg_file:
         return [_missing_file(fault, text, overrides)]
-    if "Error resolving interpolation" in text and (lists := _lists_of_options(verb, overrides)):
-        return [f"{word}: this group takes one option; {_EACH} and leave the brackets out" for word in lists]
+    if "Error resolving interpolation" in text and (lines := _groups_without_option(verb, overrides)):
+        return lines
     for pattern, explain in _EXPLANATIONS:
         if found := pattern.search(text):
             return explain(found, fault, verb, overrides)
@@ -69,9 +70,21 @@ def explain_composition_error(fault: BaseException, verb: str, overrides: Sequen
     return [_first_line(text) + cause]
 
 
-def _lists_of_options(verb: str, overrides: Sequence[str]) -> list[str]:
+def _groups_without_option(verb: str, overrides: Sequence[str]) -> list[str]:
+    """Explain overrides that leave a group without one option, on which other values depend."""
     known = groups_of(verb, compose_command(verb, []))
-    return [word for word in overrides if _key(word) in known and word.partition("=")[2].startswith("[")]
+    lines = []
+    for word in overrides:
+        key, value = _key(word), word.partition("=")[2]
+        if key not in known:
+            continue
+        if value.startswith("["):
+            lines.append(f"{word}: this group takes one option; {_EACH} and leave the brackets out")
+        elif word.startswith("~"):
+            lines.append(f"{word}: this group needs an option; write {key}=<option>")
+        elif "${" in value:
+            lines.append(f"{word}: this group takes the name of an option, not an interpolation; write one")
+    return lines
 
 
 def _unreadable(fault: OverrideParseException) -> str:
@@ -91,7 +104,12 @@ def _sweep(match: re.Match[str], _: BaseException, verb: str, overrides: Sequenc
 
 
 def _unknown_key(match: re.Match[str], _: BaseException, verb: str, overrides: Sequence[str]) -> list[str]:
-    return _unknown_overrides(verb, overrides) or [_unknown_in_sweep(verb, match["key"])]
+    if lines := _unknown_overrides(verb, overrides):
+        return lines
+    placed = [word for word in overrides if "@" in word and word.partition("=")[0] == match["key"]]
+    if placed:
+        return [f"{word}: nothing is chosen there; write {_key(word)}=<option>" for word in placed]
+    return [_unknown_in_sweep(verb, match["key"])]
 
 
 def _unknown_in_file(match: re.Match[str], _: BaseException, verb: str, __: Sequence[str]) -> list[str]:
@@ -124,10 +142,16 @@ def _chosen_twice(match: re.Match[str], _: BaseException, __: str, overrides: Se
     return [f"{word}: {group} is chosen twice; write {word.lstrip('+')} once and without a plus"]
 
 
+def _forced(match: re.Match[str], _: BaseException, __: str, ___: Sequence[str]) -> list[str]:
+    word = match["word"]
+    return [f"{word}: an option is chosen without a plus; write {word.lstrip('+')}"]
+
+
 _Explain = Callable[[re.Match[str], BaseException, str, Sequence[str]], list[str]]
 _EXPLANATIONS: tuple[tuple[re.Pattern[str], _Explain], ...] = (
     (_SWEEP, _sweep),
     (_CHOSEN_TWICE, _chosen_twice),
+    (_FORCED, _forced),
     (_UNKNOWN_KEY, _unknown_key),
     (_UNKNOWN_IN_FILE, _unknown_in_file),
     (_UNKNOWN_DELETED, _unknown_deleted),
@@ -137,6 +161,8 @@ _EXPLANATIONS: tuple[tuple[re.Pattern[str], _Explain], ...] = (
 
 
 def _with_remedy(what: str) -> str:
+    if what.endswith("is not Optional"):
+        return "cannot be null; give a value"
     match = _TYPE.search(what)
     return f"{what}; give {_GIVE.get(match[1], 'a value of that type')}" if match else what
 
@@ -180,8 +206,8 @@ def _unknown_overrides(verb: str, overrides: Sequence[str]) -> list[str]:
         faults.append(f"{word}: {_explain_unknown(verb, cfg, key)}")
     return faults + [
         f"{word}: {group} is not among the defaults; write +{word}"
-        for word in choices
-        if word[0] not in "+~" and (group := _key(word)) in ADDED
+        for word in overrides
+        if word[0] not in "+~" and (group := _key(word)) in ADDED and group in known_groups
     ]
 
 

@@ -27,6 +27,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from heritage.config.compose import COMPOSITION_ERRORS, compose_command, groups
+from heritage.config.faults import FaultyConfigError
 from heritage.config.grammar import (
     UNREADABLE,
     escaped,
@@ -41,7 +42,7 @@ from heritage.config.signatures import signature_of
 from heritage.core.option_types import UNKNOWN, OptionType, option_type
 
 _OVERRIDE = re.compile(r"(\+{0,2})([^~+=][^=]*)=(.*)", re.DOTALL)
-_GROUP = OptionType(text=True, plain=frozenset({type(None)}), items=OptionType(text=True))
+_GROUP = OptionType(text=True, items=OptionType(text=True))
 
 
 def prepared_overrides(
@@ -63,6 +64,9 @@ def prepared_overrides(
         multirun: Whether commas separate the values of a sweep.
         exact: Whether the values are in Hydra's grammar already; only ``~`` and the plus are treated.
 
+    Raises:
+        FaultyConfigError: An override has no key.
+
     Example:
         >>> from heritage.config.overrides import prepared_overrides
         >>> prepared_overrides("evaluate", ["ckpt=sweeps/seed=0", "report.seed=3"])
@@ -73,6 +77,8 @@ def prepared_overrides(
     for word in words:
         match = _OVERRIDE.fullmatch(word)
         if match is None:
+            if word.lstrip("+~").startswith("="):
+                raise FaultyConfigError([f"cannot read '{word}' (it has no key); write key=value"])
             done.append(word)
             continue
         plus, key, value = match.groups()
@@ -123,6 +129,8 @@ class _Options:
         self._composed: list[DictConfig | None] = []
 
     def type_of(self, key: str) -> OptionType:
+        if key == "hydra" or key.startswith("hydra/"):
+            return _GROUP
         if key.partition(".")[0] == "hydra":
             return option_type(HYDRA_OPTIONS[key]) if key in HYDRA_OPTIONS else UNKNOWN
         if key.partition("@")[0] in self._groups:

@@ -11,6 +11,7 @@ import os
 import stat
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -125,10 +126,17 @@ def read_parquet(path: Path, limit: int = MAX_TABLE_BYTES) -> pa.Table:
 
     Raises:
         TooLargeError: It becomes larger.
-        pyarrow.ArrowInvalid: It is damaged.
+        pyarrow.ArrowInvalid: It is damaged, or has a column of a kind that is not supported.
         OSError: It cannot be read.
     """
     limit = min(limit, max(_FREE, _RATIO * path.stat().st_size))
+    try:
+        return _read_parquet(path, limit)
+    except (pa.ArrowNotImplementedError, pa.ArrowTypeError, pa.ArrowKeyError, pa.ArrowIndexError) as error:
+        raise pa.ArrowInvalid(str(error)) from error
+
+
+def _read_parquet(path: Path, limit: int) -> pa.Table:
     with pq.ParquetFile(path) as file:
         groups = (file.metadata.row_group(number) for number in range(file.metadata.num_row_groups))
         if sum(group.total_byte_size for group in groups) > limit:
@@ -139,7 +147,11 @@ def read_parquet(path: Path, limit: int = MAX_TABLE_BYTES) -> pa.Table:
             if size > limit:
                 raise TooLargeError(f"the table becomes larger than {limit:,} bytes")
             batches.append(batch)
-        return pa.Table.from_batches(batches, schema=file.schema_arrow)
+        table = pa.Table.from_batches(batches, schema=file.schema_arrow)
+    table.validate(full=True)  # text that is not UTF-8
+    if repeated := [name for name, count in Counter(table.column_names).items() if count > 1]:
+        raise pa.ArrowInvalid(f"column {repeated[0]} occurs twice")
+    return table
 
 
 def require_bounded_zip(file: Path | BinaryIO, limit: int) -> None:

@@ -20,12 +20,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic import Field
 
 from heritage.core.bounded_read import read_parquet
 from heritage.core.files import atomic_path, write_text
+from heritage.core.json_files import JsonModel, read_json_file
 from heritage.core.museums import Museum, count_drawn, museum_of, read_museums, write_museums
 from heritage.core.paths_in_data import require_inside
-from heritage.core.taxonomy import require_known_classes
+from heritage.core.taxonomy import class_list_fault, require_known_classes
 from heritage.errors import DatasetNotFoundError, ManifestError
 
 SCHEMA = pa.schema(
@@ -62,6 +64,15 @@ SCHEMA = pa.schema(
 SPLITS: tuple[str, ...] = ("train", "val", "test")
 MANIFEST_FILE = "manifest.parquet"
 DATASET_FILE = "dataset.json"
+
+
+class DatasetRecord(JsonModel):
+    """``dataset.json``, as far as it is read."""
+
+    classes: list[str]
+    fingerprint: str = ""
+    museums: list[Any] = Field([])
+
 
 _OUTSIDE = "do not use it, or copy its files into the folder"
 
@@ -142,16 +153,18 @@ class Manifest:
                 )
         try:
             table = read_parquet(path)
-            description = json.loads(about.read_text(encoding="utf-8"))
-            classes, museums = description["classes"], read_museums(description.get("museums", ()))
         except (pa.ArrowInvalid, OSError) as error:
             raise ManifestError(f"unreadable: {error}", where=path, remedy="curate it again") from error
-        except (ValueError, KeyError) as error:
-            raise ManifestError(
-                f"unreadable: {type(error).__name__}: {error}", where=about, remedy="curate it again"
-            ) from error
+        try:
+            description = read_json_file(about, DatasetRecord)
+        except (OSError, ValueError) as error:
+            raise ManifestError(f"unreadable: {error}", where=about, remedy="curate it again") from error
+        classes, museums = description["classes"], read_museums(description.get("museums", ()))
+        if fault := class_list_fault(classes):
+            raise ManifestError(fault, where=about, remedy="curate it again")
+        table = cast_columns(table, path)
         if "file" in table.column_names:
-            require_inside(table["file"].cast(pa.string()).to_pylist(), root, path, remedy=_OUTSIDE)
+            require_inside(table["file"].to_pylist(), root, path, remedy=_OUTSIDE)
         if "status" in table.column_names:
             table = table.filter(pc.equal(pc.coalesce(table["status"], pa.scalar("kept")), "kept"))
         return replace(cls.build(table, root, classes, where=path), museums=museums)

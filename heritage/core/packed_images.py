@@ -21,9 +21,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import ConfigDict
 
 from heritage.core.files import atomic_path, write_text
 from heritage.core.image_io import Pixels
+from heritage.core.json_files import JsonModel, read_json_file
 from heritage.errors import DataError, DatasetNotFoundError, ImageError
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,26 @@ class Shard:
     file: str
     rows: int
     sha256: str
+
+
+class _ShardRecord(JsonModel):
+    model_config = ConfigDict(extra="forbid")
+    file: str
+    rows: int
+    sha256: str
+
+
+class _IndexRecord(JsonModel):
+    version: int
+    fingerprint: str
+    side: int
+    shards: list[_ShardRecord]
+    image_ids: list[str]
+
+
+class _IndexFile(JsonModel):
+    sha256: str
+    index: _IndexRecord
 
 
 class PackedImages:
@@ -83,21 +105,11 @@ class PackedImages:
                 remedy="make them with `heritage curate pack=true`",
             )
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            index = content["index"]
-            valid = content["sha256"] == _digest_of(index) and index["version"] == VERSION
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DataError(
-                f"unreadable: {type(error).__name__}: {error}", where=path, remedy="pack it again"
-            ) from error
-        if not valid:
-            raise DataError("damaged, or of another version", where=path, remedy="pack it again")
-        try:
-            images = cls(folder, index)
-            faulty = not images._is_plausible()
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError("damaged index", where=path, remedy="pack it again") from error
-        if faulty:
+            index = _read_index(path)
+        except (OSError, ValueError) as error:
+            raise DataError(f"unreadable: {error}", where=path, remedy="pack it again") from error
+        images = cls(folder, index)
+        if not images._is_plausible():
             raise DataError("its index names other files, or wrong sizes", where=path, remedy="pack it again")
         for shard in images.shards:
             file = folder / shard.file
@@ -312,12 +324,24 @@ def _size(rows: int, side: int) -> int:
 def _checksums(folder: Path) -> dict[str, str]:
     """Return the checksums of existing shards by file, or nothing if the index is missing or damaged."""
     try:
-        content = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8"))
-        index = content["index"]
-        valid = content["sha256"] == _digest_of(index)
-        return {shard["file"]: shard["sha256"] for shard in index["shards"]} if valid else {}
-    except (OSError, ValueError, KeyError, TypeError):
+        shards = _read_index(folder / INDEX_FILE)["shards"]
+    except (OSError, ValueError):
         return {}
+    return {shard["file"]: shard["sha256"] for shard in shards}
+
+
+def _read_index(path: Path) -> dict[str, Any]:
+    """Return an index, its own checksum verified.
+
+    Raises:
+        ValueError: It is damaged, or of another version of the format.
+        OSError: It cannot be read.
+    """
+    content: dict[str, Any] = read_json_file(path, _IndexFile)
+    index: dict[str, Any] = content["index"]
+    if content["sha256"] != _digest_of(index) or index["version"] != VERSION:
+        raise ValueError("damaged, or of another version")
+    return index
 
 
 def _digest_of(index: dict[str, Any]) -> str:

@@ -8,7 +8,6 @@ dropped. Folders and tables are read by the same rules as in `heritage train` (`
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,8 +19,16 @@ import pyarrow.compute as pc
 
 from heritage.core.group_split import UNASSIGNED
 from heritage.core.image_folders import SourceKeys, as_text, labelled_images, note_of_others, require_folder
+from heritage.core.json_files import read_json_file
 from heritage.core.labels import require_one_spelling
-from heritage.core.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA, SPLITS, cast_columns
+from heritage.core.manifest import (
+    DATASET_FILE,
+    MANIFEST_FILE,
+    SCHEMA,
+    SPLITS,
+    DatasetRecord,
+    cast_columns,
+)
 from heritage.core.museums import Museum, MuseumCode, read_museums
 from heritage.core.option_types import FilePath
 from heritage.core.paths_in_data import is_inside, require_inside
@@ -269,11 +276,10 @@ def _description(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        description["classes"] = [str(name) for name in description["classes"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        description: dict[str, Any] = read_json_file(path, DatasetRecord)
+    except (OSError, ValueError) as error:
         raise ManifestError(
-            f"unreadable: {type(error).__name__}: {error}", where=path, remedy="remove it, or make it again"
+            f"unreadable: {error}", where=path, remedy="remove it, or make it again"
         ) from error
     return description
 

@@ -24,6 +24,7 @@ from pydantic import Field
 from heritage.core.bounded_read import read_parquet
 from heritage.core.files import atomic_path
 from heritage.core.group_split import UNASSIGNED, assign_groups, split_fractions
+from heritage.core.json_files import parsed_json
 from heritage.core.manifest import SPLITS
 from heritage.core.types import Fraction, NonNegativeInt
 from heritage.errors import ConfigError, ManifestError, SplitError
@@ -124,13 +125,16 @@ class SplitHistory:
     def _read(self) -> PreviousSplit:
         try:
             table = read_parquet(self._path)
-            settings = json.loads((table.schema.metadata or {})[_SETTINGS])
-        except (pa.ArrowInvalid, OSError, KeyError, ValueError) as error:
+            settings = parsed_json((table.schema.metadata or {})[_SETTINGS], dict[str, Any])
+            split, fold = (
+                table[name].cast(pa.int64()).fill_null(UNASSIGNED).to_pylist() for name in ("split", "fold")
+            )
+            checksums = table["raw_sha256"].cast(pa.string()).to_pylist()
+        except (pa.ArrowException, OSError, LookupError, ValueError) as error:
             raise ManifestError(
                 f"unreadable: {error}", where=self._path, remedy="remove it to split all photographs again"
             ) from error
-        states = zip(table["split"].to_pylist(), table["fold"].to_pylist(), strict=True)
-        return PreviousSplit(settings, dict(zip(table["raw_sha256"].to_pylist(), states, strict=True)))
+        return PreviousSplit(settings, dict(zip(checksums, zip(split, fold, strict=True), strict=True)))
 
     def _usable(self, known: PreviousSplit) -> dict[str, tuple[int, int]]:
         """Return the splits to keep; if only the test fold has changed, keep the folds."""

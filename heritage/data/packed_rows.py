@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import Literal
@@ -11,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from heritage.core.image_io import Pixels
-from heritage.core.manifest import DATASET_FILE, Manifest
+from heritage.core.json_files import read_json_file
+from heritage.core.manifest import DATASET_FILE, DatasetRecord, Manifest
 from heritage.core.packed_images import INDEX_FILE, PackedImages
 from heritage.data.staging import stage
 from heritage.errors import ConfigError, DataError, DatasetNotFoundError
@@ -99,8 +99,6 @@ def open_packed(manifest: Manifest, mode: Packed, stage_folder: str | None = Non
 def _fingerprint(root: Path) -> str:
     path = root / DATASET_FILE
     try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["fingerprint"])
-    except (OSError, ValueError, KeyError) as error:
-        raise DatasetNotFoundError(
-            f"unreadable: {type(error).__name__}: {error}", where=path, remedy="curate it again"
-        ) from error
+        return str(read_json_file(path, DatasetRecord).get("fingerprint", ""))
+    except (OSError, ValueError) as error:
+        raise DatasetNotFoundError(f"unreadable: {error}", where=path, remedy="curate it again") from error

@@ -91,6 +91,8 @@ def card_metrics(run_folder: Path, classes: tuple[str, ...]) -> CardMetrics | No
         raise CheckpointError(
             "has no column of classes or predictions", where=path, remedy="restore the file, or train again"
         )
+    if not table.num_rows:
+        return None
     targets, predicted = (_positions(table[name].to_pylist(), classes) for name in ("class", "predicted"))
     names = table["group_id"].to_pylist() if "group_id" in table.column_names else range(len(targets))
     return _metrics(targets, predicted, group_codes([str(name) for name in names]), classes)
@@ -134,7 +136,7 @@ def _positions(names: list[str], classes: tuple[str, ...]) -> npt.NDArray[np.int
     known = {name: k for k, name in enumerate(classes)}
     try:
         return np.array([known[name] for name in names], dtype=np.int64)
-    except KeyError as error:
+    except (KeyError, TypeError) as error:  # TypeError: a list
         raise CheckpointError(
             f"names a class that the network does not have: {error}",
             where=PREDICTIONS_FILE,

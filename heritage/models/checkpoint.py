@@ -22,7 +22,8 @@ from heritage.models.builders import network_builders
 from heritage.models.checkpoint_file import network_weights, open_checkpoint
 from heritage.models.network import NONE
 from heritage.models.weights import OUR_PREFIX, OUR_RECORD, mismatches
-from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER
+from heritage.runs.checkpoints import find_checkpoint
+from heritage.runs.files import CHECKPOINTS_FOLDER
 from heritage.runs.saved_config import checked_config
 from heritage.runs.training_images import RECORD, TrainingImages
 
@@ -55,31 +56,6 @@ class Checkpoint:
         return self.file.parent.parent if self.file.parent.name == CHECKPOINTS_FOLDER else None
 
 
-def find_checkpoint(ckpt: str | Path) -> Path:
-    """Return the checkpoint at a path: the file itself, or the best checkpoint of a run folder.
-
-    Raises:
-        CheckpointError: There is none.
-    """
-    path = Path(ckpt).expanduser()
-    if path.is_dir():
-        best = path / CHECKPOINTS_FOLDER / BEST_CHECKPOINT
-        if not best.is_file():
-            newest = _newest_run(path)
-            remedy = "name a run folder that trained at least one epoch, or a checkpoint"
-            raise CheckpointError(
-                f"no {CHECKPOINTS_FOLDER}/{BEST_CHECKPOINT} in this folder",
-                where=path,
-                remedy=remedy if newest is None else f"the newest run below it is {newest}",
-            )
-        return best
-    if not path.is_file():
-        raise CheckpointError(
-            "no such checkpoint", where=path, remedy="look into outputs/train/<date>/<run>/checkpoints"
-        )
-    return path
-
-
 _OURS = "give one that `heritage train` wrote"
 _OUR_MODELS = "heritage.models."  # other networks need not compute on torch's meta device
 _MAX_CLASSES = 100_000
@@ -90,13 +66,6 @@ _MISFIT = (
     HeritageError, TypeError, ImportError, RuntimeError, ValueError, AssertionError, ArithmeticError,
     LookupError, AttributeError,
 )  # fmt: skip
-
-
-def _newest_run(folder: Path) -> Path | None:
-    """Return the run folder with the newest best checkpoint up to three levels below a folder."""
-    name = f"{CHECKPOINTS_FOLDER}/{BEST_CHECKPOINT}"
-    found = [file for depth in (1, 2, 3) for file in folder.glob("*/" * depth + name)]
-    return max(found, key=lambda file: file.stat().st_mtime).parent.parent if found else None
 
 
 def read_checkpoint(ckpt: str | Path) -> Checkpoint:

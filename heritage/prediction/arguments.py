@@ -29,7 +29,7 @@ def require_path(name: str, value: object) -> None:
 
 def require_probability(name: str, value: object) -> None:
     """Raise an `ArgumentError` or a `ConfigError` unless a value is a number from 0 to 1."""
-    if not isinstance(value, Real):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise ArgumentError(
             f"a probability is a number, not a {type(value).__name__}",
             where=name,
@@ -41,7 +41,7 @@ def require_probability(name: str, value: object) -> None:
 
 def require_count(name: str, value: object) -> None:
     """Raise an `ArgumentError` or a `ConfigError` unless a value is a whole number from 1."""
-    if not isinstance(value, Integral):
+    if isinstance(value, bool) or not isinstance(value, Integral):
         raise ArgumentError(
             f"it is a whole number, not a {type(value).__name__}", where=name, remedy="give 1 or more"
         )

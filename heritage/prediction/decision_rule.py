@@ -53,6 +53,11 @@ class DecisionRule:
         return f"{self.claim.short}; {self._bound}"
 
     @property
+    def brief(self) -> str:
+        """The rule in a few words, without reasons and remedies."""
+        return f"{self.claim.short.partition(':')[0]}; {'always unsure' if self.all_unsure else self._bound}"
+
+    @property
     def claim(self) -> CalibrationClaim:
         """What may be claimed about the probabilities."""
         return calibration_claim(self.calibration)

@@ -134,7 +134,7 @@ class Predictor:
         name = self.trained.config["model"].get("name") or type(self.trained.model.net).__name__
         size, count = self.image_size, len(self.classes)
         drawn = "; trained on drawings only" if self.trained.training_images.all_drawn else ""
-        rule = f"{self.decision_rule}{drawn}"
+        rule = f"{self.decision_rule.brief}{drawn}"
         return f"Predictor({name}, {count} classes, {size}×{size} px, {self.device}; {rule})"
 
     @property

@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from heritage.core.files import write_text
+from heritage.core.json_files import read_json_file
 from heritage.errors import ConfigError
 from heritage.prediction.table import Format, join_rows, write_rows
 
@@ -127,9 +128,10 @@ def parts_of(out: Path) -> Path:
 
 def _read_job(path: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError):
+        job: dict[str, Any] = read_json_file(path, dict[str, str | list[str]])
+    except (OSError, ValueError):
         return {}
+    return job
 
 
 def _parts(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from heritage.core.files import write_text
+from heritage.core.json_files import read_json_file
 from heritage.errors import CheckpointError
 from heritage.runs.files import AUDITS_FILE
 
@@ -56,8 +57,8 @@ def read_audits(folder: Path) -> list[AuditResult]:
     if not path.is_file():
         return []
     try:
-        return [AuditResult(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
-    except (OSError, ValueError, TypeError) as error:
+        return [AuditResult(**one) for one in read_json_file(path, list[AuditResult])]
+    except (OSError, ValueError, TypeError) as error:  # TypeError: a key of another version
         raise CheckpointError(
             f"unreadable audits ({error})", where=path, remedy="write them again with `heritage evaluate`"
         ) from error

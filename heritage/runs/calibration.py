@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from heritage.core.files import write_text
+from heritage.core.json_files import read_json_file
 from heritage.errors import CheckpointError
 from heritage.metrics.calibration import Calibration, FittedOn, HeldOut
+from heritage.runs.file_types import CalibrationRecord
 from heritage.runs.files import CALIBRATION_FILE
 
 _COLDEST, _HOTTEST = 0.01, 100.0  # fitted ones are from 0.05 to 20
@@ -36,7 +38,7 @@ def read_calibration(folder: Path) -> Calibration | None:
     if not path.is_file():
         return None
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json_file(path, CalibrationRecord)
         images = record["fitted_on"]
         calibration = Calibration(
             temperature=float(record["temperature"]),
@@ -53,7 +55,7 @@ def read_calibration(folder: Path) -> Calibration | None:
             held_out=_held_out(record.get("held_out")),
             method=str(record.get("method", "temperature")),
         )
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"unreadable calibration ({type(error).__name__}: {error})",
             where=path,

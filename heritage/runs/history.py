@@ -5,18 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from heritage.core.csv_files import csv_of_records, read_records
+from heritage.core.csv_files import CsvError, csv_of_records, read_records
 from heritage.core.files import write_text
+from heritage.errors import CheckpointError
 from heritage.runs.files import HISTORY_FILE
 
 
 def read_history(folder: Path) -> list[dict[str, float]]:
-    """Return the rows of a run folder's ``history.csv``; empty if there is no file."""
+    """Return the rows of a run folder's ``history.csv``; empty if there is no file.
+
+    Raises:
+        CheckpointError: The file is damaged.
+    """
     path = folder / HISTORY_FILE
     if not path.is_file():
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return [{name: float(value) for name, value in row.items() if value} for row in read_records(file)]
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [
+                {name: float(value) for name, value in row.items() if value} for row in read_records(file)
+            ]
+    except (OSError, ValueError, CsvError) as error:
+        raise _damaged(path, str(error)) from error
+    if any("epoch" not in row for row in rows):
+        raise _damaged(path, "a row without an epoch")
+    return rows
 
 
 def write_history(rows: Sequence[Mapping[str, float]], folder: Path) -> Path:
@@ -27,3 +40,7 @@ def write_history(rows: Sequence[Mapping[str, float]], folder: Path) -> Path:
     path = folder / HISTORY_FILE
     write_text(path, csv_of_records(names, written))
     return path
+
+
+def _damaged(path: Path, reason: str) -> CheckpointError:
+    return CheckpointError(f"unreadable ({reason})", where=path, remedy="restore the file or remove it")

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,21 +132,27 @@ def read_run(folder: Path) -> FinishedRun:
             )
     path = folder / METRICS_FILE
     try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
+        metrics = read_json(folder, METRICS_FILE)
         classes = tuple(metrics["classes"])
         path = folder / PREDICTIONS_FILE
         table = read_parquet(path).sort_by("image_id")
-        probabilities = np.column_stack([table[f"p_{name}"].to_numpy() for name in classes])
+        probabilities = np.column_stack(
+            [table[f"p_{name}"].cast(pa.float64()).to_numpy() for name in classes]
+        )
         index = {name: k for k, name in enumerate(classes)}
         targets = np.array([index[name] for name in table["class"].to_pylist()], dtype=np.int64)
-        images = tuple(table["image_id"].to_pylist())
+        images = tuple(table["image_id"].cast(pa.string()).to_pylist())
         groups = table["group_id"] if "group_id" in table.column_names else table["image_id"]
-    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError, ValueError, KeyError, TypeError) as error:
+    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError) as error:
         raise CheckpointError(
             f"unreadable ({' '.join(str(error).split())[:120]})",
             where=path,
             remedy="write it again with `heritage evaluate`",
         ) from error
+    if not np.isfinite(probabilities).all():
+        raise CheckpointError(
+            "its probabilities are not finite", where=path, remedy="write it again with `heritage evaluate`"
+        )
     names = tuple(map(str, groups.to_pylist()))
     description, fold, settings = _describe(folder, metrics)
     return FinishedRun(

@@ -21,8 +21,10 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from heritage.core.files import PACKAGE, write_text
+from heritage.core.json_files import read_json_file
 from heritage.core.version import __version__
 from heritage.errors import CheckpointError
+from heritage.runs.file_types import TYPES
 from heritage.runs.files import CONFIG_FILE, DATA_FILE, ENVIRONMENT_FILE, METRICS_FILE
 from heritage.runs.plain_data import read_yaml
 from heritage.runs.saved_config import checked_config
@@ -68,14 +70,15 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     """Return a JSON file of a run folder, such as ``data.json`` or ``metrics.json``; empty if missing.
 
     Raises:
-        CheckpointError: The file is damaged.
+        CheckpointError: The file is damaged, or an entry has another type than `heritage.runs.file_types`
+            declares.
     """
     path = folder / name
     if not path.is_file():
         return {}
     return _read(
         path,
-        lambda path: json.loads(path.read_text(encoding="utf-8")),
+        lambda path: read_json_file(path, TYPES[name]),
         what="unreadable",
         remedy="restore the file or run the command again",
     )

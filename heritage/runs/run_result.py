@@ -56,7 +56,8 @@ class RunResult:
         values = {name: value for name, value in self.details.items() if isinstance(value, float)}
         for average in ("macro", "weighted"):
             for name, value in self.details.get(f"{average}_avg", {}).items():
-                values.setdefault(f"{average}_{name}", value)
+                if value is not None:
+                    values.setdefault(f"{average}_{name}", value)
         for label, scores in self.details.get("classes", {}).items():
             values |= {f"{name}/{label}": value for name, value in scores.items() if isinstance(value, float)}
         return values | self._validation

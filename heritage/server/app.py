@@ -82,6 +82,7 @@ def build_application(
         lifespan=lifespan,
         exception_handlers={RequestRefused: _refused, HTTPException: _http_error, Exception: _internal_error},
     )
+    app.router.redirect_slashes = False  # it would send clients to whatever Host header they gave
     paths = [route.path for route in routes]
     return SecurityMiddleware(
         app,

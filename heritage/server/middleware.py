@@ -120,7 +120,7 @@ class SecurityMiddleware:
         except RequestRefused as refusal:
             await error_response(refusal)(scope, receive, send_with_headers)
         except asyncio.CancelledError:
-            # The server is stopping and has waited long enough, for an upload, say.
+            # The server is stopping and has waited long enough, for an upload for example.
             if not started:
                 await error_response(_stopping())(scope, receive, send_with_headers)
         finally:

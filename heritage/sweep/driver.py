@@ -182,6 +182,6 @@ def _count_states(states: Iterable[State]) -> str:
 
 def _metrics(folder: Path) -> tuple[str, str]:
     metrics = read_json(folder, METRICS_FILE)
-    if not metrics:
-        return "", ""
-    return f"{metrics['accuracy']:.4f}", f"{metrics['macro_avg']['f1']:.4f}"
+    scores = metrics.get("accuracy"), metrics.get("macro_avg", {}).get("f1")
+    accuracy, macro_f1 = ("" if score is None else f"{score:.4f}" for score in scores)
+    return accuracy, macro_f1

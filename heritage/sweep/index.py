@@ -12,6 +12,7 @@ from typing import Any
 
 from heritage.cluster.job import Job
 from heritage.core.files import write_text
+from heritage.core.json_files import JsonModel, read_json_file
 from heritage.errors import CheckpointError
 from heritage.runs.compat import upgrade_override
 from heritage.runs.job_state import State, failure_of
@@ -19,6 +20,24 @@ from heritage.runs.sweep_names import Experiment
 from heritage.sweep.expansion import Sweep
 
 INDEX_FILE = "sweep.json"
+
+
+class _ExperimentRecord(JsonModel):
+    name: str
+    swept: list[str]
+    fixed: list[str]
+
+
+class _JobRecord(JsonModel):
+    name: str
+    job_id: str | None = None
+    ticket: str | None = None  # the name of job_id in version 0.1
+    parameters: dict[str, str | None] | None = None
+
+
+class _IndexRecord(JsonModel):
+    experiment: _ExperimentRecord
+    jobs: list[_JobRecord]
 
 
 class Index:
@@ -73,9 +92,8 @@ class Index:
 
     def _read(self) -> dict[str, Any]:
         try:
-            record: dict[str, Any] = json.loads(self._path.read_text(encoding="utf-8"))
-            _ = Experiment.from_record(record["experiment"]), [row["name"] for row in record["jobs"]]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            record: dict[str, Any] = read_json_file(self._path, _IndexRecord)
+        except (OSError, ValueError) as error:
             raise CheckpointError(
                 f"unreadable ({type(error).__name__}: {error})",
                 where=self._path,

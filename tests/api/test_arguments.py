@@ -20,6 +20,7 @@ import heritage
 from heritage.api import run as run_module
 from heritage.api.overrides import option_overrides
 from heritage.errors import ArgumentError, HeritageError
+from heritage.prediction.arguments import require_count, require_probability
 from tests.conftest import TINY
 
 
@@ -47,7 +48,7 @@ WRONG: list[tuple[Callable[[], Any], type[HeritageError], str]] = [
     (lambda: heritage.compose("train", data__root=b"x"), ArgumentError, "data.root: an option cannot be"),
     (lambda: heritage.compose("train", data={"classes": [object()]}), ArgumentError, "data.classes[0]: "),
     (lambda: heritage.compose("train", ["model=vit,resnet18"]), HeritageError, "multirun=True"),
-    (lambda: heritage.run("train", "data.batch_size=1,2"), HeritageError, "data.batch_size=[1,2]"),
+    (lambda: heritage.run("train", "data.classes=a,b"), HeritageError, "data.classes=[a,b]"),
     (lambda: heritage.compose("train", model=["vit", "resnet18"]), HeritageError, "multirun=True"),
     (lambda: heritage.run("train", "+sweep=balance_lab"), HeritageError, "multirun=True"),
     (lambda: heritage.run("evaluate"), HeritageError, "ckpt has no value; give ckpt=…"),
@@ -123,6 +124,20 @@ def test_values_of_other_libraries_become_plain(value: Any, expected: Any) -> No
 
 def test_float_overrides_keep_every_digit() -> None:
     assert option_overrides({"lr": np.float64(0.1)}) == ["lr=0.1"]
+
+
+@pytest.mark.parametrize("flag", ["multirun", "quiet"])
+@pytest.mark.parametrize("value", ["no", 1, None])
+def test_a_flag_is_true_or_false(flag: str, value: Any) -> None:
+    with pytest.raises(ArgumentError, match=rf"^{flag}: it is True or False, not a value of type \w+; give "):
+        heritage.run("train", **{flag: value})
+
+
+@pytest.mark.parametrize("check", [require_count, require_probability])
+def test_a_boolean_is_no_number(check: Callable[[str, object], None]) -> None:
+    with pytest.raises(ArgumentError, match=r"^size: .* not a bool; give "):
+        check("size", True)
+    check("size", 1)
 
 
 def test_a_folder_of_runs_names_the_newest(tmp_path: Path) -> None:

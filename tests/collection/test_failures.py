@@ -168,7 +168,7 @@ def test_a_full_disk_is_reported(
 
 URL = b'"primaryImageSmall": "http://museum.demo/images/'
 POISON: dict[str, tuple[bytes, str, str]] = {
-    "URL too long": (URL + b"a" * 80_000 + b'"', "images", "not a valid URL"),
+    "URL too long": (URL + b"a" * 80_000 + b'"', "images", "a URL of 80,0"),
     "half a character in a URL": (URL + rb'\ud800.jpg"', "images", "404"),
     "half a character in a text": (rb'"title": "a \ud800 b"', "", ""),
     "a year beyond all years": (b'"objectBeginDate": 1000000000000', "objects", "not a year"),

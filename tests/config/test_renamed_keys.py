@@ -62,7 +62,7 @@ def test_an_option_of_a_command(heritage: Command, old: str) -> None:
     assert len(done.err.splitlines()) == 1, done.err
     assert f"{old}=3: it is now called '{RENAMED_OPTIONS[old]}'" in done.err
     done = heritage(verb, *options, f"{RENAMED_OPTIONS[old]}=3")
-    assert ("should be a valid string" if verb == "collect" else "no such checkpoint") in done.err
+    assert ("should match pattern" if verb == "collect" else "no such checkpoint") in done.err
 
 
 @pytest.mark.parametrize(

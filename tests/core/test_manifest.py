@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from heritage.core.manifest import SCHEMA, Manifest
@@ -104,3 +106,38 @@ def test_image_names(stem: str) -> None:
 def test_other_names_are_refused(stem: str) -> None:
     with pytest.raises(ManifestError, match="the name is not CLASSID_MUSEUM_UNIQUEID"):
         parse_image_name(stem)
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        [],
+        None,
+        {"classes": "ab"},
+        {"classes": [1, 2]},
+        {"classes": ["a", "a"]},
+        {"classes": ["a"], "museums": 5},
+    ],
+)
+def test_a_description_of_other_types_is_one_line(about: object, tmp_path: Path) -> None:
+    rows = [{"image_id": "1", "file": "1.jpg", "class": "a"}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "manifest.parquet")
+    (tmp_path / "dataset.json").write_text(json.dumps(about))
+    with pytest.raises(ManifestError, match=r"dataset\.json"):
+        Manifest.read(tmp_path)
+
+
+def test_a_manifest_with_nested_repeated_or_undecodable_columns_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "dataset.json").write_text('{"classes": ["a"]}')
+    table = pa.table({"file": ["1.jpg"], "class": ["a"]})
+    offsets = pa.py_buffer(b"\x00\x00\x00\x00\x02\x00\x00\x00")
+    undecodable = pa.Array.from_buffers(pa.string(), 1, [None, offsets, pa.py_buffer(b"\xff\xfe")])
+    for hostile in (
+        table.set_column(0, "file", pa.array([["1.jpg"]])),
+        table.append_column("status", pa.array([{"kept": 1}])),
+        table.append_column("class", table["class"]),
+        table.append_column("title", undecodable),
+    ):
+        pq.write_table(hostile, tmp_path / "manifest.parquet")
+        with pytest.raises(ManifestError, match=r"manifest\.parquet"):
+            Manifest.read(tmp_path)

@@ -17,7 +17,9 @@ from PIL import Image
 
 from heritage.core.image_io import decode
 from heritage.errors import ArgumentError, CheckpointError, ConfigError, ImageError
+from heritage.metrics.calibration import Calibration, FittedOn
 from heritage.prediction import Predictions, Predictor, load
+from heritage.prediction.decision_rule import DecisionRule
 from tests.conftest import Command, patch
 
 BAD = {"cut.jpg", "empty.png", "text.jpg"}
@@ -267,6 +269,15 @@ def test_representations_are_one_line_and_name_what_is_unreadable(
     assert repr(predictions[0]).startswith("Prediction(")
     assert repr(predictions[0]).endswith("%, '0.jpg')")
     assert "32×32 px, cpu; calibrated with temperature 2; unsure below 50.0% probability" in repr(predictor)
+
+
+def test_the_representation_of_a_predictor_that_is_always_unsure_is_short(predictor: Predictor) -> None:
+    few = FittedOn("val", 7, "0" * 64, 7)
+    rule = DecisionRule.of(Calibration(0.0945, None, 0.95, few, 0.3, 0.2))
+    assert "too few" in str(rule)
+    text = repr(Predictor(predictor.trained, rule, device="cpu"))
+    assert text.endswith("; temperature 0.0945, calibration unknown; always unsure)")
+    assert len(text) < 160
 
 
 def test_html_has_images_and_escapes_names(predictor: Predictor, photographs: Path) -> None:

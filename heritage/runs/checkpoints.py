@@ -1,0 +1,43 @@
+"""Find the checkpoint that a command's ``ckpt`` names.
+
+Commands do this before they import torch, which takes seconds: a misspelt path is reported at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from heritage.errors import CheckpointError
+from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER
+
+
+def find_checkpoint(ckpt: str | Path) -> Path:
+    """Return the checkpoint at a path: the file itself, or the best checkpoint of a run folder.
+
+    Raises:
+        CheckpointError: There is none.
+    """
+    path = Path(ckpt).expanduser()
+    if path.is_dir():
+        best = path / CHECKPOINTS_FOLDER / BEST_CHECKPOINT
+        if not best.is_file():
+            newest = _newest_run(path)
+            remedy = "name a run folder that trained at least one epoch, or a checkpoint"
+            raise CheckpointError(
+                f"no {CHECKPOINTS_FOLDER}/{BEST_CHECKPOINT} in this folder",
+                where=path,
+                remedy=remedy if newest is None else f"the newest run below it is {newest}",
+            )
+        return best
+    if not path.is_file():
+        raise CheckpointError(
+            "no such checkpoint", where=path, remedy="look into outputs/train/<date>/<run>/checkpoints"
+        )
+    return path
+
+
+def _newest_run(folder: Path) -> Path | None:
+    """Return the run folder with the newest best checkpoint up to three levels below a folder."""
+    name = f"{CHECKPOINTS_FOLDER}/{BEST_CHECKPOINT}"
+    found = [file for depth in (1, 2, 3) for file in folder.glob("*/" * depth + name)]
+    return max(found, key=lambda file: file.stat().st_mtime).parent.parent if found else None
