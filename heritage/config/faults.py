@@ -9,7 +9,6 @@ from heritage.core.taxonomy import nearest, suggestion
 from heritage.errors import ConfigError
 from heritage.runs.compat import RENAMED_KEYS
 
-
 OTHER_PROGRAMS = {
     "pretrained": "model.weights=imagenet",
     "device": "trainer=gpu",

@@ -26,7 +26,8 @@ def tree(root: Path, *files: str) -> Path:
 @pytest.mark.parametrize(
     ("name", "split"),
     [("Train", "train"), ("training_set", "train"), ("val2017", "val"), ("Eval", "val"),
-     ("test data", "test"), ("TEST-images", "test"), ("Validation", "val"), ("trains", None), ("testament", None), ("test1", None)],
+     ("test data", "test"), ("TEST-images", "test"), ("Validation", "val"),
+     ("trains", None), ("testament", None), ("test1", None)],
 )  # fmt: skip
 def test_names_of_splits(name: str, split: str | None) -> None:
     assert split_of(name) == split
