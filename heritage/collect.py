@@ -22,7 +22,7 @@ def main(cfg: DictConfig) -> None:
     from hydra.utils import instantiate
     from omegaconf import OmegaConf
 
-    from heritage.collection import ClassRules, CollectionOptions, collection_options, open_session
+    from heritage.collection import ClassRules, CollectionOptions, collection_options, open_run
     from heritage.config.validate import validate
 
     validate(cfg, "collect")
@@ -31,7 +31,7 @@ def main(cfg: DictConfig) -> None:
     # Not with Hydra, which would wrap the error of an invalid rule.
     rules = ClassRules(**{key: value for key, value in plain["collection"].items() if key != "_target_"})
     source, retry_policy = (instantiate(cfg[part], _convert_="all") for part in ("source", "client"))
-    with open_session(source, rules, options, retry_policy) as session:
+    with open_run(source, rules, options, retry_policy) as session:
         if options.report is not None:
             session.report()
         else:

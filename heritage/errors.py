@@ -27,9 +27,16 @@ code 2; a traceback appears only with ``HYDRA_FULL_ERROR=1``.
 
 from __future__ import annotations
 
+import re
 from os import PathLike
 
-from heritage.escaping import one_line
+# Control characters, marks and overrides of the direction of text, other invisible characters, and halves of
+# surrogate pairs. U+200C and U+200D remain: Persian and many emoji need them.
+HIDDEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_BLANKS = re.compile(r"\s+")
 
 
 class HeritageError(Exception):
@@ -145,3 +152,20 @@ class MissingDependencyError(HeritageError):
 
 class ArgumentError(HeritageError, TypeError):
     """An argument of the wrong type, from Python."""
+
+
+def terminal(text: object) -> str:
+    r"""Return text on one line without characters that control a terminal or change the order of letters.
+
+    Hidden characters are shown as Python writes them: ``\n``, ``\x1b``, ``\u202e``.
+
+    Example:
+        >>> terminal("vase\x1b[2J.jpg")
+        'vase\\x1b[2J.jpg'
+    """
+    return HIDDEN.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), str(text))
+
+
+def one_line(text: object) -> str:
+    """Return text with each run of white space as one blank, and other hidden characters as `terminal`."""
+    return terminal(_BLANKS.sub(" ", str(text)).strip())

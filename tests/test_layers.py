@@ -12,7 +12,6 @@ from heritage.core.files import PACKAGE
 
 # From the bottom to the top: a package imports only from rows above its own.
 ORDER: tuple[tuple[str, ...], ...] = (
-    ("escaping",),
     ("errors",),
     ("core",),
     ("metrics",),
@@ -110,6 +109,11 @@ def test_no_module_imports_itself_by_a_detour() -> None:
 
     for name in graph:
         visit(name, ())
+
+
+def test_at_the_top_are_the_commands_and_their_start() -> None:
+    top = {path.stem for path in PACKAGE.glob("*.py")}
+    assert top == {*COMMANDS, "__init__", "__main__", "errors", "cli"}
 
 
 def test_every_package_has_its_row() -> None:

@@ -14,10 +14,11 @@ import pyarrow as pa
 
 from heritage.collection.ledger import Ledger
 from heritage.collection.rules import ClassRules
+from heritage.core.attribution import ATTRIBUTION_FILE, attribution
+from heritage.core.escaping import markdown_row
 from heritage.core.files import write_text
 from heritage.core.manifest import SCHEMA, Manifest
 from heritage.core.museums import STANDARD_LICENCES, Museum, museum_of, read_museums
-from heritage.escaping import markdown, markdown_code, markdown_link, markdown_row
 
 PLACEHOLDER_REPEATS = 5
 """The same bytes from this many URLs are treated as a placeholder."""
@@ -155,26 +156,13 @@ def _groups(ledger: Ledger) -> dict[str, str]:
     return {key: find(key) for key in list(leader)}
 
 
-ATTRIBUTION_FILE = "ATTRIBUTION.md"
 LICENCES_FILE = "LICENCES.md"
 
 
 def write_attribution(manifest: Manifest, folder: Path) -> None:
     """Write ``ATTRIBUTION.md`` (a line per photograph) and ``LICENCES.md`` (what each licence permits)."""
-    write_text(folder / ATTRIBUTION_FILE, _attribution(manifest))
+    write_text(folder / ATTRIBUTION_FILE, attribution(manifest, each_file=True))
     write_text(folder / LICENCES_FILE, _licences(manifest))
-
-
-def _attribution(manifest: Manifest) -> str:
-    by_museum: dict[str, list[str]] = defaultdict(list)
-    names = ("museum", "file", "title", "credit", "licence", "permalink")
-    for museum, file, title, credit, licence, link in zip(*map(manifest.column, names), strict=True):
-        line = f"- {markdown_code(Path(file).name)}: {markdown(title or 'untitled')}. {markdown(credit)}. "
-        by_museum[museum].append(f"{line}{markdown(licence)}. {markdown_link(link)}".rstrip())
-    parts = ["# Attribution\n"]
-    for museum, lines in sorted(by_museum.items()):
-        parts.append(f"\n## {markdown(manifest.museum(museum).name)}\n\n" + "\n".join(lines) + "\n")
-    return "".join(parts)
 
 
 def _licences(manifest: Manifest) -> str:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from heritage.comparison.balancing import BalancingEffects
 from heritage.comparison.comparison import Comparison
 from heritage.comparison.published import Published, published
-from heritage.escaping import figure_text
+from heritage.core.escaping import figure_text
 from heritage.reports.figures import save
 from heritage.runs.description import RunDescription
 

@@ -8,8 +8,8 @@ from heritage.comparison.balancing import BalancingEffects
 from heritage.comparison.comparison import Comparison
 from heritage.comparison.figures import write_figures
 from heritage.comparison.published import published
+from heritage.core.escaping import markdown
 from heritage.core.files import write_text
-from heritage.escaping import markdown
 from heritage.reports.html import embedded_png, write_page
 
 PAGE_FILE, MARKDOWN_FILE, TABLES_FOLDER = "comparison.html", "comparison.md", "tables"

@@ -7,13 +7,13 @@ from typing import Any
 from rich.console import Console as RichConsole
 from rich.text import Text
 
-from heritage.escaping import terminal
+from heritage.core.escaping import terminal
 
 
 class Console(RichConsole):
     """A console that prints each string on one line as it is, also in the cells and titles of tables.
 
-    Brackets and colons are no markup, and hidden characters are escaped (`heritage.escaping.terminal`).
+    Brackets and colons are no markup, and hidden characters are escaped (`heritage.core.escaping.terminal`).
 
     Example:
         >>> Console().print("[bold]vase[/]")

@@ -1,6 +1,6 @@
-"""Write and read CSV files whose cells spreadsheets do not run (`heritage.escaping.csv_cell`).
+"""Write and read CSV files whose cells spreadsheets do not run (`heritage.core.escaping.csv_cell`).
 
-All CSV files of this package are written here, and all are read here or by `heritage.core.tables`, which
+All CSV files of this package are written here, and all are read here or by `heritage.core.table_reader`; both
 return the cells as they were before.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from heritage.escaping import csv_cell, read_csv_cell
+from heritage.core.escaping import csv_cell, read_csv_cell
 
 if TYPE_CHECKING:  # a mistake in a configuration is reported before these are imported
     import pyarrow as pa

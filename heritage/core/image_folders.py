@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from heritage.core.labels import clean_label
-from heritage.core.table_files import tables_in
+from heritage.core.table_reader import tables_in
 from heritage.errors import DataError, DatasetNotFoundError, ManifestError
 
 log = logging.getLogger(__name__)

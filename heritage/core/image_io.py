@@ -19,8 +19,8 @@ import numpy.typing as npt
 import simplejpeg
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
 
+from heritage.core.bit_depth import deep_colour, largest_value, to_eight_bits, white_level
 from heritage.core.files import LFS_POINTER
-from heritage.core.levels import deep_colour, largest_value, to_eight_bits, white_level
 from heritage.errors import ImageError
 
 try:  # decodes the photographs of phones, if the extra is installed

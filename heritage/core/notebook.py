@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from heritage.escaping import html
+from heritage.core.escaping import html
 
 _LENGTH = 60
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from heritage.core.labels import clean_label
-from heritage.core.table_files import read_table
+from heritage.core.table_reader import read_table
 from heritage.core.taxonomy import suggestion
 from heritage.errors import DatasetNotFoundError, ManifestError
 

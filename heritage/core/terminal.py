@@ -10,7 +10,7 @@ import logging
 import sys
 from typing import TextIO
 
-from heritage.escaping import terminal, visible
+from heritage.core.escaping import terminal, visible
 
 
 def print_line(text: object = "", *, error: bool = False) -> None:

@@ -20,8 +20,9 @@ from heritage.curation.duplicates import DuplicateClusters
 from heritage.curation.given_split import given_split, with_given_split
 from heritage.curation.groups import all_links, components, find_bridges
 from heritage.curation.html_report import report
+from heritage.curation.image_ids import image_ids, museum_of
+from heritage.curation.labels import class_list, labels
 from heritage.curation.leak_check import LeakCheck, check_leaks
-from heritage.curation.naming import class_list, image_ids, labels, museum_of
 from heritage.curation.options import CurationOptions
 from heritage.curation.output import (
     STATE,

@@ -1,4 +1,4 @@
-"""The data-set card ``README.md``, in Hugging Face's format, and ``ATTRIBUTION.md``.
+"""The data-set card ``README.md``, in Hugging Face's format.
 
 The sections of the card follow Gebru et al. (2021), "Datasheets for Datasets".
 """
@@ -6,13 +6,13 @@ The sections of the card follow Gebru et al. (2021), "Datasheets for Datasets".
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from heritage.core.attribution import is_free, licence_counts
+from heritage.core.escaping import markdown
 from heritage.core.manifest import SPLITS, Manifest
 from heritage.curation.drop_reasons import REASONS
-from heritage.escaping import markdown, markdown_link
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _WAYS = {
@@ -20,8 +20,6 @@ _WAYS = {
     "crop": "cropped to the central square and scaled to",
     "pad": "padded with their edge's colour and scaled to",
 }
-_FREE = ("cc0", "public domain", "pd", "no known copyright")
-_UNKNOWN = "licence not recorded"
 
 
 def card(kept: Manifest, about: Mapping[str, Any]) -> str:
@@ -138,58 +136,3 @@ def _access(about: Mapping[str, Any]) -> str:
         f"Made with heritage {about['heritage']}. Photographs show objects, not people; requests for removal "
         "are handled by a line in `overrides.csv`."
     )
-
-
-def attribution(kept: Manifest) -> str:
-    """Return the credits of all images as Markdown.
-
-    Works are listed one by one if their licence requires credit; otherwise each credit line is listed once.
-    """
-    rows: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-    licences = kept.column("licence")
-    for row, museum in enumerate(kept.column("museum")):
-        rows[museum or "LOCAL"][licences[row] or _UNKNOWN].append(row)
-    text = [
-        "# Attribution",
-        "",
-        f"The {len(kept):,} photographs of this data set come from the museums below.",
-        "The manifest has the columns `credit`, `licence`, `permalink` and `source_url` for each image.",
-    ]
-    for museum in sorted(rows):
-        text += ["", f"## {markdown(kept.museum(museum).name)}"]
-        for licence in sorted(rows[museum]):
-            text += _section(kept, licence, rows[museum][licence])
-    return "\n".join(text) + "\n"
-
-
-def licence_counts(kept: Manifest) -> dict[str, int]:
-    """Count images by licence, the commonest first."""
-    return dict(Counter(licence or _UNKNOWN for licence in kept.column("licence")).most_common())
-
-
-def is_free(licence: str) -> bool:
-    """Return whether a licence requires no credit."""
-    return licence.strip().lower().startswith(_FREE)
-
-
-def _section(kept: Manifest, licence: str, rows: Sequence[int]) -> list[str]:
-    text = ["", f"### {markdown(licence)} ({len(rows):,} images)", ""]
-    if licence == _UNKNOWN:
-        text += [
-            "The source does not record a licence for these: find out before publishing.",
-            "",
-        ]
-    credits_ = kept.column("credit")
-    if is_free(licence) or licence == _UNKNOWN:
-        lines = Counter(_line(credits_[row]) for row in rows)
-        return text + [f"- {credit} ({count:,})" for credit, count in sorted(lines.items())]
-    titles, links = kept.column("title"), kept.column("permalink")
-    works = {
-        (_line(titles[row] or kept.column("image_id")[row]), _line(credits_[row]), markdown_link(links[row]))
-        for row in rows
-    }
-    return text + [f"- {title}. {credit}. {link}".rstrip() for title, credit, link in sorted(works)]
-
-
-def _line(value: str | None) -> str:
-    return markdown(value or "no credit line recorded")

@@ -17,14 +17,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from heritage.core.attribution import ATTRIBUTION_FILE, attribution
 from heritage.core.csv_files import csv_text, is_inert
 from heritage.core.files import write_text
 from heritage.core.locks import locked
 from heritage.core.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA, SPLITS, Manifest
 from heritage.core.overrides import Override
-from heritage.core.table_files import decode_text, read_table
+from heritage.core.table_reader import decode_text, read_table
 from heritage.core.version import __version__
-from heritage.curation.dataset_card import attribution, card
+from heritage.curation.dataset_card import card
 from heritage.curation.duplicates import DuplicateClusters
 from heritage.curation.leak_check import LeakCheck
 from heritage.curation.options import CurationOptions
@@ -37,7 +38,7 @@ STATE = ".curation"
 """The subfolder for the state that a later build needs: inspections and splits."""
 
 _OWN_FILES = frozenset(
-    {STATE, "images", "packed", MANIFEST_FILE, DATASET_FILE, "README.md", "ATTRIBUTION.md", "report.html",
+    {STATE, "images", "packed", MANIFEST_FILE, DATASET_FILE, "README.md", ATTRIBUTION_FILE, "report.html",
      "overrides.csv"}
 )  # fmt: skip
 _NOT_IN_MANIFEST = ("expected_sha256", "raw_problem")  # the manifest has them as `raw_sha256` and `reason`
@@ -126,7 +127,7 @@ def publish(result: CurationResult, options: CurationOptions, raw: RawImages, ov
     """
     kept, out = result.kept, options.out
     _remove_unlisted(out, kept)
-    write_text(out / "ATTRIBUTION.md", attribution(kept))
+    write_text(out / ATTRIBUTION_FILE, attribution(kept))
     if overrides is not None:
         _write_overrides(out, _as_csv(overrides))
     about = {

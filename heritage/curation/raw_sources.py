@@ -3,7 +3,7 @@
 Every reader returns `RawImages` without opening an image. A fault of the whole source, such as a missing
 column, raises an error; a fault of one row, such as a missing file, becomes the reason for which it is
 dropped. Folders and tables are read by the same rules as in `heritage train` (`heritage.core.image_folders`,
-`heritage.core.tables`).
+`heritage.core.image_tables`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from heritage.core.group_split import UNASSIGNED
 from heritage.core.image_folders import SourceKeys, as_text, labelled_images, note_of_others, require_folder
+from heritage.core.image_tables import listed_images, read_image_table, require_files
 from heritage.core.json_files import read_json_file
 from heritage.core.labels import require_one_spelling
 from heritage.core.manifest import (
@@ -32,8 +33,7 @@ from heritage.core.manifest import (
 from heritage.core.museums import Museum, MuseumCode, read_museums
 from heritage.core.option_types import FilePath
 from heritage.core.paths_in_data import is_inside, require_inside
-from heritage.core.table_files import read_table
-from heritage.core.tables import listed_images, read_image_table, require_files
+from heritage.core.table_reader import read_table
 from heritage.core.taxonomy import suggestion
 from heritage.curation.splits import PreviousSplit
 from heritage.errors import DatasetNotFoundError, ManifestError
@@ -119,7 +119,7 @@ def table(
     values: Mapping[str, str],
     outside: bool | None = None,
 ) -> RawImages:
-    """Read images that a table describes (`heritage.core.table_files`).
+    """Read images that a table describes (`heritage.core.table_reader`).
 
     Args:
         root: The folder of the table and the images.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -138,6 +138,15 @@ NO_AUGMENTATION = Augmentation(
     contrast=0, saturation=0, hue=0, grey=0, blur=0, rand_ops=0, rand_magnitude=0,
 )  # fmt: skip
 """Resizing alone."""
+
+LIGHT = replace(NO_AUGMENTATION, crop_scale=[0.7, 1.0], crop_ratio=[0.85, 1.1765], flip=0.5)
+"""As ``conf/augment/ops/light.yaml``: of training images, by default."""
+
+STRONG = replace(
+    LIGHT, crop_scale=[0.35, 1.0], crop_ratio=[0.75, 1.3333], rotate=15, zoom=0.1, shear=5, brightness=0.3,
+    contrast=0.3, saturation=0.3, hue=0.03, grey=0.1, blur=0.1,
+)  # fmt: skip
+"""As ``conf/augment/ops/strong.yaml``: of copies made by oversampling, by default."""
 
 
 class Pipeline:

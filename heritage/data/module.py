@@ -22,13 +22,14 @@ from heritage.core.notebook import html_table, shortened
 from heritage.core.option_types import FilePath
 from heritage.core.taxonomy import class_list_fault
 from heritage.core.types import CropPct, ImageSize, NonNegativeInt, PositiveInt
-from heritage.data.augment import Augmentation, Interpolation
+from heritage.data.augment import LIGHT, STRONG, Augmentation, Interpolation
 from heritage.data.batch import BatchPlan
 from heritage.data.dataset import ArtefactDataset, ImageFiles
 from heritage.data.loader import SINGLE_PROCESS, ArtefactLoader, EpochPlan, FixedBatches, Rank
 from heritage.data.packed_rows import Packed, open_packed
-from heritage.data.readers import missing_files
-from heritage.data.sampling import Sampling
+from heritage.data.readers import folder, missing_files
+from heritage.data.sampling import InstanceBalanced, Sampling
+from heritage.data.split import OWN_SPLIT
 from heritage.errors import ConfigError, ImageError
 from heritage.runs.training_images import TrainingImages
 
@@ -38,6 +39,7 @@ ClassList = Annotated[list[str | int], Field(min_length=1)]
 
 _MAX_WORKERS = 16
 _NAMED = 5
+_IMAGE_SIZE = 224  # of most networks
 
 
 class Reader(Protocol):
@@ -49,15 +51,18 @@ class Reader(Protocol):
 
 
 class ArtefactDataModule(pl.LightningDataModule):
-    """Reads a data set, splits it, and hands over batches of uint8 images.
+    """Reads a data set, splits it, and serves batches of uint8 images to any LightningModule.
+
+    The defaults are those of ``conf/data/_common.yaml`` and of ``heritage train``.
 
     Args:
         root: The data set's folder.
-        reader: Reads it into a manifest.
+        reader: Reads it into a manifest; by default a data-set folder, or a folder for each class.
         classes: The class list; a target is a position in it. Classes may be named by numbers. None takes
             the classes of the data set.
-        split: Sets the manifest's `split` column.
-        image_size: Pixels per side of the network's input; None takes the network's own (`set_input`).
+        split: Sets the manifest's `split` column; by default the source's own, or else by group.
+        image_size: Pixels per side of the network's input; None takes the network's own (`set_input`), or
+            224 if nothing sets it.
         crop_pct: The fraction of each side kept in evaluation.
         batch_size: Maximum number of images per step and device.
         num_workers: Processes that decode and augment; None is one per core, 16 at most.
@@ -66,31 +71,37 @@ class ArtefactDataModule(pl.LightningDataModule):
         stage: A folder on a local disk to copy packed images to and read them from.
         train: Augmentation of training images.
         copies: Augmentation of copies made by oversampling.
-        sampling: Selects the images of an epoch.
+        sampling: Selects the images of an epoch; None takes each image once.
         seed: The run's seed.
 
     Raises:
         DataError: From the reader and the split; and what `verify` finds.
+
+    Example:
+        >>> data = heritage.ArtefactDataModule(class_folders, batch_size=8, num_workers=0)
+        >>> batch = next(iter(data.train_dataloader()))  # a named tuple
+        >>> batch.images.shape, batch.images.dtype, batch.targets.shape
+        (torch.Size([8, 224, 224, 3]), torch.uint8, torch.Size([8]))
     """
 
     def __init__(
         self,
-        root: FilePath,
-        reader: Reader,
-        classes: ClassList | None,
-        split: Callable[[Manifest], Manifest],
-        image_size: ImageSize | None,
-        crop_pct: CropPct,
-        batch_size: PositiveInt,
-        num_workers: NonNegativeInt | None,
-        verify: bool,
-        packed: Packed,
-        stage: FilePath | None,
+        root: FilePath | Path,
+        reader: Reader = folder,
+        classes: ClassList | None = None,
+        split: Callable[[Manifest], Manifest] = OWN_SPLIT,
+        image_size: ImageSize | None = None,
+        crop_pct: CropPct = 1.0,
+        batch_size: PositiveInt = 64,
+        num_workers: NonNegativeInt | None = None,
+        verify: bool = False,
+        packed: Packed = "auto",
+        stage: FilePath | None = None,
         *,
-        train: Augmentation,
-        copies: Augmentation,
-        sampling: Sampling,
-        seed: int,
+        train: Augmentation = LIGHT,
+        copies: Augmentation = STRONG,
+        sampling: Sampling | None = None,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         names = None if classes is None else [clean_label(str(name)) for name in classes]
@@ -108,7 +119,7 @@ class ArtefactDataModule(pl.LightningDataModule):
         self._crop_pct = crop_pct
         self._interpolation: Interpolation = "bilinear"
         self._train, self._copies = train, copies
-        self._sampling = sampling
+        self._sampling = InstanceBalanced() if sampling is None else sampling
         self._repeat: int | None = None
         self._seed = seed
         parts = np.array(self.manifest.column("split"))
@@ -237,15 +248,12 @@ class ArtefactDataModule(pl.LightningDataModule):
         return list(batch.images.numpy())
 
     def _dataset(self, split: str, *, augmented: bool) -> ArtefactDataset:
-        if self.image_size is None:
-            raise ConfigError("no image size", where="data.image_size", remedy="give it in pixels")
+        size = self.image_size or _IMAGE_SIZE
         rows = self._rows[split]
         return ArtefactDataset(
-            self._packed.take(rows)
-            if self._packed
-            else ImageFiles(self.manifest.take(rows), at_least=self.image_size),
+            self._packed.take(rows) if self._packed else ImageFiles(self.manifest.take(rows), at_least=size),
             self.targets(split),
-            size=self.image_size,
+            size=size,
             interpolation=self._interpolation,
             crop_pct=self._crop_pct,
             transform=self._train if augmented else None,

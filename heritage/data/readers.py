@@ -1,8 +1,8 @@
 """Readers of the group ``data``: a data-set folder, class folders, or images with a table as a `Manifest`.
 
 Every reader is called as ``reader(root, classes)`` and opens no image. Class folders and tables are read by
-the same rules as in `heritage curate` (`heritage.core.image_folders`, `heritage.core.tables`), but strictly:
-an image without a class is an error here, and a dropped row there.
+the same rules as in `heritage curate` (`heritage.core.image_folders`, `heritage.core.image_tables`), but
+strictly: an image without a class is an error here, and a dropped row there.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from heritage.core.image_folders import SourceKeys, labelled_images, note_of_others, require_folder
+from heritage.core.image_tables import listed_images, read_image_table, require_files
 from heritage.core.labels import choose_classes, declared_spellings, require_found_classes
 from heritage.core.manifest import MANIFEST_FILE, Manifest
-from heritage.core.table_files import tables_in
-from heritage.core.tables import listed_images, read_image_table, require_files
+from heritage.core.table_reader import tables_in
 from heritage.core.taxonomy import CLASSES, ImageName, class_of_id, parse_image_name
 from heritage.core.types import NonNegativeInt, PositiveInt
 from heritage.errors import ConfigError, DatasetNotFoundError, ManifestError
@@ -99,6 +99,15 @@ def class_folders(root: Path, classes: Sequence[str] | None) -> Manifest:
     return Manifest.build(columns, root, classes)
 
 
+def folder(root: Path, classes: Sequence[str] | None) -> Manifest:
+    """Read a data-set folder, or a tree with one folder for each class; the default of the data module.
+
+    Raises:
+        DataError: As `manifest` and `class_folders`.
+    """
+    return manifest(root, classes) if (root / MANIFEST_FILE).is_file() else class_folders(root, classes)
+
+
 def table(
     root: Path,
     classes: Sequence[str] | None,
@@ -108,7 +117,7 @@ def table(
     columns: Mapping[str, str],
     outside: bool | None = None,
 ) -> Manifest:
-    """Read images that a table describes (`heritage.core.table_files`).
+    """Read images that a table describes (`heritage.core.table_reader`).
 
     Args:
         root: The folder of the table and the images.

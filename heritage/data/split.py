@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import numpy as np
@@ -112,6 +113,10 @@ def own(manifest: Manifest, *, test: Fraction, val: Fraction, seed: NonNegativeI
         " and no ".join(name for name in SPLITS if name not in present),
     )
     return given(manifest.with_column("split", splits))
+
+
+OWN_SPLIT = partial(own, test=0.1, val=0.2, seed=0)
+"""As ``conf/data/split/own.yaml``: the split of a program's data module, by default."""
 
 
 def made_split(target: str, *, has_split: bool) -> str:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from heritage.core.escaping import html
 from heritage.core.manifest import Manifest
 from heritage.core.option_types import FilePath
 from heritage.core.types import Fraction, NonNegativeInt, PositiveInt
-from heritage.escaping import html
 from heritage.metrics.bootstrap import Interval, Resampled, bootstrap
 from heritage.metrics.calibration import (
     Calibration,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from sklearn.manifold import TSNE
 
-from heritage.escaping import figure_text
+from heritage.core.escaping import figure_text
 from heritage.inference.embeddings import Floats, unit_vectors
 from heritage.reports.charts import PALETTE
 from heritage.reports.figures import save

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from heritage.core.csv_files import csv_text
+from heritage.core.escaping import markdown, markdown_row
 from heritage.core.files import write_text
 from heritage.core.manifest import Manifest
 from heritage.core.overrides import COLUMNS
-from heritage.escaping import markdown, markdown_row
 from heritage.evaluation.assessment import CLASS_SCORES, Assessment
 from heritage.metrics.calibration import brier_score
 from heritage.metrics.calibration_claim import threshold_sentence

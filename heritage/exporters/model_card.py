@@ -10,9 +10,9 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from heritage.core.escaping import markdown, markdown_code
 from heritage.core.manifest import Manifest
 from heritage.core.version import __version__
-from heritage.escaping import markdown, markdown_code
 from heritage.exporters.card_metrics import RESAMPLES, card_metrics
 from heritage.exporters.exporter import Exporter
 from heritage.exporters.parity import Parity

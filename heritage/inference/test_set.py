@@ -16,9 +16,9 @@ from heritage.core.manifest import SPLITS, Manifest
 from heritage.core.taxonomy import suggestion
 from heritage.data import ArtefactDataModule
 from heritage.data import split as split_functions
+from heritage.data.allowed_targets import DATA_MODULES, PARTS, TAKEN, demo_folder
 from heritage.data.augment import NO_AUGMENTATION
 from heritage.data.module import available_cores
-from heritage.data.parts import DATA_MODULES, PARTS, TAKEN, demo_folder
 from heritage.data.sampling import InstanceBalanced
 from heritage.errors import CheckpointError, ConfigError, HeritageError, SplitError
 from heritage.inference.checkpoint import TrainedClassifier

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from heritage.escaping import html
+from heritage.core.escaping import html
 from heritage.metrics.classification import Scores, confusion_matrix, scores
 
 

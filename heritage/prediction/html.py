@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import cv2
 import numpy as np
 
+from heritage.core.escaping import html
 from heritage.core.image_io import Pixels, encode_jpeg
-from heritage.escaping import html
 
 _THUMBNAIL = 120  # pixels of the longer side
 _LARGE = 320

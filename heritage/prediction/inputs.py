@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from heritage.core.columns import text_column
 from heritage.core.image_folders import images_below, is_system_path, note_of_others
-from heritage.core.table_files import TABLE_SUFFIXES, decode_text, read_table
-from heritage.core.tables import column_of_files, listed_images, resolve_files
+from heritage.core.image_tables import column_of_files, listed_images, resolve_files
+from heritage.core.table_cells import text_column
+from heritage.core.table_reader import TABLE_SUFFIXES, decode_text, read_table
 from heritage.errors import DatasetNotFoundError, ManifestError
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def find_inputs(source: str | Sequence[str], column: str, *, key: str = "input")
 
     Args:
         source: An image; a folder (with its subfolders); a pattern with ``*``; a text file with one name per
-            line; a table (`heritage.core.table_files`); or several images. Names in lists and tables are
+            line; a table (`heritage.core.table_reader`); or several images. Names in lists and tables are
             relative to the list's folder, or to ``images`` in it. Files that systems make are left out.
         column: The table's column of names.
         key: The option's name, for messages.

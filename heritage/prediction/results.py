@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from heritage.core.escaping import html, terminal
 from heritage.core.image_io import Pixels
 from heritage.core.notebook import shortened
 from heritage.errors import ImageError
-from heritage.escaping import html, terminal
 from heritage.metrics.finite import NO_PREDICTION
 from heritage.prediction.html import image_card, note_lines, prediction_card, thumbnail
 from heritage.prediction.image_input import load_pixels

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from heritage.escaping import html
+from heritage.core.escaping import html
 from heritage.metrics.calibration import Reliability, RiskCoverage
 
 BEFORE, AFTER = "#9c4a2f", "#1f5a7a"

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from heritage.core.escaping import figure_text
 from heritage.core.files import atomic_path
 from heritage.core.image_io import Pixels
-from heritage.escaping import figure_text
 from heritage.metrics.confusion import ConfusionMatrix
 
 mpl.use("Agg")  # runs have no display

@@ -10,8 +10,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from heritage.core.escaping import CSV_CELL_JS, visible, web_link
 from heritage.core.files import write_text
-from heritage.escaping import CSV_CELL_JS, visible, web_link
 
 _FOLDER = Path(__file__).parent / "pages"
 NO_BREAK = "\N{NO-BREAK SPACE}"

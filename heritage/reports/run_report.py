@@ -13,9 +13,9 @@ import numpy.typing as npt
 from rich.table import Table
 
 from heritage.core.console import Console
+from heritage.core.escaping import html, markdown, markdown_row
 from heritage.core.files import write_text
 from heritage.core.manifest import Manifest
-from heritage.escaping import html, markdown, markdown_row
 from heritage.metrics.classification import Scores
 from heritage.metrics.confusion import ConfusionMatrix
 from heritage.metrics.registry import metrics_of_predictions

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from heritage.core.csv_files import csv_text
-from heritage.escaping import latex, markdown, markdown_row
+from heritage.core.escaping import latex, markdown, markdown_row
 
 
 @dataclass(frozen=True)

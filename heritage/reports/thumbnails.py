@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from heritage.core.bounded_read import read_bounded
+from heritage.core.escaping import web_link
 from heritage.core.image_io import Pixels, decode, encode_jpeg
 from heritage.core.manifest import Manifest
 from heritage.core.resizing import Resizing
 from heritage.errors import ImageError
-from heritage.escaping import web_link
 
 SIDE = 96  # pixels
 PAGE_BYTES = 22_000_000  # of thumbnails in a page; with 5,000 captions it stays below 30 MB

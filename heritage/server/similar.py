@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from heritage.core.bounded_read import require_bounded_zip
+from heritage.core.escaping import web_link
 from heritage.core.files import atomic_path
 from heritage.core.manifest import Manifest
 from heritage.core.progress import Progress
 from heritage.data.module import available_cores
-from heritage.escaping import web_link
 from heritage.prediction.images import InputDataset, image_batches
 from heritage.prediction.inputs import Inputs
 from heritage.prediction.predictor import Predictor

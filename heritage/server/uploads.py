@@ -13,9 +13,9 @@ from PIL import Image, UnidentifiedImageError
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
+from heritage.core.escaping import without_hidden
 from heritage.core.image_io import FORMATS, Pixels, decode
 from heritage.errors import ImageError
-from heritage.escaping import without_hidden
 from heritage.server.form import MultipartForm
 from heritage.server.limits import MEGABYTE, Limits
 from heritage.server.schemas import RequestRefused, busy

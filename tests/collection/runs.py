@@ -9,7 +9,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from heritage.collection import ClassRules, Session, collection_options
+from heritage.collection import ClassRules, CollectionRun, collection_options
 from heritage.collection.http.settings import Endpoint, RetryPolicy
 from heritage.collection.sources.met import MetSource
 from heritage.collection.sources.source import Source
@@ -50,7 +50,7 @@ def rules(name: str = "civilisations") -> ClassRules:
     return ClassRules(name=plain["name"], classes=plain["classes"], rules=plain["rules"])
 
 
-def session(source: Source, folder: Path, **changes: Any) -> Session:
+def session(source: Source, folder: Path, **changes: Any) -> CollectionRun:
     """Return a session whose messages `printed` returns."""
     given = {name: changes.pop(name) for name in ("rules", "retry_policy") if name in changes}
     values: dict[str, Any] = {
@@ -58,7 +58,7 @@ def session(source: Source, folder: Path, **changes: Any) -> Session:
         "min_side": 32, "placeholders": [], "seed": 0, "ids": None, "since": None, "retry": None,
         "refresh": False, "dry_run": False, "report": None, "cache": {"path": None, "max_age_days": 1.0},
     }  # fmt: skip
-    return Session(
+    return CollectionRun(
         source=source,
         rules=given.get("rules") or rules(),
         options=collection_options(values | changes),
@@ -75,7 +75,7 @@ def rows(folder: Path, question: str, *values: str) -> list[tuple[Any, ...]]:
     return found
 
 
-def printed(of: Session) -> str:
+def printed(of: CollectionRun) -> str:
     """Return the messages of a session."""
     assert isinstance(of.console.file, io.StringIO)
     return of.console.file.getvalue()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from heritage.collection.session import LOCK_FILE
+from heritage.collection.run import LOCK_FILE
 from heritage.collection.storage import PhotoStorage
 from heritage.core.locks import locked
 from heritage.core.manifest import Manifest

@@ -13,7 +13,7 @@ import pytest
 
 from heritage.core.image_folders import as_text, images_below
 from heritage.curation import raw_sources
-from heritage.curation.naming import class_list, labels
+from heritage.curation.labels import class_list, labels
 from heritage.data import readers
 from heritage.errors import DatasetNotFoundError, HeritageError, ManifestError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from heritage.core.image_folders import SourceKeys, images_below, labelled_images, split_of
-from heritage.core.tables import resolve_files
+from heritage.core.image_tables import resolve_files
 from heritage.data.readers import class_folders
 from heritage.errors import ManifestError
 

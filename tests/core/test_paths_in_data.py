@@ -19,7 +19,7 @@ from heritage.core.manifest import Manifest
 from heritage.core.packed_images import PackedImages, ShardPlan, write_index, write_shard
 from heritage.core.paths_in_data import is_inside, require_inside
 from heritage.curation import raw_sources
-from heritage.curation.naming import image_ids
+from heritage.curation.image_ids import image_ids
 from heritage.data import readers
 from heritage.errors import CollectionError, DataError, ImageError, ManifestError
 from tests.conftest import patch

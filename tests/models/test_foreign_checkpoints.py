@@ -21,7 +21,7 @@ import torch
 import heritage
 from heritage.config.saved_parts import saved_part
 from heritage.core.files import PACKAGE, config_dir
-from heritage.data.parts import DATA_MODULES, READERS, SPLITS
+from heritage.data.allowed_targets import DATA_MODULES, READERS, SPLITS
 from heritage.errors import CheckpointError, HeritageError
 from heritage.inference import checkpoint as inference
 from heritage.inference.checkpoint import describe_checkpoint, load_checkpoint

@@ -11,11 +11,11 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pyarrow as pa
 
-from heritage.core.columns import label_column, manifest_columns, text_column
 from heritage.core.image_folders import IMAGE_SUFFIXES, SourceKeys, as_text, images_below, require_folder
 from heritage.core.manifest import SCHEMA
 from heritage.core.paths_in_data import require_inside
-from heritage.core.table_files import read_table, tables_in
+from heritage.core.table_cells import label_column, manifest_columns, text_column
+from heritage.core.table_reader import read_table, tables_in
 from heritage.core.taxonomy import nearest, suggestion
 from heritage.errors import DatasetNotFoundError, ManifestError
 
@@ -36,8 +36,8 @@ def read_image_table(
     """Read a table that describes images, with its columns under the manifest's names.
 
     Files are named by `resolve_files`, classes are cleaned (`heritage.core.labels.clean_label`), and columns
-    that the manifest knows have its types (`heritage.core.columns`). A class column without any value is left
-    out, so that classes are read from file names.
+    that the manifest knows have its types (`heritage.core.table_cells`). A class column without any value is
+    left out, so that classes are read from file names.
 
     Args:
         root: The folder of the table and the images.

@@ -20,13 +20,25 @@ from collections.abc import Iterable
 from html import escape
 from urllib.parse import quote, urlsplit
 
-# Control characters, marks and overrides of the direction of text, other invisible characters, and halves of
-# surrogate pairs. U+200C and U+200D remain: Persian and many emoji need them.
-_HIDDEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
-)
-_BLANKS = re.compile(r"\s+")
+from heritage.errors import HIDDEN, one_line, terminal
+
+__all__ = [
+    "CSV_CELL_JS",
+    "csv_cell",
+    "figure_text",
+    "html",
+    "latex",
+    "markdown",
+    "markdown_code",
+    "markdown_link",
+    "markdown_row",
+    "one_line",
+    "read_csv_cell",
+    "terminal",
+    "visible",
+    "web_link",
+    "without_hidden",
+]
 
 # What begins or ends an inline construct, an HTML tag or an entity. Underscores inside words do not.
 _MARKDOWN = re.compile(r"[\\`*\[\]|~$]|(?<!\w)_|_(?!\w)")
@@ -64,23 +76,6 @@ _NUMBERS = re.compile(
 _SCHEMES = ("http", "https")
 
 
-def terminal(text: object) -> str:
-    r"""Return text on one line without characters that control a terminal or change the order of letters.
-
-    Hidden characters are shown as Python writes them: ``\n``, ``\x1b``, ``\u202e``.
-
-    Example:
-        >>> terminal("vase\x1b[2J.jpg")
-        'vase\\x1b[2J.jpg'
-    """
-    return _HIDDEN.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), str(text))
-
-
-def one_line(text: object) -> str:
-    """Return text with each run of white space as one blank, and other hidden characters as `terminal`."""
-    return terminal(_BLANKS.sub(" ", str(text)).strip())
-
-
 def visible(text: object) -> str:
     """Return text whose line breaks and tabs remain; other hidden characters are shown as by `terminal`."""
     return "\n".join("\t".join(map(terminal, line.split("\t"))) for line in str(text).split("\n"))
@@ -88,7 +83,7 @@ def visible(text: object) -> str:
 
 def without_hidden(text: object) -> str:
     """Return text without the characters that `terminal` shows escaped."""
-    return _HIDDEN.sub("", str(text))
+    return HIDDEN.sub("", str(text))
 
 
 def html(text: object) -> str:
@@ -109,7 +104,7 @@ def web_link(url: object) -> str:
     except ValueError:
         return ""
     is_web = parts.scheme.lower() in _SCHEMES and bool(parts.netloc)
-    return text if is_web and not (_HIDDEN.search(text) or _BLANKS.search(text)) else ""
+    return text if is_web and not (HIDDEN.search(text) or re.search(r"\s", text)) else ""
 
 
 def markdown(text: object) -> str:

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from heritage.core.columns import whole_number
 from heritage.core.files import LFS_POINTER
-from heritage.core.table_files import decode_text, read_table
+from heritage.core.table_cells import whole_number
+from heritage.core.table_reader import decode_text, read_table
 from heritage.errors import ManifestError, MissingDependencyError
 
 ROWS = [{"file": "a.jpg", "class": "Ägypten"}, {"file": "b.jpg", "class": "Islam"}]

@@ -48,7 +48,7 @@ _PROJECT = "heritage, a research project that recognises civilisations in photog
 
 
 @dataclass(frozen=True, kw_only=True)
-class Session:
+class CollectionRun:
     """A run over one museum.
 
     Attributes:
@@ -207,15 +207,15 @@ class Session:
         show_summary(self.console, ledger, self.source, manifest, self.options)
 
 
-def open_session(
+def open_run(
     source: Source | DemoSource, rules: ClassRules, options: CollectionOptions, retry_policy: RetryPolicy
-) -> contextlib.AbstractContextManager[Session]:
+) -> contextlib.AbstractContextManager[CollectionRun]:
     """Open a run; the server of the demo museum runs while it is open."""
 
     @contextlib.contextmanager
-    def opened() -> Iterator[Session]:
+    def opened() -> Iterator[CollectionRun]:
         with source.opened() as museum:
-            yield Session(
+            yield CollectionRun(
                 source=museum, rules=rules, options=options, retry_policy=retry_policy, console=Console()
             )
 
