@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 from heritage.core.disk import full_disk_as_os_error
 from heritage.core.signals import Terminated, stopped_in_one_line
 from heritage.core.terminal import escape_logs, print_line, print_text
-from heritage.errors import BusyError, HeritageError
+from heritage.errors import BusyError, ConfigError, HeritageError
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -242,6 +242,7 @@ def _prepared_arguments(verb: str, arguments: list[str]) -> list[str]:
     from heritage.config.help import config_dir_override
     from heritage.config.overrides import prepared_overrides
 
+    require_no_dashes(arguments)
     places = [
         place
         for place, (before, word) in enumerate(zip(["", *arguments], arguments, strict=False))
@@ -257,6 +258,20 @@ def _prepared_arguments(verb: str, arguments: list[str]) -> list[str]:
     for place, word in zip(places, words, strict=True):
         done[place] = word
     return done
+
+
+def require_no_dashes(arguments: Sequence[str]) -> None:
+    """Check that no option is written ``--key=value`` or ``--key value``, as those of other programs are."""
+    from hydra._internal.utils import get_args_parser
+
+    _, unknown = get_args_parser().parse_known_args(arguments)
+    if word := next((word for word in unknown if word.startswith("--")), None):
+        flag, equals, value = word.partition("=")
+        following = [*arguments[arguments.index(word) + 1 :], "<value>"][0]
+        name = flag.lstrip("-")
+        raise ConfigError(
+            "options have no dashes", where=word, remedy=f"write {name}={value if equals else following}"
+        )
 
 
 def prepared_task(verb: str, task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:

@@ -81,16 +81,14 @@ def choose_classes(
         return tuple(name for name in in_order if name in counts)
     others = sorted(set(counts) - set(declared))
     missing = [name for name in declared if name not in counts]
-    probable = {name: near for name in others if (near := _probable(name, missing))}
+    probable = {near: name for name in others if (near := _probable(name, missing))}
     if probable or (others and len(missing) == len(declared)):
-        hints = [
-            f"'{name}'" + (f" (did you mean {probable[name]}?)" if name in probable else "")
-            for name in (list(probable) or others)[:_NAMED]
-        ]
-        more = f" and {len(others) - _NAMED} more" if not probable and len(others) > _NAMED else ""
+        hints = [f"'{near}' in data.classes (did you mean {name}?)" for near, name in probable.items()]
+        unknown = hints or [f"'{name}'" for name in others]
+        more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
         raise ManifestError(
-            f"unknown class {', '.join(hints)}{more}: data.classes lists {', '.join(declared)}; there are "
-            f"images of {_with_counts(sorted(counts), counts)}",
+            f"unknown class {', '.join(unknown[:_NAMED])}{more}: data.classes lists {', '.join(declared)}; "
+            f"there are images of {_with_counts(sorted(counts), counts)}",
             where=where,
             remedy=f"rename the class, or set {shlex.quote(class_option(sorted(counts)))}",
         )
@@ -111,31 +109,6 @@ def declared_spellings(counts: Mapping[str, int], declared: Sequence[str] | None
         return {}  # it distinguishes spellings
     found = {name: by_key.get(comparison_key(name), name) for name in counts if name not in by_key.values()}
     return {name: new for name, new in found.items() if name != new and new not in counts}
-
-
-def require_found_classes(declared: Sequence[str], found: Sequence[str], where: str | PathLike[str]) -> None:
-    """Check that a data set has all classes that ``data.classes`` lists.
-
-    Args:
-        declared: ``data.classes``.
-        found: The data set's own class list.
-        where: The data set, for the message.
-
-    Raises:
-        ManifestError: A class of ``declared`` is not in the data set.
-    """
-    unknown = [name for name in declared if name not in found]
-    if not unknown:
-        return
-    hints = [
-        f"'{name}'" + (f" (did you mean {near}?)" if (near := nearest(name, found)) else "")
-        for name in unknown[:_NAMED]
-    ]
-    raise ManifestError(
-        f"unknown class {', '.join(hints)} in data.classes: the data set has {', '.join(found)}",
-        where=where,
-        remedy=f"leave data.classes out, or set {shlex.quote(class_option(found))}",
-    )
 
 
 def class_option(classes: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from heritage.core.image_folders import SourceKeys, labelled_images, note_of_others, require_folder
 from heritage.core.image_tables import listed_images, read_image_table, require_files
-from heritage.core.labels import choose_classes, declared_spellings, require_found_classes
+from heritage.core.labels import choose_classes, declared_spellings
 from heritage.core.manifest import MANIFEST_FILE, Manifest
 from heritage.core.table_reader import tables_in
 from heritage.core.taxonomy import CLASSES, ImageName, class_of_id, parse_image_name
@@ -57,9 +57,15 @@ def manifest(root: Path, classes: Sequence[str] | None) -> Manifest:
         classes = [name for name, count in whole.counts().items() if count]
     if tuple(classes) == whole.classes:
         return whole
-    require_found_classes(classes, whole.classes, root)
-    selected = pc.is_in(whole.table["class"], pa.array(list(classes)))
-    return Manifest.build(whole.table.filter(selected), root, classes)
+    counts = {name: count for name, count in whole.counts().items() if count}
+    content = whole.table
+    if spellings := declared_spellings(counts, classes):
+        labels = [spellings.get(name, name) for name in whole.column("class")]
+        place = content.column_names.index("class")
+        content = content.set_column(place, content.schema.field("class"), pa.array(labels, pa.string()))
+        counts = dict(Counter(labels))
+    classes = choose_classes(counts, classes, root)
+    return Manifest.build(content.filter(pc.is_in(content["class"], pa.array(list(classes)))), root, classes)
 
 
 def class_folders(root: Path, classes: Sequence[str] | None) -> Manifest:
