@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -99,6 +100,7 @@ def _start(
     register()
     users_choice = os.environ.get(_FULL_ERROR)
     job = _job(verb, prepared_task(verb, task), users_choice)
+    logging.raiseExceptions = False  # no traceback for each line of the log that a full disk refuses
     # Unless full errors are on, Hydra prints errors and exits; we print our own line instead.
     with _full_error("1"), releasing():
         try:
