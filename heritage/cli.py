@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -99,6 +100,7 @@ def _start(
     register()
     users_choice = os.environ.get(_FULL_ERROR)
     job = _job(verb, prepared_task(verb, task), users_choice)
+    logging.raiseExceptions = False  # no traceback for each line of the log that a full disk refuses
     # Unless full errors are on, Hydra prints errors and exits; we print our own line instead.
     with _full_error("1"), releasing():
         try:
@@ -248,6 +250,7 @@ def _prepared_arguments(verb: str, arguments: list[str]) -> list[str]:
     from heritage.config.help import config_dir_override
     from heritage.config.overrides import prepared_overrides
 
+    require_no_dashes(arguments)
     places = [
         place
         for place, (before, word) in enumerate(zip(["", *arguments], arguments, strict=False))
@@ -263,6 +266,20 @@ def _prepared_arguments(verb: str, arguments: list[str]) -> list[str]:
     for place, word in zip(places, words, strict=True):
         done[place] = word
     return done
+
+
+def require_no_dashes(arguments: Sequence[str]) -> None:
+    """Check that no option is written ``--key=value`` or ``--key value``, as those of other programs are."""
+    from hydra._internal.utils import get_args_parser
+
+    _, unknown = get_args_parser().parse_known_args(arguments)
+    if word := next((word for word in unknown if word.startswith("--")), None):
+        flag, equals, value = word.partition("=")
+        following = [*arguments[arguments.index(word) + 1 :], "<value>"][0]
+        name = flag.lstrip("-")
+        raise ConfigError(
+            "options have no dashes", where=word, remedy=f"write {name}={value if equals else following}"
+        )
 
 
 def prepared_task(verb: str, task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:

@@ -9,6 +9,14 @@ from heritage.core.taxonomy import nearest, suggestion
 from heritage.errors import ConfigError
 from heritage.runs.compat import RENAMED_KEYS
 
+OTHER_PROGRAMS = {
+    "pretrained": "model.weights=imagenet",
+    "device": "trainer=gpu",
+    "gpu": "trainer=gpu",
+    "gpus": "trainer=gpu",
+}
+"""Options of other training programs, each with ours."""
+
 
 class FaultyConfigError(ConfigError):
     """All faults of a configuration.
@@ -42,6 +50,8 @@ def did_you_mean(word: str, known: Iterable[str], elsewhere: Iterable[str] = ())
     names = sorted(set(known))
     if RENAMED_KEYS.get(word) in names:
         return f"it is now called '{RENAMED_KEYS[word]}'"
+    if (option := OTHER_PROGRAMS.get(word)) and option.partition("=")[0] in {*names, *elsewhere}:
+        return f"did you mean {option}?"
     near = _in_another_place(word, elsewhere, exact=True) or nearest(word, names)
     near = near or _in_another_place(word, elsewhere, exact=False)
     if near:

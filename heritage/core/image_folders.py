@@ -7,7 +7,7 @@ These are the rules of every command that reads folders (``data=class_folders`` 
   counted by suffix.
 * Hidden files and folders are skipped, and so are `SYSTEM_FOLDERS` and `SYSTEM_FILES`.
 * Folders are read with their subfolders, whatever they are called. Links to folders are followed, except to
-  a folder that contains the link.
+  a folder that contains the link. A folder that is reached twice within a class is read once.
 * Entries are sorted by name, so the order does not depend on the file system.
 """
 
@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from heritage.core.labels import clean_label
-from heritage.core.table_reader import has_tables
+from heritage.core.table_reader import tables_in
 from heritage.errors import DataError, DatasetNotFoundError, ManifestError
 
 log = logging.getLogger(__name__)
@@ -64,11 +65,10 @@ SYSTEM_FILES: frozenset[str] = frozenset({"thumbs.db", "ehthumbs.db", "desktop.i
 
 _SYSTEM_ENDINGS = ("@synoeastream", "@synoresource")  # of files beside pictures on a Synology
 
-SPLIT_NAMES: Mapping[str, str] = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
-"""Names of splits in folders and tables, in lower case, with the manifest's name for each."""
+_SPLIT = re.compile(
+    r"(?:(?P<train>train(?:ing)?)|(?P<val>val(?:id(?:ation)?)?|dev|eval(?:uation)?)|(?P<test>test(?:ing)?))"
+    r"[\s_-]*(?:set|split|data|images)?[\s_-]*(?:\d{4})?"
+)
 
 _NAMED = 6  # suffixes in a note
 
@@ -105,6 +105,12 @@ class LabelledImage(NamedTuple):
     split: str | None = None
 
 
+def split_of(name: str) -> str | None:
+    """Return the split (train, val or test) that a folder or a cell names: ``Validation``, ``test_set``."""
+    match = _SPLIT.fullmatch(name.strip().lower())
+    return None if match is None else match.lastgroup
+
+
 def images_below(folder: Path, others: Counter[str] | None = None) -> Iterator[tuple[Path, int]]:
     """Yield the images of a folder and its subfolders with their sizes in bytes.
 
@@ -117,7 +123,7 @@ def images_below(folder: Path, others: Counter[str] | None = None) -> Iterator[t
     Raises:
         DataError: A folder cannot be listed.
     """
-    yield from _walk(folder, (folder.resolve(),), Counter() if others is None else others)
+    yield from _walk(folder, (folder.resolve(),), Counter() if others is None else others, set())
 
 
 def note_of_others(others: Mapping[str, int]) -> str | None:
@@ -139,8 +145,9 @@ def is_system_path(path: Path) -> bool:
 def labelled_images(root: Path, keys: SourceKeys, others: Counter[str] | None = None) -> list[LabelledImage]:
     """List the images of a tree with one folder for each class.
 
-    Folders without an image are not classes. If all folders are named like splits (`SPLIT_NAMES`), the class
+    Folders without an image are not classes. If all folders are named like splits (`split_of`), the class
     folders are inside them; if the folders inside all class folders are, images have a split, too.
+    A mixture of splits and other folders is an error.
 
     Args:
         root: The tree.
@@ -161,7 +168,7 @@ def labelled_images(root: Path, keys: SourceKeys, others: Counter[str] | None = 
     listed = [
         (path.relative_to(root), size)
         for name in folders
-        for path, size in _walk(root / name, (*above, (root / name).resolve()), others)
+        for path, size in _walk(root / name, (*above, (root / name).resolve()), others, set())
     ]
     if not listed:
         raise ManifestError(
@@ -171,24 +178,29 @@ def labelled_images(root: Path, keys: SourceKeys, others: Counter[str] | None = 
         )
     if empty := sorted(set(folders) - {path.parts[0] for path, _ in listed}):
         log.warning("%s: no image in %s: not a class", root, ", ".join(map(as_text, empty[:_NAMED])))
-    level = _split_level([path for path, _ in listed], root)
+    level = _split_level([path for path, _ in listed], root, keys)
     images = []
     for path, size in listed:
         file = path.as_posix()
         text = as_text(file)
         label = clean_label(as_text(path.parts[1 if level == 0 else 0]))
-        split = None if level is None else SPLIT_NAMES[path.parts[level].lower()]
+        split = None if level is None else split_of(path.parts[level])
         images.append(LabelledImage(text, label, size, text == file, split))
     return images
 
 
-def _split_level(paths: list[Path], root: Path) -> int | None:
+def _split_level(paths: list[Path], root: Path, keys: SourceKeys) -> int | None:
     """Return the level of the folders that are splits: 0 or 1 below the root, or None without such folders.
 
     Raises:
-        ManifestError: The folders are splits and hold images directly: there are no classes.
+        ManifestError: The folders are splits and hold images directly, some are splits and others are not,
+            or the classes are a level deeper.
     """
-    if all(path.parts[0].lower() in SPLIT_NAMES for path in paths):
+    inner: dict[str, set[str]] = defaultdict(set)  # by outer folder; "" for images in the folder itself
+    for path in paths:
+        inner[path.parts[0]].add(path.parts[1] if len(path.parts) > 2 else "")
+    splits = [name for name in inner if split_of(name)]
+    if len(splits) == len(inner):
         loose = next((path for path in paths if len(path.parts) < 3), None)
         if loose is not None:
             raise ManifestError(
@@ -197,7 +209,28 @@ def _split_level(paths: list[Path], root: Path) -> int | None:
                 remedy="put the images of each class into a folder: train/egyptian, test/egyptian",
             )
         return 0
-    nested = all(len(path.parts) > 2 and path.parts[1].lower() in SPLIT_NAMES for path in paths)
+    if len(splits) > 1 or any("" not in inner[name] for name in splits):
+        others = [as_text(name) for name in inner if name not in splits]
+        raise ManifestError(
+            f"{', '.join(splits)} are named like splits, but {', '.join(others[:_NAMED])} are not",
+            where=root,
+            remedy="move the latter elsewhere, or rename the former if they are classes",
+        )
+    nested = all(split_of(name) for names in inner.values() for name in names)
+    if len(inner) > 1:
+        return 1 if nested else None
+    [(outer, folders)] = inner.items()
+    if nested and all(len(path.parts) > 3 for path in paths):
+        raise ManifestError(
+            f"its only folder {as_text(outer)} holds splits of several classes",
+            where=root,
+            remedy=f"set {keys.root}={as_text(str(root / outer))}",
+        )
+    if len(folders) > 1 and not nested and "" not in folders:
+        log.warning(
+            "%s: its only folder %s is the class; if the classes are its folders (%s), set %s=%s",
+            root, as_text(outer), ", ".join(map(as_text, sorted(folders)[:_NAMED])), keys.root, root / outer,
+        )  # fmt: skip
     return 1 if nested else None
 
 
@@ -220,20 +253,26 @@ def as_text(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def _walk(folder: Path, above: tuple[Path, ...], others: Counter[str]) -> Iterator[tuple[Path, int]]:
+def _walk(
+    folder: Path, above: tuple[Path, ...], others: Counter[str], seen: set[Path]
+) -> Iterator[tuple[Path, int]]:
     """Yield the images below a folder.
 
     Args:
         folder: The folder.
         above: The folder and those it was reached through, resolved.
         others: Counts the files that are not images, by suffix.
+        seen: The folders that were read, resolved.
     """
+    seen.add(above[-1])
     for entry in _entries(folder):
         path = Path(entry.path)
         if entry.is_dir():
             target = path.resolve()
-            if not (entry.is_symlink() and any(one.is_relative_to(target) for one in above)):
-                yield from _walk(path, (*above, target), others)
+            if target in seen:
+                log.info("%s: this folder is read once, under another name", path)
+            elif not (entry.is_symlink() and any(one.is_relative_to(target) for one in above)):
+                yield from _walk(path, (*above, target), others, seen)
         elif path.suffix.lower() in IMAGE_SUFFIXES:
             yield path, _size(entry)
         else:
@@ -271,6 +310,6 @@ def _size(entry: os.DirEntry[str]) -> int:
 
 
 def _other_layout(root: Path, keys: SourceKeys) -> str:
-    if has_tables(root):
+    if tables_in(root):
         return f"use {keys.group}=table for images described by a table"
     return f"put the images of each class into a folder named after it, or correct {keys.root}"

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import posixpath
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pyarrow as pa
 
-from heritage.core.image_folders import SourceKeys, as_text, images_below, require_folder
+from heritage.core.image_folders import IMAGE_SUFFIXES, SourceKeys, as_text, images_below, require_folder
 from heritage.core.manifest import SCHEMA
 from heritage.core.paths_in_data import require_inside
 from heritage.core.table_cells import label_column, manifest_columns, text_column
-from heritage.core.table_reader import read_table
+from heritage.core.table_reader import read_table, tables_in
 from heritage.core.taxonomy import nearest, suggestion
 from heritage.errors import DatasetNotFoundError, ManifestError
 
@@ -49,7 +50,7 @@ def read_image_table(
 
     Returns:
         Columns by name: ``file`` relative to ``root``, as text; ``class`` as text, if there is one; all
-        others as they are in the table.
+        others as they are in the table. Names of the manifest's columns may be in upper case.
 
     Raises:
         DatasetNotFoundError: There is no such folder or table.
@@ -58,7 +59,9 @@ def read_image_table(
     require_folder(root, keys)
     path = root / table
     if not path.is_file():
-        raise DatasetNotFoundError(f"no table {table}", where=root, remedy=f"name it in {keys.reader}.table")
+        there = [f"{keys.reader}.table={name}" for name in tables_in(root)[:3]]
+        remedy = f"did you mean {' or '.join(there)}?" if there else f"name it in {keys.reader}.table"
+        raise DatasetNotFoundError(f"no table {table}", where=root, remedy=remedy)
     if not (root / images).is_dir():
         raise DatasetNotFoundError(
             "no such folder", where=root / images, remedy=f"name the images' folder in {keys.reader}.images"
@@ -99,19 +102,39 @@ def select_columns(
             where=setting,
             remedy=suggestion(unknown[0], SCHEMA.names),
         )
+    names = set(table.column_names)
+    in_lower_case = {name.casefold(): name for name in sorted(names, reverse=True)}
     selected = {name: table[name] for name in table.column_names}
+    for key in SCHEMA.names:
+        if key not in names and key in in_lower_case:
+            selected[key] = selected.pop(in_lower_case[key])
     for key, name in {"file": "file", **columns}.items():
-        if name in table.column_names:
-            selected[key] = table[name]
+        if name in names or name.casefold() in in_lower_case:
+            selected[key] = table[name if name in names else in_lower_case[name.casefold()]]
         elif key != name or key == "file":
             holding = [column for column in table.column_names if key in column.lower()]
             near = holding[0] if holding else nearest(name, table.column_names)
+            near = (key == "file" and column_of_files(table)) or near
             raise ManifestError(
                 f"no column '{name}' for {key} (there are: {', '.join(table.column_names)})",
                 where=path,
-                remedy=f"did you mean {setting}.{key}={near}?" if near else f"set {setting}.{key}",
+                remedy=f"did you mean {setting}.{key}={near}?" if near else f"set {setting}.{key}=<column>",
             )
     return selected
+
+
+def column_of_files(table: pa.Table) -> str | None:
+    """Return the first column of a table whose first value is the name of an image file."""
+    names: list[str] = table.column_names
+    for name in names:
+        values: list[object] = table[name].slice(0, 100).drop_null().slice(0, 1).to_pylist()
+        if any(isinstance(value, str) and _is_image_name(value) for value in values):
+            return name
+    return None
+
+
+def _is_image_name(text: str) -> bool:
+    return PurePosixPath(text.strip()).suffix.lower() in IMAGE_SUFFIXES
 
 
 def listed_images(root: Path, images: str) -> Iterator[tuple[str, int]]:
@@ -131,9 +154,10 @@ def resolve_files(
 ) -> list[str | None]:
     r"""Return the files that a table names, relative to a root folder where they are inside it.
 
-    A name is relative to one of several folders, absolute, or written as on Windows; the first way that
-    names an existing file counts. Names with accented letters are found in both forms of Unicode. A name
-    that is nowhere is returned relative to the first folder.
+    A name is relative to one of several folders, absolute, or written as on Windows, and may begin with the
+    root folder; the first way that names an existing file counts. A name that differs from one file only in
+    case or in the form of accented letters, or lacks only the suffix, is that file. A name that is nowhere is
+    returned relative to the first folder.
 
     Args:
         root: The folder that results are relative to.
@@ -149,7 +173,7 @@ def resolve_files(
     """
     known = listed or {}
     folders_there: dict[str, bool] = {}
-    composed = {unicodedata.normalize("NFC", name): name for name in known if not name.isascii()}
+    spellings = _spellings(known)
 
     def exists(file: str) -> str | None:
         if file in known:
@@ -162,30 +186,63 @@ def resolve_files(
                 return file
         except (OSError, ValueError):  # a name with a null character, or too long
             return None
-        return composed.get(unicodedata.normalize("NFC", file))
+        return spellings.get(_comparable(file))
 
     found: list[str | None] = []
     for row, name in enumerate(names, start=1):
-        where = None if elsewhere else f"{table} row {row}"
-        found.append(None if name is None else _resolve(name, root, folders, exists, where))
+        where = f"{table} row {row}"
+        found.append(None if name is None else _resolve(name, root, folders, exists, where, elsewhere))
     return found
 
 
+def _spellings(known: Iterable[str]) -> dict[str, str]:
+    """Return files by their comparable names, with and without suffix, where these name one file only."""
+    files: dict[str, str] = {}
+    several: set[str] = set()
+    for file in known:
+        for name in {_comparable(file), _comparable(file.rpartition(".")[0])}:
+            if name in files:
+                several.add(name)
+            files[name] = file
+    return {name: file for name, file in files.items() if name not in several}
+
+
+def _comparable(file: str) -> str:
+    return unicodedata.normalize("NFC", file).casefold()
+
+
 def _resolve(
-    name: str, root: Path, folders: Sequence[str], exists: Callable[[str], str | None], where: str | None
+    name: str,
+    root: Path,
+    folders: Sequence[str],
+    exists: Callable[[str], str | None],
+    where: str,
+    elsewhere: bool,
 ) -> str:
-    spellings = [name.strip()]
-    if "\\" in name:
-        spellings.append(name.strip().replace("\\", "/"))
-    for spelling in spellings:
-        if spelling.startswith("/"):
-            return _relative(spelling, root, where)
+    written = name.strip()
+    if PureWindowsPath(written).is_absolute() and not written.startswith("/"):
+        raise ManifestError(
+            f"'{as_text(name)}' is a path of another computer",
+            where=where,
+            remedy="write names relative to the images' folder",
+        )
+    spellings = [written]
+    if "\\" in written:
+        spellings.append(written.replace("\\", "/"))
+    if written.startswith("/"):
+        return _relative(written, root, None if elsewhere else where)
+    for spelling in [*spellings, *_below_root(spellings[-1], root)]:
         for folder in folders:
             if file := exists(_joined(folder, spelling)):
                 return file
-    if PureWindowsPath(name).is_absolute():
-        return _relative(name, root, where or "the table")
     return _joined(folders[0], spellings[-1])
+
+
+def _below_root(name: str, root: Path) -> list[str]:
+    """Return a name without the root folder at its beginning, as listings of files write it."""
+    starts = (f"{os.path.normpath(root)}/", f"{root.resolve().name}/")
+    plain = name.removeprefix("./")
+    return [plain[len(start) :] for start in starts if plain.startswith(start)]
 
 
 def _relative(name: str, root: Path, where: str | None) -> str:
@@ -207,10 +264,10 @@ def _relative(name: str, root: Path, where: str | None) -> str:
 
 
 def _joined(folder: str, name: str) -> str:
-    """Join names, without ``.`` and empty parts."""
+    """Join names, without ``.``, ``..`` and empty parts where possible."""
     prefix = "" if folder in ("", ".") else f"{folder.rstrip('/')}/"
-    plain = not name.startswith("./") and "/./" not in name and "//" not in name
-    return prefix + name if plain else str(PurePosixPath(prefix + name))
+    plain = not name.startswith(("./", "../")) and not any(part in name for part in ("/./", "/../", "//"))
+    return prefix + name if plain else posixpath.normpath(prefix + name)
 
 
 def require_files(files: Sequence[str | None], root: Path, table: str, images: str, keys: SourceKeys) -> None:

@@ -19,19 +19,24 @@ from heritage.errors import ManifestError
 
 log = logging.getLogger(__name__)
 
+# Byte-order marks, soft hyphens and marks of direction, which come with copied text. The joiners of Arabic
+# and Indian scripts belong to the spelling.
+_INVISIBLE = dict.fromkeys(
+    [0xAD, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), 0x2060, *range(0x2066, 0x206A), 0xFEFF]
+)
 _NAMED = 5  # classes in a message
 _HYDRA_WORDS = frozenset({"null", "true", "false", "nan", "inf"})  # mean something else than their letters
 
 
 def clean_label(text: str) -> str:
-    """Return a label in Unicode's composed form, without surrounding and repeated blanks."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    """Return a label in Unicode's composed form, without invisible, surrounding and repeated blanks."""
+    return " ".join(unicodedata.normalize("NFC", text).translate(_INVISIBLE).split())
 
 
 def comparison_key(label: str) -> str:
     """Return what two spellings of one class have in common."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", label).casefold())
-    return " ".join(re.sub(r"[\s_-]+", " ", folded).split())
+    return " ".join(re.sub(r"[\s_\u2010-\u2015\u2212-]+", " ", folded).split())
 
 
 def require_one_spelling(counts: Mapping[str, int], where: str | PathLike[str]) -> None:
@@ -76,16 +81,14 @@ def choose_classes(
         return tuple(name for name in in_order if name in counts)
     others = sorted(set(counts) - set(declared))
     missing = [name for name in declared if name not in counts]
-    probable = {name: near for name in others if (near := _probable(name, missing))}
+    probable = {near: name for name in others if (near := _probable(name, missing))}
     if probable or (others and len(missing) == len(declared)):
-        hints = [
-            f"'{name}'" + (f" (did you mean {probable[name]}?)" if name in probable else "")
-            for name in (list(probable) or others)[:_NAMED]
-        ]
-        more = f" and {len(others) - _NAMED} more" if not probable and len(others) > _NAMED else ""
+        hints = [f"'{near}' in data.classes (did you mean {name}?)" for near, name in probable.items()]
+        unknown = hints or [f"'{name}'" for name in others]
+        more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
         raise ManifestError(
-            f"unknown class {', '.join(hints)}{more}: data.classes lists {', '.join(declared)}; there are "
-            f"images of {_with_counts(sorted(counts), counts)}",
+            f"unknown class {', '.join(unknown[:_NAMED])}{more}: data.classes lists {', '.join(declared)}; "
+            f"there are images of {_with_counts(sorted(counts), counts)}",
             where=where,
             remedy=f"rename the class, or set {shlex.quote(class_option(sorted(counts)))}",
         )
@@ -94,29 +97,18 @@ def choose_classes(
     return tuple(declared)
 
 
-def require_found_classes(declared: Sequence[str], found: Sequence[str], where: str | PathLike[str]) -> None:
-    """Check that a data set has all classes that ``data.classes`` lists.
+def declared_spellings(counts: Mapping[str, int], declared: Sequence[str] | None) -> dict[str, str]:
+    """Return the labels that are other spellings of a class in ``data.classes``, each with that class.
 
     Args:
+        counts: Number of images by label.
         declared: ``data.classes``.
-        found: The data set's own class list.
-        where: The data set, for the message.
-
-    Raises:
-        ManifestError: A class of ``declared`` is not in the data set.
     """
-    unknown = [name for name in declared if name not in found]
-    if not unknown:
-        return
-    hints = [
-        f"'{name}'" + (f" (did you mean {near}?)" if (near := nearest(name, found)) else "")
-        for name in unknown[:_NAMED]
-    ]
-    raise ManifestError(
-        f"unknown class {', '.join(hints)} in data.classes: the data set has {', '.join(found)}",
-        where=where,
-        remedy=f"leave data.classes out, or set {shlex.quote(class_option(found))}",
-    )
+    by_key = {comparison_key(name): name for name in declared or ()}
+    if len(by_key) < len(declared or ()):
+        return {}  # it distinguishes spellings
+    found = {name: by_key.get(comparison_key(name), name) for name in counts if name not in by_key.values()}
+    return {name: new for name, new in found.items() if name != new and new not in counts}
 
 
 def class_option(classes: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from heritage.core.image_folders import SPLIT_NAMES
+from heritage.core.image_folders import split_of
 from heritage.core.labels import clean_label
 from heritage.core.manifest import SCHEMA
 from heritage.errors import ManifestError
@@ -25,9 +25,14 @@ MISSING: frozenset[str] = frozenset({"", "na", "n/a", "#n/a", "nan", "<na>", "nu
 """How pandas, R and spreadsheets write that there is no value, in lower case."""
 
 _IDS = ("object_id", "group_id", "image_id")  # two images without one are not of one object
-_ERA = r"(?P<era>b\.?\s?c\.?(?:\s?e\.?)?|c\.?\s?e\.?|a\.?\s?d\.?)?"
+_BEFORE = (
+    r"b\.?\s?c\.?(?:\s?e\.?)?|v\.?\s?(?:chr|u\.?\s?z)\.?|(?:av|avant)\.?\s?(?:j\.?-?\s?-?c|n\.?\s?[eè])\.?"
+)
+_AFTER = r"c\.?\s?e\.?|a\.?\s?d\.?|n\.?\s?chr\.?|u\.?\s?z\.?|(?:ap|apr|après)\.?\s?j\.?-?\s?c\.?"
 _NUMBER = re.compile(
-    rf"(?:c\.|ca\.?|circa)?\s*(?:a\.?d\.?\s*)?(?P<number>[-+]?\d{{1,18}})(?:\.0*)?\s*{_ERA}", re.IGNORECASE
+    r"(?:c\.|ca\.?|circa|um|vers|env\.?|environ)?\s*(?:a\.?d\.?\s*)?(?P<number>[-+]?\d{1,18})(?:[.,]0*)?\s*"
+    rf"(?:(?P<before>{_BEFORE})|{_AFTER})?",
+    re.IGNORECASE,
 )
 _DATE = re.compile(r"(?P<number>-?\d{1,6})-\d\d?-\d\d?(?:[T ].*)?")
 
@@ -103,9 +108,7 @@ def manifest_columns(columns: Mapping[str, pa.ChunkedArray], path: Path) -> dict
 
 def split_column(text: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a column of splits under the manifest's names, unchanged if it has other values."""
-    names = {
-        value: SPLIT_NAMES.get(value.strip().lower()) for value in pc.unique(text).drop_null().to_pylist()
-    }
+    names = {value: split_of(value) for value in pc.unique(text).drop_null().to_pylist()}
     if None in names.values():
         return text
     return pa.chunked_array(
@@ -114,14 +117,13 @@ def split_column(text: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def whole_number(text: str) -> int | None:
-    """Return a whole number or year: ``-500``, ``1850.0``, ``500 BCE``, ``c. 300 AD``, ``1850-01-31``."""
+    """Return a whole number or year: ``-500``, ``1850.0``, ``500 BCE``, ``um 300 n. Chr.``."""
     plain = text.strip().replace("\u2212", "-").replace("\u2013", "-")
     match = _DATE.fullmatch(plain) or _NUMBER.fullmatch(plain)
     if match is None:
         return None
     number = int(match["number"])
-    era = (match.groupdict().get("era") or "").lower()
-    return -abs(number) if era.startswith("b") else number
+    return -abs(number) if match.groupdict().get("before") else number
 
 
 def _numbers(values: pa.ChunkedArray, name: str, kind: pa.DataType, path: Path) -> pa.ChunkedArray:

@@ -11,11 +11,12 @@ import csv
 import datetime
 import io
 import logging
+import re
 import unicodedata
 import warnings
 import zipfile
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,7 +30,7 @@ from heritage.errors import ManifestError, MissingDependencyError
 
 log = logging.getLogger(__name__)
 
-TABLE_SUFFIXES: frozenset[str] = frozenset({".csv", ".tsv", ".tab", ".parquet", ".xlsx"})
+TABLE_SUFFIXES: frozenset[str] = frozenset({".csv", ".tsv", ".tab", ".parquet", ".xlsx", ".xlsm"})
 """Suffixes by which a command recognises a table among its inputs, in lower case."""
 
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
@@ -37,6 +38,7 @@ _SEPARATORS = (",", ";", "\t", "|")
 MAX_SHEET_BYTES = 1 << 30
 """Size of an Excel file's content; its format takes ten times the size of the cells."""
 
+_EMPTY = " ,;\t|\r\n"
 _HEAD = 65_536  # characters from which the separator is found
 _RECORDS = 50
 _PANDAS_INDEX = "__index_level_0__"
@@ -48,6 +50,8 @@ _OTHER_FORMATS = (
     (b"ARROW1", "an Arrow or Feather file"),
     (b"<!", "a web page"),
     (b"<html", "a web page"),
+    (b"<stata_dta", "a Stata file (.dta)"),
+    (b"$FL2", "an SPSS file (.sav)"),
     (b"[{", "JSON"),
     (b"{", "JSON"),
 )
@@ -56,13 +60,14 @@ _OTHER_FORMATS = (
 def read_table(path: Path, needed: Collection[str] = ()) -> pa.Table:
     """Read a table.
 
-    Column names are stripped of surrounding blanks. Columns without a name, such as the index of pandas and
-    the row names of R, and rows without any value are left out. The second of two columns of one name is
-    renamed to ``name.2``.
+    Column names are stripped of surrounding blanks. Titles above the header, columns without a name, such as
+    the index of pandas and the row names of R, and rows without any value are left out. The second of two
+    columns of one name is renamed to ``name.2``.
 
     Args:
         path: The file.
-        needed: Columns that must not occur twice.
+        needed: Columns that must not occur twice; of an Excel file with several sheets, the first one that
+            has any of them is read.
 
     Returns:
         The table; the columns of CSV and Excel are text, with empty cells as null.
@@ -112,9 +117,15 @@ def decode_text(data: bytes, path: Path) -> str:
         ) from error
 
 
-def has_tables(folder: Path) -> bool:
-    """Return whether a folder has a file that may be a table."""
-    return folder.is_dir() and any(path.suffix.lower() in TABLE_SUFFIXES for path in folder.iterdir())
+def tables_in(folder: Path) -> list[str]:
+    """Return the names of the files in a folder that may be tables, without the lock files of Office."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path.name
+        for path in folder.iterdir()
+        if path.suffix.lower() in TABLE_SUFFIXES and not path.name.startswith((".", "~$"))
+    )
 
 
 def unique_names(names: Sequence[str], path: Path, needed: Collection[str]) -> list[str]:
@@ -163,19 +174,16 @@ def _refuse_other_formats(head: bytes, path: Path) -> None:
 
 
 def _read_csv(text: str, path: Path, needed: Collection[str]) -> pa.Table:
-    start = text[:_HEAD].lstrip("\ufeff")
+    if "\x00" in text[:_HEAD]:
+        raise ManifestError("unreadable table: a binary file", where=path, remedy=_SAVE_AS)
     text = text.removeprefix("\ufeff")
-    if start.lower().startswith("sep=") and start[5:6] in "\r\n":  # a hint for Excel
-        separator, text = start[4], text[5:].lstrip("\r\n")
-    else:
-        text = text.lstrip("\r\n")
-        separator = _separator(text)
+    hint = text[4] if text[:4].lower() == "sep=" and text[5:6] in "\r\n" else None  # for Excel
+    text = _without_titles(text[5:] if hint else text, path)
+    separator = hint or _separator(text)
     stream = io.StringIO(text, newline="")
-    records = csv.reader(stream, delimiter=separator)
-    header = next(records, [])
-    while _is_title(header):
-        log.info("%s: the line '%s' above the header is left out", path, header[0])
-        header = next(records, [])
+    header = next(csv.reader(stream, delimiter=separator), [])
+    if not any(header):
+        raise ManifestError("the table is empty", where=path, remedy="save it again, or name another one")
     body = text[stream.tell() :]
     names = [_column_name(name) for name in header]
     names = [*names, ""] if _ends_in_separators(body, separator, len(names)) else names
@@ -240,9 +248,38 @@ def _records(text: str, separator: str) -> list[list[str]]:
     return records[:-1] if len(head) < len(text) and len(records) > 1 else records
 
 
-def _is_title(record: Sequence[object]) -> bool:
-    """Return whether a record is a title above the header: one cell, and two empty ones or more."""
-    return len(record) > 2 and bool(record[0]) and not any(record[1:])
+def _widths(text: str, separator: str) -> set[int]:
+    return {len(record) for record in _records(text, separator) if any(record)}
+
+
+def _without_titles(text: str, path: Path) -> str:
+    """Leave out empty lines, comments and titles above the header."""
+    head, start = text[:_HEAD], 0
+    for line in re.finditer(r"[^\r\n]*(?:\r\n|\r|\n)", head):
+        if line[0].strip(_EMPTY):
+            if not _is_title(line[0].rstrip(_EMPTY), head[line.end() :]):
+                break
+            log.info("%s: the line '%s' above the header is left out", path, line[0].strip(_EMPTY))
+        start = line.end()
+    return text[start:]
+
+
+def _is_title(line: str, below: str) -> bool:
+    """Return whether a line is a title: it has fewer cells than all lines below, which are of one width.
+
+    With one cell less, it may be a header that does not name the column of R's row names, unless an empty
+    line follows.
+    """
+    whole = [_widths(line + "\n" + below, separator) for separator in _SEPARATORS]
+    if any(len(widths) == 1 and max(widths) > 1 for widths in whole):
+        return False
+    separator = _separator(below.lstrip(_EMPTY))
+    widths = _widths(below, separator)
+    cells = len(next(csv.reader([line], delimiter=separator), []))
+    if len(widths) != 1 or cells >= max(widths):
+        return False
+    gap = not re.split(r"\r\n|\r|\n", below, maxsplit=1)[0].strip(_EMPTY)
+    return gap or (cells == 1 and (max(widths) > 2 or " " in line))
 
 
 def _has_row_names(body: str, separator: str, columns: int) -> bool:
@@ -257,7 +294,7 @@ def _ends_in_separators(body: str, separator: str, columns: int) -> bool:
 
 
 def _read_excel(path: Path, needed: Collection[str]) -> pa.Table:
-    """Read the first sheet that is not empty."""
+    """Read the first sheet that has a needed column, or else the first one that is not empty."""
     try:
         import openpyxl
     except ImportError as error:
@@ -272,14 +309,14 @@ def _read_excel(path: Path, needed: Collection[str]) -> pa.Table:
             require_bounded_zip(file, MAX_SHEET_BYTES)
             file.seek(0)
             book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-            sheets = ([list(row) for row in sheet.iter_rows(values_only=True)] for sheet in book.worksheets)
-            rows = next((rows for rows in sheets if any(map(_has_value, rows))), [])
+            rows = _first_table(
+                ([list(row) for row in sheet.iter_rows(values_only=True)] for sheet in book.worksheets),
+                needed,
+            )
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, SyntaxError) as error:
         # openpyxl raises these for other zip files and damaged ones; SyntaxError: invalid XML
-        raise ManifestError("unreadable table: not an Excel file", where=path, remedy=_SAVE_AS) from error
-    rows = rows[
-        next((n for n, row in enumerate(rows) if _has_value(row) and not _is_title(row)), len(rows)) :
-    ]
+        name = "an OpenDocument table (.ods)" if _is_open_document(path) else "not an Excel file"
+        raise ManifestError(f"unreadable table: {name}", where=path, remedy=_SAVE_AS) from error
     if not rows:
         raise ManifestError("the table is empty", where=path, remedy="save it again, or name another one")
     names = [_column_name(_cell(value) or "") for value in rows[0]]
@@ -291,8 +328,28 @@ def _read_excel(path: Path, needed: Collection[str]) -> pa.Table:
     return _select_named(pa.table(cells), names)
 
 
-def _has_value(row: Sequence[object]) -> bool:
-    return any(_cell(value) for value in row)
+def _is_open_document(path: Path) -> bool:
+    with path.open("rb") as file:
+        return b"opendocument" in file.read(128)
+
+
+def _first_table(sheets: Iterable[list[list[object]]], needed: Collection[str]) -> list[list[object]]:
+    """Return the rows of a sheet from its header on."""
+    first: list[list[object]] = []
+    for sheet in sheets:
+        rows = [row for row in sheet if _filled(row)]
+        while len(rows) > 1 and _filled(rows[0]) == [0] and len(_filled(rows[1])) > 1:
+            del rows[0]  # a title
+        names = {_column_name(_cell(value) or "").casefold() for value in (rows[0] if rows else ())}
+        if names & {name.casefold() for name in needed}:
+            return rows
+        first = first or rows
+    return first
+
+
+def _filled(row: Sequence[object]) -> list[int]:
+    """Return the places of the cells that are not empty."""
+    return [place for place, value in enumerate(row) if _cell(value)]
 
 
 def _cell(value: object) -> str | None:

@@ -19,10 +19,10 @@ import pyarrow.compute as pc
 
 from heritage.core.image_folders import SourceKeys, labelled_images, note_of_others, require_folder
 from heritage.core.image_tables import listed_images, read_image_table, require_files
-from heritage.core.labels import choose_classes, require_found_classes
+from heritage.core.labels import choose_classes, declared_spellings
 from heritage.core.manifest import MANIFEST_FILE, Manifest
-from heritage.core.table_reader import has_tables
-from heritage.core.taxonomy import CLASSES, class_of_id, parse_image_name
+from heritage.core.table_reader import tables_in
+from heritage.core.taxonomy import CLASSES, ImageName, class_of_id, parse_image_name
 from heritage.core.types import NonNegativeInt, PositiveInt
 from heritage.errors import ConfigError, DatasetNotFoundError, ManifestError
 
@@ -50,16 +50,22 @@ def manifest(root: Path, classes: Sequence[str] | None) -> Manifest:
             f"not a data-set folder (no {MANIFEST_FILE})",
             where=root,
             remedy="make one with `heritage curate`, or read it with "
-            + ("data=table" if has_tables(root) else "data=class_folders"),
+            + ("data=table" if tables_in(root) else "data=class_folders"),
         )
     whole = Manifest.read(root)
     if classes is None:
         classes = [name for name, count in whole.counts().items() if count]
     if tuple(classes) == whole.classes:
         return whole
-    require_found_classes(classes, whole.classes, root)
-    selected = pc.is_in(whole.table["class"], pa.array(list(classes)))
-    return Manifest.build(whole.table.filter(selected), root, classes)
+    counts = {name: count for name, count in whole.counts().items() if count}
+    content = whole.table
+    if spellings := declared_spellings(counts, classes):
+        labels = [spellings.get(name, name) for name in whole.column("class")]
+        place = content.column_names.index("class")
+        content = content.set_column(place, content.schema.field("class"), pa.array(labels, pa.string()))
+        counts = dict(Counter(labels))
+    classes = choose_classes(counts, classes, root)
+    return Manifest.build(content.filter(pc.is_in(content["class"], pa.array(list(classes)))), root, classes)
 
 
 def class_folders(root: Path, classes: Sequence[str] | None) -> Manifest:
@@ -80,6 +86,8 @@ def class_folders(root: Path, classes: Sequence[str] | None) -> Manifest:
     images = labelled_images(root, KEYS, others)
     if note := note_of_others(others):
         log.info("%s: %s", root, note)
+    spellings = declared_spellings(Counter(image.label for image in images), classes)
+    images = [image._replace(label=spellings.get(image.label, image.label)) for image in images]
     classes = choose_classes(Counter(image.label for image in images), classes, root)
     images = [image for image in images if image.label in classes]
     for image in images:
@@ -136,13 +144,16 @@ def table(
     files: list[str | None] = selected["file"].to_pylist()
     stems = [Path(name or "").stem for name in files]
     if "class" not in selected:
-        names = [parse_image_name(stem) for stem in stems]
+        names = _names_with_classes(stems, root / table, [name for name in selected if name != "file"])
         listed = CLASSES if classes is None else classes
         selected["class"] = pa.chunked_array([[class_of_id(name.class_id, listed) for name in names]])
         selected.setdefault("museum", pa.chunked_array([[name.museum for name in names]]))
     if len(set(stems)) == len(stems):
         selected.setdefault("image_id", pa.chunked_array([stems]))
     labels: list[str | None] = selected["class"].to_pylist()
+    if spellings := declared_spellings(Counter(label for label in labels if label), classes):
+        labels = [None if label is None else spellings.get(label, label) for label in labels]
+        selected["class"] = pa.chunked_array([labels], pa.string())
     classes = choose_classes(Counter(label for label in labels if label), classes, root / table)
     sizes = dict(listed_images(root, images))
     selected["bytes"] = pa.chunked_array([[sizes.get(name or "") for name in files]], pa.int64())
@@ -152,6 +163,23 @@ def table(
     manifest = Manifest.build(content, root, classes, where=root / table)
     require_files(manifest.column("file"), root, table, images, KEYS)
     return manifest
+
+
+def _names_with_classes(stems: Sequence[str], where: Path, columns: Sequence[str]) -> list[ImageName]:
+    """Parse file names that give the classes of a table without a class column.
+
+    Raises:
+        ManifestError: A name is not of the form ``CLASSID_MUSEUM_UNIQUEID``.
+    """
+    try:
+        return [parse_image_name(stem) for stem in stems]
+    except ManifestError as error:
+        raise ManifestError(
+            f"no class: neither in a column 'class' (there are: {', '.join(columns) or 'file'}) nor in names "
+            f"such as 1_LOUVRE_26784283.jpg (row {stems.index(str(error.where)) + 1} has '{error.where}')",
+            where=where,
+            remedy=f"set {KEYS.reader}.columns.class=<column>",
+        ) from error
 
 
 def _require_labels(labels: Sequence[str | None], where: Path) -> None:
@@ -216,7 +244,7 @@ def option_for(root: Path) -> str:
     """Return the option of the group ``data`` that reads a folder of photographs."""
     if (root / MANIFEST_FILE).is_file():
         return "data=folder"
-    return "data=table" if has_tables(root) else "data=class_folders"
+    return "data=table" if tables_in(root) else "data=class_folders"
 
 
 def demo_folder(root: Path, *, images: int, size: int, seed: int) -> Path:

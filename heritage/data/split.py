@@ -74,7 +74,7 @@ def given(manifest: Manifest) -> Manifest:
             where=manifest.root,
             remedy=f"use {', '.join(SPLITS)}",
         )
-    return _validated(manifest, "images")
+    return _validated(manifest, None)
 
 
 def own(manifest: Manifest, *, test: Fraction, val: Fraction, seed: NonNegativeInt) -> Manifest:
@@ -229,8 +229,17 @@ def _with_split(manifest: Manifest, splits: Codes) -> Manifest:
     return manifest.with_column("split", np.array(SPLITS, dtype=object)[splits])
 
 
-def _validated(manifest: Manifest, unit: str, *, all_classes_in_test: bool = True) -> Manifest:
-    """Raise an error if a split or a class in it is empty; return the manifest otherwise."""
+def _validated(manifest: Manifest, unit: str | None, *, all_classes_in_test: bool = True) -> Manifest:
+    """Raise an error if a split or a class in it is empty; return the manifest otherwise.
+
+    Args:
+        manifest: The images.
+        unit: What was split, groups or images; None for a split that was given.
+        all_classes_in_test: Whether the test split must have all classes.
+
+    Raises:
+        SplitError: A split or a class in it is empty.
+    """
     _require_classes(manifest)
     splits = pa.compute.index_in(manifest.table["split"].combine_chunks(), pa.array(SPLITS)).to_numpy()
     counts = np.zeros((len(SPLITS), len(manifest.classes)), dtype=np.int64)
@@ -242,7 +251,9 @@ def _validated(manifest: Manifest, unit: str, *, all_classes_in_test: bool = Tru
             raise SplitError(
                 f"no image of {', '.join(empty)} in the {split} split",
                 where=manifest.root,
-                remedy=f"a class needs at least three {unit}: add some, or shorten data.classes",
+                remedy=f"a class needs at least three {unit}: add some, or shorten data.classes"
+                if unit
+                else "add some, split all images with data/split=group, or shorten data.classes",
             )
     return manifest
 

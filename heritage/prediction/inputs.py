@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from heritage.core.image_folders import images_below, is_system_path, note_of_others
-from heritage.core.image_tables import resolve_files
+from heritage.core.image_tables import column_of_files, listed_images, resolve_files
 from heritage.core.table_cells import text_column
 from heritage.core.table_reader import TABLE_SUFFIXES, decode_text, read_table
 from heritage.errors import DatasetNotFoundError, ManifestError
@@ -128,11 +128,15 @@ def _inputs(root: Path, names: list[str], where: str) -> Inputs:
 def _column(path: Path, column: str) -> list[str]:
     table = read_table(path, [column])
     if column not in table.column_names:
-        raise ManifestError(
-            f"no column '{column}' (there are: {', '.join(table.column_names)})",
-            where=path,
-            remedy="name the column of file names: column=…",
-        )
+        same = [name for name in table.column_names if name.casefold() == column.casefold()]
+        if not same:
+            near = column_of_files(table)
+            raise ManifestError(
+                f"no column '{column}' (there are: {', '.join(table.column_names)})",
+                where=path,
+                remedy=f"did you mean column={near}?" if near else "name the column of file names: column=…",
+            )
+        column = same[0]
     values: list[str] = text_column(table[column], column, path).to_pylist()
     for number, value in enumerate(values, start=1):
         if not value:
@@ -142,8 +146,13 @@ def _column(path: Path, column: str) -> list[str]:
 
 def _located(path: Path, names: list[str]) -> list[str]:
     """Return the files that a list names, relative to its folder; absolute names stay as they are."""
+    folder = path.parent
     relative = [name for name in names if not Path(name).is_absolute()]
-    files = iter(resolve_files(path.parent, relative, ("", "images"), path))
+    found = resolve_files(folder, relative, ("", "images"), path)
+    if not all((folder / (name or "")).is_file() for name in found):
+        # a list of the folder's images finds names in other case and without suffix
+        found = resolve_files(folder, relative, ("", "images"), path, dict(listed_images(folder, "")))
+    files = iter(found)
     return [name if Path(name).is_absolute() else next(files) or name for name in names]
 
 

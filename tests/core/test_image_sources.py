@@ -315,7 +315,7 @@ def test_classes_as_numbers_are_unknown_classes(tmp_path: Path, read: ReadTable)
         ("filename,lot", {"file": "filename", "group_id": "lott"}, "images",
          r"did you mean (data\.reader|raw)\.columns\.group_id=lot"),
         ("name,lot", {"file": "file"}, "images",
-         r"no column 'file' for file .*; set (data\.reader|raw)\.columns\.file"),
+         r"no column 'file' for file .*; did you mean (data\.reader|raw)\.columns\.file=name"),
         ("filename,lot", {"file": "filename", "grup_id": "lot"}, "images", "did you mean 'group_id'"),
         ("filename,filename", {"file": "filename"}, "images", "column 'filename' occurs twice"),
         ("filename,lot", {"file": "filename"}, "pictures",
@@ -331,5 +331,6 @@ def test_tables_that_do_not_fit_are_refused(
 
 @tables
 def test_a_missing_table_is_refused(tmp_path: Path, read: ReadTable) -> None:
-    with pytest.raises(DatasetNotFoundError, match=r"no table x\.csv; name it in (data\.reader|raw)\.table"):
+    message = r"no table x\.csv; did you mean (data\.reader|raw)\.table=t\.csv"
+    with pytest.raises(DatasetNotFoundError, match=message):
         read(csv(tmp_path, []), "x.csv", COLUMNS)

@@ -63,6 +63,12 @@ def test_windows_1252_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture)
         ("file,note,note\na.jpg,1,2\n", [{"file": "a.jpg", "note": "1", "note.2": "2"}]),
         ("file,class\n007.jpg,01\n", [{"file": "007.jpg", "class": "01"}]),  # zeros stay
         ("file,class\n", []),
+        ("List, of 2024\n\nfile;class;nr\na.jpg;x;1\n", [{"file": "a.jpg", "class": "x", "nr": "1"}]),
+        ("List;;\n;;\nfile;class;nr\na.jpg;x;1\n", [{"file": "a.jpg", "class": "x", "nr": "1"}]),
+        ("# by hand\nfile,class\na.jpg,x\n", [{"file": "a.jpg", "class": "x"}]),
+        ("file;note\na.jpg;b, c, d\n", [{"file": "a.jpg", "note": "b, c, d"}]),
+        ('"file"\n"1","a.jpg"\n"2","b.jpg"\n', [{"file": "a.jpg"}, {"file": "b.jpg"}]),  # R's row names
+        ("file,class\r\r\na.jpg,x\r\r\n", [{"file": "a.jpg", "class": "x"}]),  # Python without newline=""
     ],
 )  # fmt: skip
 def test_dialects(tmp_path: Path, text: str, expected: list[dict[str, str]]) -> None:
@@ -139,3 +145,33 @@ def test_lists_are_decoded_like_tables(tmp_path: Path, caplog: pytest.LogCapture
 )  # fmt: skip
 def test_years(text: str, number: int | None) -> None:
     assert whole_number(text) == number
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"\n;;\n", "the table is empty"), (b"\x01\x00\x02\x03" * 9, "binary"), (b"<stata_dta>", "Stata file")],
+)
+def test_what_is_no_table_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(ManifestError, match=message):
+        rows_of(tmp_path / "t.csv", content)
+
+
+def test_the_sheet_and_the_header_of_an_excel_table_are_found(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.active.append(["Read this first"])
+    sheet = book.create_sheet("objects")
+    for row in (["Objects of 2024", None], [], ["File", "class"], ["a.jpg", "x"]):
+        sheet.append(row)
+    book.save(tmp_path / "t.xlsx")
+    assert read_table(tmp_path / "t.xlsx", ["file"]).to_pylist() == [{"File": "a.jpg", "class": "x"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "year"),
+    [("500 v. Chr.", -500), ("79 n. Chr.", 79), ("um 1200", 1200), ("44 av. J.-C.", -44),
+     ("vers 300 ap. J.-C.", 300),
+     ("1850,0", 1850), ("500 v. u. Z.", -500), ("300 u. Z.", 300), ("12. Jh.", None), ("1200-1250", None)],
+)  # fmt: skip
+def test_german_and_french_years(text: str, year: int | None) -> None:
+    assert whole_number(text) == year

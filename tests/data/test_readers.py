@@ -61,10 +61,20 @@ def test_a_table_with_the_class_in_the_file_name(tmp_path: Path) -> None:
             {"file": "filename", "group_id": "lott"},
             "did you mean data.reader.columns",
         ),
-        ("name,lot", "1_MET_5.jpg,1", {"file": "file", "group_id": "lot"}, "set data.reader.columns.file"),
+        (
+            "name,lot",
+            "1_MET_5.jpg,1",
+            {"file": "file", "group_id": "lot"},
+            "did you mean data.reader.columns.file=name",
+        ),
         ("filename,lot", "1_MET_5.jpg,1", {"file": "filename", "grup_id": "lot"}, "did you mean 'group_id'"),
         ("filename,lot", "9_MET_5.jpg,1", COLUMNS, "class id 9: outside"),
-        ("filename,lot", "photo.jpg,1", COLUMNS, "photo: the name is not CLASSID_MUSEUM_UNIQUEID"),
+        (
+            "filename,lot",
+            "photo.jpg,1",
+            COLUMNS,
+            r"row 1 has 'photo'\); set data.reader.columns.class=<column>",
+        ),
         ("filename,lot", "1_MET_5.jpg", COLUMNS, "unreadable table: row 1 has 1 cells instead of 2"),
         (
             "filename,lot",

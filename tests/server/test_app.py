@@ -142,6 +142,12 @@ def test_the_page_loads_from_this_server_only(address: str) -> None:
         assert decode(httpx.get(f"{address}/{example}").content).shape == (40, 40, 3)
 
 
+def test_no_address_redirects(address: str) -> None:
+    response = httpx.get(f"{address}/about/", follow_redirects=False)
+    assert response.status_code == 404
+    assert "location" not in response.headers
+
+
 def test_health_and_metrics_are_reported(address: str) -> None:
     assert httpx.get(f"{address}/health").json() == {"status": "ok"}
     httpx.get(f"{address}/secret/path")

@@ -1,0 +1,33 @@
+"""Options written as those of other programs."""
+
+from __future__ import annotations
+
+import pytest
+
+from heritage.cli import require_no_dashes
+from heritage.config.faults import did_you_mean
+from heritage.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--lr=0.1"], "--lr=0.1: options have no dashes; write lr=0.1"),
+        (["seed=1", "--epochs", "3"], "--epochs: options have no dashes; write epochs=3"),
+        (["--epochs"], "write epochs=<value>"),
+    ],
+)
+def test_options_with_dashes_are_shown_without(arguments: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        require_no_dashes(arguments)
+
+
+def test_the_flags_of_hydra_have_dashes() -> None:
+    require_no_dashes(["-m", "seed=0,1", "--cfg", "job", "--config-dir=x", "--multirun"])
+
+
+def test_options_of_other_programs_have_their_neighbour() -> None:
+    known = ["model", "trainer"]
+    assert did_you_mean("pretrained", known, ["model.weights"]) == "did you mean model.weights=imagenet?"
+    assert did_you_mean("gpu", known) == "did you mean trainer=gpu?"
+    assert "trainer=gpu" not in did_you_mean("gpu", ["ckpt"]), "the command has no trainer"
