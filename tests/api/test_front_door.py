@@ -98,7 +98,7 @@ def test_compose_leaves_an_application_of_hydra_alone(tmp_path: Path) -> None:
     "value",
     [
         "plain", "with space", "comma,separated", "equals=sign", "it's", 'say "so"', "back\\slash", "end\\",
-        "a\\'b", "${not_me}", "C:\\photos", "", "true", "12", "null", "ümläut", "[list]", "{x}", "#tag",
+        "a\\'b", "${not_me}", "C:\\photos", "true", "12", "null", "ümläut", "[list]", "{x}", "#tag",
         "a:b", "~x", "it\\\\'s\\\\",
         "tab\tx",
         3, 0.5, 1e-7, True, None, ["a b", 2], {"k e": "v,v"}, Path("a b/c"),
