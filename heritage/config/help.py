@@ -6,6 +6,7 @@ groups of one command and the chosen options.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -32,7 +33,7 @@ def asks_for_help(arguments: Sequence[str]) -> bool:
 
 def config_dir_override(arguments: Sequence[str]) -> list[str]:
     """Return the ``--config-dir`` of a command line as an override of Hydra's search path."""
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for word, following in itertools.pairwise([*arguments, ""]):
         flag, equals, value = word.partition("=")
         if flag in _CONFIG_DIR:
             folder = Path(value if equals else following).expanduser().resolve()

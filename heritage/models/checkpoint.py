@@ -7,6 +7,7 @@ is checked before memory for the network is allocated.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,8 +155,10 @@ def rebuild_network(checkpoint: Checkpoint) -> nn.Module:
 
 def _built(builder: Any, supplied: dict[str, Any], checkpoint: Checkpoint) -> nn.Module:
     try:
-        net: nn.Module = builder(**supplied)
-    except _MISFIT as error:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Initializing zero-element")  # a layer without weights
+            net: nn.Module = builder(**supplied)
+    except (*_MISFIT, UserWarning) as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(
             f"its network cannot be rebuilt ({reason})", where=checkpoint.file, remedy=_DAMAGED

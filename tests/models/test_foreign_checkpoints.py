@@ -139,6 +139,7 @@ ODD: dict[str, Any] = {
     "a negative crop": lambda s: s["heritage"]["config"]["data"].__setitem__("crop_pct", -1),
     "a very deep network": lambda s: s["heritage"]["config"]["model"].__setitem__("depth", 10**8),
     "a very wide network": lambda s: s["heritage"]["config"]["model"].__setitem__("width", 4 * 10**8),
+    "a layer without weights": lambda s: s["heritage"]["config"]["model"].__setitem__("mlp_ratio", 0.0),
     "no configuration": lambda s: s["heritage"].__setitem__("config", {}),
     "a record as a list": lambda s: s.__setitem__("heritage", [1]),
     "weights of NaN": lambda s: s["state_dict"].__setitem__("net.head.bias", torch.full((3,), float("nan"))),

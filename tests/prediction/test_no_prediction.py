@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -125,22 +126,21 @@ def test_evaluation_leaves_them_out_and_names_them(
         return torch.where((means == lost[0])[:, None], torch.tensor(float("nan")), logits)
 
     monkeypatch.setattr(NormalizedModel, "forward", overflows)
+    run = shutil.copytree(calibrated, tmp_path / "run")  # the evaluation writes its calibration into it
     words = (
-        f"ckpt={calibrated}",
+        f"ckpt={run}",
         "device=cpu",
         "report.resamples=20",
         "audits.map=0",
-        f"paths.run={tmp_path}",
+        f"paths.run={tmp_path / 'report'}",
     )
     done = heritage("evaluate", *words)
     assert done.code == 0, done.err
-    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
     assert any("1 images have no prediction" in note for note in metrics["notes"])
 
 
 def test_a_calibration_that_is_no_number_is_refused(calibrated: Path, tmp_path: Path) -> None:
-    import shutil
-
     folder = shutil.copytree(calibrated, tmp_path / "copy")
     content = json.loads((folder / "calibration.json").read_text())
     for name, value in (("temperature", float("nan")), ("temperature", 1e-300), ("temperature", float("inf")),

@@ -78,11 +78,13 @@ def test_a_run_folder_in_use_is_refused_and_left_as_it_is(
 
 @pytest.mark.parametrize(
     ("verb", "words"),
-    [("evaluate", ["ckpt=none"]), ("explain", ["ckpt=none"]), ("compare", ["runs=none"])],
+    [("evaluate", ["ckpt=some.ckpt"]), ("explain", ["ckpt=some.ckpt"]), ("compare", ["runs=none"])],
 )
 def test_a_report_folder_in_use_is_refused(
     heritage: Command, tmp_path: Path, verb: str, words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("some.ckpt").touch()
     monkeypatch.setattr("heritage.comparison.runs.find_runs", lambda folders: [])
     monkeypatch.setattr("heritage.runs.read_predictions.unfinished", lambda folders: [])
     with locked(tmp_path / "report" / LOCK_FILE):
