@@ -58,7 +58,7 @@ def _job_return(folder: Path, overrides: Sequence[str]) -> JobReturn:
     """
     from heritage.runs.run_result import RunResult
 
-    result = RunResult("train", folder)
+    result = RunResult("train", folder if folder.is_dir() else None)  # a queued job, or plan=true
     done = JobReturn()
     done.overrides = list(overrides)
     done.working_dir = str(folder)
