@@ -172,17 +172,19 @@ def test_checkpoints_of_version_0_1_load(tmp_path: Path) -> None:
         assert "target_precision" in classifier.hparams["config"]
 
 
-@pytest.mark.parametrize("target", ["os.mkdir", "heritage.models.backbone.timm.create_model", "torch.load"])
-def test_a_checkpoint_names_no_function_but_a_registered_builder(
-    build: Build, tmp_path: Path, target: str
-) -> None:
+def test_a_checkpoint_names_no_function_but_a_registered_builder(build: Build, tmp_path: Path) -> None:
     run = build()
     run.fit()
     state = torch.load(run.folder / CHECKPOINTS_FOLDER / BEST_CHECKPOINT, weights_only=True)
-    state["heritage"]["config"]["model"] = {"_target_": target, "path": str(tmp_path / "harm")}
-    torch.save(state, hostile := tmp_path / "hostile.ckpt")
-    with pytest.raises(CheckpointError, match=r"not this package|does not define"):
-        heritage.Classifier.load_from_checkpoint(hostile)
+    for target, reason in (
+        ("os.mkdir", "not this package's"),
+        ("torch.load", "not this package's"),
+        ("heritage.models.backbone.timm.create_model", "this package does not define"),
+    ):
+        state["heritage"]["config"]["model"] = {"_target_": target, "path": str(tmp_path / "harm")}
+        torch.save(state, hostile := tmp_path / "hostile.ckpt")
+        with pytest.raises(CheckpointError, match=reason):
+            heritage.Classifier.load_from_checkpoint(hostile)
     assert not (tmp_path / "harm").exists()
 
 
