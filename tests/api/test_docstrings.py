@@ -11,6 +11,7 @@ import pytest
 
 import heritage
 from heritage.core.files import PACKAGE
+from heritage.models.builders import network_builders
 from tests.conftest import TINY
 
 
@@ -31,6 +32,8 @@ def test_examples_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    # an example registers a network
+    monkeypatch.setattr("heritage.models.builders._BUILDERS", dict(network_builders()))
     names = {
         "heritage": heritage, "np": np, "run_folder": run_folder, "photographs": photographs,
         "class_folders": tree, "tiny": list(TINY),

@@ -219,7 +219,7 @@ def test_wrong_input_ends_in_one_line(heritage: Command, runs: Path, tmp_path: P
 
     assert "no such folder" in line(f"runs={tmp_path / 'nowhere'}")
     assert "no run is given" in line("runs=[]")
-    assert "no run is given" in line("runs=")
+    assert "an empty path" in line("runs=")
     (tmp_path / "empty").mkdir()
     assert "no run with a report" in line(f"runs={tmp_path / 'empty'}")
     unfinished = shutil.copytree(runs / "none", tmp_path / "sweep" / "unfinished")
