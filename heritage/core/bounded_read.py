@@ -11,24 +11,14 @@ import os
 import stat
 import zipfile
 import zlib
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 MAX_IMAGE_BYTES = 512 << 20
 """Size of an image file; the largest photographs of museums are TIFFs of 400 MB."""
 
-MAX_TABLE_BYTES = 4 << 30
-"""Size of a table in memory: 20 million rows of a manifest's length."""
-
 _PIECE = 1 << 16  # bytes decoded at a time
-_FREE = 256 << 20  # bytes that any table may become
-_RATIO = 100  # a larger table may become so many times its file's size
-_ROWS = 4096  # of a table, decoded at a time
 _GZIP, _RAW = 16 + zlib.MAX_WBITS, -zlib.MAX_WBITS
 
 
@@ -115,43 +105,6 @@ def read_bounded(path: Path, limit: int = MAX_IMAGE_BYTES) -> bytes:
         if status.st_size > limit:
             raise TooLargeError(f"{status.st_size:,} bytes are more than {limit:,}")
         return file.read()
-
-
-def read_parquet(path: Path, limit: int = MAX_TABLE_BYTES) -> pa.Table:
-    """Read a Parquet file.
-
-    Args:
-        path: The file.
-        limit: Bytes in memory. A file may become 256 MiB, or a hundred times its size up to ``limit``.
-
-    Raises:
-        TooLargeError: It becomes larger.
-        pyarrow.ArrowInvalid: It is damaged, or has a column of a kind that is not supported.
-        OSError: It cannot be read.
-    """
-    limit = min(limit, max(_FREE, _RATIO * path.stat().st_size))
-    try:
-        return _read_parquet(path, limit)
-    except (pa.ArrowNotImplementedError, pa.ArrowTypeError, pa.ArrowKeyError, pa.ArrowIndexError) as error:
-        raise pa.ArrowInvalid(str(error)) from error
-
-
-def _read_parquet(path: Path, limit: int) -> pa.Table:
-    with pq.ParquetFile(path) as file:
-        groups = (file.metadata.row_group(number) for number in range(file.metadata.num_row_groups))
-        if sum(group.total_byte_size for group in groups) > limit:
-            raise TooLargeError(f"the table becomes larger than {limit:,} bytes")
-        batches, size = [], 0
-        for batch in file.iter_batches(batch_size=_ROWS):
-            size += batch.nbytes
-            if size > limit:
-                raise TooLargeError(f"the table becomes larger than {limit:,} bytes")
-            batches.append(batch)
-        table = pa.Table.from_batches(batches, schema=file.schema_arrow)
-    table.validate(full=True)  # text that is not UTF-8
-    if repeated := [name for name, count in Counter(table.column_names).items() if count > 1]:
-        raise pa.ArrowInvalid(f"column {repeated[0]} occurs twice")
-    return table
 
 
 def require_bounded_zip(file: Path | BinaryIO, limit: int) -> None:

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from heritage.core.labels import clean_label
-from heritage.core.table_reader import tables_in
 from heritage.errors import DataError, DatasetNotFoundError, ManifestError
 
 log = logging.getLogger(__name__)
@@ -44,6 +43,9 @@ IMAGE_SUFFIXES: frozenset[str] = frozenset(
         ".heif",
     }
 )
+
+TABLE_SUFFIXES: frozenset[str] = frozenset({".csv", ".tsv", ".tab", ".parquet", ".xlsx", ".xlsm"})
+"""Suffixes by which a command recognises a table among its inputs, in lower case."""
 
 SYSTEM_FOLDERS: frozenset[str] = frozenset(
     {
@@ -246,6 +248,17 @@ def require_folder(path: Path, keys: SourceKeys) -> None:
             where=path,
             remedy=f"give the folder of the images in {keys.root}",
         )
+
+
+def tables_in(folder: Path) -> list[str]:
+    """Return the names of the files in a folder that may be tables, without the lock files of Office."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path.name
+        for path in folder.iterdir()
+        if path.suffix.lower() in TABLE_SUFFIXES and not path.name.startswith((".", "~$"))
+    )
 
 
 def as_text(name: str) -> str:

@@ -11,11 +11,18 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pyarrow as pa
 
-from heritage.core.image_folders import IMAGE_SUFFIXES, SourceKeys, as_text, images_below, require_folder
+from heritage.core.image_folders import (
+    IMAGE_SUFFIXES,
+    SourceKeys,
+    as_text,
+    images_below,
+    require_folder,
+    tables_in,
+)
 from heritage.core.manifest import SCHEMA
 from heritage.core.paths_in_data import require_inside
 from heritage.core.table_cells import label_column, manifest_columns, text_column
-from heritage.core.table_reader import read_table, tables_in
+from heritage.core.table_reader import read_table
 from heritage.core.taxonomy import nearest, suggestion
 from heritage.errors import DatasetNotFoundError, ManifestError
 

@@ -22,10 +22,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from heritage.core.bounded_read import read_parquet
 from heritage.core.files import atomic_path, write_text
 from heritage.core.json_files import JsonModel, read_json_file
 from heritage.core.museums import Museum, count_drawn, museum_of, read_museums, write_museums
+from heritage.core.parquet_files import read_parquet
 from heritage.core.paths_in_data import require_inside
 from heritage.core.taxonomy import class_list_fault, require_known_classes
 from heritage.errors import DatasetNotFoundError, ManifestError

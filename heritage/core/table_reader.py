@@ -23,15 +23,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from heritage.core.bounded_read import read_parquet, require_bounded_zip
+from heritage.core.bounded_read import require_bounded_zip
 from heritage.core.csv_files import restored
 from heritage.core.files import LFS_POINTER
+from heritage.core.parquet_files import read_parquet
 from heritage.errors import ManifestError, MissingDependencyError
 
 log = logging.getLogger(__name__)
 
-TABLE_SUFFIXES: frozenset[str] = frozenset({".csv", ".tsv", ".tab", ".parquet", ".xlsx", ".xlsm"})
-"""Suffixes by which a command recognises a table among its inputs, in lower case."""
 
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _SEPARATORS = (",", ";", "\t", "|")
@@ -115,17 +114,6 @@ def decode_text(data: bytes, path: Path) -> str:
             where=path,
             remedy=_SAVE_AS,
         ) from error
-
-
-def tables_in(folder: Path) -> list[str]:
-    """Return the names of the files in a folder that may be tables, without the lock files of Office."""
-    if not folder.is_dir():
-        return []
-    return sorted(
-        path.name
-        for path in folder.iterdir()
-        if path.suffix.lower() in TABLE_SUFFIXES and not path.name.startswith((".", "~$"))
-    )
 
 
 def unique_names(names: Sequence[str], path: Path, needed: Collection[str]) -> list[str]:

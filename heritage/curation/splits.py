@@ -21,11 +21,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from heritage.core.bounded_read import read_parquet
 from heritage.core.files import atomic_path
 from heritage.core.group_split import UNASSIGNED, assign_groups, split_fractions
 from heritage.core.json_files import parsed_json
 from heritage.core.manifest import SPLITS
+from heritage.core.parquet_files import read_parquet
 from heritage.core.types import Fraction, NonNegativeInt
 from heritage.errors import ConfigError, ManifestError, SplitError
 

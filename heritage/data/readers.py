@@ -17,11 +17,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from heritage.core.image_folders import SourceKeys, labelled_images, note_of_others, require_folder
+from heritage.core.image_folders import SourceKeys, labelled_images, note_of_others, require_folder, tables_in
 from heritage.core.image_tables import listed_images, read_image_table, require_files
 from heritage.core.labels import choose_classes, declared_spellings
 from heritage.core.manifest import MANIFEST_FILE, Manifest
-from heritage.core.table_reader import tables_in
 from heritage.core.taxonomy import CLASSES, ImageName, class_of_id, parse_image_name
 from heritage.core.types import NonNegativeInt, PositiveInt
 from heritage.errors import ConfigError, DatasetNotFoundError, ManifestError

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from heritage.core.bounded_read import read_parquet
+from heritage.core.parquet_files import read_parquet
 from heritage.errors import CheckpointError
 from heritage.evaluation.assessment import FEW_GROUPS
 from heritage.metrics.bootstrap import Floats, confusion_terms, group_codes, interval, resampled_sums

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from heritage.core.image_folders import images_below, is_system_path, note_of_others
+from heritage.core.image_folders import TABLE_SUFFIXES, images_below, is_system_path, note_of_others
 from heritage.core.image_tables import column_of_files, listed_images, resolve_files
 from heritage.core.table_cells import text_column
-from heritage.core.table_reader import TABLE_SUFFIXES, decode_text, read_table
+from heritage.core.table_reader import decode_text, read_table
 from heritage.errors import DatasetNotFoundError, ManifestError
 from heritage.runs.input_paths import PATTERN_SIGNS, require_input
 

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from heritage.core.bounded_read import read_parquet
 from heritage.core.museums import count_drawn
+from heritage.core.parquet_files import read_parquet
 from heritage.errors import CheckpointError
 from heritage.metrics.confusion import ConfusionMatrix
 from heritage.runs.description import (

@@ -28,8 +28,10 @@ def words(root: Path, outputs: Path, data: str = "class_folders") -> list[str]:
     """Return overrides of a run of some hundred steps that saves twice a second."""
     others = ("max_epochs", "batch_size", "data=")
     small = [word for word in TINY if not any(other in word for other in others)]
+    # the demo set is drawn into a folder of its own
+    place = f"paths.data={root}" if data == "demo" else f"data.root={root}"
     return [
-        f"data={data}", *small, f"data.root={root}", "data.batch_size=4", "trainer.max_epochs=4",
+        f"data={data}", *small, place, "data.batch_size=4", "trainer.max_epochs=4",
         "trainer.deterministic=true", "model=vit", "model.depth=2", "model.dropout=0.1",
         "callbacks.safeguard.every_minutes=0.01", "trainer.log_every_n_steps=5", f"paths.outputs={outputs}",
     ]  # fmt: skip

@@ -18,17 +18,17 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, PngImagePlugin
 
-from heritage.core import bounded_read
+from heritage.core import parquet_files
 from heritage.core.bounded_read import (
     Inflater,
     TooLargeError,
     inflate,
     read_bounded,
-    read_parquet,
     require_bounded_zip,
 )
 from heritage.core.image_io import MAX_SCANS, decode
 from heritage.core.manifest import Manifest
+from heritage.core.parquet_files import read_parquet
 from heritage.core.table_reader import read_table
 from heritage.errors import HeritageError, ImageError, ManifestError
 
@@ -93,7 +93,7 @@ def test_parquet_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     pq.write_table(table, path, compression="zstd")
     assert path.stat().st_size < 100_000
     assert read_parquet(path).num_rows == 20_000
-    monkeypatch.setattr(bounded_read, "_FREE", 50 * MEGABYTE)
+    monkeypatch.setattr(parquet_files, "_FREE", 50 * MEGABYTE)
     with pytest.raises(TooLargeError):
         read_parquet(path)
     (tmp_path / "dataset.json").write_text('{"classes": ["a"]}')
