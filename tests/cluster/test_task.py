@@ -1,4 +1,4 @@
-"""A job holds the batch system's signals until it can handle them."""
+"""A job holds the batch system's signals until it can handle them, and waits for its folder."""
 
 from __future__ import annotations
 
@@ -6,11 +6,18 @@ import os
 import shlex
 import signal
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
+from hydra.types import HydraContext
+from omegaconf import OmegaConf
 
+from heritage.cluster.job import Job
 from heritage.cluster.task import interpreter_command
+from heritage.core.locks import FileLock
+from heritage.errors import BusyError
+from heritage.runs.files import LOCK_FILE
 from heritage.training.callbacks.safeguard import BATCH_SIGNAL
 
 _JOB = """
@@ -40,3 +47,19 @@ def test_only_the_batch_system_s_signals_are_held(tmp_path: Path) -> None:
         env=os.environ | {"PYTHONPATH": ""},
     )  # fmt: skip
     assert "KeyboardInterrupt" in done.stderr
+
+
+def test_a_slurm_job_waits_for_a_command_that_holds_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Job, "_run", lambda job: (job.folder / "ran").touch())
+    monkeypatch.setattr("heritage.cluster.job._INTERVAL", 0.05)
+    context: HydraContext = None  # type: ignore[assignment]  # nothing is composed
+    job = Job(0, "job", tmp_path / "job", (), OmegaConf.create(), context)
+    lock = FileLock(job.folder / LOCK_FILE)
+    with pytest.raises(BusyError):
+        job.run()
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    threading.Timer(0.3, lock.release).start()
+    job.run()
+    assert (job.folder / "ran").exists()
