@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import gc
 import os
 import sys
-import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,15 +20,15 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from heritage.config.register import register
 from heritage.core.files import write_text
 from heritage.core.terminal import print_line
-from heritage.errors import BusyError, HeritageError
+from heritage.errors import HeritageError
 from heritage.runs.files import FAILURE_FILE
 from heritage.runs.hydra_task import TaskError, carrying_errors
 from heritage.runs.job_state import State, state_of
 from heritage.runs.locks import run_locked
 from heritage.runs.run_result import RunResult
 
-_PATIENCE, _INTERVAL = 60.0, 0.5
-"""Seconds that a Slurm job waits for its run folder, and between two attempts."""
+_PATIENCE = 60.0
+"""Seconds that a Slurm job waits for its run folder: a command that finds the job holds it briefly."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +73,7 @@ class Job:
             BusyError: Another process runs this job.
             KeyboardInterrupt: A signal stopped the run.
         """
-        with contextlib.ExitStack() as stack:
-            _lock_when_free(self.folder, stack)
+        with run_locked(self.folder, patience=_PATIENCE if "SLURM_JOB_ID" in os.environ else 0):
             self._run()
 
     def _run(self) -> None:
@@ -136,20 +133,6 @@ def freeze(
         HydraConfig.instance().cfg = before
     frozen["hydra"] = hydra
     return Job(number, name, folder, overrides, frozen, context)
-
-
-def _lock_when_free(folder: Path, stack: contextlib.ExitStack) -> None:
-    """Hold the run folder; a Slurm job waits for it, since a command that finds the job holds it briefly."""
-    limit = time.monotonic() + (_PATIENCE if "SLURM_JOB_ID" in os.environ else 0)
-    while True:
-        try:
-            stack.enter_context(run_locked(folder))
-        except BusyError:
-            if time.monotonic() >= limit:
-                raise
-            time.sleep(_INTERVAL)
-        else:
-            return
 
 
 def _train(cfg: DictConfig) -> RunResult:

@@ -15,6 +15,7 @@ import logging
 import os
 import platform
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 _SLURM_START = re.compile(r"Slurm job (\S+), start (\d+)")
+_INTERVAL = 0.1  # seconds between two attempts
 _open: set[TextIO] = set()
 
 
@@ -33,19 +35,20 @@ class FileLock:
 
     Args:
         file: The lock file; its folder is created.
-        wait: Wait until the lock is free instead of raising.
+        patience: Seconds to wait until the lock is free, before raising.
 
     Raises:
         ConfigError: The folder cannot be written.
         BusyError: Another process, or another lock of this one, holds it.
     """
 
-    def __init__(self, file: Path, *, wait: bool = False) -> None:
+    def __init__(self, file: Path, *, patience: float = 0.0) -> None:
         self.file = file
+        limit = time.monotonic() + patience
         handle = _opened(file)
         try:
-            while not _is_at(handle, file) or not _lock(handle, file, wait=wait):
-                handle.close()  # its holder has removed it meanwhile
+            while not _is_at(handle, file) or not _lock(handle, file, limit):
+                handle.close()  # another process holds it, or has removed it meanwhile
                 handle = _opened(file)
         except BaseException:
             handle.close()
@@ -69,18 +72,18 @@ class FileLock:
 
 
 @contextlib.contextmanager
-def locked(file: Path, *, wait: bool = False) -> Iterator[None]:
+def locked(file: Path, *, patience: float = 0.0) -> Iterator[None]:
     """Hold a lock file while the block runs.
 
     Args:
         file: The lock file; its folder is created.
-        wait: Wait until the lock is free instead of raising.
+        patience: Seconds to wait until the lock is free, before raising.
 
     Raises:
         ConfigError: The folder cannot be written.
         BusyError: Another process holds the lock.
     """
-    lock = FileLock(file, wait=wait)
+    lock = FileLock(file, patience=patience)
     try:
         yield
     finally:
@@ -118,16 +121,19 @@ def _opened(file: Path) -> TextIO:
         ) from error
 
 
-def _lock(handle: TextIO, file: Path, *, wait: bool) -> bool:
-    """Lock an open file; return whether it is still the file of this name."""
+def _lock(handle: TextIO, file: Path, limit: float) -> bool:
+    """Lock an open file before a time limit; return whether it is still the file of this name."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         handle.seek(0)
         holder = handle.read().strip() or "unknown"
         if _is_earlier_start(holder):
             log.warning("%s: taking over the lock of the job's earlier start (%s)", file.parent, holder)
             return True
+        if time.monotonic() < limit:
+            time.sleep(_INTERVAL)
+            return False
         raise BusyError(
             f"in use by another process ({holder})",
             where=file.parent,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import shutil
 from pathlib import Path
 
 from heritage.core.files import atomic_path
 from heritage.core.locks import locked
 from heritage.core.packed_images import INDEX_FILE, PackedImages, file_sha256
-from heritage.errors import BusyError, ConfigError, DataError
+from heritage.errors import DataError
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +34,9 @@ def stage(source: Path, parent: Path) -> Path:
     """
     images = PackedImages.open(source)
     target = parent.expanduser() / f"heritage-{images.fingerprint[:16]}-{images.side}"
-    try:
-        with locked(target.with_name(f"{target.name}.lock"), wait=True):
-            if not _is_complete(target, images):
-                _copy(source, target, images)
-    except BusyError as error:
-        raise ConfigError(error.what, where=f"data.stage={parent}", remedy=error.remedy) from error
+    with locked(target.with_name(f"{target.name}.lock"), patience=math.inf):
+        if not _is_complete(target, images):
+            _copy(source, target, images)
     return target
 
 

@@ -44,13 +44,14 @@ def is_first_rank() -> bool:
 
 
 @contextlib.contextmanager
-def run_locked(folder: Path) -> Iterator[None]:
+def run_locked(folder: Path, *, patience: float = 0.0) -> Iterator[None]:
     """Hold a run folder while the block runs; nested blocks of one thread share the lock.
 
     The other ranks of a run do not lock: they share the lock of the first.
 
     Args:
         folder: The run folder, or the folder of a report; it is created.
+        patience: Seconds to wait until it is free, before raising.
 
     Raises:
         ConfigError: The folder cannot be written.
@@ -62,7 +63,7 @@ def run_locked(folder: Path) -> Iterator[None]:
     key = folder.resolve()
     held = _held.get(key)
     if held is None or held.thread != threading.get_ident():
-        held = _Held(FileLock(folder / LOCK_FILE), threading.get_ident())
+        held = _Held(FileLock(folder / LOCK_FILE, patience=patience), threading.get_ident())
         _held[key] = held
     held.blocks += 1
     try:

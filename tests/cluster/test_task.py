@@ -53,7 +53,6 @@ def test_a_slurm_job_waits_for_a_command_that_holds_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Job, "_run", lambda job: (job.folder / "ran").touch())
-    monkeypatch.setattr("heritage.cluster.job._INTERVAL", 0.05)
     context: HydraContext = None  # type: ignore[assignment]  # nothing is composed
     job = Job(0, "job", tmp_path / "job", (), OmegaConf.create(), context)
     lock = FileLock(job.folder / LOCK_FILE)

@@ -41,7 +41,7 @@ def test_a_waiting_process_gets_the_lock_of_a_file_that_was_removed(tmp_path: Pa
     out, order = tmp_path / "table.csv", []
 
     def second() -> None:
-        with locked(tmp_path / ".table.csv.lock", wait=True):
+        with locked(tmp_path / ".table.csv.lock", patience=60):
             order.append("second")
             assert (tmp_path / ".table.csv.lock").is_file()
             with pytest.raises(BusyError, match=r"table\.csv: in use by another process"), locked_output(out):

@@ -7,7 +7,6 @@ import json
 import os
 import tracemalloc
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +47,6 @@ def handle(request: Request) -> Response:
 @pytest.fixture
 def museum() -> FaultyMuseum:
     return FaultyMuseum(handle)
-
-
-@pytest.fixture
-def base(museum: FaultyMuseum) -> Iterator[str]:
-    with serve(museum) as url:
-        yield url
 
 
 def encoded(data: bytes, encoding: str, status: int = 200) -> faults.Fault:
