@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 USER_EXTRAS := --extra serve --extra excel --extra heic --extra slurm
 # uv installs in seconds; without uv, pip takes some minutes.
-INSTALL = $(if $(wildcard $(UV)),$(UV) pip install --python $(BIN)/python,$(BIN)/python -m pip install) --quiet
+INSTALL = $(if $(wildcard $(UV)),$(UV) pip install --python $(BIN)/python $(BYTECODE),$(BIN)/python -m pip install) --quiet
 COMPILE = $(UV) pip compile pyproject.toml --universal --python-version 3.11 --quiet --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(ARGS)
 # Each process takes up to 2 GB, so at most four. The tests of a file run in one process because they share
@@ -43,8 +43,7 @@ $(STAMP): requirements.lock pyproject.toml heritage/core/version.py
 
 # Compiled to bytecode, all of it: each of the processes that run tests starts ten seconds faster.
 $(DEV): $(STAMP) requirements-dev.lock
-	@$(MAKE) --no-print-directory .install LOCK=requirements-dev.lock
-	test ! -x $(UV) || $(BIN)/python -m compileall -q -j 0 $(VENV)/lib || true
+	@$(MAKE) --no-print-directory .install LOCK=requirements-dev.lock BYTECODE=--compile-bytecode
 	@touch $@
 
 # A make of its own: whether uv is there is read when it starts.
