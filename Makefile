@@ -24,7 +24,7 @@ COMPILE = $(UV) pip compile pyproject.toml --universal --python-version 3.11 --q
 PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev .install train demo serve test test-slurm check lint types format wheel-check lock clean
+.PHONY: help setup dev .install train quickstart demo serve test test-slurm check lint types format wheel-check lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,7 +58,8 @@ $(DEV): $(STAMP) requirements-dev.lock
 	$(INSTALL) --no-deps -e .
 
 train: $(STAMP) ## train on the demo set and print the report's path (ARGS="model=vit balance=oversample")
-	$(BIN)/python -m heritage.train $(ARGS)
+	@$(BIN)/python -m heritage.train $(ARGS)
+	@echo "      or: make serve"
 
 demo: $(STAMP) ## the whole chain on the built-in museum: collect, curate, train, report (some minutes)
 	$(BIN)/python -m heritage.collect source=demo paths.outputs=$(OUTPUTS)
@@ -68,7 +69,10 @@ demo: $(STAMP) ## the whole chain on the built-in museum: collect, curate, train
 serve: $(STAMP) ## open the newest run as a web page at http://127.0.0.1:8000 (ARGS="port=8001")
 	@run=$$(ls -td outputs/train/*/*/checkpoints/best.ckpt 2>/dev/null | head -n 1); \
 	test -n "$$run" || { echo "no trained network below outputs/train; make train" >&2; exit 2; }; \
-	$(BIN)/python -m heritage.serve ckpt=$$(dirname $$(dirname "$$run")) $(ARGS)
+	$(BIN)/python -m heritage.serve ckpt="$$(dirname "$$(dirname "$$run")")" $(ARGS)
+
+quickstart: train ## train on the demo set, then open the network as a web page in a browser
+	@$(MAKE) --no-print-directory serve ARGS=open=true
 
 test: $(DEV) ## run the fast tests
 	$(PYTEST) -m "not slow" $(ARGS)
