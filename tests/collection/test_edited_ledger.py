@@ -43,6 +43,7 @@ def edited(start: tuple[str, Path], folder: Path, *statements: str) -> Callable[
 
 RAW = {name: zlib.compress(text).hex() for name, text in {"text": b"x", "deep": b"[" * 100_000}.items()}
 ROW = "a row that the collector did not write"
+RECORD = "UPDATE objects SET raw = x'{}', state = 'listed'"
 FIELDS = "UPDATE objects SET fields = {} WHERE fields IS NOT NULL"
 BROKEN: dict[str, tuple[str, str]] = {
     "a file above": ("UPDATE images SET file = '../../../etc/x.jpg'", ROW),
@@ -65,15 +66,15 @@ BROKEN: dict[str, tuple[str, str]] = {
     "a year as text": (FIELDS.format("json_set(fields, '$.end_year', 'x')"), "no valid 'end_year'"),
     "a year beyond": (FIELDS.format("json_set(fields, '$.end_year', 99999999999)"), "no valid 'end_year'"),
     "a record as text": ("UPDATE objects SET raw = 'x', state = 'listed'", ROW),
-    "a damaged record": ("UPDATE objects SET raw = x'00', state = 'listed'", "a record is damaged"),
-    "another record": (f"UPDATE objects SET raw = x'{RAW['text']}', state = 'listed'", "record is damaged"),
-    "a deep record": (f"UPDATE objects SET raw = x'{RAW['deep']}', state = 'listed'", "record is damaged"),
+    "a damaged record": (RECORD.format("00"), "a record is damaged"),
+    "another record": (RECORD.format(RAW["text"]), "record is damaged"),
+    "a deep record": (RECORD.format(RAW["deep"]), "record is damaged"),
     "a width as text": ("UPDATE images SET width = 'x'", ROW),
     "a large width": ("UPDATE images SET width = 9000000000000000000", ROW),
     "bytes as a credit": ("UPDATE images SET credit = x'ff'", ROW),
     "a rank as text": ("UPDATE objects SET rank = 'x'", ROW),
     "a museum": ("INSERT INTO meta VALUES ('museum:X', '{')", "museum's description is damaged"),
-    "a trigger": ("CREATE TRIGGER t AFTER UPDATE ON images BEGIN DELETE FROM images; END", "has a trigger, 't'"),
+    "a trigger": ("CREATE TRIGGER t AFTER UPDATE ON images BEGIN SELECT 1; END", "has a trigger, 't'"),
     "a missing table": ("DROP TABLE views", "'views' is not complete"),
     "a missing column": ("ALTER TABLE images DROP COLUMN etag", "'images' is not complete"),
     "no version": ("PRAGMA user_version = 0", "already exists"),
