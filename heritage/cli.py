@@ -293,7 +293,13 @@ def require_no_dashes(arguments: Sequence[str]) -> None:
     """Check that no option is written ``--key=value`` or ``--key value``, as those of other programs are."""
     from hydra._internal.utils import get_args_parser
 
-    _, unknown = get_args_parser().parse_known_args(arguments)
+    known, unknown = get_args_parser().parse_known_args(arguments)
+    if known.experimental_rerun is not None:
+        raise ConfigError(
+            "unpickling a configuration would run code that the file names",
+            where="--experimental-rerun",
+            remedy="resume=<run folder> continues a run with its own configuration",
+        )
     if word := next((word for word in unknown if word.startswith("--")), None):
         flag, equals, value = word.partition("=")
         following = [*arguments[arguments.index(word) + 1 :], "<value>"][0]
