@@ -33,7 +33,8 @@ _BAR = 0.75  # inches of a colour bar with its labels
 _AXIS_LABEL = 0.32  # inches of the label of an axis, with margins
 _TICKS = 0.06  # inches between labels and matrix
 _LINE = 1.2  # height of a line of text, of its font size
-_SMALLEST_CELL = 0.1  # inches
+_LARGEST_CELL = 0.85  # inches
+_LABELS = ((3, 26), (2, 26), (1, 26), (1, 20), (1, 14))  # lines and columns, the first that fit
 _WITH_PERCENTAGES = 0.42  # inches of a cell that has room for a count and its percentage
 _ZEROS = 12  # classes of the largest matrix whose zeros are written
 
@@ -76,19 +77,17 @@ def _cell_size(
 
     Labels of columns are empty if they do not fit side by side; those of rows are then turned.
     """
-    cell = 0.55 * width / len(classes)
-    for _ in range(3):  # labels of more lines are narrower, which makes cells larger
-        lines = max(1, min(3, int(cell * 72 / (_LINE * size))))
-        names = [label(name, lines=lines) for name in classes]
+    for lines, columns in _LABELS:
+        names = [label(name, columns, lines) for name in classes]
         beside = max(across for across, _ in text_sizes(names, size))
         room = width - beside - _TICKS - _AXIS_LABEL - _BAR
-        cell = max(room / len(classes), _SMALLEST_CELL)
-        if cell > 0.85:
-            cell = 0.85
+        least = lines * _LINE * size / 72  # the height of a label
+        cell = min(max(room / len(classes), least), _LARGEST_CELL)
+        if room / len(classes) >= least:
             break
     inches = cell * len(classes) + beside + _TICKS + _AXIS_LABEL + _BAR
-    columns = int((cell * 72 - 3) / (0.6 * size))
-    wide = [label(name, columns=max(columns, 1), lines=2) for name in classes]
+    columns = max(int((cell * 72 - 3) / (0.6 * size)), 1)
+    wide = [label(name, columns, lines=2) for name in classes]
     whole = all("".join(new.split()) == "".join(label(old, 10**6).split())
                 for new, old in zip(wide, classes, strict=True))  # fmt: skip
     fits = whole and all(across < cell - 0.04 for across, _ in text_sizes(wide, size))

@@ -82,7 +82,7 @@ def test_confusion_matrices(drawn: list[Figure], tmp_path: Path, count: int, wid
     targets, values = probabilities(count)
     confusion = ConfusionMatrix.of(targets, values.argmax(axis=1), classes(count))
     confusion_figure(confusion, tmp_path / "confusion.png", width)
-    assert drawn[0].get_figwidth() <= INCHES[width] + (2.5 if count > 12 else 0.01)
+    assert drawn[0].get_figwidth() <= INCHES[width] + (1.5 if count > 12 else 0.01)
 
 
 @pytest.mark.parametrize("width", ["single", "double"])
