@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "explain": "checkpoint × images → saliency maps, with tests of their faithfulness",
     "predict": "checkpoint × photographs → a table of predictions",
     "export": "checkpoint → ONNX, torch.export or timm's layout, with a model card",
+    "publish": "checkpoint or data set → a Hugging Face hub, or an archive for Zenodo",
     "serve": "checkpoint → a web page and a JSON API",
     "weights": "model name → pretrained weights in the cache, for machines without network",
 }

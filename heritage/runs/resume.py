@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from heritage.core.hub import is_hub_address
 from heritage.errors import CheckpointError
 from heritage.runs.files import CHECKPOINTS_FOLDER, CONFIG_FILE, DATA_FILE, LAST_CHECKPOINT
 from heritage.runs.record import read_config, read_json
@@ -74,10 +75,19 @@ def refuse_another_run(folder: Path, config: dict[str, Any], fingerprint: str) -
         if "data" in config and config["data"].get("classes") is None:
             # the classes of the data set, which its fingerprint covers
             config = {**config, "data": {**config["data"], "classes": saved["data"].get("classes")}}
-        _refuse_other_config(saved, config, folder)
+        _refuse_other_config(saved, _with_saved_commit(config, saved), folder)
     if read_json(folder, DATA_FILE).get("fingerprint", fingerprint) != fingerprint:
         raise CheckpointError("the run was trained on other data (its fingerprint differs)", where=folder,
                               remedy="restore the data set, or start a new run")  # fmt: skip
+
+
+def _with_saved_commit(config: dict[str, Any], saved: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration whose weights on the hub have the commit that the run has recorded."""
+    model, before = config.get("model"), (saved.get("model") or {}).get("weights")
+    weights = model.get("weights") if isinstance(model, dict) else None
+    if isinstance(before, str) and is_hub_address(weights) and before.startswith(f"{weights}@"):
+        return {**config, "model": {**config["model"], "weights": before}}
+    return config
 
 
 def differences(before: Any, now: Any, path: str = "") -> list[str]:
