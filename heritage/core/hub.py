@@ -11,12 +11,14 @@ since its own client would retry for minutes.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heritage.core.escaping import one_line
+from heritage.core.files import write_text
 from heritage.errors import ConfigError, HeritageError
 
 if TYPE_CHECKING:
@@ -136,6 +138,7 @@ def pin(address: HubAddress, file: str, *, key: str, error: type[HeritageError],
             where=f"{key}={address}",
             remedy="check HF_ENDPOINT; or give a local file",
         )
+    _remember(address, commit)
     return address._replace(revision=commit)
 
 
@@ -251,6 +254,16 @@ def hub_errors() -> tuple[type[BaseException], ...]:
     """Return the exceptions that the hub's client raises for what happens outside this program."""
     # RuntimeError: a failed transfer; ValueError, KeyError, TypeError: a malformed response
     return (*_errors(), ValueError, KeyError, TypeError)
+
+
+def _remember(address: HubAddress, commit: str) -> None:
+    """Write into the cache which commit a branch is, as the hub's client does for files of a branch."""
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    folder = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=address.repository, repo_type="model")
+    with contextlib.suppress(OSError):  # a cache that cannot be written has no use for it
+        write_text(folder / "refs" / (address.revision or constants.DEFAULT_REVISION), commit)
 
 
 def _errors() -> tuple[type[BaseException], ...]:

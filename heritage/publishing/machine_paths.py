@@ -1,4 +1,7 @@
-"""Paths of this machine in what is published: they tell names of people and folders, and help nobody."""
+"""Paths of this machine in what is published.
+
+They name people and folders, and mean nothing on another machine: only their last part is kept.
+"""
 
 from __future__ import annotations
 
@@ -23,4 +26,5 @@ def without_paths(node: Any) -> Any:
 
 
 def _is_path(text: str) -> bool:
+    """Return whether a text is an absolute path of Unix or Windows, or one that leads upwards."""
     return text.startswith(("/", "~", "../", "\\\\")) or (text[1:3] in (":\\", ":/") and text[:1].isalpha())

@@ -140,7 +140,7 @@ def test_the_same_network_makes_no_second_commit(
 def test_training_starts_from_it_and_records_the_commit(
     heritage: Command, published: HubDouble, tree: Path, tmp_path: Path
 ) -> None:
-    words = ("train", *TINY, f"data.root={tree}", f"hydra.run.dir={tmp_path / 'second'}", "optimizer.lr=0.0",
+    words = ("train", *TINY, f"data.root={tree}", f"hydra.run.dir={tmp_path / 'second'}", "optimizer.lr=1e-30",
              "optimizer.weight_decay=0", "data.image_size=32")  # fmt: skip
     done = heritage(*words, f"model.weights={ADDRESS}")
     assert done.code == 0, done.err
@@ -255,7 +255,14 @@ def test_weights_of_our_transformer_load_by_timm_and_by_us(
 ) -> None:
     register()
     run = tmp_path / "vit"
-    small = ("model=vit", "model.width=32", "model.depth=2", "model.heads=2", "model.patch=8")
+    small = (
+        "model=vit",
+        "model.width=32",
+        "model.depth=2",
+        "model.heads=2",
+        "model.patch_size=8",
+        "model.stem=linear",
+    )
     done = heritage("train", *TINY, *small, f"data.root={tree}", f"hydra.run.dir={run}")
     assert done.code == 0, done.err
     assert heritage("publish", f"ckpt={run}", "repo=museum/vases", "licence=Apache-2.0").code == 0
