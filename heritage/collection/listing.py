@@ -203,5 +203,5 @@ def _read_ids(source: Source, path: Path) -> list[ListedObject]:
         try:
             source.record_url(line)
         except RecordError as error:
-            raise ConfigError(str(error), where=path, remedy="write one id per line") from error
+            raise ConfigError(f"'{line}' is {error}", where=path, remedy="write one id per line") from error
     return [ListedObject(line) for line in lines]
