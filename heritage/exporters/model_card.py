@@ -75,13 +75,6 @@ def model_card(
     environment = _read(folder, ENVIRONMENT_FILE)
     counts = _read(folder, DATA_FILE).get("counts", {})
     git = environment.get("git") or {}
-    jinja = jinja2.Environment(
-        loader=jinja2.PackageLoader("heritage.exporters", "."),
-        autoescape=True,
-        finalize=_escaped,
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-    )
     place = place or HubPlace()
     name = place.title or _name(trained)
     metrics = None if folder is None else card_metrics(folder, trained.classes)
@@ -94,10 +87,7 @@ def model_card(
         data=data["name"],
         dataset=place.dataset,
     )
-    jinja.filters["code"] = lambda text: Markup(markdown_code(text))  # noqa: S704  Markdown
-    return jinja.get_template(
-        "model_card.md.j2"
-    ).render(
+    return _template().render(
         head=Markup(head),  # noqa: S704  YAML
         repo=place.repo,
         dataset=place.dataset,
@@ -123,6 +113,18 @@ def model_card(
         parity=parity,
         resizing=resizing,
     )
+
+
+def _template() -> jinja2.Template:
+    jinja = jinja2.Environment(
+        loader=jinja2.PackageLoader("heritage.exporters", "."),
+        autoescape=True,
+        finalize=_escaped,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    jinja.filters["code"] = lambda text: Markup(markdown_code(text))  # noqa: S704  Markdown
+    return jinja.get_template("model_card.md.j2")
 
 
 def _escaped(value: Any) -> Any:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import shutil
 import types
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +15,10 @@ from huggingface_hub.utils import _http
 
 from heritage.core.image_io import encode_jpeg
 from heritage.core.manifest import Manifest
+from heritage.runs.audits import AuditResult, write_audits
 from tests.conftest import patch
 from tests.publishing.hub_double import TOKEN, HubDouble, serve_hub
+from tests.trained_networks import command
 
 LICENCES = ("CC0-1.0", "CC BY 4.0", "CC0-1.0", "CC0 1.0 Universal")
 
@@ -24,21 +29,58 @@ def _server() -> Iterator[HubDouble]:
         yield hub
 
 
-@pytest.fixture
-def hub(_server: HubDouble, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubDouble]:
-    """Return an empty hub that the hub's own client takes for the public one."""
-    _server.__init__(url=_server.url)  # type: ignore[misc]  # starts again empty
-    monkeypatch.setattr(constants, "ENDPOINT", _server.url)
-    template = _server.url + "/{repo_id}/resolve/{revision}/{filename}"
+def point_to(hub: HubDouble, monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    """Let the hub's own client take a double for the public hub."""
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     # its client waits between attempts
     monkeypatch.setattr(_http, "time", types.SimpleNamespace(sleep=lambda _: None))
     close_session()
+
+
+@pytest.fixture
+def hub(_server: HubDouble, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubDouble]:
+    """Return an empty hub."""
+    _server.__init__(url=_server.url)  # type: ignore[misc]  # starts again empty
+    point_to(_server, monkeypatch, tmp_path / "cache")
     yield _server
     close_session()
+
+
+NETWORK = ("licence=CC-BY-4.0", "dataset=museum/photographs", "title=Vases: a network")
+
+
+@pytest.fixture(scope="session")
+def audited(calibrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of `calibrated` with an audit; read only."""
+    run = shutil.copytree(calibrated, tmp_path_factory.mktemp("audited") / "run")
+    write_audits(
+        [AuditResult("background", "Background", "It uses the centre.", "Measured.", good=True)], run
+    )
+    return run
+
+
+@pytest.fixture(scope="session")
+def _network(_server: HubDouble, audited: Path, tmp_path_factory: pytest.TempPathFactory) -> HubDouble:
+    """Return a hub, as data, with the network of `audited`."""
+    _server.__init__(url=_server.url)  # type: ignore[misc]
+    with pytest.MonkeyPatch.context() as monkeypatch, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Use 'content=")
+        point_to(_server, monkeypatch, tmp_path_factory.mktemp("cache"))
+        command("publish", f"ckpt={audited}", "repo=museum/vases", *NETWORK)
+    return copy.deepcopy(_server)
+
+
+@pytest.fixture
+def published(_network: HubDouble, hub: HubDouble) -> HubDouble:
+    """Return a hub with the network of `audited`, published as ``museum/vases``."""
+    state = copy.deepcopy(_network)
+    hub.repositories, hub.objects = state.repositories, state.objects
+    return hub
 
 
 def write_dataset(root: Path, licences: tuple[str | None, ...] = LICENCES, each: int = 6) -> Path:

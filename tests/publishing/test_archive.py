@@ -9,7 +9,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from heritage.core.manifest import Manifest
 from tests.conftest import Command

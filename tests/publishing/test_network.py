@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import timm
 import torch
-import yaml
-from huggingface_hub import ModelCard, constants
+import yaml  # type: ignore[import-untyped]
+from huggingface_hub import ModelCard, ModelCardData, constants
 
 import heritage as package
 from heritage.config.register import register
@@ -19,28 +18,14 @@ from heritage.core.hub import is_hub_address, parse_address
 from heritage.errors import CheckpointError, ConfigError, WeightsError
 from heritage.inference.checkpoint import load_checkpoint
 from heritage.models.hub import pinned_weights, weights_file
-from heritage.runs.audits import AuditResult, write_audits
 from tests.conftest import TINY, Command, patch
-from tests.publishing.hub_double import TOKEN, HubDouble, Repository
+from tests.publishing.conftest import NETWORK
+from tests.publishing.hub_double import HubDouble, Repository
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
 NAME = "models/museum/vases"
 ADDRESS = "hf-hub:museum/vases"
-
-
-@pytest.fixture
-def published(heritage: Command, hub: HubDouble, calibrated: Path, tmp_path: Path) -> HubDouble:
-    """Return the hub with the network of `calibrated`."""
-    run = shutil.copytree(calibrated, tmp_path / "run")
-    write_audits(
-        [AuditResult("background", "Background", "It uses the centre.", "Measured.", good=True)], run
-    )
-    words = ("licence=CC-BY-4.0", "dataset=museum/photographs", "title=Vases: a network")
-    done = heritage("publish", f"ckpt={run}", "repo=museum/vases", *words)
-    assert done.code == 0, done.err
-    assert TOKEN not in done.out + done.err
-    return hub
 
 
 def images(size: int = 32) -> torch.Tensor:
@@ -101,6 +86,7 @@ def test_the_card_has_the_measured_figures_with_intervals(published: HubDouble, 
     assert head["datasets"] == ["museum/photographs"]
     metrics = json.loads((calibrated / "metrics.json").read_text())
     card = ModelCard(text)
+    assert isinstance(card.data, ModelCardData)
     results = {result.metric_type: result for result in card.data.eval_results or ()}
     assert results["accuracy"].metric_value == pytest.approx(metrics["accuracy"], abs=1e-4)
     assert results["f1"].metric_value == pytest.approx(metrics["macro_avg"]["f1"], abs=1e-4)
@@ -114,40 +100,37 @@ def test_the_card_has_the_measured_figures_with_intervals(published: HubDouble, 
 
 
 def test_the_same_network_makes_no_second_commit(
-    heritage: Command, published: HubDouble, tmp_path: Path
+    heritage: Command, published: HubDouble, audited: Path
 ) -> None:
-    published.requests.clear()
-    words = ("licence=CC-BY-4.0", "dataset=museum/photographs", "title=Vases: a network")
-    done = heritage("publish", f"ckpt={tmp_path / 'run'}", "repo=museum/vases", *words)
+    done = heritage("publish", f"ckpt={audited}", "repo=museum/vases", *NETWORK)
     assert done.code == 0, done.err
     assert "unchanged: " in done.out
     assert published.changing_requests() == []
-    other = heritage("publish", f"ckpt={tmp_path / 'run'}", "repo=museum/vases", "licence=CC0-1.0")
+    other = heritage("publish", f"ckpt={audited}", "repo=museum/vases", "licence=CC0-1.0")
     assert other.code == 2
     assert "the repository has other content (" in other.err
     assert "overwrite=true" in other.err
     words = ("repo=museum/vases", "licence=CC0-1.0")
-    assert heritage("publish", f"ckpt={tmp_path / 'run'}", *words, "overwrite=true").code == 0
+    assert heritage("publish", f"ckpt={audited}", *words, "overwrite=true").code == 0
     assert len(published.commits(NAME)) == 3
-    done = heritage(
-        "publish", f"ckpt={tmp_path / 'run'}", *words, "revision=v1", "title=Other", "overwrite=true"
-    )
+    done = heritage("publish", f"ckpt={audited}", *words, "revision=v1", "title=Other", "overwrite=true")
     assert done.code == 0, done.err
     assert len(published.commits(NAME)) == 3
     assert b"# Other" in published.files(NAME, "v1")["README.md"]
 
 
+@pytest.mark.slow
 def test_training_starts_from_it_and_records_the_commit(
     heritage: Command, published: HubDouble, tree: Path, tmp_path: Path
 ) -> None:
-    words = ("train", *TINY, f"data.root={tree}", f"hydra.run.dir={tmp_path / 'second'}", "optimizer.lr=1e-30",
+    words = ("train", *TINY, f"data.root={tree}", f"hydra.run.dir={tmp_path / 'b'}", "optimizer.lr=1e-30",
              "optimizer.weight_decay=0", "data.image_size=32")  # fmt: skip
     done = heritage(*words, f"model.weights={ADDRESS}")
     assert done.code == 0, done.err
     commit = published.commits(NAME)[-1]
-    config = yaml.safe_load((tmp_path / "second" / "config.yaml").read_text())
+    config = yaml.safe_load((tmp_path / "b" / "config.yaml").read_text())
     assert config["model"]["weights"] == f"{ADDRESS}@{commit}"
-    again = load_checkpoint(tmp_path / "second").model.net.state_dict()
+    again = load_checkpoint(tmp_path / "b").model.net.state_dict()
     for name, value in load_checkpoint(ADDRESS).model.net.state_dict().items():
         if "running" not in name and "num_batches" not in name:
             torch.testing.assert_close(again[name], value)
@@ -201,13 +184,11 @@ def test_repositories_that_do_not_exist_or_are_not_ours_are_named(hub: HubDouble
 
 @pytest.mark.parametrize(
     "text",
-    ["hf-hub:", "hf-hub:vases", "hf-hub:a/b/c", "hf-hub:../b", "hf-hub:a/..", "hf-hub:a/b@", "hf-hub:a/b@../c",
+    ["hf-hub:", "hf-hub:vases", "hf-hub:a/b/c", "hf-hub:../b", "hf-hub:a/..", "hf-hub:a/b@../c",
      "hf-hub:a/b@x y", "hf-hub:a/b?x=1", "hf-hub:/a/b", "hf-hub:a--b/c", "hf-hub:a/b.git"],
 )  # fmt: skip
 def test_addresses_are_checked(text: str) -> None:
     assert is_hub_address(text)
-    if text == "hf-hub:a/b@":
-        return
     with pytest.raises(ConfigError, match="write hf-hub:owner/name"):
         parse_address(text, "ckpt")
 
@@ -250,6 +231,7 @@ def test_odd_published_files_end_in_one_line(published: HubDouble, tmp_path: Pat
         load_checkpoint(folder)
 
 
+@pytest.mark.slow
 def test_weights_of_our_transformer_load_by_timm_and_by_us(
     heritage: Command, hub: HubDouble, tree: Path, tmp_path: Path
 ) -> None:

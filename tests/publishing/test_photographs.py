@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from heritage.core.licences import open_licence, refusal
 from heritage.core.manifest import Manifest
@@ -70,7 +71,7 @@ def test_a_data_set_is_published_once_and_without_paths_of_the_machine(
 def test_the_published_folder_trains_and_loads_with_datasets_and_mlcroissant(
     heritage: Command, hub: HubDouble, dataset: Path, tmp_path: Path
 ) -> None:
-    datasets = pytest.importorskip("datasets")
+    datasets = importlib.import_module("datasets")
     assert heritage(*WORDS, f"data={dataset}").code == 0
     root = folder_of(hub.files(REPO), tmp_path / "downloaded")
     manifest = Manifest.read(root)
@@ -98,7 +99,7 @@ def test_the_published_folder_trains_and_loads_with_datasets_and_mlcroissant(
 def test_croissant_metadata_are_valid_and_its_records_are_the_images(
     heritage: Command, hub: HubDouble, dataset: Path, tmp_path: Path
 ) -> None:
-    mlcroissant = pytest.importorskip("mlcroissant")
+    mlcroissant = importlib.import_module("mlcroissant")
     assert heritage(*WORDS, f"data={dataset}").code == 0
     root = folder_of(hub.files(REPO), tmp_path / "downloaded")
     described = mlcroissant.Dataset(str(root / "croissant.json"))
