@@ -10,6 +10,7 @@ from pathlib import Path
 
 from website.api import write_api
 from website.notebooks import NOTEBOOKS, executed
+from website.offline import loaded_from_elsewhere
 from website.pages import Site
 from website.reference import write_reference
 
@@ -35,6 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
     write_api(site)
     site.add_documents()
     code = _sphinx(site.folder, given.output)
+    if elsewhere := loaded_from_elsewhere(given.output / "html"):
+        print("\n".join(["loaded from other servers:", *elsewhere]), file=sys.stderr)
+        code = 1
     if not code:
         print(f"{given.output / 'html' / 'index.html'}  ({time.monotonic() - started:.0f} s)")
     return code

@@ -30,7 +30,9 @@ def write_api(site: Site) -> None:
     errors = [n for n, v in public.items() if inspect.isclass(v) and issubclass(v, heritage.HeritageError)]
     classes = [name for name in public if name not in {*functions, *errors}]
     site.write("reference/api/functions.rst", _page("Functions", [_function(name) for name in functions]))
-    site.write("reference/api/classes.rst", _page("Classes", [_class(_home(public[n])) for n in classes]))
+    site.write(
+        "reference/api/classes.rst", _page("Classes", [_class(f"heritage.{name}") for name in classes])
+    )
     errors_text = ".. automodule:: heritage.errors\n   :members:\n   :show-inheritance:"
     site.write("reference/api/errors.rst", _page("Errors", [errors_text]))
     sections = [
@@ -38,7 +40,9 @@ def write_api(site: Site) -> None:
         for title, names in EXTENSION_POINTS.items()
     ]
     site.write("reference/api/extending.rst", _page("Extension points", sections))
-    site.write("reference/api/parts.rst", _page("Parts named by configuration files", _parts(classes, public)))
+    site.write(
+        "reference/api/parts.rst", _page("Parts named by configuration files", _parts(classes, public))
+    )
     names = ["functions", "classes", "errors", "extending", "parts"]
     toctree = ".. toctree::\n\n" + "\n".join(f"   api/{name}" for name in names)
     text = "``import heritage`` takes milliseconds; everything below is loaded at its first use."
@@ -85,6 +89,8 @@ def _targets(node: object) -> list[str]:
 def _documented(target: str) -> str:
     from hydra.utils import get_object
 
-    return _class(target).replace(":members:", ":no-members:") if inspect.isclass(get_object(target)) else (
-        f".. autofunction:: {target}"
+    return (
+        _class(target).replace(":members:", ":no-members:")
+        if inspect.isclass(get_object(target))
+        else (f".. autofunction:: {target}")
     )

@@ -10,7 +10,7 @@ _CONF = re.compile(r"\bconf/(?P<path>[\w/]+?)(?:/\*)?\.yaml")
 _PAGE = re.compile(r"\bdocs/(?P<page>\w+)\.md")
 # key=value, group/option=…, an extra or a file name with an ending: typed, so set as code.
 _TYPED = re.compile(
-    r"(?<![\w`/.])(?:[+~]?[A-Za-z][\w./@-]*=(?:'[^']*'|\[[^\]]*\]|\$?\{[^}]*\}|[\w./<>…+-]*[\w\]>…/+-])"
+    r"(?<![\w`/.])(?:[\w.]+/(?:[\w.<>-]+/)*[\w.-]*<\w+>[\w.<>/-]*|[+~]?[A-Za-z][\w./@-]*=(?:'[^']*'|\[[^\]]*\]|\$?\{[^}]*\}|[\w./<>…+-]*[\w\]>…/+-])"
     r"|[A-Za-z_][\w./<>-]*\.(?:py|yaml|json|csv|jsonl|parquet|html|md|png|ckpt|txt)\b"
     r"|[a-z]+_[\w.]*\w(?:\.\w+)*|[a-z]+\.[a-z_]+(?:\.[a-z_]+)*)(?![\w/])"
 )
@@ -81,7 +81,7 @@ def header(lines: Sequence[str], top: str = "") -> str:
     for indented, block in _blocks(lines):
         if indented:
             body = "\n".join(line[2:] for line in block)
-            blocks.append(f"```console\n{body}\n```")
+            blocks.append(f"```text\n{body}\n```")
         else:
             blocks.append(prose(" ".join(block), top))
     return "\n\n".join(blocks)

@@ -1,7 +1,7 @@
-"""Execute the notebooks of docs/notebooks; each executed copy is kept until the notebook or the code changes.
+"""Execute the notebooks of docs/notebooks; an executed copy is kept until the notebook or the code changes.
 
-The repository holds notebooks without outputs: outputs are large, change with every run and hide what a commit
-changes. The tests execute them (tests/website/test_notebooks.py).
+The repository holds notebooks without outputs: outputs are large, change with every run and hide what a
+commit changes. `make check` runs the tests, which execute them, before it builds the site from these copies.
 """
 
 from __future__ import annotations
@@ -40,15 +40,16 @@ def _execute(notebook: Path, result: Path) -> None:
     from nbclient import NotebookClient
 
     content = nbformat.read(notebook, as_version=4)
-    with tempfile.TemporaryDirectory() as folder:
-        # A small network gains little from more threads, and the numbers do not depend on the machine's cores.
+    with tempfile.TemporaryDirectory() as given:
+        folder = str(Path(given).resolve())
+        # A small network gains little from more threads.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         client = NotebookClient(
             content, timeout=_TIMEOUT_S, kernel_name="python3", resources={"metadata": {"path": folder}}
         )
         client.execute()
-        text = nbformat.writes(content).replace(str(Path(folder).resolve()), "").replace(folder, "")
+        text = nbformat.writes(content).replace(f"{folder}/", "")
     result.write_text(text, encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""What a configuration file or schema holds: keys with types, values and explanations, from the code itself."""
+"""The keys of configuration files and schemas, with types, values and explanations from the code itself."""
 
 from __future__ import annotations
 
@@ -77,15 +77,18 @@ def comments(path: Path) -> dict[str, str]:
     return found
 
 
-def options_of(node: Mapping[str, Any], prefix: str, explained: Mapping[str, str]) -> Iterator[Option]:
+def options_of(
+    node: Mapping[str, Any], prefix: str, explained: Mapping[str, str], target: str | None = None
+) -> Iterator[Option]:
     """Yield the keys of a file's node that have a value, with those of nested nodes.
 
     Args:
         node: The node, as plain data.
         prefix: The path of the node; empty at the top.
         explained: Comments of the file by key, relative to the node.
+        target: The function or class that the node is for, if another file names it.
     """
-    target = node.get("_target_")
+    target = node.get("_target_", target)
     known = arguments_of(str(target), frozenset(map(str, node))) if target else {}
     for name, value in node.items():
         if str(name).startswith("_") or name == "defaults":
@@ -106,6 +109,15 @@ def written(value: Any) -> str:
     return str(text).removesuffix("...\n").strip()
 
 
+def chain(path: Path) -> list[Path]:
+    """Return a configuration file and those of its group that it builds on, the nearest first."""
+    above = [
+        entry for entry in load(path).get("defaults", []) if isinstance(entry, str) and entry != "_self_"
+    ]
+    files = [path.parent / f"{entry}.yaml" for entry in above if not entry.startswith("/")]
+    return [path, *(found for file in files if file.is_file() for found in chain(file))]
+
+
 def load(path: Path) -> dict[str, Any]:
     """Return the content of a configuration file."""
     return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
@@ -122,7 +134,7 @@ def arguments_of(target: str, names: frozenset[str]) -> dict[str, tuple[str, str
 def schema_types(schema: type) -> dict[str, str]:
     """Return the types of a command's own keys in words, by key; those of its nodes are dotted."""
     hints = typing.get_type_hints(schema, include_extras=True)
-    found = {}
+    found: dict[str, str] = {}
     for name, hint in hints.items():
         inner = typing.get_args(hint)[1] if typing.get_origin(hint) is Annotated else hint
         if hasattr(inner, "__dataclass_fields__"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 ROOT_DOCUMENTS = {
@@ -64,14 +64,18 @@ class Site:
                 continue
             page = ROOT_DOCUMENTS.get(path.relative_to(self.root).as_posix(), path.stem)
             text = self._with_links(path)
-            self.write(f"{page}.md", _with_toctrees(text) if page in ("index", "reference") else text)
+            if page == "index":
+                text = _with_toctrees(text)
+            elif page == "reference":
+                text += toctree(["reference/commands", "reference/groups", "reference/api"])
+            self.write(f"{page}.md", text)
 
     def _with_links(self, document: Path) -> str:
         def replaced(match: re.Match[str]) -> str:
             return f"{match['before']}{self._target(document, match['target'])}{match['after']}"
 
         return "".join(
-            text if code else _outside_of_code(text, replaced)
+            _highlighted(text) if code else LINK.sub(replaced, text)
             for code, text in parts(document.read_text(encoding="utf-8"))
         )
 
@@ -135,21 +139,25 @@ def links(text: str) -> list[str]:
     ]
 
 
-def _outside_of_code(text: str, replaced: object) -> str:
-    # A link in a code span is an example; its text may be one: [`conf`](../conf).
-    return LINK.sub(replaced, text)  # type: ignore[call-overload,no-any-return]
-
-
 def _with_toctrees(text: str) -> str:
     """Return an index with a hidden table of contents for each of its headings with a list of pages."""
     sections = re.split(r"^(?=## )", text, flags=re.MULTILINE)
     return "".join(section + _toctree(section) for section in sections)
 
 
+def _highlighted(block: str) -> str:
+    """Return a block of commands without prompts as a script: a console session would be all output."""
+    is_script = block.startswith("```console\n") and not re.search(r"^\$ ", block, flags=re.MULTILINE)
+    return block.replace("```console", "```bash", 1) if is_script else block
+
+
+def toctree(pages: Sequence[str], *options: str) -> str:
+    """Return a hidden table of contents."""
+    return "\n".join(["", "```{toctree}", ":hidden:", *options, "", *pages, "```", ""])
+
+
 def _toctree(section: str) -> str:
     title = section.partition("\n")[0].removeprefix("## ").strip()
     targets = re.findall(r"^- \[[^\]]*\]\(([^)#\s]+)\)", section, flags=re.MULTILINE)
     pages = [PurePosixPath(target).with_suffix("").as_posix() for target in targets if ":" not in target]
-    if not pages:
-        return ""
-    return "\n".join(["\n```{toctree}", ":hidden:", f":caption: {title}", "", *pages, "```", "", ""])
+    return toctree(pages, f":caption: {title}") + "\n" if pages else ""

@@ -1,7 +1,7 @@
 """The reference of commands and configuration files: one page per command, one per group.
 
-It is made of conf/ (headers, comments, values), the schemas and signatures (types) and docstrings, so that a new
-command, group or option has its place without a line here.
+It is made of conf/ (headers, comments, values), the schemas and signatures (types) and docstrings, so that a
+new command, group or option has its place without a line here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from heritage.core.files import config_dir
 from website import options as read
 from website.markdown import anchor, cell, code, header, prose, table
 from website.options import Option
-from website.pages import Site
+from website.pages import Site, toctree
 
 _TOP = "../../"
 
@@ -36,27 +36,32 @@ def write_reference(site: Site) -> None:
     rows = [(f"[heritage {verb}](commands/{verb}.md)", prose(what)) for verb, what in COMMANDS.items()]
     site.write(
         "reference/commands.md",
-        _page("Commands", table(["command", "input → output"], rows), [f"commands/{verb}" for verb in COMMANDS]),
+        _page(
+            "Commands", table(["command", "input → output"], rows), [f"commands/{verb}" for verb in COMMANDS]
+        ),
     )
     names = [name for name in groups() if _files(name)]
     for name in names:
         site.write(f"reference/groups/{_slug(name)}.md", _group_page(name))
     rows = [
-        (f"[{name}](groups/{_slug(name)}.md)", ", ".join(code(o) for o in _visible(name)))
-        for name in names
+        (f"[{name}](groups/{_slug(name)}.md)", ", ".join(code(o) for o in _visible(name))) for name in names
     ]
     text = (
-        "The groups of `conf/`. An option is chosen by `group=option`, and each of its values is changed by its "
-        "key, `key=value`.\n\n"
+        "The groups of `conf/`. An option is chosen by `group=option`, and each of its values is changed by "
+        "its key, `key=value`.\n\n"
     )
     site.write(
         "reference/groups.md",
-        _page("Configuration groups", text + table(["group", "options"], rows), [f"groups/{_slug(n)}" for n in names]),
+        _page(
+            "Configuration groups",
+            text + table(["group", "options"], rows),
+            [f"groups/{_slug(n)}" for n in names],
+        ),
     )
 
 
 def _page(title: str, text: str, pages: Sequence[str]) -> str:
-    return "\n".join([f"# {title}\n", text, "\n```{toctree}", ":hidden:", "", *pages, "```", ""])
+    return f"# {title}\n\n{text}\n{toctree(pages)}"
 
 
 def _command_page(verb: str) -> str:
@@ -67,10 +72,17 @@ def _command_page(verb: str) -> str:
     parts += [header(read.comment_header(path), _TOP)]
     cfg = compose_command(verb, [])
     if rows := _group_rows(verb, cfg):
-        parts += ["## Groups", f"Choose an option with {code('group=option')}.", table(["group", "default", "options"], rows)]
-    for title, rows in _sections(verb).items():
-        parts += [f"## {title}", "```text\n" + "\n".join(rows) + "\n```"]
-    parts += ["## Options", f"Give a value with {code('key=value')}; {code('???')} marks a value that you must give."]
+        parts += [
+            "## Groups",
+            f"Choose an option with {code('group=option')}.",
+            table(["group", "default", "options"], rows),
+        ]
+    for title, lines in _sections(verb).items():
+        parts += [f"## {title}", "```text\n" + "\n".join(lines) + "\n```"]
+    parts += [
+        "## Options",
+        f"Give a value with {code('key=value')}; {code('???')} marks a value that you must give.",
+    ]
     parts += _option_tables(list(_command_options(verb)))
     return "\n\n".join([*parts, _file(path, path.relative_to(config_dir()).as_posix())]) + "\n"
 
@@ -188,7 +200,9 @@ def _choices() -> dict[str, dict[str, str]]:
 
 
 def _users(group: str) -> list[str]:
-    return [verb for verb, chosen in _choices().items() if any(key.partition("@")[0] == group for key in chosen)]
+    return [
+        verb for verb, chosen in _choices().items() if any(key.partition("@")[0] == group for key in chosen)
+    ]
 
 
 def _packages(group: str) -> list[str]:
@@ -208,7 +222,11 @@ def _option_section(group: str, name: str) -> str:
     places = _packages(group)
     whole = path.read_text(encoding="utf-8").startswith("# @package _global_")
     prefix = "" if whole else places[0]
-    if entries := list(read.options_of(content, prefix, read.comments(path))):
+    explained: dict[str, str] = {}
+    for file in reversed(read.chain(path)):
+        explained |= read.comments(file)
+    target = next((t for file in read.chain(path) if (t := read.load(file).get("_target_"))), None)
+    if entries := list(read.options_of(content, prefix, explained, target)):
         parts += [_option_table(entries)]
         if len(places) > 1 and not whole:
             others = ", ".join(code(f"{place}.…") for place in places[1:])
@@ -225,8 +243,8 @@ def _chosen(group: str, defaults: Sequence[Any]) -> str:
         if entry == "_self_":
             continue
         if isinstance(entry, str):
-            folder, _, name = f"{group}/{entry}".rpartition("/")
-            words.append(f"the values of [{entry}]({_slug(folder)}.md#{anchor(folder, name)})")
+            folder, _, name = (entry[1:] if entry.startswith("/") else f"{group}/{entry}").rpartition("/")
+            words.append(f"the values of [{entry.lstrip('/')}]({_slug(folder)}.md#{anchor(folder, name)})")
             continue
         key, choice = next(iter(entry.items()))
         inner = str(key).removeprefix("override ").removeprefix("optional ").partition("@")[0]
