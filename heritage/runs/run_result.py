@@ -87,7 +87,7 @@ class RunResult:
 
     @cached_property
     def runs(self) -> dict[str, RunResult]:
-        """The finished runs of a multirun by the names of their folders (``seed=0``); empty for a single run."""
+        """The finished runs of a multirun by the names of their folders, ``seed=0``; empty for others."""
         if self.folder is None or (self.folder / METRICS_FILE).is_file():
             return {}
         folders = sorted(path.parent for path in self.folder.glob(f"*/{METRICS_FILE}"))
