@@ -49,6 +49,8 @@ _DISK_FAULTS = {
     errno.ENAMETOOLONG: "the name is too long",
     errno.ENOENT: "no such file or folder, and it cannot be created",
 }
+HELP_SECTIONS: dict[str, Callable[[], Mapping[str, Sequence[str]]]] = {}
+"""What returns the sections that a command adds to its help; filled when the command is imported."""
 _RESUME = "finished work is kept, run the same command again to continue"
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 _FLAGS = ("--help", "--hydra-help", "--version", "--cfg", "--resolve", "--info", "--multirun", "--config-dir")
@@ -75,6 +77,9 @@ def command(
     """
 
     def decorate(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
+        if help_sections is not None:
+            HELP_SECTIONS[verb] = help_sections
+
         @functools.wraps(task)
         def main() -> None:
             with stopped_in_one_line(f"heritage {verb}"), named_standard_output():
