@@ -280,7 +280,7 @@ def _walk(
     seen.add(above[-1])
     for entry in _entries(folder):
         path = Path(entry.path)
-        if entry.is_dir():
+        if path.is_dir():  # unlike the entry's own method, False for a link to itself
             target = path.resolve()
             if target in seen:
                 log.info("%s: this folder is read once, under another name", path)

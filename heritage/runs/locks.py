@@ -60,7 +60,7 @@ def run_locked(folder: Path, *, patience: float = 0.0) -> Iterator[None]:
     if not is_first_rank():
         yield
         return
-    key = folder.resolve()
+    key = _resolved(folder)
     held = _held.get(key)
     if held is None or held.thread != threading.get_ident():
         held = _Held(FileLock(folder / LOCK_FILE, patience=patience), threading.get_ident())
@@ -76,9 +76,13 @@ def run_locked(folder: Path, *, patience: float = 0.0) -> Iterator[None]:
 
 def release_run(folder: Path) -> None:
     """Release a run folder, so that a process which this one starts can hold it."""
-    held = _held.pop(folder.resolve(), None)
+    held = _held.pop(_resolved(folder), None)
     if held is not None:
         held.lock.release()
+
+
+def _resolved(folder: Path) -> Path:
+    return Path(os.path.realpath(folder))  # Path.resolve raises for a link that leads back to itself
 
 
 class ClaimFolder(Callback):

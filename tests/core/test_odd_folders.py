@@ -112,3 +112,10 @@ def test_no_log_for_ordinary_folders(tmp_path: Path, caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.INFO):
         labelled_images(tree(tmp_path, "a/1.jpg", "b/1.jpg"), KEYS)
     assert caplog.text == ""
+
+
+def test_a_link_to_itself_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "vase.jpg").write_bytes(b"1")
+    (tmp_path / "cup.jpg").symlink_to("cup.jpg")
+    assert [path.name for path, _ in images_below(tmp_path, Counter())] == ["cup.jpg", "vase.jpg"]
