@@ -17,7 +17,7 @@ from heritage.collection.record import RecordError
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.met import MetSource
 from heritage.collection.sources.source import ListedObject, Listing, Source
-from heritage.core.table_reader import decode_text
+from heritage.core.text_encoding import decode_text
 from heritage.errors import CollectionError, ConfigError, ManifestError
 
 _ROWS = 500

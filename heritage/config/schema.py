@@ -139,6 +139,8 @@ class EvaluateConfig:
     data: Annotated[Any, GivenData] = MISSING
     split: Choice = MISSING
     logit_adjustment: float = MISSING
+    mistakes: Choice = MISSING
+    figure_width: Choice = MISSING
     device: Choice = MISSING
     report: Any = MISSING
     audits: Any = MISSING
@@ -150,6 +152,7 @@ class CompareConfig:
 
     paths: PathsConfig = MISSING
     runs: Annotated[Any, FilePath | list[FilePath]] = MISSING
+    figure_width: Choice = MISSING
     intervals: Any = MISSING
 
 
@@ -211,6 +214,7 @@ class ServeConfig:
     trusted: list[str] = MISSING
     host: str = MISSING
     port: int = MISSING
+    open: bool = MISSING
     names: Annotated[Any, list[str] | None] = MISSING
     similar: Any = MISSING
     cache: FilePath = MISSING

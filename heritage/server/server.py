@@ -27,6 +27,7 @@ from heritage.runs.files import DATA_FILE, METRICS_FILE
 from heritage.runs.record import read_json
 from heritage.server.examples import ExampleImages
 from heritage.server.limits import Limits
+from heritage.server.opening import network_line, open_page, page_address
 from heritage.server.similar import SimilarObjects, build_index
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ class ServeOptions:
         batch_size: Images per batch at most.
         device: Where to compute.
         limits: Limits of requests.
+        open: Whether to open the page in a browser.
     """
 
     ckpt: str
@@ -66,6 +68,7 @@ class ServeOptions:
     batch_size: PositiveInt
     device: str
     limits: Any
+    open: bool = False
 
 
 def serve(options: ServeOptions, limits: Limits) -> None:
@@ -86,11 +89,14 @@ def serve(options: ServeOptions, limits: Limits) -> None:
         predictor = Predictor(trained, decision_rule, device=options.device)
         app = build_app(predictor, options, limits)
         port = listener.getsockname()[1]
-        address = f"[{options.host}]" if ":" in options.host else options.host
+        address = page_address(options.host, port)
+        print_line(network_line(trained))
         print_line(f"probabilities: {decision_rule}")
         for note in predictor.notes:
             print_line(f"Note: {note}")
-        print_line(f"open http://{address}:{port} (Ctrl-C stops the server)")
+        print_line(f"open {address} (Ctrl-C stops the server)")
+        if options.open:
+            open_page(address)
         config = uvicorn.Config(
             app,
             http=limited_protocol(limits.connections_per_address),
