@@ -127,6 +127,11 @@ def _start(
             if users_choice == "1" or _is_a_defect(fault):
                 raise
             _exit_with(verb, fault)
+        except ValueError as fault:
+            # what logging raises for a log file that cannot be opened
+            if users_choice == "1" or not _is_of_disk(fault.__cause__):
+                raise
+            _exit_with(verb, fault.__cause__)
 
 
 def _job(
@@ -220,7 +225,7 @@ def _is_a_defect(fault: BaseException) -> bool:
     return isinstance(fault, OSError) and not isinstance(fault, HydraException) and not _is_of_disk(fault)
 
 
-def _is_of_disk(fault: BaseException) -> TypeGuard[OSError]:
+def _is_of_disk(fault: BaseException | None) -> TypeGuard[OSError]:
     return isinstance(fault, OSError) and fault.errno in _DISK_FAULTS
 
 

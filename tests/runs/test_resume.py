@@ -284,6 +284,7 @@ def test_nothing_is_left_out_at_an_epochs_end(
     ("name", "kind", "message"),
     [
         ("report.md", "folder", "a folder is in the place of a file; remove it, or choose another folder"),
+        ("train.log", "folder", "a folder is in the place of a file; remove it, or choose another folder"),
         ("logs", "file", "a file is in the place of a folder; remove it, or choose another folder"),
         (".hydra", "file", "a file is in the place of a folder; remove it, or choose another folder"),
         ("", "loop", "a file is in the place of a folder; remove it, or choose another folder"),
