@@ -30,7 +30,9 @@ export function render(item) {
     photo.error = photo.response?.error ? errorText(photo.response.error) : null;
   }
   const figures = item.photos.map((photo) => photoFigure(photo, { ofView: item.isObject && item.state !== "error" }));
-  node.append(element("article", {}, element("div", { class: "photos" }, ...figures), result(item)));
+  const article = element("article", {}, element("div", { class: "photos" }, ...figures), result(item));
+  if (item.state === "done" && item.prediction.similar.length) article.append(similar(item.prediction.similar));
+  node.append(article);
   item.node.replaceWith(node);
   item.node = node;
 }
@@ -49,7 +51,6 @@ function result(item) {
     box.append(element("p", { class: "quiet" }, t(key, { count: prediction.views })));
   }
   if (about.verdicts) box.append(verdictBox(item));
-  if (prediction.similar.length) box.append(similar(prediction.similar));
   return box;
 }
 

@@ -21,6 +21,7 @@ function updateStatus() {
   else if (items.length) text = t("status_done", { count: items.length });
   byId("status").textContent = text;
   byId("print").hidden = left > 0 || !items.length;
+  byId("reviewer-box").hidden = !about?.verdicts || !items.length;
 }
 
 async function predictItem(item) {

@@ -25,7 +25,7 @@ export function showHeat(heat, photo, shown) {
   heat.hidden = !shown;
 }
 
-/** Return the figure of a photograph; `verdict` adds its own prediction, for one of several views. */
+/** Return the figure of a photograph; that of one of several views has its prediction. */
 export function photoFigure(photo, { ofView }) {
   const { picture, heat } = pictureOf(photo);
   const caption = element("figcaption", {}, isolated(photo.name));
@@ -33,7 +33,7 @@ export function photoFigure(photo, { ofView }) {
   if (ofView) caption.append(element("span", { class: "view" }, viewText(photo)));
   if (!photo.response?.ranking.length) return figure;
   const actions = element("div", { class: "actions" });
-  if (photo.response.saliency) addSaliency(photo, actions, heat, figure);
+  if (photo.response.saliency) addSaliency(photo, actions, heat);
   const compare = button(t("compare"), () => choose(photo, compare), {
     class: "compare-button plain", "aria-label": t("compare_with", { name: photo.name }), "aria-pressed": String(isChosen(photo)),
   });

@@ -74,7 +74,6 @@ function savedText({ saved, label }, first) {
 
 /** Show the field for the reviewer's name, which this browser keeps. */
 export function startVerdicts() {
-  byId("reviewer-box").hidden = !about.verdicts;
   const field = byId("reviewer");
   field.value = localStorage.getItem(KEY) ?? "";
   field.addEventListener("change", () => localStorage.setItem(KEY, field.value.trim()));
