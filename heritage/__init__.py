@@ -12,10 +12,14 @@ Everything below is loaded at its first use, so that ``import heritage`` takes m
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from heritage.core import early_signals
 
-from heritage.core.version import __version__
+early_signals.install()  # before anything else is imported, if this process is a command
+
+from importlib import import_module  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
+
+from heritage.core.version import __version__  # noqa: E402
 
 if TYPE_CHECKING:
     from heritage.api.composition import compose

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
 from heritage.core.disk import full_disk_as_os_error
 from heritage.core.signals import Terminated, stopped_in_one_line
-from heritage.core.terminal import escape_logs, print_line, print_text
+from heritage.core.terminal import STANDARD_OUTPUT, escape_logs, named_standard_output, print_line, print_text
 from heritage.errors import BusyError, ConfigError, HeritageError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def command(
     def decorate(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
         @functools.wraps(task)
         def main() -> None:
-            with stopped_in_one_line(f"heritage {verb}"):
+            with stopped_in_one_line(f"heritage {verb}"), named_standard_output():
                 if rewrite is not None:
                     sys.argv[1:] = rewrite(sys.argv[1:])
                 _start(verb, task, help_sections or dict)
@@ -99,7 +99,8 @@ def _start(
 
     register()
     users_choice = os.environ.get(_FULL_ERROR)
-    job = _job(verb, prepared_task(verb, task), users_choice)
+    failed: list[HeritageError] = []
+    job = _job(verb, prepared_task(verb, task), users_choice, failed)
     logging.raiseExceptions = False  # no traceback for each line of the log that a full disk refuses
     # Unless full errors are on, Hydra prints errors and exits; we print our own line instead.
     with _full_error("1"), releasing():
@@ -111,6 +112,8 @@ def _start(
             else:
                 hydra.main(version_base="1.3", config_path=str(config_dir()), config_name=verb)(job)()
             write_output("", verb)
+            if failed:
+                sys.exit(EXIT_FAULT)
         except (HeritageError, *COMPOSITION_ERRORS, OSError, KeyboardInterrupt) as fault:
             if _lost_its_reader(fault):
                 _exit_without_output(verb, fault)
@@ -119,8 +122,17 @@ def _start(
             _exit_with(verb, fault)
 
 
-def _job(verb: str, task: Callable[[DictConfig], Any], full_error: str | None) -> Callable[[DictConfig], Any]:
-    """Return what Hydra calls: the task, with the user's own setting of ``HYDRA_FULL_ERROR``."""
+def _job(
+    verb: str,
+    task: Callable[[DictConfig], Any],
+    full_error: str | None,
+    failed: list[HeritageError],
+) -> Callable[[DictConfig], Any]:
+    """Return what Hydra calls: the task, with the user's own setting of ``HYDRA_FULL_ERROR``.
+
+    In a multirun an error is printed and added to ``failed``, and the other jobs continue: Hydra would report
+    the first one alone, with a line about itself.
+    """
 
     @functools.wraps(task)
     def job(cfg: DictConfig) -> Any:
@@ -133,8 +145,11 @@ def _job(verb: str, task: Callable[[DictConfig], Any], full_error: str | None) -
                 with full_disk_as_os_error(str(cfg.paths.run)):
                     return task(cfg)
             except (HeritageError, OSError, KeyboardInterrupt) as fault:
-                # In a sweep the other jobs continue, and Hydra raises the error at the end.
                 multirun = HydraConfig.get().mode == RunMode.MULTIRUN
+                if multirun and full_error != "1" and isinstance(fault, HeritageError):
+                    _print_fault(f"{verb} {' '.join(HydraConfig.get().overrides.task)}", fault)
+                    failed.append(fault)
+                    return None
                 if full_error == "1" or multirun or _is_a_defect(fault):
                     raise
                 _exit_with(verb, fault)
@@ -203,10 +218,16 @@ def _is_of_disk(fault: BaseException) -> TypeGuard[OSError]:
 
 
 def _exit_with(verb: str, fault: BaseException) -> NoReturn:
+    if isinstance(fault, OSError) and fault.filename == STANDARD_OUTPUT:
+        _exit_without_output(verb, fault)
     write_output("", verb)
+    _print_fault(verb, fault)
+    sys.exit(EXIT_FAULT)
+
+
+def _print_fault(verb: str, fault: BaseException) -> None:
     for line in _lines(verb, fault):
         print_line(f"heritage {verb}: {line}", error=True)
-    sys.exit(EXIT_FAULT)
 
 
 def _lines(verb: str, fault: BaseException) -> list[str]:
@@ -272,7 +293,13 @@ def require_no_dashes(arguments: Sequence[str]) -> None:
     """Check that no option is written ``--key=value`` or ``--key value``, as those of other programs are."""
     from hydra._internal.utils import get_args_parser
 
-    _, unknown = get_args_parser().parse_known_args(arguments)
+    known, unknown = get_args_parser().parse_known_args(arguments)
+    if known.experimental_rerun is not None:
+        raise ConfigError(
+            "unpickling a configuration would run code that the file names",
+            where="--experimental-rerun",
+            remedy="resume=<run folder> continues a run with its own configuration",
+        )
     if word := next((word for word in unknown if word.startswith("--")), None):
         flag, equals, value = word.partition("=")
         following = [*arguments[arguments.index(word) + 1 :], "<value>"][0]

@@ -21,6 +21,9 @@ def main(cfg: DictConfig) -> None:
     from heritage.config.validate import validate
 
     validate(cfg, "compare")
+    from heritage.core.option_types import FigureWidth, choice
+
+    width = choice("figure_width", cfg.figure_width, FigureWidth)
     from heritage.comparison.comparison import compare
     from heritage.comparison.report import summary, write_comparison
     from heritage.comparison.runs import find_runs
@@ -34,7 +37,7 @@ def main(cfg: DictConfig) -> None:
         print_line(f"Left out, not finished: {', '.join(map(str, skipped))}")
     with run_locked(Path(cfg.paths.run)):
         comparison = compare(runs, instantiate(cfg.intervals))
-        page = write_comparison(comparison, Path(cfg.paths.run))
+        page = write_comparison(comparison, Path(cfg.paths.run), width)
     counts = f"{_count(len(runs), 'run')}, {_count(len(comparison.settings), 'setting')}"
     print_line(f"{counts}. {summary(comparison)}")
     print_line(f"comparison: {page}")

@@ -34,6 +34,11 @@ HINTS = {
     "model=${seed}": "this group takes the name of an option, not an interpolation; write one",
     "model@net=vit": "nothing is chosen there; write model=<option>",
     "experiment=crt": "experiment is not among the defaults; write +experiment=crt",
+    "data.classes=china": "should be a valid list; write 'data.classes=[china]'",
+    "data.classes=new kingdom": """should be a valid list; write 'data.classes=['"'"'new kingdom'"'"']'""",
+    "trainer.extra=5": "should be a valid dictionary; write trainer.extra.<name>=<value>",
+    "out=x": f"{NO_KEY} 'out'; did you mean hydra.run.dir=<folder>?",
+    "output_dir=x": f"{NO_KEY} 'output_dir'; did you mean hydra.run.dir=<folder>?",
     "seed=null": "cannot be null; give a value",
     "resume=x/seed=0": "no such run folder; give a folder below outputs/",
     "data.root=a${b}": "Interpolation key 'b' not found; correct the interpolation, or write "
@@ -74,6 +79,38 @@ def test_choices_are_those_of_the_command_and_each_once(verb: str) -> None:
     assert ("raw" in names) is (verb == "curate")
     assert ("experiment" in names) is (verb == "train")
     assert not any(name.startswith("hydra") for name in names)
+
+
+@pytest.mark.parametrize(
+    ("verb", "option"),
+    [("evaluate", "hydra.run.dir"), ("compare", "hydra.run.dir"), ("explain", "hydra.run.dir"),
+     ("predict", "out"), ("export", "out"), ("curate", "out"), ("collect", "folder")],
+)  # fmt: skip
+def test_the_option_of_the_output(heritage: Command, verb: str, option: str) -> None:
+    done = heritage(verb, "output=x")
+    assert done.err.splitlines()[0].endswith(f"no key 'output'; did you mean {option}=<folder>?")
+
+
+def test_standard_output_that_is_full_while_a_command_runs(
+    heritage: Command, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        done = heritage(
+            "curate", "raw=class_folders", f"raw.root={tree}", "name=x", "workers=1", "pack=false"
+        )
+    line = "heritage curate: standard output: the disk is full; send it elsewhere\n"
+    assert (done.code, done.err) == (2, line)
+
+
+def test_each_job_of_a_multirun_reports_its_own_error(heritage: Command) -> None:
+    done = heritage("evaluate", "-m", "ckpt=nowhere,elsewhere")
+    lines = done.err.splitlines()
+    assert done.code == 2
+    assert [line.partition(": no such")[0] for line in lines] == [
+        "heritage evaluate ckpt=nowhere: nowhere",
+        "heritage evaluate ckpt=elsewhere: elsewhere",
+    ]
 
 
 def test_a_list_to_choose_from_has_each_name_once(heritage: Command) -> None:

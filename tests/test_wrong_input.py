@@ -184,9 +184,11 @@ def test_a_loss_that_is_not_finite_stops_the_run(
     assert done.code == 2
     line = done.err.strip().splitlines()[-1]
     assert "the loss became nan" in line or "the loss became inf" in line
-    assert "at step" in line
+    assert " in epoch 1 at step " in line
     assert "learning rate 1e+30" in line
+    assert "lower optimizer.lr" in line
     record = json.loads(next(tmp_path.glob("outputs/train/*/*/non_finite.json")).read_text())
+    assert record["epoch"] == 1
     assert record["images"]
     assert all(name.split("/")[0] in COUNTS for name in record["images"])
 

@@ -26,13 +26,13 @@ from heritage.runs.hydra_node import attach_hydra
 from heritage.runs.locks import planned_folder
 
 
-def compose(verb: str = "train", overrides: str | Iterable[str] = (), **options: Any) -> DictConfig:
+def compose(verb: str = "train", *overrides: str | Iterable[str], **options: Any) -> DictConfig:
     """Compose the configuration of a command.
 
     Args:
         verb: A command: ``train``, ``evaluate``, …
-        overrides: Hydra overrides, as the command takes them, ``["model=vit", "trainer.max_epochs=3"]``,
-            or one of them; paths and names need no quotes.
+        *overrides: Hydra overrides, as the command takes them: ``"model=vit", "trainer.max_epochs=3"``, or a
+            list of them; paths and names need no quotes.
         **options: Further overrides by name, see `heritage.run`.
 
     Returns:

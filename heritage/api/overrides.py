@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from os import PathLike, fspath
@@ -12,12 +11,10 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from heritage.cli import COMMANDS
 from heritage.config.faults import did_you_mean
-from heritage.config.grammar import literal
+from heritage.config.grammar import literal, mapping
 from heritage.config.overrides import prepared_overrides
 from heritage.config.register import register
 from heritage.errors import ArgumentError, CommandError
-
-_KEY_ESCAPED = re.compile(r"[\\()\[\]{}:=, \t]")
 
 
 def require_command(verb: object) -> None:
@@ -49,22 +46,21 @@ def require_flag(name: str, value: object) -> None:
         )
 
 
-def given_overrides(overrides: str | Iterable[str]) -> list[str]:
+def given_overrides(overrides: Iterable[object]) -> list[str]:
     """Return overrides as a list.
 
     Args:
-        overrides: One override or several.
+        overrides: Strings, and lists of strings.
 
     Raises:
         ArgumentError: One is not a string.
         CommandError: One is a flag.
     """
-    if isinstance(overrides, str):
-        return given_overrides([overrides])
-    given: object = overrides
-    if not isinstance(given, Iterable) or isinstance(given, Mapping):
-        raise _no_override(given)
-    words = list(given)
+    words: list[str] = []
+    for given in overrides:
+        if not isinstance(given, str | Iterable) or isinstance(given, Mapping | bytes | bytearray):
+            raise _no_override(given)
+        words += [given] if isinstance(given, str) else list(given)
     for word in words:
         if not isinstance(word, str):
             raise _no_override(word)
@@ -74,7 +70,7 @@ def given_overrides(overrides: str | Iterable[str]) -> list[str]:
 
 
 def command_overrides(
-    verb: str, overrides: str | Iterable[str], options: Mapping[str, Any], *, multirun: bool = False
+    verb: str, overrides: Iterable[str | Iterable[str]], options: Mapping[str, Any], *, multirun: bool = False
 ) -> list[str]:
     """Return overrides and keyword arguments as overrides that Hydra reads as they are meant.
 
@@ -111,10 +107,11 @@ def option_overrides(options: Mapping[str, Any]) -> list[str]:
 
 
 def _no_override(value: object) -> ArgumentError:
-    remedy = "give strings such as 'model=vit', or options by name: model='vit'"
-    if isinstance(value, list | tuple):
-        remedy = "give the strings one by one: heritage.run(verb, *overrides)"
-    return ArgumentError(f"an override is a string, not {_kind(value)}", where="overrides", remedy=remedy)
+    return ArgumentError(
+        f"an override is a string, not {_kind(value)}",
+        where="overrides",
+        remedy="give strings such as 'model=vit', or options by name: model='vit'",
+    )
 
 
 def _instead(flag: str) -> str:
@@ -137,11 +134,7 @@ def _literal(key: str, value: Any) -> str:
     if isinstance(value, float):
         return float.__repr__(value)  # NumPy's float64 is a float with another representation
     if isinstance(value, Mapping):
-        pairs = [
-            _KEY_ESCAPED.sub(r"\\\g<0>", str(name)) + ":" + _literal(f"{key}.{name}", item)
-            for name, item in value.items()
-        ]
-        return "{" + ",".join(pairs) + "}"
+        return mapping([(str(name), _literal(f"{key}.{name}", item)) for name, item in value.items()])
     if isinstance(value, set | frozenset):
         value = sorted(value, key=lambda item: (type(item).__name__, item))
     if isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray | memoryview):

@@ -8,7 +8,7 @@ import inspect
 import io
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,7 +32,9 @@ _NO_OUTPUT = {"serve", "weights"}
 """Commands that write no folder."""
 
 
-def run(verb: str, *overrides: str, multirun: bool = False, quiet: bool = False, **options: Any) -> RunResult:
+def run(
+    verb: str, *overrides: str | Iterable[str], multirun: bool = False, quiet: bool = False, **options: Any
+) -> RunResult:
     """Run a command.
 
     It does what ``heritage <verb> <overrides>`` does and leaves the same folder.
@@ -40,8 +42,8 @@ def run(verb: str, *overrides: str, multirun: bool = False, quiet: bool = False,
     Args:
         verb: A command: ``collect``, ``curate``, ``train``, ``evaluate``, ``compare``, ``explain``,
             ``predict``, ``export``, ``serve`` or ``weights``.
-        *overrides: Hydra overrides, as the command takes them: ``"model=vit"``, ``"trainer.max_epochs=3"``.
-            Paths and names need no quotes; in a multirun, commas separate values.
+        *overrides: Hydra overrides, as the command takes them: ``"model=vit"``, ``"trainer.max_epochs=3"``,
+            or a list of them. Paths and names need no quotes; in a multirun, commas separate values.
         multirun: Run every combination of comma-separated values, as ``-m`` does.
         quiet: Do not print what the command prints to standard output.
         **options: Further overrides by name: ``model="vit"``; two underscores stand for a dot

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,7 @@ def run_local(jobs: list[Job], cluster: LocalJobs, folder: Path, on_change: OnCh
     submitit = _submitit()
     size = _common_allocation(jobs, cluster)
     slots = _gpu_slots(cluster, size)
+    files = _files_folder(folder)
     waiting = list(jobs)
     running: dict[int, tuple[Job, Any]] = {}
     failed: dict[int, float] = {}
@@ -60,7 +62,7 @@ def run_local(jobs: list[Job], cluster: LocalJobs, folder: Path, on_change: OnCh
             if waiting and slot not in running:
                 job = waiting.pop(0)
                 print_line(f"#{job.number} {job.name}")
-                executor = submitit.LocalExecutor(folder / _FOLDER / "%j", max_num_timeout=0)
+                executor = submitit.LocalExecutor(files / "%j", max_num_timeout=0)
                 executor.update_parameters(
                     tasks_per_node=size.tasks,
                     gpus_per_node=size.gpus,
@@ -126,7 +128,8 @@ def run_slurm(
     if new:
         require_partition(cluster.partition, cluster.time)
         size = _common_allocation(new, cluster)
-        executor = _slurm_executor(cluster, size, folder)
+        files = _files_folder(folder)
+        executor = _slurm_executor(cluster, size, files)
         try:
             # submitit both prints and raises the error of sbatch
             with contextlib.redirect_stderr(io.StringIO()), executor.batch():
@@ -142,7 +145,7 @@ def run_slurm(
             print_line(f"#{job.number} {job.name}: Slurm job {handle.job_id}")
     on_change()
     names = [job.name for job in jobs]
-    print_line(f"output: {folder / _FOLDER}/<job>/; scancel <job> stops a job")
+    print_line(f"output: {folder / _FOLDER}/<start>/<job>/; scancel <job> stops a job")
     if not cluster.wait:
         return names
     try:
@@ -238,12 +241,31 @@ def _gpu_slots(cluster: LocalJobs, size: Allocation) -> list[tuple[int, ...]]:
     return [tuple(range(k * size.gpus, (k + 1) * size.gpus)) for k in range(cluster.parallel)]
 
 
-def _slurm_executor(cluster: SlurmJobs, size: Allocation, folder: Path) -> submitit.SlurmExecutor:
+def _files_folder(folder: Path) -> Path:
+    """Return a new folder for submitit's files, below that of a sweep or run.
+
+    submitit runs what a file ``<job>/<job>_submitted.pkl`` holds and reads results from another one. In a new
+    folder there are none but its own: the sweep's folder may come from somewhere else.
+
+    Raises:
+        ConfigError: It cannot be created.
+    """
+    above = folder / _FOLDER
+    try:
+        above.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=time.strftime("%Y-%m-%d_%H-%M-%S_"), dir=above))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be written ({error.strerror})", where=above, remedy="remove it, or choose another folder"
+        ) from error
+
+
+def _slurm_executor(cluster: SlurmJobs, size: Allocation, files: Path) -> submitit.SlurmExecutor:
     executor = _submitit().SlurmExecutor(
-        folder / _FOLDER / "%j", max_num_timeout=cluster.max_timeouts, python=interpreter_command()
+        files / "%j", max_num_timeout=cluster.max_timeouts, python=interpreter_command()
     )
     options: dict[str, Any] = {
-        "job_name": f"heritage-{folder.name}",
+        "job_name": f"heritage-{files.parent.parent.name}",
         "time": cluster.time,
         "nodes": size.nodes,
         "ntasks_per_node": size.tasks,

@@ -7,7 +7,6 @@ written on the event loop only; decoding and syncing run in threads.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,10 +14,12 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 from heritage.collection import ledger_counts
+from heritage.collection.http.body import sendable
 from heritage.collection.http.client import Client
 from heritage.collection.http.errors import FetchError, StoppingError
 from heritage.collection.image_validation import file_stem
 from heritage.collection.ledger import Ledger
+from heritage.collection.ledger_check import parsed
 from heritage.collection.ledger_rows import ImageRow, ImageState, ObjectRow, ObjectState
 from heritage.collection.queues import ImageQueue, ObjectQueue, Quota
 from heritage.collection.record import Record, RecordError, Size
@@ -169,11 +170,11 @@ class Collector:
 
     async def _raw(self, row: ObjectRow) -> Any:
         if row.raw is not None:
-            return json.loads(row.raw)
+            return parsed(row.raw, "a record")
         url = self._source.record_url(row.object_id)
-        body, parsed = await self._client.json(url)
+        body, record = await self._client.json(url)
         self._ledger.store_raw(row, body)
-        return parsed
+        return record
 
     def _label(self, row: ObjectRow, record: Record) -> None:
         decision = self._rules.label(self._source.rules_museum, record)
@@ -258,7 +259,10 @@ async def refresh(
 async def _refresh_one(
     source: Source, client: Client, storage: PhotoStorage, image: ImageRow, threads: ThreadPoolExecutor
 ) -> bool:
-    validators = {"If-None-Match": image.etag, "If-Modified-Since": image.last_modified}
+    validators = {
+        "If-None-Match": sendable(image.etag),
+        "If-Modified-Since": sendable(image.last_modified),
+    }
     body = storage.body(image, {name: value for name, value in validators.items() if value})
     try:
         response = await client.fetch(source.fetch_url(image.url), "image", body)

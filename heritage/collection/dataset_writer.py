@@ -13,12 +13,14 @@ from typing import Any
 import pyarrow as pa
 
 from heritage.collection.ledger import Ledger
+from heritage.collection.ledger_check import REMEDY, parsed
 from heritage.collection.rules import ClassRules
 from heritage.core.attribution import ATTRIBUTION_FILE, attribution
 from heritage.core.escaping import markdown_row
 from heritage.core.files import write_text
 from heritage.core.manifest import SCHEMA, Manifest
 from heritage.core.museums import STANDARD_LICENCES, Museum, museum_of, read_museums
+from heritage.errors import CollectionError
 
 PLACEHOLDER_REPEATS = 5
 """The same bytes from this many URLs are treated as a placeholder."""
@@ -27,6 +29,9 @@ _FIELDS = (
     "source_url", "licence", "permalink", "title", "object_name", "culture", "period", "begin_year",
     "end_year",
 )  # fmt: skip
+
+_YEARS = ("begin_year", "end_year")
+_LARGEST_YEAR = 1 << 31  # of the manifest's columns
 
 _COLUMNS = pa.schema([field for field in SCHEMA if field.name not in ("split", "phash")])
 _BATCH = 5_000
@@ -79,7 +84,7 @@ def describe_museum(ledger: Ledger, museum: Museum) -> None:
 def described_museums(ledger: Ledger) -> dict[str, Museum]:
     """Return the museums in a ledger, by code; version 0.1 recorded no facts about them."""
     facts = ledger.query("SELECT value FROM meta WHERE substr(key, 1, length(?1)) = ?1", (_MUSEUM,))
-    known = read_museums(json.loads(value) for (value,) in facts)
+    known = read_museums(parsed(value, "a museum's description") for (value,) in facts)
     codes = [str(code) for (code,) in ledger.query("SELECT DISTINCT museum FROM images")]
     return {code: museum_of(code, known) for code in codes}
 
@@ -106,7 +111,7 @@ def _row(rows: list[tuple[Any, ...]], groups: dict[str, str], repeated: set[str]
     _, file, url, digest, width, height, size, credit, museum, object_id, class_name, rule, stored_fields = (
         rows[0]
     )
-    fields = json.loads(stored_fields)
+    fields = _described(stored_fields)
     classes = sorted({row[10] for row in rows})
     reason = None
     if len(classes) > 1:
@@ -132,6 +137,28 @@ def _row(rows: list[tuple[Any, ...]], groups: dict[str, str], repeated: set[str]
         "reason": reason,
         **{name: fields[name] for name in _FIELDS},
     }
+
+
+def _described(stored: str) -> dict[str, Any]:
+    """Return an object's description in the ledger.
+
+    Raises:
+        CollectionError: It is damaged.
+    """
+    fields = parsed(stored, "an object's description")
+    if not isinstance(fields, dict):
+        fields = {}
+    for name in ("credit", *_FIELDS):
+        value = fields.get(name, ...)
+        if name in _YEARS:
+            valid = value is None or (type(value) is int and abs(value) < _LARGEST_YEAR)
+        else:
+            valid = isinstance(value, str)
+        if not valid:
+            raise CollectionError(
+                f"an object's description has no valid '{name}'", where="the ledger", remedy=REMEDY
+            )
+    return fields
 
 
 def _groups(ledger: Ledger) -> dict[str, str]:

@@ -19,6 +19,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from heritage.collection.ledger_check import REMEDY, check_ledger, ledger_error
 from heritage.collection.ledger_rows import ImageRow, ImageState, ObjectRow, ObjectState, StoredFile
 from heritage.collection.record import Photograph, Record, storable
 from heritage.collection.rules import LabelDecision
@@ -75,7 +76,7 @@ class Ledger:
         path: The file; created if missing.
 
     Raises:
-        CollectionError: It cannot be opened, or was made by a newer version.
+        CollectionError: It cannot be opened, was made by a newer version, or is damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -87,12 +88,8 @@ class Ledger:
             # transactions but does not corrupt the file; images without a ledger entry are fetched again.
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._open_schema()
-        except sqlite3.Error as error:
-            raise CollectionError(
-                f"the ledger cannot be opened ({error})",
-                where=path,
-                remedy="check the folder's permissions and the free disk space",
-            ) from error
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise ledger_error(error, path) from error
 
     def _open_schema(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -104,6 +101,8 @@ class Ledger:
                 where=self.path,
                 remedy="use the version of heritage that made it, or another folder",
             )
+        else:
+            check_ledger(self._db, self.path)
         self._db.execute("CREATE INDEX IF NOT EXISTS images_of_object ON images (museum, object_id)")
 
     def close(self) -> None:
@@ -135,7 +134,8 @@ class Ledger:
 
     def query(self, sql: str, parameters: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         """Run a read-only query."""
-        yield from self._db.execute(sql, parameters)
+        # A generator that ends after the ledger is closed must not close its cursor: map has no close().
+        yield from map(tuple, self._db.execute(sql, parameters))
 
     def list_objects(
         self, museum: str, listing: str, items: Iterable[ListedObject], *, seed: int, changed: bool = False
@@ -390,6 +390,4 @@ def unpacked(raw: bytes) -> bytes:
     try:
         return inflate(raw, _LARGEST_RECORD)
     except (TooLargeError, zlib.error) as error:
-        raise CollectionError(
-            f"a record is damaged ({error})", where="the ledger", remedy="collect into another folder"
-        ) from error
+        raise CollectionError(f"a record is damaged ({error})", where="the ledger", remedy=REMEDY) from error

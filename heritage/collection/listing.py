@@ -17,7 +17,7 @@ from heritage.collection.record import RecordError
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.met import MetSource
 from heritage.collection.sources.source import ListedObject, Listing, Source
-from heritage.core.table_reader import decode_text
+from heritage.core.text_encoding import decode_text
 from heritage.errors import CollectionError, ConfigError, ManifestError
 
 _ROWS = 500
@@ -203,5 +203,5 @@ def _read_ids(source: Source, path: Path) -> list[ListedObject]:
         try:
             source.record_url(line)
         except RecordError as error:
-            raise ConfigError(str(error), where=path, remedy="write one id per line") from error
+            raise ConfigError(f"'{line}' is {error}", where=path, remedy="write one id per line") from error
     return [ListedObject(line) for line in lines]

@@ -13,6 +13,7 @@ from urllib.parse import quote
 Size = Literal["web", "original"]
 
 _SAFE = "/%,;:@!$&'()*+=-._~"
+_MAX_ID = 100  # characters
 _MAX_YEAR = 10_000_000  # fits the manifest's 32-bit column
 _TAG = re.compile(r"</?[a-zA-Z][^>]*>")
 
@@ -139,6 +140,11 @@ def is_object_number(value: object) -> bool:
     if isinstance(value, str):
         return re.fullmatch(r"[0-9]{1,12}", value) is not None
     return type(value) is int and 0 < value < 10**12
+
+
+def listed_id(value: object) -> str:
+    """Return an id as a museum's list has it; what is not an id is refused, and counted, when it is read."""
+    return storable(str(value))[:_MAX_ID]
 
 
 def percent_encode(url: str) -> str:

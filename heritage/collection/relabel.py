@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from heritage.collection.image_validation import IMAGES, file_stem
 from heritage.collection.ledger import Ledger, unpacked
+from heritage.collection.ledger_check import REMEDY, parsed
 from heritage.collection.ledger_rows import ImageRow, ImageState, ObjectRow, ObjectState
 from heritage.collection.record import RecordError
 from heritage.collection.rules import ClassRules
 from heritage.collection.sources.source import Source
 from heritage.core.taxonomy import parse_image_name
+from heritage.errors import CollectionError
 
 _RULES = "rules"
 _PAGE = 500
@@ -61,7 +62,7 @@ def relabel(source: Source, ledger: Ledger, rules: ClassRules, folder: Path) -> 
 
 def _relabel_object(source: Source, ledger: Ledger, rules: ClassRules, row: ObjectRow, raw: bytes) -> bool:
     try:
-        record = source.read(json.loads(raw), row.object_id, row.listing, "web")
+        record = source.read(parsed(raw, "a record"), row.object_id, row.listing, "web")
     except RecordError:
         return False  # unusable under any rules
     decision = rules.label(source.rules_museum, record)
@@ -93,6 +94,12 @@ def rename_photographs(ledger: Ledger, museum: str, rules: ClassRules, folder: P
     changes = []
     for row in rows:
         class_name, stem, owner, named_after, position = row[2], row[4], row[8], row[9], row[10]
+        if class_name not in rules.classes:
+            raise CollectionError(
+                f"object {owner} has the class '{class_name}', which collection={rules.name} has not",
+                where="the ledger",
+                remedy=REMEDY,
+            )
         new_stem = file_stem(rules.class_id(class_name), museum, owner, position)
         if owner == named_after:
             # Its number stays: the museum may have reordered the photographs since.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import Path
 from rich.table import Table
 
 from heritage.collection.ledger import Ledger
+from heritage.collection.ledger_check import parsed
 from heritage.collection.record import Record, RecordError
 from heritage.collection.relabel import stored_records
 from heritage.collection.rules import ClassRules
@@ -109,6 +109,6 @@ def records_of(source: Source, ledger: Ledger) -> Iterable[Record | RecordError]
     """Yield a museum's records in the ledger, or the error with which reading them fails."""
     for row, raw in stored_records(ledger, source.code):
         try:
-            yield source.read(json.loads(raw), row.object_id, row.listing, "web")
+            yield source.read(parsed(raw, "a record"), row.object_id, row.listing, "web")
         except RecordError as error:
             yield error

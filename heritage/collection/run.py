@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from heritage.collection.http.errors import StoppingError
 from heritage.collection.http.robots import AGENT
 from heritage.collection.http.settings import RetryPolicy
 from heritage.collection.ledger import LEDGER_FILE, Ledger
+from heritage.collection.ledger_check import ledger_error
 from heritage.collection.ledger_counts import any_stored
 from heritage.collection.listing import list_all_objects
 from heritage.collection.options import CollectionOptions
@@ -298,12 +300,12 @@ def _as_collection_error(fault: BaseException) -> BaseException:
         return CollectionError(
             fault.strerror or str(fault),
             where=fault.filename or "the collection",
-            remedy="make room on the disk, or set folder=…",
+            remedy="make room on the disk, or set folder=…"
+            if fault.errno in (errno.ENOSPC, errno.EDQUOT)
+            else "check the collection's folder, or set folder=…",
         )
     if isinstance(fault, sqlite3.Error):
-        return CollectionError(
-            f"cannot be used ({fault})", where="the ledger", remedy="free some space on the disk"
-        )
+        return ledger_error(fault, "the ledger")
     return fault
 
 

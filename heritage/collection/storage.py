@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from heritage.collection.http.body import PartBody
+from heritage.collection.http.body import PartBody, sendable
 from heritage.collection.image_validation import IMAGES, SUFFIXES, validate_image
 from heritage.collection.ledger import Ledger
 from heritage.collection.ledger_rows import ImageRow, ImageState, StoredFile
@@ -80,7 +80,11 @@ class PhotoStorage:
         Raises:
             OSError: It cannot be renamed.
         """
-        dated = replace(stored, etag=headers.get("etag"), last_modified=headers.get("last-modified"))
+        dated = replace(
+            stored,
+            etag=sendable(headers.get("etag")),
+            last_modified=sendable(headers.get("last-modified")),
+        )
         self._ledger.mark_writing(image, dated)
         self._rename(image, stored.file)
         self._remove_predecessor(stored.file)

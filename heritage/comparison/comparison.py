@@ -23,6 +23,7 @@ from heritage.comparison.paired import (
     run_scores,
 )
 from heritage.comparison.published import AVERAGES, IN_WORDS, TABLES, Published, published
+from heritage.core.taxonomy import CLASSES
 from heritage.core.types import NonNegativeInt, PositiveInt
 from heritage.metrics.bootstrap import Interval, interval
 from heritage.metrics.classification import MEASURES, absent_note
@@ -214,9 +215,14 @@ class Comparison:
             )
         return Table("tests", "Paired tests of all differences", head, rows, note)
 
+    @property
+    def published(self) -> tuple[Published, ...]:
+        """The published runs of the thesis; none if the classes are not the thesis's six."""
+        return published() if set(self.first.classes) == set(CLASSES) else ()
+
     def thesis_tables(self) -> list[Table]:
-        """Return the thesis's tables with our values beside the published ones."""
-        return [self._thesis_table(table) for table in TABLES]
+        """Return the thesis's tables with our values beside the published ones; none for other classes."""
+        return [self._thesis_table(table) for table in TABLES] if self.published else []
 
     def match(self, run: Published) -> int | None:
         """Return the index of our best setting that corresponds to a published run; None if there is none."""
@@ -232,7 +238,7 @@ class Comparison:
         ]
 
     def _thesis_table(self, table: str) -> Table:
-        runs = [run for run in published() if run.table == table]
+        runs = [run for run in self.published if run.table == table]
         rows = []
         for run in runs:
             ours = self.match(run)

@@ -1,32 +1,58 @@
-"""Figures of a comparison, with the published values of the thesis."""
+"""Figures of a comparison, with the published values of the thesis if the classes are the thesis's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from textwrap import wrap
+from typing import Any, NamedTuple
 
-import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from heritage.comparison.balancing import BalancingEffects
 from heritage.comparison.comparison import Comparison
-from heritage.comparison.published import Published, published
-from heritage.core.escaping import figure_text
-from heritage.reports.figures import save
+from heritage.comparison.published import Published
+from heritage.core.option_types import FigureWidth
+from heritage.reports.palette import FIRST, INK, PUBLISHED_INK, SECOND
+from heritage.reports.style import (
+    INCHES,
+    SMALL,
+    figure_style,
+    label,
+    legend_above,
+    new_figure,
+    text_sizes,
+    write_figure,
+)
 from heritage.runs.description import RunDescription
 
-_THESIS, _OURS, _RARE, _INK = "#cdbfa7", "#1f5a7a", "#b5651d", "#22201c"
-_NAME_LENGTH = 36  # letters of a line of a setting's name
-_MAX_LABELS = 84  # letters of all bar labels that fit side by side
+_ROW = 0.2  # inches, at least
+_AXIS = 0.5  # inches below the rows
+_DIAMOND: dict[str, Any] = {
+    "marker": "D", "linestyle": "", "color": PUBLISHED_INK, "markerfacecolor": "white", "markersize": 5,
+}  # fmt: skip
+_NAME_COLUMNS = {"single": 20, "double": 34}
+
+Key = tuple[str, str]
 
 
-def write_figures(comparison: Comparison, folder: Path) -> list[tuple[Path, str]]:
-    """Draw all figures.
+class Estimate(NamedTuple):
+    """A mean score with its interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def write_figures(
+    comparison: Comparison, folder: Path, width: FigureWidth = "double"
+) -> list[tuple[Path, str]]:
+    """Draw all figures as PNG and PDF.
 
     Returns:
-        The files with their captions.
+        The PNG files with their captions.
     """
     figures = [
         (
@@ -53,67 +79,67 @@ def write_figures(comparison: Comparison, folder: Path) -> list[tuple[Path, str]
     ]
     written = []
     for draw, name, caption in figures:
-        figure = Figure(figsize=(8.6, 3.6), layout="constrained")
-        if draw(figure.subplots(), comparison):
-            save(figure, folder / name)
-            written.append((folder / name, caption))
+        path = folder / name
+        if draw(comparison, path, width):
+            written.append((path, caption))
+        else:  # of an earlier comparison in this folder
+            path.unlink(missing_ok=True)
+            path.with_suffix(".pdf").unlink(missing_ok=True)
     return written
 
 
-def _settings(axes: Axes, comparison: Comparison) -> bool:
-    figure = axes.figure
+def _settings(comparison: Comparison, path: Path, width: FigureWidth) -> bool:
     names = [one.name for one in comparison.settings]
-    figure.set_size_inches(8.6, 1.1 + 0.34 * len(names))  # type: ignore[union-attr]
-    for place, one in enumerate(comparison.settings):
-        bounds = comparison.interval(place, "macro_f1")
-        axes.plot([bounds.low, bounds.high], [place, place], color=_OURS, linewidth=6, alpha=0.25,
-                  solid_capstyle="butt")  # fmt: skip
-        axes.plot(one.values("macro_f1"), [place] * len(one.runs), "o", color=_OURS, markersize=4)
-        axes.plot([one.mean("macro_f1")], [place], "|", color=_INK, markersize=13)
-    _rows(axes, names)
-    axes.set_xlabel("macro-F1")
-    _tidy(axes, "x")
+    with figure_style(names):
+        figure, axes, places = _rows(names, width)
+        for place, setting, one in zip(places, range(len(names)), comparison.settings, strict=True):
+            bounds = comparison.interval(setting, "macro_f1")
+            axes.plot([bounds.low, bounds.high], [place, place], color=FIRST, linewidth=5, alpha=0.3,
+                      solid_capstyle="butt")  # fmt: skip
+            axes.plot(one.values("macro_f1"), [place] * len(one.runs), "o", color=FIRST)
+            axes.plot([one.mean("macro_f1")], [place], "|", color=INK, markersize=11)
+        axes.set_xlabel("macro-F1")
+        write_figure(figure, path, "All settings")
     return True
 
 
-def _balancing(axes: Axes, comparison: Comparison) -> bool:
+def _balancing(comparison: Comparison, path: Path, width: FigureWidth) -> bool:
     effects = BalancingEffects.of(comparison)
     pairs = [(index, baseline) for index in range(len(comparison.settings))
              if (baseline := effects.baseline(index)) is not None]  # fmt: skip
     if not pairs:
         return False
-    axes.figure.set_size_inches(8.6, 1.3 + 0.46 * len(pairs))  # type: ignore[union-attr]
-    scores = {
-        "macro_f1": ("macro-F1", _OURS, -0.13),
-        f"recall/{effects.rarest}": (f"{effects.rarest} recall", _RARE, 0.13),
-    }
-    for name, (label, colour, offset) in scores.items():
-        for row, (index, baseline) in enumerate(pairs):
-            effect = effects.effect(index, baseline, name)
-            ends = [effect.interval.low, effect.interval.high]
-            axes.plot(ends, [row + offset] * 2, color=colour, linewidth=2.5, solid_capstyle="butt",
-                      label=figure_text(label) if row == 0 else None)  # fmt: skip
-            face = colour if effect.significant else "white"
-            axes.plot(effect.value, row + offset, "o", color=colour, markerfacecolor=face, markersize=5.5)
-    axes.axvline(0, color=_INK, linewidth=1)
-    _rows(axes, [comparison.settings[index].name for index, _ in pairs])
-    axes.set_xlabel("difference to training without balancing\n(filled: the interval excludes zero)")
-    axes.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    _tidy(axes, "x")
+    names = [comparison.settings[index].name for index, _ in pairs]
+    rarest = f"{effects.rarest} recall"
+    scores = (("macro_f1", "macro-F1", FIRST, "o", -1), (f"recall/{effects.rarest}", rarest, SECOND, "s", 1))
+    with figure_style([*names, rarest]):
+        figure, axes, places = _rows(names, width, marks=2)
+        handles: list[Artist] = []
+        for name, title, colour, marker, side in scores:
+            for place, (index, baseline) in zip(places, pairs, strict=True):
+                effect, at = effects.effect(index, baseline, name), place + side * _ROW / 2
+                axes.plot([effect.interval.low, effect.interval.high], [at] * 2, color=colour, linewidth=2,
+                          solid_capstyle="butt")  # fmt: skip
+                face = colour if effect.significant else "white"
+                axes.plot(effect.value, at, marker, color=colour, markerfacecolor=face, markersize=5)
+            handles.append(Line2D([], [], color=colour, marker=marker, linewidth=2, label=title))
+        axes.axvline(0, color=INK, linewidth=0.8)
+        axes.set_xlabel("difference to training without balancing\n(filled: the interval excludes zero)")
+        legend_above(figure, handles, ["macro-F1", label(rarest)])
+        write_figure(figure, path, "Effects of balancing")
     return True
 
 
-Key = Callable[[RunDescription | Published], tuple[str, str]]
-
-
-def _by(key: Key, balance: str | None) -> Callable[[Axes, Comparison], bool]:
+def _by(
+    key: Callable[[RunDescription | Published], Key], balance: str | None
+) -> Callable[[Comparison, Path, FigureWidth], bool]:
     """Return a function that draws the published value and ours for each pair of choices."""
 
-    def draw(axes: Axes, comparison: Comparison) -> bool:
+    def draw(comparison: Comparison, path: Path, width: FigureWidth) -> bool:
         measure = "accuracy" if balance is not None else "macro_f1"
         theirs = {
             key(run): run.accuracy if measure == "accuracy" else run.rows["macro_avg"][2]
-            for run in published()
+            for run in comparison.published
             if balance in (None, run.balance) and (balance is not None or run.optimizer == "adam")
             and (balance is not None or run.model == "efficientnet_b0")
         }  # fmt: skip
@@ -121,85 +147,104 @@ def _by(key: Key, balance: str | None) -> Callable[[Axes, Comparison], bool]:
         for place, one in reversed(list(enumerate(comparison.settings))):
             if balance in (None, one.runs[0].description.balance):
                 bounds = comparison.interval(place, measure)
-                ours[key(one.runs[0].description)] = (one.mean(measure), bounds.low, bounds.high)
+                ours[key(one.runs[0].description)] = Estimate(one.mean(measure), bounds.low, bounds.high)
         if not ours:
             return False
-        _bars(axes, theirs, ours)
-        axes.set_ylabel(measure.replace("_f1", "-F1"))
+        beside_published(theirs, ours, measure.replace("_f1", "-F1"), path, width)
         return True
 
     return draw
 
 
-def _models(axes: Axes, comparison: Comparison) -> bool:
-    theirs: dict[tuple[str, str], float] = {}
-    for run in published():
+def _models(comparison: Comparison, path: Path, width: FigureWidth) -> bool:
+    theirs: dict[Key, float] = {}
+    for run in comparison.published:
         if run.balance == "none":
             theirs["", run.model] = max(run.accuracy, theirs.get(("", run.model), 0))
-    best: dict[tuple[str, str], tuple[float, float, float]] = {}
+    best: dict[Key, Estimate] = {}
     for place, one in enumerate(comparison.settings):
         if one.runs[0].description.balance != "none":
             continue
         key, bounds = ("", one.runs[0].description.model), comparison.interval(place, "accuracy")
-        ours = (one.mean("accuracy"), bounds.low, bounds.high)
+        ours = Estimate(one.mean("accuracy"), bounds.low, bounds.high)
         best[key] = max(ours, best.get(key, ours))
     if not best:
         return False
-    _bars(axes, theirs, best)
-    axes.set_ylabel("accuracy")
+    beside_published(theirs, best, "accuracy", path, width)
     return True
 
 
-def _bars(
-    axes: Axes,
-    theirs: dict[tuple[str, str], float],
-    ours: dict[tuple[str, str], tuple[float, float, float]],
-) -> None:
+def beside_published(
+    theirs: dict[Key, float], ours: dict[Key, Estimate], measure: str, path: Path, width: FigureWidth
+) -> Figure:
+    """Draw our values with their intervals, and published ones below them; numbers are right of the axes.
+
+    Args:
+        theirs: Published values by choices; empty if none apply.
+        ours: Our values by choices.
+        measure: The name of the measure.
+        path: The PNG to write, and the PDF beside it.
+        width: One or two columns.
+
+    Returns:
+        The figure.
+    """
     keys = list(dict.fromkeys([*theirs, *ours]))
     outer = list(dict.fromkeys(name for name, _ in keys))
     keys.sort(key=lambda key: outer.index(key[0]))
-    x = np.arange(len(keys), dtype=float)
-    low = min([*theirs.values(), *(value[1] for value in ours.values())])
-    axes.set_ylim(0 if low < 0.5 else 0.5, 1)
-    for place, key in enumerate(keys):
-        both = key in theirs and key in ours
-        if key in theirs:
-            axes.bar(x[place] - (0.2 if both else 0), theirs[key], 0.38, color=_THESIS)
-            _label(axes, x[place] - (0.2 if both else 0), theirs[key])
-        if key in ours:
-            mean, low, high = ours[key]
-            at = x[place] + (0.2 if both else 0)
-            axes.bar(at, mean, 0.38, color=_OURS)
-            errors = [[max(mean - low, 0)], [max(high - mean, 0)]]
-            axes.errorbar([at], [mean], yerr=errors, color=_INK, capsize=3, linewidth=1)
-            _label(axes, at, mean, "white")
-    if len(keys) * max(len(part) for key in keys for part in key) > _MAX_LABELS:
-        labels = [figure_text(" ".join(filter(None, key))) for key in keys]
-        axes.set_xticks(x, labels, fontsize=7.5, rotation=35, ha="right")
-    else:
-        axes.set_xticks(x, ["\n".join(map(figure_text, filter(None, key))) for key in keys], fontsize=7.5)
-    axes.bar([0], [0], color=_THESIS, label="thesis")
-    axes.bar([0], [0], color=_OURS, label="ours")
-    axes.legend(frameon=False, ncols=2, loc="upper right")
-    _tidy(axes, "y")
+    names = [" ".join(filter(None, key)) for key in keys]
+    with figure_style(names):
+        figure, axes, places = _rows(names, width, marks=2 if theirs else 1)
+        numbers = []
+        for place, key in zip(places, keys, strict=True):
+            both = key in theirs and key in ours
+            if key in ours:
+                mean, low, high = ours[key]
+                at = place - (_ROW / 2 if both else 0)
+                errors = [[max(mean - low, 0)], [max(high - mean, 0)]]
+                axes.errorbar([mean], [at], xerr=errors, fmt="o", color=FIRST, capsize=2.5, markersize=5)
+                numbers.append((at, f"{mean:.3f} ({low:.3f}–{high:.3f})"))
+            if key in theirs:
+                at = place + (_ROW / 2 if both else 0)
+                axes.plot([theirs[key]], [at], **_DIAMOND)
+                numbers.append((at, f"{theirs[key]:.3f}"))
+        right = axes.secondary_yaxis("right")
+        right.set_yticks([at for at, _ in numbers], [text for _, text in numbers], fontsize=SMALL)
+        right.tick_params(length=0)
+        right.spines["right"].set_visible(False)
+        axes.set_xlabel(measure)
+        if theirs:
+            legend_above(
+                figure,
+                [
+                    Line2D([], [], color=FIRST, marker="o", markersize=5),
+                    Line2D([], [], **_DIAMOND),
+                ],
+                ["ours, with 95 % interval", "thesis"],
+            )  # fmt: skip
+        write_figure(figure, path, measure)
+    return figure
 
 
-def _label(axes: Axes, x: float, value: float, colour: str = _INK) -> None:
-    axes.annotate(f"{value:.3f}", (x, axes.get_ylim()[0]), xytext=(0, 6), textcoords="offset points",
-                  ha="center", va="bottom", rotation=90, fontsize=7.5, color=colour)  # fmt: skip
+def _rows(names: Sequence[str], width: FigureWidth, marks: int = 1) -> tuple[Figure, Axes, list[float]]:
+    """Return a figure with a row for each name, the first on top.
 
+    Args:
+        names: The names, broken into lines.
+        width: One or two columns.
+        marks: Values below each other in a row.
 
-def _rows(axes: Axes, names: list[str]) -> None:
-    """Label the rows, the first on top, with names broken into lines."""
-    axes.set_yticks(
-        range(len(names)), ["\n".join(map(figure_text, wrap(name, _NAME_LENGTH))) for name in names]
-    )
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    if any(len(name) > _NAME_LENGTH for name in names):
-        axes.tick_params(axis="y", labelsize=7.5)
-
-
-def _tidy(axes: Axes, grid: str) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis=grid, alpha=0.25)  # type: ignore[arg-type]
-    axes.set_axisbelow(True)
+    Returns:
+        The figure, its axes, and the middle of each row. The vertical unit is an inch, downwards.
+    """
+    labels = [label(name, columns=_NAME_COLUMNS[width], lines=5) for name in names]
+    heights = [max(marks * _ROW, height + 0.05) + 0.08 for _, height in text_sizes(labels, SMALL)]
+    total = sum(heights)
+    places = [sum(heights[:row]) + height / 2 for row, height in enumerate(heights)]
+    figure = new_figure(INCHES[width], total + _AXIS)
+    axes = figure.subplots()
+    axes.set_yticks(places, labels)
+    axes.set_ylim(total, 0)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+    return figure, axes, places

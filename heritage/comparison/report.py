@@ -7,31 +7,37 @@ from pathlib import Path
 from heritage.comparison.balancing import BalancingEffects
 from heritage.comparison.comparison import Comparison
 from heritage.comparison.figures import write_figures
-from heritage.comparison.published import published
 from heritage.core.escaping import markdown
 from heritage.core.files import write_text
+from heritage.core.option_types import FigureWidth
 from heritage.reports.html import embedded_png, write_page
+from heritage.reports.tables import write_tables
 
-PAGE_FILE, MARKDOWN_FILE, TABLES_FOLDER = "comparison.html", "comparison.md", "tables"
+PAGE_FILE, MARKDOWN_FILE = "comparison.html", "comparison.md"
 
 
-def write_comparison(comparison: Comparison, folder: Path) -> Path:
-    """Write all files and return the path of ``comparison.html``."""
+def write_comparison(comparison: Comparison, folder: Path, width: FigureWidth = "double") -> Path:
+    """Write all files and return the path of ``comparison.html``.
+
+    Args:
+        comparison: The settings.
+        folder: The folder to write to.
+        width: Width of the figures: one or two columns.
+    """
     overview, classes, tests = comparison.overview(), comparison.classes(), comparison.tests()
     balancing = BalancingEffects.of(comparison).table()
     tables = [overview, classes, *([balancing] if balancing else []), tests]
     thesis = comparison.thesis_tables()
-    for table in (*tables, *thesis):
-        write_text(folder / TABLES_FOLDER / f"{table.key}.csv", table.csv())
-        write_text(folder / TABLES_FOLDER / f"{table.key}.tex", table.latex())
-    figures = write_figures(comparison, folder)
+    write_tables((*tables, *thesis), folder)
+    figures = write_figures(comparison, folder, width)
     outcome = summary(comparison)
     lines = ["# Comparison", "", markdown(outcome), "", *(table.markdown() for table in tables)]
     for path, caption in figures:
         lines += [f"![{markdown(caption)}]({path.name})", "", markdown(caption), ""]
-    lines += ["## Published values of the thesis", "", *(table.markdown() for table in thesis)]
+    if thesis:
+        lines += ["## Published values of the thesis", "", *(table.markdown() for table in thesis)]
     write_text(folder / MARKDOWN_FILE, "\n".join(lines))
-    matched = {run.table for run in published() if comparison.match(run) is not None}
+    matched = {run.table for run in comparison.published if comparison.match(run) is not None}
     write_page(
         "comparison",
         folder / PAGE_FILE,

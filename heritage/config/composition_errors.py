@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from heritage.config.compose import ADDED, compose_command, groups_of, keys_of, options
 from heritage.config.config_files import chosen_files, explain_yaml_error, file_faults, search_folders
-from heritage.config.faults import did_you_mean
+from heritage.config.faults import did_you_mean, right_key
 from heritage.config.grammar import quoted
 from heritage.config.overrides import takes_list
 from heritage.runs.compat import RENAMED_CHOICES, RENAMED_OPTIONS
@@ -246,7 +246,8 @@ def _explain_unknown(verb: str, cfg: DictConfig, key: str) -> str:
         names += known_groups
     place = f"'{parent}'" if parent else "the configuration"
     elsewhere = [*known_groups, *keys_of(cfg)] if not parent else []
-    return f"{place} has no key '{leaf}'; {did_you_mean(leaf, names, elsewhere)}"
+    hint = did_you_mean(leaf, names) if parent else right_key(verb, leaf, names, elsewhere)
+    return f"{place} has no key '{leaf}'; {hint}"
 
 
 def _has(cfg: DictConfig, key: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 
 from heritage.core.taxonomy import nearest, suggestion
@@ -16,6 +17,14 @@ OTHER_PROGRAMS = {
     "gpus": "trainer=gpu",
 }
 """Options of other training programs, each with ours."""
+
+
+_OUTPUT = {"collect": "folder", "curate": "out", "predict": "out", "export": "out"}
+"""The option of a command's output; of others ``hydra.run.dir``, if they write a folder."""
+_NO_OUTPUT = ("serve", "weights")
+_OUTPUT_NAMES = re.compile(
+    r"(out|output|outputs|save|result|results|log|logs|run)(_?(dir|folder|path))?|dir|folder|path"
+)
 
 
 class FaultyConfigError(ConfigError):
@@ -34,6 +43,20 @@ class FaultyConfigError(ConfigError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return FaultyConfigError, (self.faults,)
+
+
+def right_key(verb: str, word: str, known: Iterable[str], elsewhere: Iterable[str] = ()) -> str:
+    """Return what to write for an unknown key of a command's top level, as `did_you_mean`.
+
+    Args:
+        verb: The command: names such as ``output_dir`` give the option of its output.
+        word: The unknown key.
+        known: The keys of the top level.
+        elsewhere: Full keys and groups of other places.
+    """
+    if verb not in _NO_OUTPUT and _OUTPUT_NAMES.fullmatch(word.lower()):
+        return f"did you mean {_OUTPUT.get(verb, 'hydra.run.dir')}=<folder>?"
+    return did_you_mean(word, known, elsewhere)
 
 
 def did_you_mean(word: str, known: Iterable[str], elsewhere: Iterable[str] = ()) -> str:

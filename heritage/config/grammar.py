@@ -32,6 +32,58 @@ def literal(value: str | Sequence[str]) -> str:
     return f"[{','.join(map(literal, value))}]"
 
 
+_KEY = re.compile(r"(?:[A-Za-z0-9_./+-]|\\[\\()\[\]{}:=, \t])(?:[A-Za-z0-9_./+ -]|\\[\\()\[\]{}:=, \t])*")
+_KEY_ESCAPED = re.compile(r"[\\()\[\]{}:=, \t]")
+
+
+def mapping(pairs: Sequence[tuple[str, str]]) -> str:
+    r"""Return a mapping in Hydra's grammar.
+
+    Its keys there are ASCII; with others the mapping is an interpolation, ``${mapping:…}``.
+
+    Args:
+        pairs: Each key as text, and its value in Hydra's grammar.
+
+    Example:
+        >>> from heritage.config.grammar import mapping
+        >>> mapping([("new kingdom", "2"), ("islam", "1")])
+        '{new\\ kingdom:2,islam:1}'
+    """
+    keys = [_KEY_ESCAPED.sub(r"\\\g<0>", key) for key, _ in pairs]
+    if all(_KEY.fullmatch(key) for key in keys):
+        return "{" + ",".join(f"{key}:{value}" for key, (_, value) in zip(keys, pairs, strict=True)) + "}"
+    return quoted("${mapping:" + ",".join(f"{_in_interpolation(key)},{value}" for key, value in pairs) + "}")
+
+
+def _in_interpolation(text: str) -> str:
+    """Return text in the double quotes of an interpolation's arguments."""
+    return (
+        '"'
+        + re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + (r"\"" if found[2] else ""), escaped(text))
+        + '"'
+    )
+
+
+def is_key(text: str) -> bool:
+    """Return whether text may be a part of a key, ``key.part=value``."""
+    return bool(re.fullmatch(r"[A-Za-z_][\w-]*|\d+", text, re.ASCII))
+
+
+def resolve_mapping(*parts: Any) -> dict[str, Any]:
+    """Return a mapping of alternating keys and values: the OmegaConf resolver ``${mapping:…}``."""
+    return dict(zip(map(str, parts[::2]), parts[1::2], strict=True))
+
+
+def mapping_items(text: str) -> list[tuple[str, str]] | None:
+    """Return the keys of ``{key: value, …}`` and its values as they are written; None for other text."""
+    if text[:1] != "{" or text[-1:] != "}":
+        return None
+    pairs = [piece.partition(":") for piece in split_values(text[1:-1])]
+    if not all(colon and key.strip() and value.strip() for key, colon, value in pairs):
+        return None
+    return [(key.strip(), value.strip()) for key, _, value in pairs]
+
+
 def escaped(text: str) -> str:
     r"""Return text in which OmegaConf sees no interpolation: ``${`` becomes ``\${``."""
     return re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + r"\${", text)

@@ -15,6 +15,7 @@ name is quoted for Hydra unless Hydra reads it as exactly that text. What keeps 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import re
 import warnings
@@ -34,6 +35,10 @@ from heritage.config.grammar import (
     escaped,
     is_bare,
     is_interpolation,
+    is_key,
+    literal,
+    mapping,
+    mapping_items,
     parsed_value,
     quoted,
     split_values,
@@ -75,8 +80,8 @@ def prepared_overrides(
         ["ckpt='sweeps/seed=0'", 'report.seed=3']
     """
     options = _Options(verb, [*others, *words])
-    done = []
-    for word in words:
+    done: list[str] = []
+    for word in _with_mappings(words, options, multirun=multirun):
         match = _OVERRIDE.fullmatch(word)
         if match is None:
             options.require_removable(word, words)
@@ -93,6 +98,39 @@ def prepared_overrides(
             value = _element(value, kind, exact)
         done.append(f"{plus or options.plus(key)}{key}={value}")
     return done
+
+
+def _with_mappings(words: Sequence[str], options: _Options, *, multirun: bool) -> list[str]:
+    """Return overrides in which mappings have only keys that Hydra's grammar knows.
+
+    ``weights.Ägypten=2`` becomes one override of the whole mapping, with all other overrides of it; and so
+    does a key of a mapping that has no value yet. The values of a sweep become mappings separated by commas.
+    """
+    matches = [_OVERRIDE.fullmatch(word) for word in words]
+    places = [("", "") if match is None else options.mapping_of(match[2]) for match in matches]
+    known_items = {parent: options.items(parent) for parent, _ in places if parent}
+    items = {
+        parent: list(known or ())
+        for parent, known in known_items.items()
+        if known is None or not all(is_key(leaf) for other, leaf in places if other == parent)
+    }
+    done: list[str] = []
+    for word, match, (parent, leaf) in zip(words, matches, places, strict=True):
+        whole = None if match is None or match[2] not in items else mapping_items(match[3])
+        if match is None or (parent not in items and whole is None):
+            done.append(word)
+            continue
+        parent = parent or match[2]
+        if parent not in done:
+            done.append(parent)
+        items[parent] += [(leaf, match[3])] if whole is None else whole
+    return [f"{word}={_mappings(dict(items[word]), multirun)}" if word in items else word for word in done]
+
+
+def _mappings(items: Mapping[str, str], multirun: bool) -> str:
+    """Return a mapping in Hydra's grammar, or in a multirun one for each combination of its values."""
+    values = itertools.product(*(split_values(value) if multirun else [value] for value in items.values()))
+    return ",".join(mapping(list(zip(items, chosen, strict=True))) for chosen in values)
 
 
 def takes_list(verb: str, key: str, overrides: Sequence[str]) -> bool:
@@ -152,6 +190,26 @@ class _Options:
         if not isinstance(node, DictConfig) or leaf in node.keys():  # noqa: SIM118  ??? counts as a key
             return ""
         return "" if "_target_" in node or self.type_of(parent).values is None else "+"
+
+    def mapping_of(self, key: str) -> tuple[str, str]:
+        """Return the mapping that a key is in and its name there; empty for keys of anything else."""
+        for dot in re.finditer(r"\.", key):
+            parent, leaf = key[: dot.start()], key[dot.end() :]
+            if not is_key(parent.rpartition(".")[2]):
+                break
+            if "." in parent and not parent.startswith("hydra.") and self._cfg is not None and leaf:
+                values = self.type_of(parent).values
+                if values is not None and values.values is None and values.keys is None:
+                    return parent, leaf
+        return "", ""
+
+    def items(self, key: str) -> list[tuple[str, str]] | None:
+        """Return a mapping's keys, and its values in Hydra's grammar; None if it has no value (``???``)."""
+        node = None if self._cfg is None else _select(self._cfg, key)
+        if not isinstance(node, DictConfig):
+            return None
+        plain: Any = OmegaConf.to_container(node, resolve=False)
+        return [(str(name), _plain_literal(value)) for name, value in plain.items()]
 
     def require_removable(self, word: str, words: Sequence[str]) -> None:
         """Raise an error if ``~key`` removes a key that the command or a class requires."""
@@ -269,6 +327,12 @@ def _select(node: DictConfig, key: str) -> Any:
         return None
 
 
+def _plain_literal(value: Any) -> str:
+    if isinstance(value, str):
+        return literal(value)
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _swept(value: str, kind: OptionType) -> str:
     parsed = parsed_value(value)
     if isinstance(parsed, Sweep | Glob) and not (isinstance(parsed, ChoiceSweep) and parsed.simple_form):
@@ -289,6 +353,8 @@ def _element(value: str, kind: OptionType, exact: bool) -> str:
         return value if done == [piece.strip() for piece in pieces] else f"[{','.join(done)}]"
     if isinstance(parsed, dict) and (kind.values is not None or not kind.text):
         return value
+    if parsed is UNREADABLE and kind.values is not None and (pairs := mapping_items(value)):
+        return mapping([(key, _element(item, kind.values, exact)) for key, item in pairs])
     if type(parsed) in kind.plain or (not kind.text and parsed is not UNREADABLE):
         return value
     text = expanded(value) if kind.path else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from omegaconf import OmegaConf
 
+from heritage.config.grammar import resolve_mapping
 from heritage.config.recipe import fine_tuned
 from heritage.config.schema import register_schemas
 from heritage.runs.folders import home, run_folder, sweep_folder
@@ -14,3 +15,4 @@ def register() -> None:
     register_schemas()
     for resolver in (home, run_folder, sweep_folder, fine_tuned):
         OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
+    OmegaConf.register_new_resolver("mapping", resolve_mapping, replace=True)

@@ -140,6 +140,8 @@ class EvaluateConfig:
     data: Annotated[Any, GivenData] = MISSING
     split: Choice = MISSING
     logit_adjustment: float = MISSING
+    mistakes: Choice = MISSING
+    figure_width: Choice = MISSING
     device: Choice = MISSING
     report: Any = MISSING
     audits: Any = MISSING
@@ -151,6 +153,7 @@ class CompareConfig:
 
     paths: PathsConfig = MISSING
     runs: Annotated[Any, FilePath | list[FilePath]] = MISSING
+    figure_width: Choice = MISSING
     intervals: Any = MISSING
 
 

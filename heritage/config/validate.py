@@ -18,8 +18,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
 
 from heritage.config.compose import keys_of
-from heritage.config.faults import FaultyConfigError, did_you_mean
-from heritage.config.grammar import escaped, quoted
+from heritage.config.faults import FaultyConfigError, did_you_mean, right_key
+from heritage.config.grammar import escaped, literal, quoted
 from heritage.config.schema import SCHEMAS
 from heritage.config.signatures import imported_signature, signature_of
 
@@ -52,7 +52,7 @@ def validate(cfg: DictConfig, verb: str) -> None:
     known = {field.name for field in dataclasses.fields(SCHEMAS[verb])}
     unknown = [str(key) for key in cfg if key not in known]
     elsewhere = [key for key in keys_of(cfg) if key not in unknown]
-    faults = [f"{key}: {verb} has no such key; {did_you_mean(key, known, elsewhere)}" for key in unknown]
+    faults = [f"{key}: {verb} has no such key; {right_key(verb, key, known, elsewhere)}" for key in unknown]
     faults += _faults("", plain, frozenset())
     if faults:
         raise FaultyConfigError(faults)
@@ -161,7 +161,25 @@ def _value_faults(path: str, value: Any, hint: Any, *, strict: bool = False) -> 
         adapter.validate_python(value, strict=strict or None)
     except ValidationError as error:
         reasons = dict.fromkeys(_reason(path, detail) for detail in error.errors(include_url=False))
-        yield f"{path}={_typed(value)}: {' or '.join(reasons)}"
+        yield f"{path}={_typed(value)}: {' or '.join(reasons)}{_form(path, value, error)}"
+
+
+def _form(path: str, value: Any, error: ValidationError) -> str:
+    """Return how a list or a mapping is written, if the value is neither and only such a one is valid."""
+    details = error.errors(include_url=False)
+    if len(details) != 1 or details[0]["loc"]:
+        return ""
+    if details[0]["type"] == "list_type":
+        items = (
+            f"[{literal(value)}]"
+            if isinstance(value, str)
+            else "[…]"
+            if value is None
+            else f"[{_typed(value)}]"
+        )
+        word = f"{path}={'[…]' if isinstance(value, Mapping) else items}"
+        return f"; write {word if '…' in word else shlex.quote(word)}"
+    return f"; write {path}.<name>=<value>" if details[0]["type"] == "dict_type" else ""
 
 
 def _typed(value: Any) -> str:

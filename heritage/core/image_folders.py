@@ -8,6 +8,7 @@ These are the rules of every command that reads folders (``data=class_folders`` 
 * Hidden files and folders are skipped, and so are `SYSTEM_FOLDERS` and `SYSTEM_FILES`.
 * Folders are read with their subfolders, whatever they are called. Links to folders are followed, except to
   a folder that contains the link. A folder that is reached twice within a class is read once.
+* Run folders are skipped, and beside class folders data sets too: both may be in ``outputs`` below the root.
 * Entries are sorted by name, so the order does not depend on the file system.
 """
 
@@ -64,6 +65,9 @@ SYSTEM_FOLDERS: frozenset[str] = frozenset(
 
 SYSTEM_FILES: frozenset[str] = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
 """Files that operating systems make, in lower case."""
+
+_RUN = ".hydra"  # a folder in every run folder
+_DATA_SET = ("manifest.parquet", "dataset.json")
 
 _SYSTEM_ENDINGS = ("@synoeastream", "@synoresource")  # of files beside pictures on a Synology
 
@@ -162,7 +166,7 @@ def labelled_images(root: Path, keys: SourceKeys, others: Counter[str] | None = 
         DataError: A folder cannot be listed.
     """
     require_folder(root, keys)
-    folders = [entry.name for entry in _entries(root) if entry.is_dir()]
+    folders = [entry.name for entry in _entries(root) if _is_folder(entry)]
     if not folders:
         raise DatasetNotFoundError("no folder for any class", where=root, remedy=_other_layout(root, keys))
     others = Counter() if others is None else others
@@ -170,7 +174,9 @@ def labelled_images(root: Path, keys: SourceKeys, others: Counter[str] | None = 
     listed = [
         (path.relative_to(root), size)
         for name in folders
-        for path, size in _walk(root / name, (*above, (root / name).resolve()), others, set())
+        for path, size in _walk(
+            root / name, (*above, (root / name).resolve()), others, set(), data_sets=False
+        )
     ]
     if not listed:
         raise ManifestError(
@@ -267,7 +273,7 @@ def as_text(name: str) -> str:
 
 
 def _walk(
-    folder: Path, above: tuple[Path, ...], others: Counter[str], seen: set[Path]
+    folder: Path, above: tuple[Path, ...], others: Counter[str], seen: set[Path], *, data_sets: bool = True
 ) -> Iterator[tuple[Path, int]]:
     """Yield the images below a folder.
 
@@ -276,16 +282,21 @@ def _walk(
         above: The folder and those it was reached through, resolved.
         others: Counts the files that are not images, by suffix.
         seen: The folders that were read, resolved.
+        data_sets: Whether to read data-set folders below.
     """
     seen.add(above[-1])
     for entry in _entries(folder):
         path = Path(entry.path)
-        if entry.is_dir():
+        if _is_folder(entry):
             target = path.resolve()
             if target in seen:
                 log.info("%s: this folder is read once, under another name", path)
+            elif (path / _RUN).is_dir() or (
+                not data_sets and all((path / name).is_file() for name in _DATA_SET)
+            ):
+                log.info("%s: left out, a folder that a command wrote", path)
             elif not (entry.is_symlink() and any(one.is_relative_to(target) for one in above)):
-                yield from _walk(path, (*above, target), others, seen)
+                yield from _walk(path, (*above, target), others, seen, data_sets=data_sets)
         elif path.suffix.lower() in IMAGE_SUFFIXES:
             yield path, _size(entry)
         else:
@@ -303,6 +314,14 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         raise DataError(
             f"the folder cannot be read ({error.strerror})", where=folder, remedy="change its permissions"
         ) from error
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder; a link that leads to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _is_ignored(name: str) -> bool:

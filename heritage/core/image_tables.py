@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import posixpath
+import re
 import unicodedata
+import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -28,7 +30,9 @@ from heritage.errors import DatasetNotFoundError, ManifestError
 
 log = logging.getLogger(__name__)
 
-_NEEDED = frozenset({"file", "class", "object_id", "group_id", "split", "image_id"})
+_OTHER_IDS = "image_id_of_table"
+_FILE_URL = re.compile(r"file:(?://(?:localhost)?(?=/))?(?P<path>.+)", re.IGNORECASE | re.DOTALL)
+_NEEDED = frozenset({"file", "class", "object_id", "group_id", "split"})
 
 
 def read_image_table(
@@ -86,7 +90,22 @@ def read_image_table(
         classes = label_column(selected.pop("class"), path)
         if classes.null_count < len(classes):
             selected["class"] = classes
-    return manifest_columns(selected, path)
+        elif len(classes):
+            log.warning("%s: column class is empty; classes are read from the names of the files", path)
+    return _with_usable_ids(manifest_columns(selected, path), path)
+
+
+def _with_usable_ids(columns: dict[str, pa.ChunkedArray], path: Path) -> dict[str, pa.ChunkedArray]:
+    """Return columns whose ``image_id``, if there is one, names each image once.
+
+    One that does not is kept under another name, and images get the ids of tables without this column.
+    """
+    ids = columns.get("image_id")
+    if ids is None or (not ids.null_count and len(ids.unique()) == len(ids)):
+        return columns
+    fault = "is empty in some rows" if ids.null_count else "has repeated values"
+    log.warning("%s: column image_id %s: images are named after their files instead", path, fault)
+    return {_OTHER_IDS if name == "image_id" else name: values for name, values in columns.items()}
 
 
 def select_columns(
@@ -161,10 +180,10 @@ def resolve_files(
 ) -> list[str | None]:
     r"""Return the files that a table names, relative to a root folder where they are inside it.
 
-    A name is relative to one of several folders, absolute, or written as on Windows, and may begin with the
-    root folder; the first way that names an existing file counts. A name that differs from one file only in
-    case or in the form of accented letters, or lacks only the suffix, is that file. A name that is nowhere is
-    returned relative to the first folder.
+    A name is relative to one of several folders, absolute, a ``file:`` URL, or written as on Windows, and may
+    begin with the root folder or have ``%20`` for a blank; the first way that names an existing file counts.
+    A name that differs from one file only in case or in the form of accented letters, or lacks only the
+    suffix, is that file. A name that is nowhere is returned relative to the first folder.
 
     Args:
         root: The folder that results are relative to.
@@ -227,6 +246,9 @@ def _resolve(
     elsewhere: bool,
 ) -> str:
     written = name.strip()
+    if (url := _FILE_URL.fullmatch(written)) and exists(_joined(folders[0], written)) is None:
+        written = urllib.parse.unquote(url["path"])
+        written = written[1:] if PureWindowsPath(written[1:]).drive else written
     if PureWindowsPath(written).is_absolute() and not written.startswith("/"):
         raise ManifestError(
             f"'{as_text(name)}' is a path of another computer",
@@ -236,13 +258,18 @@ def _resolve(
     spellings = [written]
     if "\\" in written:
         spellings.append(written.replace("\\", "/"))
+    if "%" in written:
+        spellings += [urllib.parse.unquote(spelling) for spelling in spellings]
     if written.startswith("/"):
-        return _relative(written, root, None if elsewhere else where)
-    for spelling in [*spellings, *_below_root(spellings[-1], root)]:
+        absolute = [_relative(spelling, root, None) for spelling in spellings]
+        there = next((file for file in absolute if not file.startswith("/") and exists(file)), None)
+        return there or _relative(written, root, None if elsewhere else where)
+    below = [shorter for spelling in spellings for shorter in _below_root(spelling, root)]
+    for spelling in [name, *spellings, *below]:
         for folder in folders:
             if file := exists(_joined(folder, spelling)):
                 return file
-    return _joined(folders[0], spellings[-1])
+    return _joined(folders[0], written.replace("\\", "/"))
 
 
 def _below_root(name: str, root: Path) -> list[str]:
@@ -298,10 +325,15 @@ def require_files(files: Sequence[str | None], root: Path, table: str, images: s
     example = as_text(missing[0])
     if len(missing) == len(named):
         there = f"has {as_text(min(listed))}" if listed else "has no images"
+        remedy = f"correct {keys.reader}.images, {keys.reader}.columns.file or the file names"
+        if "http:/" in example or "https:/" in example:
+            remedy = (
+                f"download the images, and name their files in a column: {keys.reader}.columns.file=<column>"
+            )
         raise ManifestError(
             f"none of its {len(named):,} files exists: {example} is missing, and {root / images} {there}",
             where=root / table,
-            remedy=f"correct {keys.reader}.images, {keys.reader}.columns.file or the file names",
+            remedy=remedy,
         )
     log.warning(
         "%s: %s of %s files do not exist, for example %s",

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from heritage.core.signals import work_begins
 from heritage.errors import BusyError, ConfigError
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class FileLock:
         handle.truncate(0)
         handle.write(f"{_holder()}\n")
         handle.flush()
+        work_begins()
 
     def release(self, *, remove: bool = False) -> None:
         """Release the lock.

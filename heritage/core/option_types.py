@@ -13,10 +13,34 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
+from heritage.core.taxonomy import suggestion
+from heritage.errors import ConfigError
+
 FilePath = Annotated[str, "path"]
 """A file or folder: on the command line the text as it is given, with ``~`` for the home directory."""
 Choice = Annotated[str, "choice"]
 """One of a fixed set of words, where the schema cannot list them."""
+FigureWidth = Literal["single", "double"]
+"""Width of figures: one or both columns of a journal's page."""
+Mistakes = Literal["none", "copy", "link"]
+"""What `heritage evaluate` does with the files of misclassified images."""
+
+
+def choice(key: str, value: str, hint: Any) -> Any:
+    """Return a value of an option that takes one of the words of a ``Literal``.
+
+    Args:
+        key: The option, for the message.
+        value: Its value.
+        hint: The ``Literal``.
+
+    Raises:
+        ConfigError: It is none of them.
+    """
+    words = typing.get_args(hint)
+    if value in words:
+        return value
+    raise ConfigError("no such choice", where=f"{key}={value}", remedy=suggestion(str(value), words))
 
 
 @dataclass(frozen=True)

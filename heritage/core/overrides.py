@@ -3,11 +3,13 @@
 Its columns are ``file`` (the raw file, as in the report), ``decision`` (drop, keep or relabel), ``class``
 (for relabel) and, optionally, ``sha256`` (the checksum of the photograph or its beginning; the override is
 stale if the photograph changes) and ``note``. A row without a decision, such as a suggestion of `heritage
-evaluate`, changes nothing.
+evaluate`, changes nothing. Suggestions of earlier versions have the decision ``relabel`` although nobody made
+it; they are recognised by their note, and change nothing either (`count_unconfirmed`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,9 @@ from heritage.errors import DatasetNotFoundError, ManifestError
 
 Decision = Literal["drop", "keep", "relabel"]
 COLUMNS = ("file", "decision", "class", "sha256", "note")
+SUGGESTED = "suggested by a network: "
+"""The beginning of the note of a suggestion. Notes of earlier versions lack it."""
+_EARLIER_NOTE = re.compile(r"labelled .+ \(\d+\.\d%\), looks like (?P<label>.+) \(\d+\.\d%\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ def read_overrides(path: Path | None, classes: Sequence[str]) -> dict[str, Overr
         classes: The class list.
 
     Returns:
-        The overrides by raw file; rows without a decision are left out.
+        The overrides by raw file; rows without a decision, or without a person's, are left out.
 
     Raises:
         DatasetNotFoundError: There is no such file.
@@ -60,8 +65,10 @@ def read_overrides(path: Path | None, classes: Sequence[str]) -> dict[str, Overr
     if not path.is_file():
         raise DatasetNotFoundError("no such file of overrides", where=path, remedy="correct overrides=")
     overrides: dict[str, Override] = {}
-    for line, row in enumerate(_rows(path), start=2):
-        if not _decided(row):
+    rows = _rows(path)
+    unconfirmed = _unconfirmed(rows)
+    for line, row in enumerate(rows, start=2):
+        if not _decided(row) or line - 2 in unconfirmed:
             continue
         override = _parse(row, f"{path} line {line}", classes)
         if override.file in overrides:
@@ -79,6 +86,28 @@ def count_undecided(path: Path | None) -> int:
     return 0 if path is None else sum(not _decided(row) for row in _rows(path))
 
 
+def count_unconfirmed(path: Path | None) -> int:
+    """Return the number of rows that an earlier version of `heritage evaluate` decided, and no person.
+
+    It wrote ``relabel`` into every suggested row. A row counts as decided by a person after its note was
+    changed or removed, and in a file that has suggestions without a decision.
+    """
+    return 0 if path is None else len(_unconfirmed(_rows(path)))
+
+
+def _unconfirmed(rows: Sequence[Mapping[str, str | None]]) -> set[int]:
+    """Return the positions of the rows that `count_unconfirmed` counts."""
+    suggested = {
+        position
+        for position, row in enumerate(rows)
+        if (note := _EARLIER_NOTE.fullmatch((row.get("note") or "").strip()))
+        and clean_label(note["label"]) == clean_label(row.get("class") or "")
+    }
+    if any(not _decided(rows[position]) for position in suggested):
+        return set()
+    return {row for row in suggested if (rows[row]["decision"] or "").strip().lower() == "relabel"}
+
+
 def _rows(path: Path) -> list[dict[str, str | None]]:
     table = read_table(path, COLUMNS)
     if missing := [name for name in ("file", "decision") if name not in table.column_names]:
@@ -91,7 +120,7 @@ def _rows(path: Path) -> list[dict[str, str | None]]:
     return rows
 
 
-def _decided(row: dict[str, str | None]) -> bool:
+def _decided(row: Mapping[str, str | None]) -> bool:
     return bool((row["decision"] or "").strip())
 
 

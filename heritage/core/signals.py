@@ -16,8 +16,11 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+from heritage.core import early_signals
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _BATCH_SIGNALS = (signal.SIGUSR1, signal.SIGUSR2)
+_IMPORT_INTERVAL = 0.05  # seconds between two attempts to stop during an import
 _REPEATED_WITHIN = 0.2  # seconds; `timeout` sends each signal to the process and once more to its group
 
 
@@ -45,11 +48,14 @@ def stopped_in_one_line(name: str) -> Iterator[None]:
     """Handle the signals while the block runs, from before anything slow is imported.
 
     A signal raises KeyboardInterrupt or `Terminated`. While a module is being imported, where an exception
-    may surface as anything, the process ends at once with a line and exit code 130 or 143.
+    may surface as anything, it waits for the end of the import; before the command has begun to write
+    (`work_begins`) the process ends at once instead, with a line and exit code 130 or 143.
 
     Args:
         name: The command, for the line.
     """
+    global _working
+    _working = False
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -57,13 +63,21 @@ def stopped_in_one_line(name: str) -> Iterator[None]:
 
     def handle(number: int, frame: FrameType | None) -> None:
         if _is_importing(frame):
-            exit_while_starting(name, number)
-        if not repeats.is_repeated():
+            if not _working:
+                exit_while_starting(name, number)
+            later = threading.Timer(_IMPORT_INTERVAL, os.kill, (os.getpid(), number))
+            later.daemon = True
+            later.start()
+        elif not repeats.is_repeated():
             raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
     usual: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     # Not where somebody has chosen otherwise: a background job of a script ignores Ctrl-C.
-    before = {number: handler for number, handler in usual.items() if signal.getsignal(number) is handler}
+    before = {
+        number: handler
+        for number in usual
+        if (handler := signal.getsignal(number)) in (usual[number], early_signals.stop_at_once)
+    }
     for number in before:
         signal.signal(number, handle)
     try:
@@ -71,6 +85,16 @@ def stopped_in_one_line(name: str) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        early_signals.command_ended()
+
+
+def work_begins() -> None:
+    """Record that the command writes from here on: a signal no longer ends it without cleaning up."""
+    global _working
+    _working = True
+
+
+_working = False
 
 
 def exit_while_starting(name: str, number: int) -> None:

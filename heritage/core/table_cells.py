@@ -34,6 +34,7 @@ _NUMBER = re.compile(
     rf"(?:(?P<before>{_BEFORE})|{_AFTER})?",
     re.IGNORECASE,
 )
+_THOUSANDS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:[.,'\u2019\u00a0\u202f ]\d{3})+(?![\d.,])")
 _DATE = re.compile(r"(?P<number>-?\d{1,6})-\d\d?-\d\d?(?:[T ].*)?")
 
 
@@ -119,6 +120,7 @@ def split_column(text: pa.ChunkedArray) -> pa.ChunkedArray:
 def whole_number(text: str) -> int | None:
     """Return a whole number or year: ``-500``, ``1850.0``, ``500 BCE``, ``um 300 n. Chr.``."""
     plain = text.strip().replace("\u2212", "-").replace("\u2013", "-")
+    plain = _THOUSANDS.sub(lambda found: re.sub(r"\D", "", found[0]), plain)
     match = _DATE.fullmatch(plain) or _NUMBER.fullmatch(plain)
     if match is None:
         return None

@@ -27,12 +27,12 @@ from heritage.core.bounded_read import require_bounded_zip
 from heritage.core.csv_files import restored
 from heritage.core.files import LFS_POINTER
 from heritage.core.parquet_files import read_parquet
+from heritage.core.text_encoding import SAVE_AS, decode_text
 from heritage.errors import ManifestError, MissingDependencyError
 
 log = logging.getLogger(__name__)
 
 
-_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _SEPARATORS = (",", ";", "\t", "|")
 MAX_SHEET_BYTES = 1 << 30
 """Size of an Excel file's content; its format takes ten times the size of the cells."""
@@ -40,8 +40,8 @@ MAX_SHEET_BYTES = 1 << 30
 _EMPTY = " ,;\t|\r\n"
 _HEAD = 65_536  # characters from which the separator is found
 _RECORDS = 50
+_TITLES = 8  # lines above the header
 _PANDAS_INDEX = "__index_level_0__"
-_SAVE_AS = "save it as CSV (UTF-8), .xlsx or Parquet"
 _OTHER_FORMATS = (
     (b"\xd0\xcf\x11\xe0", "an old Excel file (.xls), or one with a password"),
     (b"\x1f\x8b", "compressed (gzip)"),
@@ -85,35 +85,7 @@ def read_table(path: Path, needed: Collection[str] = ()) -> pa.Table:
         _refuse_other_formats(head, path)
         return _without_empty_rows(_read_csv(decode_text(path.read_bytes(), path), path, needed))
     except (pa.ArrowInvalid, pa.ArrowKeyError, pa.ArrowNotImplementedError, OSError, csv.Error) as error:
-        raise ManifestError(f"unreadable table: {error}", where=path, remedy=_SAVE_AS) from error
-
-
-def decode_text(data: bytes, path: Path) -> str:
-    """Decode a text file: UTF-8 or UTF-16, with or without a byte-order mark, or else Windows-1252.
-
-    Raises:
-        ManifestError: It is in none of these encodings.
-    """
-    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None) or _unmarked_utf16(data)
-    try:
-        return data.decode(encoding or "utf-8")
-    except UnicodeDecodeError as error:
-        if encoding is None and b"\x00" not in data:
-            try:
-                text = data.decode("cp1252")
-            except UnicodeDecodeError:
-                pass
-            else:
-                log.warning(
-                    "%s: not UTF-8, read as Windows-1252 (cp1252); save it as UTF-8 if its letters are wrong",
-                    path,
-                )
-                return text
-        raise ManifestError(
-            f"unreadable table: not text in {encoding or 'UTF-8, UTF-16 or Windows-1252'}",
-            where=path,
-            remedy=_SAVE_AS,
-        ) from error
+        raise ManifestError(f"unreadable table: {error}", where=path, remedy=SAVE_AS) from error
 
 
 def unique_names(names: Sequence[str], path: Path, needed: Collection[str]) -> list[str]:
@@ -139,14 +111,6 @@ def unique_names(names: Sequence[str], path: Path, needed: Collection[str]) -> l
     return unique
 
 
-def _unmarked_utf16(data: bytes) -> str | None:
-    """Return the byte order of UTF-16 without a mark: every second byte of Latin text is zero."""
-    head = data[:4096]
-    if head[1::2].count(0) > len(head) / 4:
-        return "utf-16-le"
-    return "utf-16-be" if head[::2].count(0) > len(head) / 4 else None
-
-
 def _refuse_other_formats(head: bytes, path: Path) -> None:
     if not head:
         raise ManifestError("the table is empty", where=path, remedy="save it again, or name another one")
@@ -158,15 +122,15 @@ def _refuse_other_formats(head: bytes, path: Path) -> None:
         )
     for magic, name in _OTHER_FORMATS:
         if head.lstrip().startswith(magic):
-            raise ManifestError(f"unreadable table: it is {name}", where=path, remedy=_SAVE_AS)
+            raise ManifestError(f"unreadable table: it is {name}", where=path, remedy=SAVE_AS)
 
 
 def _read_csv(text: str, path: Path, needed: Collection[str]) -> pa.Table:
     if "\x00" in text[:_HEAD]:
-        raise ManifestError("unreadable table: a binary file", where=path, remedy=_SAVE_AS)
+        raise ManifestError("unreadable table: a binary file", where=path, remedy=SAVE_AS)
     text = text.removeprefix("\ufeff")
     hint = text[4] if text[:4].lower() == "sep=" and text[5:6] in "\r\n" else None  # for Excel
-    text = _without_titles(text[5:] if hint else text, path)
+    text = _without_titles(text[5:] if hint else text, path, needed)
     separator = hint or _separator(text)
     stream = io.StringIO(text, newline="")
     header = next(csv.reader(stream, delimiter=separator), [])
@@ -199,8 +163,8 @@ def _read_csv(text: str, path: Path, needed: Collection[str]) -> pa.Table:
     if faults:
         row = faults[0]
         raise ManifestError(
-            f"unreadable table: row {row.number} has {row.actual_columns} cells instead of "
-            f"{row.expected_columns}",
+            f"unreadable table: row {row.number} has {row.actual_columns} "
+            f"{'cell' if row.actual_columns == 1 else 'cells'} instead of {row.expected_columns}",
             where=path,
             remedy="correct the row; put cells that contain the separator in quotes",
         )
@@ -240,31 +204,44 @@ def _widths(text: str, separator: str) -> set[int]:
     return {len(record) for record in _records(text, separator) if any(record)}
 
 
-def _without_titles(text: str, path: Path) -> str:
+def _without_titles(text: str, path: Path, needed: Collection[str]) -> str:
     """Leave out empty lines, comments and titles above the header."""
     head, start = text[:_HEAD], 0
     for line in re.finditer(r"[^\r\n]*(?:\r\n|\r|\n)", head):
         if line[0].strip(_EMPTY):
-            if not _is_title(line[0].rstrip(_EMPTY), head[line.end() :]):
+            written, below = line[0].rstrip(_EMPTY), head[line.end() :]
+            if not _is_comment(written, needed) and not _is_title(written, below):
                 break
             log.info("%s: the line '%s' above the header is left out", path, line[0].strip(_EMPTY))
         start = line.end()
     return text[start:]
 
 
-def _is_title(line: str, below: str) -> bool:
+def _is_comment(line: str, needed: Collection[str]) -> bool:
+    """Return whether a line begins with ``#`` and has none of the columns that are needed."""
+    if not line.startswith("#") or not needed:
+        return False
+    cells = {_column_name(cell).casefold() for cell in re.split(r"[,;\t|]", line.lstrip("#"))}
+    return not cells & {name.casefold() for name in needed}
+
+
+def _is_title(line: str, below: str, depth: int = 0) -> bool:
     """Return whether a line is a title: it has fewer cells than all lines below, which are of one width.
 
     With one cell less, it may be a header that does not name the column of R's row names, unless an empty
-    line follows.
+    line follows. Further titles may be below.
     """
     whole = [_widths(line + "\n" + below, separator) for separator in _SEPARATORS]
     if any(len(widths) == 1 and max(widths) > 1 for widths in whole):
         return False
     separator = _separator(below.lstrip(_EMPTY))
     widths = _widths(below, separator)
+    if len(widths) != 1:
+        following, _, rest = below.lstrip(_EMPTY).replace("\r\n", "\n").replace("\r", "\n").partition("\n")
+        more = depth < _TITLES and rest and _is_title(following.rstrip(_EMPTY), rest, depth + 1)
+        return bool(more) and _is_title(line, rest, depth + 1)
     cells = len(next(csv.reader([line], delimiter=separator), []))
-    if len(widths) != 1 or cells >= max(widths):
+    if cells >= max(widths):
         return False
     gap = not re.split(r"\r\n|\r|\n", below, maxsplit=1)[0].strip(_EMPTY)
     return gap or (cells == 1 and (max(widths) > 2 or " " in line))
@@ -304,16 +281,45 @@ def _read_excel(path: Path, needed: Collection[str]) -> pa.Table:
     except (zipfile.BadZipFile, KeyError, ValueError, TypeError, SyntaxError) as error:
         # openpyxl raises these for other zip files and damaged ones; SyntaxError: invalid XML
         name = "an OpenDocument table (.ods)" if _is_open_document(path) else "not an Excel file"
-        raise ManifestError(f"unreadable table: {name}", where=path, remedy=_SAVE_AS) from error
+        raise ManifestError(f"unreadable table: {name}", where=path, remedy=SAVE_AS) from error
     if not rows:
         raise ManifestError("the table is empty", where=path, remedy="save it again, or name another one")
     names = [_column_name(_cell(value) or "") for value in rows[0]]
     columns = unique_names(names, path, needed)
+    _require_results(rows, names, path, needed)
     cells = {
         column: pa.array([_cell(row[n]) if n < len(row) else None for row in rows[1:]], pa.string())
         for n, column in enumerate(columns)
     }
     return _select_named(pa.table(cells), names)
+
+
+def _require_results(
+    rows: Sequence[Sequence[object]], names: Sequence[str], path: Path, needed: Collection[str]
+) -> None:
+    """Check that a needed column is not of formulas whose results are not stored.
+
+    Raises:
+        ManifestError: It is; other programs than Excel and LibreOffice write such files.
+    """
+    import openpyxl
+
+    wanted = {name.casefold() for name in needed}
+    empty = [
+        name
+        for place, name in enumerate(names)
+        if name.casefold() in wanted and not any(_cell(row[place]) for row in rows[1:] if place < len(row))
+    ]
+    if not empty or len(rows) == 1:
+        return
+    book = openpyxl.load_workbook(path, read_only=True)
+    cells = (cell for sheet in book.worksheets for row in sheet.iter_rows(values_only=True) for cell in row)
+    if any(isinstance(cell, str) and cell.startswith("=") for cell in cells):
+        raise ManifestError(
+            f"column {empty[0]} has no values: the results of its formulas are not stored",
+            where=path,
+            remedy="open it in Excel or LibreOffice and save it again, or save it as CSV (UTF-8)",
+        )
 
 
 def _is_open_document(path: Path) -> bool:

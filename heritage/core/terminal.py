@@ -6,9 +6,11 @@ and the records of all loggers through `escape_logs`.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
-from typing import TextIO
+from collections.abc import Iterator
+from typing import Any, TextIO, cast
 
 from heritage.core.escaping import terminal, visible
 
@@ -26,6 +28,52 @@ def print_text(text: object, *, error: bool = False) -> None:
 def _write(text: str, *, error: bool) -> None:
     stream: TextIO = sys.stderr if error else sys.stdout
     print(text, file=stream, flush=True)
+
+
+class StandardOutput:
+    """A standard output whose errors name it, as those of files name the file."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write text."""
+        with _named():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        with _named():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+STANDARD_OUTPUT = "standard output"
+"""The file name of errors of `StandardOutput`."""
+
+
+@contextlib.contextmanager
+def named_standard_output() -> Iterator[None]:
+    """Let errors of ``sys.stdout`` have the file name `STANDARD_OUTPUT` in a block."""
+    before = sys.stdout
+    named = cast("TextIO", StandardOutput(before))
+    sys.stdout = named
+    try:
+        yield
+    finally:
+        if sys.stdout is named:
+            sys.stdout = before
+
+
+@contextlib.contextmanager
+def _named() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        error.filename = STANDARD_OUTPUT
+        raise
 
 
 class EscapeFilter(logging.Filter):

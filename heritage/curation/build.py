@@ -14,7 +14,7 @@ import pyarrow as pa
 from heritage.core.files import write_text
 from heritage.core.group_split import UNASSIGNED
 from heritage.core.manifest import SPLITS, Manifest
-from heritage.core.overrides import count_undecided, read_overrides, stale_overrides
+from heritage.core.overrides import count_unconfirmed, count_undecided, read_overrides, stale_overrides
 from heritage.core.verdicts import VERDICTS_FILE
 from heritage.curation.drop_reasons import RowDecisions, vanished_classes
 from heritage.curation.duplicates import DuplicateClusters
@@ -190,12 +190,21 @@ class _Build:
         )  # fmt: skip
 
     def _undecided(self) -> list[str]:
-        """Return a remark about rows of the file of overrides that have no decision."""
-        count = count_undecided(self.overrides_file)
-        if not count or self.overrides_file is None:
+        """Return remarks about rows of the file of overrides that nobody has decided."""
+        file = self.overrides_file
+        if file is None:
             return []
-        rows = "row without a decision changes" if count == 1 else "rows without a decision change"
-        return [f"{count:,} {rows} nothing ({self.overrides_file.name})."]
+        remarks = []
+        if count := count_undecided(file):
+            rows = "row without a decision changes" if count == 1 else "rows without a decision change"
+            remarks.append(f"{count:,} {rows} nothing ({file.name}).")
+        if count := count_unconfirmed(file):
+            rows = "row is a suggestion" if count == 1 else "rows are suggestions"
+            remarks.append(
+                f"{count:,} {rows} of an earlier `heritage evaluate` and not applied ({file.name}): "
+                "to relabel a photograph, empty the note of its row."
+            )
+        return remarks
 
     def _objects(self) -> list[str]:
         """Return the object of each row; a row without one is its own object."""

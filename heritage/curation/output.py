@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,8 @@ from heritage.core.files import write_text
 from heritage.core.locks import locked
 from heritage.core.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA, SPLITS, Manifest
 from heritage.core.overrides import Override
-from heritage.core.table_reader import decode_text, read_table
+from heritage.core.table_reader import read_table
+from heritage.core.text_encoding import decode_text
 from heritage.core.verdicts import VERDICTS_FILE
 from heritage.core.version import __version__
 from heritage.curation.dataset_card import card
@@ -83,16 +85,17 @@ def lock_output(out: Path, raw_root: Path) -> Iterator[None]:
     """
     inside, outside = out.resolve(), raw_root.resolve()
     if inside == outside or outside in inside.parents or inside in outside.parents:
+        outer = outside if outside in (inside, *inside.parents) else inside
         raise ConfigError(
             "one of the data set's folder and the raw photographs' folder is inside the other",
             where=out,
-            remedy="give another out=",
+            remedy=f"give a folder beside it: {shlex.quote(f'out={outer}-{inside.name}')}",
         )
     if out.is_dir() and (foreign := sorted({path.name for path in out.iterdir()} - _OWN_FILES)):
         raise ConfigError(
             f"the folder has other files in it ({', '.join(foreign[:3])})",
             where=out,
-            remedy="give another out=",
+            remedy="give a folder that is new or empty: out=<folder>",
         )
     with locked(out / STATE / "lock"):
         yield

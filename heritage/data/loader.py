@@ -171,6 +171,9 @@ class EpochPlan(Sampler[BatchPlan]):
         return int(words[0])
 
 
+_MAX_POSITION = 2**53
+
+
 class ArtefactLoader(DataLoader[Batch]):
     """Batches of an `ArtefactDataset`, in the order of an `EpochPlan`.
 
@@ -223,7 +226,14 @@ class ArtefactLoader(DataLoader[Batch]):
         return {"epoch": self.plan.epoch, "batches": self._yielded}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Resume from a position that `state_dict` returned."""
+        """Resume from a position that `state_dict` returned.
+
+        Raises:
+            ValueError: It is none.
+        """
+        position = [state["epoch"], state["batches"]]
+        if any(type(number) is not int or not 0 <= number < _MAX_POSITION for number in position):
+            raise ValueError(f"{position} is no position of a loader")
         self.plan.resume(state["epoch"], state["batches"])
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from heritage.core.option_types import FilePath
+from heritage.core.option_types import FigureWidth, FilePath
 from heritage.core.types import NonNegativeInt
 from heritage.errors import ConfigError
 from heritage.evaluation.assessment import Assessment
@@ -81,6 +81,7 @@ def run_audits(
     device: torch.device,
     folder: Path,
     leak_runs: tuple[FinishedRun, FinishedRun] | None,
+    width: FigureWidth = "double",
 ) -> tuple[list[AuditResult], tuple[Path, str] | None]:
     """Run the audits and draw the map of the test set.
 
@@ -93,6 +94,7 @@ def run_audits(
         device: Where to compute.
         folder: Where the map is written.
         leak_runs: The two runs of `read_leak_runs`.
+        width: Width of the map: one or two columns.
 
     Returns:
         The results, and the PNG of the map with its caption; None without a map.
@@ -119,7 +121,7 @@ def run_audits(
         results.append(leak_audit(*leak_runs, assessment.settings.resamples))
     if features is None or min(options.map, len(features)) < MIN_MAP:
         return results, None
-    return results, _draw_map(options.map, features, assessment, folder / MAP_FILE)
+    return results, _draw_map(options.map, features, assessment, folder / MAP_FILE, width)
 
 
 def _audit_background(
@@ -203,10 +205,12 @@ def _listed(value: str | tuple[str, ...]) -> str:
 
 
 def _draw_map(
-    limit: int, features: npt.NDArray[np.float32], assessment: Assessment, path: Path
+    limit: int, features: npt.NDArray[np.float32], assessment: Assessment, path: Path, width: FigureWidth
 ) -> tuple[Path, str]:
     seed = assessment.settings.seed
     rows = np.sort(np.random.default_rng(seed).permutation(len(features))[:limit])
-    draw_embedding_map(features[rows], assessment.targets[rows], assessment.classes, path, seed=seed)
-    caption = f"t-SNE of the last features of {len(rows):,} images, coloured by class. Distances between "
-    return path, caption + "distant clusters have no meaning."
+    draw_embedding_map(
+        features[rows], assessment.targets[rows], assessment.classes, path, seed=seed, width=width
+    )
+    caption = f"t-SNE of the last features of {len(rows):,} images; each class has its "
+    return path, f"{caption}colour and shape. Distances between distant clusters have no meaning."

@@ -16,8 +16,10 @@ from rich.table import Table
 
 from heritage.core.console import Console
 from heritage.core.manifest import Manifest
+from heritage.core.option_types import FigureWidth, Mistakes, choice
 from heritage.evaluation.assessment import Assessment, EvaluationOptions, few_groups_note
 from heritage.evaluation.audits import AuditOptions, few_images_note, read_leak_runs, run_audits
+from heritage.evaluation.mistakes import write_mistakes
 from heritage.evaluation.report import LabelCheck, write_evaluation
 from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint, load_checkpoint
 from heritage.inference.logit_adjustment import adjust_logits, frequency_correction
@@ -58,6 +60,8 @@ def evaluate(cfg: DictConfig, console: Console) -> Path:
 
 
 def _evaluate(cfg: DictConfig, console: Console) -> Path:
+    width = choice("figure_width", cfg.figure_width, FigureWidth)
+    how = choice("mistakes", cfg.mistakes, Mistakes)
     settings: EvaluationOptions = instantiate(cfg.report, _convert_="all")
     folder = Path(cfg.paths.run)
     device = choose_device(cfg.device)
@@ -100,12 +104,24 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
         IMAGES_SEEN: images_seen(classifier.folder),
     }
     audits, embedding_map = run_audits(
-        audit_options, classifier, test_set, assessment, predictions.rows, device, folder, leak_runs
+        audit_options, classifier, test_set, assessment, predictions.rows, device, folder, leak_runs, width
     )
     if test_set.own and test_set.split == "test" and (run := _run_folder(classifier)):
         log.info("%s", write_audits(audits, run))
-    page = write_evaluation(assessment, label_check, audits, folder, extra=extra, embedding_map=embedding_map)
+    mistakes = None if how == "none" else write_mistakes(assessment, folder, how)
+    page = write_evaluation(
+        assessment,
+        label_check,
+        audits,
+        folder,
+        extra=extra,
+        embedding_map=embedding_map,
+        mistakes=mistakes,
+        width=width,
+    )
     _print(assessment, audits, console)
+    if mistakes is not None:
+        console.print(f"mistakes: {mistakes.summary}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
     return page
 

@@ -13,16 +13,21 @@ from heritage.core.csv_files import csv_text
 from heritage.core.escaping import markdown, markdown_row
 from heritage.core.files import write_text
 from heritage.core.manifest import Manifest
+from heritage.core.option_types import FigureWidth
 from heritage.core.overrides import COLUMNS
 from heritage.evaluation.assessment import CLASS_SCORES, Assessment
+from heritage.evaluation.mistakes import MISTAKES_FILE, MISTAKES_FOLDER, Mistakes
+from heritage.evaluation.tables import assessment_tables
 from heritage.metrics.calibration import brier_score
 from heritage.metrics.calibration_claim import threshold_sentence
 from heritage.metrics.confusion import confused_pairs
 from heritage.metrics.label_errors import LABEL_ERRORS_FILE, LabelErrors, write_label_errors
 from heritage.metrics.registry import METRICS, headline_metrics
-from heritage.reports.charts import PALETTE, reliability_chart, risk_chart
+from heritage.reports.charts import coverage_figure, reliability_figure
 from heritage.reports.figures import confusion_figure
 from heritage.reports.html import embedded_png, percent, score, write_page
+from heritage.reports.palette import class_colour
+from heritage.reports.tables import write_tables
 from heritage.reports.thumbnails import PAGE_BYTES, Thumbnails
 from heritage.runs.audits import AuditResult
 from heritage.runs.files import REPORT_FILE
@@ -31,6 +36,7 @@ from heritage.runs.write_predictions import predictions_table, write_predictions
 
 PAGE_FILE = "report.html"
 PER_CLASS_FILE = "per_class.csv"
+CONFUSION_FILE, RELIABILITY_FILE, COVERAGE_FILE = "confusion.png", "reliability.png", "coverage.png"
 _LABEL_ERROR_BYTES = 1_000_000  # of thumbnails reserved for suspected label errors in a full page
 
 
@@ -57,6 +63,8 @@ def write_evaluation(
     *,
     extra: Mapping[str, Any],
     embedding_map: tuple[Path, str] | None = None,
+    mistakes: Mistakes | None = None,
+    width: FigureWidth = "double",
 ) -> Path:
     """Write all files and return the path of ``report.html``.
 
@@ -67,10 +75,21 @@ def write_evaluation(
         folder: The folder to write to.
         extra: Further plain data for ``metrics.json``.
         embedding_map: The PNG of the map of the test set, and its caption.
+        mistakes: The files of misclassified images, which the page links.
+        width: Width of the confusion matrix: one or two columns.
     """
     table = predictions_table(assessment.manifest, assessment.targets, assessment.probabilities)
     write_predictions(table, folder)
-    confusion_figure(assessment.confusion, folder / "confusion.png")
+    confusion_figure(assessment.confusion, folder / CONFUSION_FILE, width)
+    calibration = assessment.calibration
+    reliability_figure(*assessment.reliability, folder / RELIABILITY_FILE)
+    coverage_figure(
+        assessment.risk,
+        None if calibration is None else calibration.target_precision,
+        assessment.abstention,
+        folder / COVERAGE_FILE,
+    )
+    write_tables(assessment_tables(assessment), folder)
     write_metrics(
         assessment.record() | {"audits": {one.key: one.record for one in audits}} | dict(extra), folder
     )
@@ -79,7 +98,7 @@ def write_evaluation(
         label_check.errors, label_check.probabilities, label_check.manifest, folder / LABEL_ERRORS_FILE
     )
     write_text(folder / REPORT_FILE, markdown_report(assessment, audits, len(suggestions)))
-    _write_page(assessment, label_check, suggestions, audits, folder / PAGE_FILE, embedding_map)
+    _write_page(assessment, label_check, suggestions, audits, folder / PAGE_FILE, embedding_map, mistakes)
     return folder / PAGE_FILE
 
 
@@ -188,6 +207,7 @@ def _write_page(
     audits: Sequence[AuditResult],
     path: Path,
     embedding_map: tuple[Path, str] | None,
+    mistakes: Mistakes | None,
 ) -> None:
     thumbnails = Thumbnails(a.manifest)
     pairs = [
@@ -195,7 +215,7 @@ def _write_page(
             "true": a.classes[pair.true],
             "predicted": a.classes[pair.predicted],
             "count": pair.count,
-            "images": [_error(a, thumbnails, row) for row in pair.rows],
+            "images": [_error(a, thumbnails, row, mistakes) for row in pair.rows],
         }
         for pair in confused_pairs(
             a.targets,
@@ -223,14 +243,13 @@ def _write_page(
         brier_after=brier_score(a.calibrated, a.targets),
         threshold_sentence=threshold_sentence(a.calibration),
         charts={
-            "reliability": reliability_chart(before, after),
-            "risk": risk_chart(
-                a.risk, None if a.calibration is None else a.calibration.target_precision, a.abstention
-            ),
+            "reliability": embedded_png(path.parent / RELIABILITY_FILE),
+            "coverage": embedded_png(path.parent / COVERAGE_FILE),
         },
+        mistakes=mistakes and {"count": len(mistakes.paths), "list": f"{MISTAKES_FOLDER}/{MISTAKES_FILE}"},
         audits=audits,
         pairs=pairs,
-        colours=[PALETTE[k % len(PALETTE)] for k in range(len(a.classes))],
+        colours=[class_colour(k) for k in range(len(a.classes))],
         label_errors=label_errors,
         label_error_count=len(suggestions),
         checked=len(label_check.manifest),
@@ -241,7 +260,7 @@ def _write_page(
     )
 
 
-def _error(a: Assessment, thumbnails: Thumbnails, row: int) -> dict[str, Any]:
+def _error(a: Assessment, thumbnails: Thumbnails, row: int, mistakes: Mistakes | None) -> dict[str, Any]:
     probabilities = a.calibrated[row]
     order = np.argsort(-probabilities, kind="stable")
     return {
@@ -253,9 +272,9 @@ def _error(a: Assessment, thumbnails: Thumbnails, row: int) -> dict[str, Any]:
         "confidence": float(probabilities[order[0]]),
         "words": ", ".join(f"{a.classes[k]} {probabilities[k]:.1%}" for k in order.tolist()),
         "bars": [
-            {"share": float(probabilities[k]), "colour": PALETTE[k % len(PALETTE)]}
-            for k in range(len(a.classes))
+            {"share": float(probabilities[k]), "colour": class_colour(k)} for k in range(len(a.classes))
         ],
+        "file": "" if mistakes is None else mistakes.path(row),
     }
 
 

@@ -14,6 +14,19 @@ import numpy.typing as npt
 
 NO_PREDICTION = "no prediction: the network's output for this image is not finite"
 """The reason in tables, responses and reports."""
+DIVERGED_REMEDY = "lower optimizer.lr, set trainer.gradient_clip_val=1 or trainer.precision=32-true"
+"""What helps against a training that diverges."""
+
+
+def not_finite_note(count: int, images: int) -> str:
+    """Return the note on images for which the output is not finite.
+
+    Example:
+        >>> not_finite_note(3, 1200)
+        "no prediction for 3 of 1,200 images: the network's output is not finite; metrics leave them out"
+    """
+    reason = "the network's output is not finite; metrics leave them out"
+    return f"no prediction for {count:,} of {images:,} images: {reason}"
 
 
 def finite_rows(values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.bool_]:

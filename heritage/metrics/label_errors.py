@@ -24,7 +24,7 @@ import numpy.typing as npt
 from heritage.core.csv_files import csv_of_records
 from heritage.core.files import write_text
 from heritage.core.manifest import Manifest
-from heritage.core.overrides import COLUMNS
+from heritage.core.overrides import COLUMNS, SUGGESTED
 
 LABEL_ERRORS_FILE = "label_errors.csv"
 
@@ -97,7 +97,7 @@ def write_label_errors(
             **raw_file(manifest, row),
             "decision": "",
             "class": manifest.classes[to],
-            "note": f"labelled {manifest.classes[int(manifest.targets[row])]} "
+            "note": f"{SUGGESTED}labelled {manifest.classes[int(manifest.targets[row])]} "
             f"({probabilities[row, manifest.targets[row]]:.1%}), "
             f"looks like {manifest.classes[to]} ({probabilities[row, to]:.1%})",
         }

@@ -29,15 +29,19 @@ _UNREADABLE = (
 )  # fmt: skip
 
 
-def open_checkpoint(file: Path) -> Any:
+def open_checkpoint(file: Path, *, mmap: bool = True) -> Any:
     """Return the content of a checkpoint.
+
+    Args:
+        file: The checkpoint.
+        mmap: Map the tensors into memory; otherwise they are read, for a file that is replaced in use.
 
     Raises:
         CheckpointError: It is damaged, no checkpoint, or holds more than plain data and tensors.
     """
     try:
         _require_plain_archive(file)
-        return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        return torch.load(file, map_location="cpu", weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             "not a checkpoint, or one that holds more than plain data and weights", where=file, remedy=_OURS

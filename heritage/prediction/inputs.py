@@ -17,7 +17,8 @@ import pyarrow as pa
 from heritage.core.image_folders import TABLE_SUFFIXES, images_below, is_system_path, note_of_others
 from heritage.core.image_tables import column_of_files, listed_images, resolve_files
 from heritage.core.table_cells import text_column
-from heritage.core.table_reader import decode_text, read_table
+from heritage.core.table_reader import read_table
+from heritage.core.text_encoding import decode_text
 from heritage.errors import DatasetNotFoundError, ManifestError
 from heritage.runs.input_paths import PATTERN_SIGNS, require_input
 
@@ -148,10 +149,11 @@ def _located(path: Path, names: list[str]) -> list[str]:
     """Return the files that a list names, relative to its folder; absolute names stay as they are."""
     folder = path.parent
     relative = [name for name in names if not Path(name).is_absolute()]
-    found = resolve_files(folder, relative, ("", "images"), path)
+    found = resolve_files(folder, relative, ("", "images"), path, elsewhere=True)
     if not all((folder / (name or "")).is_file() for name in found):
         # a list of the folder's images finds names in other case and without suffix
-        found = resolve_files(folder, relative, ("", "images"), path, dict(listed_images(folder, "")))
+        listed = dict(listed_images(folder, ""))
+        found = resolve_files(folder, relative, ("", "images"), path, listed, elsewhere=True)
     files = iter(found)
     return [name if Path(name).is_absolute() else next(files) or name for name in names]
 

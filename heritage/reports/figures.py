@@ -1,4 +1,4 @@
-"""Figures: confusion matrix, learning curves, contact sheets and saliency overlays."""
+"""Figures of runs: confusion matrix, learning curves, contact sheets and saliency overlays."""
 
 from __future__ import annotations
 
@@ -11,91 +11,170 @@ import cv2
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 
-from heritage.core.escaping import figure_text
-from heritage.core.files import atomic_path
 from heritage.core.image_io import Pixels
+from heritage.core.option_types import FigureWidth
 from heritage.metrics.confusion import ConfusionMatrix
+from heritage.reports.palette import DASHES, FIRST, FRACTIONS, INK, SECOND
+from heritage.reports.style import (
+    FONT_SIZE,
+    INCHES,
+    SMALL,
+    SMALLEST,
+    figure_style,
+    label,
+    new_figure,
+    text_sizes,
+    write_figure,
+)
 
-mpl.use("Agg")  # runs have no display
+_BAR = 0.75  # inches of a colour bar with its labels
+_AXIS_LABEL = 0.32  # inches of the label of an axis, with margins
+_TICKS = 0.06  # inches between labels and matrix
+_LINE = 1.2  # height of a line of text, of its font size
+_LARGEST_CELL = 0.85  # inches
+_LABELS = ((3, 26), (2, 26), (1, 26), (1, 20), (1, 14))  # lines and columns, the first that fit
+_WITH_PERCENTAGES = 0.42  # inches of a cell that has room for a count and its percentage
+_ZEROS = 12  # classes of the largest matrix whose zeros are written
 
 
-_INK, _GREY = "#1b1b1b", "#7a7a7a"
-_TRAIN, _VAL = "#b5651d", "#1f5a7a"
-
-
-def confusion_figure(confusion: ConfusionMatrix, path: Path) -> None:
+def confusion_figure(confusion: ConfusionMatrix, path: Path, width: FigureWidth = "double") -> None:
     """Draw a confusion matrix, coloured by the fraction of each true class.
 
     Args:
         confusion: The confusion matrix.
-        path: The PNG to write.
+        path: The PNG to write, and the PDF beside it.
+        width: One or two columns; a matrix of many classes is larger.
     """
-    share, counts = confusion.fractions, confusion.counts
-    classes = [figure_text(name) for name in confusion.classes]
-    side = 1.8 + 0.75 * len(classes)
-    figure = Figure(figsize=(side + 0.9, side), layout="constrained")
-    axes = figure.subplots()
-    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    for row in range(len(classes)):
-        for column in range(len(classes)):
-            colour = "white" if share[row, column] > 0.55 else _INK
-            axes.text(column, row - 0.12, f"{counts[row, column]:,}", ha="center", va="center", color=colour)
-            axes.text(column, row + 0.24, f"{share[row, column]:.0%}", ha="center", va="center", color=colour,
-                      fontsize=7)  # fmt: skip
-    axes.set_xticks(range(len(classes)), classes, rotation=35, ha="right")
-    axes.set_yticks(range(len(classes)), classes)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
-    bar = figure.colorbar(image, ax=axes, shrink=0.8)
-    bar.set_label("fraction of the true class")
-    bar.outline.set_visible(False)
-    save(figure, path)
+    with figure_style(confusion.classes):
+        size = SMALL if len(confusion.classes) <= 16 else 5.5
+        inches, cell, names, wide = _cell_size(confusion.classes, INCHES[width], size)
+        side = cell * len(names)
+        below = max(height for _, height in text_sizes(wide, size)) if wide else max(
+            across for across, _ in text_sizes(names, size)
+        )  # fmt: skip
+        figure = new_figure(inches, side + below + _TICKS + _AXIS_LABEL + 0.06)
+        axes = figure.subplots()
+        image = axes.imshow(confusion.fractions, cmap=FRACTIONS, vmin=0, vmax=1)
+        _numbers(axes, confusion, cell)
+        axes.set_xticks(range(len(names)), wide or names, rotation=0 if wide else 90, fontsize=size)
+        axes.set_yticks(range(len(names)), names, fontsize=size)
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("true")
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0)
+        bar = figure.colorbar(image, ax=axes, shrink=0.9, aspect=28, pad=0.02)
+        bar.set_label("fraction of the true class")
+        bar.outline.set_visible(False)
+        write_figure(figure, path, "Confusion matrix")
 
 
-def curves_figure(history: Sequence[Mapping[str, float]], path: Path) -> None:
-    """Draw loss, accuracy, macro-F1 and learning rate over epochs.
+def _cell_size(
+    classes: Sequence[str], width: float, size: float
+) -> tuple[float, float, list[str], list[str]]:
+    """Return the figure's width, the side of a cell, and labels of rows and of columns.
+
+    Labels of columns are empty if they do not fit side by side; those of rows are then turned.
+    """
+    for lines, columns in _LABELS:
+        names = [label(name, columns, lines) for name in classes]
+        beside = max(across for across, _ in text_sizes(names, size))
+        room = width - beside - _TICKS - _AXIS_LABEL - _BAR
+        least = lines * _LINE * size / 72  # the height of a label
+        cell = min(max(room / len(classes), least), _LARGEST_CELL)
+        if room / len(classes) >= least:
+            break
+    inches = cell * len(classes) + beside + _TICKS + _AXIS_LABEL + _BAR
+    columns = max(int((cell * 72 - 3) / (0.6 * size)), 1)
+    wide = [label(name, columns, lines=2) for name in classes]
+    whole = all("".join(new.split()) == "".join(label(old, 10**6).split())
+                for new, old in zip(wide, classes, strict=True))  # fmt: skip
+    fits = whole and all(across < cell - 0.04 for across, _ in text_sizes(wide, size))
+    return inches, cell, names, wide if fits else []
+
+
+def _numbers(axes: Axes, confusion: ConfusionMatrix, cell: float) -> None:
+    """Write counts, and percentages where there is room for them, into the cells."""
+    counts, fractions = confusion.counts, confusion.fractions
+    digits = max(len(f"{int(counts.max(initial=0)):,}"), 2)
+    size = min(FONT_SIZE, cell * 72 * 0.9 / (0.64 * digits), cell * 72 * 0.75)
+    if size < SMALLEST:
+        return
+    percentages = cell >= _WITH_PERCENTAGES
+    image = mpl.colormaps[FRACTIONS]
+    for row, column in np.ndindex(counts.shape):
+        count, fraction = int(counts[row, column]), float(fractions[row, column])
+        if not count and len(counts) > _ZEROS:
+            continue
+        colour = "white" if np.dot(image(fraction)[:3], [0.299, 0.587, 0.114]) < 0.5 else INK
+        axes.text(column, row - (0.13 if percentages else 0), f"{count:,}", ha="center", va="center",
+                  color=colour, fontsize=size)  # fmt: skip
+        if percentages:
+            axes.text(column, row + 0.22, f"{fraction:.0%}", ha="center", va="center", color=colour,
+                      fontsize=min(size, 6))  # fmt: skip
+
+
+def curves_figure(history: Sequence[Mapping[str, float]], path: Path, width: FigureWidth = "double") -> None:
+    """Draw loss, accuracy, macro-F1 and the learning rate at the end of each epoch.
 
     Args:
         history: One mapping per epoch, as `heritage.runs.history.read_history` returns them.
-        path: The PNG to write.
+        path: The PNG to write, and the PDF beside it.
+        width: One or two columns; in one the parts are below each other.
     """
-    figure = Figure(figsize=(10.5, 3.2), layout="constrained")
-    loss, quality, rate = figure.subplots(1, 3)
-    _line(loss, history, "train/loss", "training", _TRAIN)
-    _line(loss, history, "val/loss", "validation", _VAL)
-    loss.set_title("loss")
-    _line(quality, history, "val/accuracy", "accuracy", _GREY)
-    _line(quality, history, "val/macro_f1", "macro-F1", _VAL)
-    quality.set_title("validation")
-    quality.set_ylim(0, 1)
-    _line(rate, history, "lr", "", _INK)
-    rate.set_title("learning rate at the end of the epoch")
-    rate.set_ylim(bottom=0)
-    for axes in (loss, quality, rate):
-        axes.set_xlabel("epoch")
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-        if axes.get_legend_handles_labels()[1]:
-            axes.legend(frameon=False)
-    save(figure, path)
+    with figure_style():
+        beside = width == "double"
+        figure = new_figure(INCHES[width], 2.3 if beside else 5.6)
+        loss, quality, rate = figure.subplots(*((1, 3) if beside else (3, 1)))
+        _line(loss, history, "train/loss", "training", 1)
+        _line(loss, history, "val/loss", "validation", 0)
+        loss.set_ylabel("loss")
+        _line(quality, history, "val/accuracy", "accuracy", 1)
+        _line(quality, history, "val/macro_f1", "macro-F1", 0)
+        quality.set_ylabel("validation")
+        quality.set_ylim(0, 1.02)
+        _line(rate, history, "lr", "", 0)
+        rate.set_ylabel("learning rate")
+        rate.set_ylim(bottom=0)
+        for axes in (loss, quality, rate):
+            axes.set_xlabel("epoch")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.grid()
+            if axes.get_legend_handles_labels()[1]:
+                axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderpad=0.2)
+        write_figure(figure, path, "Learning curves")
 
 
-def _line(axes: object, history: Sequence[Mapping[str, float]], key: str, label: str, colour: str) -> None:
+def _line(axes: Axes, history: Sequence[Mapping[str, float]], key: str, name: str, series: int) -> None:
     points = [(row["epoch"] + 1, row[key]) for row in history if key in row]
     if points:
         epochs, values = zip(*points, strict=True)
-        marker = "o" if len(points) < 30 else ""
-        axes.plot(epochs, values, label=label or None, color=colour, marker=marker, markersize=3)  # type: ignore[attr-defined]
+        axes.plot(
+            epochs, values, label=name or None, color=(FIRST, SECOND)[series], linestyle=DASHES[series],
+            marker="os"[series] if len(points) < 30 else "",
+        )  # fmt: skip
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, atomically."""
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=150, format="png")
+def range_test_figure(rates: Sequence[float], losses: Sequence[float], rate: float, path: Path) -> None:
+    """Draw the loss of a learning-rate range test over the rate.
+
+    Args:
+        rates: Learning rate of each step.
+        losses: Smoothed training loss of each step.
+        rate: The suggested rate.
+        path: The PNG to write, and the PDF beside it.
+    """
+    with figure_style():
+        figure = new_figure(INCHES["single"] * 1.3, 2.7)
+        axes = figure.subplots()
+        axes.plot(rates, losses, color=FIRST)
+        axes.axvline(rate, color=SECOND, linestyle=DASHES[1], label=f"suggestion: {rate:.2g}")
+        axes.set_xscale("log")
+        axes.set_xlabel("learning rate")
+        axes.set_ylabel("training loss, smoothed")
+        axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderpad=0.2)
+        write_figure(figure, path, "Learning-rate range test")
 
 
 def contact_sheet(
@@ -107,21 +186,29 @@ def contact_sheet(
         rows: Label and images of each row, RGB, all of one size.
         headings: Headings of the columns; an empty one continues the one before.
         title: The title of the figure.
-        path: The PNG to write.
+        path: The PNG to write, and the PDF beside it.
     """
-    figure = Figure(figsize=(1.15 * len(headings) + 1.2, 1.2 * len(rows) + 0.9), layout="constrained")
-    grid = figure.subplots(len(rows), len(headings), squeeze=False)
-    for line, (label, pictures) in zip(grid, rows, strict=True):
-        for axes, picture in zip(line, pictures, strict=True):
-            axes.imshow(picture, interpolation="nearest")
-            axes.set_xticks([])
-            axes.set_yticks([])
-            axes.spines[:].set_visible(False)
-        line[0].set_ylabel(figure_text(label), rotation=0, ha="right", va="center")
-    for axes, heading in zip(grid[0], headings, strict=True):
-        axes.set_title(figure_text(heading), loc="left", fontsize=9)
-    figure.suptitle(figure_text(title), x=0.01, ha="left", fontsize=11)
-    save(figure, path)
+    names = [label(name, columns=18, lines=4) for name, _ in rows]
+    with figure_style([*(name for name, _ in rows), *headings, title]):
+        beside = max((across for across, _ in text_sizes(names, SMALL)), default=0.0)
+        cell = max(min((INCHES["double"] - beside - 0.2) / max(len(headings), 1), 1.3), 0.45)
+        tops = [
+            label(heading, columns=max(int(cell * 72 / (0.55 * SMALL)), 6), lines=3) for heading in headings
+        ]
+        top = max((height for _, height in text_sizes(tops, SMALL)), default=0.0)
+        figure = new_figure(cell * len(headings) + beside + 0.2, cell * len(rows) + top + 0.45)
+        grid = figure.subplots(len(rows), len(headings), squeeze=False)
+        for line, name, (_, pictures) in zip(grid, names, rows, strict=True):
+            for axes, picture in zip(line, pictures, strict=True):
+                axes.imshow(picture, interpolation="nearest")
+                axes.set_xticks([])
+                axes.set_yticks([])
+                axes.spines[:].set_visible(False)
+            line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=SMALL)
+        for axes, heading in zip(grid[0] if rows else [], tops, strict=bool(rows)):
+            axes.set_title(heading, loc="left", fontsize=SMALL)
+        figure.suptitle(label(title, columns=80), x=0.01, ha="left", fontsize=FONT_SIZE)
+        write_figure(figure, path, title)
 
 
 _COLOURS = (np.asarray(mpl.colormaps["inferno"](np.arange(256)))[:, :3] * 255).astype(np.float64)

@@ -6,6 +6,7 @@ import base64
 import math
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup
@@ -47,6 +48,7 @@ def page_environment(folder: Path) -> jinja2.Environment:
     environment.filters["percent"] = lambda *arguments: percent(*arguments).replace(" ", NO_BREAK)
     environment.filters["score"] = score
     environment.filters["web_link"] = web_link
+    environment.filters["folder_link"] = folder_link
     environment.globals["csv_cell_js"] = Markup(CSV_CELL_JS)  # noqa: S704  a script of ours
     return environment
 
@@ -64,6 +66,16 @@ def percent(fraction: float | None, digits: int = 1) -> str:
 def score(value: float | None, digits: int = 3) -> str:
     """Return a score as text; a dash for None or NaN."""
     return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def folder_link(path: str) -> str:
+    """Return the relative URL of a file beside the page or in a folder beside it.
+
+    Example:
+        >>> folder_link("mistakes/a:b/50 %.jpg")
+        './mistakes/a%3Ab/50%20%25.jpg'
+    """
+    return f"./{quote(path, errors='surrogateescape')}"
 
 
 def embedded_png(path: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rich.table import Table
+from rich.table import Table as ConsoleTable
 
 from heritage.core.console import Console
 from heritage.core.escaping import html, markdown, markdown_row
@@ -20,6 +20,7 @@ from heritage.metrics.classification import Scores
 from heritage.metrics.confusion import ConfusionMatrix
 from heritage.metrics.registry import metrics_of_predictions
 from heritage.reports.figures import confusion_figure, curves_figure
+from heritage.reports.tables import Table, confusion_table, write_tables
 from heritage.runs.files import IMAGES_SEEN, REPORT_FILE
 from heritage.runs.record import write_metrics
 from heritage.runs.write_predictions import predictions_table, write_predictions
@@ -68,6 +69,9 @@ class Report:
         confusion_figure(confusion, folder / "confusion.png")
         if self.history:
             curves_figure(self.history, folder / "curves.png")
+        rows = score_rows(confusion.scores, classes)
+        scores = Table("classes", f"Scores of each class, {self.title}", _HEAD, rows, rules=(len(classes),))
+        write_tables((scores, confusion_table(confusion)), folder)
         record = as_record(confusion.scores, classes) | self.metrics
         record |= {"confusion": confusion.counts.tolist(), "facts": dict(self.facts)}
         if self.images_seen is not None:
@@ -79,7 +83,7 @@ class Report:
 
     def print(self, console: Console) -> None:
         """Print the scores as a table."""
-        table = Table(title=self.title, title_justify="left")
+        table = ConsoleTable(title=self.title, title_justify="left")
         for name in _HEAD:
             table.add_column(name, justify="left" if name == "class" else "right")
         rows = score_rows(self.confusion.scores, self.manifest.classes)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from heritage.core.csv_files import csv_text
 from heritage.core.escaping import latex, markdown, markdown_row
+from heritage.core.files import write_text
+from heritage.metrics.confusion import ConfusionMatrix
+
+TABLES_FOLDER = "tables"
+
+_MANY, _VERY_MANY = 7, 12  # columns from which a table in LaTeX is set smaller
+_PREAMBLE = r"% \usepackage{booktabs}; class names in other scripts than Latin need XeLaTeX or LuaLaTeX"
 
 
 @dataclass(frozen=True)
@@ -19,6 +28,7 @@ class Table:
         head: Column names.
         rows: The cells of each row, as many as there are columns.
         note: A remark below the table.
+        rules: Rows above which LaTeX draws a line, such as that of averages.
     """
 
     key: str
@@ -26,6 +36,7 @@ class Table:
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     note: str = ""
+    rules: Sequence[int] = ()
 
     def markdown(self) -> str:
         """Return the table in Markdown, below its caption."""
@@ -39,12 +50,44 @@ class Table:
         return csv_text(self.head, self.rows)
 
     def latex(self) -> str:
-        """Return the table in LaTeX; it needs the package booktabs."""
-        lines = [r"\begin{table}", r"\centering", rf"\caption{{{latex(self.title)}}}",
-                 rf"\label{{tab:{self.key}}}", rf"\begin{{tabular}}{{l{'r' * (len(self.head) - 1)}}}",
-                 r"\toprule"]  # fmt: skip
-        lines.append(" & ".join(map(latex, self.head)) + r" \\")
+        """Return the table in LaTeX; it needs the package booktabs.
+
+        Tables of many columns are set in a smaller font with narrower columns; the note is set below.
+        """
+        columns = len(self.head)
+        lines = [_PREAMBLE, r"\begin{table}", r"\centering", rf"\caption{{{latex(self.title)}}}",
+                 rf"\label{{tab:{re.sub(r'[^A-Za-z0-9.:-]+', '-', self.key)}}}"]  # fmt: skip
+        if columns >= _MANY:
+            lines.append(r"\footnotesize" if columns < _VERY_MANY else r"\scriptsize")
+            lines.append(rf"\setlength{{\tabcolsep}}{{{4 if columns < _VERY_MANY else 2}pt}}")
+        lines += [rf"\begin{{tabular}}{{@{{}}l{'r' * (columns - 1)}@{{}}}}", r"\toprule"]
+        lines.append(f"{' & '.join(map(latex, self.head))} \\\\")
         lines.append(r"\midrule")
-        lines += [" & ".join(map(latex, row)) + r" \\" for row in self.rows]
-        lines += [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
+        for place, row in enumerate(self.rows):
+            if place in self.rules:
+                lines.append(r"\midrule")
+            lines.append(f"{' & '.join(map(latex, row))} \\\\")
+        lines += [r"\bottomrule", r"\end{tabular}"]
+        if self.note:
+            lines.append(rf"\par\smallskip\footnotesize {latex(self.note)}")
+        lines.append(r"\end{table}")
         return "\n".join(lines) + "\n"
+
+
+def write_tables(tables: Iterable[Table], folder: Path) -> None:
+    """Write each table as CSV and LaTeX into the folder ``tables`` of a folder."""
+    for table in tables:
+        write_text(folder / TABLES_FOLDER / f"{table.key}.csv", table.csv())
+        write_text(folder / TABLES_FOLDER / f"{table.key}.tex", table.latex())
+
+
+def confusion_table(confusion: ConfusionMatrix) -> Table:
+    """Return a confusion matrix: true classes in rows, predictions in columns."""
+    rows = [
+        [name, *(f"{count:,}" for count in row)]
+        for name, row in zip(confusion.classes, confusion.counts.tolist(), strict=True)
+    ]
+    return Table(
+        "confusion", "Confusion matrix: true classes in rows, predictions in columns",
+        ("true class", *confusion.classes), rows,
+    )  # fmt: skip

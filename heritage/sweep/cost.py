@@ -17,7 +17,9 @@ from typing import Any
 
 import torch
 from omegaconf import OmegaConf, open_dict
+from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from heritage.cluster.job import Job
 from heritage.cluster.resources import Cluster, InProcess
@@ -208,10 +210,16 @@ def _stops_early(job: Job) -> bool:
 
 
 def _table(jobs: Sequence[Job], costs: Sequence[Cost], names: Collection[str]) -> Table:
-    table = Table(title="Estimated cost on this machine", title_justify="left")
+    table = Table(
+        title="Estimated cost on this machine",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     table.add_column("job", overflow="fold")
-    for name in ("params", "images/s", "images/epoch", "epochs", "hours", "memory", "disk"):
-        table.add_column(name, justify="right", no_wrap=True)
+    # Without lines, and with headings of two, 80 columns leave room for a job's name.
+    for name in ("params", "images\n/s", "images\n/epoch", "epochs", "hours", "memory", "disk"):
+        table.add_column(Text(name), justify="right", no_wrap=True)
     for job, cost in zip(jobs, costs, strict=True):
         shown = round(max((epoch.images for epoch in cost.epochs), default=0))
         table.add_row(

@@ -6,20 +6,24 @@ accumulated on the device and read once per epoch.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self, cast
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from heritage.data.batch import Batch
-from heritage.errors import ConfigError
+from heritage.errors import ConfigError, TrainingError
+from heritage.metrics.finite import DIVERGED_REMEDY, finite_rows, not_finite_note
 from heritage.metrics.registry import METRICS, logged_metrics, logged_names
 from heritage.models.checkpoint import read_checkpoint, rebuild_network
 from heritage.models.network import input_spec
@@ -28,6 +32,9 @@ from heritage.models.weights import OUR_RECORD
 from heritage.runs.training_images import RECORD
 from heritage.training.mixing import Mixing
 from heritage.training.predict_loop import ModelOutputs
+from heritage.training.resumed_state import ResumedState
+
+_log = logging.getLogger(__name__)
 
 Optimizer = Callable[[nn.Module], torch.optim.Optimizer]
 Scheduler = Callable[[torch.optim.Optimizer, int], dict[str, Any]]
@@ -94,11 +101,13 @@ class Classifier(pl.LightningModule):
         self.seed = seed
         self.metadata = {**(metadata or {}), "classes": list(classes)}
         self.save_hyperparameters(self.metadata)
-        self.confusion = MulticlassConfusionMatrix(len(self.classes))
+        # with one more class for images for which the output is not finite, prediction and target alike
+        self.confusion = MulticlassConfusionMatrix(len(self.classes) + 1)
         self.mean_loss = MeanMetric()
         self._optimizer = optimizer
         self._scheduler = scheduler
         self.started = False  # whether training has begun, after a checkpoint was restored
+        self._resumed: ResumedState | None = None  # until it is restored
         self._latest_macro_f1: float | None = None  # of this epoch, until a plateau schedule has read it
 
     @classmethod
@@ -209,19 +218,35 @@ class Classifier(pl.LightningModule):
         self._log_metrics("test")
 
     def predict_step(self, batch: Batch, batch_idx: int) -> ModelOutputs:
-        """Return the predictions of a batch; `ModelOutputs.concatenate` joins those of an epoch."""
-        return ModelOutputs(
+        """Return the predictions of a batch; `ModelOutputs.concatenate` joins those of an epoch.
+
+        Images for which the output is not finite are left out, with a warning.
+        """
+        outputs = ModelOutputs(
             batch.rows.cpu().numpy(), batch.targets.cpu().numpy(), self(batch.images).float().cpu().numpy()
         )
+        finite = finite_rows(outputs.logits)
+        if not finite.all():
+            _log.warning("%s", not_finite_note(int((~finite).sum()), len(finite)))
+        return ModelOutputs(outputs.rows[finite], outputs.targets[finite], outputs.logits[finite])
 
     def _update_metrics(self, batch: Batch) -> None:
         logits = self(batch.images).float()
-        self.confusion.update(logits.argmax(dim=1), batch.targets)
-        self.mean_loss.update(nn.functional.cross_entropy(logits, batch.targets), len(batch.targets))
+        finite, none = torch.isfinite(logits).all(dim=1), len(self.classes)
+        predicted, targets = logits.argmax(dim=1), batch.targets
+        self.confusion.update(predicted.where(finite, none), targets.where(finite, none))
+        losses = nn.functional.cross_entropy(logits, targets, reduction="none")
+        self.mean_loss.update(losses.where(finite, 0.0), finite.float())
 
     def _log_metrics(self, split: str) -> float:
-        """Log the accumulated metrics, reset them and return the macro-F1."""
-        metrics = logged_metrics(self.confusion.compute().cpu().numpy().astype(np.int64), self.classes)
+        """Log the accumulated metrics, reset them and return the macro-F1.
+
+        Raises:
+            TrainingError: The output is finite for no image.
+        """
+        confusion = self.confusion.compute().cpu().numpy().astype(np.int64)
+        self._report_not_finite(split, int(confusion[-1, -1]), int(confusion.sum()))
+        metrics = logged_metrics(confusion[:-1, :-1], self.classes)
         values = {f"{split}/loss": float(self.mean_loss.compute())}
         values |= {f"{split}/{name}": value for name, value in metrics.items()}
         # All ranks have computed the same values; Lightning warns without sync_dist.
@@ -229,6 +254,17 @@ class Classifier(pl.LightningModule):
         self.confusion.reset()
         self.mean_loss.reset()
         return metrics["macro_f1"]
+
+    def _report_not_finite(self, split: str, count: int, images: int) -> None:
+        if count and count == images:
+            raise TrainingError(
+                f"no prediction for any of {images:,} {split} images in epoch {self.current_epoch + 1}: "
+                "the network's output is not finite",
+                where="network",
+                remedy=f"the training diverged: {DIVERGED_REMEDY}",
+            )
+        if count and self.trainer.is_global_zero:
+            _log.warning("epoch %d, %s: %s", self.current_epoch + 1, split, not_finite_note(count, images))
 
     def on_train_epoch_end(self) -> None:
         """Step a plateau schedule with the epoch's validation metric before the epoch is saved.
@@ -260,9 +296,13 @@ class Classifier(pl.LightningModule):
         optimizer = self._optimizer(self.net)
         if self.total_steps is None:
             self.total_steps = int(self.trainer.estimated_stepping_batches)
-        if self._scheduler is None:
+        schedule = None if self._scheduler is None else self._scheduler(optimizer, self.total_steps)
+        if self._resumed is not None:
+            scheduler = None if schedule is None else schedule["scheduler"]
+            self._resumed.check_optimizer(optimizer, scheduler, self._optimizer, self.net)
+            self._resumed = None
+        if schedule is None:
             return optimizer
-        schedule = self._scheduler(optimizer, self.total_steps)
         if "monitor" in schedule:  # it can step only after a validation
             schedule["frequency"] = self.trainer.check_val_every_n_epoch
         return {"optimizer": optimizer, "lr_scheduler": schedule}
@@ -283,6 +323,16 @@ class Classifier(pl.LightningModule):
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         scale = scaler.get_scale() if scaler is not None else 1.0
         nn.utils.clip_grad_norm_(self.net.parameters(), gradient_clip_val * scale)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Check the state that training resumes from, before Lightning restores it.
+
+        Raises:
+            CheckpointError: It is damaged or does not fit this run.
+        """
+        if self.trainer.state.fn == TrainerFn.FITTING:
+            self._resumed = ResumedState(checkpoint, Path(str(self.trainer.ckpt_path)))
+            self._resumed.check_progress(self.trainer)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Save the metadata beside the weights: later commands need nothing but the checkpoint."""

@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from matplotlib.figure import Figure
 from pytorch_lightning.callbacks import Callback
 from rich.progress import Progress
 from torch.optim.lr_scheduler import LambdaLR
 
 from heritage.core.console import Console
-from heritage.core.files import atomic_path
 from heritage.data import ArtefactDataModule
 from heritage.data.batch import Batch
 from heritage.errors import ConfigError, TrainingError
+from heritage.reports.figures import range_test_figure
 from heritage.runs.files import LR_FINDER_FILE
 from heritage.training.callbacks.deferred_weighting import DeferredWeighting
 from heritage.training.callbacks.finetuning import FineTuning
@@ -140,19 +139,5 @@ def find_learning_rate(
     rate = test.suggestion()
     path = folder / LR_FINDER_FILE
     if trainer.is_global_zero:
-        _draw(test, rate, path)
+        range_test_figure(test.rates, test.losses, rate, path)
     return rate, path
-
-
-def _draw(test: RangeTest, rate: float, path: Path) -> None:
-    figure = Figure(figsize=(6, 3.4), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(test.rates, test.losses, color="#1f5a7a")
-    axes.axvline(rate, color="#b5651d", linestyle="--", label=f"suggestion: {rate:.2g}")
-    axes.set_xscale("log")
-    axes.set_xlabel("learning rate")
-    axes.set_ylabel("training loss, smoothed")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary, dpi=150, format="png")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
 from heritage.core.console import Console
@@ -47,6 +48,12 @@ from heritage.training.summary import (
     test_notes,
     unreadable_notes,
 )
+
+# What torch and Lightning raise for a state that does not fit.
+_UNSUITABLE = (
+    LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError, AssertionError,
+    MisconfigurationException,
+)  # fmt: skip
 
 
 class Interrupted(KeyboardInterrupt):
@@ -205,7 +212,7 @@ class TrainingRun:
         self.classifier.started = False
         try:
             yield
-        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        except _UNSUITABLE as error:
             if self.classifier.started:
                 raise
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]

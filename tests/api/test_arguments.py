@@ -33,7 +33,7 @@ class Name(StrEnum):
 
 
 WRONG: list[tuple[Callable[[], Any], type[HeritageError], str]] = [
-    (lambda: heritage.run("train", ["model=vit"]), ArgumentError, "heritage.run(verb, *overrides)"),  # type: ignore[arg-type]
+    (lambda: heritage.run("train", [["model=vit"]]), ArgumentError, "not a value of type list"),  # type: ignore[list-item]
     (lambda: heritage.run("train", 3), ArgumentError, "not a value of type int"),  # type: ignore[arg-type]
     (lambda: heritage.run("train", "-m"), HeritageError, "multirun=True"),
     (lambda: heritage.run("train", "--config-dir=mine"), HeritageError, "hydra.searchpath"),
@@ -168,3 +168,13 @@ def test_results_are_shown_in_one_short_line(run_folder: Path, tree: Path, tmp_p
     assert "54 train, 16 val, 10 test" in repr(run.data)
     with pytest.raises(HeritageError, match=r"the network is not trained; call fit\(\) first"):
         run.test()
+
+
+def test_compose_and_run_take_words_and_lists() -> None:
+    words = ["model=vit", "seed=3"]
+    for given in (words, [words], [words[:1], words[1]], [tuple(words)], [iter(words)]):
+        cfg = heritage.compose("train", *given)
+        assert (cfg.model._target_, cfg.seed) == ("heritage.models.vit_sizes.vit", 3)
+    for given in (["seed=x"], [["seed=x"]]):
+        with pytest.raises(HeritageError, match=r"seed=x: .*give a whole number"):
+            heritage.run("train", *given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from heritage.cluster import submission
 from heritage.cluster.resources import LocalJobs
+from heritage.errors import ConfigError
 from heritage.runs.job_state import State
 from tests.cluster.runs import (
     assert_same,
@@ -81,3 +83,22 @@ def test_ranks_are_killed_when_one_fails_at_the_start(
     submission.run_local([job], LocalJobs(2, 0, 1, 10), tmp_path, lambda: None)
     assert job.state is State.FAILED
     assert time.monotonic() - began < 200, "the other rank would wait for five minutes"
+
+
+def test_submitit_never_reads_files_that_were_there_before(tmp_path: Path) -> None:
+    foreign = tmp_path / ".submitit" / "7"
+    foreign.mkdir(parents=True)
+    (foreign / "7_submitted.pkl").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
+    first, second = submission._files_folder(tmp_path), submission._files_folder(tmp_path)
+    assert first != second
+    assert first.parent == second.parent == foreign.parent
+    assert list(first.iterdir()) == list(second.iterdir()) == []
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / ".submitit").write_text("a file")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        submission._files_folder(tmp_path / "other")
+
+
+def test_results_of_submitit_are_never_unpickled() -> None:
+    code = Path(submission.__file__).read_text()
+    assert not re.search(r"\.(result|results|exception|exceptions|submission)\(", code)

@@ -124,7 +124,7 @@ def test_thesis_balance_survives_signals_requeueing_and_preemption(tmp_path: Pat
         assert_same(sweep_folder(whole) / job.name, job)
     steps = step(baseline)
     assert saved % (steps // 4), "this test requires a stop in mid-epoch"
-    assert "SIGUSR2" in "".join(path.read_text() for path in folder.glob(".submitit/*/*.err"))
+    assert "SIGUSR2" in "".join(path.read_text() for path in folder.glob(".submitit/*/*/*.err"))
 
     # the comparison of the sweep
     table = compare(folder, tmp_path)
@@ -219,11 +219,11 @@ def test_a_single_run_survives_its_time_limit_and_preemption_without_a_warning(
     wait_until("a preempted job", lambda: state(job_id) == "PENDING", process)
     out = finish(process)
     assert f"already in the queue, job {job_id}" in out
-    assert len(list(job.glob(".submitit/*/*_submitted.pkl"))) == 1
+    assert len(list(job.glob(".submitit/*/*/*_submitted.pkl"))) == 1
 
     run(*given, f"hydra.run.dir={plain}", cwd=tmp_path)
     assert_same(plain, job)
-    log = "".join(path.read_text() for path in job.glob(".submitit/*/*.err"))
+    log = "".join(path.read_text() for path in job.glob(".submitit/*/*/*.err"))
     assert log.count("Caught signal SIGUSR2") == 1, "preemption without a warning"
     starts = {folder.name.rpartition("-")[2] for folder in job.glob("wandb/offline-run-*")}
     assert starts == {(job / "wandb_id.txt").read_text().strip()}, "a single run of Weights & Biases"

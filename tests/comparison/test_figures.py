@@ -1,30 +1,30 @@
-"""Names of runs in the comparison's figures are text, not formulas."""
+"""Figures of a comparison: labels are text, and nothing overlaps or is cut."""
 
 from __future__ import annotations
 
-import pytest
-from matplotlib.figure import Figure
+from pathlib import Path
 
-from heritage.comparison.figures import _bars, _rows
+import pytest
+
+from heritage.comparison.figures import Estimate, beside_published
+from heritage.core.option_types import FigureWidth
+from heritage.reports.style import figure_style
+from tests.reports.figure_layout import require_legible
 
 _NAME = r"$\unknown{$ my net"
 
 
+@pytest.mark.parametrize("width", ["single", "double"])
 @pytest.mark.parametrize("settings", [1, 12])
-def test_bars_draw_names_with_dollar_signs(settings: int) -> None:
-    figure = Figure()
-    axes = figure.subplots()
-    ours = {(f"{_NAME} {k}", "sgd"): (0.6, 0.5, 0.7) for k in range(settings)}
-    _bars(axes, {("thesis", "adam"): 0.5}, ours)
-    figure.draw_without_rendering()
-    labels = [label.get_text() for label in axes.get_xticklabels()]
-    assert labels[0] in {"thesis adam", "thesis\nadam"}
-    assert all(r"\$\unknown{\$ my net" in label for label in labels[1:])
-
-
-def test_rows_draw_names_with_dollar_signs() -> None:
-    figure = Figure()
-    axes = figure.subplots()
-    _rows(axes, [_NAME])
-    figure.draw_without_rendering()
-    assert axes.get_yticklabels()[0].get_text() == r"\$\unknown{\$ my net"
+def test_values_beside_published_ones(tmp_path: Path, settings: int, width: FigureWidth) -> None:
+    ours = {
+        (f"{_NAME} {k} {'with a long name ' * (k % 5)}", "sgd"): Estimate(0.6 + k / 40, 0.5, 0.95)
+        for k in range(settings)
+    }
+    theirs = {("thesis", "adam"): 0.5, (f"{_NAME} 0 ", "sgd"): 0.604}
+    with figure_style():
+        figure = beside_published(theirs, ours, "accuracy", tmp_path / "figure.png", width)
+        labels = require_legible(figure)
+    assert sum(r"$\unknown{$" in text for text in labels) == settings
+    assert "0.604" in labels
+    assert "0.600 (0.500–0.950)" in labels

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from heritage.cli import require_no_dashes
 from heritage.config.faults import did_you_mean
 from heritage.errors import ConfigError
+from tests.conftest import Command
 
 
 @pytest.mark.parametrize(
@@ -31,3 +34,12 @@ def test_options_of_other_programs_have_their_neighbour() -> None:
     assert did_you_mean("pretrained", known, ["model.weights"]) == "did you mean model.weights=imagenet?"
     assert did_you_mean("gpu", known) == "did you mean trainer=gpu?"
     assert "trainer=gpu" not in did_you_mean("gpu", ["ckpt"]), "the command has no trainer"
+
+
+def test_no_configuration_is_unpickled(heritage: Command, tmp_path: Path) -> None:
+    file = tmp_path / "config.pickle"
+    file.write_bytes(b"cos\nsystem\n(S'touch executed'\ntR.")
+    done = heritage("train", f"--experimental-rerun={file}")
+    assert done.code == 2
+    assert "--experimental-rerun: unpickling a configuration would run code" in done.err
+    assert not (tmp_path / "executed").exists()

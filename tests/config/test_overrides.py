@@ -173,6 +173,42 @@ def test_a_new_key_of_a_mapping_needs_no_plus() -> None:
     assert plain("train", "trainer.extra.profiler=simple")["trainer"]["extra"] == {"profiler": "simple"}
 
 
+WEIGHTS = "balance.weighting.weights"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([f"{WEIGHTS}.islam=2", f"{WEIGHTS}.orient=3.5"], {"islam": 2, "orient": 3.5}),
+        ([f"{WEIGHTS}.Ägypten=2", f"{WEIGHTS}.islam=1"], {"Ägypten": 2, "islam": 1}),
+        ([f"{WEIGHTS}.new kingdom=2"], {"new kingdom": 2}),
+        ([f"{WEIGHTS}.St. Gallen=2"], {"St. Gallen": 2}),
+        ([f"{WEIGHTS}={{中国: 2, it's: 1}}"], {"中国": 2, "it's": 1}),
+        ([f"{WEIGHTS}={{islam: 1}}", f"{WEIGHTS}.asian=4"], {"islam": 1, "asian": 4}),
+        ([f"{WEIGHTS}.é=1", f"{WEIGHTS}={{islam: 1, é: 3}}"], {"islam": 1, "é": 3}),
+    ],
+)
+def test_keys_of_a_mapping_are_names(words: list[str], expected: dict[str, float]) -> None:
+    cfg = plain("train", "balance/weighting=by_hand", *words)
+    assert cfg["balance"]["weighting"]["weights"] == expected
+
+
+def test_keys_of_a_mapping_from_python() -> None:
+    weights = {"Ägypten": 2, "it's": 3, "a: b": 1, "x${y}": 1.5, 'the "best"': 1, "end\\": 4}
+    cfg = plain("train", "balance/weighting=by_hand", balance__weighting__weights=weights)
+    assert cfg["balance"]["weighting"]["weights"] == weights
+
+
+def test_values_of_a_mapping_can_be_swept() -> None:
+    register()
+    words = ["balance/weighting=by_hand", f"{WEIGHTS}.islam=1,2", f"{WEIGHTS}.Ägypten=3"]
+    _, word = prepared_overrides("train", words, multirun=True)
+    parsed = OverridesParser.create().parse_overrides([word])
+    values = [value for (value,) in BasicSweeper.split_arguments(parsed, None)[0]]
+    assert len(values) == 2
+    assert read_by_hydra(prepared_overrides("train", [values[1]])[0]) == {"islam": 2, "Ägypten": 3}
+
+
 def test_an_option_of_a_class_still_needs_to_exist(heritage: Command) -> None:
     done = heritage("curate", "raw=table", "raw.root=/x", "raw.colunms.class=Kind", "split.tst=0.3")
     assert done.code == 2

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from heritage.core.image_folders import SourceKeys, images_below, labelled_images, split_of
-from heritage.core.image_tables import resolve_files
-from heritage.data.readers import class_folders
+from heritage.core.image_tables import read_image_table, resolve_files
+from heritage.data.readers import class_folders, table
 from heritage.errors import ManifestError
 
 KEYS = SourceKeys("data", "data.root", "data.reader")
@@ -112,3 +112,84 @@ def test_no_log_for_ordinary_folders(tmp_path: Path, caplog: pytest.LogCaptureFi
     with caplog.at_level(logging.INFO):
         labelled_images(tree(tmp_path, "a/1.jpg", "b/1.jpg"), KEYS)
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("file://{root}/images/my%20vase.jpg", "images/my vase.jpg"),
+        ("file://localhost{root}/images/my%20vase.jpg", "images/my vase.jpg"),
+        ("FILE:{root}/images/a.jpg", "images/a.jpg"),
+        ("file:images/a.jpg", "images/a.jpg"),
+        ("my%20vase.jpg", "images/my vase.jpg"),
+        ("images/%C3%A9t%C3%A9.jpg", "images/été.jpg"),
+        ("images\\my%20vase.jpg", "images/my vase.jpg"),
+        ("{root}/images/my%20vase.jpg", "images/my vase.jpg"),
+        ("a%20b.jpg", "images/a%20b.jpg"),  # the very name
+        ("100%.jpg", "images/100%.jpg"),
+        (" lead.jpg", "images/ lead.jpg"),
+        (" a.jpg ", "images/a.jpg"),
+        ("no%20where.jpg", "images/no%20where.jpg"),
+        ("%00.jpg", "images/%00.jpg"),
+    ],
+)
+def test_urls_and_encoded_names(tmp_path: Path, name: str, file: str) -> None:
+    files = ("my vase.jpg", "a.jpg", "été.jpg", "a%20b.jpg", "100%.jpg", " lead.jpg")
+    tree(tmp_path, *(f"images/{one}" for one in files))
+    listed = dict.fromkeys((f"images/{one}" for one in files), 1)
+    table = tmp_path / "t.csv"
+    name = name.format(root=tmp_path)
+    assert resolve_files(tmp_path, [name], ("images", ""), table, listed, elsewhere=True) == [file]
+
+
+@pytest.mark.parametrize("name", ["file:///{above}/out%20side.jpg", "%2e%2e/out%20side.jpg"])
+def test_urls_and_encoded_names_are_bounded(tmp_path: Path, name: str) -> None:
+    tree(tmp_path, "out side.jpg", "set/images/a.jpg")
+    line = name.format(above=str(tmp_path).lstrip("/"))
+    (tmp_path / "set/t.csv").write_text(f"file,class\na.jpg,x\n{line},x\n")
+    with pytest.raises(ManifestError, match=r"row 2: .*out side.jpg' is outside the folder"):
+        read_image_table(tmp_path / "set", "t.csv", "images" if "file" in name else ".", {}, KEYS)
+
+
+def test_a_url_of_windows_is_named_with_its_row(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"row 1: .* is a path of another computer"):
+        resolve_files(tmp_path, ["file:///C:/me/a.jpg"], ("images", ""), tmp_path / "t.csv", elsewhere=True)
+
+
+@pytest.mark.parametrize(
+    ("ids", "fault"), [("1 1 2", "has repeated values"), ("1  2", "is empty in some rows")]
+)
+def test_a_column_image_id_that_names_no_image_is_not_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, ids: str, fault: str
+) -> None:
+    tree(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    lines = [f"{one},{file}.jpg,x" for one, file in zip(ids.split(" "), "abc", strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["image_id,file,class", *lines]))
+    manifest = table(tmp_path, None, table="t.csv", images=".", columns={})
+    assert manifest.column("image_id") == ["a", "b", "c"]
+    assert manifest.column("image_id_of_table") == [one or None for one in ids.split(" ")]
+    assert f"column image_id {fault}: images are named after their files instead" in caplog.text
+
+
+def test_two_columns_image_id_stop_nothing(tmp_path: Path) -> None:
+    tree(tmp_path, "a.jpg", "b.jpg")
+    (tmp_path / "t.csv").write_text("image_id,image_id,file,class\n7,1,a.jpg,x\n8,1,b.jpg,x\n")
+    assert table(tmp_path, None, table="t.csv", images=".", columns={}).column("image_id") == ["7", "8"]
+
+
+def test_links_that_lead_to_themselves_are_no_folders(tmp_path: Path) -> None:
+    tree(tmp_path, "x/1.jpg", "y/1.jpg")
+    (tmp_path / "self").symlink_to("self")
+    (tmp_path / "x" / "there").symlink_to("back")
+    (tmp_path / "x" / "back").symlink_to("there")
+    assert class_folders(tmp_path, None).counts() == {"x": 1, "y": 1}
+
+
+def test_outputs_below_the_photographs_are_no_class(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tree(tmp_path, "x/1.jpg", "y/1.jpg", "outputs/train/run/.hydra/config.yaml",
+         "outputs/train/run/sheet.png", "outputs/data/mine/images/1.jpg",
+         "outputs/data/mine/manifest.parquet", "outputs/data/mine/dataset.json")  # fmt: skip
+    assert class_folders(tmp_path, None).counts() == {"x": 1, "y": 1}
+    assert "no image in outputs: not a class" in caplog.text
+    files = [path.relative_to(tmp_path).as_posix() for path, _ in images_below(tmp_path)]
+    assert files == ["outputs/data/mine/images/1.jpg", "x/1.jpg", "y/1.jpg"]

@@ -12,7 +12,8 @@ import pytest
 
 from heritage.core.files import LFS_POINTER
 from heritage.core.table_cells import whole_number
-from heritage.core.table_reader import decode_text, read_table
+from heritage.core.table_reader import read_table
+from heritage.core.text_encoding import decode_text
 from heritage.errors import ManifestError, MissingDependencyError
 
 ROWS = [{"file": "a.jpg", "class": "Ägypten"}, {"file": "b.jpg", "class": "Islam"}]
@@ -175,3 +176,49 @@ def test_the_sheet_and_the_header_of_an_excel_table_are_found(tmp_path: Path) ->
 )  # fmt: skip
 def test_german_and_french_years(text: str, year: int | None) -> None:
     assert whole_number(text) == year
+
+
+COMMENTED = [
+    "# exported 2024\n# by me\nfile,class\na.jpg,x\n",
+    "# exported 2024, by me\nfile,class\na.jpg,x\n",
+    "#\n\n# one, two, three\nfile,class\na.jpg,x\n",
+    "An inventory\nof 2024\nfile,class\na.jpg,x\n",
+    "Inventory 2024,,\nof a museum,,\n,,\nfile,class,\na.jpg,x,\n",
+]
+
+
+@pytest.mark.parametrize("text", COMMENTED)
+def test_several_lines_above_the_header(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    assert read_table(tmp_path / "t.csv", {"file", "class"}).to_pylist() == [{"file": "a.jpg", "class": "x"}]
+
+
+def test_a_header_may_begin_with_a_hash(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("# file,class\na.jpg,x\n")
+    assert read_table(tmp_path / "t.csv", {"file", "class"}).column_names == ["# file", "class"]
+
+
+def test_lines_of_two_encodings(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    data = "file,class\nété.jpg,x\n".encode() + "où.jpg,é\n".encode("cp1252")
+    (tmp_path / "t.csv").write_bytes(data)
+    assert read_table(tmp_path / "t.csv")["file"].to_pylist() == ["été.jpg", "où.jpg"]
+    assert "t.csv: not UTF-8, 1 line read as Windows-1252 (cp1252)" in caplog.text
+
+
+def test_formulas_without_results_are_named(tmp_path: Path) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (["file", "class"], ["a.jpg", '="x"']):
+        book.active.append(row)
+    book.save(tmp_path / "t.xlsx")
+    with pytest.raises(ManifestError, match=r"column class has no values: .*save it again"):
+        read_table(tmp_path / "t.xlsx", {"file", "class"})
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("-1,500", -1500), ("ca. 1.500 v. Chr.", -1500), ("1,000", 1000), ("10 000 BC", -10000), ("1'200", 1200),
+     ("1,50", None), ("1.5", None), ("12,3456", None), ("1850.0", 1850), ("1850.000", 1850)],
+)  # fmt: skip
+def test_years_with_a_separator_of_thousands(text: str, number: int | None) -> None:
+    assert whole_number(text) == number

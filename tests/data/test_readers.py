@@ -75,7 +75,7 @@ def test_a_table_with_the_class_in_the_file_name(tmp_path: Path) -> None:
             COLUMNS,
             r"row 1 has 'photo'\); set data.reader.columns.class=<column>",
         ),
-        ("filename,lot", "1_MET_5.jpg", COLUMNS, "unreadable table: row 1 has 1 cells instead of 2"),
+        ("filename,lot", "1_MET_5.jpg", COLUMNS, "unreadable table: row 1 has 1 cell instead of 2"),
         (
             "filename,lot",
             "1_MET_5.jpg,1",

@@ -12,6 +12,8 @@ from heritage.collection.http.errors import RetryError
 SPILL = 1 << 20
 """Bytes of a photograph kept in memory; larger ones are streamed to a ``.part`` file."""
 
+_MAX_VALIDATOR = 1000  # characters
+
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/(?:[0-9]{1,18}|\*)")
 
 
@@ -110,7 +112,7 @@ class PartBody:
             RetryError: The server sends another range than requested.
         """
         self._memory.discard()
-        self._validator = _validator(headers)
+        self._validator = _strong_validator(headers)
         if status != 206:
             self.discard()
             return
@@ -173,8 +175,16 @@ class PartBody:
             self._tag.unlink(missing_ok=True)
 
 
-def _validator(headers: Mapping[str, str]) -> str | None:
-    tag = headers.get("etag")
-    if tag and not tag.startswith("W/"):
-        return tag
-    return headers.get("last-modified")
+def sendable(validator: str | None) -> str | None:
+    """Return an ETag or a Last-Modified date if it can be sent in a conditional request, else None.
+
+    A server may send any length, and bytes beyond ASCII, which httpx refuses to send.
+    """
+    if not validator or len(validator) > _MAX_VALIDATOR:
+        return None
+    return validator if validator.isascii() and validator.isprintable() else None
+
+
+def _strong_validator(headers: Mapping[str, str]) -> str | None:
+    tag = sendable(headers.get("etag"))
+    return tag if tag and not tag.startswith("W/") else sendable(headers.get("last-modified"))

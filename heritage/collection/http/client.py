@@ -66,9 +66,7 @@ class Client:
         self._stop = stop
         self._cache = cache
         self.hosts = _limiters(list(endpoints), allowed_hosts, retry_policy, stop)
-        self._robots = Robots(
-            self._robots_text, lambda origin, s: self._host(httpx.URL(origin)).set_min_interval(s)
-        )
+        self._robots = Robots(self._robots_text, self._apply_crawl_delay)
         connections = sum(1 for _ in self.hosts) * max(e.concurrency for e in endpoints)
         self._http = httpx.AsyncClient(
             transport=GuardedTransport(connections=connections, allow_private=allow_private),
@@ -231,10 +229,20 @@ class Client:
         """
         host = self.hosts.get(_netloc(url))
         if host is None:
-            raise FetchError("refused", f"{url.host or url} is not one of the source's hosts")
+            name = _netloc(url) or str(url).strip() or "an empty URL"
+            raise FetchError("refused", f"{name} is not one of the source's hosts")
         if url.scheme not in (("https", "http") if self._allow_private else ("https",)) or url.userinfo:
             raise FetchError("refused", f"{url.scheme} URL of {url.host}: only plain https is requested")
         return host
+
+    def _apply_crawl_delay(self, origin: str, seconds: float) -> None:
+        if seconds > self._retry_policy.max_retry_after:
+            raise CollectionError(
+                f"robots.txt permits one request every {seconds / 3600:,.1f} hours (Crawl-delay)",
+                where=origin,
+                remedy=f"write to the museum, or set client.max_retry_after={seconds:.0f}",
+            )
+        self._host(httpx.URL(origin)).set_min_interval(seconds)
 
     async def _robots_text(self, url: str) -> str:
         return (await self.fetch(url, "text")).body.decode("utf-8", "replace")

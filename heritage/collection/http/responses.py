@@ -79,7 +79,7 @@ def redirect_of(response: httpx.Response) -> str | None:
     """
     if response.status_code not in _REDIRECTS:
         return None
-    target = response.headers.get("location")
+    target = response.extensions.get("location", "").strip()
     if not target:
         raise FetchError("refused", f"status {response.status_code} without a Location header")
     return str(target)

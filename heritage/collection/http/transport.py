@@ -38,8 +38,8 @@ class _RarelyPolledStream(httpcore.AsyncNetworkStream):
     """A stream that checks at most once per second whether the server has closed the connection.
 
     httpcore checks all idle connections at every request with a system call each; with 16 connections that
-    costs as much as the requests. A connection lost within that second ends in a failed request, which is
-    retried.
+    costs as much as the requests. A request on a connection lost within that second is sent again
+    (`GuardedTransport`).
     """
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
@@ -116,6 +116,9 @@ async def _resolve(host: str, port: int) -> list[str]:
 class GuardedTransport(httpx.AsyncHTTPTransport):
     """httpx's transport with a check of each connection's address.
 
+    A server may close an idle connection at any time. A request on such a connection is sent again at once,
+    on another one (RFC 9112, 9.3.1), which is not an attempt: the server has not seen it.
+
     Args:
         connections: Maximum number of connections.
         allow_private: Allow private addresses (the user's own server).
@@ -124,6 +127,7 @@ class GuardedTransport(httpx.AsyncHTTPTransport):
     def __init__(self, *, connections: int, allow_private: bool) -> None:
         context: ssl.SSLContext = httpx.create_ssl_context(trust_env=False)
         super().__init__(verify=context, trust_env=False)
+        self._connections = connections
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=context,
             max_connections=connections,
@@ -131,3 +135,37 @@ class GuardedTransport(httpx.AsyncHTTPTransport):
             keepalive_expiry=30.0,
             network_backend=_GuardedBackend(allow_private=allow_private),
         )
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; a redirect's target is in the response's extensions, under ``location``.
+
+        httpx parses the Location header of each response, also if it follows no redirect, and raises
+        `httpx.InvalidURL`, which is not one of its network errors, for ``javascript:alert(1)``.
+        """
+        response = await self._send(request)
+        targets = response.headers.get_list("location")
+        if targets:
+            del response.headers["location"]
+            response.extensions["location"] = targets[0]
+        return response
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        connected = False
+
+        async def trace(event: str, _: Any) -> None:
+            nonlocal connected
+            connected = connected or event.startswith("connection.connect_tcp")
+
+        request.extensions["trace"] = trace
+        for _ in range(self._connections):
+            try:
+                return await super().handle_async_request(request)
+            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
+                if connected or not _is_lost(error):
+                    raise
+        return await super().handle_async_request(request)
+
+
+def _is_lost(error: httpx.TransportError) -> bool:
+    """Return whether a connection ended before the first byte of a response."""
+    return not isinstance(error, httpx.RemoteProtocolError) or "without sending a response" in str(error)

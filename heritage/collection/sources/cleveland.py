@@ -18,6 +18,7 @@ from heritage.collection.record import (
     RecordError,
     Size,
     is_object_number,
+    listed_id,
     percent_encode,
     plain_text,
     text_of,
@@ -71,7 +72,7 @@ class ClevelandSource(Source):
         department = quote(listing.key.removeprefix("department:"))
         query = f"cc0=1&has_image=1&department={department}&limit={self.page}"
         query += f"&updated_after={since}" if since else ""
-        skip = 0
+        skip, before = 0, None
         while True:
             _, parsed = await client.json(
                 f"{self._api}/artworks/?{query}&skip={skip}", fresh=since is not None
@@ -84,11 +85,14 @@ class ClevelandSource(Source):
                 )  # fmt: skip
             if not records:
                 return
-            yield [
-                ListedObject(str(r["id"]), json.dumps(r).encode())
-                for r in records
-                if isinstance(r, dict) and is_object_number(r.get("id"))
-            ]
+            page = [_listed(one) for one in records]
+            if page == before:
+                raise CollectionError(
+                    f"Cleveland's list of artworks repeats itself after {skip:,}", where=listing.key,
+                    remedy="try again later; if the error persists, the API has changed",
+                )  # fmt: skip
+            yield page
+            before = page
             skip += len(records)
 
     @property
@@ -102,7 +106,7 @@ class ClevelandSource(Source):
             RecordError: Not a valid id of this museum.
         """
         if not (is_object_number(object_id)):
-            raise RecordError(f"'{object_id}' is not an artwork id of Cleveland's")
+            raise RecordError("not an artwork id of Cleveland's")
         return f"{self._api}/artworks/{object_id}"
 
     def read(self, raw: Any, object_id: str, listing: str, size: Size) -> Record:
@@ -148,3 +152,10 @@ class ClevelandSource(Source):
             if isinstance(image, dict) and isinstance(image.get("url"), str) and image["url"]:
                 return Photograph(percent_encode(image["url"]))
         raise RecordError("no photograph")
+
+
+def _listed(record: Any) -> ListedObject:
+    number = record.get("id") if isinstance(record, dict) else record
+    if not is_object_number(number):
+        return ListedObject(listed_id(number))  # without the record: it is refused for its id
+    return ListedObject(str(number), json.dumps(record).encode())

@@ -100,7 +100,7 @@ class LouvreSource(Source):
             RecordError: Not a valid id of this museum.
         """
         if not re.fullmatch(r"cl[0-9]{6,12}", object_id):
-            raise RecordError(f"'{object_id}' is not an ark id of the Louvre")
+            raise RecordError("not an ark id of the Louvre")
         return f"{self._site}/ark:/53355/{object_id}.json"
 
     def read(self, raw: Any, object_id: str, listing: str, size: Size) -> Record:

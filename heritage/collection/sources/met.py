@@ -19,6 +19,7 @@ from heritage.collection.record import (
     Size,
     fold,
     is_object_number,
+    listed_id,
     percent_encode,
     plain_text,
     text_of,
@@ -104,7 +105,7 @@ class MetSource(Source):
                 remedy="give the number of a department of The Met",
             )
         for start in range(0, len(ids), _PAGE):
-            yield [ListedObject(str(i)) for i in ids[start : start + _PAGE] if is_object_number(i)]
+            yield [ListedObject(listed_id(i)) for i in ids[start : start + _PAGE]]
 
     def record_url(self, object_id: str) -> str:
         """Return the URL of a record.
@@ -113,7 +114,7 @@ class MetSource(Source):
             RecordError: Not a valid id of this museum.
         """
         if not (is_object_number(object_id)):
-            raise RecordError(f"'{object_id}' is not an object id of The Met")
+            raise RecordError("not an object id of The Met")
         return f"{self._api}/v1/objects/{object_id}"
 
     @property

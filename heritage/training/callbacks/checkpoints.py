@@ -15,6 +15,7 @@ from heritage.core.files import atomic_path
 from heritage.core.option_types import FilePath
 from heritage.core.types import NonNegativeFloat, PositiveInt
 from heritage.errors import TrainingError
+from heritage.models.checkpoint_file import open_checkpoint
 from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER
 
 
@@ -61,6 +62,17 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     Lightning moves a file from the system's temporary folder, which copies it if that is on another disk:
     when the disk fills up half-way, the previous checkpoint is lost.
     """
+
+    def load_checkpoint(
+        self, path: _PATH, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Return the content of a checkpoint: plain data and tensors, which are read into memory.
+
+        Raises:
+            CheckpointError: It is damaged, not a checkpoint, or holds more than plain data and tensors.
+        """
+        content: dict[str, Any] = open_checkpoint(Path(path), mmap=False)
+        return content
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any = None) -> None:
         """Write a checkpoint.

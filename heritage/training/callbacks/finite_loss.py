@@ -15,6 +15,7 @@ from heritage.core.option_types import FilePath
 from heritage.core.types import PositiveInt
 from heritage.data.batch import Batch
 from heritage.errors import NonFiniteLossError
+from heritage.metrics.finite import DIVERGED_REMEDY
 from heritage.runs.files import NON_FINITE_FILE
 
 
@@ -66,12 +67,14 @@ class FiniteLoss(Callback):
             return
         step, rate, loss, rows = recent[int((~finite).nonzero()[0])]
         path = self._folder / NON_FINITE_FILE
-        record = {"step": step, "lr": rate, "loss": str(loss.item()), "images": _images(trainer, rows)}
+        epoch, loss_text = trainer.current_epoch + 1, str(loss.item())
+        images = _images(trainer, rows)
+        record = {"epoch": epoch, "step": step, "lr": rate, "loss": loss_text, "images": images}
         write_text(path, json.dumps(record, indent=2) + "\n")
         raise NonFiniteLossError(
-            f"the loss became {loss.item()} at step {step} (learning rate {rate:.3g})",
+            f"the loss became {loss_text} in epoch {epoch} at step {step} (learning rate {rate:.3g})",
             where=path,
-            remedy="lower optimizer.lr, set trainer.gradient_clip_val=1 or trainer.precision=32-true",
+            remedy=DIVERGED_REMEDY,
         )
 
 

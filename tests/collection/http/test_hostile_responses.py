@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import gzip
 import json
 import os
@@ -13,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from heritage.collection.http.body import PartBody
 from heritage.collection.http.cache import RecordCache
 from heritage.collection.http.client import Client
 from heritage.collection.http.errors import FetchError
@@ -47,6 +50,10 @@ def handle(request: Request) -> Response:
 @pytest.fixture
 def museum() -> FaultyMuseum:
     return FaultyMuseum(handle)
+
+
+def instead(other: Response, _: Response) -> Response:
+    return other
 
 
 def encoded(data: bytes, encoding: str, status: int = 200) -> faults.Fault:
@@ -265,3 +272,81 @@ def test_the_cache_and_the_ledger_are_bounded(tmp_path: Path, monkeypatch: pytes
     for damaged in (zlib.compress(b"x" * 1001), b"no zlib"):
         with pytest.raises(CollectionError, match="the ledger: a record is damaged"):
             unpacked(damaged)
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        (b"javascript:alert(1)", "javascript:alert.1. is not one of the source's hosts"),
+        (b"data:text/html,x", "data:text/html,x is not one"),
+        (b"mailto:a@b", "is not one of the source's hosts"),
+        (b"file:///etc/passwd", "file:/etc/passwd is not one"),
+        (b"//elsewhere.example/a", "elsewhere.example is not one"),
+        (b"http://0177.0.0.1/", "not a valid URL"),
+        (b"http://[::1", "not a valid URL"),
+        (b"http://museum.example:99999/", "is not one|not a valid URL"),
+        (b"/a\x01b", "not a valid URL"),
+        (b"/" + b"a" * 50_000, "a URL of 50,001 characters"),
+        (b"   ", "without a Location header"),
+    ],
+)
+def test_no_redirect_ends_the_run(museum: FaultyMuseum, target: bytes, reason: str) -> None:
+    def fault(_: Response) -> Response:
+        async def write(writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + target + b"\r\n\r\n")
+            await writer.drain()
+
+        return Response(302, b"", raw=write)
+
+    museum.always("/a", fault)
+    with serve(museum) as base:
+        with pytest.raises(FetchError, match=reason) as error:
+            fetch_json(base, "/a")
+        assert fetch_json(base, "/b") == {"path": "/b"}
+    assert error.value.state == "refused"
+    assert museum.requested["/a"] == 1
+
+
+@pytest.mark.parametrize(
+    ("delay", "interval"),
+    [("3", 3.0), ("0", 0.0), ("-5", 0.0), ("nan", 0.0), ("inf", 0.0), ("x", 0.0), ("", 0.0)],
+)
+def test_a_crawl_delay_is_obeyed(museum: FaultyMuseum, delay: str, interval: float) -> None:
+    text = f"User-agent: *\nCrawl-delay: {delay}\n".encode()
+    museum.always("/robots.txt", faults.body(text, "text/plain"))
+
+    async def do(client: Client) -> None:
+        await client.json(f"{base}/a")
+        assert [host.interval for host in client.hosts.values()] == [interval]
+
+    with serve(museum) as base:
+        run(base, do)
+
+
+@pytest.mark.parametrize("delay", ["3601", "1000000", "1e300"])
+def test_a_crawl_delay_without_an_end_ends_the_run(museum: FaultyMuseum, delay: str) -> None:
+    text = f"User-agent: *\nCrawl-delay: {delay}\n".encode()
+    museum.always("/robots.txt", faults.body(text, "text/plain"))
+    with serve(museum) as base, pytest.raises(CollectionError, match="Crawl-delay"):
+        fetch_json(base, "/a")
+
+
+@pytest.mark.parametrize("header", ["ETag", "Last-Modified"])
+def test_a_validator_that_cannot_be_sent_is_not_kept(
+    museum: FaultyMuseum, tmp_path: Path, header: str
+) -> None:
+    big = jpeg(1) + bytes(3 * MEGABYTE)
+    for value in ('"caf\u00e9"', '"' + "e" * 5000 + '"'):
+        named = {header: value, "Content-Type": "image/jpeg"}
+        whole = Response(200, big, named)
+        museum.once("/p.jpg", functools.partial(instead, faults.truncated(2 * MEGABYTE)(whole)))
+        museum.always("/p.jpg", functools.partial(instead, whole))
+        body = PartBody(tmp_path / "1.part")
+
+        async def do(client: Client, body: PartBody = body) -> None:
+            await client.fetch(f"{base}/p.jpg", "image", body)
+
+        with serve(museum) as base:
+            run(base, do)
+        assert body.in_memory() == big
+    assert all("if-range" not in request.headers for request in museum.requests)

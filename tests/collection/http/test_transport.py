@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from heritage.collection.http.client import Client
 from heritage.collection.http.errors import FetchError
 from heritage.collection.http.transport import is_public
+from tests.collection import faults
 from tests.collection.faults import FaultyMuseum
-from tests.collection.http.fetching import fetch_json
+from tests.collection.http.fetching import fetch_json, run
 
 
 def test_private_addresses_are_refused(museum: FaultyMuseum, base: str) -> None:
@@ -50,3 +52,28 @@ def test_a_name_that_resolves_to_a_private_address_is_refused(
 )  # fmt: skip
 def test_public_addresses_are_recognised(address: str, public: bool) -> None:
     assert is_public(address) is public
+
+
+def test_a_server_that_closes_each_connection_costs_no_attempts(museum: FaultyMuseum, base: str) -> None:
+    museum.always("/a", faults.truncated(10_000))  # the whole response, then the end of the connection
+
+    async def do(client: Client) -> None:
+        for _ in range(6):
+            await asyncio.gather(*(client.json(f"{base}/{name}") for name in "abc"))
+        assert [host.stats.retries for host in client.hosts.values()] == [0]
+
+    run(base, do, retry_policy={"attempts": 1})
+    assert museum.requested == {"/a": 6, "/b": 6, "/c": 6}
+
+
+def test_a_server_that_never_responds_is_given_up(museum: FaultyMuseum, base: str) -> None:
+    museum.always("/a", faults.reset)
+
+    async def do(client: Client) -> None:
+        await client.json(f"{base}/b")
+        with pytest.raises(FetchError) as error:
+            await client.json(f"{base}/a")
+        assert (error.value.state, error.value.attempts) == ("failed", 2)
+
+    run(base, do, retry_policy={"attempts": 2})
+    assert 2 <= museum.requested["/a"] <= 6
