@@ -88,6 +88,8 @@ def serve(options: ServeOptions, limits: Limits) -> None:
         print_line(f"probabilities: {decision_rule}")
         for note in predictor.notes:
             print_line(f"Note: {note}")
+        if options.verdicts is not None:
+            print_line(f"verdicts: added to {options.verdicts}")
         print_line(f"open http://{address}:{port} (Ctrl-C stops the server)")
         config = uvicorn.Config(
             app,
