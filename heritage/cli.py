@@ -51,6 +51,7 @@ _DISK_FAULTS = {
 }
 _RESUME = "finished work is kept, run the same command again to continue"
 _FULL_ERROR = "HYDRA_FULL_ERROR"
+_FLAGS = ("--help", "--hydra-help", "--version", "--cfg", "--resolve", "--info", "--multirun", "--config-dir")
 _FLAGS_WITH_VALUE = {"--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn"}
 
 
@@ -293,6 +294,8 @@ def require_no_dashes(arguments: Sequence[str]) -> None:
     """Check that no option is written ``--key=value`` or ``--key value``, as those of other programs are."""
     from hydra._internal.utils import get_args_parser
 
+    from heritage.core.taxonomy import nearest
+
     known, unknown = get_args_parser().parse_known_args(arguments)
     if known.experimental_rerun is not None:
         raise ConfigError(
@@ -304,6 +307,8 @@ def require_no_dashes(arguments: Sequence[str]) -> None:
         flag, equals, value = word.partition("=")
         following = [*arguments[arguments.index(word) + 1 :], "<value>"][0]
         name = flag.lstrip("-")
+        if not equals and (near := nearest(flag, _FLAGS)):
+            raise ConfigError("no such flag", where=word, remedy=f"did you mean {near}?")
         raise ConfigError(
             "options have no dashes", where=word, remedy=f"write {name}={value if equals else following}"
         )

@@ -329,7 +329,8 @@ def show_summary(
     if reasons:
         console.print("Not collected:")
     for what, state, reason, number in reasons[:_MAX_REASONS]:
-        console.print(f"  {number:>7,} {what} {state}: {reason}".rstrip(": "), markup=False, highlight=False)
+        named = what.removesuffix("s") if number == 1 else what
+        console.print(f"  {number:>7,} {named} {state}: {reason}".rstrip(": "), markup=False, highlight=False)
     if len(reasons) > _MAX_REASONS:
         console.print(f"  … and {len(reasons) - _MAX_REASONS} more reasons in ledger.sqlite")
     if any(state == "failed" for _, state, _, _ in reasons):

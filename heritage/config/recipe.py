@@ -16,6 +16,11 @@ from heritage.config.faults import did_you_mean
 from heritage.errors import ConfigError
 
 _GROUP = "recipe"
+_DEMO_RUN = {
+    "data.reader._target_": "heritage.data.readers.demo",
+    "model.name": "resnet10t.c3_in1k",
+    "model.weights": "none",
+}
 
 
 def fine_tuned(rate: float, otherwise: float, *, _root_: DictConfig) -> float:
@@ -32,6 +37,20 @@ def fine_tuned(rate: float, otherwise: float, *, _root_: DictConfig) -> float:
     finetune = OmegaConf.select(_root_, "finetune") or {}
     frozen = finetune.get("depth") == "head" and not finetune.get("unfreeze_every")
     return otherwise if weights in (None, "none") or frozen else rate
+
+
+def for_demo(number: float, otherwise: float, *, _root_: DictConfig) -> float:
+    """Return one of two numbers: for the default network on the demo set, which learns it quickly, or else.
+
+    The OmegaConf resolver ``${for_demo:…}``.
+
+    Args:
+        number: For the demo set with the default network from scratch.
+        otherwise: For all other data sets and networks.
+        _root_: The whole configuration.
+    """
+    values = [OmegaConf.select(_root_, key, throw_on_missing=False) for key in _DEMO_RUN]
+    return number if values == list(_DEMO_RUN.values()) else otherwise
 
 
 def require_recipe() -> None:

@@ -215,6 +215,7 @@ class ServeConfig:
     trusted: list[str] = MISSING
     host: str = MISSING
     port: int = MISSING
+    open: bool = MISSING
     names: Annotated[Any, list[str] | None] = MISSING
     similar: Any = MISSING
     cache: FilePath = MISSING

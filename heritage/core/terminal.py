@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, TextIO, cast
 
 from heritage.core.escaping import terminal, visible
@@ -28,6 +30,14 @@ def print_text(text: object, *, error: bool = False) -> None:
 def _write(text: str, *, error: bool) -> None:
     stream: TextIO = sys.stderr if error else sys.stdout
     print(text, file=stream, flush=True)
+
+
+def own_command() -> list[str]:
+    """Return the words that start heritage: the script, if the shell finds that of this environment."""
+    script = shutil.which("heritage")
+    if script is not None and Path(script).parent == Path(sys.executable).parent:
+        return ["heritage"]
+    return [sys.executable, "-m", "heritage"]
 
 
 class StandardOutput:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import shutil
-import sys
 from pathlib import Path
 
 from heritage.core.labels import class_option, hydra_word
 from heritage.core.manifest import SPLITS, Manifest
+from heritage.core.terminal import own_command
 
 
 def next_step(kept: Manifest, out: Path) -> str:
@@ -26,15 +25,7 @@ def next_step(kept: Manifest, out: Path) -> str:
             f"next: add photographs; training needs two classes with images in {', '.join(SPLITS)}, "
             f"and {len(in_all)} has them"
         )
-    words = [*_heritage(), "train", "data=folder", f"data.root={hydra_word(str(out))}"]
+    words = [*own_command(), "train", "data=folder", f"data.root={hydra_word(str(out))}"]
     if in_all != with_images:
         words.append(class_option([name for name in kept.classes if name in in_all]))
     return f"next: {shlex.join(words)}"
-
-
-def _heritage() -> list[str]:
-    """Return the command's words: the script, if the shell finds that of this environment."""
-    script = shutil.which("heritage")
-    if script is not None and Path(script).parent == Path(sys.executable).parent:
-        return ["heritage"]
-    return [sys.executable, "-m", "heritage"]

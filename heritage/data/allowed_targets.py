@@ -9,6 +9,7 @@ from typing import Any
 
 from heritage.data import readers, split
 from heritage.data.module import ArtefactDataModule
+from heritage.demo import demo_folder as demo_set_folder
 
 Table = Mapping[str, Callable[..., Any]]
 
@@ -42,6 +43,6 @@ def demo_folder(reader: Any, root: Any) -> Path | None:
     Drawing writes files, which a checkpoint must not do by itself.
     """
     is_demo = isinstance(reader, functools.partial) and reader.func is readers.demo
-    if not is_demo or (folder := readers.demo_folder(Path(str(root)), **reader.keywords)).is_dir():
+    if not is_demo or (folder := demo_set_folder(Path(str(root)), **reader.keywords)).is_dir():
         return None
     return folder

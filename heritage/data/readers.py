@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,12 +21,10 @@ from heritage.core.image_tables import listed_images, read_image_table, require_
 from heritage.core.labels import choose_classes, declared_spellings
 from heritage.core.manifest import MANIFEST_FILE, Manifest
 from heritage.core.taxonomy import CLASSES, ImageName, class_of_id, parse_image_name
-from heritage.core.types import NonNegativeInt, PositiveInt
+from heritage.core.types import PositiveInt, Seed
 from heritage.errors import ConfigError, DatasetNotFoundError, ManifestError
 
 log = logging.getLogger(__name__)
-
-_DEMO_SET = re.compile(r"\.?v\d+-\d+x\d+-seed\d+")
 
 KEYS = SourceKeys(group="data", root="data.root", reader="data.reader")
 
@@ -199,7 +196,7 @@ def _require_labels(labels: Sequence[str | None], where: Path) -> None:
 
 
 def demo(
-    root: Path, classes: Sequence[str] | None, *, images: PositiveInt, size: PositiveInt, seed: NonNegativeInt
+    root: Path, classes: Sequence[str] | None, *, images: PositiveInt, size: PositiveInt, seed: Seed
 ) -> Manifest:
     """Read the demo set, which is drawn on first use.
 
@@ -214,7 +211,7 @@ def demo(
     Raises:
         ConfigError: ``root`` has other files.
     """
-    from heritage.demo import write_demo_dataset
+    from heritage.demo import demo_folder, write_demo_dataset
 
     folder = demo_folder(root, images=images, size=size, seed=seed)
     if not folder.is_dir():
@@ -235,7 +232,9 @@ def _require_demo_folder(root: Path) -> None:
     Raises:
         ConfigError: It has other files; the message names the option that reads them.
     """
-    if not root.is_dir() or all(_DEMO_SET.match(path.name) for path in root.iterdir()):
+    from heritage.demo import only_demo_sets
+
+    if only_demo_sets(root):
         return
     raise ConfigError(
         "the demo set is not drawn into a folder that has other files",
@@ -249,13 +248,6 @@ def option_for(root: Path) -> str:
     if (root / MANIFEST_FILE).is_file():
         return "data=folder"
     return "data=table" if tables_in(root) else "data=class_folders"
-
-
-def demo_folder(root: Path, *, images: int, size: int, seed: int) -> Path:
-    """Return the folder of a demo set."""
-    from heritage.demo import DEMO_VERSION
-
-    return root / f"v{DEMO_VERSION}-{images}x{size}-seed{seed}"
 
 
 def missing_files(data: Manifest) -> list[str]:

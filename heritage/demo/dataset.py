@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import re
 import shutil
 import tempfile
 import time
@@ -15,6 +17,7 @@ import numpy as np
 
 from heritage.core.csv_files import csv_text
 from heritage.core.image_io import encode_jpeg
+from heritage.core.processes import available_cores, map_in_processes
 from heritage.core.taxonomy import CLASSES
 from heritage.demo.drawing.artefact import DEMO_VERSION, draw_artefact
 from heritage.demo.drawing.catalogue import kind_of
@@ -34,6 +37,7 @@ THESIS_COUNTS: dict[str, int] = {
 MIN_IMAGES = 2 * len(CLASSES)
 """The smallest set: one object with two views per class."""
 
+_DEMO_SET = re.compile(r"\.?v\d+-\d+x\d+-seed\d+")
 _MIN_OBJECTS = 28  # a test split of a tenth still has three
 _COLUMNS = (
     "filename", "class", "museum", "object_id", "view", "object_name", "title", "culture", "period",
@@ -41,6 +45,7 @@ _COLUMNS = (
 )  # fmt: skip
 _CREDITS = ("Purchase, Seed Fund", "Gift of the draughtsman", "Bequest of an anonymous generator", "Exchange")
 _ABANDONED_S = 3600.0
+_WORTH_A_PROCESS = 200  # photographs; starting a process takes as long as drawing about so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,16 @@ def _object_records(class_name: str, index: int, views: int, seed: int) -> list[
     ]  # fmt: skip
 
 
+def demo_folder(root: Path, *, images: int, size: int, seed: int) -> Path:
+    """Return the folder of a demo set: each version and setting has a folder below ``root``."""
+    return root / f"v{DEMO_VERSION}-{images}x{size}-seed{seed}"
+
+
+def only_demo_sets(root: Path) -> bool:
+    """Return whether a folder has nothing but demo sets, or does not exist."""
+    return not root.is_dir() or all(_DEMO_SET.match(path.name) for path in root.iterdir())
+
+
 def write_demo_dataset(
     root: Path, *, images: int, size: int, seed: int, progress: Callable[[int, int], None] | None = None
 ) -> Path:
@@ -189,15 +204,20 @@ def _draw(
 ) -> None:
     """Draw a set into a folder; ``demo.json`` is written last."""
     (folder / "images").mkdir()
-    size, seed = identity["size"], identity["seed"]
-    for done, record in enumerate(records, start=1):
-        pixels = draw_artefact(record.class_name, record.object_index, record.view, size=size, seed=seed)
-        (folder / "images" / record.file).write_bytes(encode_jpeg(pixels, quality=92))
+    draw = functools.partial(_draw_record, folder / "images", identity["size"], identity["seed"])
+    workers = min(available_cores(), len(records) // _WORTH_A_PROCESS)
+    for done, _ in enumerate(map_in_processes(draw, records, workers), start=1):
         if progress is not None:
             progress(done, len(records))
     text = csv_text(_COLUMNS, (record.row() for record in records))
     (folder / "metadata.csv").write_text(text, encoding="utf-8")
     (folder / "demo.json").write_text(json.dumps(identity), encoding="utf-8")
+
+
+def _draw_record(images: Path, size: int, seed: int, record: DemoRecord) -> None:
+    """Draw and write one photograph; it depends on nothing but its arguments."""
+    pixels = draw_artefact(record.class_name, record.object_index, record.view, size=size, seed=seed)
+    (images / record.file).write_bytes(encode_jpeg(pixels, quality=92))
 
 
 def _is_complete(root: Path, identity: dict[str, int]) -> bool:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from heritage.core.escaping import html
 from heritage.core.manifest import Manifest
 from heritage.core.option_types import FilePath
-from heritage.core.types import Fraction, NonNegativeInt, PositiveInt
+from heritage.core.types import Fraction, NonNegativeInt, PositiveInt, Seed
 from heritage.metrics.bootstrap import Interval, Resampled, bootstrap
 from heritage.metrics.calibration import (
     Calibration,
@@ -65,7 +65,7 @@ class EvaluationOptions:
     images_per_pair: NonNegativeInt
     max_images: NonNegativeInt
     label_errors: NonNegativeInt
-    seed: NonNegativeInt
+    seed: Seed
     out_of_fold: FilePath | None
 
 
@@ -278,7 +278,8 @@ def few_groups_note(manifest: Manifest) -> list[str]:
     """Return a warning about classes of too few groups for an interval; empty without such classes."""
     counts, images = groups_of_classes(manifest), manifest.counts()
     few = [
-        f"{name} ({images[name]:,} images in {count} {'group' if count == 1 else 'groups'})"
+        f"{name} ({images[name]:,} {'image' if images[name] == 1 else 'images'} in {count} "
+        f"{'group' if count == 1 else 'groups'})"
         for name, count in zip(manifest.classes, counts.tolist(), strict=True)
         if 0 < count < FEW_GROUPS
     ]

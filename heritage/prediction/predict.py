@@ -246,7 +246,8 @@ def show(result: PredictResult, console: Console) -> None:
         counts.update(_outcome(row) for row in columns)
     summary = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
     resumed = f", {result.resumed:,} of them predicted before" if result.resumed else ""
-    console.print(f"{result.images:,} images{resumed}: {summary}", highlight=False, soft_wrap=True)
+    images = "image" if result.images == 1 else "images"
+    console.print(f"{result.images:,} {images}{resumed}: {summary}", highlight=False, soft_wrap=True)
     console.print(f"probabilities: {result.decision_rule}", highlight=False, soft_wrap=True)
     for note in result.notes:
         console.print(f"Note: {note}", highlight=False, soft_wrap=True, markup=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,6 +28,7 @@ from heritage.core.option_types import FigureWidth
 from heritage.reports.fonts import font_families
 
 mpl.use("Agg")  # runs have no display
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # embedding a font logs each of its tables
 
 INCHES: dict[FigureWidth, float] = {"single": 3.5, "double": 7.2}
 """Widths of figures: 89 mm and 183 mm, those of most journals."""

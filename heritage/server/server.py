@@ -23,6 +23,7 @@ from heritage.inference.test_set import run_manifest, try_run_manifest
 from heritage.prediction.decision_rule import read_decision_rule
 from heritage.prediction.predictor import Predictor
 from heritage.server.limits import Limits
+from heritage.server.opening import network_line, open_page, page_address
 from heritage.server.similar import SimilarObjects
 from heritage.server.similar_index import build_index, index_file, open_index
 
@@ -49,6 +50,7 @@ class ServeOptions:
         batch_size: Images per batch at most.
         device: Where to compute.
         limits: Limits of requests.
+        open: Whether to open the page in a browser.
         verdicts: The CSV file to which reviewers' verdicts are added; None: the page has none.
     """
 
@@ -63,6 +65,7 @@ class ServeOptions:
     batch_size: PositiveInt
     device: str
     limits: Any
+    open: bool = False
     verdicts: str | None = None
 
 
@@ -84,13 +87,16 @@ def serve(options: ServeOptions, limits: Limits) -> None:
         predictor = Predictor(trained, decision_rule, device=options.device)
         app = build_app(predictor, options, limits)
         port = listener.getsockname()[1]
-        address = f"[{options.host}]" if ":" in options.host else options.host
+        address = page_address(options.host, port)
+        print_line(network_line(trained))
         print_line(f"probabilities: {decision_rule}")
         for note in predictor.notes:
             print_line(f"Note: {note}")
         if options.verdicts is not None:
             print_line(f"verdicts: added to {options.verdicts}")
-        print_line(f"open http://{address}:{port} (Ctrl-C stops the server)")
+        print_line(f"open {address} (Ctrl-C stops the server)")
+        if options.open:
+            open_page(address)
         config = uvicorn.Config(
             app,
             http=limited_protocol(limits.connections_per_address),

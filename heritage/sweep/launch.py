@@ -43,7 +43,10 @@ def start(cfg: DictConfig) -> RunResult | None:
     console = Console()
     validate(cfg, "train")
     require_inputs(cfg)
-    from heritage.sweep.driver import cluster_of  # imports torch: after validation
+    from heritage.sweep.loading import loaded
+
+    with loaded(cfg):  # imports torch: after validation
+        from heritage.sweep.driver import cluster_of
 
     job = _job(cfg)
     cluster = cluster_of(job)

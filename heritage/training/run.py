@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import signal
 import time
 from collections.abc import Iterator
@@ -16,8 +17,10 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
 
 from heritage.core.console import Console
+from heritage.core.labels import hydra_word
 from heritage.core.manifest import SPLITS
 from heritage.core.notebook import html_table, shortened
+from heritage.core.terminal import own_command
 from heritage.data import ArtefactDataModule
 from heritage.errors import CheckpointError, TrainingError
 from heritage.metrics.calibration import calibrate
@@ -201,6 +204,10 @@ class TrainingRun:
         with run_locked(self.folder):
             path = report.write(self.folder)
         self.console.print(f"report: {path}", highlight=False, soft_wrap=True)
+        if (self.folder / CHECKPOINTS_FOLDER / BEST_CHECKPOINT).is_file():
+            words = [*own_command(), "serve", f"ckpt={hydra_word(str(self.folder))}", "open=true"]
+            page = f"next: {shlex.join(words)}    opens the network as a web page"
+            self.console.print(page, highlight=False, soft_wrap=True)
         return RunResult("train", self.folder)
 
     @contextlib.contextmanager

@@ -253,4 +253,4 @@ def test_training_reads_and_writes_folders_with_odd_names(
                     "trainer.limit_train_batches=1")  # fmt: skip
     assert done.code == 0, done.err
     (report,) = (tmp_path / "résultats [1]").rglob("report.md")
-    assert report.parent.name.endswith("_class_folders_resnet10t_none")
+    assert report.parent.name.endswith("_tab-é-x_resnet10t_none")

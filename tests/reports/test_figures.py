@@ -136,12 +136,14 @@ def test_contact_sheets(drawn: list[Figure], tmp_path: Path, count: int) -> None
     assert "A $title$" in require_legible(drawn[0])
 
 
-def test_pdfs_have_truetype_fonts_and_no_date(tmp_path: Path) -> None:
+def test_pdfs_have_truetype_fonts_and_no_date(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     names = ["egyptian", "$x$", NAMES[0]]
     confusion = ConfusionMatrix(np.diag([3, 2, 1]), tuple(names))
     first, second = tmp_path / "a" / "x.png", tmp_path / "b" / "x.png"
-    for path in (first, second):
-        confusion_figure(confusion, path)
+    with caplog.at_level(logging.INFO):
+        for path in (first, second):
+            confusion_figure(confusion, path)
+    assert caplog.records == [], "embedding fonts is logged"
     pdf = first.with_suffix(".pdf")
     assert pdf.read_bytes() == second.with_suffix(".pdf").read_bytes()
     assert first.read_bytes() == second.read_bytes()

@@ -42,7 +42,7 @@ def serving(ckpt: Path, cache: Path, verdicts: Path | None = None, **limits: Any
     server_limits = Limits(**LIMITS | limits)
     options = ServeOptions(
         str(ckpt), [], "127.0.0.1", 0, None, "auto", str(cache), None, 16, "cpu", None,
-        None if verdicts is None else str(verdicts),
+        verdicts=None if verdicts is None else str(verdicts),
     )  # fmt: skip
     trained = load_checkpoint(ckpt)
     app = build_app(
