@@ -20,11 +20,13 @@ import pyarrow.compute as pc
 
 from heritage.core.attribution import ATTRIBUTION_FILE, attribution
 from heritage.core.class_names import CLASS_NAMES_FILE
+from heritage.core.croissant import CROISSANT_FILE, write_croissant
 from heritage.core.csv_files import csv_text, is_inert
 from heritage.core.files import write_text
 from heritage.core.locks import locked
 from heritage.core.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA, SPLITS, Manifest
 from heritage.core.overrides import Override
+from heritage.core.split_tables import SPLIT_TABLES, write_split_tables
 from heritage.core.table_reader import read_table
 from heritage.core.text_encoding import decode_text
 from heritage.core.verdicts import VERDICTS_FILE
@@ -43,7 +45,7 @@ STATE = ".curation"
 
 _OWN_FILES = frozenset(
     {STATE, "images", "packed", MANIFEST_FILE, DATASET_FILE, "README.md", ATTRIBUTION_FILE, "report.html",
-     "overrides.csv", VERDICTS_FILE, CLASS_NAMES_FILE}
+     "overrides.csv", VERDICTS_FILE, CLASS_NAMES_FILE, CROISSANT_FILE, *SPLIT_TABLES.values()}
 )  # fmt: skip
 _NOT_IN_MANIFEST = ("expected_sha256", "raw_problem")  # the manifest has them as `raw_sha256` and `reason`
 _COMPARED = ("cleaning", "duplicates", "groups", "split", "resize")
@@ -128,7 +130,7 @@ def publish(
     overrides: Path | None,
     verdicts: Path | None = None,
 ) -> None:
-    """Write the credits, the card, the manifest and, last, ``dataset.json``; remove images that are not kept.
+    """Write the files beside the images, ``dataset.json`` last, and remove images that are not kept.
 
     Args:
         result: The result of the build.
@@ -157,6 +159,8 @@ def publish(
         "heritage": __version__,
         "configuration": dict(options.configuration),
     }
+    write_split_tables(kept, out)
+    write_croissant(kept, out, name=str(about["name"] or "artefacts"))
     write_text(out / "README.md", card(kept, about))
     kept.write(out, about, table=result.table)
 
