@@ -76,6 +76,22 @@ def test_a_word_without_key_or_value(heritage: Command, verb: str, word: str, re
     assert (done.code, done.err) == (2, line)
 
 
+@pytest.mark.parametrize(
+    ("verb", "word", "message"),
+    [("curate", "classes=egyptian", "should be a list; write 'classes=[egyptian]'"),
+     ("collect", "classes=new kingdom", "should be a list; write "),
+     ("serve", "names=egyptian", "should be a list; write 'names=[egyptian]'"),
+     ("curate", "name=../x", "should be the name of a folder; write out=<folder> for another place"),
+     ("curate", "name=", "should be the name of a folder; write out=<folder> for another place"),
+     ("collect", "name=a/b", "should be the name of a folder; write folder=<folder> for another place")],
+)  # fmt: skip
+def test_lists_and_names_of_the_top_level(heritage: Command, verb: str, word: str, message: str) -> None:
+    needed = {"curate": ["raw=class_folders", "raw.root=/x"], "serve": ["ckpt=x"]}.get(verb, [])
+    done = heritage(verb, word, *needed)
+    (line,) = done.err.splitlines()
+    assert (done.code, line.partition(message)[0]) == (2, f"heritage {verb}: {word}: ")
+
+
 def test_flags_that_cannot_be_used(heritage: Command) -> None:
     assert heritage("train", "--hlep").err == "heritage train: --hlep: no such flag; did you mean --help?\n"
     done = heritage("train", "--cfg", "job", "--resolve")
