@@ -232,7 +232,7 @@ def contact_sheet(
             label(heading, columns=max(int(cell * 72 / (0.55 * SMALL)), 6), lines=3) for heading in headings
         ]
         top = max((height for _, height in text_sizes(tops, SMALL)), default=0.0)
-        figure = new_figure(cell * len(headings) + beside + 0.2, cell * len(rows) + top + 0.45)
+        figure = new_figure(cell * len(headings) + beside + 0.3, cell * len(rows) + top + 0.6)
         grid = figure.subplots(len(rows), len(headings), squeeze=False)
         for line, name, (_, pictures) in zip(grid, names, rows, strict=True):
             for axes, picture in zip(line, pictures, strict=True):
@@ -243,7 +243,8 @@ def contact_sheet(
             line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=SMALL)
         for axes, heading in zip(grid[0] if rows else [], tops, strict=bool(rows)):
             axes.set_title(heading, loc="left", fontsize=SMALL)
-        figure.suptitle(label(title, columns=80), x=0.01, ha="left", fontsize=FONT_SIZE)
+        across = int(figure.get_figwidth() * 72 / (0.58 * FONT_SIZE))
+        figure.suptitle(label(title, columns=across), x=0.01, ha="left", fontsize=FONT_SIZE)
         write_figure(figure, path, title)
 
 

@@ -142,6 +142,10 @@ def test_contact_sheets(drawn: list[Figure], tmp_path: Path, count: int) -> None
     rows = [(name, [picture] * 4) for name in classes(count)]
     contact_sheet(rows, ["as stored", "integrated gradients", "", "copies"], "A $title$", tmp_path / "s.png")
     assert "A $title$" in require_legible(drawn[0])
+    rows = [(name, [picture] * 2) for name in classes(count)]
+    title = "Saliency maps of resnet10t on the test split of v2-1500x128-seed0"
+    contact_sheet(rows, ["photograph", "Grad-CAM"], title, tmp_path / "s.png")
+    assert title in require_legible(drawn[1])
 
 
 def test_pdfs_have_truetype_fonts_and_no_date(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
