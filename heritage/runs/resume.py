@@ -29,7 +29,7 @@ def checkpoint_to_resume(folder: Path, resume: Any, config: dict[str, Any], fing
 
     Raises:
         CheckpointError: The folder has a run and ``resume`` is off, or a run with another configuration or
-            data set; or ``resume`` names another folder.
+            data set, or has lost its configuration; or ``resume`` names another folder.
     """
     if isinstance(resume, str) and Path(resume).resolve() != folder.resolve():
         raise CheckpointError(
@@ -41,6 +41,12 @@ def checkpoint_to_resume(folder: Path, resume: Any, config: dict[str, Any], fing
     if resume is False or resume is None:
         refuse_occupied_folder(folder)
         return None
+    if last.is_file() and not (folder / CONFIG_FILE).is_file():
+        raise CheckpointError(
+            f"the run has no {CONFIG_FILE} to compare this command with",
+            where=folder,
+            remedy="restore the file, or start a new run",
+        )
     refuse_another_run(folder, config, fingerprint)
     return last if last.is_file() else None
 
