@@ -58,6 +58,8 @@ def test_a_data_set_is_published_once_and_without_paths_of_the_machine(
     assert hub.tokens == {f"Bearer {TOKEN}", None}  # None: large files go to signed addresses
     card = files["README.md"].decode()
     assert yaml.safe_load(card.split("---\n")[1])["license"] == ["cc-by-4.0", "cc0-1.0"]
+    assert "report.html" not in card
+    assert "overrides.csv" not in card
     assert "<script>" not in card + files["ATTRIBUTION.md"].decode()
     assert "](javascript" not in files["ATTRIBUTION.md"].decode().replace("\\]\\(", "").replace("\\](", "")
     hub.requests.clear()
