@@ -24,7 +24,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("inference",),
     ("evaluation", "comparison", "explanation"),
     ("prediction",),
-    ("exporters", "server", "cluster"),
+    ("exporters", "server", "cluster", "project"),
     ("sweep",),
     ("hydra_plugins",),
     ("cli",),

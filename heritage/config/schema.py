@@ -225,6 +225,14 @@ class ServeConfig:
 
 
 @dataclass
+class NewConfig:
+    """`heritage.new`."""
+
+    paths: PathsConfig = MISSING
+    folder: FilePath = MISSING
+
+
+@dataclass
 class WeightsConfig:
     """`heritage.weights`."""
 
@@ -234,6 +242,7 @@ class WeightsConfig:
 
 
 SCHEMAS: dict[str, type] = {
+    "new": NewConfig,
     "collect": CollectConfig,
     "curate": CurateConfig,
     "train": TrainConfig,
