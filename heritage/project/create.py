@@ -33,7 +33,7 @@ def create_project(folder: Path) -> str:
         What to print: the commands, and what the network starts from.
 
     Raises:
-        ConfigError: The folder has files, is a file, or its name is empty.
+        ConfigError: The folder has files, or is a file.
     """
     folder = folder.expanduser()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -41,8 +41,6 @@ def create_project(folder: Path) -> str:
             "it exists already", where=folder, remedy="choose another name; nothing is overwritten"
         )
     title = folder.resolve().name
-    if not title:
-        raise ConfigError("this folder has no name", where=folder, remedy="heritage new my-project")
     name = name_of_folder(title)
     found = weights_found()
     start = WITHOUT_WEIGHTS.format(extra=EXTRA) if found is None else WITH_WEIGHTS.format(where=found)
