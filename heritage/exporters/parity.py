@@ -49,7 +49,8 @@ class Parity:
     def __str__(self) -> str:
         return (
             f"{counted(self.images, 'image')} ({self.source}): largest difference {self.probabilities:.1e} "
-            f"in a probability, {self.logits:.1e} in a logit; same class for {self.same_class} of {self.images}"
+            f"in a probability, {self.logits:.1e} in a logit; "
+            f"same class for {self.same_class} of {self.images}"
         )
 
 
