@@ -24,7 +24,7 @@ COMPILE = $(UV) pip compile pyproject.toml --universal --python-version 3.11 --q
 PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev .install train quickstart demo serve test test-slurm check lint types format wheel-check lock clean
+.PHONY: help setup dev .install train quickstart demo serve test test-slurm check docs lint types format wheel-check lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,8 +78,12 @@ test: $(DEV) ## run the fast tests
 test-slurm: $(DEV) ## start a real Slurm of one node (root, Debian) and run the cluster's tests on it
 	PYTHON=$(BIN)/python tests/cluster/slurm/run $(ARGS)
 
-check: lint types $(DEV) ## run what CI runs: lint, types, all tests
+check: lint types $(DEV) ## run what CI runs: lint, types, all tests, the documentation site
 	$(PYTEST) $(ARGS)
+	@$(MAKE) --no-print-directory docs
+
+docs: $(DEV) ## build the documentation site into build/site/html, without network
+	$(BIN)/python -m website
 
 lint: $(DEV) ## look for faults of style
 	$(BIN)/ruff check .

@@ -50,8 +50,11 @@ _DISK_FAULTS = {
     errno.ENAMETOOLONG: "the name is too long",
     errno.ENOENT: "no such file or folder, and it cannot be created",
 }
+HELP_SECTIONS: dict[str, Callable[[], Mapping[str, Sequence[str]]]] = {}
+"""What returns the sections that a command adds to its help; filled when the command is imported."""
 _RESUME = "finished work is kept, run the same command again to continue"
 _FULL_ERROR = "HYDRA_FULL_ERROR"
+_FLAGS = ("--help", "--hydra-help", "--version", "--cfg", "--resolve", "--info", "--multirun", "--config-dir")
 _FLAGS_WITH_VALUE = {"--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn"}
 
 
@@ -75,6 +78,9 @@ def command(
     """
 
     def decorate(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
+        if help_sections is not None:
+            HELP_SECTIONS[verb] = help_sections
+
         @functools.wraps(task)
         def main() -> None:
             with stopped_in_one_line(f"heritage {verb}"), named_standard_output():
@@ -294,6 +300,8 @@ def require_no_dashes(arguments: Sequence[str]) -> None:
     """Check that no option is written ``--key=value`` or ``--key value``, as those of other programs are."""
     from hydra._internal.utils import get_args_parser
 
+    from heritage.core.taxonomy import nearest
+
     known, unknown = get_args_parser().parse_known_args(arguments)
     if known.experimental_rerun is not None:
         raise ConfigError(
@@ -305,6 +313,8 @@ def require_no_dashes(arguments: Sequence[str]) -> None:
         flag, equals, value = word.partition("=")
         following = [*arguments[arguments.index(word) + 1 :], "<value>"][0]
         name = flag.lstrip("-")
+        if not equals and (near := nearest(flag, _FLAGS)):
+            raise ConfigError("no such flag", where=word, remedy=f"did you mean {near}?")
         raise ConfigError(
             "options have no dashes", where=word, remedy=f"write {name}={value if equals else following}"
         )

@@ -102,6 +102,10 @@ class ManifestError(DataError):
     """A table with missing columns, missing rows or invalid values."""
 
 
+class UnknownClassError(ManifestError):
+    """The images of a data set are of other classes than the class list has."""
+
+
 class SplitError(DataError):
     """A split that leaves a class or a subset empty."""
 

@@ -34,6 +34,14 @@ HINTS = {
     "model=${seed}": "this group takes the name of an option, not an interpolation; write one",
     "model@net=vit": "nothing is chosen there; write model=<option>",
     "experiment=crt": "experiment is not among the defaults; write +experiment=crt",
+    "optimizer.lr=0,05": f"{SWEEP}, or write optimizer.lr=0.05 with a point",
+    "data.batch_size=16.0": "should be a valid integer; write data.batch_size=16",
+    "data.crop_pct=90%": "should be a valid number, unable to parse string as a number; "
+    "write data.crop_pct=0.9",
+    "seed=-1": "should be greater than or equal to 0",
+    "seed=4294967296": "should be less than 4294967296",
+    "model=vit seed=3": "there is no such model; write 2 words: model=vit seed=3",
+    "data.classes=none": "should be a valid list; write data.classes=null",
     "data.classes=china": "should be a valid list; write 'data.classes=[china]'",
     "data.classes=new kingdom": """should be a valid list; write 'data.classes=['"'"'new kingdom'"'"']'""",
     "trainer.extra=5": "should be a valid dictionary; write trainer.extra.<name>=<value>",
@@ -53,6 +61,43 @@ def test_the_hint_of_a_mistake(heritage: Command, tmp_path: Path, word: str) -> 
     expected = f"heritage train: {word}: {HINTS[word]}"
     assert (done.code, line[: len(expected)] if expected.endswith(" ") else line) == (2, expected)
     assert [path for path in tmp_path.rglob("*") if path.name != "outputs"] == []
+
+
+@pytest.mark.parametrize(
+    ("verb", "word", "remedy"),
+    [("evaluate", "run", "write ckpt=run"), ("evaluate", "my run", "write 'ckpt=my run'"),
+     ("predict", "vase.JPG", "write input=vase.JPG"), ("predict", "run", "write ckpt=run"),
+     ("compare", "sweep", "write runs=sweep"), ("evaluate", "ckpt", "write ckpt=<value>"),
+     ("train", "model", "write model=<option>"), ("train", "vit", "write key=value")],
+)  # fmt: skip
+def test_a_word_without_key_or_value(heritage: Command, verb: str, word: str, remedy: str) -> None:
+    done = heritage(verb, word)
+    line = f"heritage {verb}: cannot read '{word}' (it has no key or no value); {remedy}\n"
+    assert (done.code, done.err) == (2, line)
+
+
+@pytest.mark.parametrize(
+    ("verb", "word", "message"),
+    [("curate", "classes=egyptian", "should be a list; write 'classes=[egyptian]'"),
+     ("collect", "classes=new kingdom", "should be a list; write "),
+     ("serve", "names=egyptian", "should be a list; write 'names=[egyptian]'"),
+     ("curate", "name=../x", "should be the name of a folder; write out=<folder> for another place"),
+     ("curate", "name=", "should be the name of a folder; write out=<folder> for another place"),
+     ("collect", "name=a/b", "should be the name of a folder; write folder=<folder> for another place")],
+)  # fmt: skip
+def test_lists_and_names_of_the_top_level(heritage: Command, verb: str, word: str, message: str) -> None:
+    needed = {"curate": ["raw=class_folders", "raw.root=/x"], "serve": ["ckpt=x"]}.get(verb, [])
+    done = heritage(verb, word, *needed)
+    (line,) = done.err.splitlines()
+    assert (done.code, line.partition(message)[0]) == (2, f"heritage {verb}: {word}: ")
+
+
+def test_flags_that_cannot_be_used(heritage: Command) -> None:
+    assert heritage("train", "--hlep").err == "heritage train: --hlep: no such flag; did you mean --help?\n"
+    done = heritage("train", "--cfg", "job", "--resolve")
+    assert done.err == (
+        "heritage train: --resolve: the run folder is chosen when the command runs; leave --resolve out\n"
+    )
 
 
 @pytest.mark.parametrize("word", ["=3", "+=3", "~=3"])

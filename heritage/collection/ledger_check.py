@@ -127,4 +127,4 @@ def ledger_error(error: sqlite3.Error | UnicodeDecodeError, where: str | Path) -
         sqlite3.SQLITE_PERM: "make the folder writable, or set folder=…",
         sqlite3.SQLITE_CANTOPEN: "make the folder writable, or set folder=…",
     }.get(code, REMEDY)
-    return CollectionError(f"the ledger cannot be used ({error})", where=where, remedy=remedy)
+    return CollectionError(f"cannot be used ({error})", where=where, remedy=remedy)

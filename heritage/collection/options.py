@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from heritage.collection.record import Size
 from heritage.collection.rules import ClassRules, require_class
 from heritage.config.faults import FaultyConfigError
-from heritage.core.types import NonNegativeInt, PositiveFloat, PositiveInt
+from heritage.core.types import PositiveFloat, PositiveInt, Seed
 
 
 class CacheOptions(BaseModel):
@@ -36,7 +36,7 @@ class CollectionOptions(BaseModel):
     size: Size
     min_side: PositiveInt
     placeholders: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
-    seed: NonNegativeInt
+    seed: Seed
     ids: Path | None
     since: datetime.date | Literal["last"] | None
     retry: Literal["failed"] | None

@@ -39,9 +39,10 @@ from heritage.collection.storage import (
     requeue_missing,
 )
 from heritage.core.console import Console
+from heritage.core.event_loop import interrupting, outside_of_loop
 from heritage.core.locks import locked
 from heritage.core.manifest import Manifest
-from heritage.core.signals import SIGNALS, RepeatFilter
+from heritage.core.signals import RepeatFilter
 from heritage.core.version import __version__
 from heritage.errors import CollectionError
 
@@ -88,6 +89,9 @@ class CollectionRun:
                 written, or another process collects into it (BusyError).
             KeyboardInterrupt: Stopped by the user; finished work is kept.
         """
+        outside_of_loop(self._collect)
+
+    def _collect(self) -> None:
         terms = self.source.terms()
         self.source.check_politeness(self.retry_policy.wall_pause)
         if terms:
@@ -245,7 +249,6 @@ async def _closing(client: Client) -> AsyncIterator[None]:
 def _stopping(stop: asyncio.Event, console: Console) -> Iterator[None]:
     """On Ctrl-C or SIGTERM finish the requests in flight; on a second one stop immediately."""
     repeats = RepeatFilter()
-    loop = asyncio.get_running_loop()
     task = asyncio.current_task()
 
     def request_stop() -> None:
@@ -257,13 +260,8 @@ def _stopping(stop: asyncio.Event, console: Console) -> Iterator[None]:
             console.print("Stopping immediately.")
             task.cancel()
 
-    for number in SIGNALS:
-        loop.add_signal_handler(number, request_stop)
-    try:
+    with interrupting(request_stop):
         yield
-    finally:
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
 
 
 def _user_agent(contact: str | None) -> str:
@@ -329,7 +327,8 @@ def show_summary(
     if reasons:
         console.print("Not collected:")
     for what, state, reason, number in reasons[:_MAX_REASONS]:
-        console.print(f"  {number:>7,} {what} {state}: {reason}".rstrip(": "), markup=False, highlight=False)
+        named = what.removesuffix("s") if number == 1 else what
+        console.print(f"  {number:>7,} {named} {state}: {reason}".rstrip(": "), markup=False, highlight=False)
     if len(reasons) > _MAX_REASONS:
         console.print(f"  … and {len(reasons) - _MAX_REASONS} more reasons in ledger.sqlite")
     if any(state == "failed" for _, state, _, _ in reasons):

@@ -25,7 +25,7 @@ from heritage.comparison.paired import (
 from heritage.comparison.published import AVERAGES, IN_WORDS, TABLES, Published, published
 from heritage.core.numbers import bounds as written
 from heritage.core.taxonomy import CLASSES
-from heritage.core.types import NonNegativeInt, PositiveInt
+from heritage.core.types import PositiveInt, Seed
 from heritage.metrics.bootstrap import Interval, interval
 from heritage.metrics.classification import MEASURES, absent_note
 from heritage.metrics.registry import METRICS
@@ -45,7 +45,7 @@ class ResamplingOptions:
     """Options of the bootstrap: the least number of resamples of groups, and their random seed."""
 
     resamples: PositiveInt
-    seed: NonNegativeInt
+    seed: Seed
 
 
 @dataclass(frozen=True)

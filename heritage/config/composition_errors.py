@@ -16,6 +16,7 @@ from heritage.config.config_files import chosen_files, explain_yaml_error, file_
 from heritage.config.faults import did_you_mean, right_key
 from heritage.config.grammar import quoted
 from heritage.config.overrides import takes_list
+from heritage.core.image_folders import IMAGE_SUFFIXES
 from heritage.runs.compat import RENAMED_CHOICES, RENAMED_OPTIONS
 
 _UNKNOWN_KEY = re.compile(r"Could not override '(?P<key>[^']+)'")
@@ -32,6 +33,17 @@ _SWEEP = re.compile(
     r"|Sweep parameters '(?P<other>.+)' requires --multirun",
     re.DOTALL,
 )
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
+_RUN_FOLDER = re.compile(r"\$\{hydra:runtime\.output_dir\}")
+_FIRST = {
+    "compare": "runs",
+    "predict": "ckpt",
+    "evaluate": "ckpt",
+    "explain": "ckpt",
+    "export": "ckpt",
+    "serve": "ckpt",
+}
+"""The option that a word without a key is probably meant for."""
 _EACH = "to run each of them add -m (from Python: multirun=True)"
 _CHOSEN_TWICE = re.compile(r"Multiple values for (?P<group>\S+)\. ")
 _FORCED = re.compile(r"force-add of config groups is not supported: '(?P<word>[^']+)'")
@@ -53,7 +65,7 @@ def explain_composition_error(fault: BaseException, verb: str, overrides: Sequen
         overrides: The overrides of its command line.
     """
     if isinstance(fault, OverrideParseException):
-        return [_unreadable(fault)]
+        return [_unreadable(fault, verb)]
     if lines := file_faults(verb, overrides):
         return lines
     if isinstance(fault, yaml.YAMLError):
@@ -89,9 +101,11 @@ def _groups_without_option(verb: str, overrides: Sequence[str]) -> list[str]:
     return lines
 
 
-def _unreadable(fault: OverrideParseException) -> str:
+def _unreadable(fault: OverrideParseException, verb: str) -> str:
     word = str(fault.override)
     key, equals, value = word.partition("=")
+    if not equals and re.fullmatch(r"[^~]+", word):
+        return f"cannot read '{word}' (it has no key or no value); {_with_key(word, verb)}"
     remedy = "write key=value"
     if equals and re.fullmatch(r"[\w@./+~-]+", key, re.ASCII):
         remedy = f"write {shlex.quote(f'{key}={quoted(value)}')}"
@@ -99,10 +113,33 @@ def _unreadable(fault: OverrideParseException) -> str:
     return f"cannot read '{word}' ({reason}); {remedy}"
 
 
+def _with_key(word: str, verb: str) -> str:
+    """Return how a word without ``=`` is written: a key without its value, or a value without its key."""
+    cfg = compose_command(verb, [])
+    if word in groups_of(verb, cfg):
+        return f"write {word}=<option>"
+    if _has(cfg, word):
+        return f"write {word}=<value>"
+    if verb in _FIRST:
+        key = "input" if verb == "predict" and _is_image(word) else _FIRST[verb]
+        return f"write {shlex.quote(f'{key}={word}')}"
+    return "write key=value"
+
+
+def _is_image(word: str) -> bool:
+    return word.lower().endswith(tuple(IMAGE_SUFFIXES))
+
+
+def _run_folder(_: re.Match[str], __: BaseException, ___: str, ____: Sequence[str]) -> list[str]:
+    return ["--resolve: the run folder is chosen when the command runs; leave --resolve out"]
+
+
 def _sweep(match: re.Match[str], _: BaseException, verb: str, overrides: Sequence[str]) -> list[str]:
     word = match["word"] or match["other"]
     key, value = word.split("=", 1)
     as_list = f", or write a list, {key}=[{value}]" if takes_list(verb, key, overrides) else ""
+    if not as_list and _DECIMAL_COMMA.fullmatch(value):
+        as_list = f", or write {key}={value.replace(',', '.')} with a point"
     return [f"{word}: one run takes one value; {_EACH}{as_list}"]
 
 
@@ -164,6 +201,7 @@ def _added_twice(match: re.Match[str], _: BaseException, __: str, overrides: Seq
 _Explain = Callable[[re.Match[str], BaseException, str, Sequence[str]], list[str]]
 _EXPLANATIONS: tuple[tuple[re.Pattern[str], _Explain], ...] = (
     (_SWEEP, _sweep),
+    (_RUN_FOLDER, _run_folder),
     (_CHOSEN_TWICE, _chosen_twice),
     (_FORCED, _forced),
     (_ADDED_TWICE, _added_twice),
@@ -198,6 +236,10 @@ def _missing_file(fault: MissingConfigException, text: str, overrides: Sequence[
         for file in chosen_files(overrides):
             if any(str(value) in (option, f"/{name}", name) for _, value in file.defaults):
                 return f"{file.place('defaults')}: there is no {name}; {did_you_mean(option, known)}"
+    first, *others = re.split(r"[\s;]+", option)
+    if others and first in known and all("=" in other for other in others):
+        words = " ".join([f"{group}={first}", *others])
+        return f"{group}={option}: there is no such {group}; write {len(others) + 1} words: {words}"
     return f"{group}={option}: there is no such {group}; {did_you_mean(option, known)}"
 
 

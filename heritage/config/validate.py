@@ -7,9 +7,11 @@ missing ones, and plain values of the wrong type or outside their range are all 
 from __future__ import annotations
 
 import dataclasses
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from pathlib import PurePath
+from typing import Any, get_type_hints
 
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -22,9 +24,15 @@ from heritage.config.faults import FaultyConfigError, did_you_mean, right_key
 from heritage.config.grammar import escaped, literal, quoted
 from heritage.config.schema import SCHEMAS
 from heritage.config.signatures import imported_signature, signature_of
+from heritage.core.option_types import UNKNOWN, option_type
+from heritage.core.types import Seed
 
 _HYDRA_KEYS = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
 _MISSING = "???"
+_PLACES = {"curate": "out", "collect": "folder"}
+"""Commands whose ``name`` is that of a folder, and the option of another folder."""
+_PERCENT = re.compile(r"(\d+(?:[.,]\d+)?)\s*%")
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 _PLAIN = (bool, int, float, str, type(None))
 
 SUPPLIED: dict[str, frozenset[str]] = {
@@ -54,8 +62,29 @@ def validate(cfg: DictConfig, verb: str) -> None:
     elsewhere = [key for key in keys_of(cfg) if key not in unknown]
     faults = [f"{key}: {verb} has no such key; {right_key(verb, key, known, elsewhere)}" for key in unknown]
     faults += _faults("", plain, frozenset())
+    if isinstance(plain, dict):
+        faults += _top_level_faults(plain, verb)
     if faults:
         raise FaultyConfigError(faults)
+
+
+def _top_level_faults(plain: Mapping[Any, Any], verb: str) -> Iterator[str]:
+    """Yield faults of values that OmegaConf does not check: seeds, lists and names of folders."""
+    if isinstance(plain.get("seed"), int):
+        yield from _value_faults("seed", plain["seed"], Seed)
+    hints = get_type_hints(SCHEMAS[verb], include_extras=True)
+    for key, value in plain.items():
+        kind = option_type(hints[key]) if key in hints else UNKNOWN
+        if kind.items is not None and not kind.text and isinstance(value, str | int | float):
+            yield f"{key}={_typed(value)}: should be a list; write {shlex.quote(f'{key}={_list_of(value)}')}"
+    name, place = plain.get("name"), _PLACES.get(verb)
+    if (
+        place
+        and isinstance(name, str)
+        and name != _MISSING
+        and (name in ("", "..") or PurePath(name).name != name)
+    ):
+        yield f"name={name}: should be the name of a folder; write {place}=<folder> for another place"
 
 
 def validate_options(target: str, options: Mapping[str, Any]) -> None:
@@ -161,25 +190,38 @@ def _value_faults(path: str, value: Any, hint: Any, *, strict: bool = False) -> 
         adapter.validate_python(value, strict=strict or None)
     except ValidationError as error:
         reasons = dict.fromkeys(_reason(path, detail) for detail in error.errors(include_url=False))
-        yield f"{path}={_typed(value)}: {' or '.join(reasons)}{_form(path, value, error)}"
+        yield f"{path}={_typed(value)}: {' or '.join(reasons)}{_form(path, value, adapter, error)}"
 
 
-def _form(path: str, value: Any, error: ValidationError) -> str:
-    """Return how a list or a mapping is written, if the value is neither and only such a one is valid."""
-    details = error.errors(include_url=False)
-    if len(details) != 1 or details[0]["loc"]:
-        return ""
-    if details[0]["type"] == "list_type":
-        items = (
-            f"[{literal(value)}]"
-            if isinstance(value, str)
-            else "[…]"
-            if value is None
-            else f"[{_typed(value)}]"
-        )
-        word = f"{path}={'[…]' if isinstance(value, Mapping) else items}"
-        return f"; write {word if '…' in word else shlex.quote(word)}"
-    return f"; write {path}.<name>=<value>" if details[0]["type"] == "dict_type" else ""
+def _form(path: str, value: Any, adapter: TypeAdapter[Any], error: ValidationError) -> str:
+    """Return how a valid value is written that was probably meant: a list, null, a fraction, an integer."""
+    for meant in _probably_meant(value):
+        try:
+            adapter.validate_python(meant)
+        except ValidationError:
+            continue
+        text = _list_of(meant[0]) if isinstance(meant, list) else _typed(meant)
+        return f"; write {shlex.quote(f'{path}={text}')}"
+    kinds = [detail["type"] for detail in error.errors(include_url=False) if not detail["loc"]]
+    return f"; write {path}.<name>=<value>" if kinds == ["dict_type"] else ""
+
+
+def _list_of(value: Any) -> str:
+    return f"[{literal(value) if isinstance(value, str) else _typed(value)}]"
+
+
+def _probably_meant(value: Any) -> Iterator[Any]:
+    if isinstance(value, str):
+        if found := _PERCENT.fullmatch(value):
+            yield float(found[1].replace(",", ".")) / 100
+        if _DECIMAL_COMMA.fullmatch(value):
+            yield float(value.replace(",", "."))
+        if value.lower() in ("none", "nil", "no", "off", ""):
+            yield None
+    if isinstance(value, float) and value.is_integer():
+        yield int(value)
+    if isinstance(value, str | int | float):
+        yield [value]
 
 
 def _typed(value: Any) -> str:

@@ -14,6 +14,7 @@ class Console(RichConsole):
     """A console that prints each string on one line as it is, also in the cells and titles of tables.
 
     Brackets and colons are no markup, and hidden characters are escaped (`heritage.core.escaping.terminal`).
+    In notebooks it prints to standard output as well, and not one HTML element per line.
 
     Example:
         >>> Console().print("[bold]vase[/]")
@@ -21,7 +22,7 @@ class Console(RichConsole):
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"markup": False, "emoji": False, **options})
+        super().__init__(**{"markup": False, "emoji": False, "force_jupyter": False, **options})
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Return a string as rich's text, escaped."""

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 
 from heritage.core.taxonomy import CLASSES, nearest
-from heritage.errors import ManifestError
+from heritage.errors import ManifestError, UnknownClassError
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +72,9 @@ def choose_classes(
         where: The folder or table that has the labels, for messages.
 
     Raises:
-        ManifestError: Two labels are spellings of one class, or a label that ``declared`` lacks is probably
-            another spelling of one of its classes, or there is no image of any of them.
+        ManifestError: Two labels are spellings of one class.
+        UnknownClassError: A label that ``declared`` lacks is probably another spelling of one of its classes,
+            or there is no image of any of them.
     """
     require_one_spelling(counts, where)
     if declared is None:
@@ -86,7 +87,7 @@ def choose_classes(
         hints = [f"'{near}' in data.classes (did you mean {name}?)" for near, name in probable.items()]
         unknown = hints or [f"'{name}'" for name in others]
         more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
-        raise ManifestError(
+        raise UnknownClassError(
             f"unknown class {', '.join(unknown[:_NAMED])}{more}: data.classes lists {', '.join(declared)}; "
             f"there are images of {_with_counts(sorted(counts), counts)}",
             where=where,

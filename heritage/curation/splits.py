@@ -26,7 +26,7 @@ from heritage.core.group_split import UNASSIGNED, assign_groups, split_fractions
 from heritage.core.json_files import parsed_json
 from heritage.core.manifest import SPLITS
 from heritage.core.parquet_files import read_parquet
-from heritage.core.types import Fraction, NonNegativeInt
+from heritage.core.types import Fraction, NonNegativeInt, Seed
 from heritage.errors import ConfigError, ManifestError, SplitError
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Splitting:
     folds: Folds | None
     fold: NonNegativeInt
     museums: list[str]
-    seed: NonNegativeInt
+    seed: Seed
 
     def check(self) -> None:
         """Raise an error for invalid combinations of options.

@@ -21,7 +21,7 @@ from heritage.core.image_tables import listed_images, read_image_table, require_
 from heritage.core.labels import choose_classes, declared_spellings
 from heritage.core.manifest import MANIFEST_FILE, Manifest
 from heritage.core.taxonomy import CLASSES, ImageName, class_of_id, parse_image_name
-from heritage.core.types import NonNegativeInt, PositiveInt
+from heritage.core.types import PositiveInt, Seed
 from heritage.errors import ConfigError, DatasetNotFoundError, ManifestError
 
 log = logging.getLogger(__name__)
@@ -196,7 +196,7 @@ def _require_labels(labels: Sequence[str | None], where: Path) -> None:
 
 
 def demo(
-    root: Path, classes: Sequence[str] | None, *, images: PositiveInt, size: PositiveInt, seed: NonNegativeInt
+    root: Path, classes: Sequence[str] | None, *, images: PositiveInt, size: PositiveInt, seed: Seed
 ) -> Manifest:
     """Read the demo set, which is drawn on first use.
 

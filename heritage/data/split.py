@@ -20,7 +20,7 @@ from pydantic import Field
 from heritage.core.group_split import assign_groups, split_fractions
 from heritage.core.manifest import SPLITS, Manifest
 from heritage.core.taxonomy import suggestion
-from heritage.core.types import Fraction, NonNegativeInt
+from heritage.core.types import Fraction, NonNegativeInt, Seed
 from heritage.errors import SplitError
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ _TRAIN, _VAL, _TEST = range(3)
 _LARGE = 0.02
 
 
-def by_group(manifest: Manifest, *, test: Fraction, val: Fraction, seed: NonNegativeInt) -> Manifest:
+def by_group(manifest: Manifest, *, test: Fraction, val: Fraction, seed: Seed) -> Manifest:
     """Split by group, stratified by class: no group is in two splits.
 
     Args:
@@ -48,7 +48,7 @@ def by_group(manifest: Manifest, *, test: Fraction, val: Fraction, seed: NonNega
     return _three_way_split(manifest, manifest.column("group_id"), test, val, seed, "groups")
 
 
-def by_image(manifest: Manifest, *, test: Fraction, val: Fraction, seed: NonNegativeInt) -> Manifest:
+def by_image(manifest: Manifest, *, test: Fraction, val: Fraction, seed: Seed) -> Manifest:
     """Split by image, stratified by class, as the thesis does.
 
     Images of one object get into different splits, so the measured performance is too high. Arguments as for
@@ -77,7 +77,7 @@ def given(manifest: Manifest) -> Manifest:
     return _validated(manifest, None)
 
 
-def own(manifest: Manifest, *, test: Fraction, val: Fraction, seed: NonNegativeInt) -> Manifest:
+def own(manifest: Manifest, *, test: Fraction, val: Fraction, seed: Seed) -> Manifest:
     """Keep the source's own split, such as that of folders named train, val and test; without one, by group.
 
     If it lacks validation or test images, they are taken from its training images by group.
@@ -142,7 +142,7 @@ def whole(manifest: Manifest) -> Manifest:
 
 
 def by_column(
-    manifest: Manifest, *, column: str, test: Sequence[str | int], val: Fraction, seed: NonNegativeInt
+    manifest: Manifest, *, column: str, test: Sequence[str | int], val: Fraction, seed: Seed
 ) -> Manifest:
     """Test on the images with certain values of a column, and train on all others.
 
@@ -183,9 +183,7 @@ def by_column(
     return _validated(_with_split(manifest.take(kept), splits[kept]), "groups", all_classes_in_test=False)
 
 
-def by_fold(
-    manifest: Manifest, *, folds: Folds, fold: NonNegativeInt, val: Fraction, seed: NonNegativeInt
-) -> Manifest:
+def by_fold(manifest: Manifest, *, folds: Folds, fold: NonNegativeInt, val: Fraction, seed: Seed) -> Manifest:
     """Split for k-fold cross-validation by group, stratified by class.
 
     Args:

@@ -84,14 +84,16 @@ def serve(handler: Handler, *, port: int = 0) -> Iterator[str]:
         connected = lambda r, w: _handle_connection(r, w, handler)  # noqa: E731
         started.append(await asyncio.start_server(connected, "127.0.0.1", port))
 
-    loop.run_until_complete(start())
-    address = started[0].sockets[0].getsockname()
     thread = threading.Thread(target=loop.run_forever, name="demo-museum", daemon=True)
     thread.start()
     try:
+        # In the thread, as a notebook's own loop is running in this one.
+        asyncio.run_coroutine_threadsafe(start(), loop).result()
+        address = started[0].sockets[0].getsockname()
         yield f"http://127.0.0.1:{address[1]}"
     finally:
-        asyncio.run_coroutine_threadsafe(_close(started[0]), loop).result()
+        for server in started:
+            asyncio.run_coroutine_threadsafe(_close(server), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

@@ -14,7 +14,7 @@ from heritage.core.escaping import html
 from heritage.core.manifest import Manifest
 from heritage.core.numbers import counted
 from heritage.core.option_types import FilePath
-from heritage.core.types import Fraction, NonNegativeInt, PositiveInt
+from heritage.core.types import Fraction, NonNegativeInt, PositiveInt, Seed
 from heritage.metrics.bootstrap import Interval, Resampled, bootstrap
 from heritage.metrics.calibration import (
     Calibration,
@@ -66,7 +66,7 @@ class EvaluationOptions:
     images_per_pair: NonNegativeInt
     max_images: NonNegativeInt
     label_errors: NonNegativeInt
-    seed: NonNegativeInt
+    seed: Seed
     out_of_fold: FilePath | None
 
 
@@ -279,7 +279,7 @@ def few_groups_note(manifest: Manifest) -> list[str]:
     """Return a warning about classes of too few groups for an interval; empty without such classes."""
     counts, images = groups_of_classes(manifest), manifest.counts()
     few = [
-        f"{name} ({counted(images[name], 'image')} in {count} {'group' if count == 1 else 'groups'})"
+        f"{name} ({counted(images[name], 'image')} in {counted(count, 'group')})"
         for name, count in zip(manifest.classes, counts.tolist(), strict=True)
         if 0 < count < FEW_GROUPS
     ]

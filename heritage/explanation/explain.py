@@ -20,7 +20,7 @@ from heritage.core.image_io import Pixels
 from heritage.core.manifest import Manifest
 from heritage.core.numbers import counted
 from heritage.core.progress import Progress
-from heritage.core.types import NonNegativeInt, PositiveInt
+from heritage.core.types import NonNegativeInt, PositiveInt, Seed
 from heritage.data import ArtefactDataModule
 from heritage.errors import ConfigError
 from heritage.explanation.faithfulness import Faithfulness, faithfulness
@@ -67,7 +67,7 @@ class ExplanationOptions:
     images_per_pair: NonNegativeInt
     neighbours: NonNegativeInt
     faithfulness_images: PositiveInt
-    seed: NonNegativeInt
+    seed: Seed
 
 
 def explain(cfg: DictConfig, console: Console) -> Path:

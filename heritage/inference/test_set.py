@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from heritage.config.saved_parts import saved_part
 from heritage.config.validate import validate
 from heritage.core.files import config_dir
+from heritage.core.image_folders import split_of
 from heritage.core.manifest import SPLITS, Manifest
 from heritage.core.taxonomy import suggestion
 from heritage.data import ArtefactDataModule
@@ -20,7 +21,7 @@ from heritage.data.allowed_targets import DATA_MODULES, PARTS, TAKEN, demo_folde
 from heritage.data.augment import NO_AUGMENTATION
 from heritage.data.module import available_cores
 from heritage.data.sampling import InstanceBalanced
-from heritage.errors import CheckpointError, ConfigError, HeritageError, SplitError
+from heritage.errors import CheckpointError, ConfigError, HeritageError, SplitError, UnknownClassError
 from heritage.inference.checkpoint import TrainedClassifier
 
 ALL = "all"
@@ -85,7 +86,7 @@ def open_test_set(classifier: TrainedClassifier, chosen: Mapping[str, Any], spli
         raise ConfigError(
             f"no split '{split}'",
             where="split",
-            remedy=suggestion(split, (*SPLITS, ALL), f"use {', '.join(SPLITS)} or {ALL}"),
+            remedy=suggestion(split_of(split) or split, (*SPLITS, ALL), f"use {', '.join(SPLITS)} or {ALL}"),
         )
     other = "_target_" in chosen
     data = _data_module(classifier, chosen, other, whole=split == ALL)
@@ -150,7 +151,14 @@ def _data_module(
         make = instantiate(dict(chosen), _partial_=True, _convert_="all")
     else:
         make = _own_data(classifier, chosen, supplied)
-    data: ArtefactDataModule = make(**supplied)
+    try:
+        data: ArtefactDataModule = make(**supplied)
+    except UnknownClassError as error:
+        raise UnknownClassError(
+            error.what.replace("data.classes lists", "the network knows"),
+            where=error.where,
+            remedy="rename the class, or evaluate images of the network's classes",
+        ) from error
     data.set_input(classifier.image_size, classifier.interpolation)
     return data
 

@@ -69,21 +69,35 @@ def network_weights(state: Any, prefix: str, file: Path) -> dict[str, Tensor]:
     if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
         raise CheckpointError("its weights have no names", where=file, remedy=_OURS)
     weights = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    if fault := tensor_fault(weights, file):
+        raise CheckpointError(fault, where=file, remedy=_OURS)
+    if fault := non_finite_fault(weights):
+        raise CheckpointError(
+            fault,
+            where=file,
+            remedy="the training diverged: use an earlier checkpoint, or a lower learning rate",
+        )
+    return weights
+
+
+def tensor_fault(weights: Mapping[str, Any], file: Path) -> str | None:
+    """Return why tensors of a file cannot be weights: of another kind, or larger than the file; else None."""
     for name, value in weights.items():
         if type(value) not in (Tensor, nn.Parameter) or value.layout != torch.strided or value.is_quantized:
-            raise CheckpointError(f"its weight {name} is no plain tensor", where=file, remedy=_OURS)
+            return f"its weight {name} is no plain tensor"
         if value.device.type != "cpu" or value.is_complex():
-            raise CheckpointError(f"its weight {name} has no real numbers", where=file, remedy=_OURS)
+            return f"its weight {name} has no real numbers"
     size = sum(value.numel() * value.element_size() for value in weights.values())
     if size > _SHARED * file.stat().st_size:
-        raise CheckpointError(
-            f"its weights claim {size:,} bytes, more than the file has", where=file, remedy=_OURS
-        )
+        return f"its weights claim {size:,} bytes, more than the file has"
+    return None
+
+
+def non_finite_fault(weights: Mapping[str, Tensor]) -> str | None:
+    """Return which weights are not finite; None if all are."""
     for name, value in weights.items():
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise CheckpointError(
-                f"its weights contain NaN or infinite values (first in {name})",
-                where=file,
-                remedy="the training diverged: use an earlier checkpoint, or a lower learning rate",
-            )
-    return weights
+        # Numbers of 8 bits are compared as those of 32: torch has no isfinite for all of them.
+        numbers = value.float() if value.element_size() == 1 else value
+        if value.is_floating_point() and not bool(torch.isfinite(numbers).all()):
+            return f"its weights contain NaN or infinite values (first in {name})"
+    return None

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from heritage.errors import WeightsError
+from heritage.models.checkpoint_file import non_finite_fault, tensor_fault
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     the network.
 
     Raises:
-        WeightsError: The file does not exist, is damaged or unsafe, or has no weights.
+        WeightsError: The file does not exist, is damaged or unsafe, or has no finite weights.
     """
     if path.is_dir():
         raise WeightsError(
@@ -72,7 +73,18 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise WeightsError(
             "contains values that are not tensors", where=path, remedy="save net.state_dict() to it"
         )
+    fault = tensor_fault(state, path) or _integer_fault(state) or non_finite_fault(state)
+    if fault:
+        raise WeightsError(fault, where=path, remedy="choose another file, or model.weights=none")
     return {_bare(name): value for name, value in state.items()}
+
+
+def _integer_fault(state: Mapping[str, Tensor]) -> str | None:
+    """Return which weights are integers, which torch would convert without a message; else None."""
+    for name, value in state.items():
+        if name.endswith((".weight", ".bias")) and not value.is_floating_point():
+            return f"its weight {name} has integers ({value.dtype})"
+    return None
 
 
 def recorded_classes(path: Path) -> tuple[str, ...] | None:
@@ -101,8 +113,8 @@ def class_count(state: Mapping[str, Tensor], classifiers: str | Sequence[str] | 
         classifiers: Name of the classifier's module, or names of several of equal size.
     """
     names = [classifiers] if isinstance(classifiers, str) else classifiers or []
-    sizes = [len(state[f"{name}.weight"]) for name in names if f"{name}.weight" in state]
-    return sizes[0] if sizes else 0
+    found = [state[f"{name}.weight"] for name in names if f"{name}.weight" in state]
+    return len(found[0]) if found and found[0].ndim else 0
 
 
 def load_weights(net: nn.Module, file: str) -> None:

@@ -127,11 +127,12 @@ def loss_note(history: Sequence[Mapping[str, float]]) -> list[str]:
     last = history[-1] if history else {}
     if not last.get("val/loss", math.inf) < last.get("train/loss", -math.inf):
         return []
-    return [
+    sentence = (
         "The validation loss is below the training loss, which is no fault: augmentation, dropout, mixing, "
         "label smoothing and class weights make training images harder and are off in validation, and the "
         "training loss is the mean over an epoch in which the network improved."
-    ]
+    )
+    return [sentence]
 
 
 def as_record(scores: Scores, classes: Sequence[str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,11 +55,12 @@ def require_input(source: str, key: str) -> None:
         DatasetNotFoundError: It is not.
     """
     if not Path(source).expanduser().exists() and not set(source) & set(PATTERN_SIGNS):
-        raise DatasetNotFoundError(
-            "no such image, folder or list",
-            where=f"{key}={source}",
-            remedy="give one, or a pattern such as 'photos/*.jpg'",
-        )
+        remedy = "give one, or a pattern such as 'photos/*.jpg'"
+        if "," in source and all(Path(one).expanduser().exists() for one in source.split(",")):
+            remedy = f"write a list: {shlex.quote(f'{key}=[{source}]')}"
+        elif source.startswith(("http://", "https://")):
+            remedy = "download the image first"
+        raise DatasetNotFoundError("no such image, folder or list", where=f"{key}={source}", remedy=remedy)
 
 
 def _require(group: str, root: Any, reader: Any) -> None:

@@ -85,6 +85,14 @@ class RunResult:
             values |= {f"{name}/{label}": value for name, value in scores.items() if isinstance(value, float)}
         return values | self._validation
 
+    @cached_property
+    def runs(self) -> dict[str, RunResult]:
+        """The finished runs of a multirun by the names of their folders, ``seed=0``; empty for others."""
+        if self.folder is None or (self.folder / METRICS_FILE).is_file():
+            return {}
+        folders = sorted(path.parent for path in self.folder.glob(f"*/{METRICS_FILE}"))
+        return {folder.name: RunResult(self.verb, folder) for folder in folders}
+
     @property
     def report(self) -> Path | None:
         """The page or Markdown file of its report; None if it writes none."""

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from heritage.core.event_loop import outside_of_loop
 from heritage.core.manifest import Manifest
 from heritage.core.taxonomy import CIVILISATIONS
 from heritage.core.terminal import print_line
@@ -109,8 +110,11 @@ def serve(options: ServeOptions, limits: Limits) -> None:
             timeout_graceful_shutdown=5,
             log_config=None,
         )
+        server = uvicorn.Server(config)
         try:
-            uvicorn.Server(config).run(sockets=[listener])
+            outside_of_loop(
+                lambda: server.run(sockets=[listener]), stop=lambda: setattr(server, "should_exit", True)
+            )
         except KeyboardInterrupt:
             print_line("stopped")
 

@@ -198,3 +198,15 @@ def test_wrong_input_ends_in_one_line(
     torch.save(state, hostile := tmp_path / "hostile.ckpt")
     assert "not this package's" in line(f"ckpt={hostile}")
     assert not (tmp_path / "harm").exists()
+
+
+def test_images_of_other_classes_and_a_misnamed_split(
+    run_folder: Path, tmp_path: Path, heritage: Command
+) -> None:
+    write_tree(tmp_path / "set", {"only": 2})
+    done = heritage("evaluate", f"ckpt={run_folder}", "data=class_folders", "data.root=set", "split=all")
+    (line,) = done.err.splitlines()
+    assert "unknown class 'only': the network knows egyptian, grecoroman, " in line
+    assert line.endswith("rename the class, or evaluate images of the network's classes")
+    done = heritage("evaluate", f"ckpt={run_folder}", "split=validation")
+    assert done.err == "heritage evaluate: split: no split 'validation'; did you mean 'val'?\n"

@@ -254,3 +254,40 @@ def test_class_count() -> None:
     assert class_count(state, ("head", "head_dist")) == 7
     assert class_count(state, "fc") == 0
     assert class_count(state, None) == 0
+
+
+def test_weights_that_are_no_finite_numbers_are_refused(tmp_path: Path) -> None:
+    good = state_of(6)
+    name = next(key for key in good if key.endswith(".weight"))
+    weight = good[name]
+    faults: dict[str, tuple[Tensor, str]] = {
+        "NaN": (torch.full_like(weight, torch.nan), f"NaN or infinite values .first in {name}"),
+        "infinite": (torch.full_like(weight, -torch.inf), "NaN or infinite"),
+        "NaN of 16 bits": (torch.full_like(weight, torch.nan).bfloat16(), "NaN or infinite"),
+        "NaN of 8 bits": (torch.full_like(weight, torch.nan).to(torch.float8_e4m3fn), "NaN or infinite"),
+        "integers": (weight.long(), f"{name} has integers .torch.int64"),
+        "booleans": (weight > 0, f"{name} has integers .torch.bool"),
+        "complex": (weight.to(torch.complex64), f"{name} has no real numbers"),
+    }
+    for kind, (wrong, message) in faults.items():
+        for suffix in ("safetensors", "pt"):
+            file = tmp_path / f"{kind}.{suffix}"
+            save = safetensors.torch.save_file if suffix == "safetensors" else torch.save
+            save(good | {name: wrong}, file)
+            with pytest.raises(WeightsError, match=message) as error:
+                build(file)
+            assert "\n" not in str(error.value)
+
+
+def test_weights_larger_than_their_file_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "w.pt"
+    torch.save(state_of(6) | {"fc.weight": torch.zeros(1, 1).expand(1 << 20, 1 << 14)}, file)
+    with pytest.raises(WeightsError, match="more than the file has"):
+        build(file)
+
+
+def test_a_classifier_without_a_shape_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "w.safetensors"
+    safetensors.torch.save_file({name: torch.zeros(()) for name in state_of(6)}, file)
+    with pytest.raises(WeightsError, match="these are not the weights of"):
+        build(file)

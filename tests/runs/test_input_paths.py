@@ -56,3 +56,14 @@ def test_a_missing_folder_is_reported_without_torch(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "False"
     assert done.stderr.startswith("heritage train: /nope: no such folder")
     assert done.returncode == 2
+
+
+def test_several_images_without_brackets_and_urls(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("a.jpg", "b.jpg")]
+    for file in files:
+        file.touch()
+    with pytest.raises(DatasetNotFoundError) as error:
+        require_input(",".join(map(str, files)), "input")
+    assert error.value.remedy == f"write a list: 'input=[{files[0]},{files[1]}]'"
+    with pytest.raises(DatasetNotFoundError, match="download the image first"):
+        require_input("https://example.org/a.jpg", "input")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from heritage.sweep.cost import PlannedEpoch, Speed, remaining_epochs
+from heritage.core.console import Console
+from heritage.sweep.cost import Cost, PlannedEpoch, Speed, _table, remaining_epochs
 from tests.conftest import Command
 
 
@@ -28,8 +32,14 @@ def test_of_an_interrupted_run_the_epochs_that_are_left_are_counted() -> None:
 
 def row(text: str) -> list[str]:
     """The cells of the plan's only row: job, params, images/s, images/epoch, epochs, hours, memory, disk."""
-    (line,) = [line for line in text.splitlines() if re.search(r"│ +[\d.]+ M ", line)]
-    return [cell.strip() for cell in line.strip("│ ").split("│")]
+    cells = re.findall(
+        r"^ *(\S.*?) +([\d.]+ M) +([\d,]+) +([\d,–]+) +((?:≤ )?\d+) +([\d.,–]+)"
+        r" +([\d.,]+ .B) +([\d.,]+ .B) *$",
+        text,
+        re.MULTILINE,
+    )
+    (row,) = cells
+    return list(row)
 
 
 @pytest.mark.parametrize(
@@ -72,3 +82,17 @@ def test_a_resumed_run_is_planned_from_its_checkpoint(
     done = heritage("train", *base, "trainer.max_epochs=5", f"resume={run}", "plan=true")
     assert done.code == 0, done.err
     assert row(done.out)[4] == "3"
+
+
+def test_a_plan_of_80_columns_shows_the_names_of_runs() -> None:
+    speed = Speed(images_per_second=105.4, memory=1_290_000_000, checkpoint=60_000_000, device="cpu")
+    epochs = (PlannedEpoch(10, 99_999, 0),) * 100
+    cost = Cost(25_600_000, speed, epochs, early_stopping=True, test_images=0)
+    job = SimpleNamespace(name="seed=0,balance=effective_number,model=resnet50")
+    output = io.StringIO()
+    Console(width=80, file=output).print(_table([cast("Any", job)], [cost], {job.name}))
+    lines = output.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    names = [line[:21].strip() for line in lines if re.match(r" \S", line)]
+    assert len(names[2:]) == 3
+    assert "".join(names[2:]) == job.name

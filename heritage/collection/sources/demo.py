@@ -14,7 +14,7 @@ from heritage.collection.sources.louvre import LouvreSource
 from heritage.collection.sources.met import MetSource
 from heritage.collection.sources.source import Source
 from heritage.core.museums import Museum
-from heritage.core.types import Fraction, NonNegativeInt, PositiveInt
+from heritage.core.types import Fraction, PositiveInt, Seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class DemoSource:
     api: Literal["met", "louvre"]
     images: Annotated[int, Field(ge=12)]
     picture_size: Annotated[int, Field(ge=32, le=1024)]
-    seed: NonNegativeInt
+    seed: Seed
     port: Annotated[int, Field(ge=0, le=65_535)]
     concurrency: PositiveInt
     departments: dict[int, list[str]]
