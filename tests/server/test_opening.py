@@ -41,7 +41,7 @@ def test_a_machine_without_browser_prints_the_address(
 
 
 def test_a_browser_in_the_terminal_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening.sys, "platform", "linux")
+    monkeypatch.setattr("heritage.server.opening.sys.platform", "linux")
     assert not opening.has_browser({})
     assert opening.has_browser({"BROWSER": "firefox"})
 
