@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "explain": "checkpoint × images → saliency maps, with tests of their faithfulness",
     "predict": "checkpoint × photographs → a table of predictions",
     "export": "checkpoint → ONNX, torch.export or timm's layout, with a model card",
+    "publish": "checkpoint or data set → a Hugging Face hub, or an archive for Zenodo",
     "serve": "checkpoint → a web page and a JSON API",
     "weights": "model name → pretrained weights in the cache, for machines without network",
 }
@@ -49,7 +50,14 @@ _DISK_FAULTS = {
     errno.ENOTDIR: "a component of the path is a file",
     errno.ENAMETOOLONG: "the name is too long",
     errno.ENOENT: "no such file or folder, and it cannot be created",
+    errno.EPERM: "no permission",
+    errno.EIO: "the disk reports an error",
+    errno.ESTALE: "the network disk no longer has it",
+    errno.EISDIR: "a folder is in the place of a file",
+    errno.EEXIST: "a file is in the place of a folder",
+    errno.ELOOP: "a link leads back to itself",
 }
+_IN_THE_WAY = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP}
 HELP_SECTIONS: dict[str, Callable[[], Mapping[str, Sequence[str]]]] = {}
 """What returns the sections that a command adds to its help; filled when the command is imported."""
 _RESUME = "finished work is kept, run the same command again to continue"
@@ -127,6 +135,11 @@ def _start(
             if users_choice == "1" or _is_a_defect(fault):
                 raise
             _exit_with(verb, fault)
+        except ValueError as fault:
+            # what logging raises for a log file that cannot be opened
+            if users_choice == "1" or not _is_of_disk(fault.__cause__):
+                raise
+            _exit_with(verb, fault.__cause__)
 
 
 def _job(
@@ -220,7 +233,7 @@ def _is_a_defect(fault: BaseException) -> bool:
     return isinstance(fault, OSError) and not isinstance(fault, HydraException) and not _is_of_disk(fault)
 
 
-def _is_of_disk(fault: BaseException) -> TypeGuard[OSError]:
+def _is_of_disk(fault: BaseException | None) -> TypeGuard[OSError]:
     return isinstance(fault, OSError) and fault.errno in _DISK_FAULTS
 
 
@@ -261,7 +274,11 @@ def disk_error(fault: BaseException, verb: str) -> ConfigError | None:
     """Return the one-line error for a file or folder that cannot be written; None for other exceptions."""
     if not _is_of_disk(fault):
         return None
-    return ConfigError(_DISK_FAULTS[fault.errno or 0], where=fault.filename or verb, remedy=_RESUME)
+    number = fault.errno or 0
+    # a file is written beside its place and renamed
+    where = (fault.filename2 if number in _IN_THE_WAY else None) or fault.filename or verb
+    remedy = "remove it, or choose another folder" if number in _IN_THE_WAY else _RESUME
+    return ConfigError(_DISK_FAULTS[number], where=os.fsdecode(where), remedy=remedy)
 
 
 def heritage_cause(error: BaseException) -> HeritageError | None:

@@ -14,6 +14,7 @@ HeritageError
 ├── TrainingError           a training run that cannot continue
 │   └── NonFiniteLossError      the loss became NaN or infinite
 ├── ExportError             a network that cannot be exported, or whose export predicts something else
+├── PublishError            a publication that its files, a licence, the hub or an archive stops
 ├── ClusterError            a batch system that is missing or rejects a job
 ├── SweepError              a sweep whose jobs did not all finish
 ├── CollectionError         a museum, ledger or licence that stops the collection
@@ -132,6 +133,10 @@ class NonFiniteLossError(TrainingError):
 
 class ExportError(HeritageError):
     """A network that cannot be exported, or whose export predicts something else."""
+
+
+class PublishError(HeritageError):
+    """A publication that its files, a licence, the hub or an archive stops."""
 
 
 class ClusterError(HeritageError):

@@ -17,9 +17,17 @@ def main(cfg: DictConfig) -> None:
     from heritage.config.validate import validate
 
     validate(cfg, "weights")
+    from heritage.core.hub import is_hub_address
     from heritage.errors import ConfigError
-    from heritage.models.hub import fetch_weights
+    from heritage.models.hub import fetch_weights, weights_file
+    from heritage.runs.published import fetch_published, is_published_file
 
+    if is_hub_address(weights := cfg.model.get("weights")):
+        file = weights_file(weights)
+        if is_published_file(file):
+            file = fetch_published(weights)  # all that ckpt= needs
+        print_line(f"{weights}: {file}")
+        return
     name = cfg.model.get("name")
     if name is None:
         raise ConfigError(

@@ -25,6 +25,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("evaluation", "comparison", "explanation"),
     ("prediction",),
     ("exporters", "server", "cluster", "project"),
+    ("publishing",),
     ("sweep",),
     ("hydra_plugins",),
     ("cli",),

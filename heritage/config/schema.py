@@ -50,6 +50,13 @@ class GivenData:
 
 
 @dataclass
+class PublishedData:
+    """The data set that `heritage.publish` publishes."""
+
+    root: FilePath | None
+
+
+@dataclass
 class CacheConfig:
     """A cache of records."""
 
@@ -206,6 +213,28 @@ class ExportConfig:
 
 
 @dataclass
+class PublishConfig:
+    """`heritage.publish`."""
+
+    paths: PathsConfig = MISSING
+    ckpt: Annotated[Any, FilePath | None] = MISSING
+    data: Annotated[Any, PublishedData] = MISSING
+    repo: Annotated[Any, str | None] = MISSING
+    archive: Annotated[Any, FilePath | None] = MISSING
+    private: bool = MISSING
+    revision: Annotated[Any, str | None] = MISSING
+    overwrite: bool = MISSING
+    plan: bool = MISSING
+    licence: Annotated[Any, str | None] = MISSING
+    refused: Choice = MISSING
+    title: Annotated[Any, str | None] = MISSING
+    creators: list[str] = MISSING
+    dataset: Annotated[Any, str | None] = MISSING
+    endpoint: Annotated[Any, str | None] = MISSING
+    trusted: list[str] = MISSING
+
+
+@dataclass
 class ServeConfig:
     """`heritage.serve`."""
 
@@ -251,6 +280,7 @@ SCHEMAS: dict[str, type] = {
     "explain": ExplainConfig,
     "predict": PredictConfig,
     "export": ExportConfig,
+    "publish": PublishConfig,
     "serve": ServeConfig,
     "weights": WeightsConfig,
 }

@@ -107,6 +107,16 @@ def read_bounded(path: Path, limit: int = MAX_IMAGE_BYTES) -> bytes:
         return file.read()
 
 
+def require_regular(path: Path) -> None:
+    """Check that a path is a regular file: a pipe or a device would never end.
+
+    Raises:
+        OSError: It is not, or does not exist.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
 def require_bounded_zip(file: Path | BinaryIO, limit: int) -> None:
     """Check the sizes that an archive declares; Python's reader does not read beyond them.
 

@@ -59,7 +59,6 @@ class FileLock:
         handle.truncate(0)
         handle.write(f"{_holder()}\n")
         handle.flush()
-        work_begins()
 
     def release(self, *, remove: bool = False) -> None:
         """Release the lock.
@@ -86,6 +85,7 @@ def locked(file: Path, *, patience: float = 0.0) -> Iterator[None]:
         BusyError: Another process holds the lock.
     """
     lock = FileLock(file, patience=patience)
+    work_begins()
     try:
         yield
     finally:
@@ -107,6 +107,7 @@ def locked_output(out: Path) -> Iterator[None]:
         lock = FileLock(out.with_name(f".{out.name}.lock"))
     except BusyError as error:
         raise BusyError(error.what, where=out, remedy="wait for it, or choose another out=…") from error
+    work_begins()
     try:
         yield
     finally:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from heritage.core.bounded_read import TooLargeError
+from heritage.core.bounded_read import TooLargeError, require_regular
 
 MAX_TABLE_BYTES = 4 << 30
 """Size of a table in memory: 20 million rows of a manifest's length."""
@@ -32,8 +32,9 @@ def read_parquet(path: Path, limit: int = MAX_TABLE_BYTES) -> pa.Table:
     Raises:
         TooLargeError: It becomes larger.
         pyarrow.ArrowInvalid: It is damaged, or has a column of a kind that is not supported.
-        OSError: It cannot be read.
+        OSError: It cannot be read, or is not a regular file.
     """
+    require_regular(path)
     limit = min(limit, max(_FREE, _RATIO * path.stat().st_size))
     try:
         return _read_parquet(path, limit)

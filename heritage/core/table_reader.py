@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from heritage.core.bounded_read import require_bounded_zip
+from heritage.core.bounded_read import require_bounded_zip, require_regular
 from heritage.core.csv_files import restored
 from heritage.core.files import LFS_POINTER
 from heritage.core.parquet_files import read_parquet
@@ -76,6 +76,7 @@ def read_table(path: Path, needed: Collection[str] = ()) -> pa.Table:
         MissingDependencyError: It is an Excel table, and openpyxl is not installed.
     """
     try:
+        require_regular(path)
         with path.open("rb") as file:
             head = file.read(len(LFS_POINTER))
         if head.startswith(b"PAR1"):

@@ -5,13 +5,16 @@ The sections of the card follow Gebru et al. (2021), "Datasheets for Datasets".
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from heritage.core.attribution import is_free, licence_counts
-from heritage.core.escaping import markdown
+import yaml  # type: ignore[import-untyped]
+
+from heritage.core.attribution import licence_counts
+from heritage.core.escaping import markdown, one_line
+from heritage.core.licences import open_licence
 from heritage.core.manifest import SPLITS, Manifest
+from heritage.core.split_tables import load_dataset_configs
 from heritage.curation.drop_reasons import REASONS
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -22,36 +25,47 @@ _WAYS = {
 }
 
 
-def card(kept: Manifest, about: Mapping[str, Any]) -> str:
+def card(kept: Manifest, about: Mapping[str, Any], *, images: bool = True) -> str:
     """Return the card of a data set as Markdown with YAML front matter.
 
     Args:
         kept: The manifest.
         about: The content of ``dataset.json``.
+        images: Whether the images go with it; without them it is the manifest alone.
     """
     parts = (
-        _head(kept, about),
+        _head(kept, about, images=images),
         _summary(kept, about),
         _composition(kept),
         _process(kept, about),
         _uses(kept, about),
-        _access(about),
+        _access(about, images=images),
     )
     return "\n\n".join(parts) + "\n"
 
 
-def _head(kept: Manifest, about: Mapping[str, Any]) -> str:
+def _head(kept: Manifest, about: Mapping[str, Any], *, images: bool) -> str:
     size = next((name for limit, name in _SIZES if len(kept) < limit), "n>1M")
-    free = all(is_free(licence) for licence in licence_counts(kept))
-    names = "\n".join(f"          '{number}': {json.dumps(name)}" for number, name in enumerate(kept.classes))
-    return (
-        f"---\npretty_name: {json.dumps(about['name'] or 'artefacts')}\n"
-        f"license: {'cc0-1.0' if free else 'other'}\n"
-        "task_categories:\n- image-classification\ntags:\n- cultural-heritage\n- museums\n"
-        f"size_categories:\n- {size}\n"
-        f"dataset_info:\n  features:\n  - name: image\n    dtype: image\n  - name: class\n    dtype:\n"
-        f"      class_label:\n        names:\n{names}\n---"
-    )
+    head: dict[str, Any] = {
+        "pretty_name": one_line(about["name"] or "artefacts"),
+        "license": _licence(kept),
+        "task_categories": ["image-classification"],
+        "tags": ["cultural-heritage", "museums"],
+        "size_categories": [size],
+    }
+    if images and (configs := load_dataset_configs(kept)):
+        head["configs"] = configs
+    text: str = yaml.safe_dump(head, sort_keys=False, allow_unicode=True, width=10_000)
+    return f"---\n{text}---"
+
+
+def _licence(kept: Manifest) -> str | list[str]:
+    """Return the hub's identifiers of the photographs' licences; ``other`` if it has none for some."""
+    known = {
+        licence.hub if (licence := open_licence(text)) else "other" for text in set(kept.column("licence"))
+    }
+    names = sorted(known)
+    return names[0] if len(names) == 1 else "other" if "other" in names else names
 
 
 def _summary(kept: Manifest, about: Mapping[str, Any]) -> str:
@@ -126,9 +140,17 @@ def _uses(kept: Manifest, about: Mapping[str, Any]) -> str:
     return "## Uses and limits\n\n" + "\n".join(limits)
 
 
-def _access(about: Mapping[str, Any]) -> str:
+def _access(about: Mapping[str, Any], *, images: bool) -> str:
+    if images:
+        loading = (
+            '`datasets.load_dataset("<this folder>")` loads the images with label, split, licence and '
+            "credit; `heritage train data=folder data.root=<this folder>` trains on them; `croissant.json` "
+            "describes them for other programs. "
+        )
+    else:
+        loading = "The images are not part of it: the manifest's column `image_url` names their sources. "
     return (
-        "## Files and maintenance\n\n"
+        f"## Files and maintenance\n\n{loading}"
         "`manifest.parquet` has one row per photograph, kept or dropped; `dataset.json` the "
         "fingerprint, counts and settings; `images/CLASSID_MUSEUM_UNIQUEID.jpg` the images. "
         "The data set can be rebuilt from its manifest and the raw photographs:\n\n"

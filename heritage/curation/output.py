@@ -19,11 +19,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from heritage.core.attribution import ATTRIBUTION_FILE, attribution
+from heritage.core.croissant import CROISSANT_FILE, write_croissant
 from heritage.core.csv_files import csv_text, is_inert
 from heritage.core.files import write_text
 from heritage.core.locks import locked
 from heritage.core.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA, SPLITS, Manifest
 from heritage.core.overrides import Override
+from heritage.core.split_tables import SPLIT_TABLES, write_split_tables
 from heritage.core.table_reader import read_table
 from heritage.core.text_encoding import decode_text
 from heritage.core.version import __version__
@@ -41,7 +43,7 @@ STATE = ".curation"
 
 _OWN_FILES = frozenset(
     {STATE, "images", "packed", MANIFEST_FILE, DATASET_FILE, "README.md", ATTRIBUTION_FILE, "report.html",
-     "overrides.csv"}
+     "overrides.csv", CROISSANT_FILE, *SPLIT_TABLES.values()}
 )  # fmt: skip
 _NOT_IN_MANIFEST = ("expected_sha256", "raw_problem")  # the manifest has them as `raw_sha256` and `reason`
 _COMPARED = ("cleaning", "duplicates", "groups", "split", "resize")
@@ -120,7 +122,7 @@ def kept_manifest(table: pa.Table, out: Path, classes: Sequence[str]) -> Manifes
 
 
 def publish(result: CurationResult, options: CurationOptions, raw: RawImages, overrides: Path | None) -> None:
-    """Write the credits, the card, the manifest and, last, ``dataset.json``; remove images that are not kept.
+    """Write the files beside the images, ``dataset.json`` last, and remove images that are not kept.
 
     Args:
         result: The result of the build.
@@ -146,6 +148,8 @@ def publish(result: CurationResult, options: CurationOptions, raw: RawImages, ov
         "heritage": __version__,
         "configuration": dict(options.configuration),
     }
+    write_split_tables(kept, out)
+    write_croissant(kept, out, name=str(about["name"] or "artefacts"))
     write_text(out / "README.md", card(kept, about))
     kept.write(out, about, table=result.table)
 

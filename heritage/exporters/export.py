@@ -16,7 +16,7 @@ from heritage.core.locks import locked_output
 from heritage.errors import ConfigError
 from heritage.exporters.exporter import DESCRIPTION, Exporter, ExportSource
 from heritage.exporters.formats import load_exporter
-from heritage.exporters.model_card import CARD, model_card
+from heritage.exporters.model_card import CARD, HubPlace, model_card
 from heritage.exporters.parity import Parity, check_parity, parity_sample, resizing_parity
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.inference.test_set import try_run_manifest
@@ -38,6 +38,7 @@ class ExportOptions:
         licence: Of the weights, as an SPDX identifier; None if it is not stated.
         pictures: Images to compare on (`heritage.prediction.inputs.find_inputs`); None takes the test split.
         overwrite: Whether an earlier export in ``out`` may be replaced.
+        place: Where the network is published, for its card; not an option of the command.
     """
 
     ckpt: str
@@ -48,6 +49,7 @@ class ExportOptions:
     licence: Annotated[str, Field(pattern=r"^[A-Za-z0-9.+-]+$")] | None
     pictures: str | None
     overwrite: bool
+    place: HubPlace | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,9 @@ def _export(
             resizing = resizing_parity(source.model, sample, logits)
         text = json.dumps(source.description, indent=2, ensure_ascii=False)
         (folder / DESCRIPTION).write_text(f"{text}\n", encoding="utf-8")
-        card = model_card(exporter, decision_rule, manifest, parity=parity, resizing=resizing)
+        card = model_card(
+            exporter, decision_rule, manifest, parity=parity, resizing=resizing, place=options.place
+        )
         (folder / CARD).write_text(card, encoding="utf-8")
         for path in folder.iterdir():
             path.chmod(0o666 & folder.stat().st_mode)  # some writers make files that only their owner reads

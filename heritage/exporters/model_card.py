@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from markupsafe import Markup
 from heritage.core.escaping import markdown, markdown_code
 from heritage.core.manifest import Manifest
 from heritage.core.version import __version__
+from heritage.exporters.card_head import model_card_head
 from heritage.exporters.card_metrics import RESAMPLES, card_metrics
 from heritage.exporters.exporter import Exporter
 from heritage.exporters.parity import Parity
@@ -31,6 +33,21 @@ _UNKNOWN = "not recorded"
 _COLUMNS = {"shown": "images per epoch"}
 
 
+@dataclass(frozen=True)
+class HubPlace:
+    """Where a network is published.
+
+    Attributes:
+        repo: ``owner/name`` on the hub.
+        dataset: ``owner/name`` of its data set on the hub.
+        title: Its title; None takes that of the model.
+    """
+
+    repo: str | None = None
+    dataset: str | None = None
+    title: str | None = None
+
+
 def model_card(
     exporter: Exporter,
     decision_rule: DecisionRule,
@@ -38,6 +55,7 @@ def model_card(
     *,
     parity: Parity,
     resizing: str | None,
+    place: HubPlace | None = None,
 ) -> str:
     """Return a model card in Markdown, with the metadata that the Hugging Face hub reads.
 
@@ -47,6 +65,7 @@ def model_card(
         manifest: Of its data set, if that is available.
         parity: The comparison of the exported network with PyTorch.
         resizing: The effect of the format's own resizing; None if it has none or it was not measured.
+        place: Where the network is published; None for a local export.
 
     Raises:
         CheckpointError: A file of the run folder is damaged.
@@ -56,28 +75,33 @@ def model_card(
     environment = _read(folder, ENVIRONMENT_FILE)
     counts = _read(folder, DATA_FILE).get("counts", {})
     git = environment.get("git") or {}
-    jinja = jinja2.Environment(
-        loader=jinja2.PackageLoader("heritage.exporters", "."),
-        autoescape=True,
-        finalize=_escaped,
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
+    place = place or HubPlace()
+    name = place.title or _name(trained)
+    metrics = None if folder is None else card_metrics(folder, trained.classes)
+    data = _data(trained, manifest, counts)
+    head = model_card_head(
+        title=name,
+        licence=exporter.source.licence,
+        library=exporter.library,
+        metrics=metrics,
+        data=data["name"],
+        dataset=place.dataset,
     )
-    jinja.filters["code"] = lambda text: Markup(markdown_code(text))  # noqa: S704  Markdown
-    return jinja.get_template(
-        "model_card.md.j2"
-    ).render(
-        name=_name(trained),
+    return _template().render(
+        head=Markup(head),  # noqa: S704  YAML
+        repo=place.repo,
+        dataset=place.dataset,
+        name=name,
         classes=trained.classes,
         licence=exporter.source.licence,
         library=exporter.library,
         properties=_properties(trained, counts),
-        metrics=None if folder is None else card_metrics(folder, trained.classes),
+        metrics=metrics,
         resamples=RESAMPLES,
         rule=decision_rule,
         notes=trained.notes,
         drawn=trained.training_images.all_drawn,
-        data=_data(trained, manifest, counts),
+        data=data,
         audits=[] if folder is None else read_audits(folder),
         rare=_rare(counts),
         usage=Markup(exporter.usage()),  # noqa: S704  Markdown of our own
@@ -89,6 +113,18 @@ def model_card(
         parity=parity,
         resizing=resizing,
     )
+
+
+def _template() -> jinja2.Template:
+    jinja = jinja2.Environment(
+        loader=jinja2.PackageLoader("heritage.exporters", "."),
+        autoescape=True,
+        finalize=_escaped,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    jinja.filters["code"] = lambda text: Markup(markdown_code(text))  # noqa: S704  Markdown
+    return jinja.get_template("model_card.md.j2")
 
 
 def _escaped(value: Any) -> Any:

@@ -15,7 +15,7 @@ from heritage.core.packaged_weights import PACKAGED, as_timm_names, packaged_fil
 from heritage.core.types import ImageSize, PositiveInt
 from heritage.errors import ConfigError
 from heritage.models.builders import register_network
-from heritage.models.hub import fetch_weights, pretrained_cfg
+from heritage.models.hub import fetch_weights, pretrained_cfg, weights_file
 from heritage.models.network import IMAGENET, NONE, InputSpec, Rate, set_input_spec
 from heritage.models.weights import class_count, log_new_classifier, misfit, read_weights
 
@@ -38,7 +38,7 @@ def timm_network(
 
     Args:
         name: ``architecture.tag``; the tag may be left out unless ``weights`` is ``imagenet``.
-        weights: ``imagenet``, ``none`` or a file.
+        weights: ``imagenet``, ``none``, a file, or ``hf-hub:owner/name``.
         drop_rate: Dropout before the classifier; None is the architecture's default.
         drop_path_rate: Stochastic depth; None is the architecture's default.
         grad_checkpointing: Recompute activations in the backward pass: less memory, more time.
@@ -60,7 +60,7 @@ def timm_network(
     if weights == NONE:
         net: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes, **options)
     else:
-        file = fetch_weights(name) if weights == IMAGENET else Path(weights).expanduser()
+        file = fetch_weights(name) if weights == IMAGENET else weights_file(weights)
         net = _with_weights(name, file, num_classes, options)
     if grad_checkpointing:
         _checkpoint_gradients(net, name)

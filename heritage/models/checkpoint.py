@@ -22,9 +22,11 @@ from heritage.errors import CheckpointError, HeritageError
 from heritage.models.builders import network_builders
 from heritage.models.checkpoint_file import network_weights, open_checkpoint
 from heritage.models.network import NONE
+from heritage.models.published import open_published
 from heritage.models.weights import OUR_PREFIX, OUR_RECORD, mismatches
 from heritage.runs.checkpoints import find_checkpoint
 from heritage.runs.files import CHECKPOINTS_FOLDER
+from heritage.runs.published import is_published_file
 from heritage.runs.saved_config import checked_config
 from heritage.runs.training_images import RECORD, TrainingImages
 
@@ -53,7 +55,9 @@ class Checkpoint:
 
     @property
     def folder(self) -> Path | None:
-        """The run folder; None for a checkpoint that was moved out of one."""
+        """The run folder, or that of a published network; None for a checkpoint that was moved out of one."""
+        if is_published_file(self.file):
+            return self.file.parent
         return self.file.parent.parent if self.file.parent.name == CHECKPOINTS_FOLDER else None
 
 
@@ -73,14 +77,14 @@ def read_checkpoint(ckpt: str | Path) -> Checkpoint:
     """Read a checkpoint of this version or an earlier one.
 
     Args:
-        ckpt: A checkpoint, or a run folder for its best one.
+        ckpt: A checkpoint, a run folder for its best one, or a published network.
 
     Raises:
         CheckpointError: There is no such file, it is damaged, `heritage train` did not write it, or its
             weights are not finite.
     """
     file = find_checkpoint(ckpt)
-    return parse_checkpoint(open_checkpoint(file), file)
+    return parse_checkpoint(open_published(file) if is_published_file(file) else open_checkpoint(file), file)
 
 
 def parse_checkpoint(state: Any, file: Path) -> Checkpoint:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import torch
 from torch import nn
 
 from heritage.models.finetune import reset_classifier
+from heritage.models.hub import weights_file
 from heritage.models.layers import classifier_names
+from heritage.models.published import published_classes
 from heritage.models.weights import recorded_classes
+from heritage.runs.published import is_published_file
 
 _log = logging.getLogger(__name__)
 
@@ -25,10 +27,11 @@ def match_classifier(net: nn.Module, file: str, classes: Sequence[str]) -> None:
 
     Args:
         net: A network with the weights of ``file``.
-        file: The weights.
+        file: The weights, a file or ``hf-hub:owner/name``.
         classes: The data set's class list, length K.
     """
-    theirs = recorded_classes(Path(file).expanduser())
+    path = weights_file(file)
+    theirs = published_classes(path) if is_published_file(path) else recorded_classes(path)
     if theirs is None or theirs == tuple(classes) or len(theirs) != len(classes):
         return  # with another number of classes the classifier was not loaded
     if set(theirs) == set(classes):

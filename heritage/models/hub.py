@@ -1,4 +1,6 @@
-"""ImageNet weights of timm's models, from the Hugging Face hub, its cache or an installed package.
+"""Weights from the Hugging Face hub through its cache: timm's ImageNet weights, and published networks.
+
+For some of timm's networks an installed package holds the same weights (`heritage.core.packaged_weights`).
 
 Cached files are used without any request, so a compute node without network starts immediately. For other
 files the hub is tried once with a short timeout; its own client would retry for minutes.
@@ -7,7 +9,6 @@ files the hub is tried once with a short timeout; its own client would retry for
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 import timm
 from huggingface_hub import (
@@ -24,25 +25,17 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError 
 )
 from timm.models import get_pretrained_cfg
 
+from heritage.core.hub import TIMEOUT, HubAddress, is_hub_address
 from heritage.core.packaged_weights import EXTRA, PACKAGED, packaged_file
 from heritage.core.taxonomy import suggestion
 from heritage.errors import ConfigError, WeightsError
+from heritage.runs.published import fetch_published_weights, pinned_address
 
 FILES = ("model.safetensors", "pytorch_model.bin")
-HUB_TIMEOUT = 5.0
-"""Seconds to wait for a response of the hub."""
-
 _OTHER_WAYS = (
     "give model.weights=<file> (safetensors, or checkpoints/best.ckpt of a run of this model), or train from "
     "scratch with model.weights=none"
 )
-
-
-class HubAddress(NamedTuple):
-    """A repository on the hub, at a revision or the newest one."""
-
-    repository: str
-    revision: str | None
 
 
 def pretrained_cfg(name: str) -> timm.models.PretrainedCfg:
@@ -97,7 +90,7 @@ def fetch_weights(name: str) -> Path:
         try:
             # One request without retries, before the download with the client's many.
             url = hf_hub_url(address.repository, file, revision=address.revision)
-            get_hf_file_metadata(url, timeout=HUB_TIMEOUT)
+            get_hf_file_metadata(url, timeout=TIMEOUT)
             return Path(hf_hub_download(address.repository, file, revision=address.revision))
         except LocalEntryNotFoundError as error:
             raise _not_fetched(name, error) from error
@@ -108,6 +101,39 @@ def fetch_weights(name: str) -> Path:
     raise WeightsError(
         f"{address.repository} has none of {', '.join(FILES)}", where=f"model.name={name}", remedy=_OTHER_WAYS
     )
+
+
+def weights_file(weights: str) -> Path:
+    """Return the file that ``model.weights`` names: a local one, or one on the hub, which is downloaded.
+
+    Args:
+        weights: A path, or ``hf-hub:owner/name`` with or without ``@revision``.
+
+    Raises:
+        ConfigError: It is no address of the hub.
+        WeightsError: The repository does not exist, has no safetensors, or cannot be fetched.
+    """
+    if is_hub_address(weights):
+        return fetch_published_weights(weights, "model.weights", WeightsError)
+    return Path(weights).expanduser()
+
+
+def pinned_weights(weights: str | None, saved: str | None = None) -> str | None:
+    """Return ``model.weights`` with the commit of a repository on the hub; other values as they are.
+
+    Args:
+        weights: The value.
+        saved: The value that a run which resumes has recorded: its commit is kept.
+
+    Raises:
+        ConfigError: It is no address of the hub.
+        WeightsError: The hub does not have it or cannot be reached.
+    """
+    if weights is None or not is_hub_address(weights):
+        return weights
+    if saved is not None and saved.startswith(f"{weights}@"):
+        return saved
+    return str(pinned_address(weights, "model.weights", WeightsError))
 
 
 def _tags(architecture: str) -> list[str]:

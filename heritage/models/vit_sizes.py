@@ -64,7 +64,7 @@ def vit(
         drop_path: Rate of stochastic depth.
         layer_scale: Initial value of the layer scales; None has no layer scales.
         grad_checkpointing: Recompute activations in the backward pass: less memory, more time.
-        weights: ``none`` or a file of weights.
+        weights: ``none``, a file of weights, or ``hf-hub:owner/name``.
         num_classes: Number of classes.
         image_size: Image side in pixels; None is 224.
 

@@ -218,7 +218,7 @@ def vit_thesis(
         dropout: Rate inside the blocks.
         dense_dropout: Rate before and after the dense layers.
         grad_checkpointing: Recompute activations in the backward pass: less memory, more time.
-        weights: ``none`` or a file of weights.
+        weights: ``none``, a file of weights, or ``hf-hub:owner/name``.
         num_classes: Number of classes.
         image_size: Image side in pixels; None is 256.
 

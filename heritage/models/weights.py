@@ -58,7 +58,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise WeightsError(
             "no such file",
             where=path,
-            remedy="model.weights is imagenet, none or the path of a file of weights",
+            remedy="model.weights is imagenet, none, the path of a file of weights, or hf-hub:owner/name",
         )
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     for key in ("state_dict", "model"):
@@ -121,13 +121,20 @@ def load_weights(net: nn.Module, file: str) -> None:
     """Load a file into a network whose classifier is the module ``head``.
 
     A classifier for another number of classes is not loaded, with a message in the log; all other weights
-    must fit.
+    must fit. What the network computes itself, as timm's files have it for position embeddings, is left out.
+
+    Args:
+        net: The network.
+        file: A file, or ``hf-hub:owner/name``.
 
     Raises:
         WeightsError: The file cannot be read, or weights are missing, unexpected or of another shape.
     """
-    path = Path(file).expanduser()
-    state = read_weights(path)
+    from heritage.models.hub import weights_file  # imports timm, which reading a file does not need
+
+    path = weights_file(file)
+    computed = {name for name, _ in net.named_buffers()} - net.state_dict().keys()
+    state = {name: value for name, value in read_weights(path).items() if name not in computed}
     fresh = {name: value for name, value in net.state_dict().items() if name in ("head.weight", "head.bias")}
     theirs, ours = class_count(state, "head"), len(fresh["head.weight"])
     if theirs != ours:

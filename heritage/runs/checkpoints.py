@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from heritage.core.hub import is_hub_address
 from heritage.errors import CheckpointError
 from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER
+from heritage.runs.published import PUBLISHED_WEIGHTS, fetch_published, is_published_folder
 
 NEWEST = "newest"
 """The value of ``ckpt`` of `heritage serve` for the newest run below ``outputs/train``."""
@@ -17,13 +19,19 @@ NEWEST = "newest"
 def find_checkpoint(ckpt: str | Path) -> Path:
     """Return the checkpoint at a path: the file itself, or the best checkpoint of a run folder.
 
+    A published network (`heritage publish`) is a folder, or ``hf-hub:owner/name``, which is downloaded.
+
     Raises:
         CheckpointError: There is none.
     """
+    if is_hub_address(ckpt):
+        return fetch_published(str(ckpt))
     path = Path(ckpt).expanduser()
     if path.is_dir():
         best = path / CHECKPOINTS_FOLDER / BEST_CHECKPOINT
         if not best.is_file():
+            if is_published_folder(path):
+                return path / PUBLISHED_WEIGHTS
             newest = _newest_run(path)
             remedy = "name a run folder that trained at least one epoch, or a checkpoint"
             raise CheckpointError(

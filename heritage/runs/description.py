@@ -11,6 +11,7 @@ from typing import Any
 
 from yaml import YAMLError  # type: ignore[import-untyped]
 
+from heritage.core.hub import is_hub_address
 from heritage.errors import CheckpointError
 from heritage.runs.compat import upgrade_override
 from heritage.runs.files import CONFIG_FILE, HYDRA_FOLDER
@@ -104,8 +105,9 @@ def _first_stage(config: Mapping[str, Any]) -> RunDescription | None:
     """Return the description of the run whose features a classifier was retrained on, if readable."""
     if not config.get("finetune", {}).get("fresh_classifier"):
         return None
-    folder = Path(str(config["model"].get("weights"))).parent.parent
-    if not (folder / CONFIG_FILE).is_file():
+    weights = str(config["model"].get("weights"))
+    folder = Path(weights).parent.parent
+    if is_hub_address(weights) or not (folder / CONFIG_FILE).is_file():
         return None
     try:
         return read_description(folder, read_config(folder))

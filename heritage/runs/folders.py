@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import shutil
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,19 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from heritage.errors import CheckpointError
 from heritage.runs.compat import upgrade_override
-from heritage.runs.files import HYDRA_FOLDER, LOCK_FILE, REPORT_FILE, SWEEP_LOCK_FILE
+from heritage.runs.files import (
+    CHECKPOINTS_FOLDER,
+    CONFIG_FILE,
+    HYDRA_FOLDER,
+    LAST_CHECKPOINT,
+    LOCK_FILE,
+    REPORT_FILE,
+    SWEEP_LOCK_FILE,
+)
 from heritage.runs.plain_data import read_yaml
 from heritage.runs.sweep_names import existing_name, experiment_of
 
+_OF_A_RUN = (HYDRA_FOLDER, LOCK_FILE, CONFIG_FILE, f"{CHECKPOINTS_FOLDER}/{LAST_CHECKPOINT}")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -68,6 +78,13 @@ def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
             raise CheckpointError(
                 "no such run folder", where=f"resume={resume}", remedy="give a folder below outputs/"
             )
+        if not any((Path(folder) / name).exists() for name in _OF_A_RUN):
+            raise CheckpointError(
+                "the folder holds no run",
+                where=f"resume={resume}",
+                remedy="give a folder below outputs/; paths.run=<folder> starts a new run in one",
+            )
+        _require_regular_files(Path(folder))
         if explicit is not None and Path(explicit).resolve() != Path(folder).resolve():
             raise CheckpointError(
                 "another folder than the one to resume",
@@ -91,6 +108,18 @@ def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
         where="resume=true",
         remedy="give its folder: resume=<run folder>",
     )
+
+
+def _require_regular_files(folder: Path) -> None:
+    """Check that a run folder holds files and folders alone: writing to a pipe would wait for a reader."""
+    for path in sorted((*folder.glob("*"), *folder.glob("*/*"))):
+        with contextlib.suppress(OSError):
+            if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
+                raise CheckpointError(
+                    "a pipe or device, where a run has a file",
+                    where=path,
+                    remedy="remove it, or restore the file",
+                )
 
 
 def explicit_run_folder(cfg: DictConfig) -> str | None:

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from heritage.core.image_folders import SourceKeys, require_folder
 from heritage.errors import DatasetNotFoundError, HeritageError
 from heritage.runs.checkpoints import find_checkpoint
-from heritage.runs.files import CONFIG_FILE
+from heritage.runs.files import CHECKPOINTS_FOLDER, CONFIG_FILE
 from heritage.runs.record import read_config
 
 PATTERN_SIGNS = "*?["
@@ -70,8 +70,9 @@ def _require(group: str, root: Any, reader: Any) -> None:
 
 def _readers_of_run(ckpt: Any) -> Any:
     """Return the ``data.reader`` node of a checkpoint's run; None if it cannot be read."""
-    folder = find_checkpoint(str(ckpt)).parent.parent
-    if (folder / CONFIG_FILE).is_file():
+    checkpoint = find_checkpoint(str(ckpt))
+    folder = checkpoint.parent.parent
+    if checkpoint.parent.name == CHECKPOINTS_FOLDER and (folder / CONFIG_FILE).is_file():
         with contextlib.suppress(HeritageError):
             return (read_config(folder).get("data") or {}).get("reader")
     return None

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from heritage.core.locks import FileLock
+from heritage.core.signals import work_begins
 from heritage.errors import HeritageError
 from heritage.runs.files import LOCK_FILE
 from heritage.runs.folders import explicit_run_folder
@@ -44,7 +45,7 @@ def is_first_rank() -> bool:
 
 
 @contextlib.contextmanager
-def run_locked(folder: Path, *, patience: float = 0.0) -> Iterator[None]:
+def run_locked(folder: Path, *, patience: float = 0.0, begins: bool = True) -> Iterator[None]:
     """Hold a run folder while the block runs; nested blocks of one thread share the lock.
 
     The other ranks of a run do not lock: they share the lock of the first.
@@ -52,6 +53,7 @@ def run_locked(folder: Path, *, patience: float = 0.0) -> Iterator[None]:
     Args:
         folder: The run folder, or the folder of a report; it is created.
         patience: Seconds to wait until it is free, before raising.
+        begins: Whether the command begins to write; before that, a signal ends it at once.
 
     Raises:
         ConfigError: The folder cannot be written.
@@ -60,12 +62,14 @@ def run_locked(folder: Path, *, patience: float = 0.0) -> Iterator[None]:
     if not is_first_rank():
         yield
         return
-    key = folder.resolve()
+    key = _resolved(folder)
     held = _held.get(key)
     if held is None or held.thread != threading.get_ident():
         held = _Held(FileLock(folder / LOCK_FILE, patience=patience), threading.get_ident())
         _held[key] = held
     held.blocks += 1
+    if begins:
+        work_begins()
     try:
         yield
     finally:
@@ -76,9 +80,13 @@ def run_locked(folder: Path, *, patience: float = 0.0) -> Iterator[None]:
 
 def release_run(folder: Path) -> None:
     """Release a run folder, so that a process which this one starts can hold it."""
-    held = _held.pop(folder.resolve(), None)
+    held = _held.pop(_resolved(folder), None)
     if held is not None:
         held.lock.release()
+
+
+def _resolved(folder: Path) -> Path:
+    return Path(os.path.realpath(folder))  # Path.resolve raises for a link that leads back to itself
 
 
 class ClaimFolder(Callback):
@@ -104,7 +112,7 @@ class ClaimFolder(Callback):
             with read_write(node), open_dict(node):
                 node.run.dir = str(folder)
                 node.output_subdir, subdir = None, node.output_subdir
-                self._claim.enter_context(run_locked(folder))
+                self._claim.enter_context(run_locked(folder, begins=False))
                 node.output_subdir = subdir
 
     def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 from omegaconf._utils import get_yaml_loader
 from yaml import YAMLError, load  # type: ignore[import-untyped]
 
+from heritage.core.bounded_read import TooLargeError, read_bounded
+
 MAX_VALUES = 100_000
 """Values in a configuration, nested ones included; those of this package have some hundred."""
 MAX_DEPTH = 32
@@ -59,12 +61,12 @@ def read_yaml(path: Path) -> Any:
     Raises:
         PlainDataError: It is no plain data, too large, or has anchors and aliases.
         YAMLError: It is not YAML.
-        OSError: It cannot be read.
+        OSError: It cannot be read, or is not a regular file.
     """
-    with path.open("rb") as file:
-        content = file.read(_MAX_BYTES + 1)
-    if len(content) > _MAX_BYTES:
-        raise PlainDataError("larger than any configuration")
+    try:
+        content = read_bounded(path, _MAX_BYTES)
+    except TooLargeError as error:
+        raise PlainDataError("larger than any configuration") from error
     try:
         return plain_data(load(content.decode("utf-8"), _loader()))  # noqa: S506  a subclass of SafeLoader
     except RecursionError as error:

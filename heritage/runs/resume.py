@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from heritage.core.hub import is_hub_address
 from heritage.errors import CheckpointError
 from heritage.runs.files import CHECKPOINTS_FOLDER, CONFIG_FILE, DATA_FILE, LAST_CHECKPOINT
 from heritage.runs.record import read_config, read_json
@@ -28,7 +29,7 @@ def checkpoint_to_resume(folder: Path, resume: Any, config: dict[str, Any], fing
 
     Raises:
         CheckpointError: The folder has a run and ``resume`` is off, or a run with another configuration or
-            data set; or ``resume`` names another folder.
+            data set, or has lost its configuration; or ``resume`` names another folder.
     """
     if isinstance(resume, str) and Path(resume).resolve() != folder.resolve():
         raise CheckpointError(
@@ -40,6 +41,12 @@ def checkpoint_to_resume(folder: Path, resume: Any, config: dict[str, Any], fing
     if resume is False or resume is None:
         refuse_occupied_folder(folder)
         return None
+    if last.is_file() and not (folder / CONFIG_FILE).is_file():
+        raise CheckpointError(
+            f"the run has no {CONFIG_FILE} to compare this command with",
+            where=folder,
+            remedy="restore the file, or start a new run",
+        )
     refuse_another_run(folder, config, fingerprint)
     return last if last.is_file() else None
 
@@ -74,10 +81,19 @@ def refuse_another_run(folder: Path, config: dict[str, Any], fingerprint: str) -
         if "data" in config and config["data"].get("classes") is None:
             # the classes of the data set, which its fingerprint covers
             config = {**config, "data": {**config["data"], "classes": saved["data"].get("classes")}}
-        _refuse_other_config(saved, config, folder)
+        _refuse_other_config(saved, _with_saved_commit(config, saved), folder)
     if read_json(folder, DATA_FILE).get("fingerprint", fingerprint) != fingerprint:
         raise CheckpointError("the run was trained on other data (its fingerprint differs)", where=folder,
                               remedy="restore the data set, or start a new run")  # fmt: skip
+
+
+def _with_saved_commit(config: dict[str, Any], saved: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration whose weights on the hub have the commit that the run has recorded."""
+    model, before = config.get("model"), (saved.get("model") or {}).get("weights")
+    weights = model.get("weights") if isinstance(model, dict) else None
+    if isinstance(before, str) and is_hub_address(weights) and before.startswith(f"{weights}@"):
+        return {**config, "model": {**config["model"], "weights": before}}
+    return config
 
 
 def differences(before: Any, now: Any, path: str = "") -> list[str]:

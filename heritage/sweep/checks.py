@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,7 +14,7 @@ from heritage.cluster.job import Job
 from heritage.cluster.resources import Cluster, InProcess
 from heritage.data.split import made_split
 from heritage.errors import CommandError, WeightsError
-from heritage.models.hub import fetch_weights
+from heritage.models.hub import fetch_weights, weights_file
 from heritage.models.network import IMAGENET, NONE
 from heritage.runs.job_state import State
 from heritage.runs.resume import refuse_another_run
@@ -62,7 +61,7 @@ def _check_weights(model: dict[str, str]) -> None:
     weights = model.get("weights", NONE)
     if weights == IMAGENET and "name" in model:
         fetch_weights(model["name"])
-    elif weights not in (IMAGENET, NONE) and not Path(weights).is_file():
+    elif weights not in (IMAGENET, NONE) and not weights_file(weights).is_file():
         raise WeightsError(
             "no such file", where=f"model.weights={weights}", remedy="give a checkpoint or a weights file"
         )

@@ -31,14 +31,17 @@ from heritage.config.recipe import require_recipe
 from heritage.config.schema import SCHEMAS
 from heritage.config.validate import validate
 from heritage.core.console import Console
+from heritage.core.hub import is_hub_address
 from heritage.data import ArtefactDataModule
 from heritage.data.readers import option_for
 from heritage.data.split import made_split
 from heritage.errors import ArgumentError, ConfigError, SplitError
 from heritage.models.classes import match_classifier
+from heritage.models.hub import pinned_weights
 from heritage.models.network import IMAGENET, NONE, input_spec
+from heritage.runs.files import CONFIG_FILE
 from heritage.runs.hydra_node import chosen_options
-from heritage.runs.record import resolved
+from heritage.runs.record import read_config, resolved
 from heritage.runs.resume import checkpoint_to_resume
 from heritage.runs.training_images import RECORD
 from heritage.training.callbacks.deferred_weighting import (
@@ -90,6 +93,7 @@ def build(cfg: DictConfig, console: Console | None = None) -> TrainingRun:
     data = build_data(cfg)
     given, cfg = cfg.copy(), cfg.copy()
     cfg.data.classes = list(data.classes)  # recorded with the run, independently of the data set
+    _pin_weights(cfg)
     cfg.data.split._target_ = made_split(cfg.data.split["_target_"], has_split=data.source_has_split)
     config = resolved(cfg)
     if not len(data.rows("train")):
@@ -114,6 +118,20 @@ def build(cfg: DictConfig, console: Console | None = None) -> TrainingRun:
         checkpoint,
         Console(quiet=True) if console is None else console,
     )
+
+
+def _pin_weights(cfg: DictConfig) -> None:
+    """Name the commit of initial weights on the hub, so that the run records what it started from."""
+    weights = cfg.model.get("weights")
+    if not is_hub_address(weights):
+        return
+    folder = Path(cfg.paths.run)
+    saved = (
+        read_config(folder)["model"].get("weights")
+        if cfg.resume and (folder / CONFIG_FILE).is_file()
+        else None
+    )
+    cfg.model.weights = pinned_weights(weights, saved)
 
 
 def _require_own_root(cfg: DictConfig) -> None:

@@ -31,6 +31,7 @@ from heritage.core.manifest import Manifest
 from heritage.core.parquet_files import read_parquet
 from heritage.core.table_reader import read_table
 from heritage.errors import HeritageError, ImageError, ManifestError
+from heritage.runs.plain_data import read_yaml
 
 MEGABYTE = 1 << 20
 
@@ -204,3 +205,19 @@ def test_the_error_names_the_file(tmp_path: Path) -> None:
 
     with pytest.raises(HeritageError, match=r"pipe\.jpg: not a regular file; check the path"):
         read_file(tmp_path / "pipe.jpg")
+
+
+@pytest.mark.parametrize("read", [read_yaml, read_parquet, read_table, read_bounded])
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_pipes_and_devices_are_not_waited_for(
+    tmp_path: Path, read: Callable[[Path], object], kind: str
+) -> None:
+    path = tmp_path / "config.yaml"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.mkdir()
+    with pytest.raises((OSError, ManifestError), match=r"not a regular file|Is a directory"):
+        read(path)

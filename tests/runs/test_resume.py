@@ -119,6 +119,41 @@ def test_resume_finds_a_run_that_was_started_with_earlier_key_names(tmp_path: Pa
     assert run_folder(True, fresh, _root_=root) == str(record.parent.parent)
 
 
+def test_a_folder_without_a_run_is_not_resumed(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    folder = tmp_path / "letters"
+    folder.mkdir()
+    (folder / "letter.txt").write_text("mine")
+    done = heritage("train", *tiny, f"resume={folder}")
+    assert done.code == 2
+    assert f"resume={folder}: the folder holds no run; give a folder below outputs/" in done.err
+    assert [path.name for path in folder.iterdir()] == ["letter.txt"]
+
+
+def test_lost_and_odd_files_of_a_run_are_named(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    assert heritage("train", *tiny, f"hydra.run.dir={folder}").code == 0
+    config = (folder / "config.yaml").rename(tmp_path / "config.yaml")
+    done = heritage("train", *tiny, f"resume={folder}")
+    assert done.code == 2
+    assert f"{folder}: the run has no config.yaml to compare this command with; restore" in done.err
+    config.rename(folder / "config.yaml")
+    for name in (".hydra/overrides.yaml", "checkpoints/last.ckpt"):
+        path = folder / name
+        kept = path.read_bytes()
+        path.unlink()
+        os.mkfifo(path)
+        done = heritage("train", *tiny, f"resume={folder}")
+        assert done.code == 2
+        assert f"{path}: a pipe or device, where a run has a file" in done.err
+        path.unlink()
+        path.write_bytes(kept)
+    assert heritage("train", *tiny, f"resume={folder}").code == 0
+
+
 def test_a_run_is_neither_overwritten_nor_mixed_up(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
@@ -243,3 +278,33 @@ def test_nothing_is_left_out_at_an_epochs_end(
         assert len({row["lr"] for row in expected}) > 1, (
             "the schedule must lower the rate, or this tests nothing"
         )
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "message"),
+    [
+        ("report.md", "folder", "a folder is in the place of a file; remove it, or choose another folder"),
+        ("train.log", "folder", "a folder is in the place of a file; remove it, or choose another folder"),
+        ("logs", "file", "a file is in the place of a folder; remove it, or choose another folder"),
+        (".hydra", "file", "a file is in the place of a folder; remove it, or choose another folder"),
+        ("", "loop", "a file is in the place of a folder; remove it, or choose another folder"),
+    ],
+)
+def test_what_is_in_the_place_of_a_runs_files_is_named(
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path, name: str, kind: str, message: str
+) -> None:
+    folder = tmp_path / "run"
+    path = folder / name if name else folder
+    if kind == "folder":
+        path.mkdir(parents=True)
+    elif kind == "file":
+        folder.mkdir()
+        path.write_text("mine")
+    else:
+        path.symlink_to("run")
+    done = heritage("train", *tiny, f"paths.run={folder}", "trainer.limit_train_batches=1")
+    assert done.code == 2, done.err
+    last = done.err.strip().splitlines()[-1]
+    assert last.startswith(f"heritage train: {path}")
+    assert message in last
+    assert "Traceback" not in done.err

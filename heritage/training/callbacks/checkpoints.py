@@ -11,6 +11,7 @@ from lightning_fabric.utilities.types import _PATH
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from torch import Tensor
 
+from heritage.core.disk import full_disk
 from heritage.core.files import atomic_path
 from heritage.core.option_types import FilePath
 from heritage.core.types import NonNegativeFloat, PositiveInt
@@ -84,10 +85,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             with atomic_path(Path(path)) as temporary:
                 torch.save(checkpoint, temporary)
         except (OSError, RuntimeError) as error:  # torch's writer raises the latter for a full disk
+            first = "free some space" if full_disk(error) else "correct that"
             raise TrainingError(
                 f"the checkpoint cannot be written ({error}); the previous one is intact",
                 where=path,
-                remedy="free some space and resume with resume=true",
+                remedy=f"{first} and resume with resume=true",
             ) from error
 
 
