@@ -83,7 +83,7 @@ def _command_page(verb: str) -> str:
         "## Options",
         f"Give a value with {code('key=value')}; {code('???')} marks a value that you must give.",
     ]
-    parts += _option_tables(list(_command_options(verb)))
+    parts += _option_tables(_command_options(verb), read.comments(path))
     return "\n\n".join([*parts, _file(path, path.relative_to(config_dir()).as_posix())]) + "\n"
 
 
@@ -113,7 +113,13 @@ def _group_rows(verb: str, cfg: DictConfig) -> list[tuple[str, str, str]]:
         if group.partition("/")[0] in ("hydra", "paths") or not _files(group):
             continue
         links = [_option_link(group, name) for name in _visible(group)]
-        rows.append((f"[{key}](../groups/{_slug(group)}.md)", code(choices[key]), ", ".join(links)))
+        rows.append(
+            (
+                f"[{key}](../groups/{_slug(group)}.md)",
+                code(choices[key].replace("None", "null")),
+                ", ".join(links),
+            )
+        )
     if verb in ADDING:
         for group in ADDED:
             links = [_option_link(group, name) for name in _visible(group)]
@@ -132,8 +138,8 @@ def _command_options(verb: str) -> list[Option]:
     ]
 
 
-def _option_tables(entries: Sequence[Option]) -> list[str]:
-    """Return a table of plain keys, and one for each node."""
+def _option_tables(entries: Sequence[Option], explained: Mapping[str, str]) -> list[str]:
+    """Return a table of plain keys, and one for each node, with its explanation."""
     nodes: dict[str, list[Option]] = {}
     for option in entries:
         nodes.setdefault(option.key.rpartition(".")[0], []).append(option)
@@ -141,6 +147,8 @@ def _option_tables(entries: Sequence[Option]) -> list[str]:
     for node, inside in nodes.items():
         if node:
             parts.append(f"### {code(node)}")
+            if node in explained:
+                parts.append(prose(explained[node], _TOP))
         parts.append(_option_table(inside))
     return parts
 

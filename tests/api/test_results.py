@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import heritage
+from heritage.core.console import Console
 from heritage.errors import ArgumentError, CheckpointError, ConfigError, ImageError
 from tests.conftest import TINY
 
@@ -45,3 +46,23 @@ def test_a_folder_that_cannot_be_made_is_the_line_of_the_command(tree: Path) -> 
         ConfigError, match=r"^/proc/x: no such file or folder, and it cannot be created; finish"
     ):
         heritage.run("train", *TINY, data__root=tree, paths__run="/proc/x", quiet=True)
+
+
+def test_a_multirun_has_the_results_of_its_finished_runs(tmp_path: Path) -> None:
+    for name, accuracy in (("seed=1", 0.75), ("seed=0", 0.5)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "metrics.json").write_text(f'{{"accuracy": {accuracy}}}')
+    (tmp_path / "seed=2").mkdir()
+    result = heritage.RunResult("train", tmp_path)
+    assert list(result.runs) == ["seed=0", "seed=1"]
+    assert result.runs["seed=1"].metrics["accuracy"] == 0.75
+    assert result.runs["seed=1"].runs == {}
+    assert heritage.RunResult("serve", None).runs == {}
+
+
+def test_commands_print_text_in_notebooks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    Console().print("one line")
+    assert capsys.readouterr().out == "one line\n"
