@@ -15,9 +15,11 @@ def with_folder(arguments: list[str]) -> list[str]:
     """Return a command line in which the name is an override: ``my-project`` → ``folder=my-project``."""
     from heritage.core.labels import hydra_word
 
+    if any(word.startswith("folder=") for word in arguments):
+        return arguments
     words = list(arguments)
     for place, word in enumerate(words):
-        if word[:1] != "-" and not word.startswith("folder="):
+        if word[:1] not in ("-", "+", "~") and not word.startswith(("paths.", "hydra.")):
             words[place] = f"folder={hydra_word(word)}"
             break
     return words

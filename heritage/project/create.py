@@ -44,13 +44,14 @@ def create_project(folder: Path) -> str:
     name = name_of_folder(title)
     found = weights_found()
     start = WITHOUT_WEIGHTS.format(extra=EXTRA) if found is None else WITH_WEIGHTS.format(where=found)
-    commands = project_commands(name)
+    commands = project_commands(own_command(), name)
     (folder / PHOTOGRAPHS).mkdir(parents=True)
     (folder / "conf" / "experiment").mkdir(parents=True)
     settings = CONFIGURATION.format(name=name, start=start)
     write_text(folder / "conf" / "experiment" / "project.yaml", settings)
     steps = "\n".join(shlex.join(words) for words in commands)
-    write_text(folder / "README.md", README.format(title=markdown(title), commands=steps))
+    of_readme = "\n".join(shlex.join(words) for words in project_commands(["heritage"], name))
+    write_text(folder / "README.md", README.format(title=markdown(title), commands=of_readme))
     lines = [f"cd {shlex.quote(str(folder))}", f"# photographs go into {PHOTOGRAPHS}/<class>/", steps]
     weights = (
         "trains from scratch, as no ImageNet weights were found" if found is None else f"starts from {found}"
@@ -59,13 +60,13 @@ def create_project(folder: Path) -> str:
     return "\n".join([*lines, "", f"the network {weights}{remedy}"])
 
 
-def project_commands(name: str) -> list[list[str]]:
+def project_commands(start: list[str], name: str) -> list[list[str]]:
     """Return the commands of a project, to be run in its folder: data report, network, page.
 
     Args:
+        start: The words that start heritage.
         name: Name of the data set.
     """
-    start = own_command()
     return [
         [*start, "curate", "raw=class_folders", f"raw.root={PHOTOGRAPHS}", f"name={name}"],
         [*start, "train", "--config-dir", "conf", "+experiment=project"],
