@@ -42,7 +42,9 @@ class Progress:
     ) -> None:
         self._description, self._total, self._unit, self._logs = description, total, unit, logs
         self._done, self._items, self._steps = done, 0, 0
-        self.console = Console(file=sys.stderr)
+        self.console = Console(
+            file=sys.stderr, force_jupyter=None
+        )  # a notebook with ipywidgets draws the bar
         # Without ipywidgets a notebook cannot redraw a bar: print lines instead.
         notebook = self.console.is_jupyter
         self._draws = self.console.is_terminal or (notebook and find_spec("ipywidgets") is not None)
