@@ -39,6 +39,7 @@ def main(cfg: DictConfig) -> None:
         out=Path(cfg.out),
         classes=plain["classes"],
         overrides=None if cfg.overrides is None else Path(cfg.overrides),
+        verdicts=None if cfg.verdicts is None else Path(cfg.verdicts),
         resize=instantiate(plain["resize"]),
         pack=cfg.pack,
         workers=available_cores() if cfg.workers is None else cfg.workers,

@@ -31,7 +31,7 @@ from tests.conftest import COUNTS, TINY, Command, write_tree
         (["data=class_folders"], ["data.root has no value"]),
         (["data=folder", "data.root=."], ["not a data-set folder", "curate"]),
         (["data.batch_size=0"], ["data.batch_size=0", "greater than or equal to 1"]),
-        (["data.batch_size"], ["data.batch_size", "key=value"]),
+        (["data.batch_size"], ["data.batch_size", "write data.batch_size=<value>"]),
         (["data.crop_pct=1.5"], ["data.crop_pct=1.5"]),
         (["optimizer.lr=-1"], ["optimizer.lr=-1", "greater than 0"]),
         (

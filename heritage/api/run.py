@@ -28,8 +28,8 @@ from heritage.runs.run_result import RunResult
 
 _OUTPUT = {"collect": "folder", "curate": "out"}
 """The key that names a command's output where that is not ``paths.run``."""
-_NO_OUTPUT = {"serve", "weights"}
-"""Commands that write no folder."""
+_NO_OUTPUT = {"publish", "serve", "weights"}
+"""Commands that write no folder of their output."""
 
 
 def run(

@@ -127,6 +127,7 @@ class CurateConfig:
     out: FilePath = MISSING
     classes: Annotated[Any, list[str] | None] = MISSING
     overrides: Annotated[Any, FilePath | None] = MISSING
+    verdicts: Annotated[Any, FilePath | None] = MISSING
     cleaning: Any = MISSING
     duplicates: Any = MISSING
     groups: Any = MISSING
@@ -247,6 +248,7 @@ class ServeConfig:
     names: Annotated[Any, list[str] | None] = MISSING
     similar: Any = MISSING
     cache: FilePath = MISSING
+    verdicts: Annotated[Any, FilePath | None] = MISSING
     threshold: Any = MISSING
     batch_size: int = MISSING
     device: Choice = MISSING

@@ -15,11 +15,12 @@ from heritage.core.files import write_text
 from heritage.core.group_split import UNASSIGNED
 from heritage.core.manifest import SPLITS, Manifest
 from heritage.core.overrides import count_unconfirmed, count_undecided, read_overrides, stale_overrides
+from heritage.core.verdicts import VERDICTS_FILE
 from heritage.curation.drop_reasons import RowDecisions, vanished_classes
 from heritage.curation.duplicates import DuplicateClusters
 from heritage.curation.given_split import given_split, with_given_split
 from heritage.curation.groups import all_links, components, find_bridges
-from heritage.curation.html_report import report
+from heritage.curation.html_report import report, write_counts
 from heritage.curation.image_ids import image_ids, museum_of
 from heritage.curation.labels import class_list, labels
 from heritage.curation.leak_check import LeakCheck, check_leaks
@@ -45,6 +46,7 @@ from heritage.curation.splits import (
     overlapping_museums,
     require_museums,
 )
+from heritage.curation.verdicts import replay_verdicts
 from heritage.errors import DataError, SplitError
 
 log = logging.getLogger(__name__)
@@ -81,7 +83,8 @@ def curate(raw: RawImages, options: CurationOptions) -> CurationResult:
         result = build.run()
         page = report(result, raw, options.out, str(options.configuration.get("name", "")))
         write_text(options.out / "report.html", page)
-        publish(result, options, raw, build.overrides_file)
+        write_counts(result, options.out)
+        publish(result, options, raw, build.overrides_file, build.verdicts_file)
         if raw.rebuilt_from is not None:
             log_comparison(raw.rebuilt_from, result, options)
         if options.pack:
@@ -128,8 +131,14 @@ class _Build:
         self.classes = class_list(raw, options.classes)
         self.files: list[str] = raw.table["raw_file"].to_pylist()
         self.raw_labels = labels(raw, self.classes)
-        self.overrides_file = _overrides_file(raw, options)
-        self.overrides = read_overrides(self.overrides_file, self.classes)
+        self.overrides_file = _decisions_file(options.overrides, options.out / "overrides.csv", raw.overrides)
+        self.verdicts_file = _decisions_file(options.verdicts, options.out / VERDICTS_FILE, raw.verdicts)
+        source_labels = dict(zip(self.files, self.raw_labels, strict=True))
+        self.verdicts = replay_verdicts(
+            self.verdicts_file, raw.root, source_labels, self.classes, options.out
+        )
+        # explicit decisions take precedence over verdicts
+        self.overrides = self.verdicts.overrides | read_overrides(self.overrides_file, self.classes)
         self.labels = [
             self.overrides[file].label or label if file in self.overrides else label
             for file, label in zip(self.files, self.raw_labels, strict=True)
@@ -178,7 +187,7 @@ class _Build:
         )
         return CurationResult(
             table, kept, leaks, duplicates, self.decisions.counts(), self.overrides, self.stale,
-            (*self.raw.notes, *self._undecided(), *remarks),
+            (*self.raw.notes, *self._undecided(), *self.verdicts.remarks, *remarks),
         )  # fmt: skip
 
     def _undecided(self) -> list[str]:
@@ -384,7 +393,6 @@ class _Build:
         return leaks
 
 
-def _overrides_file(raw: RawImages, options: CurationOptions) -> Path | None:
-    """Return the file of the curator's decisions: the given one, the data set's, or the source's."""
-    existing = options.out / "overrides.csv"
-    return options.overrides or (existing if existing.is_file() else raw.overrides)
+def _decisions_file(given: Path | None, own: Path, source: Path | None) -> Path | None:
+    """Return a file of a curator's decisions: the given one, the data set's, or the source's."""
+    return given or (own if own.is_file() else source)

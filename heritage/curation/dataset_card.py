@@ -25,21 +25,22 @@ _WAYS = {
 }
 
 
-def card(kept: Manifest, about: Mapping[str, Any], *, images: bool = True) -> str:
+def card(kept: Manifest, about: Mapping[str, Any], *, images: bool = True, published: bool = False) -> str:
     """Return the card of a data set as Markdown with YAML front matter.
 
     Args:
         kept: The manifest.
         about: The content of ``dataset.json``.
         images: Whether the images go with it; without them it is the manifest alone.
+        published: Whether it is a published copy, which has neither the report nor the dropped photographs.
     """
     parts = (
         _head(kept, about, images=images),
         _summary(kept, about),
         _composition(kept),
-        _process(kept, about),
+        _process(kept, about, published=published),
         _uses(kept, about),
-        _access(about, images=images),
+        _access(about, images=images, published=published),
     )
     return "\n\n".join(parts) + "\n"
 
@@ -100,7 +101,7 @@ def _composition(kept: Manifest) -> str:
     )
 
 
-def _process(kept: Manifest, about: Mapping[str, Any]) -> str:
+def _process(kept: Manifest, about: Mapping[str, Any], *, published: bool) -> str:
     settings = about["configuration"]
     resize, split = settings["resize"], settings["split"]
     dropped = "\n".join(
@@ -110,11 +111,12 @@ def _process(kept: Manifest, about: Mapping[str, Any]) -> str:
         "## Collection, cleaning and labelling\n\n"
         f"Of {about['photographs']:,} photographs {len(kept):,} were kept. Labels are the museums' own, "
         "or follow from the rule in the manifest's column `rule`; nobody annotated images by hand, except "
-        "for the decisions in `overrides.csv`. Dropped photographs are in the manifest, with the reason:\n\n"
+        f"for a curator's decisions on single photographs{'' if published else ' in `overrides.csv`'}. "
+        f"Dropped photographs{' by reason' if published else ' are in the manifest, with the reason'}:\n\n"
         f"{dropped or '- none.'}\n\n"
         f"Photographs were turned upright, converted to sRGB, {_WAYS[resize['way']]} {resize['size']}×"
         f"{resize['size']} and saved as JPEG of quality {resize['quality']}. Splits are by {split['by']} "
-        f"(seed {split['seed']}); see [report.html](report.html) for examples."
+        f"(seed {split['seed']}){'' if published else '; see [report.html](report.html) for examples'}."
     )
 
 
@@ -140,7 +142,7 @@ def _uses(kept: Manifest, about: Mapping[str, Any]) -> str:
     return "## Uses and limits\n\n" + "\n".join(limits)
 
 
-def _access(about: Mapping[str, Any], *, images: bool) -> str:
+def _access(about: Mapping[str, Any], *, images: bool, published: bool) -> str:
     if images:
         loading = (
             '`datasets.load_dataset("<this folder>")` loads the images with label, split, licence and '
@@ -149,12 +151,17 @@ def _access(about: Mapping[str, Any], *, images: bool) -> str:
         )
     else:
         loading = "The images are not part of it: the manifest's column `image_url` names their sources. "
-    return (
+    rows = "one row per photograph" + ("" if published else ", kept or dropped")
+    text = (
         f"## Files and maintenance\n\n{loading}"
-        "`manifest.parquet` has one row per photograph, kept or dropped; `dataset.json` the "
-        "fingerprint, counts and settings; `images/CLASSID_MUSEUM_UNIQUEID.jpg` the images. "
+        f"`manifest.parquet` has {rows}; `dataset.json` the fingerprint, counts and settings"
+    )
+    made = f"Made with heritage {about['heritage']}. Photographs show objects, not people"
+    if published:
+        return f"{text}.\n\n{made}."
+    return (
+        f"{text}; `images/CLASSID_MUSEUM_UNIQUEID.jpg` the images. "
         "The data set can be rebuilt from its manifest and the raw photographs:\n\n"
         "    heritage curate raw=rebuild raw.dataset=<this> raw.root=<photographs> out=<new>\n\n"
-        f"Made with heritage {about['heritage']}. Photographs show objects, not people; requests for removal "
-        "are handled by a line in `overrides.csv`."
+        f"{made}; requests for removal are handled by a line in `overrides.csv`."
     )

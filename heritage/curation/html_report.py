@@ -27,8 +27,10 @@ from heritage.curation.drop_reasons import REASONS
 from heritage.curation.output import CurationResult
 from heritage.curation.raw_sources import RawImages
 from heritage.errors import ImageError
+from heritage.reports.figures import counts_figure
 from heritage.reports.html import page_environment
 
+COUNTS_FILE = "counts.png"
 _SHEET = 24  # images per class or reason
 _CLUSTERS, _MEMBERS = 24, 8
 _SIDE = 112  # pixels per side of a thumbnail
@@ -160,6 +162,11 @@ def report(result: CurationResult, raw: RawImages, out: Path, name: str) -> str:
         decisions=_decisions(result),
     )
     return page
+
+
+def write_counts(result: CurationResult, out: Path) -> None:
+    """Draw the images by class and split into the data set's folder, as PNG and PDF."""
+    counts_figure(_crossed(result, "split", SPLITS), SPLITS, out / COUNTS_FILE)
 
 
 def _tiles(result: CurationResult) -> list[tuple[str, str]]:

@@ -22,6 +22,7 @@ class CurationOptions:
         out: The data set's folder.
         classes: The class list; None takes the source's, or the classes that occur.
         overrides: The file of the curator's decisions; None looks for one in ``out``.
+        verdicts: The file of verdicts of `heritage serve`; None looks for one in ``out``.
         cleaning: Quality filters for single photographs.
         duplicates: How duplicates are found and handled.
         groups: How photographs are grouped.
@@ -43,3 +44,4 @@ class CurationOptions:
     pack: bool
     workers: int
     configuration: Mapping[str, Any]
+    verdicts: Path | None = None

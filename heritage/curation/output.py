@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from heritage.core.attribution import ATTRIBUTION_FILE, attribution
+from heritage.core.class_names import CLASS_NAMES_FILE
 from heritage.core.croissant import CROISSANT_FILE, write_croissant
 from heritage.core.csv_files import csv_text, is_inert
 from heritage.core.files import write_text
@@ -28,6 +29,7 @@ from heritage.core.overrides import Override
 from heritage.core.split_tables import SPLIT_TABLES, write_split_tables
 from heritage.core.table_reader import read_table
 from heritage.core.text_encoding import decode_text
+from heritage.core.verdicts import VERDICTS_FILE
 from heritage.core.version import __version__
 from heritage.curation.dataset_card import card
 from heritage.curation.duplicates import DuplicateClusters
@@ -43,7 +45,8 @@ STATE = ".curation"
 
 _OWN_FILES = frozenset(
     {STATE, "images", "packed", MANIFEST_FILE, DATASET_FILE, "README.md", ATTRIBUTION_FILE, "report.html",
-     "overrides.csv", CROISSANT_FILE, *SPLIT_TABLES.values()}
+     "counts.png", "counts.pdf", "overrides.csv", VERDICTS_FILE, CLASS_NAMES_FILE, CROISSANT_FILE,
+     *SPLIT_TABLES.values()}
 )  # fmt: skip
 _NOT_IN_MANIFEST = ("expected_sha256", "raw_problem")  # the manifest has them as `raw_sha256` and `reason`
 _COMPARED = ("cleaning", "duplicates", "groups", "split", "resize")
@@ -121,7 +124,13 @@ def kept_manifest(table: pa.Table, out: Path, classes: Sequence[str]) -> Manifes
     return Manifest.build(table.filter(pc.equal(table["status"], "kept")), out, classes)
 
 
-def publish(result: CurationResult, options: CurationOptions, raw: RawImages, overrides: Path | None) -> None:
+def publish(
+    result: CurationResult,
+    options: CurationOptions,
+    raw: RawImages,
+    overrides: Path | None,
+    verdicts: Path | None = None,
+) -> None:
     """Write the files beside the images, ``dataset.json`` last, and remove images that are not kept.
 
     Args:
@@ -129,12 +138,15 @@ def publish(result: CurationResult, options: CurationOptions, raw: RawImages, ov
         options: The options of the build.
         raw: The source.
         overrides: The file of the curator's decisions, which is copied to the data set.
+        verdicts: The file of reviewers' verdicts, which is copied, too.
     """
     kept, out = result.kept, options.out
     _remove_unlisted(out, kept)
     write_text(out / ATTRIBUTION_FILE, attribution(kept))
     if overrides is not None:
-        _write_overrides(out, _as_csv(overrides))
+        _write_decisions(out / "overrides.csv", _as_csv(overrides))
+    if verdicts is not None:
+        _write_decisions(out / VERDICTS_FILE, _as_csv(verdicts))
     about = {
         "name": options.configuration.get("name"),
         "image_size": options.resize.size,
@@ -191,11 +203,10 @@ def _as_csv(overrides: Path) -> str:
     return text
 
 
-def _write_overrides(out: Path, text: str) -> None:
-    """Write ``overrides.csv``; a different file that exists is a curator's work and is moved to the state."""
-    path = out / "overrides.csv"
+def _write_decisions(path: Path, text: str) -> None:
+    """Write a file of decisions; another one there is a curator's work and is kept in the state."""
     if path.is_file() and (before := path.read_bytes()) != text.encode():
-        saved = out / STATE / f"overrides-{hashlib.sha256(before).hexdigest()[:8]}.csv"
+        saved = path.parent / STATE / f"{path.stem}-{hashlib.sha256(before).hexdigest()[:8]}.csv"
         path.replace(saved)
         log.warning("%s is replaced; the previous file is %s", path, saved)
     write_text(path, text)

@@ -35,6 +35,7 @@ from heritage.core.option_types import FilePath
 from heritage.core.paths_in_data import is_inside, require_inside
 from heritage.core.table_reader import read_table
 from heritage.core.taxonomy import suggestion
+from heritage.core.verdicts import VERDICTS_FILE
 from heritage.curation.splits import PreviousSplit
 from heritage.errors import DatasetNotFoundError, ManifestError
 
@@ -60,6 +61,7 @@ class RawImages:
             columns of the manifest.
         notes: Remarks on the source for the curator, a sentence each.
         overrides: The file of the curator's decisions that belongs to the source.
+        verdicts: The file of reviewers' verdicts that belongs to the source.
         classes: The source's class list.
         previous_split: The source's split, which is kept.
         rebuilt_from: The ``dataset.json`` of the data set that is rebuilt.
@@ -70,6 +72,7 @@ class RawImages:
     table: pa.Table
     notes: tuple[str, ...] = ()
     overrides: Path | None = None
+    verdicts: Path | None = None
     classes: tuple[str, ...] | None = None
     previous_split: PreviousSplit | None = None
     rebuilt_from: Mapping[str, Any] | None = None
@@ -210,12 +213,15 @@ def rebuild(root: FilePath, *, dataset: FilePath) -> RawImages:
         columns["group_id"] = columns.pop("raw_group")
     _require_names_below(columns["raw_file"], path)
     overrides = folder / "overrides.csv"
-    require_inside([overrides.name], folder, overrides, remedy="replace the link by the file")
+    verdicts = folder / VERDICTS_FILE
+    for file in (overrides, verdicts):
+        require_inside([file.name], folder, file, remedy="replace the link by the file")
     description = _description(folder)
     return RawImages(
         base,
         _prepared(pa.table(columns), path),
         overrides=overrides if overrides.is_file() else None,
+        verdicts=verdicts if verdicts.is_file() else None,
         classes=_class_list(folder),
         previous_split=_previous_split(manifest, description),
         rebuilt_from=description,

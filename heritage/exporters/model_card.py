@@ -12,6 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from heritage.core.escaping import markdown, markdown_code
+from heritage.core.hub import is_hub_address
 from heritage.core.manifest import Manifest
 from heritage.core.version import __version__
 from heritage.exporters.card_head import model_card_head
@@ -147,10 +148,15 @@ def _properties(trained: TrainedClassifier, counts: Mapping[str, Mapping[str, in
     return {
         "network": f"{config['model'].get('name') or config['model']['_target_']}, {parameters:,} parameters",
         "input": f"RGB, {size}×{size}",
-        "pretrained weights": str(config["model"].get("weights")),
+        "pretrained weights": _weights(config["model"].get("weights")),
         "training": f"{trained.epoch + 1} epochs" + (f" of {shown:,} images" if shown else ""),
         "seed": str(config["seed"]),
     }
+
+
+def _weights(weights: object) -> str:
+    """Return initial weights without the folders of the machine."""
+    return str(weights) if is_hub_address(weights) else Path(str(weights)).name
 
 
 def _data(

@@ -8,6 +8,7 @@ predict`) takes its words from here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from heritage.metrics.calibration import Calibration
 
@@ -18,6 +19,12 @@ MAX_ERROR = 0.1
 """Expected calibration error above which probabilities are not called calibrated, even if it has fallen."""
 
 
+ClaimCode = Literal[
+    "none", "not_measured", "too_few_groups", "no_improvement", "error_too_large", "calibrated"
+]
+"""What is known, for programs and translations."""
+
+
 @dataclass(frozen=True, slots=True)
 class CalibrationClaim:
     """What is known about a network's probabilities.
@@ -26,11 +33,13 @@ class CalibrationClaim:
         calibrated: Whether they may be called calibrated.
         short: The same in a few words, for one line.
         sentence: What was measured, in a sentence.
+        code: What is known, as a code.
     """
 
     calibrated: bool
     short: str
     sentence: str
+    code: ClaimCode
 
 
 def calibration_claim(calibration: Calibration | None) -> CalibrationClaim:
@@ -44,6 +53,7 @@ def calibration_claim(calibration: Calibration | None) -> CalibrationClaim:
             False,
             "not calibrated: run heritage evaluate",
             "The probabilities are not calibrated and may be too high or too low: no temperature was fitted.",
+            "none",
         )
     fitted, held_out = calibration.fitted_on, calibration.held_out
     temperature = f"temperature {calibration.temperature:.3g}"
@@ -54,6 +64,7 @@ def calibration_claim(calibration: Calibration | None) -> CalibrationClaim:
             False,
             f"{temperature}, calibration not measured: run heritage evaluate",
             f"{fit} of the {fitted.split} split, and its effect was not measured on other images: {unknown}",
+            "not_measured",
         )
     if held_out is None or (fitted.groups or 0) < MIN_GROUPS:
         count = _count(fitted.groups or 0)
@@ -61,6 +72,7 @@ def calibration_claim(calibration: Calibration | None) -> CalibrationClaim:
             False,
             f"{temperature}, calibration unknown: {count} are too few to measure it",
             f"{fit} of {count}; at least {MIN_GROUPS} are needed to measure its effect: {unknown}",
+            "too_few_groups",
         )
     before, after = f"{held_out.ece_before:.1%}", f"{held_out.ece_after:.1%}"
     sample = f"{fitted.images:,} images of {_count(fitted.groups or 0)}"
@@ -71,6 +83,7 @@ def calibration_claim(calibration: Calibration | None) -> CalibrationClaim:
             f"{temperature}, not calibrated: no improvement on held-out groups",
             f"The {temperature} does not lower the expected calibration error {where}: {before} without it, "
             f"{after} with it.",
+            "no_improvement",
         )
     if not held_out.ece_after <= MAX_ERROR:
         return CalibrationClaim(
@@ -78,12 +91,14 @@ def calibration_claim(calibration: Calibration | None) -> CalibrationClaim:
             f"{temperature}, not calibrated: error {after} on held-out groups",
             f"The probabilities are not calibrated: even with the {temperature}, the expected calibration "
             f"error {where} is {after} ({before} without it).",
+            "error_too_large",
         )
     return CalibrationClaim(
         True,
         f"calibrated with {temperature}",
         f"The probabilities are calibrated: the {temperature} lowers the expected calibration error {where} "
         f"from {before} to {after}.",
+        "calibrated",
     )
 
 

@@ -108,7 +108,7 @@ def dataset_publication(options: PublishOptions, folder: Path) -> Publication:
         url = None if options.repo is None else f"https://huggingface.co/datasets/{options.repo}"
         write_croissant(chosen, folder, name=title, url=url if options.endpoint is None else None)
     write_text(folder / ATTRIBUTION_FILE, attribution(chosen))
-    write_text(folder / "README.md", card(chosen, record, images=images))
+    write_text(folder / "README.md", card(chosen, record, images=images, published=True))
     chosen.write(folder, record)
     files = files_in(folder)
     if images:

@@ -31,7 +31,8 @@ class RunResult:
     Attributes:
         verb: The command.
         folder: The folder it wrote: a run folder, a data set, the folder of a report, table or export; of a
-            multirun the sweep's folder; None for ``serve``, ``weights`` and ``plan=true``.
+            multirun the sweep's folder; None for ``publish``, ``serve``,
+            ``weights`` and ``plan=true``.
         value: What else the command's function returned; None for most.
     """
 

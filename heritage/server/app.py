@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import mimetypes
+import time
 from collections.abc import AsyncIterator, Collection
-from importlib import resources
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
@@ -20,16 +22,20 @@ from heritage.server.limits import MEGABYTE, Limits
 from heritage.server.metrics import CONTENT_TYPE, Metrics
 from heritage.server.middleware import RateLimit, SecurityMiddleware, error_response
 from heritage.server.openapi import openapi
-from heritage.server.schemas import Health, ModelInfo, PredictionResponses, RequestRefused
-from heritage.server.service import PredictionService
-from heritage.server.uploads import UploadMemory, read_uploads
+from heritage.server.pages import COOKIE, LANGUAGES, choose_language, render_page, static_files
+from heritage.server.schemas import (
+    Health,
+    ModelInfo,
+    PredictionResponses,
+    RequestRefused,
+    VerdictRequest,
+    VerdictSaved,
+)
+from heritage.server.service import PredictionService, RequestOptions
+from heritage.server.uploads import UploadMemory, read_body, read_uploads
+from heritage.server.verdicts import RecentPredictions, VerdictFile
 
-_STATIC = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/page.css": ("page.css", "text/css; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
-}
+_VERDICT_BYTES = 8192  # of a request
 _CACHED_FOR_A_DAY = {"cache-control": "private, max-age=86400"}
 _HTTP_ERRORS = {
     404: ("not_found", "There is nothing at this address."),
@@ -46,6 +52,7 @@ def build_application(
     *,
     hosts: Collection[str] | None,
     names: Collection[str] = (),
+    verdicts: VerdictFile | None = None,
 ) -> ASGIApp:
     """Build the ASGI application.
 
@@ -57,18 +64,21 @@ def build_application(
         metrics: Counters for Prometheus.
         hosts: Accepted host names; None accepts all.
         names: Host names under which a reverse proxy shows the page.
+        verdicts: The file to which verdicts are added; None accepts none.
     """
     register_url_convertor("number", NumberConvertor())
-    endpoints = Endpoints(service, examples, model_info, limits, metrics)
+    endpoints = Endpoints(service, examples, model_info, limits, metrics, verdicts)
     routes = [
         Route("/predict", endpoints.predict, methods=["POST"]),
+        Route("/verdicts", endpoints.verdict, methods=["POST"]),
         Route("/about", endpoints.about),
         Route("/health", endpoints.health),
         Route("/metrics", endpoints.metrics),
         Route("/openapi.json", endpoints.openapi),
         Route("/examples/{number:number}.jpg", endpoints.example),
         Route("/objects/{row:number}.jpg", endpoints.thumbnail),
-        *(_static_route(path, *file) for path, file in _STATIC.items()),
+        _page_route(),
+        *(_static_route(path, content) for path, content in static_files().items()),
     ]
 
     @contextlib.asynccontextmanager
@@ -117,6 +127,7 @@ class Endpoints:
         model_info: The response of ``GET /about``.
         limits: Limits of requests.
         metrics: Counters for Prometheus.
+        verdicts: The file to which verdicts are added; None accepts none.
     """
 
     def __init__(
@@ -126,6 +137,7 @@ class Endpoints:
         model_info: ModelInfo,
         limits: Limits,
         metrics: Metrics,
+        verdicts: VerdictFile | None = None,
     ) -> None:
         self._service = service
         self._examples = examples
@@ -134,6 +146,9 @@ class Endpoints:
         self._metrics = metrics
         self._memory = UploadMemory(int(limits.held_megabytes * MEGABYTE))
         self._document = openapi(limits)
+        self._verdicts = verdicts
+        self._recent = RecentPredictions()
+        self._verdict_rate = RateLimit(limits.verdicts_per_minute)
         metrics.gauge(
             "heritage_pictures_pending", "Images being predicted or queued", lambda: service.pending
         )
@@ -141,16 +156,48 @@ class Endpoints:
 
     async def predict(self, request: Request) -> Response:
         """Predict the images of a request."""
-        saliency, similar = (_flag(request, name) for name in ("saliency", "similar"))
+        options = RequestOptions(
+            saliency=_flag(request, "saliency"),
+            similar=_flag(request, "similar"),
+            object=_flag(request, "object"),
+            compare=_flag(request, "compare"),
+        )
+        info = self._model_info
         try:
             async with read_uploads(request, self._limits, self._memory) as uploads:
-                predictions = await self._service.predict(uploads, saliency=saliency, similar=similar)
+                found = await self._service.predict(uploads, options)
+                responses = PredictionResponses(
+                    calibration=info.calibration,
+                    notes=info.notes,
+                    pictures=found.pictures,
+                    object=found.object,
+                    similarities=found.similarities,
+                )
+                if self._verdicts is not None:
+                    self._recent.add(uploads, responses)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody receives it
-        info = self._model_info
-        return _json(
-            PredictionResponses(calibration=info.calibration, notes=info.notes, pictures=predictions)
+        return _json(responses)
+
+    async def verdict(self, request: Request) -> Response:
+        """Save a verdict on a prediction."""
+        if self._verdicts is None:
+            raise RequestRefused(404, "no_verdicts", "This server keeps no verdicts.")
+        self._verdict_rate.take(request.client.host if request.client else "", time.monotonic())
+        body = await read_body(request, _VERDICT_BYTES, self._limits.upload_seconds)
+        try:
+            verdict = VerdictRequest.model_validate_json(body)
+        except ValidationError as error:
+            raise RequestRefused(
+                400, "bad_verdict", "The verdict is not as /openapi.json describes it."
+            ) from error
+        if verdict.label is not None and verdict.label not in self._model_info.classes:
+            raise RequestRefused(400, "unknown_class", "The network has no class of this name.")
+        prediction = self._recent.get(verdict.id)
+        saved = await asyncio.get_running_loop().run_in_executor(
+            None, self._verdicts.append, prediction, verdict
         )
+        return _json(VerdictSaved(saved=saved))
 
     async def about(self, _: Request) -> Response:
         """Return information about the network and the limits."""
@@ -179,14 +226,32 @@ class Endpoints:
 
     def thumbnail(self, request: Request) -> Response:
         """Return a thumbnail of a museum object; Starlette calls this in a thread."""
-        jpeg = self._examples.thumbnail(int(request.path_params["row"]))
+        similar = self._service.similar_objects
+        jpeg = None if similar is None else similar.thumbnail(int(request.path_params["row"]))
         if jpeg is None:
             raise HTTPException(404)
         return Response(jpeg, media_type="image/jpeg", headers=_CACHED_FOR_A_DAY)
 
 
-def _static_route(path: str, name: str, content_type: str) -> Route:
-    content = resources.files("heritage.server").joinpath("static", name).read_bytes()
+def _page_route() -> Route:
+    pages = {language: render_page(language) for language in LANGUAGES}
+
+    async def page(request: Request) -> Response:
+        chosen = choose_language(request.headers.get("accept-language", ""), request.cookies.get(COOKIE))
+        headers = {
+            "content-type": "text/html; charset=utf-8",
+            "content-language": chosen,
+            "vary": "Accept-Language, Cookie",
+            "cache-control": "no-cache",
+        }
+        return Response(pages[chosen], headers=headers)
+
+    return Route("/", page)
+
+
+def _static_route(path: str, content: bytes) -> Route:
+    kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
+    content_type = f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
 
     async def endpoint(_: Request) -> Response:
         return Response(content, headers={"content-type": content_type, "cache-control": "no-cache"})

@@ -1,21 +1,20 @@
-"""The images that the server shows itself: examples to click on, and thumbnails of museum objects."""
+"""The example images to click on, which the server shows itself."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from heritage.core.bounded_read import read_bounded
-from heritage.core.image_io import Pixels, decode, encode_jpeg
+from heritage.core.image_io import encode_jpeg
 from heritage.core.manifest import Manifest
 from heritage.core.taxonomy import CLASSES
 from heritage.demo import draw_artefact
-from heritage.errors import ImageError
+from heritage.server.similar import SimilarObjects
+from heritage.server.similar_index import small_image
 
-_EXAMPLE, _THUMBNAIL = 512, 256  # pixels of the longer side
+_EXAMPLE = 512  # pixels of the longer side
 _TRIES = 5  # unreadable files of a class that are skipped
 
 
@@ -24,61 +23,44 @@ class ExampleImages:
     """Images addressed by number, so that user input never becomes a path.
 
     Attributes:
-        manifest: The data set (all splits), if it is available.
         examples: Example images as JPEG files.
+        drawn: Whether they are drawings, not photographs.
     """
 
-    manifest: Manifest | None
     examples: tuple[bytes, ...]
-
-    @property
-    def drawn(self) -> bool:
-        """Whether the examples are drawings, not photographs."""
-        return self.manifest is None or self.manifest.drawn > 0
-
-    def thumbnail(self, row: int) -> bytes | None:
-        """Return a JPEG thumbnail of a row of the manifest; None if there is none."""
-        if self.manifest is None or not 0 <= row < len(self.manifest):
-            return None
-        return _read_small(self.manifest, row, _THUMBNAIL)
+    drawn: bool = False
 
 
-def choose_examples(manifest: Manifest | None, classes: Sequence[str]) -> ExampleImages:
-    """Choose one test image per class; without a data set, draw artefacts instead.
+def choose_examples(
+    manifest: Manifest | None, similar: SimilarObjects | None, classes: Sequence[str]
+) -> ExampleImages:
+    """Choose one image per class: of the test split, else of the index; without both, draw artefacts.
 
     Args:
         manifest: The data set, if it is available.
+        similar: The index of similar objects, if there is one.
         classes: The class list.
     """
-    if manifest is None:
-        drawable = [name for name in classes if name in CLASSES] or list(CLASSES)
-        drawn = [draw_artefact(name, 3, 0, size=256, seed=7) for name in drawable]
-        return ExampleImages(None, tuple(encode_jpeg(pixels) for pixels in drawn))
+    if manifest is not None:
+        return ExampleImages(_of_the_test_split(manifest), drawn=manifest.drawn > 0)
+    if similar is not None:
+        labels = similar.table["label"].to_pylist()
+        rows = [[row for row, label in enumerate(labels) if label == name] for name in classes]
+        found = [similar.thumbnail(of_class[len(of_class) // 2]) for of_class in rows if of_class]
+        return ExampleImages(tuple(filter(None, found)))
+    drawn = [draw_artefact(name, 3, 0, size=256, seed=7) for name in classes if name in CLASSES]
+    return ExampleImages(tuple(encode_jpeg(pixels) for pixels in drawn), drawn=True)
+
+
+def _of_the_test_split(manifest: Manifest) -> tuple[bytes, ...]:
     test = np.array(manifest.column("split")) == "test"
     examples = []
     for k in range(len(manifest.classes)):
         rows = np.flatnonzero(test & (manifest.targets == k))
         # from the middle: the first rows of a museum are often similar
         for row in rows[len(rows) // 2 :][:_TRIES]:
-            jpeg = _read_small(manifest, int(row), _EXAMPLE)
+            jpeg = small_image(manifest, int(row), _EXAMPLE)
             if jpeg is not None:
                 examples.append(jpeg)
                 break
-    return ExampleImages(manifest, tuple(examples))
-
-
-def _read_small(manifest: Manifest, row: int, side: int) -> bytes | None:
-    path = manifest.root / manifest.table["file"][row].as_py()
-    try:
-        return encode_jpeg(_shrink(decode(read_bounded(path), name=path, at_least=side), side), quality=85)
-    except (ImageError, OSError):
-        return None
-
-
-def _shrink(pixels: Pixels, side: int) -> Pixels:
-    height, width = pixels.shape[:2]
-    scale = side / max(height, width)
-    if scale >= 1:
-        return pixels
-    shape = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.resize(pixels, shape, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    return tuple(examples)

@@ -27,6 +27,7 @@ class Limits:
         connections_per_address: Number of open connections of one client address (of one /64 network with
             IPv6); None is unlimited.
         per_minute: Rate limit: requests per minute and client address; None is unlimited.
+        verdicts_per_minute: Verdicts per minute and client address.
     """
 
     megabytes: PositiveFloat
@@ -39,6 +40,7 @@ class Limits:
     connections: PositiveInt
     per_minute: PositiveInt | None
     connections_per_address: PositiveInt | None = None
+    verdicts_per_minute: PositiveInt = 60
 
     def __post_init__(self) -> None:
         if self.megapixels * 1e6 > MAX_PIXELS:

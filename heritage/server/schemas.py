@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, Field
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from heritage.core.verdicts import Judgement
+from heritage.metrics.calibration_claim import ClaimCode
 
 
 class ErrorDetail(BaseModel):
@@ -30,11 +35,12 @@ class MuseumObject(BaseModel):
 
     label: str = Field(description="the civilisation that the museum assigns")
     title: str | None
+    file: str = Field(default="", description="name of the image's file, where the title is unknown")
     museum: str | None
     credit: str | None
     licence: str | None
     link: str | None = Field(description="the object's page at the museum")
-    thumbnail: str = Field(description="path on this server")
+    thumbnail: str | None = Field(description="path on this server; null if the image is not available")
     similarity: float = Field(ge=-1, le=1, description="cosine similarity of the embeddings")
 
 
@@ -42,6 +48,7 @@ class PredictionResponse(BaseModel):
     """The prediction for one image."""
 
     name: str
+    id: str = Field(default="", description="SHA-256 of the file")
     prediction: str | None = Field(description="a class, `unsure`, or null if there is an error")
     unsure: bool | None = None
     ranking: list[ClassProbability] = Field(default=[], description="all classes, most probable first")
@@ -52,12 +59,67 @@ class PredictionResponse(BaseModel):
     error: ErrorDetail | None = None
 
 
+class ObjectPrediction(BaseModel):
+    """The prediction for one object of several photographs: the mean of their probabilities."""
+
+    id: str = Field(description="SHA-256 of its photographs' ids, in the order of the request")
+    views: int = Field(ge=0, description="photographs with a prediction, whose probabilities are averaged")
+    prediction: str | None = Field(description="a class, `unsure`, or null if no photograph has a prediction")
+    unsure: bool | None = None
+    ranking: list[ClassProbability] = Field(default=[], description="all classes, most probable first")
+    similar: list[MuseumObject] = []
+
+
+Similarity = Annotated[float, Field(ge=-1, le=1)]
+
+
 class PredictionResponses(BaseModel):
     """The predictions for the images of a request, in their order."""
 
     calibration: str = Field(description="what is known about the probabilities, in a few words")
     notes: list[str] = Field(default=[], description="what users of the predictions need to know")
     pictures: list[PredictionResponse]
+    object: ObjectPrediction | None = Field(
+        default=None, description="with `object=true`: the prediction for the object that all images show"
+    )
+    similarities: list[list[Similarity | None]] | None = Field(
+        default=None,
+        description="with `compare=true`: cosine similarity of the embeddings of each pair of images; null "
+        "for an image without a prediction",
+    )
+
+
+class VerdictRequest(BaseModel):
+    """A reviewer's verdict on a prediction."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str = Field(pattern="^[0-9a-f]{64}$", description="`id` of a prediction of this server")
+    verdict: Judgement = Field(description="whether the most probable class is right")
+    label: Annotated[str, StringConstraints(max_length=200)] | None = Field(
+        default=None, description="for `wrong`: the right class; null for none of the network's classes"
+    )
+    reviewer: Annotated[str, StringConstraints(max_length=100)] = Field(
+        default="", description="the reviewer's name"
+    )
+
+
+class VerdictSaved(BaseModel):
+    """The response to a verdict that was saved."""
+
+    saved: int = Field(description="lines added to the file, one for each photograph of the prediction")
+
+
+class CalibrationFacts(BaseModel):
+    """What is known about the probabilities, as numbers."""
+
+    code: ClaimCode
+    temperature: float | None = None
+    images: int | None = Field(default=None, description="images that the temperature was fitted on")
+    groups: int | None = None
+    error_before: float | None = Field(default=None, description="expected calibration error, without it")
+    error_after: float | None = Field(default=None, description="the same with it, on held-out groups")
+    target_precision: float | None = None
 
 
 class ModelInfo(BaseModel):
@@ -74,6 +136,20 @@ class ModelInfo(BaseModel):
     )
     notes: list[str] = Field(description="what users of the predictions need to know")
     drawn: bool = Field(description="trained on drawings of the demo set only")
+    drawn_images: int = Field(default=0, description="number of drawings among the training images")
+    training_images: int | None = None
+    facts: CalibrationFacts = CalibrationFacts(code="none")
+    civilisations: bool = Field(default=True, description="the classes are civilisations of the thesis")
+    translations: dict[str, dict[str, str]] = Field(
+        default={}, description="display names of classes by language"
+    )
+    typical_similarity: float | None = Field(
+        default=None,
+        description="median cosine similarity of embeddings of objects of different classes in the data set",
+    )
+    verdicts: bool = Field(default=False, description="whether `POST /verdicts` is available")
+    network: str = Field(default="", description="beginning of the SHA-256 of the weights")
+    upload_seconds: float = 30
     crop: float = Field(description="fraction of each side that the network's central crop keeps")
     macro_f1: float | None
     test_images: int | None

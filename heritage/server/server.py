@@ -15,28 +15,24 @@ from pydantic import Field
 
 from heritage.core.event_loop import outside_of_loop
 from heritage.core.manifest import Manifest
-from heritage.core.taxonomy import CIVILISATIONS
 from heritage.core.terminal import print_line
 from heritage.core.types import PositiveInt, Probability
 from heritage.data.module import available_cores
-from heritage.errors import CheckpointError, ConfigError, MissingDependencyError
-from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
+from heritage.errors import ConfigError, MissingDependencyError
+from heritage.inference.checkpoint import load_checkpoint
 from heritage.inference.test_set import run_manifest, try_run_manifest
 from heritage.prediction.decision_rule import read_decision_rule
 from heritage.prediction.predictor import Predictor
-from heritage.runs.files import DATA_FILE, METRICS_FILE
-from heritage.runs.record import read_json
-from heritage.server.examples import ExampleImages
 from heritage.server.limits import Limits
 from heritage.server.opening import network_line, open_page, page_address
-from heritage.server.similar import SimilarObjects, build_index
+from heritage.server.similar import SimilarObjects
+from heritage.server.similar_index import build_index, index_file, open_index
 
 log = logging.getLogger(__name__)
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
 _EXTRA = ("starlette", "uvicorn", "python_multipart", "prometheus_client")
-_RARE = 0.5  # of the mean number of training images per class
 
 
 @dataclass(frozen=True)
@@ -50,12 +46,13 @@ class ServeOptions:
         port: The port; 0 chooses a free one.
         names: Host names that requests may use; None: this machine's for a loopback address, else all.
         similar: Whether to show the most similar objects of the data set; ``auto``: if it is available.
-        cache: The folder in which embeddings of data sets are cached.
+        cache: The folder for indices of similar objects, with thumbnails.
         threshold: Predictions with a confidence below it are "unsure"; None takes the fitted threshold.
         batch_size: Images per batch at most.
         device: Where to compute.
         limits: Limits of requests.
         open: Whether to open the page in a browser.
+        verdicts: The CSV file to which reviewers' verdicts are added; None: the page has none.
     """
 
     ckpt: str
@@ -70,6 +67,7 @@ class ServeOptions:
     device: str
     limits: Any
     open: bool = False
+    verdicts: str | None = None
 
 
 def serve(options: ServeOptions, limits: Limits) -> None:
@@ -95,6 +93,8 @@ def serve(options: ServeOptions, limits: Limits) -> None:
         print_line(f"probabilities: {decision_rule}")
         for note in predictor.notes:
             print_line(f"Note: {note}")
+        if options.verdicts is not None:
+            print_line(f"verdicts: added to {options.verdicts}")
         print_line(f"open {address} (Ctrl-C stops the server)")
         if options.open:
             open_page(address)
@@ -121,23 +121,32 @@ def serve(options: ServeOptions, limits: Limits) -> None:
 
 def build_app(predictor: Predictor, options: ServeOptions, limits: Limits) -> Any:
     """Build the application for a network."""
+    from heritage.server.about import model_info, weights_digest
     from heritage.server.app import build_application
     from heritage.server.examples import choose_examples
     from heritage.server.metrics import Metrics
     from heritage.server.service import PredictionService
+    from heritage.server.verdicts import VerdictFile
 
     trained = predictor.trained
-    manifest, similar = _data_set(predictor, options)
-    examples = choose_examples(manifest, trained.classes)
+    weights = weights_digest(trained)
+    manifest, similar = _data_set(predictor, options, weights)
+    examples = choose_examples(manifest, similar, trained.classes)
+    verdicts = None if options.verdicts is None else VerdictFile(Path(options.verdicts), weights[:12])
     metrics = Metrics()
     service = PredictionService(
         predictor, similar, limits, metrics, batch_size=options.batch_size, decoders=available_cores()
     )
     _warm_up(predictor)
-    info = _model_info(predictor, limits, similar is not None, examples)
+    info = model_info(
+        predictor, limits, similar, examples, manifest=manifest, weights=weights,
+        verdicts=verdicts is not None,
+    )  # fmt: skip
     hosts = allowed_hosts(options.host, options.names)
     names = frozenset(name.lower() for name in options.names or ())
-    return build_application(service, examples, info, limits, metrics, hosts=hosts, names=names)
+    return build_application(
+        service, examples, info, limits, metrics, hosts=hosts, names=names, verdicts=verdicts
+    )
 
 
 def allowed_hosts(host: str, names: list[str] | None) -> frozenset[str] | None:
@@ -204,15 +213,22 @@ def require_extra() -> None:
             ) from error
 
 
-def _data_set(predictor: Predictor, options: ServeOptions) -> tuple[Manifest | None, SimilarObjects | None]:
+def _data_set(
+    predictor: Predictor, options: ServeOptions, weights: str
+) -> tuple[Manifest | None, SimilarObjects | None]:
     trained = predictor.trained
     if options.similar is False:
         return try_run_manifest(trained), None
-    manifest = run_manifest(trained) if options.similar is True else try_run_manifest(trained)
-    if manifest is None:
+    manifest = try_run_manifest(trained)
+    file = index_file(Path(options.cache), weights, trained.fingerprint)
+    if manifest is not None:
+        return manifest, build_index(predictor, manifest, file)
+    similar = open_index(file)
+    if similar is None:
+        if options.similar is True:
+            run_manifest(trained)  # its error names the reason
         log.warning("the data set is not available: similar objects are not shown")
-        return None, None
-    return manifest, build_index(predictor, manifest, Path(options.cache))
+    return None, similar
 
 
 def _warm_up(predictor: Predictor) -> None:
@@ -221,41 +237,3 @@ def _warm_up(predictor: Predictor) -> None:
 
     size = predictor.image_size
     predictor.predict_batch(torch.zeros(1, size, size, 3, dtype=torch.uint8))
-
-
-def _model_info(predictor: Predictor, limits: Limits, similar: bool, examples: ExampleImages) -> Any:
-    from heritage.server.schemas import ModelInfo
-
-    trained, decision_rule = predictor.trained, predictor.decision_rule
-    metrics = _record(trained, METRICS_FILE)
-    train = _record(trained, DATA_FILE).get("counts", {}).get("train", {})
-    mean = sum(train.values()) / max(len(train), 1)
-    return ModelInfo(
-        classes=list(trained.classes),
-        names={name: CIVILISATIONS.get(name, name) for name in trained.classes},
-        calibration=str(decision_rule),
-        calibrated=decision_rule.claim.calibrated,
-        probabilities=f"{decision_rule.claim.sentence} {decision_rule.threshold_sentence}",
-        crop=trained.crop_pct,
-        threshold=decision_rule.threshold,
-        all_unsure=decision_rule.all_unsure,
-        notes=list(predictor.notes),
-        drawn=trained.training_images.all_drawn,
-        macro_f1=metrics.get("macro_avg", {}).get("f1"),
-        test_images=metrics.get("images"),
-        rare=[name for name, count in train.items() if count < _RARE * mean],
-        similar=similar,
-        pictures=limits.pictures,
-        megabytes=limits.megabytes,
-        megapixels=limits.megapixels,
-        examples=[f"examples/{number}.jpg" for number in range(len(examples.examples))],
-        examples_drawn=examples.drawn,
-    )
-
-
-def _record(trained: TrainedClassifier, name: str) -> dict[str, Any]:
-    try:
-        return {} if trained.folder is None else read_json(trained.folder, name)
-    except CheckpointError as error:
-        log.warning("%s", error)
-        return {}

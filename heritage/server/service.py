@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +18,14 @@ from heritage.prediction.batch_prediction import SupportsPredictBatch
 from heritage.prediction.decision_rule import UNSURE, DecisionRule
 from heritage.reports.figures import as_data_url
 from heritage.server.batcher import Batcher, NetworkOutput
+from heritage.server.combination import combined_output, object_id, pairwise_similarity, without_views
 from heritage.server.limits import Limits
 from heritage.server.metrics import Metrics
 from heritage.server.schemas import (
     ClassProbability,
     ErrorDetail,
+    MuseumObject,
+    ObjectPrediction,
     PredictionResponse,
     RequestRefused,
     busy,
@@ -49,6 +53,35 @@ class ServedNetwork(SupportsPredictBatch, Protocol):
     def saliency(self, pixels: Pixels, target: int) -> npt.NDArray[np.float32]:
         """Return a saliency map (S, S) from 0 to 1 for a class."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestOptions:
+    """The query of a request.
+
+    Attributes:
+        saliency: Whether to add saliency maps.
+        similar: Whether to add similar museum objects.
+        object: Whether all images show one object.
+        compare: Whether to add the similarity of each pair of images.
+    """
+
+    saliency: bool = False
+    similar: bool = False
+    object: bool = False
+    compare: bool = False
+
+
+@dataclass(frozen=True)
+class ServicePredictions:
+    """The predictions for the images of a request, in their order."""
+
+    pictures: list[PredictionResponse]
+    object: ObjectPrediction | None = None
+    similarities: list[list[float | None]] | None = None
+
+
+_Result: TypeAlias = tuple[PredictionResponse, NetworkOutput]
 
 
 class PredictionService:
@@ -95,15 +128,12 @@ class PredictionService:
         await self.batcher.stop()
         self._decoders.shutdown(wait=True, cancel_futures=True)
 
-    async def predict(
-        self, uploads: Sequence[Upload], *, saliency: bool, similar: bool
-    ) -> list[PredictionResponse]:
+    async def predict(self, uploads: Sequence[Upload], options: RequestOptions) -> ServicePredictions:
         """Predict the images of a request.
 
         Args:
             uploads: The images. Unless there is only one, those that cannot be read get separate errors.
-            saliency: Whether to add saliency maps.
-            similar: Whether to add similar museum objects.
+            options: What the response has.
 
         Raises:
             RequestRefused: The only image cannot be read; or 503, if too many images are queued or the
@@ -115,24 +145,26 @@ class PredictionService:
         try:
             async with asyncio.timeout(self.limits.response_seconds):
                 results = await asyncio.gather(
-                    *(self._predict(upload, saliency=saliency, similar=similar) for upload in uploads),
-                    return_exceptions=True,
+                    *(self._predict(upload, options) for upload in uploads), return_exceptions=True
                 )
+                responses = self._responses(uploads, results)
+                outputs = [None if isinstance(result, BaseException) else result[1] for result in results]
+                whole = await self._combine(responses, outputs, options) if options.object else None
         except TimeoutError as error:
             raise RequestRefused(
                 503, "too_slow", "No prediction in time. Try again later.", retry_after=5
             ) from error
         finally:
             self.pending -= len(uploads)
-        return self._responses(uploads, results)
+        return ServicePredictions(responses, whole, pairwise_similarity(outputs) if options.compare else None)
 
     def _responses(
-        self, uploads: Sequence[Upload], results: Sequence[PredictionResponse | BaseException]
+        self, uploads: Sequence[Upload], results: Sequence[_Result | BaseException]
     ) -> list[PredictionResponse]:
         responses = []
         for upload, result in zip(uploads, results, strict=True):
-            if isinstance(result, PredictionResponse):
-                responses.append(result)
+            if not isinstance(result, BaseException):
+                responses.append(result[0])
             elif isinstance(result, RequestRefused) and len(uploads) > 1:
                 responses.append(_unreadable(upload, result))
             else:
@@ -140,38 +172,72 @@ class PredictionService:
             self._metrics.predictions.labels(responses[-1].prediction or "error").inc()
         return responses
 
-    async def _predict(self, upload: Upload, *, saliency: bool, similar: bool) -> PredictionResponse:
+    async def _combine(
+        self,
+        responses: Sequence[PredictionResponse],
+        outputs: Sequence[NetworkOutput | None],
+        options: RequestOptions,
+    ) -> ObjectPrediction:
+        ids = [response.id for response in responses]
+        known = [output for output in outputs if output is not None]
+        if not known:
+            return without_views(ids)
+        output = combined_output(known)
+        ranking, unsure = self._ranked(output)
+        return ObjectPrediction(
+            id=object_id(ids),
+            views=len(known),
+            prediction=UNSURE if unsure else ranking[0].label,
+            unsure=unsure,
+            ranking=ranking,
+            similar=await self._similar(output) if options.similar else [],
+        )
+
+    async def _predict(self, upload: Upload, options: RequestOptions) -> _Result:
         loop = asyncio.get_running_loop()
-        pixels = await loop.run_in_executor(self._decoders, self._decode, upload.data)
+        pixels = await loop.run_in_executor(self._decoders, self._decode, upload)
         output = await self.batcher.predict(pixels)
         if not output.predicted:
             raise RequestRefused(500, "no_prediction", f"{NO_PREDICTION.capitalize()}.")
         response = self._response(upload, output)
-        if saliency:
+        if options.saliency:
             response.saliency = await self.batcher.run(partial(self._saliency, pixels, output))
-        if similar and self.similar_objects is not None:
-            response.similar = await loop.run_in_executor(
-                self._decoders, self.similar_objects.nearest, output.embedding, _SIMILAR
-            )
-        return response
+        if options.similar and not options.object:
+            response.similar = await self._similar(output)
+        return response, output
 
-    def _decode(self, data: bytes) -> Pixels:
-        size = self.network.image_size
-        return self.network.prepare(decode_upload(data, at_least=size, megapixels=self.limits.megapixels))
+    async def _similar(self, output: NetworkOutput) -> list[MuseumObject]:
+        if self.similar_objects is None:
+            return []
+        return await asyncio.get_running_loop().run_in_executor(
+            self._decoders, self.similar_objects.nearest, output.embedding, _SIMILAR
+        )
+
+    def _decode(self, upload: Upload) -> Pixels:
+        _ = upload.sha256  # computed here, in a thread
+        size, most = self.network.image_size, self.limits.megapixels
+        return self.network.prepare(decode_upload(upload.data, at_least=size, megapixels=most))
 
     def _response(self, upload: Upload, output: NetworkOutput) -> PredictionResponse:
-        order = np.argsort(-output.probabilities, kind="stable")
-        classes = self.network.classes
-        unsure = self.network.decision_rule.unsure(float(output.probabilities[order[0]]))
+        ranking, unsure = self._ranked(output)
         return PredictionResponse(
             name=upload.name,
-            prediction=UNSURE if unsure else classes[order[0]],
+            id=upload.sha256,
+            prediction=UNSURE if unsure else ranking[0].label,
             unsure=unsure,
-            ranking=[
-                ClassProbability(label=classes[k], probability=round(float(output.probabilities[k]), 6))
-                for k in order
-            ],
+            ranking=ranking,
         )
+
+    def _ranked(self, output: NetworkOutput) -> tuple[list[ClassProbability], bool]:
+        """Return all classes, most probable first, and whether the prediction is unsure."""
+        order = np.argsort(-output.probabilities, kind="stable")
+        ranking = [
+            ClassProbability(
+                label=self.network.classes[k], probability=round(float(output.probabilities[k]), 6)
+            )
+            for k in order
+        ]
+        return ranking, self.network.decision_rule.unsure(float(output.probabilities[order[0]]))
 
     def _saliency(self, pixels: Pixels, output: NetworkOutput) -> str:
         return as_data_url(self.network.saliency(pixels, int(output.probabilities.argmax())))
@@ -179,4 +245,4 @@ class PredictionService:
 
 def _unreadable(upload: Upload, refusal: RequestRefused) -> PredictionResponse:
     error = ErrorDetail(code=refusal.code, message=refusal.message)
-    return PredictionResponse(name=upload.name, prediction=None, error=error)
+    return PredictionResponse(name=upload.name, id=upload.sha256, prediction=None, error=error)

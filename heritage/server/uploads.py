@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import io
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from PIL import Image, UnidentifiedImageError
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from heritage.core.escaping import without_hidden
 from heritage.core.image_io import FORMATS, Pixels, decode
@@ -34,6 +36,11 @@ class Upload:
 
     name: str
     data: bytes
+
+    @cached_property
+    def sha256(self) -> str:
+        """The SHA-256 of the file, in hexadecimal digits."""
+        return hashlib.sha256(self.data).hexdigest()
 
 
 class UploadMemory:
@@ -99,6 +106,33 @@ async def read_uploads(request: Request, limits: Limits, memory: UploadMemory) -
         memory.release(body.received)
 
 
+async def read_body(request: Request, max_bytes: int, seconds: float) -> bytes:
+    """Receive a small JSON document.
+
+    Args:
+        request: The request.
+        max_bytes: Bytes at most.
+        seconds: Time for it to arrive.
+
+    Raises:
+        RequestRefused: 400 the client has gone, 408 too slow, 413 too large, 415 another content type.
+    """
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/json":  # a form of another page could send any other
+        raise RequestRefused(415, "unsupported_media_type", "Send application/json.")
+    body = _CountedBody(request, max_bytes, UploadMemory(max_bytes + (1 << 20)))
+    data = io.BytesIO()
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in body.chunks():
+                data.write(chunk)
+    except TimeoutError as error:
+        raise RequestRefused(408, "too_slow", f"The request took longer than {seconds:g} seconds.") from error
+    except ClientDisconnect as error:
+        raise RequestRefused(400, "disconnected", "The client has gone.") from error
+    return data.getvalue()
+
+
 class _CountedBody:
     """The body of a request; its bytes are counted as they arrive.
 
@@ -149,7 +183,8 @@ def _check_content_length(headers: Headers, max_bytes: int) -> None:
 
 
 def _too_large(max_bytes: int) -> RequestRefused:
-    return RequestRefused(413, "too_large", f"A request may have {max_bytes / MEGABYTE:g} MB at most.")
+    size = f"{max_bytes / MEGABYTE:g} MB" if max_bytes >= MEGABYTE else f"{max_bytes:,} bytes"
+    return RequestRefused(413, "too_large", f"A request may have {size} at most.")
 
 
 def display_name(name: str | None) -> str:

@@ -142,6 +142,23 @@ def test_training_starts_from_it_and_records_the_commit(
     assert pinned_weights(ADDRESS) == f"{ADDRESS}@{'f' * 40}"
 
 
+@pytest.mark.slow
+def test_it_is_evaluated_on_the_data_set_that_it_was_trained_on(
+    heritage: Command, published: HubDouble, calibrated: Path, tree: Path, tmp_path: Path
+) -> None:
+    assert published.files(NAME)
+    before = {path: path.read_bytes() for path in (tmp_path / "cache").rglob("*") if path.is_file()}
+    words = ("report.resamples=10", f"hydra.run.dir={tmp_path / 'evaluated'}")
+    done = heritage("evaluate", f"ckpt={ADDRESS}", f"data.root={tree}", "data.num_workers=0", *words)
+    assert done.code == 0, done.err
+    measured = json.loads((tmp_path / "evaluated" / "metrics.json").read_text())
+    recorded = json.loads((calibrated / "metrics.json").read_text())
+    assert measured["accuracy"] == pytest.approx(recorded["accuracy"])
+    assert "calibration.json was not written" in (tmp_path / "evaluated" / "report.md").read_text()
+    after = {path: path.read_bytes() for path in (tmp_path / "cache").rglob("*") if path.is_file()}
+    assert {path: after[path] for path in before} == before  # nothing is written into the cache but downloads
+
+
 def test_a_pinned_network_in_the_cache_needs_no_hub(
     published: HubDouble, monkeypatch: pytest.MonkeyPatch
 ) -> None:

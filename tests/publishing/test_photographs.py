@@ -58,6 +58,8 @@ def test_a_data_set_is_published_once_and_without_paths_of_the_machine(
     assert hub.tokens == {f"Bearer {TOKEN}", None}  # None: large files go to signed addresses
     card = files["README.md"].decode()
     assert yaml.safe_load(card.split("---\n")[1])["license"] == ["cc-by-4.0", "cc0-1.0"]
+    assert "report.html" not in card
+    assert "overrides.csv" not in card
     assert "<script>" not in card + files["ATTRIBUTION.md"].decode()
     assert "](javascript" not in files["ATTRIBUTION.md"].decode().replace("\\]\\(", "").replace("\\](", "")
     hub.requests.clear()
@@ -219,3 +221,23 @@ def test_missing_images_and_links_that_lead_out_are_refused(
     assert done.code == 2
     assert "outside the folder" in done.err
     assert hub.requests == []
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning")
+def test_many_images_are_published_in_folders_that_the_hub_takes(
+    heritage: Command, hub: HubDouble, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("heritage.publishing.photographs._PER_FOLDER", 8)
+    assert heritage(*WORDS, f"data={dataset}").code == 0
+    files = hub.files(REPO)
+    assert {name.split("/")[1] for name in files if name.startswith("images/")} == {"0000", "0001", "0002"}
+    root = folder_of(files, tmp_path / "downloaded")
+    manifest = Manifest.read(root)
+    assert manifest.fingerprint == Manifest.read(dataset).fingerprint
+    assert all((root / file).is_file() for file in manifest.column("file"))
+    datasets, mlcroissant = map(importlib.import_module, ("datasets", "mlcroissant"))
+    loaded = datasets.load_dataset(str(root), cache_dir=str(tmp_path / "datasets"))
+    assert {name: len(rows) for name, rows in loaded.items()} == {"train": 12, "validation": 3, "test": 3}
+    assert loaded["train"][0]["image"].size == (32, 32)
+    records = list(mlcroissant.Dataset(str(root / "croissant.json")).records("train"))
+    assert all(record["train/image"].size == (32, 32) for record in records)

@@ -16,7 +16,6 @@ from starlette.types import ASGIApp
 from torch import Tensor
 
 from heritage.core.image_io import Pixels, encode_jpeg
-from heritage.core.manifest import Manifest
 from heritage.inference.checkpoint import load_checkpoint
 from heritage.prediction.batch_prediction import BatchPrediction
 from heritage.prediction.decision_rule import DecisionRule, read_decision_rule
@@ -29,6 +28,7 @@ from heritage.server.protocol import limited_protocol
 from heritage.server.schemas import ModelInfo
 from heritage.server.server import ServeOptions, allowed_hosts, build_app, listen
 from heritage.server.service import PredictionService
+from heritage.server.verdicts import VerdictFile
 
 LIMITS: dict[str, Any] = {
     "megabytes": 4, "megapixels": 20, "pictures": 5, "held_megabytes": 30, "waiting": 300,
@@ -37,10 +37,13 @@ LIMITS: dict[str, Any] = {
 
 
 @contextlib.contextmanager
-def serving(ckpt: Path, cache: Path, **limits: Any) -> Iterator[str]:
+def serving(ckpt: Path, cache: Path, verdicts: Path | None = None, **limits: Any) -> Iterator[str]:
     """Serve a checkpoint and yield the address."""
     server_limits = Limits(**LIMITS | limits)
-    options = ServeOptions(str(ckpt), [], "127.0.0.1", 0, None, "auto", str(cache), None, 16, "cpu", None)
+    options = ServeOptions(
+        str(ckpt), [], "127.0.0.1", 0, None, "auto", str(cache), None, 16, "cpu", None,
+        verdicts=None if verdicts is None else str(verdicts),
+    )  # fmt: skip
     trained = load_checkpoint(ckpt)
     app = build_app(
         Predictor(trained, read_decision_rule(trained.folder), device="cpu"), options, server_limits
@@ -88,7 +91,7 @@ class StubNetwork:
         return np.zeros((8, 8), dtype=np.float32)
 
 
-def stub_app(manifest: Manifest | None = None, *, names: tuple[str, ...] = (), **limits: Any) -> ASGIApp:
+def stub_app(*, names: tuple[str, ...] = (), verdicts: Path | None = None, **limits: Any) -> ASGIApp:
     """Build the application around a `StubNetwork`: tests of HTTP need no training."""
     server_limits, metrics = Limits(**LIMITS | limits), Metrics()
     service = PredictionService(StubNetwork(), None, server_limits, metrics, batch_size=4, decoders=2)
@@ -96,8 +99,11 @@ def stub_app(manifest: Manifest | None = None, *, names: tuple[str, ...] = (), *
         classes=["egyptian", "asian"], names={}, calibration="none", calibrated=False, threshold=None,
         crop=1.0, macro_f1=None, test_images=None, rare=[], similar=False, pictures=5, megabytes=4,
         megapixels=20, probabilities="", all_unsure=False, notes=[], drawn=False, examples_drawn=False,
-        examples=["examples/0.jpg"],
+        examples=["examples/0.jpg"], verdicts=verdicts is not None,
     )  # fmt: skip
-    examples = ExampleImages(manifest, (encode_jpeg(np.zeros((8, 8, 3), np.uint8)),))
+    examples = ExampleImages((encode_jpeg(np.zeros((8, 8, 3), np.uint8)),))
     hosts = allowed_hosts("127.0.0.1", list(names) or None)
-    return build_application(service, examples, about, server_limits, metrics, hosts=hosts, names=names)
+    file = None if verdicts is None else VerdictFile(verdicts, "stub")
+    return build_application(
+        service, examples, about, server_limits, metrics, hosts=hosts, names=names, verdicts=file
+    )

@@ -1,21 +1,25 @@
-"""The page in a real browser: uploads, predictions, errors, keyboard, screen readers, a phone."""
+"""The page in a real browser: uploads, predictions, errors, keyboard, screen readers, a phone, languages."""
 
 from __future__ import annotations
 
+import base64
+import csv
 import itertools
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from heritage.core.image_io import encode_jpeg
+from heritage.core.manifest import Manifest
 from heritage.core.taxonomy import CIVILISATIONS
-from tests.conftest import patch
+from heritage.server.pages import LANGUAGES
+from tests.conftest import Command, patch, write_tree
+from tests.server.page import Page
 from tests.server.running import serving
 
 if TYPE_CHECKING:
@@ -33,13 +37,16 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-SHOTS = os.environ.get("HERITAGE_SCREENSHOTS")
-"""A folder for screenshots of the page, for people."""
 
 
 @pytest.fixture(scope="module")
-def address(calibrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(calibrated, tmp_path_factory.mktemp("cache")) as address:
+def verdicts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("verdicts") / "verdicts.csv"
+
+
+@pytest.fixture(scope="module")
+def address(calibrated: Path, verdicts: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(calibrated, tmp_path_factory.mktemp("cache"), verdicts) as address:
         yield address
 
 
@@ -66,7 +73,7 @@ def page(started: Chrome, address: str) -> Iterator[Page]:
     opened.open(1200, 900)
     yield opened
     messages = [entry["message"] for entry in started.get_log("browser")]  # type: ignore[no-untyped-call]
-    allowed = ("415", "422", "413")  # the browser logs each refused request
+    allowed = ("415", "422", "413", "nothing.jpg")  # the browser logs each refused request
     assert [text for text in messages if not any(code in text for code in allowed)] == []
     events = [json.loads(entry["message"])["message"] for entry in started.get_log("performance")]  # type: ignore[no-untyped-call]
     urls = [
@@ -78,44 +85,6 @@ def page(started: Chrome, address: str) -> Iterator[Page]:
         url for url in urls if not url.startswith((address, "blob:", "data:", "chrome:", "chrome-untrusted:"))
     ]
     assert foreign == [], "the page loads from another server"
-
-
-class Page:
-    """The page, operated as by a user."""
-
-    def __init__(self, browser: Chrome, address: str) -> None:
-        self.browser = browser
-        self.address = address
-
-    def open(self, width: int, height: int) -> None:
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        self.browser.get(self.address)
-        self.until("return document.querySelectorAll('#examples button').length == 6")
-
-    def script(self, text: str, *arguments: Any) -> Any:
-        return self.browser.execute_script(text, *arguments)
-
-    def until(self, condition: str) -> None:
-        from selenium.webdriver.support.ui import WebDriverWait
-
-        WebDriverWait(self.browser, 60).until(lambda _: self.script(condition))
-
-    def upload(self, *files: Path) -> None:
-        self.browser.find_element("id", "files").send_keys("\n".join(map(str, files)))
-        self.until("return document.querySelectorAll('.card').length > 0"
-                   " && document.querySelectorAll('.card.pending').length == 0")  # fmt: skip
-
-    def texts(self, selector: str) -> list[str]:
-        texts: list[str] = self.script(
-            "return [...document.querySelectorAll(arguments[0])].map(one => one.textContent.trim())", selector
-        )
-        return texts
-
-    def screenshot(self, name: str) -> None:
-        if SHOTS:
-            Path(SHOTS).mkdir(parents=True, exist_ok=True)
-            self.browser.save_screenshot(str(Path(SHOTS) / f"{name}.png"))
 
 
 @pytest.fixture
@@ -137,7 +106,7 @@ def test_an_upload_gets_a_prediction(page: Page, pictures: list[Path]) -> None:
     widths = page.script("return [...document.querySelectorAll('.fill')].map(one => one.offsetWidth)")
     assert widths == sorted(widths, reverse=True)
     assert widths[0] > 20
-    assert page.texts("figcaption") == ["vase 0.jpg"]
+    assert page.texts("figcaption bdi") == ["vase 0.jpg"]
     assert page.texts("#status") == ["One prediction below."]
     assert len(page.texts(".similar li")) == 6
     page.until("return [...document.querySelectorAll('.similar img')].some(one => one.naturalWidth > 0)")
@@ -150,11 +119,13 @@ def test_an_upload_gets_a_prediction(page: Page, pictures: list[Path]) -> None:
     page.screenshot("one")
 
 
-def test_several_uploads_with_an_unreadable_one(page: Page, pictures: list[Path], tmp_path: Path) -> None:
+def test_several_uploads_stay_in_order_with_an_unreadable_one(
+    page: Page, pictures: list[Path], tmp_path: Path
+) -> None:
     (tmp_path / "notes.jpg").write_text("no picture")
-    page.upload(*pictures, tmp_path / "notes.jpg")
-    page.until("return document.querySelectorAll('.card').length == 4"
-               " && document.querySelectorAll('.card.pending').length == 0")  # fmt: skip
+    page.upload(pictures[2], tmp_path / "notes.jpg", pictures[0], pictures[1])
+    assert page.texts("figcaption bdi") == ["vase 2.jpg", "notes.jpg", "vase 0.jpg", "vase 1.jpg"]
+    assert page.texts(".card.error .missing") == ["This browser cannot show the picture."]
     assert len(page.texts(".card:not(.error)")) == 3
     assert page.texts(".card.error h3") == ["No prediction"]
     assert "not an image in a supported format" in page.texts(".card.error .summary")[0]
@@ -172,7 +143,14 @@ def test_the_page_works_by_keyboard(page: Page) -> None:
         keys.send_keys(Keys.TAB).perform()
         order.append(page.script("return document.activeElement.className || document.activeElement.id"
                                  " || document.activeElement.tagName"))  # fmt: skip
-    assert order == ["skip", "files", "BUTTON"]
+    assert order == ["skip", "BUTTON", "BUTTON"], "the languages"
+    for _ in range(5):
+        keys.send_keys(Keys.TAB).perform()
+        order.append(page.script("return document.activeElement.id || document.activeElement.name"
+                                 " || document.activeElement.tagName"))  # fmt: skip
+    assert order[3:] == ["BUTTON", "BUTTON", "files", "mode", "BUTTON"]
+    outline = "return getComputedStyle(document.activeElement).outlineStyle"
+    assert page.script(outline) != "none", "the focus is visible"
     keys.send_keys(Keys.ENTER).perform()
     page.until("return document.querySelectorAll('.card').length == 1 && !document.querySelector('.pending')")
     assert page.script("return document.activeElement.id") == "predictions"
@@ -200,7 +178,7 @@ def test_the_accessibility_tree_has_names_and_headings(page: Page, pictures: lis
     assert levels.count(1) == 1
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
     statuses = [node for node in shown if node["role"]["value"] == "status"]
-    assert len(statuses) == 1
+    assert len(statuses) == 2, "of the page, and of the verdict"
 
 
 def test_a_busy_server_is_tried_again_and_an_unreachable_one_reported(
@@ -225,18 +203,16 @@ def test_a_busy_server_is_tried_again_and_an_unreachable_one_reported(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_enough_contrast(page: Page, scheme: str) -> None:
     """WCAG 2.2: a contrast of 4.5 between text and background."""
-    page.browser.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    )
+    page.media(prefers_color_scheme=scheme)
     read = "const style = getComputedStyle(document.documentElement);"
     colours = {
         name: page.script(f"{read} return style.getPropertyValue('--{name}').trim()")
         for name in ("paper", "card", "ink", "quiet", "clay", "error")
     }
+    page.media()
     for ground in ("paper", "card"):
         for text in ("ink", "quiet", "clay", "error"):
             assert contrast(colours[ground], colours[text]) >= 4.5, f"{text} on {ground}"
-    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
 def test_the_page_fits_a_phone(page: Page, pictures: list[Path]) -> None:
@@ -251,6 +227,144 @@ def test_the_page_fits_a_phone(page: Page, pictures: list[Path]) -> None:
     assert min(sizes) >= 44, "too small to touch"
     page.script("document.querySelector('.card').scrollIntoView()")
     page.screenshot("phone-prediction")
+
+
+def test_photographs_of_one_object_get_one_prediction(page: Page, pictures: list[Path]) -> None:
+    page.upload(*pictures, one_object=True)
+    assert page.texts(".card .eyebrow") == ["One object, 3 photographs"]
+    assert page.texts("figcaption bdi") == ["vase 0.jpg", "vase 1.jpg", "vase 2.jpg"]
+    views = page.texts("figcaption .view")
+    assert len(views) == 3
+    assert all("%" in view for view in views)
+    assert len(page.texts(".bars li")) == 6
+    assert len(page.texts(".similar li")) == 6
+    page.screenshot("object")
+
+
+def test_two_photographs_are_compared(page: Page, pictures: list[Path]) -> None:
+    page.upload(*pictures)
+    page.click(".compare-button", 2)
+    assert page.texts("#status") == ["Choose a second photograph to compare with vase 2.jpg."]
+    page.click(".compare-button", 0)
+    page.until("return document.querySelector('.similarity').textContent.includes('identical')")
+    assert page.texts("thead th") == ["Class", "vase 2.jpg", "vase 0.jpg"]
+    values = page.texts(".comparison .value")
+    assert len(values) == 12
+    of_cards = page.texts(".card .value")
+    assert sorted(values[::2]) == sorted(of_cards[12:])
+    assert sorted(values[1::2]) == sorted(of_cards[:6])
+    page.click(".comparison .actions button", 0)
+    heats = "[...document.querySelectorAll('.comparison .heat')]"
+    assert page.script(f"return {heats}.every(one => one.checkVisibility())")
+    page.click(".comparison .actions button", 1)
+    assert not page.script("return document.querySelector('#comparison').checkVisibility()")
+    assert page.texts(".compare-button[aria-pressed=true]") == []
+
+
+def test_a_similar_object_without_its_picture_is_marked(page: Page, pictures: list[Path]) -> None:
+    page.upload(pictures[0])
+    assert all(title.endswith(".jpg") for title in page.texts(".similar .title")), "no titles are known"
+    page.script("document.querySelectorAll('.similar img')[1].src = 'nothing.jpg'")
+    page.until("return document.querySelectorAll('.similar .missing').length == 1")
+    assert page.texts(".similar .missing") == ["Picture not available"]
+    assert len(page.texts(".similar li")) == 6
+
+
+def test_verdicts_given_on_the_page_are_replayed_by_curate(
+    page: Page, verdicts: Path, tmp_path: Path, pictures: list[Path], heritage: Command
+) -> None:
+    raw = write_tree(tmp_path / "raw")
+    page.upload(raw / "islam" / "003.jpg", raw / "asian" / "001.jpg", pictures[0])
+    field = page.browser.find_element("id", "reviewer")
+    field.clear()
+    field.send_keys("=Ann")
+    first = page.script("return document.querySelectorAll('.verdict legend')[0].textContent")
+    right = "byzantium" if "Byzantium" not in first else "asian"
+    page.click(".card:nth-child(1) .verdict button", 1)
+    page.script(f"document.querySelector('.card select').value = '{right}'")
+    page.click(".card .chooser button")
+    page.until("return document.querySelector('.card .message').textContent.startsWith('Saved')")
+    assert page.texts(".card .message")[0] == f"Saved: “{CIVILISATIONS[right]}” would be right."
+    page.click(".card:nth-child(2) .verdict button", 2)
+    page.click(".card:nth-child(3) .verdict button", 0)
+    page.until("return document.querySelectorAll('.verdict .message:not(:empty)').length == 3")
+    with verdicts.open(encoding="utf-8", newline="") as file:
+        saved = list(csv.DictReader(file))[-3:]
+    assert sorted(row["file"] for row in saved) == ["001.jpg", "003.jpg", "vase 0.jpg"]
+    assert {row["reviewer"] for row in saved} == {"'=Ann"}
+    out = tmp_path / "set"
+    done = heritage("curate", "raw=class_folders", f"raw.root={raw}", f"out={out}", f"verdicts={verdicts}")
+    assert done.code == 0, done.err
+    assert (
+        "1 photograph is judged, but not in this source (no file has the checksum): vase 0.jpg." in done.out
+    )
+    assert "1 photograph is left as it is, because no class was given: 001.jpg." in done.out
+    table = Manifest.read(out).table.to_pylist()
+    (changed,) = [row for row in table if row["class"] != row["raw_class"]]
+    assert (changed["raw_file"], changed["class"]) == ("islam/003.jpg", right)
+    assert (out / "verdicts.csv").is_file(), "the next build replays them, too"
+
+
+STATES = ("empty", "results")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_is_accessible_in_every_language_and_state(
+    page: Page, pictures: list[Path], tmp_path: Path, language: str
+) -> None:
+    (tmp_path / "notes.jpg").write_text("no picture")
+    page.language(language)
+    direction = "rtl" if language == "ar" else "ltr"
+    assert page.script("return document.documentElement.dir") == direction
+    for state in STATES:
+        if state == "results":
+            page.upload(pictures[0], pictures[1], tmp_path / "notes.jpg")
+            page.upload(*pictures[:2], one_object=True)
+            page.click(".compare-button", 0)
+            page.click(".compare-button", 1)
+            page.click(".saliency-button", 0)
+            page.click(".verdict button", 1)
+        for scheme in ("light", "dark"):
+            page.media(prefers_color_scheme=scheme, prefers_reduced_motion="reduce")
+            page.screenshot(f"{state}-{language}-{scheme}")
+            assert page.violations() == [], f"{state}, {language}, {scheme}"
+    page.media()
+    english = {"Egypt", "Saliency map", "Compare", "No prediction", "Limitations"}
+    shown = set(page.texts("button, h2, h3, .label"))
+    assert bool(english & shown) == (language == "en")
+    page.browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 320, "height": 740, "deviceScaleFactor": 1, "mobile": True},
+    )
+    assert page.script("return document.documentElement.scrollWidth") <= 320, "WCAG 1.4.10: reflow"
+    page.open(1200, 900)
+    assert page.script("return document.documentElement.lang") == language, "the choice is kept"
+    page.language("en")
+
+
+def test_numbers_are_written_as_the_language_writes_them(page: Page, pictures: list[Path]) -> None:
+    page.upload(pictures[0])
+    page.language("de")
+    values = page.texts(".card .value")
+    assert all("," in value and value.endswith("\u00a0%") for value in values), values
+    assert "Ägypten" in page.texts(".card .label bdi")
+    page.language("en")
+
+
+def test_the_print_view_has_results_without_controls(page: Page, pictures: list[Path]) -> None:
+    page.upload(pictures[0])
+    page.script("window.dispatchEvent(new Event('beforeprint'))")
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    hidden = page.script(
+        "return ['.upload', '.languages', '#print', '.verdict fieldset', '.saliency-button']"
+        ".filter(one => document.querySelector(one).checkVisibility())"
+    )
+    assert hidden == []
+    assert page.script("return document.querySelector('.bars').checkVisibility()")
+    assert page.texts("#printed")[0].startswith("Printed on ")
+    page.media()
+    printed = page.browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": False})
+    assert base64.b64decode(printed["data"]).startswith(b"%PDF")
 
 
 def contrast(one: str, other: str) -> float:

@@ -66,5 +66,6 @@ def test_every_address_is_documented(address: str) -> None:
         assert httpx.get(f"{address}{path}").status_code == 200  # the page, and the document itself
     routes = {path for path, _ in OPERATIONS}
     assert routes == {
-        "/predict", "/about", "/health", "/metrics", "/examples/{number}.jpg", "/objects/{row}.jpg"
+        "/predict", "/verdicts", "/about", "/health", "/metrics", "/examples/{number}.jpg",
+        "/objects/{row}.jpg",
     }  # fmt: skip

@@ -1,0 +1,89 @@
+// The texts of the page: a catalogue for each language, with placeholders and plural categories.
+
+import { byId, button } from "./dom.js";
+
+const LANGUAGES = { en: "English", de: "Deutsch", fr: "Français", ar: "العربية" };
+const RIGHT_TO_LEFT = ["ar"];
+const YEAR = 365 * 24 * 3600;
+
+const loaded = {};
+let language = "en";
+let locale = "en";
+let texts = {};
+let civilisations = true;
+
+async function load(name) {
+  loaded[name] ??= fetch(`texts/${name}.json`).then((response) => response.json());
+  try {
+    texts = await loaded[name];
+  } catch (error) {
+    delete loaded[name];
+    throw error;
+  }
+  language = name;
+  locale = navigator.languages.find((wanted) => wanted.split("-")[0] === name) ?? name;
+}
+
+export const number = (value, options = {}) => new Intl.NumberFormat(locale, options).format(value);
+
+export function percent(value) {
+  const format = (rounded, digits = 1) => number(rounded, { style: "percent", minimumFractionDigits: digits });
+  if (value >= 0.9995) return t("more_than", { value: format(0.999) });
+  return value < 0.001 ? t("less_than", { value: format(0.001) }) : format(Math.round(1000 * value) / 1000);
+}
+
+export const wholePercent = (value) => number(value, { style: "percent", maximumFractionDigits: 1 });
+
+export const list = (items) => new Intl.ListFormat(locale).format(items.map(isolate));
+
+export const date = (value) => new Intl.DateTimeFormat(locale, { dateStyle: "long", timeStyle: "short" }).format(value);
+
+// Names of other languages must not change the direction of a sentence.
+const isolate = (text) => (RIGHT_TO_LEFT.includes(language) ? `\u2068${text}\u2069` : text);
+
+export function has(key) {
+  return key in texts;
+}
+
+/** Return a text; `count` chooses the plural form, and numbers are written as the language writes them. */
+export function t(key, values = {}) {
+  const other = `${key}_other`;
+  let text = !civilisations && other in texts ? texts[other] : texts[key];
+  if (typeof text === "object") text = text[new Intl.PluralRules(language).select(values.count)] ?? text.other;
+  return text.replace(/\{(\w+)\}/g, (_, name) => {
+    const value = values[name];
+    return typeof value === "number" ? number(value) : isolate(String(value));
+  });
+}
+
+/** Return the display name of a class: as written, unless the data set names translations. */
+export function className(about, label) {
+  return about.translations[language]?.[label] ?? about.names[label] ?? label;
+}
+
+export function setCivilisations(value) {
+  civilisations = value;
+  document.querySelectorAll(".civilisations").forEach((one) => { one.hidden = !value; });
+}
+
+export function applyTexts() {
+  document.documentElement.lang = language;
+  document.documentElement.dir = RIGHT_TO_LEFT.includes(language) ? "rtl" : "ltr";
+  for (const one of document.querySelectorAll("[data-text]")) one.textContent = t(one.dataset.text);
+  for (const one of document.querySelectorAll("[data-label]")) one.setAttribute("aria-label", t(one.dataset.label));
+  for (const one of byId("languages").querySelectorAll("button")) {
+    one.setAttribute("aria-current", String(one.lang === language));
+  }
+}
+
+/** Load the language of the page, and offer the others. */
+export async function startTexts(onChange) {
+  byId("languages").replaceChildren(...Object.entries(LANGUAGES).map(([name, text]) => button(text, async () => {
+    await load(name);
+    document.cookie = `heritage-language=${name}; max-age=${YEAR}; samesite=lax`;
+    applyTexts();
+    onChange();
+  }, { lang: name, dir: RIGHT_TO_LEFT.includes(name) ? "rtl" : "ltr" })));
+  await load(document.documentElement.lang);
+  applyTexts();
+}
