@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 COMMANDS: dict[str, str] = {
+    "new": "name → a folder for your own photographs, with a configuration and the commands",
     "collect": "museum → raw images with licences and a ledger",
     "curate": "raw photographs → clean, split data set with a report",
     "train": "data set → checkpoint and test report",
