@@ -77,8 +77,8 @@ def _base() -> str:
 def _fonts() -> list[tuple[str, str]]:
     """Return name and path of the upright fonts of normal weight in the order of preference.
 
-    Those that Matplotlib ships are first, then TrueType: PDF readers show the outlines of other fonts, too, but a
-    journal's check may refuse them.
+    Those that Matplotlib ships are first, then TrueType: PDF readers show the outlines of other fonts, too,
+    but a journal's check may refuse them.
     """
     shipped = str(Path(_base()).parent)
     fonts = {
