@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def _data_folder(arguments: list[str]) -> list[str]:
-    """Convert ``data=<folder>`` to ``data.root=<folder>``: ``data`` is a group of other commands."""
-    return [
-        word.replace("data=", "data.root=", 1) if word.startswith("data=") else word for word in arguments
-    ]
+    """Convert ``data=<folder>`` to ``data.root=<folder>``."""
+    from heritage.config.overrides import renamed_keys
+
+    return renamed_keys("publish", arguments)
 
 
 @command("publish", rewrite=_data_folder)

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from heritage.cli import COMMANDS
 from heritage.config.faults import did_you_mean
 from heritage.config.grammar import literal, mapping
-from heritage.config.overrides import prepared_overrides
+from heritage.config.overrides import prepared_overrides, renamed_keys
 from heritage.config.register import register
 from heritage.errors import ArgumentError, CommandError
 
@@ -81,7 +81,8 @@ def command_overrides(
         multirun: Whether commas in ``overrides`` separate the values of a sweep.
     """
     register()
-    given, named = given_overrides(overrides), option_overrides(options)
+    given = renamed_keys(verb, given_overrides(overrides))
+    named = renamed_keys(verb, option_overrides(options))
     return [
         *prepared_overrides(verb, given, others=named, multirun=multirun),
         *prepared_overrides(verb, named, others=given, exact=True),

@@ -52,6 +52,22 @@ _FOLDERS = ("hydra.run.dir", "hydra.sweep.dir", "paths.run", "paths.outputs", "p
 _GROUP = OptionType(text=True, items=OptionType(text=True))
 
 
+def renamed_keys(verb: str, words: Sequence[str]) -> list[str]:
+    """Return overrides in which a command's short names of keys are the keys.
+
+    Example:
+        >>> from heritage.config.overrides import renamed_keys
+        >>> renamed_keys("publish", ["data=vases", "plan=true"])
+        ['data.root=vases', 'plan=true']
+    """
+    names = _SHORT_NAMES.get(verb, {})
+    pairs = [word.partition("=") for word in words]
+    return [f"{names.get(key, key) if mark else key}{mark}{value}" for key, mark, value in pairs]
+
+
+_SHORT_NAMES = {"publish": {"data": "data.root"}}  # `data` is a group of other commands
+
+
 def prepared_overrides(
     verb: str,
     words: Sequence[str],

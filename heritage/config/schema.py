@@ -230,6 +230,7 @@ class PublishConfig:
     refused: Choice = MISSING
     title: Annotated[Any, str | None] = MISSING
     creators: list[str] = MISSING
+    date: Annotated[Any, str | None] = MISSING
     dataset: Annotated[Any, str | None] = MISSING
     endpoint: Annotated[Any, str | None] = MISSING
     trusted: list[str] = MISSING

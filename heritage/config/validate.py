@@ -43,6 +43,13 @@ SUPPLIED: dict[str, frozenset[str]] = {
 """Arguments, by group, that `heritage.training.build` adds itself: never given in a file."""
 
 
+_SECTIONS = {
+    "curate": ("cleaning", "duplicates", "groups", "split", "resize"),
+    "evaluate": ("report",),
+}
+"""Sections that a command needs."""
+
+
 def validate(cfg: DictConfig, verb: str) -> None:
     """Raise an error that lists every fault of a configuration, if there is one.
 
@@ -77,6 +84,9 @@ def _top_level_faults(plain: Mapping[Any, Any], verb: str) -> Iterator[str]:
         kind = option_type(hints[key]) if key in hints else UNKNOWN
         if kind.items is not None and not kind.text and isinstance(value, str | int | float):
             yield f"{key}={_typed(value)}: should be a list; write {shlex.quote(f'{key}={_list_of(value)}')}"
+    for key in _SECTIONS.get(verb, ()):
+        if key in plain and plain[key] is None:
+            yield f"{key}=null: should be a section; leave it out, or set {key}.<name>=<value>"
     name, place = plain.get("name"), _PLACES.get(verb)
     if (
         place

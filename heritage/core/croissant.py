@@ -2,7 +2,8 @@
 
 It describes the tables of `heritage.core.split_tables` with their checksums, the images, and one record set
 for each split whose records join both. ``mlcroissant.Dataset("<folder>/croissant.json").records("train")``
-reads them. The file depends on the data set alone: it has no date, so a rebuilt data set has the same one.
+reads them. The file depends on the data set alone, except for the creators and the
+date that `heritage publish` was given, so a rebuilt data set has the same one.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from heritage.core.citations import Citation
 from heritage.core.escaping import one_line, web_link
 from heritage.core.files import write_text
 from heritage.core.licences import open_licence
@@ -44,7 +46,9 @@ _PARQUET = "application/x-parquet"
 _NAME = r"^(?:.*/)?([^/]+)$"  # the last component of a path
 
 
-def write_croissant(manifest: Manifest, root: Path, *, name: str, url: str | None = None) -> None:
+def write_croissant(
+    manifest: Manifest, root: Path, *, name: str, url: str | None = None, citation: Citation | None = None
+) -> None:
     """Write ``croissant.json`` into a data-set folder that has its tables.
 
     Args:
@@ -52,12 +56,15 @@ def write_croissant(manifest: Manifest, root: Path, *, name: str, url: str | Non
         root: The folder.
         name: The data set's name.
         url: Its page; None if it has none.
+        citation: Its creators and date; None if they are not known.
     """
-    record = croissant(manifest, root, name=name, url=url)
+    record = croissant(manifest, root, name=name, url=url, citation=citation)
     write_text(root / CROISSANT_FILE, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 
-def croissant(manifest: Manifest, root: Path, *, name: str, url: str | None = None) -> dict[str, Any]:
+def croissant(
+    manifest: Manifest, root: Path, *, name: str, url: str | None = None, citation: Citation | None = None
+) -> dict[str, Any]:
     """Return the content of ``croissant.json``; arguments as for `write_croissant`."""
     splits = used_splits(manifest)
     subfolders = any(file.count("/") > 1 for file in manifest.column("file"))
@@ -72,6 +79,7 @@ def croissant(manifest: Manifest, root: Path, *, name: str, url: str | None = No
         }
         for split in splits
     ]
+    classes = [name for name, count in manifest.counts().items() if count]
     suffixes = sorted({Path(file).suffix.lower() for file in manifest.column("file")})
     distribution.append(
         {
@@ -87,8 +95,8 @@ def croissant(manifest: Manifest, root: Path, *, name: str, url: str | None = No
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": one_line(name),
-        "description": f"{len(manifest):,} photographs of museum artefacts in {len(manifest.classes)} "
-        f"classes: {one_line(', '.join(manifest.classes))}. Credits are in ATTRIBUTION.md.",
+        "description": f"{len(manifest):,} photographs of museum artefacts in {len(classes)} "
+        f"classes: {one_line(', '.join(classes))}. Credits are in ATTRIBUTION.md.",
         "version": "1.0.0",
         "license": _licences(manifest.column("licence")),
         "isLiveDataset": False,
@@ -97,6 +105,15 @@ def croissant(manifest: Manifest, root: Path, *, name: str, url: str | None = No
     }
     if page := web_link(url):
         record["url"] = page
+    citation = citation or Citation()
+    if citation.date:
+        record["datePublished"] = citation.date
+    if entry := citation.bibtex(name, page or None):
+        record["citeAs"] = entry
+        record["creator"] = [
+            {"@type": "sc:Person" if person.family else "sc:Organization", "name": person.name}
+            for person in citation.people
+        ]
     return record
 
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 _CC = "https://creativecommons.org"
 _VERSIONS = ("1.0", "2.0", "2.5", "3.0", "4.0")
@@ -81,6 +84,33 @@ _WORDS = (
     (r"in copyright|all rights reserved|©|\binc\b", "in copyright"),
 )
 """Why a licence that is not in the table does not permit publication, for messages."""
+
+
+def require_spdx(text: str) -> str:
+    """Return a licence's SPDX identifier in its official spelling.
+
+    Raises:
+        ValueError: There is no such identifier.
+
+    Example:
+        >>> require_spdx("cc-by-4.0")
+        'CC-BY-4.0'
+    """
+    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+    try:
+        if re.fullmatch(r"[A-Za-z0-9.+-]+", text):
+            return str(canonicalize_license_expression(text))
+    except InvalidLicenseExpression:
+        pass
+    raise ValueError(
+        "is no SPDX identifier; write CC-BY-4.0, CC0-1.0, Apache-2.0, …, or LicenseRef-<name> for terms of "
+        "your own (spdx.org/licenses)"
+    )
+
+
+SpdxLicence = Annotated[str, AfterValidator(require_spdx)]
+"""An SPDX identifier of a licence, as an option."""
 
 
 def open_licence(text: str | None) -> Licence | None:

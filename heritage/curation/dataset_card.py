@@ -6,6 +6,7 @@ The sections of the card follow Gebru et al. (2021), "Datasheets for Datasets".
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
@@ -14,10 +15,11 @@ from heritage.core.attribution import licence_counts
 from heritage.core.escaping import markdown, one_line
 from heritage.core.licences import open_licence
 from heritage.core.manifest import SPLITS, Manifest
-from heritage.core.split_tables import load_dataset_configs
+from heritage.core.split_tables import TEXT_COLUMNS, load_dataset_configs
 from heritage.curation.drop_reasons import REASONS
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+_IMBALANCED = 1.5  # the largest class by the smallest
 _WAYS = {
     "stretch": "stretched to",
     "crop": "cropped to the central square and scaled to",
@@ -25,24 +27,43 @@ _WAYS = {
 }
 
 
-def card(kept: Manifest, about: Mapping[str, Any], *, images: bool = True, published: bool = False) -> str:
+@dataclass(frozen=True)
+class PublishedPlace:
+    """Where a data set is published.
+
+    Attributes:
+        repo: ``owner/name`` on the hub; None in an archive.
+        bibtex: How it is cited; None if its creators are not stated.
+    """
+
+    repo: str | None
+    bibtex: str | None
+
+
+def card(
+    kept: Manifest, about: Mapping[str, Any], *, images: bool = True, place: PublishedPlace | None = None
+) -> str:
     """Return the card of a data set as Markdown with YAML front matter.
 
     Args:
         kept: The manifest.
         about: The content of ``dataset.json``.
         images: Whether the images go with it; without them it is the manifest alone.
-        published: Whether it is a published copy, which has neither the report nor the dropped photographs.
+        place: Where it is published, without the report and the dropped photographs; None for the folder that
+            `heritage curate` writes.
     """
+    published = place is not None
     parts = (
         _head(kept, about, images=images),
         _summary(kept, about),
         _composition(kept),
         _process(kept, about, published=published),
         _uses(kept, about),
-        _access(about, images=images, published=published),
+        _use(place, images=images),
+        _access(about, published=published),
+        _citation(place),
     )
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _head(kept: Manifest, about: Mapping[str, Any], *, images: bool) -> str:
@@ -63,7 +84,8 @@ def _head(kept: Manifest, about: Mapping[str, Any], *, images: bool) -> str:
 def _licence(kept: Manifest) -> str | list[str]:
     """Return the hub's identifiers of the photographs' licences; ``other`` if it has none for some."""
     known = {
-        licence.hub if (licence := open_licence(text)) else "other" for text in set(kept.column("licence"))
+        licence.hub if (licence := open_licence(text)) else "other" if text else "unknown"
+        for text in set(kept.column("licence"))
     }
     names = sorted(known)
     return names[0] if len(names) == 1 else "other" if "other" in names else names
@@ -71,13 +93,14 @@ def _licence(kept: Manifest) -> str | list[str]:
 
 def _summary(kept: Manifest, about: Mapping[str, Any]) -> str:
     leaks = about["audit"]
+    classes = sum(count > 0 for count in kept.counts().values())
     result = "there is no leak" if leaks["clean"] else (
         f"{leaks['groups']:,} groups, {leaks['objects']:,} objects and {leaks['near_duplicates']:,} pairs of "
         "near-duplicates are in several splits"
     )  # fmt: skip
     return (
         f"# {markdown(about['name'] or 'Artefacts')}\n\n"
-        f"{len(kept):,} photographs of museum artefacts in {len(kept.classes)} classes, "
+        f"{len(kept):,} photographs of museum artefacts in {classes:,} classes, "
         f"{about['image_size']}×{about['image_size']} pixels, in {about['groups']:,} groups, each in "
         f"one split. Fingerprint `{kept.fingerprint}`.\n\n"
         f"Leak check: {result} ({leaks['compared']:,} pairs of images compared)."
@@ -131,8 +154,13 @@ def _uses(kept: Manifest, about: Mapping[str, Any]) -> str:
     limits = [
         "- Intended for recognising the civilisation of an artefact, and for studying the limits of that.",
         "- Not intended for decisions on authenticity, provenance or ownership.",
-        "- Classes are imbalanced: report macro averages and confidence intervals, not accuracy alone.",
     ]
+    sizes = [count for count in kept.counts().values() if count]
+    if sizes and max(sizes) > _IMBALANCED * min(sizes):
+        limits.append(
+            f"- Classes are imbalanced ({min(sizes):,} to {max(sizes):,} photographs): report macro averages "
+            "and confidence intervals, not accuracy alone."
+        )
     if len(museums) > 1 and only:
         limits.append(
             f"- {markdown(', '.join(only))} come from one museum each: a classifier can learn the style of "
@@ -142,18 +170,35 @@ def _uses(kept: Manifest, about: Mapping[str, Any]) -> str:
     return "## Uses and limits\n\n" + "\n".join(limits)
 
 
-def _access(about: Mapping[str, Any], *, images: bool, published: bool) -> str:
-    if images:
-        loading = (
-            '`datasets.load_dataset("<this folder>")` loads the images with label, split, licence and '
-            "credit; `heritage train data=folder data.root=<this folder>` trains on them; `croissant.json` "
-            "describes them for other programs. "
+def _use(place: PublishedPlace | None, *, images: bool) -> str:
+    """Return how to load the data set, and what its columns hold."""
+    if not images:
+        return (
+            "## Use\n\nThe images are not part of it: the manifest's column `image_url` names their sources."
         )
-    else:
-        loading = "The images are not part of it: the manifest's column `image_url` names their sources. "
+    repo = place.repo if place is not None else None
+    columns = {"image": "the photograph", "label": "the class", **TEXT_COLUMNS}
+    rows = "\n".join(f"| {markdown(name)} | {text} |" for name, text in columns.items())
+    return (
+        "## Use\n\n```python\nimport datasets\n\n"
+        f'photographs = datasets.load_dataset("{repo or "<this folder>"}")\n'
+        'photographs["train"][0]["image"]\n```\n\n'
+        f"| column | content |\n|---|---|\n{rows}\n\n"
+        "`heritage train data=folder data.root=<this folder>` trains on it; `croissant.json` describes it "
+        "for other programs."
+    )
+
+
+def _citation(place: PublishedPlace | None) -> str:
+    if place is None or place.bibtex is None:
+        return ""
+    return f"## Citation\n\n```bibtex\n{place.bibtex}\n```"
+
+
+def _access(about: Mapping[str, Any], *, published: bool) -> str:
     rows = "one row per photograph" + ("" if published else ", kept or dropped")
     text = (
-        f"## Files and maintenance\n\n{loading}"
+        "## Files and maintenance\n\n"
         f"`manifest.parquet` has {rows}; `dataset.json` the fingerprint, counts and settings"
     )
     made = f"Made with heritage {about['heritage']}. Photographs show objects, not people"

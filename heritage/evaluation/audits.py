@@ -49,6 +49,10 @@ class AuditOptions:
     map: NonNegativeInt
 
 
+NO_AUDITS = AuditOptions(museum=False, background=False, by_image=None, map=0)
+"""``audits=null``."""
+
+
 class MaskedInput(nn.Module):
     """A network with half of each image's area masked in grey.
 

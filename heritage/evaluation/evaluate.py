@@ -19,7 +19,7 @@ from heritage.core.manifest import Manifest
 from heritage.core.numbers import counted
 from heritage.core.option_types import FigureWidth, Mistakes, choice
 from heritage.evaluation.assessment import Assessment, EvaluationOptions, few_groups_note
-from heritage.evaluation.audits import AuditOptions, few_images_note, read_leak_runs, run_audits
+from heritage.evaluation.audits import NO_AUDITS, AuditOptions, few_images_note, read_leak_runs, run_audits
 from heritage.evaluation.mistakes import write_mistakes
 from heritage.evaluation.report import LabelCheck, write_evaluation
 from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint, load_checkpoint
@@ -67,7 +67,7 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     folder = Path(cfg.paths.run)
     device = choose_device(cfg.device)
     classifier = load_checkpoint(cfg.ckpt, cfg.trusted)
-    audit_options: AuditOptions = instantiate(cfg.audits)
+    audit_options = NO_AUDITS if cfg.audits is None else instantiate(cfg.audits)
     leak_runs = read_leak_runs(audit_options, classifier)
     if cfg.logit_adjustment:
         classifier = adjust_logits(classifier, cfg.logit_adjustment)

@@ -7,11 +7,9 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import Field
 
 from heritage.core.disk import full_disk_as_os_error
+from heritage.core.licences import SpdxLicence
 from heritage.core.locks import locked_output
 from heritage.errors import ConfigError
 from heritage.exporters.exporter import DESCRIPTION, Exporter, ExportSource
@@ -46,7 +44,7 @@ class ExportOptions:
     format: str
     out: str | None
     folder: str
-    licence: Annotated[str, Field(pattern=r"^[A-Za-z0-9.+-]+$")] | None
+    licence: SpdxLicence | None
     pictures: str | None
     overwrite: bool
     place: HubPlace | None = None

@@ -75,6 +75,10 @@ class ExportSource:
         return cls(trained, model, describe(trained, decision_rule, licence), licence)
 
 
+LOCAL_FOLDER = "local-dir:."
+"""The exported folder as an address for timm, in `Exporter.usage`."""
+
+
 class Exporter(ABC):
     """An export format; one instance exports one network.
 

@@ -17,10 +17,10 @@ from heritage.core.manifest import Manifest
 from heritage.core.version import __version__
 from heritage.exporters.card_head import model_card_head
 from heritage.exporters.card_metrics import RESAMPLES, card_metrics
-from heritage.exporters.exporter import Exporter
+from heritage.exporters.exporter import LOCAL_FOLDER, Exporter
 from heritage.exporters.parity import Parity
 from heritage.inference.checkpoint import TrainedClassifier
-from heritage.models.network import parameter_count
+from heritage.models.network import IMAGENET, parameter_count
 from heritage.prediction.decision_rule import DecisionRule
 from heritage.runs.audits import read_audits
 from heritage.runs.description import split_name, target_name
@@ -77,7 +77,7 @@ def model_card(
     counts = _read(folder, DATA_FILE).get("counts", {})
     git = environment.get("git") or {}
     place = place or HubPlace()
-    name = place.title or _name(trained)
+    name = place.title or network_title(trained)
     metrics = None if folder is None else card_metrics(folder, trained.classes)
     data = _data(trained, manifest, counts)
     head = model_card_head(
@@ -88,6 +88,9 @@ def model_card(
         data=data["name"],
         dataset=place.dataset,
     )
+    usage = exporter.usage()
+    if place.repo is not None:
+        usage = usage.replace(LOCAL_FOLDER, f"hf-hub:{place.repo}")
     return _template().render(
         head=Markup(head),  # noqa: S704  YAML
         repo=place.repo,
@@ -105,7 +108,7 @@ def model_card(
         data=data,
         audits=[] if folder is None else read_audits(folder),
         rare=_rare(counts),
-        usage=Markup(exporter.usage()),  # noqa: S704  Markdown of our own
+        usage=Markup(usage),  # noqa: S704  Markdown of our own
         command=_command(environment.get("command", [])),
         heritage=environment.get("heritage", __version__),
         commit=str(git.get("commit", ""))[:12] + (" with changes" if git.get("dirty") else ""),
@@ -135,9 +138,16 @@ def _escaped(value: Any) -> Any:
     return Markup(markdown(value))  # noqa: S704  Markdown
 
 
-def _name(trained: TrainedClassifier) -> str:
+def network_title(trained: TrainedClassifier) -> str:
+    """Return the title of a network without one of its own: ``heritage`` and its architecture."""
+    return f"heritage {_architecture(trained)}"
+
+
+def _architecture(trained: TrainedClassifier) -> str:
+    """Return timm's name, without the tag of pretrained weights if it did not start from them."""
     model = trained.config["model"]
-    return f"heritage {model.get('name') or target_name(model)}"
+    name = str(model.get("name") or target_name(model))
+    return name if model.get("weights") == IMAGENET else name.partition(".")[0]
 
 
 def _properties(trained: TrainedClassifier, counts: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
@@ -146,7 +156,7 @@ def _properties(trained: TrainedClassifier, counts: Mapping[str, Mapping[str, in
     shown = sum(counts.get("shown", {}).values())
     size = trained.image_size
     return {
-        "network": f"{config['model'].get('name') or config['model']['_target_']}, {parameters:,} parameters",
+        "network": f"{_architecture(trained)}, {parameters:,} parameters",
         "input": f"RGB, {size}×{size}",
         "pretrained weights": _weights(config["model"].get("weights")),
         "training": f"{trained.epoch + 1} epochs" + (f" of {shown:,} images" if shown else ""),
@@ -164,11 +174,11 @@ def _data(
 ) -> dict[str, Any]:
     root = Path(str(trained.config["data"]["root"])).name
     split = split_name(trained.config)
+    how = "with the data set's own splits" if split == "given" else f"split by {markdown_code(split)}"
     missing = "" if manifest is not None else " It was not available when this card was written."
     return {
         "name": root,
-        "description": f"{markdown_code(root)}, fingerprint `{trained.fingerprint[:12]}`, split by "
-        f"{markdown_code(split)}.{missing}",
+        "description": f"{markdown_code(root)}, fingerprint `{trained.fingerprint[:12]}`, {how}.{missing}",
         "counts": {_COLUMNS.get(name, name): dict(by_class) for name, by_class in counts.items()},
         "licences": _tally(manifest, "licence"),
         "museums": _tally(manifest, "museum"),

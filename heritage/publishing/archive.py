@@ -7,17 +7,19 @@ a fixed date, so the archive depends on their content alone.
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import json
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
+from heritage.core.citations import Citation
 from heritage.core.escaping import html, one_line
 from heritage.core.files import atomic_path
+from heritage.core.licences import require_spdx
 from heritage.core.locks import locked_output
 from heritage.errors import PublishError
 from heritage.publishing.publication import Publication
@@ -25,18 +27,19 @@ from heritage.publishing.publication import Publication
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
 _MODE = 0o644 << 16
 _CHUNK = 1 << 20
+_NO_LICENCE = {"model": "other-closed", "dataset": "other-open"}
+"""Zenodo's licences for what has none or several; without one it would publish under CC BY 4.0."""
+_NOT_IN_CFF = ("CC-PDM-1.0",)
 _TYPES = {"model": ("other", "Model"), "dataset": ("dataset", "Dataset")}
 
 
-def write_archive(
-    publication: Publication, target: Path, creators: Sequence[str], *, overwrite: bool
-) -> bool:
+def write_archive(publication: Publication, target: Path, citation: Citation, *, overwrite: bool) -> bool:
     """Write the archive of a publication.
 
     Args:
         publication: What it holds.
         target: The ``.zip``.
-        creators: ``Family, Given`` or ``Family, Given; ORCID``.
+        citation: The creators and the date.
         overwrite: Whether another file may be replaced.
 
     Returns:
@@ -48,7 +51,7 @@ def write_archive(
     """
     before = _digest(target) if target.is_file() else None
     with locked_output(target), atomic_path(target) as temporary:
-        _write(publication, temporary, creators)
+        _write(publication, temporary, citation)
         same = _digest(temporary) == before
         if target.exists() and not same and not overwrite:
             raise PublishError(
@@ -59,8 +62,8 @@ def write_archive(
     return not same
 
 
-def _write(publication: Publication, target: Path, creators: Sequence[str]) -> None:
-    texts = metadata(publication, creators)
+def _write(publication: Publication, target: Path, citation: Citation) -> None:
+    texts = metadata(publication, citation)
     sums = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
     sums |= {file.name: file.sha256 for file in publication.files}
     texts["SHA256SUMS"] = "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
@@ -79,9 +82,9 @@ def _write(publication: Publication, target: Path, creators: Sequence[str]) -> N
                     into.write(chunk)
 
 
-def metadata(publication: Publication, creators: Sequence[str]) -> dict[str, str]:
+def metadata(publication: Publication, citation: Citation) -> dict[str, str]:
     """Return the metadata files of an archive by name."""
-    people = [_person(creator) for creator in creators]
+    people = citation.people
     kind, general = _TYPES[publication.kind]
     licence = publication.licence
     zenodo: dict[str, Any] = {
@@ -91,7 +94,8 @@ def metadata(publication: Publication, creators: Sequence[str]) -> dict[str, str
         "creators": [{"name": name, **({"orcid": orcid} if orcid else {})} for name, orcid in people],
         "access_right": "open",
         "keywords": list(publication.keywords),
-        **({"license": licence.lower()} if licence else {}),
+        "license": licence.lower() if licence else _NO_LICENCE[publication.kind],
+        **({"publication_date": citation.date} if citation.date else {}),
     }
     if publication.licences:
         zenodo["notes"] = "Licences of the photographs: " + html(_licences(publication))
@@ -99,32 +103,40 @@ def metadata(publication: Publication, creators: Sequence[str]) -> dict[str, str
         "titles": [{"title": one_line(publication.title)}],
         "creators": [
             {
-                "name": name,
-                "nameType": "Personal",
-                **({"nameIdentifiers": [_orcid(orcid)]} if orcid else {}),
+                "name": person.name,
+                "nameType": "Personal" if person.family else "Organizational",
+                **({"nameIdentifiers": [_orcid(person.orcid)]} if person.orcid else {}),
             }
-            for name, orcid in people
+            for person in people
         ],
+        "publisher": "Zenodo",
+        **({"publicationYear": citation.year} if citation.year else {}),
         "types": {"resourceTypeGeneral": general},
         "subjects": [{"subject": keyword} for keyword in publication.keywords],
         "descriptions": [{"description": publication.summary, "descriptionType": "Abstract"}],
-        "rightsList": [{"rightsIdentifier": licence, "rightsIdentifierScheme": "SPDX"}] if licence else [],
+        "rightsList": [{"rightsIdentifier": licence, "rightsIdentifierScheme": "SPDX"}]
+        if licence
+        else [{"rights": one_line(text)} for text in publication.licences],
         "schemaVersion": "http://datacite.org/schema/kernel-4",
     }
     return {
         ".zenodo.json": _json(zenodo),
         "datacite.json": _json(datacite),
-        "CITATION.cff": _citation(publication, people),
+        "CITATION.cff": _citation(publication, citation),
     }
 
 
-def _citation(publication: Publication, people: Sequence[tuple[str, str]]) -> str:
-    authors = []
-    for name, orcid in people:
-        family, comma, given = (part.strip() for part in name.partition(","))
-        author = {"family-names": family, "given-names": given} if comma else {"name": name}
-        authors.append(author | ({"orcid": f"https://orcid.org/{orcid}"} if orcid else {}))
-    citation: dict[str, Any] = {
+def _citation(publication: Publication, citation: Citation) -> str:
+    authors = [
+        (
+            {"family-names": person.family, "given-names": person.given}
+            if person.family
+            else {"name": person.name}
+        )
+        | ({"orcid": f"https://orcid.org/{person.orcid}"} if person.orcid else {})
+        for person in citation.people
+    ]
+    content: dict[str, Any] = {
         "cff-version": "1.2.0",
         "message": "Please cite it as below.",
         "type": "dataset" if publication.kind == "dataset" else "software",
@@ -132,15 +144,21 @@ def _citation(publication: Publication, people: Sequence[tuple[str, str]]) -> st
         "abstract": publication.summary,
         "authors": authors,
         "keywords": list(publication.keywords),
-        **({"license": publication.licence} if publication.licence else {}),
+        **({"date-released": datetime.date.fromisoformat(citation.date)} if citation.date else {}),
+        **({"license": licence} if (licence := _cff_licence(publication.licence)) else {}),
     }
-    text: str = yaml.safe_dump(citation, sort_keys=False, allow_unicode=True, width=10_000)
+    text: str = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=10_000)
     return text
 
 
-def _person(creator: str) -> tuple[str, str]:
-    name, _, orcid = (part.strip() for part in creator.partition(";"))
-    return one_line(name), orcid
+def _cff_licence(licence: str | None) -> str | None:
+    """Return a licence as the schema of CITATION.cff 1.2.0 lists it; None if it does not."""
+    if licence is None or licence in _NOT_IN_CFF or licence.startswith("LicenseRef-"):
+        return None
+    try:
+        return require_spdx(licence)
+    except ValueError:
+        return None
 
 
 def _orcid(orcid: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from heritage.core.escaping import markdown
 from heritage.core.files import write_text
 from heritage.errors import CheckpointError, PublishError
 from heritage.exporters.export import ExportOptions, export
-from heritage.exporters.model_card import CARD, HubPlace
+from heritage.exporters.model_card import CARD, HubPlace, network_title
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.models.published import published_record
 from heritage.publishing.machine_paths import without_paths
@@ -62,11 +62,11 @@ def network_publication(options: PublishOptions, folder: Path) -> Publication:
     _write_record(trained, out)
     if trained.folder is not None:
         _copy_measurements(trained.folder, out)
-    _append_files(out)
     notes = list(trained.notes)
     if options.licence is None:
         notes.append("The weights have no licence, so nobody may use them: licence=CC-BY-4.0 or Apache-2.0.")
-    title = options.title or f"heritage {trained.config['model'].get('name') or 'network'}"
+    title = options.title or network_title(trained)
+    _append_files(out, options.citation.bibtex(title, _page(options)))
     return Publication(
         "model",
         title,
@@ -132,13 +132,21 @@ def _read_json_text(path: Path) -> Any:
         ) from error
 
 
-def _append_files(out: Path) -> None:
-    """Add the pictures and the list of files to the card."""
+def _page(options: PublishOptions) -> str | None:
+    """Return the network's page on the public hub."""
+    return f"https://huggingface.co/{options.repo}" if options.repo and options.endpoint is None else None
+
+
+def _append_files(out: Path, bibtex: str | None) -> None:
+    """Add the pictures, the list of files and the citation to the card."""
     card = out / CARD
     text = [card.read_text(encoding="utf-8").rstrip(), ""]
-    text += [f"![{title}]({name})\n" for name, title in _PICTURES.items() if (out / name).is_file()]
+    pictures = [f"![{title}]({name})\n" for name, title in _PICTURES.items() if (out / name).is_file()]
+    text += ["## Figures", "", *pictures] if pictures else []
     text += ["## Files", ""]
     text += [f"- {markdown(file.name)}: {_FILES[file.name]}" for file in files_in(out) if file.name in _FILES]
+    if bibtex is not None:
+        text += ["", "## Citation", "", "```bibtex", bibtex, "```"]
     write_text(card, "\n".join(text) + "\n")
 
 

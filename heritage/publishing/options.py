@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,16 +10,30 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from heritage.core.citations import Citation
 from heritage.core.hub import require_repository
-from heritage.core.licences import open_licence
+from heritage.core.licences import SpdxLicence, open_licence
 from heritage.errors import ConfigError
 
 Refused = Literal["error", "leave_out", "manifest"]
 """What to do about photographs whose licence does not permit publication."""
-LicenceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9.+-]+$")]
 Creator = Annotated[str, Field(min_length=1, pattern=r"^[^\r\n]*$")]
+
+
+def _require_date(text: str) -> str:
+    try:
+        if len(text) == len("2026-01-31"):
+            datetime.date.fromisoformat(text)
+            return text
+    except ValueError:
+        pass
+    raise ValueError("is no date; write YYYY-MM-DD")
+
+
+IsoDate = Annotated[str, AfterValidator(_require_date)]
+"""A date as YYYY-MM-DD."""
 
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _ORCID = re.compile(r"\d{4}-\d{4}-\d{4}-\d{3}[\dX]")
@@ -42,6 +57,8 @@ class PublishOptions:
         refused: What to do about photographs whose licence does not permit publication.
         title: The title; None takes the data set's or the run's.
         creators: Names for the archive, ``Family, Given`` or ``Family, Given; ORCID``.
+        date: The date of publication, as YYYY-MM-DD; None states none, so the same content has the same bytes
+            on any day.
         dataset: ``owner/name`` of the data set that a network was trained on, if that is on the hub.
         endpoint: URL of the hub; None takes HF_ENDPOINT, or the public one.
         trusted: Functions or classes of the user's own that the checkpoint may name.
@@ -55,13 +72,19 @@ class PublishOptions:
     revision: str | None
     overwrite: bool
     plan: bool
-    licence: LicenceName | None
+    licence: SpdxLicence | None
     refused: Refused
     title: Creator | None
     creators: list[Creator]
+    date: IsoDate | None
     dataset: str | None
     endpoint: str | None
     trusted: list[str]
+
+    @property
+    def citation(self) -> Citation:
+        """What citations of the publication need beside its title."""
+        return Citation(tuple(self.creators), self.date)
 
     @property
     def root(self) -> Path | None:

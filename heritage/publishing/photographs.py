@@ -25,7 +25,7 @@ from heritage.core.manifest import DATASET_FILE, MANIFEST_FILE, SCHEMA, SPLITS, 
 from heritage.core.parquet_files import read_parquet
 from heritage.core.split_tables import write_split_tables
 from heritage.core.version import __version__
-from heritage.curation.dataset_card import card
+from heritage.curation.dataset_card import PublishedPlace, card
 from heritage.curation.drop_reasons import REASONS
 from heritage.errors import ManifestError, PublishError
 from heritage.publishing.machine_paths import without_paths
@@ -102,17 +102,29 @@ def dataset_publication(options: PublishOptions, folder: Path) -> Publication:
     names, chosen = _renamed(chosen)
     title = options.title or about["name"] or root.resolve().name
     record = _record(about, chosen, title, notes)
+    url = None
+    if options.repo is not None and options.endpoint is None:
+        url = f"https://huggingface.co/datasets/{options.repo}"
     if images:
         _require_images(root, names)
         write_split_tables(chosen, folder)
-        url = None if options.repo is None else f"https://huggingface.co/datasets/{options.repo}"
-        write_croissant(chosen, folder, name=title, url=url if options.endpoint is None else None)
+        write_croissant(chosen, folder, name=title, url=url, citation=options.citation)
     write_text(folder / ATTRIBUTION_FILE, attribution(chosen))
-    write_text(folder / "README.md", card(chosen, record, images=images, published=True))
+    write_text(
+        folder / "README.md",
+        card(
+            chosen,
+            record,
+            images=images,
+            place=PublishedPlace(options.repo, options.citation.bibtex(title, url)),
+        ),
+    )
     chosen.write(folder, record)
     files = files_in(folder)
     if images:
-        files += [PublishedFile(new, root / old) for old, new in names.items()]
+        photographs = [PublishedFile(new, root / old) for old, new in names.items()]
+        _require_unchanged(photographs, chosen, root)
+        files += photographs
     if chosen.drawn:
         notes.append(f"{count_of(chosen.drawn, 'image')} of the demo set are drawings, not photographs.")
     identifiers = {licence.identifier for text in licence_counts(chosen) if (licence := open_licence(text))}
@@ -255,6 +267,19 @@ def _require_images(root: Path, names: Mapping[str, str]) -> None:
     if missing:
         raise ManifestError(
             f"{count_of(len(missing), 'image')} of the manifest missing, such as {missing[0]}",
+            where=root,
+            remedy="restore them, or curate again",
+        )
+
+
+def _require_unchanged(photographs: list[PublishedFile], chosen: Manifest, root: Path) -> None:
+    """Raise an error unless all images have the checksums that the manifest records, where it does."""
+    expected = dict(zip(chosen.column("file"), chosen.column("sha256"), strict=True))
+    changed = [file for file in photographs if expected[file.name] not in (None, file.sha256)]
+    if changed:
+        raise ManifestError(
+            f"{count_of(len(changed), 'image')} changed since the data set was made, such as "
+            f"{changed[0].source.relative_to(root)}",
             where=root,
             remedy="restore them, or curate again",
         )

@@ -11,7 +11,7 @@ from heritage.errors import ConfigError
 from heritage.publishing.archive import metadata, write_archive
 from heritage.publishing.options import PublishOptions
 from heritage.publishing.publication import Publication, count_of, readable_size
-from heritage.publishing.upload import upload
+from heritage.publishing.upload import require_token, upload
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,7 @@ def publish(options: PublishOptions) -> PublishResult:
         HeritageError: The options, the files, a licence or the hub stop it; nothing is half published.
     """
     options.check()
-    if options.archive is not None and not Path(options.archive).expanduser().absolute().parent.is_dir():
-        raise ConfigError(
-            "its folder does not exist", where=f"archive={options.archive}", remedy="create the folder first"
-        )
+    _require_place(options)
     with tempfile.TemporaryDirectory(prefix="heritage-publish-") as scratch:
         publication = _prepared(options, Path(scratch))
         _show(publication, options)
@@ -67,6 +64,23 @@ def publish(options: PublishOptions) -> PublishResult:
         else:
             print_line(f"unchanged: {done.url} has this content already (commit {done.commit})")
         return PublishResult(done.url, done.commit, archive, files)
+
+
+def _require_place(options: PublishOptions) -> None:
+    """Check, before anything is prepared, that an archive can be written and a token exists."""
+    if options.archive is not None:
+        target, where = Path(options.archive).expanduser().absolute(), f"archive={options.archive}"
+        if not target.parent.is_dir():
+            raise ConfigError("its folder does not exist", where=where, remedy="create the folder first")
+        if target.is_dir():
+            raise ConfigError("a folder", where=where, remedy="give the name of a new file")
+        source = options.root or (Path(options.ckpt).expanduser() if options.ckpt else None)
+        if source is not None and source.resolve() in target.resolve().parents:
+            raise ConfigError(
+                "inside the folder that is published", where=where, remedy="give a place outside it"
+            )
+    if options.repo is not None and not options.plan:
+        require_token(options.repo)
 
 
 def _prepared(options: PublishOptions, scratch: Path) -> Publication:
@@ -98,13 +112,13 @@ def _show(publication: Publication, options: PublishOptions) -> None:
         branch = "" if options.revision is None else f", branch {options.revision}"
         print_line(f"repository: {options.repo} ({who}{branch})")
     if options.archive is not None:
-        print_line(f"archive: {options.archive}, with {', '.join(metadata(publication, options.creators))}")
+        print_line(f"archive: {options.archive}, with {', '.join(metadata(publication, options.citation))}")
 
 
 def _archived(publication: Publication, options: PublishOptions) -> Path | None:
     if options.archive is None:
         return None
     target = Path(options.archive).expanduser()
-    written = write_archive(publication, target, options.creators, overwrite=options.overwrite)
+    written = write_archive(publication, target, options.citation, overwrite=options.overwrite)
     print_line(f"{'archived' if written else 'unchanged'}: {target} ({readable_size(target.stat().st_size)})")
     return target

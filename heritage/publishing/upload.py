@@ -73,6 +73,20 @@ def upload(
         )
 
 
+def require_token(repo: str) -> None:
+    """Check that there is a token for the hub.
+
+    Raises:
+        PublishError: There is none.
+    """
+    if hub_token() is None:
+        raise PublishError(
+            "there is no token for the hub",
+            where=f"repo={repo}",
+            remedy="log in with `hf auth login`, or set HF_TOKEN to a token that may write",
+        )
+
+
 @contextlib.contextmanager
 def _explained(repo: str) -> Iterator[None]:
     from huggingface_hub.utils.tqdm import disable_progress_bars
@@ -80,12 +94,7 @@ def _explained(repo: str) -> Iterator[None]:
     if not sys.stderr.isatty():
         disable_progress_bars()
     try:
-        if hub_token() is None:
-            raise PublishError(
-                "there is no token for the hub",
-                where=f"repo={repo}",
-                remedy="log in with `hf auth login`, or set HF_TOKEN to a token that may write",
-            )
+        require_token(repo)
         yield
     except HeritageError:
         raise

@@ -200,8 +200,49 @@ class HubDouble:
         errors = [] if "license" in head else [{"message": "no license"}]
         return JSONResponse({"errors": errors, "warnings": []}, 400 if errors else 200)
 
+    async def tree(self, request: Request) -> Response:
+        """Respond with the files and folders below a folder."""
+        found = self._repository(request)
+        state = None if found is None else found[1].at(request.path_params["revision"])
+        if state is None:
+            return _missing("RepoNotFound")
+        folder = request.path_params.get("path", "")
+        start = f"{folder}/" if folder else ""
+        every = request.query_params.get("recursive", "false").lower() == "true"
+        return JSONResponse(
+            [
+                entry
+                for path, entry in self._entries(state[1]).items()
+                if path.startswith(start) and (every or "/" not in path[len(start) :])
+            ]
+        )
+
+    async def paths(self, request: Request) -> Response:
+        """Respond with what some paths are."""
+        found = self._repository(request)
+        state = None if found is None else found[1].at(request.path_params["revision"])
+        if state is None:
+            return _missing("RepoNotFound")
+        entries, wanted = self._entries(state[1]), (await request.form()).getlist("paths")
+        if request.headers.get("content-type", "").startswith("application/json"):
+            wanted = (await request.json())["paths"]
+        return JSONResponse([entries[path] for path in wanted if path in entries])
+
+    def _entries(self, files: dict[str, bytes]) -> dict[str, dict[str, Any]]:
+        folders = {path.rpartition("/")[0] for path in files if "/" in path}
+        entries: dict[str, dict[str, Any]] = {
+            folder: {"type": "directory", "oid": "0" * 40, "size": 0, "path": folder} for folder in folders
+        }
+        for path, content in files.items():
+            entries[path] = {"type": "file", "oid": _git_id(content), "size": len(content), "path": path}
+            if self.is_large(path):
+                entries[path]["lfs"] = {
+                    "oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": _POINTER,
+                }  # fmt: skip
+        return entries
+
     async def resolve(self, request: Request) -> Response:
-        found = self._repository(request, "models")
+        found = self._repository(request, request.path_params.get("kind", "models"))
         if found is None:
             return _missing("RepoNotFound")
         state = found[1].at(request.path_params["revision"])
@@ -272,7 +313,12 @@ def serve_hub() -> Iterator[HubDouble]:
             "/{owner}/{repo}.git/info/lfs/objects/batch",
             "/{kind}/{owner}/{repo}.git/info/lfs/objects/batch",
         ],
-        "resolve": ["/{owner}/{repo}/resolve/{revision}/{path:path}"],
+        "tree": [f"{api}/tree/{{revision}}", f"{api}/tree/{{revision}}/{{path:path}}"],
+        "paths": [f"{api}/paths-info/{{revision}}"],
+        "resolve": [
+            "/{kind}/{owner}/{repo}/resolve/{revision}/{path:path}",
+            "/{owner}/{repo}/resolve/{revision}/{path:path}",
+        ],
     }
     methods = ["GET", "HEAD", "POST", "PUT"]
     routes = [

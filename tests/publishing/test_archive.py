@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
+import importlib
 import json
+import logging
 import os
 import shutil
 import zipfile
 from pathlib import Path
 
+import pytest
 import yaml  # type: ignore[import-untyped]
 
 from heritage.core.manifest import Manifest
@@ -86,3 +90,60 @@ def test_a_network_in_an_archive_is_a_checkpoint_again(
     assert load_checkpoint(tmp_path / "network").classes == load_checkpoint(calibrated).classes
     zenodo = json.loads((tmp_path / "network" / ".zenodo.json").read_text())
     assert zenodo["license"] == "cc-by-4.0"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning")
+def test_a_date_is_in_the_citation_and_the_metadata(
+    heritage: Command, dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    target, out = tmp_path / "vases.zip", tmp_path / "out"
+    words = ("publish", f"data={dataset}", f"archive={target}", CREATORS, "title=Vases & more")
+    done = heritage(*words, "date=2026-01-31")
+    assert done.code == 0, done.err
+    shutil.unpack_archive(target, out)
+    citation = yaml.safe_load((out / "CITATION.cff").read_text())
+    assert citation["date-released"] == datetime.date(2026, 1, 31)
+    assert "license" not in citation
+    assert citation["authors"][1] == {"name": "Museum of <b>Vases</b>"}
+    zenodo = json.loads((out / ".zenodo.json").read_text())
+    assert (zenodo["publication_date"], zenodo["license"]) == ("2026-01-31", "other-open")
+    datacite = json.loads((out / "datacite.json").read_text())
+    assert (datacite["publisher"], datacite["publicationYear"]) == ("Zenodo", "2026")
+    assert [person["nameType"] for person in datacite["creators"]] == ["Personal", "Organizational"]
+    assert datacite["rightsList"][0] == {"rights": "CC0-1.0"}
+    entry = (
+        "@misc{lovelace2026, author={Lovelace, Ada and {Museum of <b>Vases</b>}}, title={Vases \\& more}, "
+        "year={2026}}"
+    )
+    assert f"```bibtex\n{entry}\n```" in (out / "README.md").read_text()
+    croissant = json.loads((out / "croissant.json").read_text())
+    assert (croissant["citeAs"], croissant["datePublished"]) == (entry, "2026-01-31")
+    with caplog.at_level(logging.WARNING):
+        importlib.import_module("mlcroissant").Dataset(str(out / "croissant.json"))
+    assert "warning" not in caplog.text.lower()
+    done = heritage(*words, "date=2026-02-30")
+    assert done.code == 2
+    assert "is no date; write YYYY-MM-DD" in done.err
+
+
+def test_places_that_cannot_hold_an_archive_are_refused_before_anything_is_prepared(
+    heritage: Command, dataset: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "folder.zip").mkdir()
+    for target, message in (
+        (tmp_path / "folder.zip", "a folder; give the name of a new file"),
+        (dataset / "x.zip", "inside the folder that is published"),
+    ):
+        done = heritage("publish", f"data={dataset}", f"archive={target}", CREATORS, "overwrite=true")
+        assert (done.code, done.out) == (2, "")
+        assert message in done.err
+
+
+def test_a_data_set_is_published_from_python(dataset: Path, tmp_path: Path) -> None:
+    import heritage
+
+    done = heritage.run(
+        "publish", data=dataset, archive=tmp_path / "vases.zip", creators=["Lovelace, Ada"], quiet=True
+    )
+    assert done.value.archive == tmp_path / "vases.zip"
+    assert "train.parquet" in done.value.files

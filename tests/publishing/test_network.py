@@ -95,6 +95,7 @@ def test_the_card_has_the_measured_figures_with_intervals(published: HubDouble, 
     assert low <= entry["value"] <= high
     assert "# Vases: a network" in text
     assert 'timm.create_model("hf-hub:museum/vases", pretrained=True)' in text
+    assert "local-dir:." not in text
     assert "![Confusion matrix of the test images](confusion.png)" in text
     assert "| F1 of " in text
 

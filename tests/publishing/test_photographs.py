@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml  # type: ignore[import-untyped]
@@ -193,7 +195,7 @@ def test_a_plan_lists_everything_and_sends_nothing(heritage: Command, hub: HubDo
 
 
 def test_a_folder_that_is_no_curated_data_set_is_refused(
-    heritage: Command, tree: Path, dataset: Path
+    heritage: Command, hub: HubDouble, tree: Path, dataset: Path
 ) -> None:
     done = heritage(*WORDS, f"data={tree}")
     assert done.code == 2
@@ -241,3 +243,43 @@ def test_many_images_are_published_in_folders_that_the_hub_takes(
     assert loaded["train"][0]["image"].size == (32, 32)
     records = list(mlcroissant.Dataset(str(root / "croissant.json")).records("train"))
     assert all(record["train/image"].size == (32, 32) for record in records)
+
+
+def test_an_image_that_was_changed_is_not_published(heritage: Command, hub: HubDouble, dataset: Path) -> None:
+    table = pq.read_table(dataset / "manifest.parquet")
+    files = table["file"].to_pylist()
+    sums = [hashlib.sha256((dataset / file).read_bytes()).hexdigest() for file in files]
+    place = table.schema.get_field_index("sha256")
+    column = pa.array(sums)
+    table = table.append_column("sha256", column) if place < 0 else table.set_column(place, "sha256", column)
+    pq.write_table(table, dataset / "manifest.parquet")
+    assert heritage(*WORDS, f"data={dataset}", "plan=true").code == 0
+    (dataset / files[3]).write_bytes(b"edited by hand")
+    done = heritage(*WORDS, f"data={dataset}")
+    assert done.code == 2
+    assert f"1 image changed since the data set was made, such as {files[3]}; restore them" in done.err
+    assert hub.changing_requests() == []
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning")
+def test_the_datasets_library_loads_it_from_the_hub(
+    heritage: Command, hub: HubDouble, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    datasets = importlib.import_module("datasets")
+    assert heritage(*WORDS, f"data={dataset}").code == 0
+    monkeypatch.setattr(datasets.config, "HF_ENDPOINT", hub.url)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_OFFLINE", False)
+    loaded = datasets.load_dataset(REPO.partition("/")[2], cache_dir=str(tmp_path / "datasets"))
+    assert {name: len(rows) for name, rows in loaded.items()} == {"train": 12, "validation": 3, "test": 3}
+    assert loaded["test"].features["label"].names == list(Manifest.read(dataset).classes)
+    assert loaded["test"][0]["image"].size == (32, 32)
+
+
+def test_the_card_states_how_to_load_it_and_what_its_columns_hold(
+    heritage: Command, hub: HubDouble, dataset: Path
+) -> None:
+    assert heritage(*WORDS, f"data={dataset}").code == 0
+    card = hub.files(REPO)["README.md"].decode()
+    assert f'datasets.load_dataset("{REPO.partition("/")[2]}")' in card
+    assert "| licence | the licence of the photograph |" in card
+    assert "imbalanced" not in card  # its classes have the same size

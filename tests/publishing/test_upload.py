@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import types
 from pathlib import Path
 
 import pytest
+from huggingface_hub.utils import _http
 from starlette.requests import Request
 from starlette.responses import Response
 
+from heritage.core.licences import require_spdx
 from heritage.errors import ConfigError, PublishError
 from heritage.publishing.options import require_endpoint
 from heritage.publishing.publication import Publication, PublishedFile
@@ -227,3 +231,50 @@ def test_wrong_options_are_one_line(heritage: Command, words: tuple[str, ...], m
     assert done.code == 2
     assert message in done.err
     assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Retry-After": "3600"}, {"ratelimit": '"api";r=0;t=3600', "ratelimit-policy": '"w";q=1;w=1'}]
+)
+def test_a_long_wait_that_the_hub_demands_ends_the_command(
+    hub: HubDouble, tmp_path: Path, headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr(_http, "time", types.SimpleNamespace(sleep=waits.append))
+    what = publication(tmp_path / "set")
+
+    def limited(request: Request) -> Response | None:
+        return Response(status_code=429, headers=headers) if "/lfs/" in request.url.path else None
+
+    hub.fault = limited
+    with pytest.raises(PublishError, match=r"status 429.*wait 3,600 seconds, then run the same command"):
+        send(what)
+    assert waits == []
+    headers = {"Retry-After": "2"}
+    with pytest.raises(PublishError, match=r"status 429.*wait 2 seconds"):
+        send(what)
+    assert set(waits) == {3.0}  # the hub's client adds one
+
+
+def test_requests_are_not_logged(hub: HubDouble, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        send(publication(tmp_path / "set"))
+    assert "HTTP Request" not in caplog.text
+
+
+def test_a_token_is_required_before_anything_is_prepared(
+    heritage: Command, hub: HubDouble, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
+    done = heritage("publish", f"data={dataset}", "repo=museum/vases")
+    assert (done.code, done.out) == (2, "")
+    assert "there is no token for the hub" in done.err
+
+
+@pytest.mark.parametrize("text", ["cc-by", "Foo Bar", "MIT OR", "(MIT)", ""])
+def test_licences_are_spdx_identifiers(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is no SPDX identifier; write CC-BY-4\.0"):
+        require_spdx(text)
+    assert [require_spdx(known) for known in ("apache-2.0", "LicenseRef-own", "cc0-1.0")] == [
+        "Apache-2.0", "LicenseRef-own", "CC0-1.0",
+    ]  # fmt: skip

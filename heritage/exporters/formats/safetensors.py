@@ -26,7 +26,7 @@ from torch import nn
 from heritage.core.bounded_read import read_bounded
 from heritage.core.image_io import decode
 from heritage.errors import ExportError
-from heritage.exporters.exporter import Exporter, ExportSource, Logits, PredictFunction
+from heritage.exporters.exporter import LOCAL_FOLDER, Exporter, ExportSource, Logits, PredictFunction
 from heritage.inference.checkpoint import TrainedClassifier
 from heritage.models.vit import VisionTransformer
 
@@ -79,13 +79,20 @@ class SafetensorsExporter(Exporter):
         """Return how to load the folder with timm."""
         if self._timm_network is None:
             return f"timm does not have this network: `{WEIGHTS}` loads into `heritage.models` only."
-        return """```python
+        return f"""```python
 import timm, torch
+from PIL import Image
 
-model = timm.create_model("local-dir:.", pretrained=True).eval()
+model = timm.create_model("{LOCAL_FOLDER}", pretrained=True).eval()
 transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model))
-# logits = model(transform(image)[None]); heritage.json holds the classes and the temperature
-```"""
+image = transform(Image.open("photograph.jpg").convert("RGB"))
+with torch.inference_mode():
+    probabilities = (model(image[None]) / {self.source.model.temperature:.4g}).softmax(1)[0]
+classes = {json.dumps(list(self.source.trained.classes), ensure_ascii=False)}
+print(classes[probabilities.argmax()], float(probabilities.max()))
+```
+
+The logits are divided by the temperature of the calibration; `heritage.json` holds it and the classes."""
 
     @property
     def library(self) -> str:
