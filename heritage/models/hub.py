@@ -24,6 +24,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError 
 from timm.models import get_pretrained_cfg
 
 from heritage.core.hub import TIMEOUT, HubAddress, is_hub_address
+from heritage.core.hub_client import guard_client
 from heritage.core.taxonomy import suggestion
 from heritage.errors import ConfigError, WeightsError
 from heritage.runs.published import fetch_published_weights, pinned_address
@@ -81,6 +82,7 @@ def fetch_weights(name: str) -> Path:
         cached = try_to_load_from_cache(address.repository, file, revision=address.revision)
         if isinstance(cached, str):
             return Path(cached)
+    guard_client()
     for file in FILES:
         try:
             # One request without retries, before the download with the client's many.

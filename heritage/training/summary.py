@@ -43,7 +43,7 @@ def run_facts(
         trainer: The trainer, after fitting.
         seconds: Duration of the training.
     """
-    seen = images_seen(trainer)
+    seen, epochs = images_seen(trainer), trainer.current_epoch
     shown = "" if seen is None else f"{seen:,} images seen, "
     return {
         "data": f"{data.manifest.root} ({len(data.manifest):,} images, fingerprint "
@@ -55,7 +55,8 @@ def run_facts(
         "balance": _balance(choices, config),
         "optimizer": f"{option_name(choices, 'optimizer')}, lr {config['optimizer']['lr']:g}, "
         f"{option_name(choices, 'scheduler')}",
-        "training": f"{trainer.current_epoch} epochs, {trainer.global_step:,} steps, {shown}{seconds:,.0f} s",
+        "training": f"{epochs} {'epoch' if epochs == 1 else 'epochs'}, {trainer.global_step:,} steps, "
+        f"{shown}{seconds:,.0f} s",
         "precision": str(trainer.precision),
         "seed": str(config["seed"]),
     }
