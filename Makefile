@@ -80,10 +80,10 @@ test-slurm: $(DEV) ## start a real Slurm of one node (root, Debian) and run the 
 
 check: lint types $(DEV) ## run what CI runs: lint, types, all tests, the documentation site
 	$(PYTEST) $(ARGS)
-	@$(MAKE) --no-print-directory docs
+	@$(MAKE) --no-print-directory docs ARGS=
 
-docs: $(DEV) ## build the documentation site into build/site/html, without network
-	$(BIN)/python -m website
+docs: $(DEV) ## build the documentation site into build/site/html, without network (ARGS=--no-execute)
+	$(BIN)/python -m website $(ARGS)
 
 lint: $(DEV) ## look for faults of style
 	$(BIN)/ruff check .
