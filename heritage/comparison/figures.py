@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from heritage.comparison.balancing import BalancingEffects
 from heritage.comparison.comparison import Comparison
 from heritage.comparison.published import Published
+from heritage.core.numbers import with_interval
 from heritage.core.option_types import FigureWidth
 from heritage.reports.palette import FIRST, INK, PUBLISHED_INK, SECOND
 from heritage.reports.style import (
@@ -203,7 +204,7 @@ def beside_published(
                 at = place - (_ROW / 2 if both else 0)
                 errors = [[max(mean - low, 0)], [max(high - mean, 0)]]
                 axes.errorbar([mean], [at], xerr=errors, fmt="o", color=FIRST, capsize=2.5, markersize=5)
-                numbers.append((at, f"{mean:.3f} ({low:.3f}–{high:.3f})"))
+                numbers.append((at, with_interval(mean, low, high)))
             if key in theirs:
                 at = place + (_ROW / 2 if both else 0)
                 axes.plot([theirs[key]], [at], **_DIAMOND)

@@ -14,6 +14,7 @@ import pyarrow as pa
 from heritage.core.files import write_text
 from heritage.core.group_split import UNASSIGNED
 from heritage.core.manifest import SPLITS, Manifest
+from heritage.core.numbers import counted
 from heritage.core.overrides import count_unconfirmed, count_undecided, read_overrides, stale_overrides
 from heritage.core.verdicts import VERDICTS_FILE
 from heritage.curation.drop_reasons import RowDecisions, vanished_classes
@@ -99,8 +100,8 @@ def summary(result: CurationResult, out: Path) -> str:
     kept = result.kept
     splits = kept.column("split")
     lines = [
-        f"{result.table.num_rows:,} photographs in, {len(kept):,} kept in "
-        f"{len(set(kept.column('group_id'))):,} groups: "
+        f"{counted(result.table.num_rows, 'photograph')} in, {len(kept):,} kept in "
+        f"{counted(len(set(kept.column('group_id'))), 'group')}: "
         + ", ".join(f"{splits.count(name):,} {name}" for name in SPLITS)
     ]
     lines += [f"  dropped: {count:,} {reason}" for reason, count in result.dropped.items()]

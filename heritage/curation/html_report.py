@@ -21,6 +21,7 @@ import numpy.typing as npt
 from heritage.core.bounded_read import read_bounded
 from heritage.core.image_io import decode, encode_jpeg
 from heritage.core.manifest import SPLITS, Manifest
+from heritage.core.numbers import counted
 from heritage.core.overrides import COLUMNS
 from heritage.core.resizing import Resizing
 from heritage.curation.drop_reasons import REASONS
@@ -323,7 +324,7 @@ def _histogram(
     counts, edges = np.histogram(np.clip(values, low, high), bins=_BINS, range=(low, high))
     top = max(1, int(counts.max()))
     bars = tuple(
-        Bar(count / top, f"{start:,.0f} to {end:,.0f}: {count:,} images")
+        Bar(count / top, f"{start:,.0f} to {end:,.0f}: {counted(count, 'image')}")
         for count, start, end in zip(counts.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True)
     )
     above = "+" if values.max() > high else ""

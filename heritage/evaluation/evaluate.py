@@ -17,6 +17,7 @@ from rich.table import Table
 
 from heritage.core.console import Console
 from heritage.core.manifest import Manifest
+from heritage.core.numbers import counted
 from heritage.core.option_types import FigureWidth, Mistakes, choice
 from heritage.evaluation.assessment import Assessment, EvaluationOptions, few_groups_note
 from heritage.evaluation.audits import AuditOptions, few_images_note, read_leak_runs, run_audits
@@ -267,7 +268,7 @@ def _facts(classifier: TrainedClassifier, test_set: TestSet, device: torch.devic
     description, data = describe_checkpoint(classifier), test_set.data
     return {
         "checkpoint": f"{classifier.file}, epoch {classifier.epoch + 1}",
-        "data": f"{data.manifest.root} ({len(data.manifest):,} images, fingerprint "
+        "data": f"{data.manifest.root} ({counted(len(data.manifest), 'image')}, fingerprint "
         f"{data.manifest.fingerprint[:12]})",
         "test set": test_set.name,
         "model": f"{description.model}, {classifier.image_size} px",

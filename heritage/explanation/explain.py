@@ -19,6 +19,7 @@ from heritage.core.console import Console
 from heritage.core.files import atomic_path, write_text
 from heritage.core.image_io import Pixels, decode
 from heritage.core.manifest import Manifest
+from heritage.core.numbers import counted
 from heritage.core.progress import Progress
 from heritage.core.types import NonNegativeInt, PositiveInt, Seed
 from heritage.data import ArtefactDataModule
@@ -288,7 +289,7 @@ def _sentence(one: Faithfulness) -> str:
     low, high = one.advantage.low, one.advantage.high
     words = f"{name} beats random maps" if one.beats_random else f"{name} does not beat random maps"
     words += f": insertion minus deletion is {one.gain.mean():+.3f} ({low:+.3f} – {high:+.3f}) above theirs "
-    words += f"on {len(one.gain)} images"
+    words += f"on {counted(len(one.gain), 'image')}"
     if np.isnan(one.shuffled_similarity):
         return f"{words}; maps of the network with shuffled weights are constant."
     correlation = f"rank correlation with maps of shuffled weights {one.shuffled_similarity:.2f}"

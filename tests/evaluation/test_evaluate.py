@@ -81,8 +81,26 @@ def test_every_metric_agrees_with_scikit_learn(heritage: Command, run: Path, tmp
 
 def test_the_files_of_a_report(heritage: Command, run: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    done = heritage("evaluate", f"ckpt={run}", f"hydra.run.dir={out}", "report.resamples=20")
+    words = (
+        f"ckpt={run}",
+        f"hydra.run.dir={out}",
+        "report.resamples=20",
+        "mistakes=copy",
+        "figure_width=single",
+    )
+    done = heritage("evaluate", *words)
     assert done.code == 0, done.err
+    for name in ("confusion", "reliability", "coverage", "map"):
+        assert (out / f"{name}.pdf").read_bytes()[:5] == b"%PDF-"
+    for name in ("metrics", "classes", "confusion"):
+        assert "\\toprule" in (out / "tables" / f"{name}.tex").read_text()
+    listed = list(csv.DictReader((out / "mistakes" / "mistakes.csv").read_text().splitlines()))
+    assert len(listed) == sum(1 for path in (out / "mistakes").rglob("*.jpg"))
+    assert all(
+        (out / "mistakes" / row["path"]).is_file() and row["true"] != row["predicted"] for row in listed
+    )
+    assert f"{len(listed)} misclassified image" in done.out
+    assert all(f"./mistakes/{row['path']}" in (out / "report.html").read_text() for row in listed)
     assert {"museum", "background"} <= set(json.loads((out / "metrics.json").read_text())["audits"])
     assert (out / "map.png").is_file()
     page, text = (out / "report.html").read_text(), (out / "report.md").read_text()
@@ -182,6 +200,8 @@ def test_wrong_input_ends_in_one_line(
     assert "without a report" in line(f"ckpt={run}", f"{by_image}{tmp_path}")
     alone = shutil.copy(run / "checkpoints" / "best.ckpt", tmp_path / "alone.ckpt")
     assert "is not in a run folder" in line(f"ckpt={alone}", f"{by_image}{runs / 'none'}")
+    assert "choose from none, copy, link" in line(f"ckpt={run}", "mistakes=x")
+    assert "did you mean 'single'?" in line(f"ckpt={run}", "figure_width=singel")
     assert "report.target_precision" in line(f"ckpt={run}", "report.target_precision=2")
     classes = "data.classes=[islam,asian]"
     assert "its classes are egyptian" in line(
