@@ -12,7 +12,6 @@ since its own client would retry for minutes.
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heritage.core.escaping import one_line
 from heritage.core.files import write_text
+from heritage.core.hub_client import demanded_wait, guard_client
 from heritage.errors import ConfigError, HeritageError
 
 if TYPE_CHECKING:
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 PREFIX = "hf-hub:"
 TIMEOUT = 5.0
 """Seconds to wait for the hub's first response."""
-TRANSFER_TIMEOUT = 60.0
-"""Seconds without a byte after which a transfer has failed."""
-LONGEST_WAIT = 30
-"""Seconds that a hub may have a request wait before it is repeated; a longer wait ends the command."""
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
@@ -125,9 +121,9 @@ def pin(address: HubAddress, file: str, *, key: str, error: type[HeritageError],
     """
     if address.is_pinned:
         return address
-    bound_client()
     from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 
+    guard_client()
     try:
         url = hf_hub_url(address.repository, file, revision=address.revision)
         commit = get_hf_file_metadata(url, timeout=TIMEOUT, token=hub_token()).commit_hash
@@ -179,7 +175,7 @@ def fetch(
     cached = try_to_load_from_cache(address.repository, file, revision=address.revision)
     if isinstance(cached, str):
         return Path(cached)
-    bound_client()
+    guard_client()
     try:
         url = hf_hub_url(address.repository, file, revision=address.revision)
         size = get_hf_file_metadata(url, timeout=TIMEOUT, token=hub_token()).size
@@ -227,46 +223,8 @@ def hub_api(endpoint: str | None) -> HfApi:
     """
     from huggingface_hub import HfApi
 
-    bound_client()
+    guard_client(endpoint)
     return HfApi(endpoint=endpoint)
-
-
-def bound_client() -> None:
-    """Bound the requests of the hub's client, and keep them out of the log.
-
-    They end when nothing is transferred for a minute, or when the hub demands a wait of more than
-    `LONGEST_WAIT` seconds: its client obeys any ``Retry-After``.
-    """
-    from huggingface_hub import get_session, set_client_factory
-
-    for name in ("httpx", "httpx2"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    session: Any = get_session()
-    kind, hooks = type(session), session.event_hooks
-    if _end_long_wait in hooks["response"]:
-        return
-    hooks = {**hooks, "response": [*hooks["response"], _end_long_wait]}
-    set_client_factory(lambda: kind(event_hooks=hooks, follow_redirects=True, timeout=TRANSFER_TIMEOUT))
-
-
-def _end_long_wait(response: Any) -> None:
-    """Raise the error of a response that demands a long wait; others are repeated by the hub's client."""
-    from huggingface_hub.utils import hf_raise_for_status  # type: ignore[attr-defined]
-
-    if response.status_code >= 400 and (_demanded_wait(response) or 0) > LONGEST_WAIT:
-        response.read()
-        hf_raise_for_status(response)
-
-
-def _demanded_wait(response: Any) -> int | None:
-    """Return the seconds that a response demands to wait, as the hub's client reads them."""
-    from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
-
-    limit = parse_ratelimit_headers(response.headers)
-    if response.status_code == 429 and limit is not None and limit.remaining == 0:
-        return int(limit.reset_in_seconds)
-    value = str(response.headers.get("Retry-After", "")).strip()
-    return int(value) if value.isascii() and value.isdigit() and len(value) < 10 else None
 
 
 def explain_hub_error(fault: BaseException) -> tuple[str, str]:
@@ -279,7 +237,7 @@ def explain_hub_error(fault: BaseException) -> tuple[str, str]:
         status = getattr(getattr(cause, "response", None), "status_code", None)
         if isinstance(status, int):
             what, remedy = _STATUS.get(status, ("fails", f"wait {{wait}}, then {_AGAIN}"))
-            seconds = _demanded_wait(getattr(cause, "response", None))
+            seconds = demanded_wait(getattr(cause, "response", None))
             remedy = remedy.format(wait="some minutes" if seconds is None else f"{seconds:,} seconds")
             detail = (
                 _clean(getattr(cause, "server_message", None) or "")

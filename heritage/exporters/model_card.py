@@ -159,7 +159,8 @@ def _properties(trained: TrainedClassifier, counts: Mapping[str, Mapping[str, in
         "network": f"{_architecture(trained)}, {parameters:,} parameters",
         "input": f"RGB, {size}×{size}",
         "pretrained weights": _weights(config["model"].get("weights")),
-        "training": f"{trained.epoch + 1} epochs" + (f" of {shown:,} images" if shown else ""),
+        "training": f"{trained.epoch + 1} {'epoch' if trained.epoch == 0 else 'epochs'}"
+        + (f" of {shown:,} images" if shown else ""),
         "seed": str(config["seed"]),
     }
 

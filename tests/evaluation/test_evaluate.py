@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import re
 import shutil
@@ -241,3 +242,20 @@ def test_no_audits_run_if_the_section_is_null(heritage: Command, run: Path, tmp_
     done = heritage(*words, "report=null")
     assert done.code == 2
     assert "report=null: should be a section" in done.err
+
+
+def test_a_run_on_a_read_only_disk_is_evaluated(
+    heritage: Command, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(target: Path, text: str) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(target))
+
+    monkeypatch.setattr("heritage.runs.calibration.write_text", refuse)
+    monkeypatch.setattr("heritage.runs.audits.write_text", refuse)
+    out = tmp_path / "out"
+    done = heritage("evaluate", f"ckpt={run}", f"hydra.run.dir={out}", "report.resamples=20")
+    assert done.code == 0, done.err
+    assert f"{run / 'calibration.json'} was not written: Read-only file system." in " ".join(done.out.split())
+    assert f"{run / 'audits.json'} was not written" in done.out + done.err
+    assert (out / "report.html").is_file()
+    assert not (run / "audits.json").exists()

@@ -12,9 +12,9 @@ from huggingface_hub.utils import _http
 from starlette.requests import Request
 from starlette.responses import Response
 
+from heritage.core.hub_client import require_endpoint
 from heritage.core.licences import require_spdx
 from heritage.errors import ConfigError, PublishError
-from heritage.publishing.options import require_endpoint
 from heritage.publishing.publication import Publication, PublishedFile
 from heritage.publishing.upload import upload
 from tests.conftest import Command
