@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 _OTHER_IDS = "image_id_of_table"
 _FILE_URL = re.compile(r"file:(?://(?:localhost)?(?=/))?(?P<path>.+)", re.IGNORECASE | re.DOTALL)
+_ONE_EACH = "a cell names several files: write one row for each"
 _NEEDED = frozenset({"file", "class", "object_id", "group_id", "split"})
 
 
@@ -330,12 +331,22 @@ def require_files(files: Sequence[str | None], root: Path, table: str, images: s
             remedy = (
                 f"download the images, and name their files in a column: {keys.reader}.columns.file=<column>"
             )
+        elif _names_several(example):
+            remedy = _ONE_EACH
         raise ManifestError(
             f"none of its {len(named):,} files exists: {example} is missing, and {root / images} {there}",
             where=root / table,
             remedy=remedy,
         )
+    several = next((as_text(file) for file in missing if _names_several(file)), None)
     log.warning(
-        "%s: %s of %s files do not exist, for example %s",
-        root / table, f"{len(missing):,}", f"{len(named):,}", example,
+        "%s: %s of %s files do not exist, for example %s%s",
+        root / table, f"{len(missing):,}", f"{len(named):,}", several or example,
+        f"; {_ONE_EACH}" if several else "",
     )  # fmt: skip
+
+
+def _names_several(cell: str) -> bool:
+    """Return whether a cell names several files, with separators between them."""
+    parts = [part for part in re.split(r"[;,|\s]+", cell) if part]
+    return sum(_is_image_name(part) for part in parts) > 1
