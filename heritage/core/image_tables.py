@@ -75,8 +75,11 @@ def read_image_table(
         remedy = f"did you mean {' or '.join(there)}?" if there else f"name it in {keys.reader}.table"
         raise DatasetNotFoundError(f"no table {table}", where=root, remedy=remedy)
     if not (root / images).is_dir():
+        beside = next(images_below(root), None) is not None
+        remedy = f"write {keys.reader}.images=. if file names are relative to {as_text(str(root))}, or "
+        name_it = f"name the images' folder in {keys.reader}.images"
         raise DatasetNotFoundError(
-            "no such folder", where=root / images, remedy=f"name the images' folder in {keys.reader}.images"
+            "no such folder", where=root / images, remedy=(remedy if beside else "") + name_it
         )
     content = read_table(path, _NEEDED | set(columns.values()))
     selected = select_columns(content, columns, path, f"{keys.reader}.columns")
