@@ -10,7 +10,7 @@ UV := .bootstrap/bin/uv
 # What training and serving need; then, on top of it, what tests and docs need and every extra.
 STAMP := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
-USER_EXTRAS := --extra serve --extra excel --extra heic --extra slurm
+USER_EXTRAS := --extra serve --extra excel --extra heic --extra slurm --extra weights
 # uv installs in seconds; without uv, pip takes some minutes.
 INSTALL = $(if $(wildcard $(UV)),$(UV) pip install --python $(BIN)/python $(BYTECODE),$(BIN)/python -m pip install) --quiet
 # What every command imports, compiled to bytecode on all cores: the first one starts ten seconds faster.
@@ -67,9 +67,7 @@ demo: $(STAMP) ## the whole chain on the built-in museum: collect, curate, train
 	$(BIN)/python -m heritage.train data=folder data.root=$(OUTPUTS)/data/demo_museum paths.outputs=$(OUTPUTS) $(ARGS)
 
 serve: $(STAMP) ## open the newest run as a web page at http://127.0.0.1:8000 (ARGS="port=8001")
-	@run=$$(ls -td outputs/train/*/*/checkpoints/best.ckpt 2>/dev/null | head -n 1); \
-	test -n "$$run" || { echo "no trained network below outputs/train; make train" >&2; exit 2; }; \
-	$(BIN)/python -m heritage.serve ckpt="$$(dirname "$$(dirname "$$run")")" $(ARGS)
+	@$(BIN)/python -m heritage.serve $(ARGS)
 
 quickstart: train ## train on the demo set, then open the network as a web page in a browser
 	@$(MAKE) --no-print-directory serve ARGS=open=true
@@ -82,10 +80,10 @@ test-slurm: $(DEV) ## start a real Slurm of one node (root, Debian) and run the 
 
 check: lint types $(DEV) ## run what CI runs: lint, types, all tests, the documentation site
 	$(PYTEST) $(ARGS)
-	@$(MAKE) --no-print-directory docs
+	@$(MAKE) --no-print-directory docs ARGS=
 
-docs: $(DEV) ## build the documentation site into build/site/html, without network
-	$(BIN)/python -m website
+docs: $(DEV) ## build the documentation site into build/site/html, without network (ARGS=--no-execute)
+	$(BIN)/python -m website $(ARGS)
 
 lint: $(DEV) ## look for faults of style
 	$(BIN)/ruff check .

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 COMMANDS: dict[str, str] = {
+    "new": "name → a folder for your own photographs, with a configuration and the commands",
     "collect": "museum → raw images with licences and a ledger",
     "curate": "raw photographs → clean, split data set with a report",
     "train": "data set → checkpoint and test report",
@@ -59,6 +60,8 @@ _DISK_FAULTS = {
 _IN_THE_WAY = {errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP}
 HELP_SECTIONS: dict[str, Callable[[], Mapping[str, Sequence[str]]]] = {}
 """What returns the sections that a command adds to its help; filled when the command is imported."""
+REWRITES: dict[str, Callable[[list[str]], list[str]]] = {}
+"""What converts a command's arguments of another form into overrides; filled in the same way."""
 _RESUME = "finished work is kept, run the same command again to continue"
 _FULL_ERROR = "HYDRA_FULL_ERROR"
 _FLAGS = ("--help", "--hydra-help", "--version", "--cfg", "--resolve", "--info", "--multirun", "--config-dir")
@@ -87,6 +90,8 @@ def command(
     def decorate(task: Callable[[DictConfig], Any]) -> Callable[[], None]:
         if help_sections is not None:
             HELP_SECTIONS[verb] = help_sections
+        if rewrite is not None:
+            REWRITES[verb] = rewrite
 
         @functools.wraps(task)
         def main() -> None:

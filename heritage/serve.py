@@ -13,18 +13,21 @@ if TYPE_CHECKING:
 @command("serve")
 def main(cfg: DictConfig) -> None:
     """Serve until Ctrl-C."""
+    from pathlib import Path
     from typing import Any, cast
 
     from omegaconf import OmegaConf
 
     from heritage.config.validate import validate, validate_options
-    from heritage.runs.checkpoints import find_checkpoint
+    from heritage.runs.checkpoints import NEWEST, find_checkpoint, newest_run
 
     validate(cfg, "serve")
     options = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     del options["paths"]
     validate_options("heritage.server.server.ServeOptions", options)
-    find_checkpoint(cfg.ckpt)
+    if options["ckpt"] == NEWEST:
+        options["ckpt"] = str(newest_run(Path(cfg.paths.outputs) / "train"))
+    find_checkpoint(options["ckpt"])
     from heritage.server.limits import Limits
     from heritage.server.server import ServeOptions, serve
 

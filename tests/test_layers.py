@@ -24,7 +24,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("inference",),
     ("evaluation", "comparison", "explanation"),
     ("prediction",),
-    ("exporters", "server", "cluster"),
+    ("exporters", "server", "cluster", "project"),
     ("publishing",),
     ("sweep",),
     ("hydra_plugins",),
@@ -41,7 +41,6 @@ FILES = sorted(path for folder in OTHERS for path in (ROOT / folder).rglob("*.py
 MAX_LINES = 400
 MAX_FUNCTION_LINES = 70
 SHORT = {
-    "core/console.py",
     "core/types.py",
     "core/version.py",
     "config/register.py",

@@ -44,7 +44,9 @@ def test_every_locked_package_has_a_hash(name: str) -> None:
 def test_the_locks_cover_what_pyproject_lists() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    own = sum((extras[name] for name in ("serve", "excel", "heic", "slurm")), project["dependencies"])
+    own = sum(
+        (extras[name] for name in ("serve", "excel", "heic", "slurm", "weights")), project["dependencies"]
+    )
     assert names(own) <= pins(USER).keys()
     everything = names(sum(extras.values(), project["dependencies"])) - {"heritage"}
     assert everything <= pins(DEV).keys()

@@ -41,6 +41,8 @@ def test_the_wheel_works_in_a_clean_environment(tmp_path: Path) -> None:
     }
     assert not [name for name in names if name.startswith(("tests/", "conf/", "outputs/"))]
     assert "heritage/py.typed" in names
+    page = CHECKOUT / "heritage" / "server" / "static"
+    assert {path.relative_to(CHECKOUT).as_posix() for path in page.rglob("*.*")} <= set(names)
     assert "hydra_plugins/heritage_sweep.py" in names
 
     # A clean environment with the locked packages of this one: the wheel itself is all that is installed.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from heritage.core.files import config_dir
+
 _SPECIAL = re.compile(r"([\\*_\[\]<>|#~])")
 _CONF = re.compile(r"\bconf/(?P<path>[\w/]+?)(?:/\*)?\.yaml")
 _PAGE = re.compile(r"\bdocs/(?P<page>\w+)\.md")
@@ -53,7 +55,8 @@ def _plain(text: str, top: str) -> str:
 
 def _linked(word: str, top: str) -> str:
     if conf := _CONF.fullmatch(word):
-        return f"[{word}]({top}{_page_of(conf['path'])})" if "*" not in word else f"`{word}`"
+        exists = (config_dir() / f"{conf['path']}.yaml").is_file()
+        return f"[{word}]({top}{_page_of(conf['path'])})" if exists and "*" not in word else f"`{word}`"
     if page := _PAGE.fullmatch(word):
         return f"[{word}]({top}{page['page']}.md)"
     return f"`{word}`"

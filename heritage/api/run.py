@@ -26,7 +26,7 @@ from heritage.runs.hydra_task import TaskError, carrying_errors
 from heritage.runs.locks import releasing
 from heritage.runs.run_result import RunResult
 
-_OUTPUT = {"collect": "folder", "curate": "out"}
+_OUTPUT = {"new": "folder", "collect": "folder", "curate": "out"}
 """The key that names a command's output where that is not ``paths.run``."""
 _NO_OUTPUT = {"publish", "serve", "weights"}
 """Commands that write no folder of their output."""
@@ -40,7 +40,7 @@ def run(
     It does what ``heritage <verb> <overrides>`` does and leaves the same folder.
 
     Args:
-        verb: A command: ``collect``, ``curate``, ``train``, ``evaluate``, ``compare``, ``explain``,
+        verb: A command: ``new``, ``collect``, ``curate``, ``train``, ``evaluate``, ``compare``, ``explain``,
             ``predict``, ``export``, ``serve`` or ``weights``.
         *overrides: Hydra overrides, as the command takes them: ``"model=vit"``, ``"trainer.max_epochs=3"``,
             or a list of them. Paths and names need no quotes; in a multirun, commas separate values.

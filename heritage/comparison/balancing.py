@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from heritage.comparison.comparison import Comparison
 from heritage.comparison.paired import DECISIVE, Change
+from heritage.core.numbers import with_interval
 from heritage.metrics.bootstrap import Interval, interval
 from heritage.reports.tables import Table
 from heritage.runs.description import PLAIN
@@ -76,7 +77,7 @@ class BalancingEffects:
                 one.name,
                 self._score(index, f"recall/{self.rarest}"),
                 self._score(index, f"precision/{self.rarest}"),
-                f"{name} {recall:.3f} ({bounds.low:.3f}–{bounds.high:.3f})",
+                f"{name} {with_interval(recall, bounds.low, bounds.high)}",
             ]
             baseline = self.baseline(index)
             cells += [
@@ -101,7 +102,7 @@ class BalancingEffects:
 
     def _score(self, setting: int, name: str) -> str:
         bounds = self.comparison.interval(setting, name)
-        return f"{self.comparison.settings[setting].mean(name):.3f} ({bounds.low:.3f}–{bounds.high:.3f})"
+        return with_interval(self.comparison.settings[setting].mean(name), bounds.low, bounds.high)
 
 
 def _text(change: Change) -> str:

@@ -23,6 +23,7 @@ from heritage.comparison.paired import (
     run_scores,
 )
 from heritage.comparison.published import AVERAGES, IN_WORDS, TABLES, Published, published
+from heritage.core.numbers import bounds as written
 from heritage.core.taxonomy import CLASSES
 from heritage.core.types import PositiveInt, Seed
 from heritage.metrics.bootstrap import Interval, interval
@@ -132,7 +133,7 @@ class Comparison:
             cells = [setting.name, str(len(setting.runs))]
             for metric in compared_metrics():
                 bounds, spread = self.interval(index, metric.name), setting.over_seeds(metric.name)
-                cell = f"{setting.mean(metric.name):.4f} ({bounds.low:.3f}–{bounds.high:.3f})"
+                cell = f"{setting.mean(metric.name):.4f} ({written(bounds.low, bounds.high)})"
                 cells.append(cell if spread is None else f"{cell} ± {spread:.3f}")
             rows.append(cells)
         note = "In brackets: 95 % interval over resamples of groups; ±: 95 % interval of the mean over seeds."
@@ -273,7 +274,7 @@ class Comparison:
         if ours is None or (row not in (*AVERAGES, "accuracy") and row not in self.first.classes):
             return [f"{theirs:.4f}", "–", "–"]
         mean, bounds = self.settings[ours].mean(key), self.interval(ours, key)
-        return [f"{theirs:.4f}", f"{mean:.4f} ({bounds.low:.3f}–{bounds.high:.3f})", f"{mean - theirs:+.4f}"]
+        return [f"{theirs:.4f}", f"{mean:.4f} ({written(bounds.low, bounds.high)})", f"{mean - theirs:+.4f}"]
 
 
 def compare(runs: Sequence[FinishedRun], resampling: ResamplingOptions) -> Comparison:

@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from heritage.comparison.balancing import BalancingEffects
 from heritage.comparison.comparison import Comparison
 from heritage.comparison.published import Published
+from heritage.core.numbers import with_interval
 from heritage.core.option_types import FigureWidth
 from heritage.reports.palette import FIRST, INK, PUBLISHED_INK, SECOND
 from heritage.reports.style import (
@@ -91,7 +92,7 @@ def write_figures(
 def _settings(comparison: Comparison, path: Path, width: FigureWidth) -> bool:
     names = [one.name for one in comparison.settings]
     with figure_style(names):
-        figure, axes, places = _rows(names, width)
+        figure, axes, places = _rows(names, width, [1] * len(names))
         for place, setting, one in zip(places, range(len(names)), comparison.settings, strict=True):
             bounds = comparison.interval(setting, "macro_f1")
             axes.plot([bounds.low, bounds.high], [place, place], color=FIRST, linewidth=5, alpha=0.3,
@@ -113,7 +114,7 @@ def _balancing(comparison: Comparison, path: Path, width: FigureWidth) -> bool:
     rarest = f"{effects.rarest} recall"
     scores = (("macro_f1", "macro-F1", FIRST, "o", -1), (f"recall/{effects.rarest}", rarest, SECOND, "s", 1))
     with figure_style([*names, rarest]):
-        figure, axes, places = _rows(names, width, marks=2)
+        figure, axes, places = _rows(names, width, [2] * len(names))
         handles: list[Artist] = []
         for name, title, colour, marker, side in scores:
             for place, (index, baseline) in zip(places, pairs, strict=True):
@@ -194,7 +195,7 @@ def beside_published(
     keys.sort(key=lambda key: outer.index(key[0]))
     names = [" ".join(filter(None, key)) for key in keys]
     with figure_style(names):
-        figure, axes, places = _rows(names, width, marks=2 if theirs else 1)
+        figure, axes, places = _rows(names, width, [(key in theirs) + (key in ours) for key in keys])
         numbers = []
         for place, key in zip(places, keys, strict=True):
             both = key in theirs and key in ours
@@ -203,7 +204,7 @@ def beside_published(
                 at = place - (_ROW / 2 if both else 0)
                 errors = [[max(mean - low, 0)], [max(high - mean, 0)]]
                 axes.errorbar([mean], [at], xerr=errors, fmt="o", color=FIRST, capsize=2.5, markersize=5)
-                numbers.append((at, f"{mean:.3f} ({low:.3f}–{high:.3f})"))
+                numbers.append((at, with_interval(mean, low, high)))
             if key in theirs:
                 at = place + (_ROW / 2 if both else 0)
                 axes.plot([theirs[key]], [at], **_DIAMOND)
@@ -226,19 +227,20 @@ def beside_published(
     return figure
 
 
-def _rows(names: Sequence[str], width: FigureWidth, marks: int = 1) -> tuple[Figure, Axes, list[float]]:
+def _rows(names: Sequence[str], width: FigureWidth, marks: Sequence[int]) -> tuple[Figure, Axes, list[float]]:
     """Return a figure with a row for each name, the first on top.
 
     Args:
         names: The names, broken into lines.
         width: One or two columns.
-        marks: Values below each other in a row.
+        marks: Values below each other in each row.
 
     Returns:
         The figure, its axes, and the middle of each row. The vertical unit is an inch, downwards.
     """
     labels = [label(name, columns=_NAME_COLUMNS[width], lines=5) for name in names]
-    heights = [max(marks * _ROW, height + 0.05) + 0.08 for _, height in text_sizes(labels, SMALL)]
+    sizes = text_sizes(labels, SMALL)
+    heights = [max(count * _ROW, high + 0.05) + 0.06 for count, (_, high) in zip(marks, sizes, strict=True)]
     total = sum(heights)
     places = [sum(heights[:row]) + height / 2 for row, height in enumerate(heights)]
     figure = new_figure(INCHES[width], total + _AXIS)

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from heritage.core.numbers import counted
 from heritage.errors import DataError
 from heritage.runs.description import RunDescription
 from heritage.runs.read_predictions import FinishedRun, read_run, run_folders
@@ -109,7 +110,7 @@ def _require_one_test_set(runs: Sequence[FinishedRun]) -> None:
         if run.images != first.images or (run.targets != first.targets).any():
             shared = len(set(run.images) & set(first.images))
             raise DataError(
-                f"has another test set ({len(run.images):,} images) than {first.folder} "
+                f"has another test set ({counted(len(run.images), 'image')}) than {first.folder} "
                 f"({len(first.images):,}); they share {shared:,}",
                 where=run.folder,
                 remedy="run `heritage evaluate` for both on one test set, and compare the folders it writes",

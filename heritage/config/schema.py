@@ -256,6 +256,14 @@ class ServeConfig:
 
 
 @dataclass
+class NewConfig:
+    """`heritage.new`."""
+
+    paths: PathsConfig = MISSING
+    folder: FilePath = MISSING
+
+
+@dataclass
 class WeightsConfig:
     """`heritage.weights`."""
 
@@ -265,6 +273,7 @@ class WeightsConfig:
 
 
 SCHEMAS: dict[str, type] = {
+    "new": NewConfig,
     "collect": CollectConfig,
     "curate": CurateConfig,
     "train": TrainConfig,

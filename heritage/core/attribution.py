@@ -8,6 +8,7 @@ from pathlib import Path
 
 from heritage.core.escaping import markdown, markdown_code, markdown_link
 from heritage.core.manifest import Manifest
+from heritage.core.numbers import counted
 
 ATTRIBUTION_FILE = "ATTRIBUTION.md"
 
@@ -30,13 +31,13 @@ def attribution(manifest: Manifest, *, each_file: bool = False) -> str:
     text = [
         "# Attribution",
         "",
-        f"The {len(manifest):,} photographs of this data set come from the museums below.",
+        f"The {counted(len(manifest), 'photograph')} of this data set come from the museums below.",
         "The manifest has the columns `credit`, `licence`, `permalink` and `source_url` for each image.",
     ]
     for museum in sorted(rows):
         text += ["", f"## {markdown(manifest.museum(museum).name)}"]
         for licence, chosen in sorted(rows[museum].items()):
-            text += ["", f"### {markdown(licence)} ({len(chosen):,} images)", ""]
+            text += ["", f"### {markdown(licence)} ({counted(len(chosen), 'image')})", ""]
             if licence == _UNKNOWN:
                 text += ["The source does not record a licence for these: find out before publishing.", ""]
             if each_file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from rich.console import Console as RichConsole
@@ -14,7 +15,7 @@ class Console(RichConsole):
     """A console that prints each string on one line as it is, also in the cells and titles of tables.
 
     Brackets and colons are no markup, and hidden characters are escaped (`heritage.core.escaping.terminal`).
-    In notebooks it prints to standard output as well, and not one HTML element per line.
+    In notebooks it prints plain lines to standard output, and neither HTML elements nor bars that move.
 
     Example:
         >>> Console().print("[bold]vase[/]")
@@ -22,7 +23,9 @@ class Console(RichConsole):
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"markup": False, "emoji": False, "force_jupyter": False, **options})
+        # Kernels ask for colours (FORCE_COLOR), by which rich takes a cell's output for a terminal.
+        notebook = {"force_terminal": False} if "ipykernel" in sys.modules else {}
+        super().__init__(**{"markup": False, "emoji": False, "force_jupyter": False, **notebook, **options})
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Return a string as rich's text, escaped."""

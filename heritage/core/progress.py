@@ -42,8 +42,8 @@ class Progress:
     ) -> None:
         self._description, self._total, self._unit, self._logs = description, total, unit, logs
         self._done, self._items, self._steps = done, 0, 0
-        self.console = Console(file=sys.stderr)
         # Without ipywidgets a notebook cannot redraw a bar: print lines instead.
+        self.console = Console(file=sys.stderr, force_jupyter=None)
         notebook = self.console.is_jupyter
         self._draws = self.console.is_terminal or (notebook and find_spec("ipywidgets") is not None)
         self._print = notebook and not self._draws

@@ -1,4 +1,4 @@
-"""Verdicts: a CSV of what reviewers judge about predictions on the page of `heritage serve`.
+"""Verdicts: a CSV of reviewers' judgements of predictions, made on the page of `heritage serve`.
 
 Each line is one verdict on one photograph, and lines are only ever added. Its columns are `COLUMNS`: the time
 (UTC), the SHA-256 and size of the uploaded file, its name, the network's most probable class with its

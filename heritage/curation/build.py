@@ -14,13 +14,14 @@ import pyarrow as pa
 from heritage.core.files import write_text
 from heritage.core.group_split import UNASSIGNED
 from heritage.core.manifest import SPLITS, Manifest
+from heritage.core.numbers import counted
 from heritage.core.overrides import count_unconfirmed, count_undecided, read_overrides, stale_overrides
 from heritage.core.verdicts import VERDICTS_FILE
 from heritage.curation.drop_reasons import RowDecisions, vanished_classes
 from heritage.curation.duplicates import DuplicateClusters
 from heritage.curation.given_split import given_split, with_given_split
 from heritage.curation.groups import all_links, components, find_bridges
-from heritage.curation.html_report import report
+from heritage.curation.html_report import report, write_counts
 from heritage.curation.image_ids import image_ids, museum_of
 from heritage.curation.labels import class_list, labels
 from heritage.curation.leak_check import LeakCheck, check_leaks
@@ -83,6 +84,7 @@ def curate(raw: RawImages, options: CurationOptions) -> CurationResult:
         result = build.run()
         page = report(result, raw, options.out, str(options.configuration.get("name", "")))
         write_text(options.out / "report.html", page)
+        write_counts(result, options.out)
         publish(result, options, raw, build.overrides_file, build.verdicts_file)
         if raw.rebuilt_from is not None:
             log_comparison(raw.rebuilt_from, result, options)
@@ -98,8 +100,8 @@ def summary(result: CurationResult, out: Path) -> str:
     kept = result.kept
     splits = kept.column("split")
     lines = [
-        f"{result.table.num_rows:,} photographs in, {len(kept):,} kept in "
-        f"{len(set(kept.column('group_id'))):,} groups: "
+        f"{counted(result.table.num_rows, 'photograph')} in, {len(kept):,} kept in "
+        f"{counted(len(set(kept.column('group_id'))), 'group')}: "
         + ", ".join(f"{splits.count(name):,} {name}" for name in SPLITS)
     ]
     lines += [f"  dropped: {count:,} {reason}" for reason, count in result.dropped.items()]

@@ -21,14 +21,17 @@ import numpy.typing as npt
 from heritage.core.bounded_read import read_bounded
 from heritage.core.image_io import decode, encode_jpeg
 from heritage.core.manifest import SPLITS, Manifest
+from heritage.core.numbers import counted
 from heritage.core.overrides import COLUMNS
 from heritage.core.resizing import Resizing
 from heritage.curation.drop_reasons import REASONS
 from heritage.curation.output import CurationResult
 from heritage.curation.raw_sources import RawImages
 from heritage.errors import ImageError
+from heritage.reports.figures import counts_figure
 from heritage.reports.html import page_environment
 
+COUNTS_FILE = "counts.png"
 _SHEET = 24  # images per class or reason
 _CLUSTERS, _MEMBERS = 24, 8
 _SIDE = 112  # pixels per side of a thumbnail
@@ -160,6 +163,11 @@ def report(result: CurationResult, raw: RawImages, out: Path, name: str) -> str:
         decisions=_decisions(result),
     )
     return page
+
+
+def write_counts(result: CurationResult, out: Path) -> None:
+    """Draw the images by class and split into the data set's folder, as PNG and PDF."""
+    counts_figure(_crossed(result, "split", SPLITS), SPLITS, out / COUNTS_FILE)
 
 
 def _tiles(result: CurationResult) -> list[tuple[str, str]]:
@@ -316,7 +324,7 @@ def _histogram(
     counts, edges = np.histogram(np.clip(values, low, high), bins=_BINS, range=(low, high))
     top = max(1, int(counts.max()))
     bars = tuple(
-        Bar(count / top, f"{start:,.0f} to {end:,.0f}: {count:,} images")
+        Bar(count / top, f"{start:,.0f} to {end:,.0f}: {counted(count, 'image')}")
         for count, start, end in zip(counts.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True)
     )
     above = "+" if values.max() > high else ""

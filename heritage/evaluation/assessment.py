@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from heritage.core.escaping import html
 from heritage.core.manifest import Manifest
+from heritage.core.numbers import counted
 from heritage.core.option_types import FilePath
 from heritage.core.types import Fraction, NonNegativeInt, PositiveInt, Seed
 from heritage.metrics.bootstrap import Interval, Resampled, bootstrap
@@ -278,8 +279,7 @@ def few_groups_note(manifest: Manifest) -> list[str]:
     """Return a warning about classes of too few groups for an interval; empty without such classes."""
     counts, images = groups_of_classes(manifest), manifest.counts()
     few = [
-        f"{name} ({images[name]:,} {'image' if images[name] == 1 else 'images'} in {count} "
-        f"{'group' if count == 1 else 'groups'})"
+        f"{name} ({counted(images[name], 'image')} in {counted(count, 'group')})"
         for name, count in zip(manifest.classes, counts.tolist(), strict=True)
         if 0 < count < FEW_GROUPS
     ]

@@ -24,6 +24,7 @@ from heritage.core.attribution import ATTRIBUTION_FILE, attribution
 from heritage.core.csv_files import CsvError, csv_text, read_records
 from heritage.core.disk import full_disk_as_os_error
 from heritage.core.files import write_text
+from heritage.core.numbers import counted
 from heritage.core.paths_in_data import is_inside
 from heritage.core.progress import Progress
 from heritage.core.safe_names import clash_key, safe_name, safe_names, unclashing
@@ -70,7 +71,7 @@ class Mistakes:
     def summary(self) -> str:
         """How many files there are, in one line."""
         count = len(self.paths)
-        words = f"{count:,} misclassified {'image' if count == 1 else 'images'} in {self.folder}"
+        words = f"{counted(count, 'misclassified image')} in {self.folder}"
         details = []
         if count - self.written:
             details.append(f"{count - self.written:,} were there before")

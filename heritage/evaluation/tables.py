@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from heritage.core.numbers import bounds as interval_text
 from heritage.evaluation.assessment import CLASS_SCORES, Assessment
 from heritage.metrics.bootstrap import Interval
 from heritage.metrics.classification import MEASURES
@@ -48,4 +49,7 @@ def _classes(a: Assessment) -> Table:
 
 
 def _brackets(bounds: Interval) -> str:
-    return "" if math.isnan(bounds.low) else f"({score(bounds.low)}–{score(bounds.high)})"
+    if math.isnan(bounds.low):
+        return ""
+    text = interval_text(bounds.low, bounds.high)
+    return f"({text})" if "–" in text else ""

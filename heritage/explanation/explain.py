@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -16,8 +17,9 @@ from torch import Tensor
 
 from heritage.core.console import Console
 from heritage.core.files import atomic_path, write_text
-from heritage.core.image_io import Pixels
+from heritage.core.image_io import Pixels, decode
 from heritage.core.manifest import Manifest
+from heritage.core.numbers import counted
 from heritage.core.progress import Progress
 from heritage.core.types import NonNegativeInt, PositiveInt, Seed
 from heritage.data import ArtefactDataModule
@@ -29,7 +31,7 @@ from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint
 from heritage.inference.predictions import predict_split
 from heritage.inference.test_set import TestSet, open_test_set
 from heritage.metrics.confusion import confused_pairs
-from heritage.reports.figures import overlay
+from heritage.reports.figures import contact_sheet, overlay
 from heritage.reports.html import write_page
 from heritage.reports.thumbnails import Thumbnails
 from heritage.runs.locks import run_locked
@@ -39,6 +41,7 @@ from heritage.training.predict_loop import ModelOutputs
 
 _NOT_IN_NAMES = ("images", "/", "..")
 PAGE_FILE, RECORD_FILE, OVERLAYS = "explanation.html", "explanation.json", "overlays"
+SHEET_FILE = "explanation.png"
 _ARCHITECTURE_SPECIFIC = ("gradcam", "attention", "rollout")
 _SIDE = 160  # pixels of an image in the page
 _NEIGHBOUR_SIDE = 96
@@ -168,6 +171,7 @@ class _Gallery:
                 progress.advance(len(rows))
         labels = {one.method: one.label for one in results}
         record = {one.method: _record(one) for one in results}
+        self._write_sheet(sections, methods, thumbnails, folder)
         write_text(folder / RECORD_FILE, json.dumps(without_nan(record), indent=2) + "\n")
         write_page(
             "explanation",
@@ -181,6 +185,21 @@ class _Gallery:
             pictures=thumbnails.sources,
         )
         return folder / PAGE_FILE
+
+    def _write_sheet(
+        self, sections: list[dict[str, Any]], methods: list[Method], thumbnails: Thumbnails, folder: Path
+    ) -> None:
+        """Draw the first image of each section with its maps, for papers."""
+        rows = []
+        for one in sections:
+            first = one["images"][0]
+            places = [first["place"], *(place for _, place in first["maps"])]
+            if None not in places:
+                shown = [decode(base64.b64decode(thumbnails.sources[place])) for place in places]
+                rows.append((one["name"], shown))
+        if rows:
+            headings = ["photograph", *(METHOD_NAMES[method] for method in methods)]
+            contact_sheet(rows, headings, self._title, folder / SHEET_FILE)
 
     def _choose_images(self) -> list[tuple[str, str, list[int]]]:
         """Return sections of the page: heading, remark and rows."""
@@ -270,7 +289,7 @@ def _sentence(one: Faithfulness) -> str:
     low, high = one.advantage.low, one.advantage.high
     words = f"{name} beats random maps" if one.beats_random else f"{name} does not beat random maps"
     words += f": insertion minus deletion is {one.gain.mean():+.3f} ({low:+.3f} – {high:+.3f}) above theirs "
-    words += f"on {len(one.gain)} images"
+    words += f"on {counted(len(one.gain), 'image')}"
     if np.isnan(one.shuffled_similarity):
         return f"{words}; maps of the network with shuffled weights are constant."
     correlation = f"rank correlation with maps of shuffled weights {one.shuffled_similarity:.2f}"

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from heritage.core.numbers import with_interval
 from heritage.core.parquet_files import read_parquet
 from heritage.errors import CheckpointError
 from heritage.evaluation.assessment import FEW_GROUPS
@@ -41,7 +42,7 @@ class CardMetric:
     def __str__(self) -> str:
         if math.isnan(self.low):
             return f"{self.value:.3f} (too few objects for an interval)"
-        return f"{self.value:.3f} ({self.low:.3f}–{self.high:.3f})"
+        return with_interval(self.value, self.low, self.high)
 
 
 @dataclass(frozen=True)

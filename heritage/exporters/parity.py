@@ -12,6 +12,7 @@ import torch
 
 from heritage.core.image_io import Pixels, decode
 from heritage.core.manifest import Manifest
+from heritage.core.numbers import counted
 from heritage.core.taxonomy import CLASSES
 from heritage.data.augment import downscale, eval_transform
 from heritage.demo import draw_artefact
@@ -47,8 +48,9 @@ class Parity:
 
     def __str__(self) -> str:
         return (
-            f"{self.images} images ({self.source}): largest difference {self.probabilities:.1e} in a "
-            f"probability, {self.logits:.1e} in a logit; same class for {self.same_class} of {self.images}"
+            f"{counted(self.images, 'image')} ({self.source}): largest difference {self.probabilities:.1e} "
+            f"in a probability, {self.logits:.1e} in a logit; "
+            f"same class for {self.same_class} of {self.images}"
         )
 
 

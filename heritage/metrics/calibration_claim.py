@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from heritage.core.numbers import counted
 from heritage.metrics.calibration import Calibration
 
 MIN_GROUPS = 50
@@ -57,7 +58,7 @@ def calibration_claim(calibration: Calibration | None) -> CalibrationClaim:
         )
     fitted, held_out = calibration.fitted_on, calibration.held_out
     temperature = f"temperature {calibration.temperature:.3g}"
-    fit = f"The {temperature} was fitted on {fitted.images:,} images"
+    fit = f"The {temperature} was fitted on {counted(fitted.images, 'image')}"
     unknown = "the probabilities may be too high or too low."
     if held_out is None and (fitted.groups is None or fitted.groups >= MIN_GROUPS):
         return CalibrationClaim(
@@ -107,7 +108,7 @@ def threshold_sentence(calibration: Calibration | None) -> str:
     if calibration is None:
         return "No threshold was fitted: no prediction is marked as unsure."
     target = f"a precision of {calibration.target_precision:.0%}"
-    where = f"{calibration.fitted_on.images:,} images of the {calibration.fitted_on.split} split"
+    where = f"{counted(calibration.fitted_on.images, 'image')} of the {calibration.fitted_on.split} split"
     if calibration.threshold is None:
         return f"No threshold reaches {target} on {where}: every prediction is unsure."
     return (

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from heritage.core.option_types import FilePath
+from heritage.core.packaged_weights import PACKAGED, as_timm_names, packaged_file
 from heritage.core.types import ImageSize, PositiveInt
 from heritage.errors import ConfigError
 from heritage.models.builders import register_network
@@ -73,6 +74,8 @@ def _with_weights(name: str, file: Path, num_classes: int, options: Mapping[str,
     Given another number of classes, timm would load the weights that fit and ignore the others.
     """
     state: dict[str, Tensor] = read_weights(file)
+    if name in PACKAGED and file == packaged_file(name):
+        state = as_timm_names(state, timm.create_model(name, pretrained=False).state_dict(), file)
     classes = class_count(state, pretrained_cfg(name).classifier)
     source = {"state_dict": state, "num_classes": classes, "label_offset": 0}
     try:

@@ -1,5 +1,7 @@
 """Weights from the Hugging Face hub through its cache: timm's ImageNet weights, and published networks.
 
+For some of timm's networks an installed package holds the same weights (`heritage.core.packaged_weights`).
+
 Cached files are used without any request, so a compute node without network starts immediately. For other
 files the hub is tried once with a short timeout; its own client would retry for minutes.
 """
@@ -24,6 +26,8 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError 
 from timm.models import get_pretrained_cfg
 
 from heritage.core.hub import TIMEOUT, HubAddress, is_hub_address
+from heritage.core.hub_client import guard_client
+from heritage.core.packaged_weights import EXTRA, PACKAGED, packaged_file
 from heritage.core.taxonomy import suggestion
 from heritage.errors import ConfigError, WeightsError
 from heritage.runs.published import fetch_published_weights, pinned_address
@@ -81,6 +85,9 @@ def fetch_weights(name: str) -> Path:
         cached = try_to_load_from_cache(address.repository, file, revision=address.revision)
         if isinstance(cached, str):
             return Path(cached)
+    if (packaged := packaged_file(name)) is not None:
+        return packaged
+    guard_client()
     for file in FILES:
         try:
             # One request without retries, before the download with the client's many.
@@ -156,9 +163,10 @@ def _not_fetched(name: str, error: Exception) -> WeightsError:
     reason = (str(error.__cause__ or error) or type(error).__name__).strip().partition("\n")[0]
     if constants.HF_HUB_OFFLINE:
         reason = "HF_HUB_OFFLINE is set"
+    extra = f"{EXTRA}; or " if name in PACKAGED else ""
     return WeightsError(
         f"its weights are not in {constants.HF_HUB_CACHE} and cannot be fetched from the hub ({reason})",
         where=f"model.name={name}",
-        remedy=f"without network {_OTHER_WAYS}; or fetch them on a machine with network (heritage weights "
-        f"model=timm model.name={name}) and copy that folder here",
+        remedy=f"{extra}without network {_OTHER_WAYS}; or fetch them on a machine with network (heritage "
+        f"weights model=timm model.name={name}) and copy that folder here",
     )

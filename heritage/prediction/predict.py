@@ -23,6 +23,7 @@ from rich.table import Table
 from heritage.core.console import Console
 from heritage.core.csv_files import read_head, restored
 from heritage.core.locks import locked_output
+from heritage.core.numbers import counted
 from heritage.core.progress import Progress
 from heritage.core.types import NonNegativeInt, PositiveInt, Probability
 from heritage.data.module import available_cores
@@ -246,8 +247,7 @@ def show(result: PredictResult, console: Console) -> None:
         counts.update(_outcome(row) for row in columns)
     summary = ", ".join(f"{name} {count:,}" for name, count in counts.most_common())
     resumed = f", {result.resumed:,} of them predicted before" if result.resumed else ""
-    images = "image" if result.images == 1 else "images"
-    console.print(f"{result.images:,} {images}{resumed}: {summary}", highlight=False, soft_wrap=True)
+    console.print(f"{counted(result.images, 'image')}{resumed}: {summary}", highlight=False, soft_wrap=True)
     console.print(f"probabilities: {result.decision_rule}", highlight=False, soft_wrap=True)
     for note in result.notes:
         console.print(f"Note: {note}", highlight=False, soft_wrap=True, markup=False)

@@ -16,6 +16,7 @@ from PIL import Image
 from heritage.core.escaping import html, terminal
 from heritage.core.image_io import Pixels
 from heritage.core.notebook import shortened
+from heritage.core.numbers import counted
 from heritage.errors import ImageError
 from heritage.metrics.finite import NO_PREDICTION
 from heritage.prediction.html import image_card, note_lines, prediction_card, thumbnail
@@ -172,7 +173,7 @@ class Predictions(Sequence[Prediction]):
         counts = self.counts()
         parts = [f"{name} {count:,}" for name, count in list(counts.items())[:_CLASSES]]
         parts += ["…"] * (len(counts) > _CLASSES)
-        text = f"{len(self):,} images" + (f": {', '.join(parts)}" if parts else "")
+        text = f"{counted(len(self), 'image')}" + (f": {', '.join(parts)}" if parts else "")
         if errors := self.errors:
             names = [_short(self[index].name) or f"[{index}]" for index in list(errors)[:_NAMES]]
             names += ["…"] * (len(errors) > _NAMES)

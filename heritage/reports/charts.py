@@ -84,5 +84,5 @@ def _axes(x: str, y: str) -> tuple[Figure, Axes]:
     axes.set_ylabel(y)
     axes.grid()
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+        axis.set_major_formatter(PercentFormatter(xmax=1))
     return figure, axes

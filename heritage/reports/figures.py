@@ -12,11 +12,13 @@ import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from heritage.core.image_io import Pixels
 from heritage.core.option_types import FigureWidth
 from heritage.metrics.confusion import ConfusionMatrix
-from heritage.reports.palette import DASHES, FIRST, FRACTIONS, INK, SECOND
+from heritage.reports.palette import DASHES, FIRST, FRACTIONS, INK, SECOND, SPLITS
 from heritage.reports.style import (
     FONT_SIZE,
     INCHES,
@@ -24,6 +26,7 @@ from heritage.reports.style import (
     SMALLEST,
     figure_style,
     label,
+    legend_above,
     new_figure,
     text_sizes,
     write_figure,
@@ -139,7 +142,9 @@ def curves_figure(history: Sequence[Mapping[str, float]], path: Path, width: Fig
         rate.set_ylim(bottom=0)
         for axes in (loss, quality, rate):
             axes.set_xlabel("epoch")
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            if len(history) == 1:
+                axes.set_xlim(history[0]["epoch"] + 0.5, history[0]["epoch"] + 1.5)
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
             axes.grid()
             if axes.get_legend_handles_labels()[1]:
                 axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderpad=0.2)
@@ -177,6 +182,37 @@ def range_test_figure(rates: Sequence[float], losses: Sequence[float], rate: flo
         write_figure(figure, path, "Learning-rate range test")
 
 
+def counts_figure(counts: Mapping[str, Sequence[int]], splits: Sequence[str], path: Path) -> None:
+    """Draw the number of images of each class as bars, by split.
+
+    Args:
+        counts: Images of each split, by class.
+        splits: The splits, at most three.
+        path: The PNG to write, and the PDF beside it.
+    """
+    names = [label(name, lines=2) for name in counts]
+    with figure_style(counts):
+        row = max(0.2, *(height + 0.08 for _, height in text_sizes(names, SMALL)))
+        figure = new_figure(INCHES["double"], 0.5 + row * len(names))
+        axes = figure.subplots()
+        places = np.arange(len(names))
+        left = np.zeros(len(names))
+        handles = []
+        for column, (colour, hatch) in enumerate(SPLITS[: len(splits)]):
+            values = np.array([of_class[column] for of_class in counts.values()])
+            axes.barh(places, values, 0.7, left=left, color=colour, hatch=hatch, edgecolor="white")
+            handles.append(Patch(facecolor=colour, hatch=hatch, edgecolor="white"))
+            left += values
+        axes.set_yticks(places, names)
+        axes.set_ylim(len(names) - 0.4, -0.6)
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel("images")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(axis="x")
+        legend_above(figure, handles, list(splits))
+        write_figure(figure, path, "Images by class and split")
+
+
 def contact_sheet(
     rows: Sequence[tuple[str, Sequence[Pixels]]], headings: Sequence[str], title: str, path: Path
 ) -> None:
@@ -196,7 +232,7 @@ def contact_sheet(
             label(heading, columns=max(int(cell * 72 / (0.55 * SMALL)), 6), lines=3) for heading in headings
         ]
         top = max((height for _, height in text_sizes(tops, SMALL)), default=0.0)
-        figure = new_figure(cell * len(headings) + beside + 0.2, cell * len(rows) + top + 0.45)
+        figure = new_figure(cell * len(headings) + beside + 0.3, cell * len(rows) + top + 0.6)
         grid = figure.subplots(len(rows), len(headings), squeeze=False)
         for line, name, (_, pictures) in zip(grid, names, rows, strict=True):
             for axes, picture in zip(line, pictures, strict=True):
@@ -207,7 +243,8 @@ def contact_sheet(
             line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=SMALL)
         for axes, heading in zip(grid[0] if rows else [], tops, strict=bool(rows)):
             axes.set_title(heading, loc="left", fontsize=SMALL)
-        figure.suptitle(label(title, columns=80), x=0.01, ha="left", fontsize=FONT_SIZE)
+        across = int(figure.get_figwidth() * 72 / (0.58 * FONT_SIZE))
+        figure.suptitle(label(title, columns=across), x=0.01, ha="left", fontsize=FONT_SIZE)
         write_figure(figure, path, title)
 
 

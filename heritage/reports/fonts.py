@@ -75,15 +75,19 @@ def _base() -> str:
 
 @functools.cache
 def _fonts() -> list[tuple[str, str]]:
-    """Return name and path of the upright fonts of normal weight, those that Matplotlib ships first."""
+    """Return name and path of the upright fonts of normal weight in the order of preference.
+
+    Those that Matplotlib ships are first, then TrueType: PDF readers show the outlines of other fonts, too,
+    but a journal's check may refuse them.
+    """
     shipped = str(Path(_base()).parent)
     fonts = {
-        (not one.fname.startswith(shipped), one.name, one.fname)
+        (not one.fname.startswith(shipped), not one.fname.lower().endswith(".ttf"), one.name, one.fname)
         for one in font_manager.fontManager.ttflist
         if one.style == "normal" and one.weight in (400, "normal", "regular")
         and one.fname.lower().endswith(_SUFFIXES) and not one.name.startswith(_UNSUITABLE)
     }  # fmt: skip
-    return [(name, path) for _, name, path in sorted(fonts)]
+    return [(name, path) for _, _, name, path in sorted(fonts)]
 
 
 @functools.cache

@@ -34,6 +34,8 @@ FIRST, SECOND = CLASS_COLOURS[0], "#c4702a"
 """Colours of two series: lines or bars."""
 DASHES = ("-", "--")
 """Their line styles."""
+SPLITS = (("#066496", ""), ("#acaf70", "////"), ("#c24159", "...."))
+"""Colours and hatches of training, validation and test split."""
 PUBLISHED_INK = "#7d6a45"
 """Published values, hollow beside ours in `FIRST`."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -111,10 +112,27 @@ class Report:
             "",
         ]
         if self.history:
-            lines += ["![learning curves](curves.png)", ""]
+            lines += ["![learning curves](curves.png)", "", *loss_note(self.history), ""]
         lines += ["## The run", "", "| | |", "|---|---|"]
         lines += [markdown_row(fact) for fact in self.facts.items()]
         return "\n".join(lines) + "\n"
+
+
+def loss_note(history: Sequence[Mapping[str, float]]) -> list[str]:
+    """Return what a validation loss below the training loss means, a paragraph; empty if it is not below.
+
+    Args:
+        history: Logged metrics, one mapping per epoch; the last one decides.
+    """
+    last = history[-1] if history else {}
+    if not last.get("val/loss", math.inf) < last.get("train/loss", -math.inf):
+        return []
+    sentence = (
+        "The validation loss is below the training loss, which is no fault: augmentation, dropout, mixing, "
+        "label smoothing and class weights make training images harder and are off in validation, and the "
+        "training loss is the mean over an epoch in which the network improved."
+    )
+    return [sentence]
 
 
 def as_record(scores: Scores, classes: Sequence[str]) -> dict[str, Any]:

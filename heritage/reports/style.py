@@ -27,7 +27,6 @@ from heritage.core.files import atomic_path
 from heritage.core.option_types import FigureWidth
 from heritage.reports.fonts import font_families
 
-mpl.use("Agg")  # runs have no display
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # embedding a font logs each of its tables
 
 INCHES: dict[FigureWidth, float] = {"single": 3.5, "double": 7.2}

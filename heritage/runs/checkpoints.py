@@ -12,6 +12,9 @@ from heritage.errors import CheckpointError
 from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER
 from heritage.runs.published import PUBLISHED_WEIGHTS, fetch_published, is_published_folder
 
+NEWEST = "newest"
+"""The value of ``ckpt`` of `heritage serve` for the newest run below ``outputs/train``."""
+
 
 def find_checkpoint(ckpt: str | Path) -> Path:
     """Return the checkpoint at a path: the file itself, or the best checkpoint of a run folder.
@@ -42,6 +45,22 @@ def find_checkpoint(ckpt: str | Path) -> Path:
             "no such checkpoint", where=path, remedy="look into outputs/train/<date>/<run>/checkpoints"
         )
     return path
+
+
+def newest_run(folder: Path) -> Path:
+    """Return the run folder below a folder whose best checkpoint is the newest.
+
+    Raises:
+        CheckpointError: There is none.
+    """
+    newest = _newest_run(folder)
+    if newest is None:
+        raise CheckpointError(
+            "no trained network below this folder",
+            where=folder,
+            remedy="train one (heritage train), or name a run folder or checkpoint: ckpt=<run folder>",
+        )
+    return newest
 
 
 def _newest_run(folder: Path) -> Path | None:

@@ -33,6 +33,7 @@ _OF_A_RUN = (HYDRA_FOLDER, LOCK_FILE, CONFIG_FILE, f"{CHECKPOINTS_FOLDER}/{LAST_
 _SWITCHES = {"true": ("yes", "y", "on", "1", "t"), "false": ("no", "n", "off", "0", "f", "none")}
 """How else people write booleans."""
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_OUTPUTS = "outputs"  # the default of paths.outputs, which Hydra made if nothing is in it
 
 
 def home(path: str) -> str:
@@ -138,7 +139,8 @@ def explicit_run_folder(cfg: DictConfig) -> str | None:
 def remove_unused_run_folder() -> None:
     """Remove the folders that Hydra has created for a run or sweep in which nothing was written.
 
-    The folders of the day, of the command and of all sweeps are removed, too, if they are empty.
+    The folders of the day, of the command, of all sweeps and of all outputs are removed, too, if they are
+    empty.
     """
     hydra = HydraConfig.get()
     if hydra.output_subdir is not None and not OmegaConf.is_missing(hydra.runtime, "output_dir"):
@@ -152,8 +154,8 @@ def _remove(folder: Path, ours: set[str], group: str) -> None:
     if not folder.is_dir() or {path.name for path in folder.iterdir()} - ours:
         return
     shutil.rmtree(folder)
-    for above in (folder.parent, folder.parent.parent):
-        if above.name != group and not _DAY.fullmatch(above.name):
+    for above in (folder.parent, folder.parent.parent, folder.parent.parent.parent):
+        if above.name not in (group, _OUTPUTS) and not _DAY.fullmatch(above.name):
             break
         with contextlib.suppress(OSError):
             above.rmdir()

@@ -10,6 +10,7 @@ from rich.table import Table
 from torch import nn
 
 from heritage.core.manifest import SPLITS, Manifest
+from heritage.core.numbers import counted
 from heritage.data import ArtefactDataModule
 from heritage.metrics.classification import absent_note
 from heritage.models.network import parameter_count
@@ -44,9 +45,9 @@ def run_facts(
         seconds: Duration of the training.
     """
     seen = images_seen(trainer)
-    shown = "" if seen is None else f"{seen:,} images seen, "
+    shown = "" if seen is None else f"{counted(seen, 'image')} seen, "
     return {
-        "data": f"{data.manifest.root} ({len(data.manifest):,} images, fingerprint "
+        "data": f"{data.manifest.root} ({counted(len(data.manifest), 'image')}, fingerprint "
         f"{data.manifest.fingerprint[:12]})",
         "split": f"{option_name(choices, 'data/split')}: "
         + ", ".join(f"{name} {len(data.rows(name)):,}" for name in SPLITS),
@@ -55,7 +56,8 @@ def run_facts(
         "balance": _balance(choices, config),
         "optimizer": f"{option_name(choices, 'optimizer')}, lr {config['optimizer']['lr']:g}, "
         f"{option_name(choices, 'scheduler')}",
-        "training": f"{trainer.current_epoch} epochs, {trainer.global_step:,} steps, {shown}{seconds:,.0f} s",
+        "training": f"{counted(trainer.current_epoch, 'epoch')}, {counted(trainer.global_step, 'step')}, "
+        f"{shown}{seconds:,.0f} s",
         "precision": str(trainer.precision),
         "seed": str(config["seed"]),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -64,5 +65,8 @@ def test_commands_print_text_in_notebooks(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
-    Console().print("one line")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)
+    Console().print("one line", style="bold")
     assert capsys.readouterr().out == "one line\n"
+    assert not Console(stderr=True).is_terminal

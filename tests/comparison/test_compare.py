@@ -18,6 +18,7 @@ from heritage.comparison.balancing import BalancingEffects
 from heritage.comparison.comparison import ResamplingOptions, compare
 from heritage.comparison.paired import bootstrap_p, holm, mcnemar, required_resamples, resampled_scores
 from heritage.comparison.published import AVERAGES, SUPPORT, published
+from heritage.comparison.report import write_comparison
 from heritage.comparison.runs import find_runs
 from heritage.core.taxonomy import CLASSES
 from heritage.metrics.bootstrap import bootstrap
@@ -243,3 +244,16 @@ def test_wrong_input_ends_in_one_line(heritage: Command, runs: Path, tmp_path: P
     assert str(other) in message
     assert str(runs / "none") in message
     assert "another test set" in message
+
+
+def test_other_classes_than_the_thesis_s_have_none_of_its_values(runs: Path, tmp_path: Path) -> None:
+    ours = compare(find_runs([str(runs)]), RESAMPLING)
+    assert len(ours.published) == 15
+    others = [replace(run, classes=tuple("abcdef")) for run in find_runs([str(runs)])]
+    comparison = compare(others, RESAMPLING)
+    assert comparison.thesis_tables() == []
+    page = write_comparison(comparison, tmp_path, "single")
+    assert "thesis" not in page.read_text().lower()
+    assert "thesis" not in (tmp_path / "comparison.md").read_text().lower()
+    assert not list((tmp_path / "tables").glob("thesis*"))
+    assert (tmp_path / "models.pdf").is_file()

@@ -25,6 +25,7 @@ ROOT = config_dir()
 FILES = sorted(ROOT.rglob("*.yaml"))
 
 NEEDED = {
+    "new": ["folder=x"],
     "evaluate": ["ckpt=/run"],
     "compare": ["runs=/runs"],
     "experiment/crt": ["model.weights=/run/checkpoints/best.ckpt"],

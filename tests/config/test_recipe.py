@@ -46,3 +46,14 @@ def test_the_optimiser_follows_the_model_and_the_command_line(
 
 def test_the_weights_command_accepts_models_with_a_recipe() -> None:
     assert composed("weights", ["model=vit"]).model.size == "mini"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "epochs"),
+    [([], 15), (["model=vit"], 25), (["data=class_folders", "data.root=/x"], 25),
+     (["model.weights=imagenet"], 25), (["trainer=debug"], 40), (["trainer.max_epochs=3"], 3)],
+)  # fmt: skip
+def test_only_the_default_network_is_trained_for_fewer_epochs_on_the_demo_set(
+    overrides: list[str], epochs: int
+) -> None:
+    assert composed("train", overrides).trainer.max_epochs == epochs

@@ -27,7 +27,9 @@ def test_a_log_gets_lines(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCap
 
 
 def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(progress, "Console", lambda file: Console(file=file, force_terminal=True, width=80))
+    monkeypatch.setattr(
+        progress, "Console", lambda file, **_: Console(file=file, force_terminal=True, width=80)
+    )
     advance(3)
     assert "3/3" in capsys.readouterr().err
 
@@ -36,7 +38,7 @@ def test_a_notebook_without_widgets_gets_lines(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(progress, "_LOG_EVERY", -1)
-    monkeypatch.setattr(progress, "Console", lambda file: Console(file=file, force_jupyter=True))
+    monkeypatch.setattr(progress, "Console", lambda file, **_: Console(file=file, force_jupyter=True))
     monkeypatch.setattr(progress, "find_spec", lambda name: None)
     advance(2)
     assert "resizing: 2 of 2" in capsys.readouterr().err

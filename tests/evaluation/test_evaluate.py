@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import re
 import shutil
@@ -80,8 +81,26 @@ def test_every_metric_agrees_with_scikit_learn(heritage: Command, run: Path, tmp
 
 def test_the_files_of_a_report(heritage: Command, run: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    done = heritage("evaluate", f"ckpt={run}", f"hydra.run.dir={out}", "report.resamples=20")
+    words = (
+        f"ckpt={run}",
+        f"hydra.run.dir={out}",
+        "report.resamples=20",
+        "mistakes=copy",
+        "figure_width=single",
+    )
+    done = heritage("evaluate", *words)
     assert done.code == 0, done.err
+    for name in ("confusion", "reliability", "coverage", "map"):
+        assert (out / f"{name}.pdf").read_bytes()[:5] == b"%PDF-"
+    for name in ("metrics", "classes", "confusion"):
+        assert "\\toprule" in (out / "tables" / f"{name}.tex").read_text()
+    listed = list(csv.DictReader((out / "mistakes" / "mistakes.csv").read_text().splitlines()))
+    assert len(listed) == sum(1 for path in (out / "mistakes").rglob("*.jpg"))
+    assert all(
+        (out / "mistakes" / row["path"]).is_file() and row["true"] != row["predicted"] for row in listed
+    )
+    assert f"{len(listed)} misclassified image" in done.out
+    assert all(f"./mistakes/{row['path']}" in (out / "report.html").read_text() for row in listed)
     assert {"museum", "background"} <= set(json.loads((out / "metrics.json").read_text())["audits"])
     assert (out / "map.png").is_file()
     page, text = (out / "report.html").read_text(), (out / "report.md").read_text()
@@ -181,6 +200,8 @@ def test_wrong_input_ends_in_one_line(
     assert "without a report" in line(f"ckpt={run}", f"{by_image}{tmp_path}")
     alone = shutil.copy(run / "checkpoints" / "best.ckpt", tmp_path / "alone.ckpt")
     assert "is not in a run folder" in line(f"ckpt={alone}", f"{by_image}{runs / 'none'}")
+    assert "choose from none, copy, link" in line(f"ckpt={run}", "mistakes=x")
+    assert "did you mean 'single'?" in line(f"ckpt={run}", "figure_width=singel")
     assert "report.target_precision" in line(f"ckpt={run}", "report.target_precision=2")
     classes = "data.classes=[islam,asian]"
     assert "its classes are egyptian" in line(
@@ -210,3 +231,20 @@ def test_images_of_other_classes_and_a_misnamed_split(
     assert line.endswith("rename the class, or evaluate images of the network's classes")
     done = heritage("evaluate", f"ckpt={run_folder}", "split=validation")
     assert done.err == "heritage evaluate: split: no split 'validation'; did you mean 'val'?\n"
+
+
+def test_a_run_on_a_read_only_disk_is_evaluated(
+    heritage: Command, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(target: Path, text: str) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(target))
+
+    monkeypatch.setattr("heritage.runs.calibration.write_text", refuse)
+    monkeypatch.setattr("heritage.runs.audits.write_text", refuse)
+    out = tmp_path / "out"
+    done = heritage("evaluate", f"ckpt={run}", f"hydra.run.dir={out}", "report.resamples=20")
+    assert done.code == 0, done.err
+    assert f"{run / 'calibration.json'} was not written: Read-only file system." in " ".join(done.out.split())
+    assert f"{run / 'audits.json'} was not written" in done.out + done.err
+    assert (out / "report.html").is_file()
+    assert not (run / "audits.json").exists()

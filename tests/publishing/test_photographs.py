@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 from pathlib import Path
@@ -221,3 +222,60 @@ def test_missing_images_and_links_that_lead_out_are_refused(
     assert done.code == 2
     assert "outside the folder" in done.err
     assert hub.requests == []
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning")
+def test_many_images_are_published_in_folders_that_the_hub_takes(
+    heritage: Command, hub: HubDouble, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("heritage.publishing.photographs._PER_FOLDER", 8)
+    assert heritage(*WORDS, f"data={dataset}").code == 0
+    files = hub.files(REPO)
+    assert {name.split("/")[1] for name in files if name.startswith("images/")} == {"0000", "0001", "0002"}
+    root = folder_of(files, tmp_path / "downloaded")
+    manifest = Manifest.read(root)
+    assert manifest.fingerprint == Manifest.read(dataset).fingerprint
+    assert all((root / file).is_file() for file in manifest.column("file"))
+    datasets, mlcroissant = map(importlib.import_module, ("datasets", "mlcroissant"))
+    loaded = datasets.load_dataset(str(root), cache_dir=str(tmp_path / "datasets"))
+    assert {name: len(rows) for name, rows in loaded.items()} == {"train": 12, "validation": 3, "test": 3}
+    assert loaded["train"][0]["image"].size == (32, 32)
+    records = list(mlcroissant.Dataset(str(root / "croissant.json")).records("train"))
+    assert all(record["train/image"].size == (32, 32) for record in records)
+
+
+def test_a_photograph_whose_licence_forbids_it_is_not_published_under_another_row(
+    heritage: Command, tmp_path: Path
+) -> None:
+    root = write_dataset(tmp_path / "vases", licences=("CC0-1.0", "© The artist", "CC0-1.0"))
+    words = ("publish", f"data={root}", "archive=a.zip", "creators=[Ada]", "refused=leave_out")
+    assert heritage(*words, "plan=true").code == 0
+    first, second = root / "images" / "1_MET_0.jpg", root / "images" / "2_MET_1.jpg"
+    original = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    done = heritage(*words)
+    assert done.code == 2
+    assert "images/1_MET_0.jpg is the same photograph as images/2_MET_1.jpg, which may not be" in done.err
+    assert "in copyright: © The artist" in done.err
+    first.write_bytes(original)
+    table = pq.read_table(root / "manifest.parquet")
+    names = table["file"].to_pylist()
+    names[0] = "images/./2_MET_1.jpg"  # one file, in two rows
+    table = table.set_column(table.column_names.index("file"), "file", [names])
+    pq.write_table(table, root / "manifest.parquet")
+    done = heritage(*words)
+    assert done.code == 2
+    assert "is the same photograph as images/2_MET_1.jpg" in done.err
+
+
+def test_images_that_were_changed_after_curation_are_not_published(heritage: Command, tmp_path: Path) -> None:
+    root = write_dataset(tmp_path / "vases")
+    table = pq.read_table(root / "manifest.parquet")
+    sums = [hashlib.sha256((root / name).read_bytes()).hexdigest() for name in table["file"].to_pylist()]
+    pq.write_table(table.append_column("sha256", [sums]), root / "manifest.parquet")
+    words = ("publish", f"data={root}", "archive=a.zip", "creators=[Ada]", "plan=true")
+    assert heritage(*words).code == 0
+    (root / "images" / "1_MET_0.jpg").write_text("the diary")
+    done = heritage(*words)
+    assert done.code == 2
+    assert "1 image changed since the data set was curated, such as images/1_MET_0.jpg" in done.err

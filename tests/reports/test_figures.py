@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pytest
 from matplotlib.figure import Figure
 
+from heritage.core.manifest import SPLITS
 from heritage.core.option_types import FigureWidth
 from heritage.core.taxonomy import CLASSES
 from heritage.evaluation import embedding_map
@@ -20,7 +21,13 @@ from heritage.metrics.calibration import confidences, reliability, risk_coverage
 from heritage.metrics.confusion import ConfusionMatrix
 from heritage.reports import fonts
 from heritage.reports.charts import coverage_figure, reliability_figure
-from heritage.reports.figures import confusion_figure, contact_sheet, curves_figure, range_test_figure
+from heritage.reports.figures import (
+    confusion_figure,
+    contact_sheet,
+    counts_figure,
+    curves_figure,
+    range_test_figure,
+)
 from heritage.reports.style import INCHES, display_columns, figure_style, label
 from tests.reports import pdf_files
 from tests.reports.figure_layout import require_legible
@@ -121,11 +128,12 @@ def test_charts_curves_and_range_tests(drawn: list[Figure], tmp_path: Path) -> N
         {"epoch": epoch, "train/loss": 1 / (epoch + 1), "val/loss": 2.0, "val/accuracy": 0.9,
          "val/macro_f1": 0.99, "lr": 1e-3} for epoch in range(12)
     ]  # fmt: skip
+    counts_figure(dict.fromkeys(classes(12), (5, 0, 1)), SPLITS, tmp_path / "counts.png")
     for width in INCHES:
         curves_figure(history, tmp_path / "curves.png", width)
     curves_figure(history[:1], tmp_path / "curves.png")
     range_test_figure(np.logspace(-6, 0).tolist(), np.linspace(2, 1).tolist(), 2e-3, tmp_path / "lr.png")
-    assert len(drawn) == 9
+    assert len(drawn) == 10
 
 
 @pytest.mark.parametrize("count", [2, 12])
@@ -134,6 +142,10 @@ def test_contact_sheets(drawn: list[Figure], tmp_path: Path, count: int) -> None
     rows = [(name, [picture] * 4) for name in classes(count)]
     contact_sheet(rows, ["as stored", "integrated gradients", "", "copies"], "A $title$", tmp_path / "s.png")
     assert "A $title$" in require_legible(drawn[0])
+    rows = [(name, [picture] * 2) for name in classes(count)]
+    title = "Saliency maps of resnet10t on the test split of v2-1500x128-seed0"
+    contact_sheet(rows, ["photograph", "Grad-CAM"], title, tmp_path / "s.png")
+    assert title in require_legible(drawn[1])
 
 
 def test_pdfs_have_truetype_fonts_and_no_date(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

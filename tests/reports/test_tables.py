@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from heritage.reports.tables import Table
+import re
+
+import numpy as np
+
+from heritage.metrics.confusion import ConfusionMatrix
+from heritage.reports.tables import Table, confusion_table
 
 
 def test_markdown_and_csv_have_all_cells() -> None:
@@ -16,3 +21,31 @@ def test_latex_escapes_special_characters() -> None:
     text = Table("x", "50 % of a_b", ("a", "b"), [("x & y", "±1 {2}")]).latex()
     assert r"50 \% of a\_b" in text
     assert r"x \& y & $\pm$1 \{2\} \\" in text
+
+
+def test_latex_has_the_structure_of_booktabs() -> None:
+    names = [r"\input{x}", "a & b", "50 %", "{", "}", "$", "_^~#", "* x", "[5]", "x\ny", "秦漢", "العربية"]
+    counts = np.arange(len(names) ** 2).reshape(len(names), -1)
+    text = confusion_table(ConfusionMatrix(counts, tuple(names))).latex()
+    lines = text.splitlines()
+    assert [line for line in lines if line.endswith("rule")] == [r"\toprule", r"\midrule", r"\bottomrule"]
+    assert rf"\begin{{tabular}}{{@{{}}l{'r' * len(names)}@{{}}}}" in lines
+    rows = [line for line in lines if line.endswith(r"\\")]
+    assert len(rows) == 1 + len(names)
+    assert all(len(re.findall(r"(?<!\\)&", row)) == len(names) for row in rows)
+    bare = re.sub(r"\\\\|\\[{}]", "", text)
+    depth = [bare[:place].count("{") - bare[:place].count("}") for place in range(len(bare) + 1)]
+    assert min(depth) == depth[-1] == 0
+    assert re.findall(r"\\(begin|end)\{(\w+)\}", text) == [
+        ("begin", "table"), ("begin", "tabular"), ("end", "tabular"), ("end", "table")
+    ]  # fmt: skip
+    assert r"\input" not in text
+    assert r"\scriptsize" in lines
+
+
+def test_averages_are_below_a_rule_and_notes_below_the_table() -> None:
+    table = Table("t", "Scores", ("class", "F1"), [("a", "1"), ("macro", "1")], "5 % of x_y", rules=(1,))
+    lines = table.latex().splitlines()
+    assert lines.count(r"\midrule") == 2
+    assert lines.index(r"macro & 1 \\") == lines.index(r"a & 1 \\") + 2
+    assert r"\par\smallskip\footnotesize 5 \% of x\_y" in lines

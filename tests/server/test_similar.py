@@ -49,9 +49,7 @@ def test_similar_objects_outlive_the_data_set(
     assert open_index(file) is None, "a damaged index is computed again"
 
 
-def test_an_object_is_the_mean_of_its_photographs(
-    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_object_is_the_mean_of_its_photographs(run_folder: Path, tmp_path: Path) -> None:
     pictures = [("picture", (f"{k}.jpg", encode_jpeg(patch(k, 99)), "image/jpeg")) for k in range(3)]
     pictures.insert(1, ("picture", ("bad.jpg", b"no picture", "image/jpeg")))
     with serving(run_folder, tmp_path) as address:

@@ -63,6 +63,14 @@ def test_scripts_use_texts_that_exist() -> None:
     assert used <= set(catalogue("en"))
 
 
+def test_the_page_offers_the_languages_that_the_server_has() -> None:
+    script = (STATIC / "texts.js").read_text(encoding="utf-8")
+    offered = re.search(r"const LANGUAGES = \{(.*?)\};", script)
+    assert offered is not None
+    assert dict(re.findall(r'(\w+): "([^"]+)"', offered[1])) == LANGUAGES
+    assert {path.stem for path in (STATIC / "texts").iterdir()} == set(LANGUAGES)
+
+
 def codes() -> Iterator[str]:
     """Yield the codes of all refusals of the server."""
     for path in (PACKAGE / "server").glob("*.py"):

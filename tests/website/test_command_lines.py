@@ -15,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 import heritage
-from heritage.cli import COMMANDS, require_no_dashes
+from heritage.cli import COMMANDS, REWRITES, load, require_no_dashes
 from heritage.config.compose import COMPOSITION_ERRORS, compose_command
 from heritage.config.overrides import prepared_overrides
 from heritage.config.register import register
@@ -95,6 +95,8 @@ def test_a_command_line_composes(line: str, monkeypatch: pytest.MonkeyPatch) -> 
         return  # files of the reader's own
     if flags := [word for word in arguments if word.startswith("-")]:
         assert set(flags) <= {"-m", "--help", "--cfg"}
+    load(verb)
+    arguments = REWRITES.get(verb, list)(arguments)
     require_no_dashes(arguments)
     register()
     given = [word for word in arguments if "=" in word or word.startswith("~")]

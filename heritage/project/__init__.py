@@ -1,0 +1,1 @@
+"""A folder for one's own photographs: `heritage new`."""
