@@ -6,6 +6,7 @@ import datetime
 import logging
 import re
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -226,13 +227,14 @@ def test_years_with_a_separator_of_thousands(text: str, number: int | None) -> N
     assert whole_number(text) == number
 
 
-def excel_table(path: Path, rows: list[list[object]], *, merged: list[str], titles: int = 0) -> Path:
+def excel_table(path: Path, rows: Sequence[Sequence[object]], *, merged: list[str], titles: int = 0) -> Path:
     openpyxl = pytest.importorskip("openpyxl")
     book = openpyxl.Workbook()
     book.active.append(["no", "columns"])
     sheet = book.create_sheet("objects")
-    for row in [*[["A title"]] * titles, *rows]:
-        sheet.append(row)
+    titled: list[Sequence[object]] = [*([["A title"]] * titles), *rows]
+    for row in titled:
+        sheet.append(list(row))
     for area in merged:
         sheet.merge_cells(area)
     for number in (3, 4):
