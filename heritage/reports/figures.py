@@ -135,7 +135,7 @@ def curves_figure(history: Sequence[Mapping[str, float]], path: Path, width: Fig
         loss.set_ylabel("loss")
         _line(quality, history, "val/accuracy", "accuracy", 1)
         _line(quality, history, "val/macro_f1", "macro-F1", 0)
-        quality.set_ylabel("validation")
+        quality.set_ylabel("validation score")
         quality.set_ylim(0, 1.02)
         _line(rate, history, "lr", "", 0)
         rate.set_ylabel("learning rate")
@@ -171,7 +171,7 @@ def range_test_figure(rates: Sequence[float], losses: Sequence[float], rate: flo
         path: The PNG to write, and the PDF beside it.
     """
     with figure_style():
-        figure = new_figure(INCHES["single"] * 1.3, 2.7)
+        figure = new_figure(INCHES["single"], 2.7)
         axes = figure.subplots()
         axes.plot(rates, losses, color=FIRST)
         axes.axvline(rate, color=SECOND, linestyle=DASHES[1], label=f"suggestion: {rate:.2g}")
@@ -214,7 +214,11 @@ def counts_figure(counts: Mapping[str, Sequence[int]], splits: Sequence[str], pa
 
 
 def contact_sheet(
-    rows: Sequence[tuple[str, Sequence[Pixels]]], headings: Sequence[str], title: str, path: Path
+    rows: Sequence[tuple[str, Sequence[Pixels]]],
+    headings: Sequence[str],
+    title: str,
+    path: Path,
+    width: FigureWidth = "double",
 ) -> None:
     """Draw images in a grid.
 
@@ -223,11 +227,12 @@ def contact_sheet(
         headings: Headings of the columns; an empty one continues the one before.
         title: The title of the figure.
         path: The PNG to write, and the PDF beside it.
+        width: One or two columns, if the cells are then at least 0.45 inches wide.
     """
     names = [label(name, columns=18, lines=4) for name, _ in rows]
     with figure_style([*(name for name, _ in rows), *headings, title]):
         beside = max((across for across, _ in text_sizes(names, SMALL)), default=0.0)
-        cell = max(min((INCHES["double"] - beside - 0.2) / max(len(headings), 1), 1.3), 0.45)
+        cell = max(min((INCHES[width] - beside - 0.3) / max(len(headings), 1), 1.3), 0.45)
         tops = [
             label(heading, columns=max(int(cell * 72 / (0.55 * SMALL)), 6), lines=3) for heading in headings
         ]

@@ -16,6 +16,8 @@ TABLES_FOLDER = "tables"
 
 _MANY, _VERY_MANY = 7, 12  # columns from which a table in LaTeX is set smaller
 _PREAMBLE = r"% \usepackage{booktabs}; class names in other scripts than Latin need XeLaTeX or LuaLaTeX"
+_ROTATION = r"% \usepackage{graphicx} for the rotated column names"
+_WIDE, _LONG = 110, 40  # letters of the rows that a page has room for, and of a name that is set on one line
 
 
 @dataclass(frozen=True)
@@ -52,16 +54,26 @@ class Table:
     def latex(self) -> str:
         """Return the table in LaTeX; it needs the package booktabs.
 
-        Tables of many columns are set in a smaller font with narrower columns; the note is set below.
+        Tables of many columns are set in a smaller font with narrower columns, and their column names are
+        rotated if they would be wider than a page; long names of rows are wrapped. The note is set below.
         """
         columns = len(self.head)
-        lines = [_PREAMBLE, r"\begin{table}", r"\centering", rf"\caption{{{latex(self.title)}}}",
+        widths = (
+            [max(len(row[column]) for row in self.rows) for column in range(columns)] if self.rows else []
+        )
+        first = r"p{0.28\linewidth}" if widths and widths[0] > _LONG else "l"
+        names = sum(max(len(name), width) for name, width in zip(self.head, widths, strict=False))
+        rotated = columns >= _MANY and names > _WIDE
+        head = [latex(name) for name in self.head]
+        if rotated:
+            head[1:] = [rf"\rotatebox{{90}}{{{name}}}" for name in head[1:]]
+        lines = [_PREAMBLE, *([_ROTATION] if rotated else []), r"\begin{table}", r"\centering", rf"\caption{{{latex(self.title)}}}",
                  rf"\label{{tab:{re.sub(r'[^A-Za-z0-9.:-]+', '-', self.key)}}}"]  # fmt: skip
         if columns >= _MANY:
             lines.append(r"\footnotesize" if columns < _VERY_MANY else r"\scriptsize")
             lines.append(rf"\setlength{{\tabcolsep}}{{{4 if columns < _VERY_MANY else 2}pt}}")
-        lines += [rf"\begin{{tabular}}{{@{{}}l{'r' * (columns - 1)}@{{}}}}", r"\toprule"]
-        lines.append(f"{' & '.join(map(latex, self.head))} \\\\")
+        lines += [rf"\begin{{tabular}}{{@{{}}{first}{'r' * (columns - 1)}@{{}}}}", r"\toprule"]
+        lines.append(f"{' & '.join(head)} \\\\")
         lines.append(r"\midrule")
         for place, row in enumerate(self.rows):
             if place in self.rules:
