@@ -43,6 +43,20 @@ def test_latex_has_the_structure_of_booktabs() -> None:
     assert r"\scriptsize" in lines
 
 
+def test_long_names_of_classes_do_not_make_a_table_wider_than_a_page() -> None:
+    long = "Fine painted wares of the Ancient Near East, 100 %"
+    names = (long, *"abcdef")
+    text = confusion_table(ConfusionMatrix(np.eye(7, dtype=int), names)).latex()
+    assert r"\begin{tabular}{@{}p{0.28\linewidth}rrrrrrr@{}}" in text.splitlines()
+    [head] = [line for line in text.splitlines() if "rotatebox" in line]
+    rotated = [cell.removesuffix(r" \\") for cell in head.split(" & ")[1:]]
+    assert rotated == [rf"\rotatebox{{90}}{{{name}}}" for name in (long.replace("%", r"\%"), *"abcdef")]
+    assert r"\usepackage{graphicx}" in text
+    short = confusion_table(ConfusionMatrix(np.eye(7, dtype=int), tuple("abcdefg"))).latex()
+    assert "rotatebox" not in short
+    assert "graphicx" not in short
+
+
 def test_averages_are_below_a_rule_and_notes_below_the_table() -> None:
     table = Table("t", "Scores", ("class", "F1"), [("a", "1"), ("macro", "1")], "5 % of x_y", rules=(1,))
     lines = table.latex().splitlines()
