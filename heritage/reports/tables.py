@@ -14,10 +14,11 @@ from heritage.metrics.confusion import ConfusionMatrix
 
 TABLES_FOLDER = "tables"
 
-_MANY, _VERY_MANY = 7, 12  # columns from which a table in LaTeX is set smaller
+_MANY = 7  # columns from which their names are rotated if they are too wide
 _PREAMBLE = r"% \usepackage{booktabs}; class names in other scripts than Latin need XeLaTeX or LuaLaTeX"
 _ROTATION = r"% \usepackage{graphicx} for the rotated column names"
-_WIDE, _LONG = 110, 40  # letters of the rows that a page has room for, and of a name that is set on one line
+_WIDE, _WIDEST = 76, 96  # letters of a page's width, in the normal font and a smaller one
+_LONG = 30  # letters of a row's name on one line
 
 
 @dataclass(frozen=True)
@@ -54,24 +55,25 @@ class Table:
     def latex(self) -> str:
         """Return the table in LaTeX; it needs the package booktabs.
 
-        Tables of many columns are set in a smaller font with narrower columns, and their column names are
-        rotated if they would be wider than a page; long names of rows are wrapped. The note is set below.
+        Wide tables are set in a smaller font with narrower columns, names of many columns are rotated if
+        they would be wider than a page, and long names of rows are wrapped. The note is set below.
         """
         columns = len(self.head)
-        widths = (
-            [max(len(row[column]) for row in self.rows) for column in range(columns)] if self.rows else []
-        )
-        first = r"p{0.28\linewidth}" if widths and widths[0] > _LONG else "l"
-        names = sum(max(len(name), width) for name, width in zip(self.head, widths, strict=False))
-        rotated = columns >= _MANY and names > _WIDE
+        widths = [max(map(len, cells)) for cells in zip(self.head, *self.rows, strict=True)]
+        wrapped = widths[0] > _LONG
+        widths[0] = min(widths[0], _LONG)
         head = [latex(name) for name in self.head]
-        if rotated:
+        if rotated := sum(widths) + 2 * columns > _WIDEST and columns >= _MANY:
             head[1:] = [rf"\rotatebox{{90}}{{{name}}}" for name in head[1:]]
-        lines = [_PREAMBLE, *([_ROTATION] if rotated else []), r"\begin{table}", r"\centering", rf"\caption{{{latex(self.title)}}}",
-                 rf"\label{{tab:{re.sub(r'[^A-Za-z0-9.:-]+', '-', self.key)}}}"]  # fmt: skip
-        if columns >= _MANY:
-            lines.append(r"\footnotesize" if columns < _VERY_MANY else r"\scriptsize")
-            lines.append(rf"\setlength{{\tabcolsep}}{{{4 if columns < _VERY_MANY else 2}pt}}")
+            widths[1:] = [max(map(len, cells)) for cells in zip(*self.rows, strict=True)][1:]
+        letters = sum(widths) + 2 * columns
+        lines = [_PREAMBLE, *[_ROTATION] * rotated, r"\begin{table}", r"\centering"]
+        lines += [rf"\caption{{{latex(self.title)}}}"]
+        lines += [rf"\label{{tab:{re.sub(r'[^A-Za-z0-9.:-]+', '-', self.key)}}}"]
+        if letters > _WIDE:
+            lines.append(r"\footnotesize" if letters <= _WIDEST else r"\scriptsize")
+            lines.append(rf"\setlength{{\tabcolsep}}{{{4 if letters <= _WIDEST else 2}pt}}")
+        first = r"p{0.3\linewidth}" if wrapped else "l"
         lines += [rf"\begin{{tabular}}{{@{{}}{first}{'r' * (columns - 1)}@{{}}}}", r"\toprule"]
         lines.append(f"{' & '.join(head)} \\\\")
         lines.append(r"\midrule")
