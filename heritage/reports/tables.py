@@ -18,6 +18,7 @@ _MANY = 7  # columns from which their names are rotated if they are too wide
 _PREAMBLE = r"% \usepackage{booktabs}; class names in other scripts than Latin need XeLaTeX or LuaLaTeX"
 _ROTATION = r"% \usepackage{graphicx} for the rotated column names"
 _WIDE, _WIDEST = 76, 96  # letters of a page's width, in the normal font and a smaller one
+_MINUS = re.compile(r"(?<![^\s(])-(?=\d)")
 _LONG = 30  # letters of a row's name on one line
 
 
@@ -80,12 +81,17 @@ class Table:
         for place, row in enumerate(self.rows):
             if place in self.rules:
                 lines.append(r"\midrule")
-            lines.append(f"{' & '.join(map(latex, row))} \\\\")
+            lines.append(f"{' & '.join(map(_cell, row))} \\\\")
         lines += [r"\bottomrule", r"\end{tabular}"]
         if self.note:
             lines.append(rf"\par\smallskip\footnotesize {latex(self.note)}")
         lines.append(r"\end{table}")
         return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Return a cell in LaTeX, in which the sign of a negative number is a minus and not a hyphen."""
+    return _MINUS.sub("$-$", latex(text))
 
 
 def write_tables(tables: Iterable[Table], folder: Path) -> None:

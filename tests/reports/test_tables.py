@@ -64,6 +64,12 @@ def test_the_font_of_a_latex_table_depends_on_its_width(letters: int, size: str)
     assert [line for line in lines if line.endswith("size")] == ([size] if size else [])
 
 
+def test_negative_numbers_have_a_minus_in_latex() -> None:
+    row = ("ring-2 -x 3-4", "-0.013 (-0.062 – +0.027)")
+    text = Table("t", "Scores", ("class", "change"), [row]).latex()
+    assert r"ring-2 -x 3-4 & $-$0.013 ($-$0.062 -- +0.027) \\" in text.splitlines()
+
+
 def test_averages_are_below_a_rule_and_notes_below_the_table() -> None:
     table = Table("t", "Scores", ("class", "F1"), [("a", "1"), ("macro", "1")], "5 % of x_y", rules=(1,))
     lines = table.latex().splitlines()
