@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from heritage.core.citations import Citation
 from heritage.core.attribution import ATTRIBUTION_FILE
+from heritage.core.citations import Citation
 from heritage.core.croissant import croissant
 from heritage.core.csv_files import read_records
 from heritage.core.image_io import encode_jpeg
@@ -122,7 +122,9 @@ def publication(source: Path, name: str, title: str = "x") -> Publication:
 def test_an_archive_with_a_hostile_title(tmp_path: Path, title: str) -> None:
     source = tmp_path / "a.jpg"
     source.write_bytes(b"x")
-    write_archive(publication(source, "images/a.jpg", title), tmp_path / "a.zip", Citation([title]), overwrite=True)
+    write_archive(
+        publication(source, "images/a.jpg", title), tmp_path / "a.zip", Citation([title]), overwrite=True
+    )
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         texts = {name: archive.read(name).decode() for name in archive.namelist() if "images" not in name}
     zenodo = json.loads(texts[".zenodo.json"])

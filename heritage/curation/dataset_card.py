@@ -181,7 +181,7 @@ def _use(place: PublishedPlace | None, *, images: bool) -> str:
     rows = "\n".join(f"| {markdown(name)} | {text} |" for name, text in columns.items())
     return (
         "## Use\n\n```python\nimport datasets\n\n"
-        f'photographs = datasets.load_dataset("{repo or "<this folder>"}")\n'
+        f'photographs = datasets.load_dataset("{repo or "path/to/this/folder"}")\n'
         'photographs["train"][0]["image"]\n```\n\n'
         f"| column | content |\n|---|---|\n{rows}\n\n"
         "`heritage train data=folder data.root=<this folder>` trains on it; `croissant.json` describes it "

@@ -128,7 +128,7 @@ def test_the_model_card_states_the_metrics_of_the_run(
     assert "temperature 2" in card
     assert load_checkpoint(calibrated).fingerprint[:12] in card
     assert "records no licences" in card
-    assert "on 1 images (own)" in card
+    assert "on 1 image (own)" in card
     assert "The transform of timm resizes images differently from training" in card
     assert f"- **Background.** {verdict} Measured by hiding parts." in card
     assert str(tmp_path) not in card
