@@ -9,6 +9,7 @@
     ├── DataError               data on disk that are missing or wrong
     │   ├── DatasetNotFoundError    no data set at a path
     │   ├── ManifestError           a table with missing columns, missing rows or invalid values
+    │   │   └── UnknownClassError   images of other classes than the class list has
     │   ├── SplitError              a split that leaves a class or a subset empty
     │   └── ImageError              an image that cannot be read or used
     ├── WeightsError            pretrained weights that are not available or do not fit

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from heritage.core.labels import class_option, hydra_word
 from heritage.core.manifest import SPLITS, Manifest
@@ -46,4 +46,4 @@ def _is_of_project(out: Path) -> bool:
         root = yaml.safe_load(PROJECT_FILE.read_text(encoding="utf-8"))["data"]["root"]
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
         return False  # no project, or one that the user has changed
-    return root == f"${{paths.data}}/{out.name}"
+    return bool(root == f"${{paths.data}}/{out.name}")
