@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 from heritage.collection.dataset_writer import write_attribution
 from heritage.core.attribution import attribution
@@ -27,6 +28,7 @@ from heritage.core.escaping import (
     markdown,
     markdown_code,
     markdown_link,
+    one_line,
     read_csv_cell,
     terminal,
     web_link,
@@ -284,7 +286,9 @@ def test_cards_and_attributions(manifest: Manifest, tmp_path: Path) -> None:
     }  # fmt: skip
     text = card(manifest, about)
     assert_markdown_is_inert(text.partition("\n---\n")[2])
-    assert text.partition("\n---\n")[0].count("\n") == 17 + len(manifest.classes)
+    head = yaml.safe_load(text.removeprefix("---\n").partition("\n---\n")[0])
+    assert list(head) == ["pretty_name", "license", "task_categories", "tags", "size_categories", "configs"]
+    assert head["pretty_name"] == one_line(HOSTILE[0])
     assert_markdown_is_inert(attribution(manifest))
     write_attribution(manifest, tmp_path)
     for name in ("ATTRIBUTION.md", "LICENCES.md"):

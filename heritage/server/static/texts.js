@@ -38,8 +38,13 @@ export const list = (items) => new Intl.ListFormat(locale).format(items.map(isol
 
 export const date = (value) => new Intl.DateTimeFormat(locale, { dateStyle: "long", timeStyle: "short" }).format(value);
 
-// Names of other languages must not change the direction of a sentence.
-const isolate = (text) => (RIGHT_TO_LEFT.includes(language) ? `\u2068${text}\u2069` : text);
+// Names of others must not change the direction of a sentence, nor end their own isolation.
+const CONTROLS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+const FROM_RIGHT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+const isolate = (text) => {
+  const plain = text.replace(CONTROLS, "");
+  return RIGHT_TO_LEFT.includes(language) || FROM_RIGHT.test(plain) ? `\u2068${plain}\u2069` : plain;
+};
 
 export function has(key) {
   return key in texts;
