@@ -135,7 +135,7 @@ class TrainingRun:
         for line in [*lines, *scratch_note(self.config, self.data)]:
             self.console.print(line, highlight=False, soft_wrap=True)
         if self.cfg.contact_sheet:
-            sheet = write_preview(self.data, self.classifier, self.folder)
+            sheet = write_preview(self.data, self.classifier, self.folder, self.cfg.figure_width)
             self.console.print(f"contact sheet: {sheet}", soft_wrap=True)
 
     def fit(self) -> None:
@@ -205,7 +205,7 @@ class TrainingRun:
             raise RuntimeError("test() sets the report")
         report.print(self.console)
         with run_locked(self.folder):
-            path = report.write(self.folder)
+            path = report.write(self.folder, self.cfg.figure_width)
         self.console.print(f"report: {path}", highlight=False, soft_wrap=True)
         if (self.folder / CHECKPOINTS_FOLDER / BEST_CHECKPOINT).is_file():
             words = [*own_command(), "serve", f"ckpt={hydra_word(str(self.folder))}", "open=true"]
