@@ -106,4 +106,5 @@ class BalancingEffects:
 
 
 def _text(change: Change) -> str:
-    return f"{change.value:+.3f} ({change.interval.low:+.3f} – {change.interval.high:+.3f})"
+    low, high = (f"{value:+.3f}" for value in (change.interval.low, change.interval.high))
+    return f"{change.value:+.3f}" if low == high else f"{change.value:+.3f} ({low} – {high})"
