@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from heritage.core.image_io import decode, encode_jpeg
 from heritage.inference.checkpoint import TrainedClassifier
 from heritage.server import server
-from heritage.server.similar_index import open_index
+from heritage.server.similar_index import _texts, open_index
 from tests.conftest import patch
 from tests.server.running import serving
 
@@ -47,6 +50,19 @@ def test_similar_objects_outlive_the_data_set(
     (file,) = tmp_path.glob("*.arrow")
     file.write_bytes(file.read_bytes()[:-100])
     assert open_index(file) is None, "a damaged index is computed again"
+
+
+@pytest.mark.parametrize(
+    ("columns", "file"),
+    [
+        ({"file": ["images/vase/1_MET_42.jpg"], "raw_file": ["shelf 3/front view.jpg"]}, "front view.jpg"),
+        ({"file": ["images/vase/1_MET_42.jpg"], "raw_file": [None]}, "1_MET_42.jpg"),
+        ({"file": ["vase/42.jpg"]}, "42.jpg"),
+    ],
+)
+def test_a_similar_object_has_the_name_of_the_original_file(columns: dict[str, Any], file: str) -> None:
+    manifest: Any = SimpleNamespace(table=pa.table({**columns, "class": ["vase"], "group_id": ["a"]}))
+    assert _texts(manifest, 0)["file"] == file
 
 
 def test_an_object_is_the_mean_of_its_photographs(run_folder: Path, tmp_path: Path) -> None:
