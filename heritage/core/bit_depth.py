@@ -39,11 +39,11 @@ def to_eight_bits(levels: npt.NDArray[np.generic], white: float) -> Pixels:
     return np.asarray(np.clip(scaled, 0, 255).round(), dtype=np.uint8)
 
 
-def largest_value(levels: npt.NDArray[np.generic]) -> float:
-    """Return the largest finite value; 0 if there is none."""
+def largest_value(levels: npt.NDArray[np.generic]) -> float | None:
+    """Return the largest finite value, 0 if all are negative; None if none is finite."""
     if levels.dtype.kind == "f":
         levels = levels[np.isfinite(levels)]
-    return float(levels.max(initial=0)) if levels.size else 0.0
+    return float(levels.max(initial=0)) if levels.size else None
 
 
 def deep_colour(data: bytes, upper: Pixels, rawmode: str) -> Pixels | None:
@@ -65,6 +65,8 @@ def deep_colour(data: bytes, upper: Pixels, rawmode: str) -> Pixels | None:
     if decoded is None or decoded.dtype != _SIXTEEN or decoded.shape != upper.shape or upper.shape[2] < 3:
         return None
     alpha = decoded[..., 3:]
-    white = white_level(largest_value(decoded[..., :3]), "I;16")
+    white = white_level(largest_value(decoded[..., :3]) or 0.0, "I;16")
     colours = to_eight_bits(decoded[..., 2::-1], white)
-    return np.concatenate([colours, to_eight_bits(alpha, white_level(largest_value(alpha), "I;16"))], 2)
+    return np.concatenate(
+        [colours, to_eight_bits(alpha, white_level(largest_value(alpha) or 0.0, "I;16"))], 2
+    )

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heritage.core.escaping import one_line
 from heritage.core.files import write_text
+from heritage.core.hub_client import guard_client
 from heritage.errors import ConfigError, HeritageError
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 PREFIX = "hf-hub:"
 TIMEOUT = 5.0
 """Seconds to wait for the hub's first response."""
-TRANSFER_TIMEOUT = 60.0
-"""Seconds without a byte after which a transfer has failed."""
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
@@ -124,6 +123,7 @@ def pin(address: HubAddress, file: str, *, key: str, error: type[HeritageError],
         return address
     from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 
+    guard_client()
     try:
         url = hf_hub_url(address.repository, file, revision=address.revision)
         commit = get_hf_file_metadata(url, timeout=TIMEOUT, token=hub_token()).commit_hash
@@ -175,6 +175,7 @@ def fetch(
     cached = try_to_load_from_cache(address.repository, file, revision=address.revision)
     if isinstance(cached, str):
         return Path(cached)
+    guard_client()
     try:
         url = hf_hub_url(address.repository, file, revision=address.revision)
         size = get_hf_file_metadata(url, timeout=TIMEOUT, token=hub_token()).size
@@ -220,11 +221,9 @@ def hub_api(endpoint: str | None) -> HfApi:
     Args:
         endpoint: URL of the hub; None takes HF_ENDPOINT, or the public one.
     """
-    from huggingface_hub import HfApi, get_session, set_client_factory
+    from huggingface_hub import HfApi
 
-    session: Any = get_session()
-    kind, hooks = type(session), session.event_hooks
-    set_client_factory(lambda: kind(event_hooks=hooks, follow_redirects=True, timeout=TRANSFER_TIMEOUT))
+    guard_client(endpoint)
     return HfApi(endpoint=endpoint)
 
 

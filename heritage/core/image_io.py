@@ -237,9 +237,16 @@ def _jpeg_profile(data: bytes) -> bytes | None:
 
 
 def _white_level(image: Image.Image, bands: list[tuple[int, int]], *, unsigned: bool) -> float:
-    """Return the level of white, from the largest value."""
+    """Return the level of white, from the largest value.
+
+    Raises:
+        ValueError: No value is finite.
+    """
     crops = (_levels(image.crop((0, top, image.width, bottom)), unsigned=unsigned) for top, bottom in bands)
-    return white_level(max(map(largest_value, crops)), image.mode)
+    finite = [largest for largest in map(largest_value, crops) if largest is not None]
+    if not finite:
+        raise ValueError("all of its pixels are NaN or infinite")
+    return white_level(max(finite), image.mode)
 
 
 def _levels(image: Image.Image, *, unsigned: bool) -> npt.NDArray[Any]:

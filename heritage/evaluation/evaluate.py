@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -35,7 +36,7 @@ from heritage.reports.html import score
 from heritage.runs.audits import AuditResult, write_audits
 from heritage.runs.calibration import read_calibration, write_calibration
 from heritage.runs.description import RunDescription, read_fold
-from heritage.runs.files import BEST_CHECKPOINT, DATA_FILE, IMAGES_SEEN
+from heritage.runs.files import AUDITS_FILE, BEST_CHECKPOINT, CALIBRATION_FILE, DATA_FILE, IMAGES_SEEN
 from heritage.runs.locks import run_locked
 from heritage.runs.out_of_fold import out_of_fold
 from heritage.runs.read_predictions import images_seen
@@ -45,6 +46,8 @@ from heritage.training.devices import choose_device
 from heritage.training.predict_loop import ModelOutputs
 
 log = logging.getLogger(__name__)
+
+_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def evaluate(cfg: DictConfig, console: Console) -> Path:
@@ -108,7 +111,8 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
         audit_options, classifier, test_set, assessment, predictions.rows, device, folder, leak_runs, width
     )
     if test_set.own and test_set.split == "test" and (run := _run_folder(classifier)):
-        log.info("%s", write_audits(audits, run))
+        for note in _written(lambda: write_audits(audits, run), run / AUDITS_FILE):
+            log.warning("%s", note)
     mistakes = None if how == "none" else write_mistakes(assessment, folder, how)
     page = write_evaluation(
         assessment,
@@ -199,12 +203,23 @@ def _calibration(
             "Temperature and threshold were fitted on these images: calibrated metrics are optimistic."
         )
     if run := _run_folder(classifier):
-        log.info("%s", write_calibration(calibration, run))
+        notes += _written(lambda: write_calibration(calibration, run), run / CALIBRATION_FILE)
     else:
         notes.append(
             "calibration.json was not written: it belongs to the unadjusted best checkpoint of a run folder."
         )
     return calibration, validation, notes
+
+
+def _written(write: Callable[[], Path], file: Path) -> list[str]:
+    """Write a file into the run folder; return a note if that is read-only."""
+    try:
+        log.info("%s", write())
+    except OSError as error:
+        if error.errno not in _READ_ONLY:
+            raise
+        return [f"{file} was not written: {error.strerror}. Commands that predict do not know this result."]
+    return []
 
 
 def _train_counts(classifier: TrainedClassifier) -> dict[str, int] | None:

@@ -149,7 +149,8 @@ def _properties(trained: TrainedClassifier, counts: Mapping[str, Mapping[str, in
         "network": f"{config['model'].get('name') or config['model']['_target_']}, {parameters:,} parameters",
         "input": f"RGB, {size}×{size}",
         "pretrained weights": _weights(config["model"].get("weights")),
-        "training": f"{trained.epoch + 1} epochs" + (f" of {shown:,} images" if shown else ""),
+        "training": f"{trained.epoch + 1} {'epoch' if trained.epoch == 0 else 'epochs'}"
+        + (f" of {shown:,} images" if shown else ""),
         "seed": str(config["seed"]),
     }
 

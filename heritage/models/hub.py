@@ -26,6 +26,7 @@ from huggingface_hub.errors import (  # type: ignore[attr-defined]  # HTTPError 
 from timm.models import get_pretrained_cfg
 
 from heritage.core.hub import TIMEOUT, HubAddress, is_hub_address
+from heritage.core.hub_client import guard_client
 from heritage.core.packaged_weights import EXTRA, PACKAGED, packaged_file
 from heritage.core.taxonomy import suggestion
 from heritage.errors import ConfigError, WeightsError
@@ -86,6 +87,7 @@ def fetch_weights(name: str) -> Path:
             return Path(cached)
     if (packaged := packaged_file(name)) is not None:
         return packaged
+    guard_client()
     for file in FILES:
         try:
             # One request without retries, before the download with the client's many.

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field
 
 from heritage.core.hub import require_repository
+from heritage.core.hub_client import require_endpoint
 from heritage.core.licences import open_licence
 from heritage.errors import ConfigError
 
@@ -22,7 +22,6 @@ Creator = Annotated[str, Field(min_length=1, pattern=r"^[^\r\n]*$")]
 
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _ORCID = re.compile(r"\d{4}-\d{4}-\d{4}-\d{3}[\dX]")
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
@@ -124,24 +123,3 @@ class PublishOptions:
                     where=f"creators: {creator}",
                     remedy="write Family, Given or Family, Given; 0000-0000-0000-0000",
                 )
-
-
-def require_endpoint(endpoint: str | None) -> None:
-    """Check that a token may be sent to an endpoint: https, or this machine.
-
-    Raises:
-        ConfigError: It may not.
-    """
-    from huggingface_hub import constants
-
-    url = constants.ENDPOINT if endpoint is None else endpoint
-    parts = urlsplit(url)
-    if parts.scheme == "https" and parts.netloc and "@" not in parts.netloc:
-        return
-    if parts.scheme == "http" and parts.hostname in _LOOPBACK:
-        return
-    raise ConfigError(
-        "not an https address, so the token would be sent in the clear",
-        where="HF_ENDPOINT" if endpoint is None else f"endpoint={endpoint}",
-        remedy="give https://<host>",
-    )

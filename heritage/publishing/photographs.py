@@ -6,7 +6,7 @@ no path of this machine.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,8 @@ def dataset_publication(options: PublishOptions, folder: Path) -> Publication:
     title = options.title or about["name"] or root.resolve().name
     record = _record(about, chosen, title, notes)
     if images:
-        _require_images(root, names)
+        _require_images(root, names, chosen)
+        _require_other_content(rights, whole, root, names)
         write_split_tables(chosen, folder)
         url = None if options.repo is None else f"https://huggingface.co/datasets/{options.repo}"
         write_croissant(chosen, folder, name=title, url=url if options.endpoint is None else None)
@@ -249,8 +250,8 @@ def _record(about: Mapping[str, Any], chosen: Manifest, title: str, notes: list[
     return cleaned
 
 
-def _require_images(root: Path, names: Mapping[str, str]) -> None:
-    """Raise an error unless all images exist as regular files."""
+def _require_images(root: Path, names: Mapping[str, str], chosen: Manifest) -> None:
+    """Raise an error unless all images exist as regular files, as `heritage curate` wrote them."""
     missing = [file for file in names if not (root / file).is_file()]
     if missing:
         raise ManifestError(
@@ -258,3 +259,39 @@ def _require_images(root: Path, names: Mapping[str, str]) -> None:
             where=root,
             remedy="restore them, or curate again",
         )
+    changed = [
+        file
+        for file, sha256 in zip(names, chosen.column("sha256"), strict=True)
+        if sha256 and PublishedFile(file, root / file).sha256 != sha256
+    ]
+    if changed:
+        raise PublishError(
+            f"{count_of(len(changed), 'image')} changed since the data set was curated, such as "
+            f"{changed[0]}, so the recorded licence may be that of another photograph",
+            where=root,
+            remedy="restore them, or curate again",
+        )
+
+
+def _require_other_content(rights: _Rights, whole: Manifest, root: Path, names: Mapping[str, str]) -> None:
+    """Raise an error if a file to be published is, or equals, that of a photograph whose licence forbids it.
+
+    Two rows may name one file in different ways, and a photograph may be in a data set twice.
+    """
+    files = whole.column("file")
+    refused: dict[int, list[int]] = defaultdict(list)
+    for row in rights.refused:
+        path = root / files[row]
+        if path.is_file():
+            refused[path.stat().st_size].append(row)
+    for file in names:
+        own = PublishedFile(file, root / file)
+        for row in refused.get(own.size, ()):
+            if own.sha256 == PublishedFile(files[row], root / files[row]).sha256:
+                licence = one_line(rights.refused[row])
+                raise PublishError(
+                    f"{file} is the same photograph as {files[row]}, which may not be published "
+                    f"({refusal(licence)}{f': {licence}' if licence else ''})",
+                    where=root / MANIFEST_FILE,
+                    remedy="remove one of them, and curate again",
+                )

@@ -28,6 +28,7 @@ HEADERS: dict[str, str] = {
 }
 
 _PORT = re.compile(r":\d*$")
+_ABSOLUTE = re.compile(r"https?://([^/?#]*)", re.IGNORECASE)
 _ADDRESSES = 10_000  # client addresses remembered at a time
 
 
@@ -114,6 +115,7 @@ class SecurityMiddleware:
                 ]
             await send(message)
 
+        scope = _in_origin_form(scope)
         try:
             self._check(scope)
             await self._app(scope, receive, send_with_headers)
@@ -152,6 +154,24 @@ class SecurityMiddleware:
         if _without_default_port(place) == _without_default_port(host):
             return False
         return _PORT.sub("", place) not in self._names
+
+
+def _in_origin_form(scope: Scope) -> Scope:
+    """Return a request whose target is a path: a server must also take whole URLs (RFC 9112, 3.2.2).
+
+    The host of such a URL replaces the Host header, so it is checked instead.
+    """
+    found = _ABSOLUTE.match(scope["path"])
+    if found is None:
+        return scope
+    headers = [(name, value) for name, value in scope["headers"] if name.lower() != b"host"]
+    raw = _ABSOLUTE.sub("", scope.get("raw_path", b"").decode("latin-1"), count=1)
+    return {
+        **scope,
+        "path": scope["path"][found.end() :] or "/",
+        "raw_path": (raw or "/").encode("latin-1"),
+        "headers": [*headers, (b"host", found[1].encode("latin-1", "replace"))],
+    }
 
 
 def _without_default_port(place: str) -> str:

@@ -24,6 +24,8 @@ _REMEDY = "it is damaged or of another run: remove it, and the run starts again"
 _PROGRESS = ("epoch_progress", "epoch_loop.batch_progress")
 """What Lightning needs to resume at the right step; without them it would start again without a word."""
 _MAX_COUNT = 2**53
+_NOT_NEGATIVE = ("lr", "initial_lr", "max_lr", "min_lr", "weight_decay", "eps")
+_BELOW_ONE = ("betas", "momentum", "base_momentum", "max_momentum", "dampening")
 # What optimizers of others may raise for parameters without data.
 _NO_REFERENCE = (RuntimeError, TypeError, ValueError, AttributeError, LookupError, AssertionError)
 
@@ -100,14 +102,21 @@ class ResumedState:
         for own, built in zip(saved["param_groups"], fresh["param_groups"], strict=True):
             if list(own["params"]) != built["params"]:
                 raise self._fault(key, "groups the parameters otherwise")
+            for name, value in own.items():
+                if (what := _range_fault(name, value)) is not None:
+                    raise self._fault(f"{key}.{name}", what)
             own.update({name: value for name, value in built.items() if _is_flag(value)})
         self._check_moments(saved, optimizer, _empty_state(build, net))
         schedules = self._one("lr_schedulers", 0 if scheduler is None else 1)
         if scheduler is not None:
             own = self._mapping(schedules[0], "lr_schedulers.0")
             self._compare(own, scheduler.state_dict(), "lr_schedulers.0")
-            if own.get("last_epoch", 0) > getattr(scheduler, "total_steps", math.inf):
+            total = getattr(scheduler, "total_steps", None)
+            if total is not None and own.get("last_epoch", 0) > total:
                 raise self._fault("lr_schedulers.0.last_epoch", "is after the end of the schedule")
+            if total is not None and own.get("total_steps", total) < total:
+                what = f"ends after {own['total_steps']:,} steps, and this run has {total:,}"
+                raise self._fault("lr_schedulers.0.total_steps", what)
 
     def _check_moments(
         self, saved: Mapping[str, Any], optimizer: torch.optim.Optimizer, reference: dict[int, Any]
@@ -206,10 +215,26 @@ def _value_fault(saved: Any, fresh: Any) -> str | None:
     return None
 
 
+def _range_fault(name: str, value: Any) -> str | None:
+    """Return what is wrong with a setting of a parameter group; None if nothing is.
+
+    torch checks these when an optimizer is made, and not when its state is restored.
+    """
+    values = value if isinstance(value, list | tuple) else [value]
+    numbers = [number for number in values if type(number) in (int, float)]
+    if name not in _NOT_NEGATIVE + _BELOW_ONE or not numbers:
+        return None
+    if min(numbers) < 0:
+        return "is negative"
+    return "is not below 1" if name in _BELOW_ONE and max(numbers) >= 1 else None
+
+
 def _is_finite_like(saved: Tensor, fresh: Tensor) -> bool:
     if fresh.device.type == "meta":
         return True  # compared with the parameter instead
-    return bool(torch.isfinite(saved).all()) or not bool(torch.isfinite(fresh).all())
+    if bool(torch.isfinite(fresh).all()):
+        return bool(torch.isfinite(saved).all())
+    return not bool(torch.isnan(saved).any())  # the best value before the first validation is infinite
 
 
 def _empty_state(

@@ -275,7 +275,8 @@ class TrainingRun:
                 remedy="it is of another run: start a new one",
             ) from error
         epochs = max(self.trainer.current_epoch, epoch + 1)
-        return {"tested": f"{BEST_CHECKPOINT}, after {epoch + 1} of {epochs} epochs"}
+        trained = f"{epoch + 1} of {epochs} {'epoch' if epochs == 1 else 'epochs'}"
+        return {"tested": f"{BEST_CHECKPOINT}, after {trained}"}
 
     def _calibrate(self, target_precision: float) -> dict[str, str]:
         rows = self.data.rows("val")

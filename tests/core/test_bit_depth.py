@@ -148,3 +148,11 @@ def test_other_unreadable_files_are_described() -> None:
         ImageError, match="a kind of TIFF that cannot be read; save it as TIFF or PNG with 8 or 16"
     ):
         decode(deep)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_an_image_without_a_finite_value_is_refused(value: float) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.full((8, 8), value, np.float32)).save(file, "TIFF")
+    with pytest.raises(ImageError, match="all of its pixels are NaN or infinite"):
+        decode(file.getvalue())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import re
 import shutil
@@ -230,3 +231,20 @@ def test_images_of_other_classes_and_a_misnamed_split(
     assert line.endswith("rename the class, or evaluate images of the network's classes")
     done = heritage("evaluate", f"ckpt={run_folder}", "split=validation")
     assert done.err == "heritage evaluate: split: no split 'validation'; did you mean 'val'?\n"
+
+
+def test_a_run_on_a_read_only_disk_is_evaluated(
+    heritage: Command, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(target: Path, text: str) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(target))
+
+    monkeypatch.setattr("heritage.runs.calibration.write_text", refuse)
+    monkeypatch.setattr("heritage.runs.audits.write_text", refuse)
+    out = tmp_path / "out"
+    done = heritage("evaluate", f"ckpt={run}", f"hydra.run.dir={out}", "report.resamples=20")
+    assert done.code == 0, done.err
+    assert f"{run / 'calibration.json'} was not written: Read-only file system." in " ".join(done.out.split())
+    assert f"{run / 'audits.json'} was not written" in done.out + done.err
+    assert (out / "report.html").is_file()
+    assert not (run / "audits.json").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 from pathlib import Path
@@ -241,3 +242,40 @@ def test_many_images_are_published_in_folders_that_the_hub_takes(
     assert loaded["train"][0]["image"].size == (32, 32)
     records = list(mlcroissant.Dataset(str(root / "croissant.json")).records("train"))
     assert all(record["train/image"].size == (32, 32) for record in records)
+
+
+def test_a_photograph_whose_licence_forbids_it_is_not_published_under_another_row(
+    heritage: Command, tmp_path: Path
+) -> None:
+    root = write_dataset(tmp_path / "vases", licences=("CC0-1.0", "© The artist", "CC0-1.0"))
+    words = ("publish", f"data={root}", "archive=a.zip", "creators=[Ada]", "refused=leave_out")
+    assert heritage(*words, "plan=true").code == 0
+    first, second = root / "images" / "1_MET_0.jpg", root / "images" / "2_MET_1.jpg"
+    original = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    done = heritage(*words)
+    assert done.code == 2
+    assert "images/1_MET_0.jpg is the same photograph as images/2_MET_1.jpg, which may not be" in done.err
+    assert "in copyright: © The artist" in done.err
+    first.write_bytes(original)
+    table = pq.read_table(root / "manifest.parquet")
+    names = table["file"].to_pylist()
+    names[0] = "images/./2_MET_1.jpg"  # one file, in two rows
+    table = table.set_column(table.column_names.index("file"), "file", [names])
+    pq.write_table(table, root / "manifest.parquet")
+    done = heritage(*words)
+    assert done.code == 2
+    assert "is the same photograph as images/2_MET_1.jpg" in done.err
+
+
+def test_images_that_were_changed_after_curation_are_not_published(heritage: Command, tmp_path: Path) -> None:
+    root = write_dataset(tmp_path / "vases")
+    table = pq.read_table(root / "manifest.parquet")
+    sums = [hashlib.sha256((root / name).read_bytes()).hexdigest() for name in table["file"].to_pylist()]
+    pq.write_table(table.append_column("sha256", [sums]), root / "manifest.parquet")
+    words = ("publish", f"data={root}", "archive=a.zip", "creators=[Ada]", "plan=true")
+    assert heritage(*words).code == 0
+    (root / "images" / "1_MET_0.jpg").write_text("the diary")
+    done = heritage(*words)
+    assert done.code == 2
+    assert "1 image changed since the data set was curated, such as images/1_MET_0.jpg" in done.err

@@ -9,8 +9,8 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
+from heritage.core.hub_client import require_endpoint
 from heritage.errors import ConfigError, PublishError
-from heritage.publishing.options import require_endpoint
 from heritage.publishing.publication import Publication, PublishedFile
 from heritage.publishing.upload import upload
 from tests.conftest import Command

@@ -153,3 +153,20 @@ def test_headers_of_a_part_are_bounded() -> None:
         form.write(
             b"--edge\r\nContent-Disposition: form-data; name=" + b"x" * 20_000 + b"\r\n\r\nx\r\n--edge--\r\n"
         )
+
+
+def test_a_whole_url_is_a_request_for_its_path_and_host() -> None:
+    with running(stub_app()) as address:
+        place = address.partition("://")[2]
+
+        def status(target: str, host: str = place) -> int:
+            head = f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+            return int(raw(address, head.encode()).split()[1])
+
+        assert status(f"http://{place}/health") == 200
+        assert status(f"HTTP://LOCALHOST/about?x=http://{place}") == 200
+        assert status(f"http://{place}") == 200
+        assert status(f"http://{place}/nothing") == 404
+        assert status("http://evil.example/health") == 403  # as with that Host header
+        assert status(f"http://{place}/health", host="evil.example") == 200
+        assert status("http:///health") == 403

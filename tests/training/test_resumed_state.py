@@ -13,7 +13,7 @@ import torch
 
 import heritage
 from heritage.errors import CheckpointError
-from heritage.training.resumed_state import ResumedState
+from heritage.training.resumed_state import ResumedState, _is_finite_like
 from heritage.training.run import TrainingRun
 from tests.conftest import TINY, Command
 
@@ -98,6 +98,9 @@ FAULTS: dict[str, tuple[Change, str]] = {
     "no optimizer": (lambda state: state.pop("optimizer_states"), "optimizer_states is not a list of 1"),
     "text for a rate": (group(0, lr="fast"), "param_groups.0.lr is no finite number"),
     "NaN rate": (group(1, lr=float("nan")), "param_groups.1.lr is no finite number"),
+    "negative rate": (group(0, lr=-0.5), "param_groups.lr is negative"),
+    "beta of 1": (group(1, betas=(1.0, 0.9)), "param_groups.betas is not below 1"),
+    "negative beta": (group(1, betas=(0.9, -3.0)), "param_groups.betas is negative"),
     "one parameter less": (group(0, params=[0]), "param_groups.0.params is not a list of"),
     "no rate": (lambda state: groups(state)[0].pop("lr"), "param_groups.0.lr is missing"),
     "one group": (lambda state: groups(state).pop(), "param_groups is not a list of 2"),
@@ -160,3 +163,21 @@ def test_other_runs_resume(tree: Path, tmp_path: Path, more: tuple[str, ...]) ->
     resumed = heritage.build(heritage.compose("train", words(tree, folder, *more, "resume=true")))
     resumed.fit()
     assert (resumed.trainer.current_epoch, resumed.trainer.global_step) == (2, 4)
+
+
+def test_a_schedule_that_ends_before_the_run_is_refused(tree: Path, tmp_path: Path) -> None:
+    folder, more = tmp_path / "run", ("model=resnet10t", "optimizer=sgd", "scheduler=one_cycle")
+    stopped_run(tree, folder, *more)
+    state = torch.load(last(folder), weights_only=True)
+    state["lr_schedulers"][0]["total_steps"] = 3
+    torch.save(state, last(folder))
+    resumed = heritage.build(heritage.compose("train", words(tree, folder, *more, "resume=true")))
+    with pytest.raises(CheckpointError, match=r"total_steps ends after 3 steps, and this run has 4"):
+        resumed.fit()
+
+
+def test_a_best_value_may_be_infinite_and_not_nan() -> None:
+    best = torch.tensor(-torch.inf)
+    assert _is_finite_like(best, best)
+    assert not _is_finite_like(torch.tensor(torch.nan), best)
+    assert not _is_finite_like(best, torch.tensor(0.5))

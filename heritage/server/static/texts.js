@@ -2,7 +2,6 @@
 
 import { byId } from "./dom.js";
 
-const RIGHT_TO_LEFT_SCRIPT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
 const page = document.documentElement; // the server writes its language, its direction and its kind of classes
 const YEAR = 365 * 24 * 3600;
 
@@ -38,8 +37,13 @@ export const list = (items) => new Intl.ListFormat(locale).format(items.map(isol
 
 export const date = (value) => new Intl.DateTimeFormat(locale, { dateStyle: "long", timeStyle: "short" }).format(value);
 
-// Names of other languages must not change the direction of a sentence.
-const isolate = (text) => (page.dir === "rtl" || RIGHT_TO_LEFT_SCRIPT.test(text) ? `\u2068${text}\u2069` : text);
+// Names of others must not change the direction of a sentence, nor end their own isolation.
+const CONTROLS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+const FROM_RIGHT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+const isolate = (text) => {
+  const plain = text.replace(CONTROLS, "");
+  return page.dir === "rtl" || FROM_RIGHT.test(plain) ? `\u2068${plain}\u2069` : plain;
+};
 
 export function has(key) {
   return key in texts;
