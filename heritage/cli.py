@@ -318,7 +318,11 @@ def _prepared_arguments(verb: str, arguments: list[str]) -> list[str]:
 
 
 def require_no_dashes(arguments: Sequence[str]) -> None:
-    """Check that no option is written ``--key=value`` or ``--key value``, as those of other programs are."""
+    """Check that no option is written ``--key=value`` or ``--key value``, as those of other programs are.
+
+    Raises:
+        ConfigError: One is, or flags exclude each other.
+    """
     from hydra._internal.utils import get_args_parser
 
     from heritage.core.taxonomy import nearest
@@ -329,6 +333,12 @@ def require_no_dashes(arguments: Sequence[str]) -> None:
             "unpickling a configuration would run code that the file names",
             where="--experimental-rerun",
             remedy="resume=<run folder> continues a run with its own configuration",
+        )
+    if known.multirun and (known.cfg or known.info):
+        raise ConfigError(
+            "shows the configuration of one run",
+            where="--cfg" if known.cfg else "--info",
+            remedy="leave -m out, and give one value for each option",
         )
     if word := next((word for word in unknown if word.startswith("--")), None):
         flag, equals, value = word.partition("=")

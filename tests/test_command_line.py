@@ -48,6 +48,18 @@ HINTS = {
     "out=x": f"{NO_KEY} 'out'; did you mean hydra.run.dir=<folder>?",
     "output_dir=x": f"{NO_KEY} 'output_dir'; did you mean hydra.run.dir=<folder>?",
     "seed=null": "cannot be null; give a value",
+    "seed=1..3": "one run takes one value; write -m 'seed=range(1,4)' to run each of them",
+    "seed=0-4": "one run takes one value; write -m 'seed=range(0,5)' to run each of them",
+    "seed=3..1": "Value '3..1' of type 'str' could not be converted to Integer; give a whole number",
+    "callbacks.early_stoping.patience=3": "'callbacks' has no key 'early_stoping'; add "
+    "callbacks=early_stopping, and write callbacks.early_stopping instead of callbacks.early_stoping",
+    "callbacks.early_stopping.patience=3": "'callbacks' has no key 'early_stopping'; "
+    "add callbacks=early_stopping",
+    "logger.wandb.project=x": "'logger' has no key 'wandb'; add logger=wandb",
+    "callbacks.bst=null": "'callbacks' has no key 'bst'; did you mean 'best'?",
+    "raw=table": f"{NO_KEY} 'raw'; did you mean 'data'?",
+    "resume=yes": "no such run folder; write resume=true",
+    "resume=Off": "no such run folder; write resume=false",
     "resume=x/seed=0": "no such run folder; give a folder below outputs/",
     "data.root=a${b}": "Interpolation key 'b' not found; correct the interpolation, or write "
     r"""'data.root='"'"'a\${b}'"'"'' for a name with these signs""",
@@ -239,3 +251,25 @@ def test_a_folder_with_anything_else_is_kept(heritage: Command, tmp_path: Path) 
     done = heritage("evaluate", "ckpt=nowhere", "hydra.run.dir=a/b/c")
     assert done.code == 2
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    ("verb", "word", "hint"),
+    [
+        ("curate", "workers=-1", "workers=-1: should be greater than or equal to 0"),
+        ("curate", "workers=two", "workers=two: should be a valid integer"),
+        ("curate", "workers=1.5", "workers=1.5: should be a valid integer"),
+        ("curate", "data.root=x", f"data.root=x: {NO_KEY} 'data'; did you mean 'raw'?"),
+        ("curate", "my photos", "write raw=class_folders 'raw.root=my photos'"),
+        ("train", "my photos", "write data=class_folders 'data.root=my photos'"),
+    ],
+)
+def test_the_hint_of_other_commands(
+    heritage: Command, tmp_path: Path, verb: str, word: str, hint: str
+) -> None:
+    (tmp_path / "my photos").mkdir()
+    words = ["raw=class_folders", "raw.root=my photos", word] if word.startswith("workers") else [word]
+    done = heritage(verb, *words)
+    assert done.code == 2
+    assert hint in done.err
+    assert len(done.err.splitlines()) == 1

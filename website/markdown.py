@@ -83,7 +83,8 @@ def header(lines: Sequence[str], top: str = "") -> str:
     blocks = []
     for indented, block in _blocks(lines):
         if indented:
-            body = "\n".join(line[2:] for line in block)
+            # Files show the form that works without an active environment; the site shows one form only.
+            body = "\n".join(line[2:] for line in block).replace("python -m heritage.", "heritage ")
             blocks.append(f"```text\n{body}\n```")
         else:
             blocks.append(prose(" ".join(block), top))

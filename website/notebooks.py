@@ -42,13 +42,13 @@ def _execute(notebook: Path, result: Path) -> None:
     content = nbformat.read(notebook, as_version=4)
     with tempfile.TemporaryDirectory() as given:
         folder = str(Path(given).resolve())
+        paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         # A small network gains little from more threads.
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        environment = {"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": paths}
         client = NotebookClient(
             content, timeout=_TIMEOUT_S, kernel_name="python3", resources={"metadata": {"path": folder}}
         )
-        client.execute()
+        client.execute(env=environment)
         text = nbformat.writes(content).replace(f"{folder}/", "")
     result.write_text(text, encoding="utf-8")
 

@@ -67,7 +67,7 @@ class Site:
             if page == "index":
                 text = _with_toctrees(text)
             elif page == "reference":
-                text += toctree(["reference/commands", "reference/groups", "reference/api"])
+                text += toctree(["reference/commands", "reference/groups", "reference/api"], hidden=False)
             self.write(f"{page}.md", text)
 
     def _with_links(self, document: Path) -> str:
@@ -151,9 +151,10 @@ def _highlighted(block: str) -> str:
     return block.replace("```console", "```bash", 1) if is_script else block
 
 
-def toctree(pages: Sequence[str], *options: str) -> str:
-    """Return a hidden table of contents."""
-    return "\n".join(["", "```{toctree}", ":hidden:", *options, "", *pages, "```", ""])
+def toctree(pages: Sequence[str], *options: str, hidden: bool = True) -> str:
+    """Return a table of contents; a hidden one is shown in the sidebar only."""
+    shown = ":hidden:" if hidden else ":maxdepth: 2"
+    return "\n".join(["", "```{toctree}", shown, *options, "", *pages, "```", ""])
 
 
 def _toctree(section: str) -> str:

@@ -7,7 +7,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -188,7 +188,8 @@ LICENCES_FILE = "LICENCES.md"
 
 def write_attribution(manifest: Manifest, folder: Path) -> None:
     """Write ``ATTRIBUTION.md`` (a line per photograph) and ``LICENCES.md`` (what each licence permits)."""
-    write_text(folder / ATTRIBUTION_FILE, attribution(manifest, each_file=True))
+    names = [PurePosixPath(file).name for file in manifest.column("file") if file]
+    write_text(folder / ATTRIBUTION_FILE, attribution(manifest, names))
     write_text(folder / LICENCES_FILE, _licences(manifest))
 
 

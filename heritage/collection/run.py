@@ -42,6 +42,7 @@ from heritage.core.console import Console
 from heritage.core.event_loop import interrupting, outside_of_loop
 from heritage.core.locks import locked
 from heritage.core.manifest import Manifest
+from heritage.core.numbers import counted
 from heritage.core.signals import RepeatFilter
 from heritage.core.version import __version__
 from heritage.errors import CollectionError
@@ -132,7 +133,7 @@ class CollectionRun:
         recover_interrupted(ledger, self.source.code, storage)
         changed = relabel(self.source, ledger, self.rules, self.options.folder)
         if changed:
-            self.console.print(f"The rules have changed: {changed:,} objects have a new label.")
+            self.console.print(f"The rules have changed: new labels for {counted(changed, 'object')}.")
         self._report_size_change(ledger)
         missing = requeue_missing(ledger, self.source.code, storage)
         if missing:
@@ -202,7 +203,7 @@ class CollectionRun:
             await collector.run()
             if options.refresh:
                 replaced = await refresh(self.source, client, ledger, storage, classes)
-                self.console.print(f"{replaced:,} photographs have changed and were replaced.")
+                self.console.print(f"Replaced, as they have changed: {counted(replaced, 'photograph')}.")
 
     def _finish(self, ledger: Ledger) -> None:
         rename_photographs(ledger, self.source.code, self.rules, self.options.folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from heritage.comparison.comparison import Comparison
 from heritage.comparison.paired import DECISIVE, Change
 from heritage.core.numbers import with_interval
-from heritage.metrics.bootstrap import Interval, interval
+from heritage.metrics.bootstrap import FEW_GROUPS, Interval, interval
 from heritage.reports.tables import Table
 from heritage.runs.description import PLAIN
 
@@ -48,10 +49,17 @@ class BalancingEffects:
         return None
 
     def effect(self, setting: int, baseline: int, name: str) -> Change:
-        """Return the change in a score, such as ``recall/byzantium``, from the baseline to a setting."""
+        """Return the change in a score, such as ``recall/byzantium``, from the baseline to a setting.
+
+        The interval of a class of fewer than `FEW_GROUPS` groups is NaN, so that it is never significant.
+        """
         settings = self.comparison.settings
         change = settings[setting].mean(name) - settings[baseline].mean(name)
-        resampled = self.comparison.resampled
+        first, resampled = self.comparison.first, self.comparison.resampled
+        if "/" in name:
+            of_class = first.targets == first.classes.index(name.partition("/")[2])
+            if len(set(np.asarray(first.groups)[of_class])) < FEW_GROUPS:
+                return Change(change, Interval(math.nan, math.nan))
         return Change(change, interval(resampled[setting][name] - resampled[baseline][name]))
 
     def worst_recall(self, setting: int) -> tuple[str, float, Interval]:
@@ -106,4 +114,5 @@ class BalancingEffects:
 
 
 def _text(change: Change) -> str:
-    return f"{change.value:+.3f} ({change.interval.low:+.3f} – {change.interval.high:+.3f})"
+    low, high = (f"{value:+.3f}" for value in (change.interval.low, change.interval.high))
+    return f"{change.value:+.3f}" if low == high else f"{change.value:+.3f} ({low} – {high})"

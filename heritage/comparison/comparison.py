@@ -24,6 +24,7 @@ from heritage.comparison.paired import (
 )
 from heritage.comparison.published import AVERAGES, IN_WORDS, TABLES, Published, published
 from heritage.core.numbers import bounds as written
+from heritage.core.numbers import counted
 from heritage.core.taxonomy import CLASSES
 from heritage.core.types import PositiveInt, Seed
 from heritage.metrics.bootstrap import Interval, interval
@@ -163,7 +164,7 @@ class Comparison:
             return ""
         least, most = min(known), max(known)
         if most <= _EQUAL_BUDGET * least:
-            return f" Each network was trained on {least:,} images, up to a batch."
+            return f" Each network was trained on {counted(least, 'image')}, up to a batch."
         return (
             f" Networks were trained on {least:,} to {most:,} images, and longer training alone improves a "
             "network: set trainer.max_samples to give all the same number."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
@@ -16,7 +17,9 @@ from heritage.config.config_files import chosen_files, explain_yaml_error, file_
 from heritage.config.faults import did_you_mean, right_key
 from heritage.config.grammar import quoted
 from heritage.config.overrides import takes_list
+from heritage.core.files import config_dir
 from heritage.core.image_folders import IMAGE_SUFFIXES
+from heritage.core.taxonomy import nearest
 from heritage.runs.compat import RENAMED_CHOICES, RENAMED_OPTIONS
 
 _UNKNOWN_KEY = re.compile(r"Could not override '(?P<key>[^']+)'")
@@ -44,12 +47,18 @@ _FIRST = {
     "serve": "ckpt",
 }
 """The option that a word without a key is probably meant for."""
+_FOLDER = {
+    "train": ("data=class_folders", "data.root={}"),
+    "curate": ("raw=class_folders", "raw.root={}"),
+}
+"""The words that read a folder of class folders."""
 _EACH = "to run each of them add -m (from Python: multirun=True)"
 _CHOSEN_TWICE = re.compile(r"Multiple values for (?P<group>\S+)\. ")
 _FORCED = re.compile(r"force-add of config groups is not supported: '(?P<word>[^']+)'")
 _ADDED_TWICE = re.compile(r"Could not append to config\. An item is already at '(?P<key>[^']+)'")
 _PARSER = re.compile(r"Lexer\w*Exception\b.*", re.DOTALL)
 _TYPE = re.compile(r"could not be converted to (\w+)")
+_RANGE = re.compile(r"Value '(-?\d+) ?(?:\.\.\.?|-|:|to) ?(-?\d+)' of type")
 _GIVE = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
 
 
@@ -120,6 +129,8 @@ def _with_key(word: str, verb: str) -> str:
         return f"write {word}=<option>"
     if _has(cfg, word):
         return f"write {word}=<value>"
+    if verb in _FOLDER and Path(word).is_dir():
+        return f"write {shlex.join(text.format(word) for text in _FOLDER[verb])}"
     if verb in _FIRST:
         key = "input" if verb == "predict" and _is_image(word) else _FIRST[verb]
         return f"write {shlex.quote(f'{key}={word}')}"
@@ -166,7 +177,11 @@ def _unknown_deleted(match: re.Match[str], _: BaseException, verb: str, __: Sequ
 
 
 def _wrong_value(match: re.Match[str], fault: BaseException, _: str, __: Sequence[str]) -> list[str]:
-    return [f"{match['override'].strip()}: {_with_remedy(_first_line(str(fault.__cause__ or fault)))}"]
+    override, what = match["override"].strip(), _first_line(str(fault.__cause__ or fault))
+    if (numbers := _RANGE.search(what)) and int(numbers[1]) < int(numbers[2]):
+        words = shlex.quote(f"{_key(override)}=range({numbers[1]},{int(numbers[2]) + 1})")
+        return [f"{override}: one run takes one value; write -m {words} to run each of them"]
+    return [f"{override}: {_with_remedy(what)}"]
 
 
 def _wrong_value_in_file(
@@ -289,7 +304,19 @@ def _explain_unknown(verb: str, cfg: DictConfig, key: str) -> str:
     place = f"'{parent}'" if parent else "the configuration"
     elsewhere = [*known_groups, *keys_of(cfg)] if not parent else []
     hint = did_you_mean(leaf, names) if parent else right_key(verb, leaf, names, elsewhere)
+    if parent and (choice := _option_like(parent, leaf, names)):
+        hint = f"add {parent}={choice}, and write {parent}.{choice} instead of {parent}.{leaf}"
+        hint = f"add {parent}={choice}" if choice == leaf else hint
     return f"{place} has no key '{leaf}'; {hint}"
+
+
+def _option_like(group: str, key: str, names: Sequence[str]) -> str | None:
+    """Return the option of a group that adds a key, if the key is like no present one."""
+    near = nearest(key, options(group)) if nearest(key, names) is None else None
+    if near is None or not (config_dir() / group / f"{near}.yaml").is_file():
+        return None
+    content: Any = OmegaConf.load(config_dir() / group / f"{near}.yaml")
+    return near if near in content else None
 
 
 def _has(cfg: DictConfig, key: str) -> bool:

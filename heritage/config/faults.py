@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from heritage.core.taxonomy import nearest, suggestion
 from heritage.errors import ConfigError
@@ -18,6 +18,8 @@ OTHER_PROGRAMS = {
 }
 """Options of other training programs, each with ours."""
 
+_SOURCES = {"raw": "data", "data": "raw"}
+"""The group of what a command reads, by the group that other commands have for it."""
 
 _OUTPUT = {"collect": "folder", "curate": "out", "predict": "out", "export": "out"}
 """The option of a command's output; of others ``hydra.run.dir``, if they write a folder."""
@@ -45,7 +47,7 @@ class FaultyConfigError(ConfigError):
         return FaultyConfigError, (self.faults,)
 
 
-def right_key(verb: str, word: str, known: Iterable[str], elsewhere: Iterable[str] = ()) -> str:
+def right_key(verb: str, word: str, known: Collection[str], elsewhere: Iterable[str] = ()) -> str:
     """Return what to write for an unknown key of a command's top level, as `did_you_mean`.
 
     Args:
@@ -56,6 +58,8 @@ def right_key(verb: str, word: str, known: Iterable[str], elsewhere: Iterable[st
     """
     if verb not in _NO_OUTPUT and _OUTPUT_NAMES.fullmatch(word.lower()):
         return f"did you mean {_OUTPUT.get(verb, 'hydra.run.dir')}=<folder>?"
+    if (source := _SOURCES.get(word)) in known:
+        return f"did you mean '{source}'?"
     return did_you_mean(word, known, elsewhere)
 
 

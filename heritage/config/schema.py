@@ -83,6 +83,7 @@ class TrainConfig:
     compile: bool = MISSING
     lr_find: bool = MISSING
     contact_sheet: bool = MISSING
+    figure_width: Choice = MISSING
     target_precision: float | None = MISSING
     objective: str | None = MISSING
     resume: Annotated[Any, bool | FilePath] = MISSING
@@ -173,6 +174,7 @@ class ExplainConfig:
     trusted: list[str] = MISSING
     data: Annotated[Any, GivenData] = MISSING
     split: Choice = MISSING
+    figure_width: Choice = MISSING
     device: Choice = MISSING
     explain: Any = MISSING
 

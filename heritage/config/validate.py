@@ -25,7 +25,7 @@ from heritage.config.grammar import escaped, literal, quoted
 from heritage.config.schema import SCHEMAS
 from heritage.config.signatures import imported_signature, signature_of
 from heritage.core.option_types import UNKNOWN, option_type
-from heritage.core.types import Seed
+from heritage.core.types import NonNegativeInt, Seed
 
 _HYDRA_KEYS = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}
 _MISSING = "???"
@@ -72,6 +72,8 @@ def _top_level_faults(plain: Mapping[Any, Any], verb: str) -> Iterator[str]:
     """Yield faults of values that OmegaConf does not check: seeds, lists and names of folders."""
     if isinstance(plain.get("seed"), int):
         yield from _value_faults("seed", plain["seed"], Seed)
+    if plain.get("workers", _MISSING) != _MISSING:
+        yield from _value_faults("workers", plain["workers"], NonNegativeInt | None)
     hints = get_type_hints(SCHEMAS[verb], include_extras=True)
     for key, value in plain.items():
         kind = option_type(hints[key]) if key in hints else UNKNOWN

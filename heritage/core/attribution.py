@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 
 from heritage.core.escaping import markdown, markdown_code, markdown_link
 from heritage.core.manifest import Manifest
@@ -16,13 +15,14 @@ _FREE = ("cc0", "public domain", "pd", "no known copyright")
 _UNKNOWN = "licence not recorded"
 
 
-def attribution(manifest: Manifest, *, each_file: bool = False) -> str:
+def attribution(manifest: Manifest, paths: Sequence[str] | None = None, table: str | None = None) -> str:
     """Return the credits of all photographs as Markdown.
 
     Args:
         manifest: The photographs.
-        each_file: List every photograph by its file. Otherwise works are listed one by one if their licence
+        paths: List every photograph by its path. Otherwise works are listed one by one if their licence
             requires credit, and credit lines once if it does not.
+        table: File with the credits as columns; None is the manifest.
     """
     rows: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     licences = manifest.column("licence")
@@ -31,8 +31,10 @@ def attribution(manifest: Manifest, *, each_file: bool = False) -> str:
     text = [
         "# Attribution",
         "",
-        f"The {counted(len(manifest), 'photograph')} of this data set come from the museums below.",
-        "The manifest has the columns `credit`, `licence`, `permalink` and `source_url` for each image.",
+        f"{counted(len(manifest), 'photograph')} from the museums below.",
+        f"The columns `credit`, `licence` and `link` of {markdown_code(table)} have the same for each image."
+        if table
+        else "The manifest has the columns `credit`, `licence`, `permalink` and `source_url` for each image.",
     ]
     for museum in sorted(rows):
         text += ["", f"## {markdown(manifest.museum(museum).name)}"]
@@ -40,8 +42,8 @@ def attribution(manifest: Manifest, *, each_file: bool = False) -> str:
             text += ["", f"### {markdown(licence)} ({counted(len(chosen), 'image')})", ""]
             if licence == _UNKNOWN:
                 text += ["The source does not record a licence for these: find out before publishing.", ""]
-            if each_file:
-                text += _files(manifest, chosen)
+            if paths is not None:
+                text += _files(manifest, chosen, paths)
             elif is_free(licence) or licence == _UNKNOWN:
                 text += _credit_lines(manifest, chosen)
             else:
@@ -59,11 +61,11 @@ def is_free(licence: str) -> bool:
     return licence.strip().lower().startswith(_FREE)
 
 
-def _files(manifest: Manifest, rows: Sequence[int]) -> list[str]:
-    names = ("file", "title", "credit", "permalink")
-    files, titles, credits_, links = map(manifest.column, names)
+def _files(manifest: Manifest, rows: Sequence[int], paths: Sequence[str]) -> list[str]:
+    names = ("title", "credit", "permalink")
+    titles, credits_, links = map(manifest.column, names)
     return [
-        f"- {markdown_code(Path(files[row]).name)}: {markdown(titles[row] or 'untitled')}. "
+        f"- {markdown_code(paths[row])}: {markdown(titles[row] or 'untitled')}. "
         f"{_line(credits_[row])}. {markdown_link(links[row])}".rstrip()
         for row in rows
     ]

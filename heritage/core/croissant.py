@@ -17,6 +17,7 @@ from heritage.core.escaping import one_line, web_link
 from heritage.core.files import write_text
 from heritage.core.licences import open_licence
 from heritage.core.manifest import Manifest
+from heritage.core.numbers import counted
 from heritage.core.split_tables import SPLIT_TABLES, TEXT_COLUMNS, used_splits
 
 CROISSANT_FILE = "croissant.json"
@@ -87,8 +88,9 @@ def croissant(manifest: Manifest, root: Path, *, name: str, url: str | None = No
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": one_line(name),
-        "description": f"{len(manifest):,} photographs of museum artefacts in {len(manifest.classes)} "
-        f"classes: {one_line(', '.join(manifest.classes))}. Credits are in ATTRIBUTION.md.",
+        "description": f"{counted(len(manifest), 'photograph')} of museum artefacts in "
+        f"{counted(len(manifest.classes), 'class')}: {one_line(', '.join(manifest.classes))}. "
+        "Credits are in ATTRIBUTION.md.",
         "version": "1.0.0",
         "license": _licences(manifest.column("licence")),
         "isLiveDataset": False,

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from heritage.core.labels import clean_label
+from heritage.core.numbers import counted
 from heritage.errors import DataError, DatasetNotFoundError, ManifestError
 
 log = logging.getLogger(__name__)
@@ -140,7 +141,8 @@ def note_of_others(others: Mapping[str, int]) -> str | None:
     most = sorted(others.items(), key=lambda item: (-item[1], item[0]))
     shown = ", ".join(f"{suffix or 'no suffix'} {count:,}" for suffix, count in most[:_NAMED])
     more = f" and {len(most) - _NAMED} other suffixes" if len(most) > _NAMED else ""
-    return f"{total:,} files were passed over because of their suffix: {shown}{more}."
+    was, their = ("was", "its") if total == 1 else ("were", "their")
+    return f"{counted(total, 'file')} {was} passed over because of {their} suffix: {shown}{more}."
 
 
 def is_system_path(path: Path) -> bool:

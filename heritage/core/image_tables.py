@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 
 _OTHER_IDS = "image_id_of_table"
 _FILE_URL = re.compile(r"file:(?://(?:localhost)?(?=/))?(?P<path>.+)", re.IGNORECASE | re.DOTALL)
+_ONE_EACH = "a cell names several files: write one row for each"
 _NEEDED = frozenset({"file", "class", "object_id", "group_id", "split"})
 
 
@@ -74,8 +75,11 @@ def read_image_table(
         remedy = f"did you mean {' or '.join(there)}?" if there else f"name it in {keys.reader}.table"
         raise DatasetNotFoundError(f"no table {table}", where=root, remedy=remedy)
     if not (root / images).is_dir():
+        beside = next(images_below(root), None) is not None
+        remedy = f"write {keys.reader}.images=. if file names are relative to {as_text(str(root))}, or "
+        name_it = f"name the images' folder in {keys.reader}.images"
         raise DatasetNotFoundError(
-            "no such folder", where=root / images, remedy=f"name the images' folder in {keys.reader}.images"
+            "no such folder", where=root / images, remedy=(remedy if beside else "") + name_it
         )
     content = read_table(path, _NEEDED | set(columns.values()))
     selected = select_columns(content, columns, path, f"{keys.reader}.columns")
@@ -330,12 +334,22 @@ def require_files(files: Sequence[str | None], root: Path, table: str, images: s
             remedy = (
                 f"download the images, and name their files in a column: {keys.reader}.columns.file=<column>"
             )
+        elif _names_several(example):
+            remedy = _ONE_EACH
         raise ManifestError(
             f"none of its {len(named):,} files exists: {example} is missing, and {root / images} {there}",
             where=root / table,
             remedy=remedy,
         )
+    several = next((as_text(file) for file in missing if _names_several(file)), None)
     log.warning(
-        "%s: %s of %s files do not exist, for example %s",
-        root / table, f"{len(missing):,}", f"{len(named):,}", example,
+        "%s: %s of %s files do not exist, for example %s%s",
+        root / table, f"{len(missing):,}", f"{len(named):,}", several or example,
+        f"; {_ONE_EACH}" if several else "",
     )  # fmt: skip
+
+
+def _names_several(cell: str) -> bool:
+    """Return whether a cell names several files, with separators between them."""
+    parts = [part for part in re.split(r"[;,|\s]+", cell) if part]
+    return sum(_is_image_name(part) for part in parts) > 1

@@ -8,35 +8,30 @@ has numbers.
 from __future__ import annotations
 
 import csv
-import datetime
 import io
 import logging
 import re
-import unicodedata
-import warnings
-import zipfile
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from heritage.core.bounded_read import require_bounded_zip, require_regular
+from heritage.core.bounded_read import require_regular
+from heritage.core.column_names import column_name, unique_names
 from heritage.core.csv_files import restored
+from heritage.core.excel_sheets import read_sheet
 from heritage.core.files import LFS_POINTER
 from heritage.core.parquet_files import read_parquet
 from heritage.core.text_encoding import SAVE_AS, decode_text
-from heritage.errors import ManifestError, MissingDependencyError
+from heritage.errors import ManifestError
 
 log = logging.getLogger(__name__)
 
 
 _SEPARATORS = (",", ";", "\t", "|")
-MAX_SHEET_BYTES = 1 << 30
-"""Size of an Excel file's content; its format takes ten times the size of the cells."""
-
 _EMPTY = " ,;\t|\r\n"
 _HEAD = 65_536  # characters from which the separator is found
 _RECORDS = 50
@@ -89,29 +84,6 @@ def read_table(path: Path, needed: Collection[str] = ()) -> pa.Table:
         raise ManifestError(f"unreadable table: {error}", where=path, remedy=SAVE_AS) from error
 
 
-def unique_names(names: Sequence[str], path: Path, needed: Collection[str]) -> list[str]:
-    """Return column names, with later ones of the same name renamed.
-
-    Raises:
-        ManifestError: One of ``needed`` occurs twice.
-    """
-    seen: Counter[str] = Counter()
-    unique: list[str] = []
-    for name in names:
-        seen[name] += 1
-        if name and seen[name] > 1 and name in needed:
-            raise ManifestError(
-                f"column '{name}' occurs twice", where=path, remedy="remove or rename one of them"
-            )
-        number = seen[name]
-        new = name if number == 1 else f"{name}.{number}"
-        while new in unique or (number > 1 and new in names):
-            number += 1
-            new = f"{name}.{number}"
-        unique.append(new)
-    return unique
-
-
 def _refuse_other_formats(head: bytes, path: Path) -> None:
     if not head:
         raise ManifestError("the table is empty", where=path, remedy="save it again, or name another one")
@@ -132,15 +104,16 @@ def _read_csv(text: str, path: Path, needed: Collection[str]) -> pa.Table:
     text = text.removeprefix("\ufeff")
     hint = text[4] if text[:4].lower() == "sep=" and text[5:6] in "\r\n" else None  # for Excel
     text = _without_titles(text[5:] if hint else text, path, needed)
-    separator = hint or _separator(text)
+    separator, quote, escape = _dialect(text, hint or _separator(text, needed))
     stream = io.StringIO(text, newline="")
-    header = next(csv.reader(stream, delimiter=separator), [])
+    header = next(csv.reader(stream, delimiter=separator, quotechar=quote, escapechar=escape), [])
     if not any(header):
         raise ManifestError("the table is empty", where=path, remedy="save it again, or name another one")
     body = text[stream.tell() :]
-    names = [_column_name(name) for name in header]
-    names = [*names, ""] if _ends_in_separators(body, separator, len(names)) else names
-    names = ["", *names] if _has_row_names(body, separator, len(names)) else names
+    names = [column_name(name) for name in header]
+    records = _records(body, separator, quote, escape)
+    names = [*names, ""] if _ends_in_separators(records, len(names)) else names
+    names = ["", *names] if _has_row_names(records, len(names)) else names
     columns = unique_names(names, path, needed)
     if not body.strip():
         return pa.table({name: pa.array([], pa.string()) for name in columns if name})
@@ -155,7 +128,11 @@ def _read_csv(text: str, path: Path, needed: Collection[str]) -> pa.Table:
         # one thread: only then do faults have the number of their row
         read_options=pa_csv.ReadOptions(column_names=columns, use_threads=False),
         parse_options=pa_csv.ParseOptions(
-            delimiter=separator, newlines_in_values=True, invalid_row_handler=record
+            delimiter=separator,
+            quote_char=quote,
+            escape_char=escape or False,
+            newlines_in_values=True,
+            invalid_row_handler=record,
         ),
         convert_options=pa_csv.ConvertOptions(
             column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=True, null_values=[""]
@@ -172,7 +149,22 @@ def _read_csv(text: str, path: Path, needed: Collection[str]) -> pa.Table:
     return restored(_select_named(table, names))
 
 
-def _separator(text: str) -> str:
+class _Dialect(NamedTuple):
+    separator: str
+    quote: str = '"'
+    escape: str | None = None
+
+
+def _dialect(text: str, separator: str) -> _Dialect:
+    """Return a CSV's dialect: with another quotation mark or an escape if only so all rows fit the header."""
+    plain = _Dialect(separator)
+    for dialect in (plain, plain._replace(escape="\\"), plain._replace(quote="'")):
+        if len({len(record) for record in _records(text, *dialect)}) == 1:
+            return dialect
+    return plain
+
+
+def _separator(text: str, needed: Collection[str] = ()) -> str:
     """Return the separator that gives the most rows the width of the header."""
     head = text[:_HEAD]
     scores = {}
@@ -183,15 +175,30 @@ def _separator(text: str) -> str:
             scores[separator] = (fitting / max(len(widths) - 1, 1), widths[0])
     if scores:
         return max(scores, key=lambda separator: scores[separator])
-    return " " if head.startswith('"') and '" "' in head.partition("\n")[0] else ","  # R's write.table
+    return " " if _is_separated_by_blanks(head, needed) else ","
 
 
-def _records(text: str, separator: str) -> list[list[str]]:
+def _is_separated_by_blanks(head: str, needed: Collection[str]) -> bool:
+    """Return whether a text is of R's ``write.table``, with or without quotation marks.
+
+    Without them, two columns must be among the needed ones, as names of files may have blanks, too.
+    """
+    header, *rows = _records(head, " ") or [[]]
+    if head.startswith('"'):
+        return '" "' in re.split(r"[\r\n]", head, maxsplit=1)[0]
+    names = {column_name(name).casefold() for name in header}
+    fits = {len(row) for row in rows} in ({len(header)}, {len(header) + 1})
+    return fits and len(names & {name.casefold() for name in needed}) > 1
+
+
+def _records(text: str, separator: str, quote: str = '"', escape: str | None = None) -> list[list[str]]:
     """Return the first records of a text."""
     head = text[:_HEAD]
     records: list[list[str]] = []
     try:
-        for record in csv.reader(io.StringIO(head, newline=""), delimiter=separator):
+        for record in csv.reader(
+            io.StringIO(head, newline=""), delimiter=separator, quotechar=quote, escapechar=escape
+        ):
             if record:
                 records.append(record)
             if len(records) > _RECORDS:
@@ -222,7 +229,7 @@ def _is_comment(line: str, needed: Collection[str]) -> bool:
     """Return whether a line begins with ``#`` and has none of the columns that are needed."""
     if not line.startswith("#") or not needed:
         return False
-    cells = {_column_name(cell).casefold() for cell in re.split(r"[,;\t|]", line.lstrip("#"))}
+    cells = {column_name(cell).casefold() for cell in re.split(r"[,;\t|]", line.lstrip("#"))}
     return not cells & {name.casefold() for name in needed}
 
 
@@ -248,120 +255,25 @@ def _is_title(line: str, below: str, depth: int = 0) -> bool:
     return gap or (cells == 1 and (max(widths) > 2 or " " in line))
 
 
-def _has_row_names(body: str, separator: str, columns: int) -> bool:
+def _has_row_names(records: Sequence[Sequence[str]], columns: int) -> bool:
     """Return whether rows have one cell more than the header: R leaves the names of rows unnamed."""
-    return {len(record) for record in _records(body, separator)} == {columns + 1}
+    return {len(record) for record in records} == {columns + 1}
 
 
-def _ends_in_separators(body: str, separator: str, columns: int) -> bool:
+def _ends_in_separators(records: Sequence[Sequence[str]], columns: int) -> bool:
     """Return whether all rows have an empty cell more than the header, at their end."""
-    records = _records(body, separator)
     return bool(records) and all(len(record) == columns + 1 and not record[-1] for record in records)
 
 
 def _read_excel(path: Path, needed: Collection[str]) -> pa.Table:
-    """Read the first sheet that has a needed column, or else the first one that is not empty."""
-    try:
-        import openpyxl
-    except ImportError as error:
-        raise MissingDependencyError(
-            "an Excel table, and openpyxl is not installed",
-            where=path,
-            remedy="pip install 'heritage[excel]', or save the table as CSV (UTF-8)",
-        ) from error
-    try:
-        with warnings.catch_warnings(), path.open("rb") as file:
-            warnings.simplefilter("ignore")  # of styles and validations, which do not matter here
-            require_bounded_zip(file, MAX_SHEET_BYTES)
-            file.seek(0)
-            book = openpyxl.load_workbook(file, read_only=True, data_only=True)
-            rows = _first_table(
-                ([list(row) for row in sheet.iter_rows(values_only=True)] for sheet in book.worksheets),
-                needed,
-            )
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, SyntaxError) as error:
-        # openpyxl raises these for other zip files and damaged ones; SyntaxError: invalid XML
-        name = "an OpenDocument table (.ods)" if _is_open_document(path) else "not an Excel file"
-        raise ManifestError(f"unreadable table: {name}", where=path, remedy=SAVE_AS) from error
-    if not rows:
-        raise ManifestError("the table is empty", where=path, remedy="save it again, or name another one")
-    names = [_column_name(_cell(value) or "") for value in rows[0]]
+    rows = read_sheet(path, needed)
+    names = [column_name(name or "") for name in rows[0]]
     columns = unique_names(names, path, needed)
-    _require_results(rows, names, path, needed)
     cells = {
-        column: pa.array([_cell(row[n]) if n < len(row) else None for row in rows[1:]], pa.string())
+        column: pa.array([row[n] if n < len(row) else None for row in rows[1:]], pa.string())
         for n, column in enumerate(columns)
     }
     return _select_named(pa.table(cells), names)
-
-
-def _require_results(
-    rows: Sequence[Sequence[object]], names: Sequence[str], path: Path, needed: Collection[str]
-) -> None:
-    """Check that a needed column is not of formulas whose results are not stored.
-
-    Raises:
-        ManifestError: It is; other programs than Excel and LibreOffice write such files.
-    """
-    import openpyxl
-
-    wanted = {name.casefold() for name in needed}
-    empty = [
-        name
-        for place, name in enumerate(names)
-        if name.casefold() in wanted and not any(_cell(row[place]) for row in rows[1:] if place < len(row))
-    ]
-    if not empty or len(rows) == 1:
-        return
-    book = openpyxl.load_workbook(path, read_only=True)
-    cells = (cell for sheet in book.worksheets for row in sheet.iter_rows(values_only=True) for cell in row)
-    if any(isinstance(cell, str) and cell.startswith("=") for cell in cells):
-        raise ManifestError(
-            f"column {empty[0]} has no values: the results of its formulas are not stored",
-            where=path,
-            remedy="open it in Excel or LibreOffice and save it again, or save it as CSV (UTF-8)",
-        )
-
-
-def _is_open_document(path: Path) -> bool:
-    with path.open("rb") as file:
-        return b"opendocument" in file.read(128)
-
-
-def _first_table(sheets: Iterable[list[list[object]]], needed: Collection[str]) -> list[list[object]]:
-    """Return the rows of a sheet from its header on."""
-    first: list[list[object]] = []
-    for sheet in sheets:
-        rows = [row for row in sheet if _filled(row)]
-        while len(rows) > 1 and _filled(rows[0]) == [0] and len(_filled(rows[1])) > 1:
-            del rows[0]  # a title
-        names = {_column_name(_cell(value) or "").casefold() for value in (rows[0] if rows else ())}
-        if names & {name.casefold() for name in needed}:
-            return rows
-        first = first or rows
-    return first
-
-
-def _filled(row: Sequence[object]) -> list[int]:
-    """Return the places of the cells that are not empty."""
-    return [place for place, value in enumerate(row) if _cell(value)]
-
-
-def _cell(value: object) -> str | None:
-    """Return an Excel cell as text, as Excel shows it."""
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool):
-        return str(value).upper()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, datetime.datetime):
-        return value.date().isoformat()
-    return str(value)
-
-
-def _column_name(name: str) -> str:
-    return unicodedata.normalize("NFC", name.replace("\ufeff", "")).strip().strip('"').strip()
 
 
 def _select_named(table: pa.Table, names: Sequence[str]) -> pa.Table:
@@ -370,7 +282,7 @@ def _select_named(table: pa.Table, names: Sequence[str]) -> pa.Table:
 
 
 def _without_unnamed(table: pa.Table, path: Path, needed: Collection[str]) -> pa.Table:
-    names = [_column_name(name) for name in table.column_names]
+    names = [column_name(name) for name in table.column_names]
     named = _select_named(table.rename_columns(unique_names(names, path, needed)), names)
     return named.drop_columns([_PANDAS_INDEX]) if _PANDAS_INDEX in named.column_names else named
 

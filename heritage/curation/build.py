@@ -108,14 +108,12 @@ def summary(result: CurationResult, out: Path) -> str:
     lines += [f"  note: {remark}" for remark in result.remarks]
     lines += [f"  stale override of {file}: {reason}" for file, reason in result.stale.items()]
     leaks = result.leaks
-    if leaks.clean:
-        lines.append(f"leak check: no leak; {leaks.compared:,} pairs of images compared")
-    else:
-        lines.append(
-            f"leak check: {leaks.groups:,} groups, {leaks.objects:,} objects, {leaks.raw_files:,} files and "
-            f"{leaks.near_duplicates:,} pairs of near-duplicates are in several splits"
-        )
-    lines += [f"fingerprint: {kept.fingerprint}", f"report: {out / 'report.html'}"]
+    found = f"no leak; {counted(leaks.compared, 'pair')} of images compared" if leaks.clean else (
+        f"{counted(leaks.groups, 'group')}, {counted(leaks.objects, 'object')}, "
+        f"{counted(leaks.raw_files, 'file')} and {counted(leaks.near_duplicates, 'pair')} of "
+        "near-duplicates are in several splits"
+    )  # fmt: skip
+    lines += [f"leak check: {found}", f"fingerprint: {kept.fingerprint}", f"report: {out / 'report.html'}"]
     return "\n".join(lines)
 
 
@@ -321,7 +319,9 @@ class _Build:
         moved = int((both & (whole.split != previous.split)).sum())
         remarks = missing_classes(kept, targets, self.classes)
         if moved:
-            remarks.append(f"{moved:,} images changed their split: groups of an earlier build have merged.")
+            remarks.append(
+                f"Moved to another split: {counted(moved, 'image')}, as earlier groups have merged."
+            )
         return whole, remarks
 
     def _table(self, inspections: Inspections, groups: Codes, assignment: SplitAssignment) -> pa.Table:

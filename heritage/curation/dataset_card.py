@@ -14,6 +14,7 @@ from heritage.core.attribution import licence_counts
 from heritage.core.escaping import markdown, one_line
 from heritage.core.licences import open_licence
 from heritage.core.manifest import SPLITS, Manifest
+from heritage.core.numbers import counted
 from heritage.core.split_tables import load_dataset_configs
 from heritage.curation.drop_reasons import REASONS
 
@@ -72,15 +73,15 @@ def _licence(kept: Manifest) -> str | list[str]:
 def _summary(kept: Manifest, about: Mapping[str, Any]) -> str:
     leaks = about["audit"]
     result = "there is no leak" if leaks["clean"] else (
-        f"{leaks['groups']:,} groups, {leaks['objects']:,} objects and {leaks['near_duplicates']:,} pairs of "
-        "near-duplicates are in several splits"
+        f"{counted(leaks['groups'], 'group')}, {counted(leaks['objects'], 'object')} and "
+        f"{counted(leaks['near_duplicates'], 'pair')} of near-duplicates are in several splits"
     )  # fmt: skip
     return (
         f"# {markdown(about['name'] or 'Artefacts')}\n\n"
-        f"{len(kept):,} photographs of museum artefacts in {len(kept.classes)} classes, "
-        f"{about['image_size']}×{about['image_size']} pixels, in {about['groups']:,} groups, each in "
-        f"one split. Fingerprint `{kept.fingerprint}`.\n\n"
-        f"Leak check: {result} ({leaks['compared']:,} pairs of images compared)."
+        f"{counted(len(kept), 'photograph')} of museum artefacts in {counted(len(kept.classes), 'class')}, "
+        f"{about['image_size']}×{about['image_size']} pixels, in {counted(about['groups'], 'group')}, each "
+        f"in one split. Fingerprint `{kept.fingerprint}`.\n\n"
+        f"Leak check: {result} ({counted(leaks['compared'], 'pair')} of images compared)."
     )
 
 
@@ -109,7 +110,8 @@ def _process(kept: Manifest, about: Mapping[str, Any], *, published: bool) -> st
     )
     return (
         "## Collection, cleaning and labelling\n\n"
-        f"Of {about['photographs']:,} photographs {len(kept):,} were kept. Labels are the museums' own, "
+        f"{len(kept):,} of {counted(about['photographs'], 'photograph')} "
+        f"{'was' if len(kept) == 1 else 'were'} kept. Labels are the museums' own, "
         "or follow from the rule in the manifest's column `rule`; nobody annotated images by hand, except "
         f"for a curator's decisions on single photographs{'' if published else ' in `overrides.csv`'}. "
         f"Dropped photographs{' by reason' if published else ' are in the manifest, with the reason'}:\n\n"

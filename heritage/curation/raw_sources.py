@@ -31,6 +31,7 @@ from heritage.core.manifest import (
     cast_columns,
 )
 from heritage.core.museums import Museum, MuseumCode, read_museums
+from heritage.core.numbers import counted
 from heritage.core.option_types import FilePath
 from heritage.core.paths_in_data import is_inside, require_inside
 from heritage.core.table_reader import read_table
@@ -310,4 +311,6 @@ def _note_of_unlisted_files(base: Path, images: str, source: pa.Table) -> tuple[
     if not unlisted:
         return ()
     example = as_text(unlisted[0].rpartition("/")[2])
-    return (f"{len(unlisted):,} files in {images} are not in the table, for example {example}.",)
+    return (
+        f"{images} has {counted(len(unlisted), 'file')} that the table does not name, for example {example}.",
+    )

@@ -214,7 +214,7 @@ class ArtefactLoader(DataLoader[Batch]):
                 self.unreadable.update(batch.unreadable)
                 if not len(batch.rows):
                     raise DataError(
-                        f"none of the {len(batch.unreadable)} images of a batch can be read",
+                        "no image of a batch can be read",
                         where=self.dataset.images.path(batch.unreadable[0]).parent,  # type: ignore[attr-defined]
                         remedy="see the warnings above; data.verify=true lists every unreadable image",
                     )

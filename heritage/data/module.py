@@ -19,6 +19,7 @@ from heritage.core.image_io import Pixels
 from heritage.core.labels import clean_label
 from heritage.core.manifest import SPLITS, Manifest, count_by_class
 from heritage.core.notebook import html_table, shortened
+from heritage.core.numbers import counted
 from heritage.core.option_types import FilePath
 from heritage.core.taxonomy import class_list_fault
 from heritage.core.types import CropPct, ImageSize, NonNegativeInt, PositiveInt
@@ -134,7 +135,7 @@ class ArtefactDataModule(pl.LightningDataModule):
     def __repr__(self) -> str:
         parts = ", ".join(f"{len(self.rows(split)):,} {split}" for split in SPLITS)
         root = shortened(self.manifest.root)
-        return f"ArtefactDataModule('{root}', {len(self.classes)} classes, {parts} images)"
+        return f"ArtefactDataModule('{root}', {counted(len(self.classes), 'class')}, {parts} images)"
 
     __str__ = __repr__  # Lightning's makes loaders
 
@@ -290,7 +291,8 @@ class ArtefactDataModule(pl.LightningDataModule):
         if faults:
             more = f" and {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
             raise ImageError(
-                f"{len(faults)} of {len(files)} images cannot be read: {'; '.join(faults[:_NAMED])}{more}",
+                f"{len(faults)} of {counted(len(files), 'image')} cannot be read: "
+                f"{'; '.join(faults[:_NAMED])}{more}",
                 where=self.manifest.root,
                 remedy="restore them or remove their rows",
             )

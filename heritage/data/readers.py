@@ -185,13 +185,10 @@ def _require_labels(labels: Sequence[str | None], where: Path) -> None:
         ManifestError: A row has none.
     """
     if None in labels:
-        merged = (
-            " (of merged cells the first one alone has a value)" if where.suffix.startswith(".xls") else ""
-        )
         raise ManifestError(
             f"row {labels.index(None) + 1} has no class",
             where=where,
-            remedy=f"fill it in{merged} or remove the row",
+            remedy="fill it in or remove the row",
         )
 
 

@@ -15,7 +15,7 @@ from heritage.core.manifest import Manifest
 from heritage.core.numbers import counted
 from heritage.core.option_types import FilePath
 from heritage.core.types import Fraction, NonNegativeInt, PositiveInt, Seed
-from heritage.metrics.bootstrap import Interval, Resampled, bootstrap
+from heritage.metrics.bootstrap import FEW_GROUPS, Interval, Resampled, bootstrap
 from heritage.metrics.calibration import (
     Calibration,
     Reliability,
@@ -39,9 +39,6 @@ Floats = npt.NDArray[np.float64]
 
 CLASS_SCORES = (*MEASURES, "auroc")
 """Scores of each class that have intervals."""
-
-FEW_GROUPS = 5
-"""A class of fewer groups gets no interval: a bootstrap of so few groups is far too narrow."""
 
 
 @dataclass(frozen=True)

@@ -122,10 +122,11 @@ def write_mistakes(assessment: Assessment, folder: Path, how: Literal["copy", "l
             copied += done.new and how == "link" and not done.linked
     removed = _remove_earlier(folder, set(paths.values()), manifest.root)
     write_text(folder / MISTAKES_FILE, _listed(assessment, paths))
-    credited = manifest.take(np.array(sorted(paths), dtype=np.int64)) if paths else None
-    write_text(
-        folder / ATTRIBUTION_FILE, attribution(credited, each_file=True) if credited else "# Attribution\n"
-    )
+    credits_ = "# Attribution\n"
+    if paths:
+        shown = manifest.take(np.array(list(paths), dtype=np.int64))
+        credits_ = attribution(shown, list(paths.values()), MISTAKES_FILE)
+    write_text(folder / ATTRIBUTION_FILE, credits_)
     return Mistakes(folder, paths, written, copied, tuple(unreadable), removed)
 
 

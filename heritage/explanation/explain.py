@@ -20,6 +20,7 @@ from heritage.core.files import atomic_path, write_text
 from heritage.core.image_io import Pixels, decode
 from heritage.core.manifest import Manifest
 from heritage.core.numbers import counted
+from heritage.core.option_types import FigureWidth, choice
 from heritage.core.progress import Progress
 from heritage.core.types import NonNegativeInt, PositiveInt, Seed
 from heritage.data import ArtefactDataModule
@@ -86,6 +87,7 @@ def explain(cfg: DictConfig, console: Console) -> Path:
 
 
 def _explain(cfg: DictConfig, console: Console) -> Path:
+    width = choice("figure_width", cfg.figure_width, FigureWidth)
     settings: ExplanationOptions = instantiate(cfg.explain, _convert_="all")
     if not settings.methods:
         raise ConfigError("no method", where="explain.methods", remedy="use explain.methods=[auto]")
@@ -95,7 +97,7 @@ def _explain(cfg: DictConfig, console: Console) -> Path:
     test_set = open_test_set(classifier, resolved(cfg.data), cfg.split)
     predictions = predict_split(classifier, test_set, test_set.split, device)
     manifest = test_set.manifest(test_set.split).take(predictions.rows)
-    gallery = _Gallery(classifier, test_set, predictions, manifest, device, settings)
+    gallery = _Gallery(classifier, test_set, predictions, manifest, device, settings, width)
     results = []
     for method in methods:
         results.append(gallery.test(method))
@@ -132,6 +134,7 @@ class _Gallery:
         manifest: Manifest,
         device: torch.device,
         settings: ExplanationOptions,
+        width: FigureWidth,
     ) -> None:
         self._model = classifier.model.to(device).eval()
         self._title = f"Saliency maps of {describe_checkpoint(classifier).model} on {test_set.name}"
@@ -139,7 +142,7 @@ class _Gallery:
         self._split = test_set.split
         self._notes = (*classifier.notes, *test_set.notes, *test_set.left_out())
         self._predictions, self._manifest, self._device = predictions, manifest, device
-        self._settings = settings
+        self._settings, self._width = settings, width
         self._predicted = predictions.logits.argmax(axis=1)
         self._random = np.random.default_rng(settings.seed)
         # the network was not trained on the training split of another data set
@@ -199,7 +202,7 @@ class _Gallery:
                 rows.append((one["name"], shown))
         if rows:
             headings = ["photograph", *(METHOD_NAMES[method] for method in methods)]
-            contact_sheet(rows, headings, self._title, folder / SHEET_FILE)
+            contact_sheet(rows, headings, self._title, folder / SHEET_FILE, self._width)
 
     def _choose_images(self) -> list[tuple[str, str, list[int]]]:
         """Return sections of the page: heading, remark and rows."""
@@ -218,8 +221,8 @@ class _Gallery:
         )
         for pair in pairs[: settings.pairs]:
             true, predicted = (self._manifest.classes[k] for k in (pair.true, pair.predicted))
-            images = f"{pair.count:,} {'image' if pair.count == 1 else 'images'}"
-            sections.append((f"{true} predicted as {predicted}", images, list(pair.rows)))
+            name = f"{true} predicted as {predicted}"
+            sections.append((name, counted(pair.count, "image"), list(pair.rows)))
         return [(name, note, [int(row) for row in rows]) for name, note, rows in sections if len(rows)]
 
     def _image(self, row: int, methods: list[Method], thumbnails: Thumbnails, folder: Path) -> dict[str, Any]:

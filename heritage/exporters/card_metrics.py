@@ -13,8 +13,14 @@ import pyarrow as pa
 from heritage.core.numbers import with_interval
 from heritage.core.parquet_files import read_parquet
 from heritage.errors import CheckpointError
-from heritage.evaluation.assessment import FEW_GROUPS
-from heritage.metrics.bootstrap import Floats, confusion_terms, group_codes, interval, resampled_sums
+from heritage.metrics.bootstrap import (
+    FEW_GROUPS,
+    Floats,
+    confusion_terms,
+    group_codes,
+    interval,
+    resampled_sums,
+)
 from heritage.metrics.classification import ConfusionScores, absent_note, confusion_matrix, scores
 from heritage.metrics.registry import compute_metrics, confusion_metrics, metrics_of_confusion
 from heritage.runs.files import PREDICTIONS_FILE

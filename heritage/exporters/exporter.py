@@ -19,10 +19,11 @@ from heritage.core.version import __version__
 from heritage.errors import MissingDependencyError
 from heritage.inference.checkpoint import NormalizedModel, TrainedClassifier
 from heritage.prediction.decision_rule import DecisionRule
+from heritage.runs.files import EXPORT_FILE
 
 INPUT = "images"
 OUTPUTS = ("logits", "probabilities")
-DESCRIPTION = "heritage.json"
+DESCRIPTION = EXPORT_FILE
 """The file of `describe`, beside the network; torch.export keeps a copy inside the program."""
 
 Logits: TypeAlias = npt.NDArray[np.float32]

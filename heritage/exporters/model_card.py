@@ -14,6 +14,7 @@ from markupsafe import Markup
 from heritage.core.escaping import markdown, markdown_code
 from heritage.core.hub import is_hub_address
 from heritage.core.manifest import Manifest
+from heritage.core.numbers import counted
 from heritage.core.version import __version__
 from heritage.exporters.card_head import model_card_head
 from heritage.exporters.card_metrics import RESAMPLES, card_metrics
@@ -124,6 +125,7 @@ def _template() -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
+    jinja.filters["counted"] = counted
     jinja.filters["code"] = lambda text: Markup(markdown_code(text))  # noqa: S704  Markdown
     return jinja.get_template("model_card.md.j2")
 
@@ -149,8 +151,7 @@ def _properties(trained: TrainedClassifier, counts: Mapping[str, Mapping[str, in
         "network": f"{config['model'].get('name') or config['model']['_target_']}, {parameters:,} parameters",
         "input": f"RGB, {size}×{size}",
         "pretrained weights": _weights(config["model"].get("weights")),
-        "training": f"{trained.epoch + 1} {'epoch' if trained.epoch == 0 else 'epochs'}"
-        + (f" of {shown:,} images" if shown else ""),
+        "training": counted(trained.epoch + 1, "epoch") + (f" of {counted(shown, 'image')}" if shown else ""),
         "seed": str(config["seed"]),
     }
 

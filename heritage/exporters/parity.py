@@ -122,7 +122,8 @@ def check_parity(
         logits, probabilities = model(torch.from_numpy(images))
     if lost := int((~torch.isfinite(logits).all(dim=1)).sum()):
         raise ExportError(
-            f"no prediction for {lost} of {len(images)} images: the network's output is not finite",
+            f"no prediction for {lost} of {counted(len(images), 'image')}: "
+            "the network's output is not finite",
             where=source,
             remedy="export a checkpoint of a training that did not diverge",
         )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from heritage.config.saved_parts import trust
 from heritage.core.notebook import shortened
+from heritage.core.numbers import counted
 from heritage.data.augment import Interpolation
 from heritage.models.checkpoint import read_checkpoint, rebuild_network
 from heritage.models.network import InputSpec, input_spec
@@ -77,7 +78,7 @@ class TrainedClassifier:
 
     def __repr__(self) -> str:
         name = self.config["model"].get("name") or type(self.model.net).__name__
-        return f"TrainedClassifier({name}, {len(self.classes)} classes, '{shortened(self.file)}')"
+        return f"TrainedClassifier({name}, {counted(len(self.classes), 'class')}, '{shortened(self.file)}')"
 
     @property
     def spec(self) -> InputSpec:

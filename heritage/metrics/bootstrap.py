@@ -24,6 +24,10 @@ LEVEL = 0.95
 _CHUNK = 64  # resamples at once: bounds the memory of their counts
 
 
+FEW_GROUPS = 5
+"""A class of fewer groups gets no interval: a bootstrap of so few groups is far too narrow."""
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """A percentile interval; NaN if no resample has a value."""

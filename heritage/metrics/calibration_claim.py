@@ -76,7 +76,7 @@ def calibration_claim(calibration: Calibration | None) -> CalibrationClaim:
             "too_few_groups",
         )
     before, after = f"{held_out.ece_before:.1%}", f"{held_out.ece_after:.1%}"
-    sample = f"{fitted.images:,} images of {_count(fitted.groups or 0)}"
+    sample = f"{counted(fitted.images, 'image')} of {_count(fitted.groups or 0)}"
     where = f"on held-out groups of the {fitted.split} split ({sample})"
     if not held_out.ece_after < held_out.ece_before:  # also if one of them is NaN
         return CalibrationClaim(

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heritage.core.escaping import html
+from heritage.core.numbers import counted
 from heritage.metrics.classification import Scores, confusion_matrix, scores
 
 
@@ -56,7 +57,8 @@ class ConfusionMatrix:
 
     def __repr__(self) -> str:
         images, accuracy = int(self.counts.sum()), self.scores.accuracy
-        return f"ConfusionMatrix({len(self.classes)} classes, {images:,} images, accuracy={accuracy:.3f})"
+        size = f"{counted(len(self.classes), 'class')}, {counted(images, 'image')}"
+        return f"ConfusionMatrix({size}, accuracy={accuracy:.3f})"
 
     def _repr_html_(self) -> str:
         names = [html(name) for name in self.classes]

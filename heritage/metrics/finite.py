@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from heritage.core.numbers import counted
+
 NO_PREDICTION = "no prediction: the network's output for this image is not finite"
 """The reason in tables, responses and reports."""
 DIVERGED_REMEDY = "lower optimizer.lr, set trainer.gradient_clip_val=1 or trainer.precision=32-true"
@@ -26,7 +28,7 @@ def not_finite_note(count: int, images: int) -> str:
         "no prediction for 3 of 1,200 images: the network's output is not finite; metrics leave them out"
     """
     reason = "the network's output is not finite; metrics leave them out"
-    return f"no prediction for {count:,} of {images:,} images: {reason}"
+    return f"no prediction for {count:,} of {counted(images, 'image')}: {reason}"
 
 
 def finite_rows(values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.bool_]:

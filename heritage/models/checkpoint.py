@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from heritage.config.saved_parts import saved_part
+from heritage.core.numbers import counted
 from heritage.core.taxonomy import class_list_fault
 from heritage.errors import CheckpointError, HeritageError
 from heritage.models.builders import network_builders
@@ -108,7 +109,7 @@ def parse_checkpoint(state: Any, file: Path) -> Checkpoint:
     if not isinstance(classes, list | tuple) or not all(isinstance(name, str) for name in classes):
         raise CheckpointError("its classes are not a list of names", where=file, remedy=_OURS)
     if len(classes) > _MAX_CLASSES:
-        raise CheckpointError(f"it has {len(classes):,} classes", where=file, remedy=_OURS)
+        raise CheckpointError(f"it has {counted(len(classes), 'class')}", where=file, remedy=_OURS)
     if fault := class_list_fault(classes):
         raise CheckpointError(fault, where=file, remedy=_OURS)
     config = checked_config(record.get("config"), file, complete=True)

@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import logging
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -104,9 +105,10 @@ def find_inputs(source: str | Sequence[str], column: str, *, key: str = "input")
             log.info("%s: %s", path, note)
         return _inputs(path, files, f"{key}={source}")
     if path.is_file():
-        if path.suffix.lower() in TABLE_SUFFIXES:
+        is_list = path.suffix.lower() in LISTS and not _is_table(path, column)
+        if path.suffix.lower() in {*TABLE_SUFFIXES, *LISTS} and not is_list:
             return _inputs(path.parent, _located(path, _column(path, column)), f"{key}={source}")
-        if path.suffix.lower() in LISTS:
+        if is_list:
             return _inputs(path.parent, _located(path, _lines(path)), f"{key}={source}")
         return _inputs(Path(), [str(path)], f"{key}={source}")
     require_input(source, key)
@@ -124,6 +126,13 @@ def _inputs(root: Path, names: list[str], where: str) -> Inputs:
             "not a single image", where=where, remedy="check the spelling and the suffix"
         )
     return Inputs.of(root, names)
+
+
+def _is_table(path: Path, column: str) -> bool:
+    """Return whether a text file is a table, as Excel and R write them: its first line names the column."""
+    head = next(iter(_lines(path)), "")
+    cells = [cell.strip(' "').casefold() for cell in re.split(r'[,;\t|]|" "', head)]
+    return len(cells) > 1 and column.casefold() in cells
 
 
 def _column(path: Path, column: str) -> list[str]:

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from heritage.core.image_io import Pixels
+from heritage.core.numbers import counted
 from heritage.core.progress import Progress
 from heritage.data.augment import downscale, eval_transform
 from heritage.errors import ImageError
@@ -138,7 +139,7 @@ class Predictor:
         size, count = self.image_size, len(self.classes)
         drawn = "; trained on drawings only" if self.trained.training_images.all_drawn else ""
         rule = f"{self.decision_rule.brief}{drawn}"
-        return f"Predictor({name}, {count} classes, {size}×{size} px, {self.device}; {rule})"
+        return f"Predictor({name}, {counted(count, 'class')}, {size}×{size} px, {self.device}; {rule})"
 
     @property
     def classes(self) -> tuple[str, ...]:

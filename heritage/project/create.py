@@ -11,6 +11,7 @@ from heritage.core.escaping import markdown
 from heritage.core.files import write_text
 from heritage.core.packaged_weights import EXTRA, packaged_file
 from heritage.core.terminal import own_command
+from heritage.curation.next_step import PROJECT_FILE, PROJECT_WORDS
 from heritage.errors import ConfigError, WeightsError
 from heritage.project.texts import CONFIGURATION, README, WITH_WEIGHTS, WITHOUT_WEIGHTS
 from heritage.runs.data_set_name import name_of_folder
@@ -46,9 +47,9 @@ def create_project(folder: Path) -> str:
     start = WITHOUT_WEIGHTS.format(extra=EXTRA) if found is None else WITH_WEIGHTS.format(where=found)
     commands = project_commands(own_command(), name)
     (folder / PHOTOGRAPHS).mkdir(parents=True)
-    (folder / "conf" / "experiment").mkdir(parents=True)
+    (folder / PROJECT_FILE).parent.mkdir(parents=True)
     settings = CONFIGURATION.format(name=name, start=start)
-    write_text(folder / "conf" / "experiment" / "project.yaml", settings)
+    write_text(folder / PROJECT_FILE, settings)
     steps = "\n".join(shlex.join(words) for words in commands)
     of_readme = "\n".join(shlex.join(words) for words in project_commands(["heritage"], name))
     write_text(folder / "README.md", README.format(title=markdown(title), commands=of_readme))
@@ -69,7 +70,7 @@ def project_commands(start: list[str], name: str) -> list[list[str]]:
     """
     return [
         [*start, "curate", "raw=class_folders", f"raw.root={PHOTOGRAPHS}", f"name={name}"],
-        [*start, "train", "--config-dir", "conf", "+experiment=project"],
+        [*start, "train", *PROJECT_WORDS],
         [*start, "serve", "open=true"],
     ]
 

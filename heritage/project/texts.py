@@ -37,8 +37,8 @@ data:
 trainer:
   max_epochs: 15                  # for some hundred photographs; with thousands 5 are enough
 
-# Classes with few photographs are missed? The next line shows them more often:
-# add `balance=oversample` to the command, or see `heritage train --help`.
+# If classes with few photographs are missed, add `balance=oversample` to the command: it repeats their
+# photographs.
 """
 
 WITH_WEIGHTS = """  - override /model: efficientnet_lite0

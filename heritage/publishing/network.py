@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import safetensors
@@ -35,7 +35,7 @@ _SECTIONS = (
 """Sections of the configuration that describe a training; others name folders, accounts or machines."""
 _MEASURED = (CALIBRATION_FILE, AUDITS_FILE)
 _PICTURES = {"confusion.png": "Confusion matrix of the test images", "curves.png": "Metrics of each epoch"}
-_PNG = b"\x89PNG\r\n\x1a\n"
+_BEGINNINGS = {".png": b"\x89PNG\r\n\x1a\n", ".pdf": b"%PDF-", ".csv": b""}
 _LARGEST = 20 << 20  # bytes of a picture or a table of the run
 
 
@@ -113,11 +113,12 @@ def _copy_measurements(run: Path, out: Path) -> None:
     for name in _MEASURED:
         if (run / name).is_file():
             _write_json(out / name, _read_json_text(run / name))
-    for name in (HISTORY_FILE, *_PICTURES):
+    papers = [PurePath(name).with_suffix(".pdf").name for name in _PICTURES]
+    for name in (HISTORY_FILE, *_PICTURES, *papers):
         path = run / name
         if path.is_file() and not path.is_symlink() and path.stat().st_size <= _LARGEST:
             content = path.read_bytes()
-            if name == HISTORY_FILE or content.startswith(_PNG):
+            if content.startswith(_BEGINNINGS[path.suffix]):
                 (out / name).write_bytes(content)
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from heritage.errors import PublishError
+from heritage.errors import HIDDEN, PublishError
 
 Kind = Literal["model", "dataset"]
 
@@ -90,6 +90,12 @@ class Publication:
             PublishError: One is not of a kind that may be published, or two have the same name.
         """
         for file in self.files:
+            if not _is_plain(file.name):
+                raise PublishError(
+                    "not a name that every system takes, below the folder of the publication",
+                    where=file.name,
+                    remedy="rename the file, or curate again",
+                )
             if Path(file.name).suffix.lower() not in ALLOWED_SUFFIXES:
                 raise PublishError(
                     "not a kind of file that is published (data and pictures, no code)",
@@ -118,6 +124,12 @@ class Publication:
             for name, files in folders.items()
         ]
         return lines
+
+
+def _is_plain(name: str) -> bool:
+    """Return whether a name stays in its folder, on Windows too, and has no hidden characters."""
+    leads_elsewhere = any(part in ("", ".", "..") for part in name.split("/"))
+    return not (leads_elsewhere or HIDDEN.search(name) or set(name) & set("\\:"))
 
 
 def readable_size(size: int) -> str:

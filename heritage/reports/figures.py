@@ -39,6 +39,7 @@ _LINE = 1.2  # height of a line of text, of its font size
 _LARGEST_CELL = 0.85  # inches
 _LABELS = ((3, 26), (2, 26), (1, 26), (1, 20), (1, 14))  # lines and columns, the first that fit
 _WITH_PERCENTAGES = 0.42  # inches of a cell that has room for a count and its percentage
+_PAGE = 8.6  # inches of the rows of a contact sheet, so that it is no longer than a page
 _ZEROS = 12  # classes of the largest matrix whose zeros are written
 
 
@@ -135,7 +136,7 @@ def curves_figure(history: Sequence[Mapping[str, float]], path: Path, width: Fig
         loss.set_ylabel("loss")
         _line(quality, history, "val/accuracy", "accuracy", 1)
         _line(quality, history, "val/macro_f1", "macro-F1", 0)
-        quality.set_ylabel("validation")
+        quality.set_ylabel("validation score")
         quality.set_ylim(0, 1.02)
         _line(rate, history, "lr", "", 0)
         rate.set_ylabel("learning rate")
@@ -171,7 +172,7 @@ def range_test_figure(rates: Sequence[float], losses: Sequence[float], rate: flo
         path: The PNG to write, and the PDF beside it.
     """
     with figure_style():
-        figure = new_figure(INCHES["single"] * 1.3, 2.7)
+        figure = new_figure(INCHES["single"], 2.7)
         axes = figure.subplots()
         axes.plot(rates, losses, color=FIRST)
         axes.axvline(rate, color=SECOND, linestyle=DASHES[1], label=f"suggestion: {rate:.2g}")
@@ -214,7 +215,11 @@ def counts_figure(counts: Mapping[str, Sequence[int]], splits: Sequence[str], pa
 
 
 def contact_sheet(
-    rows: Sequence[tuple[str, Sequence[Pixels]]], headings: Sequence[str], title: str, path: Path
+    rows: Sequence[tuple[str, Sequence[Pixels]]],
+    headings: Sequence[str],
+    title: str,
+    path: Path,
+    width: FigureWidth = "double",
 ) -> None:
     """Draw images in a grid.
 
@@ -223,11 +228,13 @@ def contact_sheet(
         headings: Headings of the columns; an empty one continues the one before.
         title: The title of the figure.
         path: The PNG to write, and the PDF beside it.
+        width: One or two columns, if the cells are then at least 0.45 inches wide.
     """
     names = [label(name, columns=18, lines=4) for name, _ in rows]
     with figure_style([*(name for name, _ in rows), *headings, title]):
         beside = max((across for across, _ in text_sizes(names, SMALL)), default=0.0)
-        cell = max(min((INCHES["double"] - beside - 0.2) / max(len(headings), 1), 1.3), 0.45)
+        across = (INCHES[width] - beside - 0.3) / max(len(headings), 1)
+        cell = max(min(across, _PAGE / max(len(rows), 1), 1.3), 0.45)
         tops = [
             label(heading, columns=max(int(cell * 72 / (0.55 * SMALL)), 6), lines=3) for heading in headings
         ]
@@ -243,8 +250,8 @@ def contact_sheet(
             line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=SMALL)
         for axes, heading in zip(grid[0] if rows else [], tops, strict=bool(rows)):
             axes.set_title(heading, loc="left", fontsize=SMALL)
-        across = int(figure.get_figwidth() * 72 / (0.58 * FONT_SIZE))
-        figure.suptitle(label(title, columns=across), x=0.01, ha="left", fontsize=FONT_SIZE)
+        letters = int(figure.get_figwidth() * 72 / (0.58 * FONT_SIZE))
+        figure.suptitle(label(title, columns=letters), x=0.01, ha="left", fontsize=FONT_SIZE)
         write_figure(figure, path, title)
 
 

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from heritage.core.escaping import CSV_CELL_JS, visible, web_link
 from heritage.core.files import write_text
+from heritage.core.numbers import counted
 
 _FOLDER = Path(__file__).parent / "pages"
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -45,6 +46,7 @@ def page_environment(folder: Path) -> jinja2.Environment:
         finalize=_shown,
     )
     environment.filters["thousands"] = lambda number: f"{number:,}"
+    environment.filters["counted"] = counted
     environment.filters["percent"] = lambda *arguments: percent(*arguments).replace(" ", NO_BREAK)
     environment.filters["score"] = score
     environment.filters["web_link"] = web_link

@@ -17,6 +17,7 @@ from heritage.core.console import Console
 from heritage.core.escaping import html, markdown, markdown_row
 from heritage.core.files import write_text
 from heritage.core.manifest import Manifest
+from heritage.core.option_types import FigureWidth
 from heritage.metrics.classification import Scores
 from heritage.metrics.confusion import ConfusionMatrix
 from heritage.metrics.registry import metrics_of_predictions
@@ -63,13 +64,18 @@ class Report:
         """All metrics of `heritage.metrics.registry` by name."""
         return metrics_of_predictions(self.probabilities, self.targets)
 
-    def write(self, folder: Path) -> Path:
-        """Write all files into a folder and return the path of ``report.md``."""
+    def write(self, folder: Path, width: FigureWidth = "double") -> Path:
+        """Write all files into a folder and return the path of ``report.md``.
+
+        Args:
+            folder: The run folder.
+            width: One or two columns, of the figures.
+        """
         confusion, classes = self.confusion, self.manifest.classes
         write_predictions(predictions_table(self.manifest, self.targets, self.probabilities), folder)
-        confusion_figure(confusion, folder / "confusion.png")
+        confusion_figure(confusion, folder / "confusion.png", width)
         if self.history:
-            curves_figure(self.history, folder / "curves.png")
+            curves_figure(self.history, folder / "curves.png", width)
         rows = score_rows(confusion.scores, classes)
         scores = Table("classes", f"Scores of each class, {self.title}", _HEAD, rows, rules=(len(classes),))
         write_tables((scores, confusion_table(confusion)), folder)
@@ -112,7 +118,8 @@ class Report:
             "",
         ]
         if self.history:
-            lines += ["![learning curves](curves.png)", "", *loss_note(self.history), ""]
+            lines += ["![learning curves](curves.png)", ""]
+            lines += [line for note in loss_note(self.history) for line in (note, "")]
         lines += ["## The run", "", "| | |", "|---|---|"]
         lines += [markdown_row(fact) for fact in self.facts.items()]
         return "\n".join(lines) + "\n"

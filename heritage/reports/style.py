@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import re
 import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,6 +39,7 @@ FONT_SIZE, SMALL, SMALLEST = 8.0, 7.0, 4.5
 _DPI = 150  # of the PNG: 1,080 pixels for two columns
 _MOST_LINES = 12  # that are wrapped: no label shows more
 _LINES, _COLUMNS = 3, 26  # of a label, at most
+_PARTS = re.compile(r"[^-/_–]*[-/_–]+|[^-/_–]+")  # of a word
 _SETTINGS: dict[str, Any] = {
     "font.size": FONT_SIZE,
     "axes.titlesize": FONT_SIZE,
@@ -162,7 +164,7 @@ def _columns(sizes: Sequence[tuple[float, float]], count: int) -> list[Sequence[
 
 
 def _wrapped(text: str, columns: int) -> list[str]:
-    """Break text into lines, at blanks where possible and never before a combining mark."""
+    """Break text into lines: at blanks, in longer words after hyphens and slashes, never before a mark."""
     lines = [""]
     for word in text.split(" "):
         if len(lines) > _MOST_LINES:
@@ -173,10 +175,13 @@ def _wrapped(text: str, columns: int) -> list[str]:
             continue
         if lines[-1]:
             lines.append("")
-        for cluster in _clusters(word):
-            if display_columns(lines[-1] + cluster) > columns and lines[-1]:
+        for part in _PARTS.findall(word):
+            if display_columns(lines[-1] + part) > columns and lines[-1]:
                 lines.append("")
-            lines[-1] += cluster
+            for cluster in _clusters(part):
+                if display_columns(lines[-1] + cluster) > columns and lines[-1]:
+                    lines.append("")
+                lines[-1] += cluster
     return lines
 
 

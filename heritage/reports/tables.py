@@ -14,8 +14,12 @@ from heritage.metrics.confusion import ConfusionMatrix
 
 TABLES_FOLDER = "tables"
 
-_MANY, _VERY_MANY = 7, 12  # columns from which a table in LaTeX is set smaller
+_MANY = 7  # columns from which their names are rotated if they are too wide
 _PREAMBLE = r"% \usepackage{booktabs}; class names in other scripts than Latin need XeLaTeX or LuaLaTeX"
+_ROTATION = r"% \usepackage{graphicx} for the rotated column names"
+_WIDE, _WIDEST = 76, 96  # letters of a page's width, in the normal font and a smaller one
+_MINUS = re.compile(r"(?<![^\s(])-(?=\d)")
+_LONG = 30  # letters of a row's name on one line
 
 
 @dataclass(frozen=True)
@@ -52,26 +56,42 @@ class Table:
     def latex(self) -> str:
         """Return the table in LaTeX; it needs the package booktabs.
 
-        Tables of many columns are set in a smaller font with narrower columns; the note is set below.
+        Wide tables are set in a smaller font with narrower columns, names of many columns are rotated if
+        they would be wider than a page, and long names of rows are wrapped. The note is set below.
         """
         columns = len(self.head)
-        lines = [_PREAMBLE, r"\begin{table}", r"\centering", rf"\caption{{{latex(self.title)}}}",
-                 rf"\label{{tab:{re.sub(r'[^A-Za-z0-9.:-]+', '-', self.key)}}}"]  # fmt: skip
-        if columns >= _MANY:
-            lines.append(r"\footnotesize" if columns < _VERY_MANY else r"\scriptsize")
-            lines.append(rf"\setlength{{\tabcolsep}}{{{4 if columns < _VERY_MANY else 2}pt}}")
-        lines += [rf"\begin{{tabular}}{{@{{}}l{'r' * (columns - 1)}@{{}}}}", r"\toprule"]
-        lines.append(f"{' & '.join(map(latex, self.head))} \\\\")
+        widths = [max(map(len, cells)) for cells in zip(self.head, *self.rows, strict=True)]
+        wrapped = widths[0] > _LONG
+        widths[0] = min(widths[0], _LONG)
+        head = [latex(name) for name in self.head]
+        if rotated := sum(widths) + 2 * columns > _WIDEST and columns >= _MANY:
+            head[1:] = [rf"\rotatebox{{90}}{{{name}}}" for name in head[1:]]
+            widths[1:] = [max(map(len, cells)) for cells in zip(*self.rows, strict=True)][1:]
+        letters = sum(widths) + 2 * columns
+        lines = [_PREAMBLE, *[_ROTATION] * rotated, r"\begin{table}", r"\centering"]
+        lines += [rf"\caption{{{latex(self.title)}}}"]
+        lines += [rf"\label{{tab:{re.sub(r'[^A-Za-z0-9.:-]+', '-', self.key)}}}"]
+        if letters > _WIDE:
+            lines.append(r"\footnotesize" if letters <= _WIDEST else r"\scriptsize")
+            lines.append(rf"\setlength{{\tabcolsep}}{{{4 if letters <= _WIDEST else 2}pt}}")
+        first = r"p{0.3\linewidth}" if wrapped else "l"
+        lines += [rf"\begin{{tabular}}{{@{{}}{first}{'r' * (columns - 1)}@{{}}}}", r"\toprule"]
+        lines.append(f"{' & '.join(head)} \\\\")
         lines.append(r"\midrule")
         for place, row in enumerate(self.rows):
             if place in self.rules:
                 lines.append(r"\midrule")
-            lines.append(f"{' & '.join(map(latex, row))} \\\\")
+            lines.append(f"{' & '.join(map(_cell, row))} \\\\")
         lines += [r"\bottomrule", r"\end{tabular}"]
         if self.note:
             lines.append(rf"\par\smallskip\footnotesize {latex(self.note)}")
         lines.append(r"\end{table}")
         return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Return a cell in LaTeX, in which the sign of a negative number is a minus and not a hyphen."""
+    return _MINUS.sub("$-$", latex(text))
 
 
 def write_tables(tables: Iterable[Table], folder: Path) -> None:

@@ -9,8 +9,15 @@ from pathlib import Path
 
 from heritage.core.hub import is_hub_address
 from heritage.errors import CheckpointError
-from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER
-from heritage.runs.published import PUBLISHED_WEIGHTS, fetch_published, is_published_folder
+from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER, EXPORT_FILE
+from heritage.runs.published import (
+    PUBLISHED_WEIGHTS,
+    fetch_published,
+    is_published_file,
+    is_published_folder,
+)
+
+_EXPORTED = (".onnx", ".pt2", ".safetensors")
 
 NEWEST = "newest"
 """The value of ``ckpt`` of `heritage serve` for the newest run below ``outputs/train``."""
@@ -32,6 +39,7 @@ def find_checkpoint(ckpt: str | Path) -> Path:
         if not best.is_file():
             if is_published_folder(path):
                 return path / PUBLISHED_WEIGHTS
+            _refuse_export(path, path)
             newest = _newest_run(path)
             remedy = "name a run folder that trained at least one epoch, or a checkpoint"
             raise CheckpointError(
@@ -44,7 +52,19 @@ def find_checkpoint(ckpt: str | Path) -> Path:
         raise CheckpointError(
             "no such checkpoint", where=path, remedy="look into outputs/train/<date>/<run>/checkpoints"
         )
+    if path.suffix in _EXPORTED and not is_published_file(path):
+        _refuse_export(path, path.parent)
     return path
+
+
+def _refuse_export(path: Path, folder: Path) -> None:
+    """Raise an error if a path is, or is in, a folder that `heritage export` wrote."""
+    if (folder / EXPORT_FILE).is_file():
+        raise CheckpointError(
+            "an export, which is for other programs",
+            where=path,
+            remedy="give the run folder or checkpoint that it was exported from",
+        )
 
 
 def newest_run(folder: Path) -> Path:

@@ -35,6 +35,8 @@ AUDITS_FILE = "audits.json"
 REPORT_FILE = "report.md"
 """The report of a run. It is written last, so a folder with this file is finished."""
 
+EXPORT_FILE = "heritage.json"
+"""What `heritage export` writes beside an exported network."""
 CONTACT_SHEET_FILE = "contact_sheet.png"
 LR_FINDER_FILE = "lr_finder.png"
 NON_FINITE_FILE = "non_finite.json"

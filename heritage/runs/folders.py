@@ -30,6 +30,8 @@ from heritage.runs.plain_data import read_yaml
 from heritage.runs.sweep_names import existing_name, experiment_of
 
 _OF_A_RUN = (HYDRA_FOLDER, LOCK_FILE, CONFIG_FILE, f"{CHECKPOINTS_FOLDER}/{LAST_CHECKPOINT}")
+_SWITCHES = {"true": ("yes", "y", "on", "1", "t"), "false": ("no", "n", "off", "0", "f", "none")}
+"""How else people write booleans."""
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _OUTPUTS = "outputs"  # the default of paths.outputs, which Hydra made if nothing is in it
 
@@ -76,8 +78,11 @@ def run_folder(resume: Any, fresh: str, *, _root_: DictConfig) -> str:
     if resume is not True:
         folder = home(str(resume))
         if not Path(folder).is_dir():
+            switch = next((word for word, forms in _SWITCHES.items() if str(resume).lower() in forms), None)
             raise CheckpointError(
-                "no such run folder", where=f"resume={resume}", remedy="give a folder below outputs/"
+                "no such run folder",
+                where=f"resume={resume}",
+                remedy=f"write resume={switch}" if switch else "give a folder below outputs/",
             )
         if not any((Path(folder) / name).exists() for name in _OF_A_RUN):
             raise CheckpointError(

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heritage.core.manifest import Manifest
+from heritage.core.numbers import counted
 from heritage.errors import DataError
 from heritage.runs.read_predictions import read_run, run_folders
 
@@ -44,7 +45,7 @@ def out_of_fold(folders: Sequence[str], manifest: Manifest) -> tuple[Manifest, F
         unknown = [name for name in run.images if name not in row_of]
         if unknown:
             raise DataError(
-                f"was tested on {len(unknown):,} images that the data set does not have, such as "
+                f"was tested on {counted(len(unknown), 'image')} that the data set does not have, such as "
                 f"{unknown[0]}",
                 where=folder,
                 remedy=_REMEDY,

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from heritage.core.museums import count_drawn
+from heritage.core.numbers import counted
 from heritage.core.parquet_files import read_parquet
 from heritage.errors import CheckpointError
 from heritage.metrics.confusion import ConfusionMatrix
@@ -81,7 +82,8 @@ class FinishedRun:
         return ConfusionMatrix.of(self.targets, self.predicted, self.classes)
 
     def __repr__(self) -> str:
-        return f"FinishedRun({self.description.name!r}, folder='{self.folder}', {len(self.images):,} images)"
+        images = counted(len(self.images), "image")
+        return f"FinishedRun({self.description.name!r}, folder='{self.folder}', {images})"
 
 
 def unfinished(folders: Sequence[str]) -> list[Path]:

@@ -8,6 +8,7 @@ _HARMLESS = (
     "plan",
     "cluster",
     "contact_sheet",
+    "figure_width",
     "objective",
     "paths",
     "logger",

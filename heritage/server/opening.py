@@ -9,6 +9,7 @@ import webbrowser
 from collections.abc import Mapping
 
 from heritage.core.notebook import shortened
+from heritage.core.numbers import counted
 from heritage.core.terminal import print_line
 from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint
 from heritage.runs.data_set_name import name_of_folder
@@ -22,7 +23,7 @@ def network_line(trained: TrainedClassifier) -> str:
     reader = str((data.get("reader") or {}).get("_target_"))
     name = "the demo set" if reader.endswith(".demo") else name_of_folder(str(data.get("root") or ""))
     number = trained.training_images.images
-    images = "" if number is None else f" ({number:,} {'image' if number == 1 else 'images'})"
+    images = "" if number is None else f" ({counted(number, 'image')})"
     where = shortened(trained.folder or trained.file)
     return f"network: {describe_checkpoint(trained).model}, trained on {name}{images}: {where}"
 

@@ -8,6 +8,7 @@ import ipaddress
 import logging
 import socket
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +24,7 @@ from heritage.inference.checkpoint import load_checkpoint
 from heritage.inference.test_set import run_manifest, try_run_manifest
 from heritage.prediction.decision_rule import read_decision_rule
 from heritage.prediction.predictor import Predictor
+from heritage.server.later_index import LaterIndex
 from heritage.server.limits import Limits
 from heritage.server.opening import network_line, open_page, page_address
 from heritage.server.similar import SimilarObjects
@@ -45,7 +47,8 @@ class ServeOptions:
         host: The address to listen on; 127.0.0.1 accepts connections from this machine only.
         port: The port; 0 chooses a free one.
         names: Host names that requests may use; None: this machine's for a loopback address, else all.
-        similar: Whether to show the most similar objects of the data set; ``auto``: if it is available.
+        similar: Whether to show the most similar objects of the data set; ``auto``: if it is available, and
+            at the first start as soon as their index is computed.
         cache: The folder for indices of similar objects, with thumbnails.
         threshold: Predictions with a confidence below it are "unsure"; None takes the fitted threshold.
         batch_size: Images per batch at most.
@@ -86,7 +89,8 @@ def serve(options: ServeOptions, limits: Limits) -> None:
         trained = load_checkpoint(options.ckpt, options.trusted)
         decision_rule = read_decision_rule(trained.folder).with_threshold(options.threshold)
         predictor = Predictor(trained, decision_rule, device=options.device)
-        app = build_app(predictor, options, limits)
+        later = LaterIndex()
+        app = build_app(predictor, options, limits, later)
         port = listener.getsockname()[1]
         address = page_address(options.host, port)
         print_line(network_line(trained))
@@ -112,15 +116,25 @@ def serve(options: ServeOptions, limits: Limits) -> None:
         )
         server = uvicorn.Server(config)
         try:
-            outside_of_loop(
-                lambda: server.run(sockets=[listener]), stop=lambda: setattr(server, "should_exit", True)
-            )
+            with later.running():
+                outside_of_loop(
+                    lambda: server.run(sockets=[listener]), stop=lambda: setattr(server, "should_exit", True)
+                )
         except KeyboardInterrupt:
             print_line("stopped")
 
 
-def build_app(predictor: Predictor, options: ServeOptions, limits: Limits) -> Any:
-    """Build the application for a network."""
+def build_app(
+    predictor: Predictor, options: ServeOptions, limits: Limits, later: LaterIndex | None = None
+) -> Any:
+    """Build the application for a network.
+
+    Args:
+        predictor: The network.
+        options: The options of the server.
+        limits: Limits of requests.
+        later: Computes an index of similar objects that does not exist yet; None: compute it now.
+    """
     from heritage.server.about import model_info, weights_digest
     from heritage.server.app import build_application
     from heritage.server.examples import choose_examples
@@ -130,7 +144,7 @@ def build_app(predictor: Predictor, options: ServeOptions, limits: Limits) -> An
 
     trained = predictor.trained
     weights = weights_digest(trained)
-    manifest, similar = _data_set(predictor, options, weights)
+    manifest, similar = _data_set(predictor, options, weights, wait=later is None)
     examples = choose_examples(manifest, similar, trained.classes)
     verdicts = None if options.verdicts is None else VerdictFile(Path(options.verdicts), weights[:12])
     metrics = Metrics()
@@ -142,6 +156,14 @@ def build_app(predictor: Predictor, options: ServeOptions, limits: Limits) -> An
         predictor, limits, similar, examples, manifest=manifest, weights=weights,
         verdicts=verdicts is not None,
     )  # fmt: skip
+    if later is not None and similar is None and manifest is not None and options.similar == "auto":
+        file = index_file(Path(options.cache), weights, trained.fingerprint)
+
+        def attach(index: SimilarObjects) -> None:
+            service.similar_objects = index
+            info.typical_similarity, info.similar = index.typical_similarity(), True
+
+        later.prepare(partial(build_index, predictor, manifest, file), attach)
     hosts = allowed_hosts(options.host, options.names)
     names = frozenset(name.lower() for name in options.names or ())
     return build_application(
@@ -214,13 +236,15 @@ def require_extra() -> None:
 
 
 def _data_set(
-    predictor: Predictor, options: ServeOptions, weights: str
+    predictor: Predictor, options: ServeOptions, weights: str, *, wait: bool
 ) -> tuple[Manifest | None, SimilarObjects | None]:
     trained = predictor.trained
     if options.similar is False:
         return try_run_manifest(trained), None
     manifest = try_run_manifest(trained)
     file = index_file(Path(options.cache), weights, trained.fingerprint)
+    if manifest is not None and options.similar == "auto" and not wait and not file.is_file():
+        return manifest, None
     if manifest is not None:
         return manifest, build_index(predictor, manifest, file)
     similar = open_index(file)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,10 @@ SCHEMA = pa.schema([*((name, pa.string()) for name in _TEXTS), ("thumbnail", pa.
 """The columns of an index, beside ``embedding``."""
 
 
+class IndexStopped(Exception):  # noqa: N818  no error
+    """The index is not needed any more, before it was complete."""
+
+
 def index_file(cache: Path, weights: str, fingerprint: str) -> Path:
     """Return the file of an index.
 
@@ -72,21 +76,26 @@ def open_index(file: Path) -> SimilarObjects | None:
     return SimilarObjects(plain, flat.reshape(-1, width).astype(np.float32, copy=False), names)
 
 
-def build_index(predictor: Predictor, manifest: Manifest, file: Path) -> SimilarObjects:
+def build_index(
+    predictor: Predictor, manifest: Manifest, file: Path, stopped: Callable[[], bool] | None = None
+) -> SimilarObjects:
     """Open the index of a data set, or compute and write it.
 
     Args:
         predictor: The network.
         manifest: The data set.
         file: The file of the index.
+        stopped: Returns whether to stop. With it, images are read by this thread alone: processes are not
+            forked safely beside the threads of a server.
 
     Raises:
+        IndexStopped: ``stopped`` returned true; nothing is kept.
         ManifestError: No image of the data set can be read, or its names of classes are damaged.
     """
     names = read_class_names(manifest.root)
     index = open_index(file)
     if index is None:
-        _write(predictor, manifest, file, {_NAMES: json.dumps(names).encode()})
+        _write(predictor, manifest, file, {_NAMES: json.dumps(names).encode()}, stopped)
         index = open_index(file)
     if index is None:
         raise ManifestError(
@@ -95,7 +104,13 @@ def build_index(predictor: Predictor, manifest: Manifest, file: Path) -> Similar
     return SimilarObjects(index.table, index.embeddings, names)
 
 
-def _write(predictor: Predictor, manifest: Manifest, file: Path, metadata: dict[bytes, bytes]) -> None:
+def _write(
+    predictor: Predictor,
+    manifest: Manifest,
+    file: Path,
+    metadata: dict[bytes, bytes],
+    stopped: Callable[[], bool] | None,
+) -> None:
     """Write an index in blocks, so that memory does not depend on the size of the data set."""
     writer = None
     with (
@@ -103,7 +118,7 @@ def _write(predictor: Predictor, manifest: Manifest, file: Path, metadata: dict[
         ThreadPoolExecutor(available_cores()) as threads,
         temporary.open("wb") as opened,
     ):
-        for rows, embeddings in _embeddings(predictor, manifest):
+        for rows, embeddings in _embeddings(predictor, manifest, stopped):
             thumbnails = list(threads.map(lambda row: small_image(manifest, row, _THUMBNAIL), rows))
             texts = [_texts(manifest, row) for row in rows]
             columns = [pa.array([text[name] for text in texts], pa.string()) for name in _TEXTS]
@@ -119,7 +134,7 @@ def _write(predictor: Predictor, manifest: Manifest, file: Path, metadata: dict[
 
 
 def _embeddings(
-    predictor: Predictor, manifest: Manifest
+    predictor: Predictor, manifest: Manifest, stopped: Callable[[], bool] | None
 ) -> Iterator[tuple[list[int], npt.NDArray[np.float32]]]:
     """Yield rows and normalised embeddings of the images that have one, in blocks."""
     trained = predictor.trained
@@ -127,11 +142,12 @@ def _embeddings(
     dataset = InputDataset(
         inputs, size=trained.image_size, crop_pct=trained.crop_pct, interpolation=trained.interpolation
     )
-    batches = image_batches(
-        dataset, start=0, batch_size=_BATCH, num_workers=available_cores(), pin_memory=False
-    )
+    workers = available_cores() if stopped is None else 0
+    batches = image_batches(dataset, start=0, batch_size=_BATCH, num_workers=workers, pin_memory=False)
     with Progress("computing embeddings", len(inputs)) as progress:
         for batch in batches:
+            if stopped is not None and stopped():
+                raise IndexStopped
             progress.advance(len(batch.rows))
             if not len(batch.images):
                 continue

@@ -32,6 +32,7 @@ from heritage.config.schema import SCHEMAS
 from heritage.config.validate import validate
 from heritage.core.console import Console
 from heritage.core.hub import is_hub_address
+from heritage.core.option_types import FigureWidth, choice
 from heritage.data import ArtefactDataModule
 from heritage.data.readers import option_for
 from heritage.data.split import made_split
@@ -85,6 +86,7 @@ def build(cfg: DictConfig, console: Console | None = None) -> TrainingRun:
         require_recipe()
     _require_configuration(cfg)
     _require_precision_target(cfg.target_precision)
+    choice("figure_width", cfg.figure_width, FigureWidth)
     validate(cfg, "train")
     quiet_lightning()
     pl.seed_everything(cfg.seed, workers=True, verbose=False)

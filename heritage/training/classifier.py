@@ -21,6 +21,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
+from heritage.core.numbers import counted
 from heritage.data.batch import Batch
 from heritage.errors import ConfigError, TrainingError
 from heritage.metrics.finite import DIVERGED_REMEDY, finite_rows, not_finite_note
@@ -258,8 +259,8 @@ class Classifier(pl.LightningModule):
     def _report_not_finite(self, split: str, count: int, images: int) -> None:
         if count and count == images:
             raise TrainingError(
-                f"no prediction for any of {images:,} {split} images in epoch {self.current_epoch + 1}: "
-                "the network's output is not finite",
+                f"no prediction for any of {counted(images, f'{split} image')} in epoch "
+                f"{self.current_epoch + 1}: the network's output is not finite",
                 where="network",
                 remedy=f"the training diverged: {DIVERGED_REMEDY}",
             )

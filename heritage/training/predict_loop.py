@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from heritage.core.numbers import counted
 from heritage.data.loader import ArtefactLoader
 from heritage.errors import TrainingError
 from heritage.metrics.finite import finite_rows
@@ -90,7 +91,7 @@ def predict_loader(
         return whole
     if not finite.any():
         raise TrainingError(
-            f"no prediction for any of {len(finite):,} images: the network's output is not finite",
+            f"no prediction for any of {counted(len(finite), 'image')}: the network's output is not finite",
             where="network",
             remedy="the training diverged: use an earlier checkpoint, or train with a lower learning rate",
         )

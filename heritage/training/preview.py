@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from heritage.core.image_io import Pixels
+from heritage.core.option_types import FigureWidth
 from heritage.data import ArtefactDataModule, BatchPlan
 from heritage.reports.figures import contact_sheet
 from heritage.runs.files import CONTACT_SHEET_FILE
@@ -16,7 +17,7 @@ from heritage.training import Classifier
 _VIEWS, _COPIES = 5, 3
 
 
-def write_preview(data: ArtefactDataModule, classifier: Classifier, folder: Path) -> Path:
+def write_preview(data: ArtefactDataModule, classifier: Classifier, folder: Path, width: FigureWidth) -> Path:
     """Draw one image of each class: as stored, augmented, and augmented as an oversampled copy.
 
     Images go through the training pipeline, mixing included, and are denormalised for display.
@@ -25,6 +26,7 @@ def write_preview(data: ArtefactDataModule, classifier: Classifier, folder: Path
         data: The data set.
         classifier: Its normalisation and mixing are used.
         folder: The run folder.
+        width: One or two columns, of the figure.
 
     Returns:
         The path of the figure.
@@ -42,7 +44,8 @@ def write_preview(data: ArtefactDataModule, classifier: Classifier, folder: Path
     rows = [(name, [column[k] for column in columns]) for k, name in enumerate(data.classes)]
     headings = ["as stored", "training", *[""] * (_VIEWS - 1), "copies", *[""] * (_COPIES - 1)]
     path = folder / CONTACT_SHEET_FILE
-    contact_sheet(rows, headings, f"Training images as the network sees them ({data.image_size} px)", path)
+    title = f"Training images as the network sees them ({data.image_size} px)"
+    contact_sheet(rows, headings, title, path, width)
     return path
 
 

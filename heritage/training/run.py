@@ -20,6 +20,7 @@ from heritage.core.console import Console
 from heritage.core.labels import hydra_word
 from heritage.core.manifest import SPLITS
 from heritage.core.notebook import html_table, shortened
+from heritage.core.numbers import counted
 from heritage.core.terminal import own_command
 from heritage.data import ArtefactDataModule
 from heritage.errors import CheckpointError, TrainingError
@@ -47,6 +48,7 @@ from heritage.training.summary import (
     images_seen,
     option_name,
     run_facts,
+    scratch_note,
     start_lines,
     test_notes,
     unreadable_notes,
@@ -129,10 +131,11 @@ class TrainingRun:
         write_hydra_record(self.cfg, self.folder)
         self.console.print(class_table(self.data, self.counts))
         net, loss = self.classifier.net, self.classifier.criterion
-        for line in start_lines(self.choices, self.data, net, loss, self.trainer):
+        lines = start_lines(self.choices, self.data, net, loss, self.trainer)
+        for line in [*lines, *scratch_note(self.config, self.data)]:
             self.console.print(line, highlight=False, soft_wrap=True)
         if self.cfg.contact_sheet:
-            sheet = write_preview(self.data, self.classifier, self.folder)
+            sheet = write_preview(self.data, self.classifier, self.folder, self.cfg.figure_width)
             self.console.print(f"contact sheet: {sheet}", soft_wrap=True)
 
     def fit(self) -> None:
@@ -202,7 +205,7 @@ class TrainingRun:
             raise RuntimeError("test() sets the report")
         report.print(self.console)
         with run_locked(self.folder):
-            path = report.write(self.folder)
+            path = report.write(self.folder, self.cfg.figure_width)
         self.console.print(f"report: {path}", highlight=False, soft_wrap=True)
         if (self.folder / CHECKPOINTS_FOLDER / BEST_CHECKPOINT).is_file():
             words = [*own_command(), "serve", f"ckpt={hydra_word(str(self.folder))}", "open=true"]
@@ -275,8 +278,7 @@ class TrainingRun:
                 remedy="it is of another run: start a new one",
             ) from error
         epochs = max(self.trainer.current_epoch, epoch + 1)
-        trained = f"{epoch + 1} of {epochs} {'epoch' if epochs == 1 else 'epochs'}"
-        return {"tested": f"{BEST_CHECKPOINT}, after {trained}"}
+        return {"tested": f"{BEST_CHECKPOINT}, after {epoch + 1} of {counted(epochs, 'epoch')}"}
 
     def _calibrate(self, target_precision: float) -> dict[str, str]:
         rows = self.data.rows("val")

@@ -11,14 +11,16 @@ from torch import nn
 
 from heritage.core.manifest import SPLITS, Manifest
 from heritage.core.numbers import counted
+from heritage.core.packaged_weights import EXTRA
 from heritage.data import ArtefactDataModule
 from heritage.metrics.classification import absent_note
-from heritage.models.network import parameter_count
+from heritage.models.network import NONE, parameter_count
 from heritage.runs.training_images import drawn_note
 from heritage.training.callbacks.finetuning import FineTuning
 from heritage.training.callbacks.throughput import ThroughputMonitor
 
 _NAMED = 5
+_ENOUGH = 5000  # training images from which a network from scratch is comparable (docs/balancing.md)
 
 
 def option_name(choices: Mapping[str, str], group: str) -> str:
@@ -127,6 +129,21 @@ def start_lines(
         f"{trainer.precision}; run folder {trainer.default_root_dir}"
     )
     return lines
+
+
+def scratch_note(config: Mapping[str, Any], data: ArtefactDataModule) -> list[str]:
+    """Return the advice to start from pretrained weights; empty for a run that does, or has many images.
+
+    Args:
+        config: The resolved configuration.
+        data: The data set.
+    """
+    images = len(data.rows("train"))
+    pretrained = config["model"].get("weights") not in (None, NONE)
+    if pretrained or images >= _ENOUGH or data.training_images.all_drawn:
+        return []
+    start = f"from scratch on {counted(images, 'image')}, which are few: "
+    return [f"{start}model=efficientnet_lite0 starts from ImageNet weights, from timm's hub or {EXTRA}"]
 
 
 def _balance(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:

@@ -138,7 +138,7 @@ def test_markup_in_attributions_is_escaped(tmp_path: Path) -> None:
     write_attribution(manifest, tmp_path)
     text = (tmp_path / "ATTRIBUTION.md").read_text()
     assert r"`1_MET_1.jpg`: \*\[Jar\](x)\*. Gift of &lt;script&gt;. <https://x/1>" in text
-    assert "### CC0-1.0 (1 images)" in text
+    assert "### CC0-1.0 (1 image)" in text
     assert (
         "| CC0-1.0 | The Metropolitan Museum of Art, New York | 1 |" in (tmp_path / "LICENCES.md").read_text()
     )

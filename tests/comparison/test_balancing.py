@@ -66,6 +66,19 @@ def test_a_class_without_test_images_does_not_have_the_lowest_recall(base: Finis
     assert (name != "islam", recall, bounds.low) == (True, 1.0, 1.0)
 
 
+def test_the_recall_of_a_class_of_few_groups_has_no_interval(base: FinishedRun) -> None:
+    rare = base.classes[int(base.targets[0])]
+    groups = tuple("one" if target == base.targets[0] else name
+                   for target, name in zip(base.targets, base.groups, strict=True))  # fmt: skip
+    wrong = np.where(base.targets == base.targets[0], (base.targets + 1) % len(base.classes), base.targets)
+    effects = BalancingEffects.of(compared(replace(base, groups=groups), none=wrong, weights=base.targets))
+    place = next(k for k in (0, 1) if effects.baseline(k) is not None)
+    effect = effects.effect(place, 1 - place, f"recall/{rare}")
+    assert (effect.value, effect.significant) == (1, False)
+    assert np.isnan(effect.interval.low)
+    assert effects.effect(place, 1 - place, "macro_f1").interval.high > 0, "averages have one"
+
+
 def test_equal_predictions_have_no_effect(base: FinishedRun) -> None:
     effects = BalancingEffects.of(compared(base, none=base.predicted, weights=base.predicted))
     place = next(k for k in (0, 1) if effects.baseline(k) is not None)

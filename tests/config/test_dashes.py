@@ -26,7 +26,17 @@ def test_options_with_dashes_are_shown_without(arguments: list[str], message: st
 
 
 def test_the_flags_of_hydra_have_dashes() -> None:
-    require_no_dashes(["-m", "seed=0,1", "--cfg", "job", "--config-dir=x", "--multirun"])
+    require_no_dashes(["-m", "seed=0,1", "--config-dir=x", "--multirun"])
+    require_no_dashes(["--cfg", "job", "--package=model"])
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"), [("--cfg", "job"), ("-c", "all"), ("--info", "config"), ("-i", "all")]
+)
+def test_the_configuration_of_a_sweep_is_not_shown(flag: str, value: str) -> None:
+    name = "--cfg" if flag in ("--cfg", "-c") else "--info"
+    with pytest.raises(ConfigError, match=f"^{name}: shows the configuration of one run; leave -m out"):
+        require_no_dashes(["-m", "seed=0,1", flag, value])
 
 
 def test_options_of_other_programs_have_their_neighbour() -> None:

@@ -57,3 +57,14 @@ def test_only_the_default_network_is_trained_for_fewer_epochs_on_the_demo_set(
     overrides: list[str], epochs: int
 ) -> None:
     assert composed("train", overrides).trainer.max_epochs == epochs
+
+
+@pytest.mark.parametrize(
+    ("overrides", "every"),
+    [([], 3), (["model=vit"], 1), (["data=class_folders", "data.root=/x"], 1),
+     (["trainer.check_val_every_n_epoch=2"], 2)],
+)  # fmt: skip
+def test_only_the_default_network_on_the_demo_set_is_validated_less_often(
+    overrides: list[str], every: int
+) -> None:
+    assert composed("train", overrides).trainer.check_val_every_n_epoch == every

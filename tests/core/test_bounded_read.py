@@ -117,7 +117,7 @@ def test_an_excel_table_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     book.active.append(["a.jpg", "islam"])
     book.save(tmp_path / "t.xlsx")
     assert read_table(tmp_path / "t.xlsx").to_pylist() == [{"file": "a.jpg", "class": "islam"}]
-    monkeypatch.setattr("heritage.core.table_reader.MAX_SHEET_BYTES", 1000)
+    monkeypatch.setattr("heritage.core.excel_sheets.MAX_SHEET_BYTES", 1000)
     with pytest.raises(ManifestError, match=r"the archive becomes .* bytes, more than 1,000"):
         read_table(tmp_path / "t.xlsx")
 

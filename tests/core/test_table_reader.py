@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import datetime
 import logging
+import re
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -222,3 +225,72 @@ def test_formulas_without_results_are_named(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_years_with_a_separator_of_thousands(text: str, number: int | None) -> None:
     assert whole_number(text) == number
+
+
+def excel_table(path: Path, rows: Sequence[Sequence[object]], *, merged: list[str], titles: int = 0) -> Path:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.active.append(["no", "columns"])
+    sheet = book.create_sheet("objects")
+    titled: list[Sequence[object]] = [*([["A title"]] * titles), *rows]
+    for row in titled:
+        sheet.append(list(row))
+    for area in merged:
+        sheet.merge_cells(area)
+    for number in (3, 4):
+        sheet.row_dimensions[number].hidden = True
+    book.save(path)
+    return path
+
+
+def test_all_rows_of_a_merged_cell_have_its_value(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows: list[list[object]] = [["file", "class", "lot"]]
+    rows += [[f"{number}.jpg", "china" if number < 3 else "japan", number // 2] for number in range(5)]
+    path = excel_table(
+        tmp_path / "t.xlsx", rows, merged=["A1:C1", "B3:B5", "B6:B8", "C3:C4", "A9:A20"], titles=1
+    )
+    with caplog.at_level(logging.INFO):
+        table = read_table(path, {"file", "class"})
+    assert table["file"].to_pylist() == [f"{number}.jpg" for number in range(5)]
+    assert table["class"].to_pylist() == ["china", "china", "china", "japan", "japan"]
+    assert table["lot"].to_pylist() == ["0", "0", "1", "1", "2"]
+    assert "4 cells have the value of the merged cell" in caplog.text
+
+
+def test_rows_that_a_filter_hides_and_beyond_a_wrong_size_are_read(tmp_path: Path) -> None:
+    """Some programs write the size of a sheet as A1."""
+    path = excel_table(tmp_path / "t.xlsx", [["file"], *[[f"{n}.jpg"] for n in range(9)]], merged=[])
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, re.sub(rb'<dimension ref="[^"]*"', b'<dimension ref="A1"', content))
+    assert read_table(path, {"file"})["file"].to_pylist() == [f"{n}.jpg" for n in range(9)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "file class title\n1 a.jpg x T\n2 b.jpg y T\n",  # R's write.table(quote = FALSE)
+        "file class title\na.jpg x T\nb.jpg y T\n",
+        'file,class,title\na.jpg,x,A \\"bowl\\"\\, large\nb.jpg,y,A cup\\, small\n',
+        "file,class,title\na.jpg,x,'A bowl, large'\nb.jpg,y,'A cup, small'\n",
+        "file;class;title\na.jpg;x;'A bowl; large'\nb.jpg;y;A cup\n",
+    ],
+)
+def test_blanks_escapes_and_other_quotation_marks(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    table = read_table(tmp_path / "t.csv", {"file", "class"})
+    assert table.column_names == ["file", "class", "title"]
+    assert table["file"].to_pylist() == ["a.jpg", "b.jpg"]
+    assert table["class"].to_pylist() == ["x", "y"]
+
+
+def test_backslashes_apostrophes_and_blanks_in_plain_tables_stay(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("file,class\na\\b.jpg,'tis\nc\\,d\n")
+    assert read_table(tmp_path / "t.csv").to_pylist() == [
+        {"file": "a\\b.jpg", "class": "'tis"},
+        {"file": "c\\", "class": "d"},
+    ]
+    (tmp_path / "t.csv").write_text("file name\nmy a.jpg\n")
+    assert read_table(tmp_path / "t.csv", {"file", "class"}).column_names == ["file name"]

@@ -13,6 +13,7 @@ import pytest
 from heritage.core.labels import clean_label
 from heritage.core.manifest import Manifest
 from heritage.curation.next_step import next_step
+from heritage.project.create import create_project
 from tests.conftest import TINY, Command
 from tests.curation.conftest import Curate
 from tests.curation.raw_folders import class_tree, photograph, reasons, write
@@ -90,6 +91,22 @@ def test_the_next_command_leaves_out_classes_that_cannot_be_trained(monkeypatch:
     some = kept(["a"] * 3 + ["001"] * 3 + ["c"], [*three, *three, "train"])
     assert next_step(some, Path("out/mine")) == f"""{command} 'data.classes=["001",a]'"""
     assert "add photographs" in next_step(kept(["a"] * 3 + ["b"], [*three, "train"]), Path("out/mine"))
+
+
+def test_in_a_project_the_next_command_is_the_project_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: str(Path(sys.executable).with_name("heritage")))
+    create_project(tmp_path / "vases")
+    monkeypatch.chdir(tmp_path / "vases")
+    three = ["train", "val", "test"]
+    manifest = kept(["a"] * 3 + ["b"] * 3, three * 2, ["a", "b"])
+    command = "next: heritage train --config-dir conf +experiment=project"
+    assert next_step(manifest, Path("outputs/data/vases")) == command
+    # Another data set than the project's, and a configuration that the user has emptied.
+    assert "data.root=outputs/data/more" in next_step(manifest, Path("outputs/data/more"))
+    Path("conf/experiment/project.yaml").write_text("[]")
+    assert "data.root=outputs/data/vases" in next_step(manifest, Path("outputs/data/vases"))
 
 
 def test_the_command_that_curate_prints_works(

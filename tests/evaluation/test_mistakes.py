@@ -83,7 +83,11 @@ def test_files_list_and_credits(tmp_path: Path, how: str) -> None:
     assert (first["title"], first["credit"], first["licence"]) == ("=cmd", "Gift of Ada", "CC-BY-4.0")
     assert (first["group"], first["museum"], first["link"]) == ("g0", "MET", "https://museum.example/1")
     assert float(first["probability"]) == pytest.approx(np.exp(3) / (np.exp(3) + 2), abs=1e-5)
-    assert "Gift of Ada" in (folder / "ATTRIBUTION.md").read_text(encoding="utf-8")
+    credits_ = (folder / "ATTRIBUTION.md").read_text(encoding="utf-8")
+    assert all(f"- `{path}`: " in credits_ for path in found)
+    assert credits_.count("Gift of Ada") == len(found)
+    assert "of `mistakes.csv`" in credits_
+    assert "The manifest" not in credits_
     moved = shutil.move(tmp_path / "out", tmp_path / "moved")
     assert all((Path(moved) / done.path(row)).is_file() for row in done.paths)
 

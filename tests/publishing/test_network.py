@@ -39,6 +39,7 @@ def test_timm_and_this_package_load_it_with_the_same_predictions(
     assert set(files) >= {
         "README.md", "config.json", "model.safetensors", "heritage.json", "heritage_run.json", "metrics.json",
         "calibration.json", "audits.json", "data.json", "history.csv", "confusion.png",
+        "confusion.pdf",
     }  # fmt: skip
     assert not [name for name in files if name.endswith((".ckpt", ".pt", ".bin", ".pkl", ".py"))]
     text = b"".join(content for name, content in files.items() if name.endswith((".json", ".md", ".csv")))

@@ -143,8 +143,11 @@ def test_contact_sheets(drawn: list[Figure], tmp_path: Path, count: int) -> None
     contact_sheet(rows, ["as stored", "integrated gradients", "", "copies"], "A $title$", tmp_path / "s.png")
     assert "A $title$" in require_legible(drawn[0])
     rows = [(name, [picture] * 2) for name in classes(count)]
+    width: FigureWidth = "double" if count > 2 else "single"
     title = "Saliency maps of resnet10t on the test split of v2-1500x128-seed0"
-    contact_sheet(rows, ["photograph", "Grad-CAM"], title, tmp_path / "s.png")
+    contact_sheet(rows, ["photograph", "Grad-CAM"], title, tmp_path / "s.png", width)
+    assert drawn[1].get_figwidth() <= INCHES[width] + 0.01
+    assert drawn[1].get_figheight() <= 9.7, "longer than a page"
     assert title in require_legible(drawn[1])
 
 
@@ -204,6 +207,12 @@ def test_labels_have_few_short_lines(name: str) -> None:
     assert all(display_columns(line.replace(r"\$", "$")) <= 26 for line in lines)
     if display_columns(name) <= 26:
         assert "\n".join(lines).replace(r"\$", "$") == name
+
+
+def test_long_words_are_broken_after_hyphens_and_slashes() -> None:
+    assert label("Griechisch-Römische Töpferwäre", 18) == "Griechisch-\nRömische\nTöpferwäre"
+    assert label("Hispano-/Maurische", 12) == "Hispano-/\nMaurische"
+    assert label("a-b c", 18) == "a-b c"
 
 
 def test_long_labels_keep_both_ends() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pytest
 
 from heritage.metrics.confusion import ConfusionMatrix
 from heritage.reports.tables import Table, confusion_table
@@ -40,7 +41,33 @@ def test_latex_has_the_structure_of_booktabs() -> None:
         ("begin", "table"), ("begin", "tabular"), ("end", "tabular"), ("end", "table")
     ]  # fmt: skip
     assert r"\input" not in text
-    assert r"\scriptsize" in lines
+    assert r"\footnotesize" in lines
+
+
+def test_long_names_of_classes_do_not_make_a_table_wider_than_a_page() -> None:
+    long = "Fine painted wares of the Ancient Near East, 100 %"
+    names = (long, *"abcdef")
+    text = confusion_table(ConfusionMatrix(np.eye(7, dtype=int), names)).latex()
+    assert r"\begin{tabular}{@{}p{0.3\linewidth}rrrrrrr@{}}" in text.splitlines()
+    [head] = [line for line in text.splitlines() if "rotatebox" in line]
+    rotated = [cell.removesuffix(r" \\") for cell in head.split(" & ")[1:]]
+    assert rotated == [rf"\rotatebox{{90}}{{{name}}}" for name in (long.replace("%", r"\%"), *"abcdef")]
+    assert r"\usepackage{graphicx}" in text
+    short = confusion_table(ConfusionMatrix(np.eye(7, dtype=int), tuple("abcdefg"))).latex()
+    assert "rotatebox" not in short
+    assert "graphicx" not in short
+
+
+@pytest.mark.parametrize(("letters", "size"), [(5, ""), (18, r"\footnotesize"), (22, r"\scriptsize")])
+def test_the_font_of_a_latex_table_depends_on_its_width(letters: int, size: str) -> None:
+    lines = Table("t", "Scores", ("class", *"abcd"), [("x", *["9" * letters] * 4)]).latex().splitlines()
+    assert [line for line in lines if line.endswith("size")] == ([size] if size else [])
+
+
+def test_negative_numbers_have_a_minus_in_latex() -> None:
+    row = ("ring-2 -x 3-4", "-0.013 (-0.062 – +0.027)")
+    text = Table("t", "Scores", ("class", "change"), [row]).latex()
+    assert r"ring-2 -x 3-4 & $-$0.013 ($-$0.062 -- +0.027) \\" in text.splitlines()
 
 
 def test_averages_are_below_a_rule_and_notes_below_the_table() -> None:

@@ -29,3 +29,14 @@ def test_the_home_directory_is_expanded(tmp_path: Path, monkeypatch: pytest.Monk
     file = tmp_path / "moved.ckpt"
     file.write_bytes(b"")
     assert find_checkpoint("~/moved.ckpt") == file
+
+
+@pytest.mark.parametrize("name", ["", "model.pt2", "model.onnx", "model.safetensors"])
+def test_an_export_is_named_as_one(tmp_path: Path, name: str) -> None:
+    for file in ("heritage.json", "README.md", name or "model.onnx"):
+        (tmp_path / file).write_bytes(b"{}")
+    with pytest.raises(CheckpointError, match=r"an export, which is for other programs; give the run folder"):
+        find_checkpoint(tmp_path / name)
+    (tmp_path / "heritage_run.json").write_bytes(b"{}")
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    assert find_checkpoint(tmp_path) == find_checkpoint(tmp_path / "model.safetensors")

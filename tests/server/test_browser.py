@@ -418,3 +418,17 @@ def contrast(one: str, other: str) -> float:
 
     light, dark = sorted((luminance(one), luminance(other)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
+
+
+def test_names_of_others_keep_the_order_of_a_sentence(page: Page) -> None:
+    page.script(
+        "window.texts = null; import('/texts.js').then((texts) => {"
+        " window.texts = ['vase\\u202egpj.exe', 'a\\u2069b', '\\u0645\\u0635\\u0631', 'Greek']"
+        ".map((name) => texts.t('compare_second', { name })); })"
+    )
+    page.until("return window.texts !== null")
+    override, end_of_isolation, arabic, plain = page.script("return window.texts")
+    assert "vasegpj.exe" in override
+    assert "ab" in end_of_isolation
+    assert "\u2068\u0645\u0635\u0631\u2069" in arabic
+    assert not set("\u202e\u2068\u2069") & set(override + end_of_isolation + plain)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,13 +12,20 @@ import httpx
 import numpy as np
 import pyarrow as pa
 import pytest
+from starlette.testclient import TestClient
 
 from heritage.core.image_io import decode, encode_jpeg
-from heritage.inference.checkpoint import TrainedClassifier
+from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
+from heritage.inference.test_set import run_manifest
+from heritage.prediction.decision_rule import DecisionRule
+from heritage.prediction.predictor import Predictor
 from heritage.server import server
-from heritage.server.similar_index import _texts, open_index
+from heritage.server.later_index import LaterIndex
+from heritage.server.limits import Limits
+from heritage.server.server import ServeOptions, build_app
+from heritage.server.similar_index import IndexStopped, _texts, build_index, open_index
 from tests.conftest import patch
-from tests.server.running import serving
+from tests.server.running import LIMITS, serving
 
 
 def test_similar_objects_outlive_the_data_set(
@@ -109,3 +117,31 @@ def test_a_data_set_may_name_translations(tmp_path: Path) -> None:
     path.write_text('{"de": ["bowl"]}', encoding="utf-8")
     with pytest.raises(ManifestError, match="no names of classes"):
         read_class_names(tmp_path)
+
+
+def test_the_page_does_not_wait_for_the_first_index(run_folder: Path, tmp_path: Path) -> None:
+    later = LaterIndex()
+    predictor = Predictor(load_checkpoint(run_folder), DecisionRule(), device="cpu")
+    options = ServeOptions(
+        str(run_folder), [], "127.0.0.1", 0, None, "auto", str(tmp_path), None, 16, "cpu", None
+    )
+    app = build_app(predictor, options, Limits(**LIMITS), later)
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        assert client.get("/about").json()["similar"] is False
+        assert not list(tmp_path.glob("*.arrow"))
+        with later.running():
+            until = time.monotonic() + 60
+            while not client.get("/about").json()["similar"] and time.monotonic() < until:
+                time.sleep(0.05)
+        about = client.get("/about").json()
+    assert about["similar"] is True
+    assert about["typical_similarity"] is not None
+    assert len(list(tmp_path.glob("*.arrow"))) == 1
+
+
+def test_an_index_that_is_stopped_leaves_no_file(run_folder: Path, tmp_path: Path) -> None:
+    trained = load_checkpoint(run_folder)
+    predictor = Predictor(trained, DecisionRule(), device="cpu")
+    with pytest.raises(IndexStopped):
+        build_index(predictor, run_manifest(trained), tmp_path / "index.arrow", lambda: True)
+    assert list(tmp_path.iterdir()) == []

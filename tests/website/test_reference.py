@@ -125,9 +125,7 @@ def test_plain_text_becomes_markdown() -> None:
 
 def test_headers_become_paragraphs_and_commands() -> None:
     lines = ["One", "two.", "", "  python -m heritage.train    all", "", "Cost: none;", "  as before."]
-    assert (
-        header(lines) == "One two.\n\n```text\npython -m heritage.train    all\n```\n\nCost: none; as before."
-    )
+    assert header(lines) == "One two.\n\n```text\nheritage train    all\n```\n\nCost: none; as before."
 
 
 def test_extension_points_exist() -> None:

@@ -124,3 +124,31 @@ def test_since_is_refused_if_changes_are_not_listed(tmp_path: Path) -> None:
             session(
                 source("louvre", base, accept_terms=True), tmp_path, rules=rules("thesis"), since="last"
             ).collect()
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize(
+    ("public", "begin", "end"),
+    [("TRUE", "-1500", "-1400"), ("True", "-1500.0", "-1400.0"), (" true", "-1500", "-1400.0")],
+)
+def test_a_dump_that_a_spreadsheet_or_pandas_saved(
+    tmp_path: Path, separator: str, public: str, begin: str, end: str
+) -> None:
+    head = "Is Public Domain,Object ID,Department,Object Name,Object Begin Date,Object End Date\n"
+    lines = [f"{public},{number},Egyptian Art,Bowl,{begin},{end}\n" for number in range(1, 6)]
+    lines += [f"{no},{number},Egyptian Art,Bowl,1,2\n" for number, no in enumerate(("FALSE", "", "1"), 6)]
+    (tmp_path / "dump.csv").write_text((head + "".join(lines)).replace(",", separator), encoding="utf-8-sig")
+    found = dict(source("met").dump(tmp_path / "dump.csv"))
+    records = [found[str(number)] for number in range(1, 6)]
+    assert all(isinstance(one, Record) for one in records)
+    assert {(one.begin_year, one.end_year) for one in records if isinstance(one, Record)} == {(-1500, -1400)}
+    assert str(found["6"]) == "not in the public domain"
+    assert str(found["7"]) == "'Is Public Domain' is neither true nor false ('')"
+    assert str(found["8"]) == "'Is Public Domain' is neither true nor false ('1')"
+
+
+def test_the_pointer_of_a_clone_without_lfs_is_named(tmp_path: Path) -> None:
+    dump = tmp_path / "MetObjects.csv"
+    dump.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 317000000\n")
+    with pytest.raises(ConfigError, match=r"a Git LFS pointer and not the table; run `git lfs pull`"):
+        session(source("met"), tmp_path, report=str(dump)).report()
