@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 from heritage.core.class_names import class_names, read_class_names
+from heritage.core.image_io import FORMATS
 from heritage.core.manifest import Manifest
 from heritage.core.taxonomy import CIVILISATIONS
 from heritage.errors import CheckpointError
@@ -90,6 +91,7 @@ def model_info(
         pictures=limits.pictures,
         megabytes=limits.megabytes,
         megapixels=limits.megapixels,
+        formats=list(FORMATS),
         upload_seconds=limits.upload_seconds,
         examples=[f"examples/{number}.jpg" for number in range(len(examples.examples))],
         examples_drawn=examples.drawn,

@@ -77,7 +77,7 @@ def build_application(
         Route("/openapi.json", endpoints.openapi),
         Route("/examples/{number:number}.jpg", endpoints.example),
         Route("/objects/{row:number}.jpg", endpoints.thumbnail),
-        _page_route(),
+        _page_route(civilisations=model_info.civilisations),
         *(_static_route(path, content) for path, content in static_files().items()),
     ]
 
@@ -233,8 +233,8 @@ class Endpoints:
         return Response(jpeg, media_type="image/jpeg", headers=_CACHED_FOR_A_DAY)
 
 
-def _page_route() -> Route:
-    pages = {language: render_page(language) for language in LANGUAGES}
+def _page_route(*, civilisations: bool) -> Route:
+    pages = {language: render_page(language, civilisations=civilisations) for language in LANGUAGES}
 
     async def page(request: Request) -> Response:
         chosen = choose_language(request.headers.get("accept-language", ""), request.cookies.get(COOKIE))

@@ -26,6 +26,7 @@ COOKIE = "heritage-language"
 _STATIC = resources.files("heritage.server").joinpath("static")
 _TEXT = re.compile(r'<[^>]*\bdata-text="([\w-]+)"[^>]*>')
 _LABEL = re.compile(r'\bdata-label="([\w-]+)"')
+_LANGUAGES = re.compile(r'<nav [^>]*\bid="languages"[^>]*>')
 _READ = 50  # entries of an Accept-Language header
 
 Catalogue = Mapping[str, str | Mapping[str, str]]
@@ -49,14 +50,41 @@ def catalogue(language: str) -> Catalogue:
     return texts
 
 
-def render_page(language: str) -> bytes:
-    """Return the page in a language: its texts are written after ``data-text`` and as ``aria-label``."""
+def render_page(language: str, *, civilisations: bool = True) -> bytes:
+    """Return the page in a language: its texts are written after ``data-text`` and as ``aria-label``.
+
+    Args:
+        language: One of `LANGUAGES`.
+        civilisations: Whether the classes are civilisations; for others, texts that end in ``_other`` apply.
+    """
     texts = catalogue(language)
+
+    def text(key: str) -> str:
+        chosen = texts[key] if civilisations else texts.get(f"{key}_other", texts[key])
+        return html(chosen)
+
+    classes = "civilisations" if civilisations else "other"
     page = _STATIC.joinpath("index.html").read_text(encoding="utf-8")
-    page = _TEXT.sub(lambda found: f"{found[0]}{html(texts[found[1]])}", page)
-    page = _LABEL.sub(lambda found: f'{found[0]} aria-label="{html(texts[found[1]])}"', page)
-    direction = "rtl" if language in RIGHT_TO_LEFT else "ltr"
-    return page.replace('lang="en" dir="ltr"', f'lang="{language}" dir="{direction}"', 1).encode()
+    page = _TEXT.sub(lambda found: f"{found[0]}{text(found[1])}", page)
+    page = _LABEL.sub(lambda found: f'{found[0]} aria-label="{text(found[1])}"', page)
+    page = _LANGUAGES.sub(lambda found: f"{found[0]}{_buttons(language)}", page)
+    return page.replace(
+        'lang="en" dir="ltr" data-classes="civilisations"',
+        f'lang="{language}" dir="{_direction(language)}" data-classes="{classes}"',
+        1,
+    ).encode()
+
+
+def _buttons(language: str) -> str:
+    return "".join(
+        f'<button type="button" lang="{code}" dir="{_direction(code)}"'
+        f' aria-current="{str(code == language).lower()}">{html(name)}</button>'
+        for code, name in LANGUAGES.items()
+    )
+
+
+def _direction(language: str) -> str:
+    return "rtl" if language in RIGHT_TO_LEFT else "ltr"
 
 
 def choose_language(accept_language: str, cookie: str | None) -> str:

@@ -158,6 +158,7 @@ class ModelInfo(BaseModel):
     pictures: int
     megabytes: float
     megapixels: float
+    formats: list[str] = Field(default=[], description="formats of images, as Pillow names them")
     examples: list[str]
     examples_drawn: bool = Field(description="the examples are drawings, not photographs")
 

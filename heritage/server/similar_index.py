@@ -170,7 +170,7 @@ def _texts(manifest: Manifest, row: int) -> dict[str, str | None]:
         "label": str(value("class")),
         "group": str(value("group_id")),
         "title": value("title") or value("object_name"),
-        "file": str(value("file")).rpartition("/")[2],
+        "file": str(value("raw_file") or value("file")).rpartition("/")[2],  # as its owner knows it
         "museum": manifest.museum(museum).name if museum else None,
         "credit": value("credit"),
         "licence": value("licence"),

@@ -116,8 +116,7 @@ class VerdictFile:
         self._network = network
         self._lock = threading.Lock()
         try:
-            if not path.exists():
-                write_text(path, _HEAD.decode())
+            self._create()
             with path.open("r+b") as file:
                 if file.read(len(_HEAD)) != _HEAD:
                     raise ConfigError(
@@ -148,6 +147,7 @@ class VerdictFile:
         lines = csv_text(COLUMNS, rows).encode()[len(_HEAD) :]
         try:
             with self._lock, locked(self._path.with_name(f".{self._path.name}.lock"), patience=_PATIENCE):
+                self._create()  # someone may have moved it away, to replay it
                 self._write(lines)
         except BusyError as error:
             raise busy() from error
@@ -155,6 +155,10 @@ class VerdictFile:
             log.warning("%s: %s", self._path, error)
             raise _unwritable() from error
         return len(rows)
+
+    def _create(self) -> None:
+        if not self._path.exists():
+            write_text(self._path, _HEAD.decode())
 
     def _write(self, lines: bytes) -> None:
         with self._path.open("r+b") as file:

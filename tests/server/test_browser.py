@@ -125,11 +125,14 @@ def test_several_uploads_stay_in_order_with_an_unreadable_one(
     (tmp_path / "notes.jpg").write_text("no picture")
     page.upload(pictures[2], tmp_path / "notes.jpg", pictures[0], pictures[1])
     assert page.texts("figcaption bdi") == ["vase 2.jpg", "notes.jpg", "vase 0.jpg", "vase 1.jpg"]
-    assert page.texts(".card.error .missing") == ["This browser cannot show the picture."]
+    assert page.texts(".card.error .missing") == ["No preview"]
     assert len(page.texts(".card:not(.error)")) == 3
     assert page.texts(".card.error h3") == ["No prediction"]
+    assert page.texts(".card.error .summary")[0].startswith(
+        "This is not an image in a supported format (JPEG, PNG, WebP, TIFF, BMP, GIF"
+    )
     assert "not an image in a supported format" in page.texts(".card.error .summary")[0]
-    assert page.texts("#status") == ["4 predictions below."]
+    assert page.texts("#status") == ["3 predictions below. One without a prediction."]
     page.screenshot("several")
 
 
@@ -256,9 +259,49 @@ def test_two_photographs_are_compared(page: Page, pictures: list[Path]) -> None:
     page.click(".comparison .actions button", 0)
     heats = "[...document.querySelectorAll('.comparison .heat')]"
     assert page.script(f"return {heats}.every(one => one.checkVisibility())")
-    page.click(".comparison .actions button", 1)
+    page.click(".close-button")
     assert not page.script("return document.querySelector('#comparison').checkVisibility()")
     assert page.texts(".compare-button[aria-pressed=true]") == []
+
+
+def test_photographs_of_two_cards_become_one_object(page: Page, pictures: list[Path]) -> None:
+    page.upload(*pictures)
+    page.click(".compare-button", 1)
+    page.click(".compare-button", 2)
+    page.click(".combine-button")
+    page.until("return document.querySelectorAll('.card.object.done').length == 1")
+    assert page.texts(".card") == [*page.texts(".card:not(.object)"), *page.texts(".card.object")]
+    assert page.texts(".object figcaption bdi") == ["vase 1.jpg", "vase 2.jpg"]
+    assert page.texts(".eyebrow") == ["One object, 2 photographs"]
+    assert page.texts("#status") == ["2 predictions below."]
+    page.click(".object .compare-button", 0)
+    page.click(".object .compare-button", 1)
+    assert page.texts(".combine-button") == [], "they are one object already"
+    page.click(".close-button")
+
+
+def test_a_photograph_is_predicted_again_when_the_server_is_back(page: Page, pictures: list[Path]) -> None:
+    page.script("window.real = fetch; window.fetch = () => Promise.reject(new TypeError('no network'))")
+    page.upload(pictures[0])
+    assert page.texts(".card h3, .summary") == [
+        "No prediction", "The server cannot be reached. Is it still running?",
+    ]  # fmt: skip
+    page.click("#languages [lang=de]")
+    page.until("return document.querySelector('#status').textContent.startsWith('The server')")
+    assert page.script("return document.documentElement.lang") == "en"
+    page.script("window.fetch = window.real")
+    page.click(".card.error .actions button")
+    page.until("return document.querySelector('.card.done') !== null")
+    assert page.texts("#status") == ["One prediction below."]
+
+
+def test_an_example_is_named_in_the_language_of_the_page(page: Page) -> None:
+    page.click("#examples button", 1)
+    page.until("return document.querySelector('.card.done') !== null")
+    assert page.texts("figcaption bdi") == ["Example 2"]
+    page.language("de")
+    assert page.texts("figcaption bdi") == ["Beispiel 2"]
+    page.language("en")
 
 
 def test_a_similar_object_without_its_picture_is_marked(page: Page, pictures: list[Path]) -> None:
@@ -284,7 +327,7 @@ def test_verdicts_given_on_the_page_are_replayed_by_curate(
     page.script(f"document.querySelector('.card select').value = '{right}'")
     page.click(".card .chooser button")
     page.until("return document.querySelector('.card .message').textContent.startsWith('Saved')")
-    assert page.texts(".card .message")[0] == f"Saved: “{CIVILISATIONS[right]}” would be right."
+    assert page.texts(".card .message")[0] == f"Saved: the right class is “{CIVILISATIONS[right]}”."
     page.click(".card:nth-child(2) .verdict button", 2)
     page.click(".card:nth-child(3) .verdict button", 0)
     page.until("return document.querySelectorAll('.verdict .message:not(:empty)').length == 3")
@@ -356,7 +399,7 @@ def test_the_print_view_has_results_without_controls(page: Page, pictures: list[
     page.script("window.dispatchEvent(new Event('beforeprint'))")
     page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     hidden = page.script(
-        "return ['.upload', '.languages', '#print', '.verdict fieldset', '.saliency-button']"
+        "return ['.upload', '.languages', '#print', '.verdict', '.saliency-button']"
         ".filter(one => document.querySelector(one).checkVisibility())"
     )
     assert hidden == []

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import httpx
 import numpy as np
+import pyarrow as pa
 import pytest
 from starlette.testclient import TestClient
 
@@ -20,7 +23,7 @@ from heritage.server import server
 from heritage.server.later_index import LaterIndex
 from heritage.server.limits import Limits
 from heritage.server.server import ServeOptions, build_app
-from heritage.server.similar_index import IndexStopped, build_index, open_index
+from heritage.server.similar_index import IndexStopped, _texts, build_index, open_index
 from tests.conftest import patch
 from tests.server.running import LIMITS, serving
 
@@ -55,6 +58,19 @@ def test_similar_objects_outlive_the_data_set(
     (file,) = tmp_path.glob("*.arrow")
     file.write_bytes(file.read_bytes()[:-100])
     assert open_index(file) is None, "a damaged index is computed again"
+
+
+@pytest.mark.parametrize(
+    ("columns", "file"),
+    [
+        ({"file": ["images/vase/1_MET_42.jpg"], "raw_file": ["shelf 3/front view.jpg"]}, "front view.jpg"),
+        ({"file": ["images/vase/1_MET_42.jpg"], "raw_file": [None]}, "1_MET_42.jpg"),
+        ({"file": ["vase/42.jpg"]}, "42.jpg"),
+    ],
+)
+def test_a_similar_object_has_the_name_of_the_original_file(columns: dict[str, Any], file: str) -> None:
+    manifest: Any = SimpleNamespace(table=pa.table({**columns, "class": ["vase"], "group_id": ["a"]}))
+    assert _texts(manifest, 0)["file"] == file
 
 
 def test_an_object_is_the_mean_of_its_photographs(run_folder: Path, tmp_path: Path) -> None:

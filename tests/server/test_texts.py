@@ -64,10 +64,13 @@ def test_scripts_use_texts_that_exist() -> None:
 
 
 def test_the_page_offers_the_languages_that_the_server_has() -> None:
-    script = (STATIC / "texts.js").read_text(encoding="utf-8")
-    offered = re.search(r"const LANGUAGES = \{(.*?)\};", script)
-    assert offered is not None
-    assert dict(re.findall(r'(\w+): "([^"]+)"', offered[1])) == LANGUAGES
+    page = render_page("de").decode()
+    offered = re.findall(
+        r'<button type="button" lang="(\w+)" dir="(\w+)" aria-current="(\w+)">([^<]+)<', page
+    )
+    assert {code: name for code, _, _, name in offered} == LANGUAGES
+    assert [code for code, direction, _, _ in offered if direction == "rtl"] == ["ar"]
+    assert [code for code, _, current, _ in offered if current == "true"] == ["de"]
     assert {path.stem for path in (STATIC / "texts").iterdir()} == set(LANGUAGES)
 
 
@@ -117,9 +120,12 @@ def test_the_language_is_the_chosen_one_else_the_browsers(
 def test_a_page_is_complete_without_its_scripts(language: str) -> None:
     page = render_page(language).decode()
     direction = "rtl" if language == "ar" else "ltr"
-    assert f'<html lang="{language}" dir="{direction}">' in page
+    assert f'<html lang="{language}" dir="{direction}" data-classes="civilisations">' in page
     title = catalogue(language)["title"]
     assert f'<h1 data-text="title">{title}</h1>' in page
     assert re.findall(r'data-text="\w+"[^>]*></', page) == []
+    other = render_page(language, civilisations=False).decode()
+    assert f'<html lang="{language}" dir="{direction}" data-classes="other">' in other
+    assert f'<h1 data-text="title">{catalogue(language)["title_other"]}</h1>' in other
     assert "style=" not in page
     assert not re.search(r"\son\w+=", page), "the content security policy forbids it"

@@ -156,6 +156,19 @@ def test_half_a_line_of_a_crash_is_replaced(tmp_path: Path) -> None:
     assert len(rows(path)) == 2
 
 
+def test_a_file_that_was_moved_away_is_begun_again(tmp_path: Path) -> None:
+    path = tmp_path / "verdicts.csv"
+    file = VerdictFile(path, "net")
+    file.append(PREDICTION, VERDICT)
+    path.rename(tmp_path / "replayed.csv")
+    assert file.append(PREDICTION, VERDICT) == 1
+    assert [row["sha256"] for row in rows(path)] == [ID]
+    path.unlink()
+    tmp_path.joinpath("verdicts.csv").mkdir()
+    with pytest.raises(RequestRefused, match="could not be saved"):
+        file.append(PREDICTION, VERDICT)
+
+
 def test_a_file_that_is_full_or_changed_is_left_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,8 +1,9 @@
 // Requests to this server, and its errors in the language of the page.
 
-import { has, t } from "./texts.js";
+import { has, list, t } from "./texts.js";
 
 const TRIES = 4; // while the server is busy
+const FORMATS = { HEIF: "HEIC", WEBP: "WebP" }; // as people write them
 
 export let about = null; // the response of GET /about
 let loading = null; // its promise
@@ -17,8 +18,9 @@ export class ApiError extends Error {
 
 export function errorText(error) {
   const { megabytes, megapixels, pictures } = about ?? {};
+  const formats = list((about?.formats ?? []).map((name) => FORMATS[name] ?? name));
   const key = `error_${error.code}`;
-  return error.code && has(key) ? t(key, { megabytes, megapixels, pictures }) : error.message || t("error_bad_response");
+  return error.code && has(key) ? t(key, { megabytes, megapixels, pictures, formats }) : error.message || t("error_bad_response");
 }
 
 export async function request(url, options) {

@@ -1,22 +1,29 @@
 // A card for each photograph, or for each object of several photographs.
 
 import { about, errorText } from "./api.js";
-import { bar, byId, element, isolated } from "./dom.js";
+import { bar, button, byId, element, fileName, isolated } from "./dom.js";
 import { photoFigure } from "./photo.js";
+import { canRetry, retry } from "./queue.js";
 import { className, percent, t } from "./texts.js";
 import { verdictBox } from "./verdicts.js";
 
-const SHOWN = 8; // classes
+export const SHOWN = 8; // classes
 
 export const items = []; // in the order given
 
-/** Add an item: one photograph, or the photographs of one object. */
-export function addItem(photos, isObject) {
+/** Add an item: one photograph, or the photographs of one object; at the end, or before another card. */
+export function addItem(photos, isObject, before = null) {
   const item = { photos, isObject, state: "pending", prediction: null, error: null, verdict: null, node: element("li") };
-  items.push(item);
-  byId("predictions").append(item.node);
+  const position = items.findIndex((one) => one.node === before);
+  items.splice(position < 0 ? items.length : position, 0, item);
+  byId("predictions").insertBefore(item.node, before);
   render(item);
   return item;
+}
+
+export function removeItem(item) {
+  items.splice(items.indexOf(item), 1);
+  item.node.remove();
 }
 
 export function renderAll() {
@@ -42,6 +49,13 @@ function result(item) {
   const count = item.photos.length;
   if (item.isObject) box.append(element("p", { class: "eyebrow" }, t("object_heading", { count })));
   box.append(heading(item), element("p", { class: "summary" }, summary(item)));
+  if (item.state === "error" && canRetry(item.error)) {
+    const again = button(t("retry"), () => {
+      retry(item);
+      byId("predictions").focus({ preventScroll: true });
+    }, { class: "plain" });
+    box.append(element("div", { class: "actions" }, again));
+  }
   if (item.state !== "done") return box;
   const { prediction } = item;
   box.append(element("ul", { class: "bars", "aria-label": t("probabilities") }, ...bars(prediction)));
@@ -92,6 +106,7 @@ function similar(objects) {
 
 function similarObject(object) {
   const title = object.title || object.file;
+  const shown = object.title ? isolated(title) : fileName(title);
   const missing = () => element("p", { class: "missing" }, t("no_picture"));
   let picture = missing();
   if (object.thumbnail) {
@@ -101,8 +116,8 @@ function similarObject(object) {
   const name = object.link
     ? element("a", {
       class: "title", href: object.link, rel: "noreferrer noopener", target: "_blank", "aria-label": t("link", { title }),
-    }, isolated(title))
-    : element("span", { class: "title" }, isolated(title));
+    }, shown)
+    : element("span", { class: "title" }, shown);
   const rights = [object.museum, object.credit, object.licence].filter(Boolean);
   const credit = [...new Set(rights)].filter((text, k, all) => !all.some((other, j) => j !== k && other.includes(text)));
   return element(

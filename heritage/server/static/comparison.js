@@ -1,11 +1,11 @@
 // Two photographs side by side: probabilities, saliency maps, and the similarity of their features.
 
 import { about, errorText, predict } from "./api.js";
-import { bar, button, byId, element, isolated, scrollTo } from "./dom.js";
+import { SHOWN, items } from "./cards.js";
+import { bar, button, byId, element, fileName, isolated, scrollTo } from "./dom.js";
 import { pictureOf, showHeat } from "./photo.js";
+import { combine } from "./queue.js";
 import { className, number, percent, t } from "./texts.js";
-
-const SHOWN = 8; // classes
 
 let chosen = []; // photographs, two at most
 let outcome = null; // the similarity of two photographs, or the error
@@ -28,10 +28,21 @@ export function choose(photo) {
 
 function close() {
   const [first] = chosen;
+  clear();
+  first.compareButton.focus();
+}
+
+function showAsOneObject() {
+  const { node } = combine(chosen);
+  clear();
+  byId("predictions").focus({ preventScroll: true });
+  scrollTo(node);
+}
+
+function clear() {
   chosen = [];
   updateButtons();
   renderComparison();
-  first.compareButton.focus();
 }
 
 function updateButtons() {
@@ -68,15 +79,18 @@ export function renderComparison() {
   const figures = chosen.map((photo) => {
     const { picture, heat } = pictureOf(photo);
     heats.push(heat);
-    return element("figure", {}, picture, element("figcaption", {}, isolated(photo.name)));
+    return element("figure", {}, picture, element("figcaption", {}, fileName(photo.name)));
   });
   const toggle = button(t("saliency"), () => {
     const shown = toggle.getAttribute("aria-pressed") !== "true";
     toggle.setAttribute("aria-pressed", String(shown));
     chosen.forEach((photo, k) => showHeat(heats[k], photo, shown));
   }, { class: "plain", "aria-pressed": "false" });
-  const buttons = element("div", { class: "actions" }, toggle, button(t("comparison_close"), close, { class: "plain" }));
+  const combined = button(t("combine"), showAsOneObject, { class: "plain combine-button" });
+  const buttons = element("div", { class: "actions" }, toggle, combined,
+    button(t("comparison_close"), close, { class: "plain close-button" }));
   if (!chosen.some((photo) => photo.response.saliency)) toggle.remove();
+  if (items.some((item) => chosen.every((photo) => item.photos.includes(photo)))) combined.remove();
   box.append(
     element("h3", { tabindex: "-1" }, t("comparison")),
     element("div", { class: "pair" }, ...figures), buttons, table(),
@@ -94,7 +108,7 @@ function table() {
     "tr", {}, element("th", { scope: "row" }, isolated(className(about, label))), cell(one.get(label)), cell(other.get(label)),
   ));
   const head = element("tr", {}, element("th", { scope: "col" }, t("comparison_class")),
-    ...chosen.map((photo) => element("th", { scope: "col" }, isolated(photo.name))));
+    ...chosen.map((photo) => element("th", { scope: "col" }, fileName(photo.name))));
   return element("table", {}, element("caption", { class: "visually-hidden" }, t("comparison_table")),
     element("thead", {}, head), element("tbody", {}, ...rows));
 }

@@ -16,6 +16,13 @@ export function element(tag, attributes = {}, ...children) {
 /** Text of unknown direction: names of files, classes and museums. */
 export const isolated = (text) => element("bdi", { dir: "auto" }, text);
 
+/** The name of a file, which is broken at a good place if it must be. */
+export function fileName(name) {
+  const made = isolated("");
+  for (const part of name.split(/(?<=[_-])|(?=\.[^.]*$)/)) made.append(part, element("wbr"));
+  return made;
+}
+
 export function button(text, onClick, attributes = {}) {
   const made = element("button", { type: "button", ...attributes }, text);
   made.addEventListener("click", onClick);

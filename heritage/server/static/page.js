@@ -1,75 +1,51 @@
 // The page: uploads, their queue, examples, and what is known about the network.
 
-import { about, errorText, loadAbout, predict, request } from "./api.js";
-import { addItem, items, render, renderAll } from "./cards.js";
+import { about, errorText, loadAbout, request } from "./api.js";
+import { items, renderAll } from "./cards.js";
 import { renderComparison } from "./comparison.js";
 import { button, byId, element, scrollTo } from "./dom.js";
-import { applyTexts, className, date, list, number, percent, setCivilisations, startTexts, t, wholePercent } from "./texts.js";
+import { newPhoto } from "./photo.js";
+import { predictPhotos } from "./queue.js";
+import { applyTexts, className, date, list, number, percent, startTexts, t, wholePercent } from "./texts.js";
 import { startVerdicts } from "./verdicts.js";
-
-const CONCURRENT = 3; // requests; the server puts them into one batch
-
-const queue = [];
-let running = 0;
-let startError = null;
 
 function updateStatus() {
   const left = items.filter((item) => item.state === "pending").length;
-  let text = "";
-  if (startError) text = errorText(startError);
-  else if (left) text = t("status_pending", { count: left });
-  else if (items.length) text = t("status_done", { count: items.length });
-  byId("status").textContent = text;
+  const failed = items.filter((item) => item.state === "error").length;
+  const done = items.length - failed;
+  const parts = [];
+  if (left) parts.push(t("status_pending", { count: left }));
+  if (!left && done) parts.push(t("status_done", { count: done }));
+  if (!left && failed) parts.push(t("status_failed", { count: failed }));
+  byId("status").textContent = parts.join(" ");
   byId("print").hidden = left > 0 || !items.length;
   byId("reviewer-box").hidden = !about?.verdicts || !items.length;
 }
 
-async function predictItem(item) {
-  const content = await predict(item.photos, { saliency: true, similar: true, object: item.isObject });
-  item.photos.forEach((photo, k) => { photo.response = content.pictures[k]; });
-  item.prediction = item.isObject ? content.object : content.pictures[0];
-  if (item.prediction.ranking.length) return;
-  throw item.photos.find((photo) => photo.response.error).response.error;
+function showError(error) {
+  byId("status").textContent = errorText(error);
 }
 
-async function work() {
-  if (running >= CONCURRENT || !queue.length) return;
-  running += 1;
-  const item = queue.shift();
-  try {
-    await predictItem(item);
-    item.state = "done";
-  } catch (error) {
-    item.error = error;
-    item.state = "error";
-  }
-  render(item);
-  running -= 1;
-  updateStatus();
-  work();
-}
-
-function addFiles(files) {
-  const photos = [...files].map((blob) => ({ blob, name: blob.name || t("photographs"), url: URL.createObjectURL(blob) }));
+function addPhotos(photos) {
   if (!photos.length) return;
   const asObject = photos.length > 1 && document.querySelector("input[name=mode]:checked").value === "object";
-  const added = asObject ? [addItem(photos, true)] : photos.map((photo) => addItem([photo], false));
-  queue.push(...added);
-  updateStatus();
-  for (let k = 0; k < CONCURRENT; k += 1) work();
-  if (items.length > added.length) scrollTo(added[0].node);
+  const before = items.length;
+  const [first] = predictPhotos(photos, asObject);
+  if (before) scrollTo(first.node);
 }
+
+const addFiles = (files) => addPhotos([...files].map((blob) => newPhoto(blob, blob.name || t("photographs"))));
 
 async function addExample(url, position) {
   let blob;
   try {
     blob = await (await request(url)).blob();
   } catch (error) {
-    byId("status").textContent = errorText(error);
+    showError(error);
     return;
   }
   const first = !items.length;
-  addFiles([new File([blob], t("example", { number: position }), { type: blob.type })]);
+  addPhotos([newPhoto(blob, null, position)]);
   byId("predictions").focus({ preventScroll: true });
   if (first) scrollTo(byId("status"));
 }
@@ -113,10 +89,11 @@ function noteTexts() {
 }
 
 function showAbout() {
-  setCivilisations(about.civilisations);
   applyTexts();
+  byId("files").accept = about.formats.map((name) => (name === "HEIF" ? "image/heic,image/heif,.heic" : `image/${name.toLowerCase()}`)).join();
+  byId("similar-intro").hidden = !about.similar;
   byId("classes").textContent = t("limit_others", { classes: list(about.classes.map((label) => className(about, label))) });
-  byId("limits-of-uploads").textContent = t("upload_note", { megabytes: about.megabytes });
+  byId("limits-of-uploads").textContent = t("upload_note", { megabytes: about.megabytes, pictures: about.pictures });
   byId("quality").textContent = qualityText();
   const notes = noteTexts();
   byId("notes").replaceChildren(...notes.map((note) => element("li", {}, note)));
@@ -167,15 +144,14 @@ async function start() {
   });
   listenForDrops();
   listenForPrinting();
-  await startTexts(renderPage);
+  window.addEventListener("predictions", updateStatus);
   try {
+    await startTexts(renderPage, showError);
     await loadAbout();
     showAbout();
     startVerdicts();
   } catch (error) {
-    startError = error;
-    updateStatus();
-    startError = null;
+    showError(error);
   }
 }
 

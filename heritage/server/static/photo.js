@@ -2,12 +2,17 @@
 
 import { about } from "./api.js";
 import { choose, isChosen } from "./comparison.js";
-import { button, element, isolated } from "./dom.js";
+import { button, element, fileName } from "./dom.js";
 import { className, percent, t } from "./texts.js";
 
 let notes = 0;
 
-/** Return the picture of a photograph; where the browser cannot show it, the place says so. */
+/** Return a photograph; an example has a number in place of a name. */
+export function newPhoto(blob, name, example = null) {
+  return { blob, url: URL.createObjectURL(blob), get name() { return name ?? t("example", { number: example }); } };
+}
+
+/** Return the picture of a photograph; where the browser cannot show it, a text replaces it. */
 export function pictureOf(photo) {
   const image = element("img", { src: photo.url, alt: t("your_photograph", { name: photo.name }) });
   const heat = element("img", { class: "heat", alt: "", hidden: true });
@@ -28,7 +33,7 @@ export function showHeat(heat, photo, shown) {
 /** Return the figure of a photograph; that of one of several views has its prediction. */
 export function photoFigure(photo, { ofView }) {
   const { picture, heat } = pictureOf(photo);
-  const caption = element("figcaption", {}, isolated(photo.name));
+  const caption = element("figcaption", {}, fileName(photo.name));
   const figure = element("figure", { class: "photo" }, picture, caption);
   if (ofView) caption.append(element("span", { class: "view" }, viewText(photo)));
   if (!photo.response?.ranking.length) return figure;

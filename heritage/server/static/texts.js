@@ -1,16 +1,14 @@
 // The texts of the page: a catalogue for each language, with placeholders and plural categories.
 
-import { byId, button } from "./dom.js";
+import { byId } from "./dom.js";
 
-const LANGUAGES = { en: "English", de: "Deutsch", fr: "Français", ar: "العربية" };
-const RIGHT_TO_LEFT = ["ar"];
+const page = document.documentElement; // the server writes its language, its direction and its kind of classes
 const YEAR = 365 * 24 * 3600;
 
 const loaded = {};
 let language = "en";
 let locale = "en";
 let texts = {};
-let civilisations = true;
 
 async function load(name) {
   loaded[name] ??= fetch(`texts/${name}.json`).then((response) => response.json());
@@ -22,6 +20,7 @@ async function load(name) {
   }
   language = name;
   locale = navigator.languages.find((wanted) => wanted.split("-")[0] === name) ?? name;
+  if (name === "ar") locale = "ar-u-nu-latn"; // the digits of file names and of the texts
 }
 
 export const number = (value, options = {}) => new Intl.NumberFormat(locale, options).format(value);
@@ -43,7 +42,7 @@ const CONTROLS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 const FROM_RIGHT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 const isolate = (text) => {
   const plain = text.replace(CONTROLS, "");
-  return RIGHT_TO_LEFT.includes(language) || FROM_RIGHT.test(plain) ? `\u2068${plain}\u2069` : plain;
+  return page.dir === "rtl" || FROM_RIGHT.test(plain) ? `\u2068${plain}\u2069` : plain;
 };
 
 export function has(key) {
@@ -53,7 +52,7 @@ export function has(key) {
 /** Return a text; `count` chooses the plural form, and numbers are written as the language writes them. */
 export function t(key, values = {}) {
   const other = `${key}_other`;
-  let text = !civilisations && other in texts ? texts[other] : texts[key];
+  let text = page.dataset.classes === "other" && other in texts ? texts[other] : texts[key];
   if (typeof text === "object") text = text[new Intl.PluralRules(language).select(values.count)] ?? text.other;
   return text.replace(/\{(\w+)\}/g, (_, name) => {
     const value = values[name];
@@ -66,29 +65,30 @@ export function className(about, label) {
   return about.translations[language]?.[label] ?? about.names[label] ?? label;
 }
 
-export function setCivilisations(value) {
-  civilisations = value;
-  document.querySelectorAll(".civilisations").forEach((one) => { one.hidden = !value; });
-}
-
 export function applyTexts() {
-  document.documentElement.lang = language;
-  document.documentElement.dir = RIGHT_TO_LEFT.includes(language) ? "rtl" : "ltr";
+  const buttons = [...byId("languages").querySelectorAll("button")];
+  page.lang = language;
+  page.dir = buttons.find((one) => one.lang === language).dir;
   for (const one of document.querySelectorAll("[data-text]")) one.textContent = t(one.dataset.text);
   for (const one of document.querySelectorAll("[data-label]")) one.setAttribute("aria-label", t(one.dataset.label));
-  for (const one of byId("languages").querySelectorAll("button")) {
-    one.setAttribute("aria-current", String(one.lang === language));
-  }
+  for (const one of buttons) one.setAttribute("aria-current", String(one.lang === language));
 }
 
-/** Load the language of the page, and offer the others. */
-export async function startTexts(onChange) {
-  byId("languages").replaceChildren(...Object.entries(LANGUAGES).map(([name, text]) => button(text, async () => {
-    await load(name);
-    document.cookie = `heritage-language=${name}; max-age=${YEAR}; samesite=lax`;
-    applyTexts();
-    onChange();
-  }, { lang: name, dir: RIGHT_TO_LEFT.includes(name) ? "rtl" : "ltr" })));
-  await load(document.documentElement.lang);
+/** Load the texts of the page's language, and of another one when it is chosen. */
+export async function startTexts(onChange, onError) {
+  for (const one of byId("languages").querySelectorAll("button")) {
+    one.addEventListener("click", async () => {
+      try {
+        await load(one.lang);
+      } catch {
+        onError({ code: "unreachable" });
+        return;
+      }
+      document.cookie = `heritage-language=${one.lang}; max-age=${YEAR}; samesite=lax`;
+      applyTexts();
+      onChange();
+    });
+  }
+  await load(page.lang);
   applyTexts();
 }

@@ -18,6 +18,7 @@ function show(box, item, focus = null) {
   const first = className(about, item.prediction.ranking[0].label);
   const state = item.verdict ?? {};
   const message = element("p", { class: "message", role: "status" });
+  box.classList.toggle("saved", Boolean(state.saved)); // the others are not printed
   if (state.saved) {
     message.textContent = savedText(state, first);
     const change = button(t("verdict_change"), () => {
