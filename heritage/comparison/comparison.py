@@ -23,8 +23,7 @@ from heritage.comparison.paired import (
     run_scores,
 )
 from heritage.comparison.published import AVERAGES, IN_WORDS, TABLES, Published, published
-from heritage.core.numbers import bounds as written
-from heritage.core.numbers import counted
+from heritage.core.numbers import counted, with_interval
 from heritage.core.taxonomy import CLASSES
 from heritage.core.types import PositiveInt, Seed
 from heritage.metrics.bootstrap import Interval, interval
@@ -134,7 +133,7 @@ class Comparison:
             cells = [setting.name, str(len(setting.runs))]
             for metric in compared_metrics():
                 bounds, spread = self.interval(index, metric.name), setting.over_seeds(metric.name)
-                cell = f"{setting.mean(metric.name):.4f} ({written(bounds.low, bounds.high)})"
+                cell = with_interval(setting.mean(metric.name), bounds.low, bounds.high, value_digits=4)
                 cells.append(cell if spread is None else f"{cell} ± {spread:.3f}")
             rows.append(cells)
         note = "In brackets: 95 % interval over resamples of groups; ±: 95 % interval of the mean over seeds."
@@ -275,7 +274,8 @@ class Comparison:
         if ours is None or (row not in (*AVERAGES, "accuracy") and row not in self.first.classes):
             return [f"{theirs:.4f}", "–", "–"]
         mean, bounds = self.settings[ours].mean(key), self.interval(ours, key)
-        return [f"{theirs:.4f}", f"{mean:.4f} ({written(bounds.low, bounds.high)})", f"{mean - theirs:+.4f}"]
+        ours_written = with_interval(mean, bounds.low, bounds.high, value_digits=4)
+        return [f"{theirs:.4f}", ours_written, f"{mean - theirs:+.4f}"]
 
 
 def compare(runs: Sequence[FinishedRun], resampling: ResamplingOptions) -> Comparison:

@@ -35,12 +35,21 @@ def bounds(low: float, high: float, digits: int = 3) -> str:
     return first if first == last else f"{first}–{last}"
 
 
-def with_interval(value: float, low: float, high: float, digits: int = 3) -> str:
+def with_interval(value: float, low: float, high: float, digits: int = 3, *, value_digits: int = 0) -> str:
     """Return a value with its interval, or alone if the interval has no width when written.
+
+    Args:
+        value: The value.
+        low: The lower end of its interval.
+        high: The upper end.
+        digits: Digits after the point, of both.
+        value_digits: More digits for the value than for its interval.
 
     Example:
         >>> with_interval(0.93, 0.91, 0.95), with_interval(1.0, 1.0, 1.0)
         ('0.930 (0.910–0.950)', '1.000')
+        >>> with_interval(1 / 3, 1 / 3, 1 / 3, value_digits=4)
+        '0.3333'
     """
-    number, around = f"{value:.{digits}f}", bounds(low, high, digits)
-    return number if number == around else f"{number} ({around})"
+    number, around = f"{value:.{max(digits, value_digits)}f}", bounds(low, high, digits)
+    return f"{number} ({around})" if "–" in around else number

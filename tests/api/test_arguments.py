@@ -37,13 +37,13 @@ WRONG: list[tuple[Callable[[], Any], type[HeritageError], str]] = [
     (lambda: heritage.run("train", 3), ArgumentError, "not a value of type int"),  # type: ignore[arg-type]
     (lambda: heritage.run("train", "-m"), HeritageError, "multirun=True"),
     (lambda: heritage.run("train", "--config-dir=mine"), HeritageError, "hydra.searchpath"),
-    (lambda: heritage.run(3), ArgumentError, "use one of collect"),  # type: ignore[arg-type]
+    (lambda: heritage.run(3), ArgumentError, "use one of new, collect"),  # type: ignore[arg-type]
     (lambda: heritage.run("trian"), HeritageError, "did you mean 'train'?"),
-    (lambda: heritage.compose(None), ArgumentError, "use one of collect"),  # type: ignore[arg-type]
+    (lambda: heritage.compose(None), ArgumentError, "use one of new, collect"),  # type: ignore[arg-type]
     (lambda: heritage.compose("train", None), ArgumentError, "NoneType"),  # type: ignore[arg-type]
     (lambda: heritage.compose("train", {"model": "vit"}), ArgumentError, "options by name: model='vit'"),
     (lambda: heritage.compose("train", [3]), ArgumentError, "not a value of type int"),  # type: ignore[list-item]
-    (lambda: heritage.compose("train", ["model"]), HeritageError, "write key=value"),
+    (lambda: heritage.compose("train", ["model"]), HeritageError, "write model=<option>"),
     (lambda: heritage.compose("train", seed=1j), ArgumentError, "seed: an option cannot be a value of type"),
     (lambda: heritage.compose("train", data__root=b"x"), ArgumentError, "data.root: an option cannot be"),
     (lambda: heritage.compose("train", data={"classes": [object()]}), ArgumentError, "data.classes[0]: "),

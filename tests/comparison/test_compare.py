@@ -192,7 +192,7 @@ def test_the_command_writes_every_format(heritage: Command, runs: Path, tmp_path
     assert {row["setting"] for row in rows} == {"none", "weights"}
     for row in rows:
         metrics = json.loads((runs / row["setting"] / "metrics.json").read_text())
-        assert row["accuracy"].startswith(f"{metrics['accuracy']:.4f} (")
+        assert row["accuracy"].partition(" (")[0] == f"{metrics['accuracy']:.4f}"
     published_rows = list(csv.DictReader((out / "tables" / "thesis-A.2.csv").read_text().splitlines()))
     accuracy = next(row for row in published_rows if row[""] == "adam: accuracy")
     assert accuracy["F1"] == "0.8568"

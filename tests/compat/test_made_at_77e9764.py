@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -106,6 +107,9 @@ def json_differences(now: Path, then: Path, *without: str) -> list[str]:
     return differences(new, {key: value for key, value in old.items() if key not in without})
 
 
+# An interval without width is no longer written: `0.000 (0.000–0.000)`.
+WIDTHLESS = re.compile(r" \(([+−-]?\d\.\d+) ?– ?\1\)")
+FEW = "asian recall against none"
 COLUMNS = {
     "only one is right": "only one is correct",
     "real?": "significant",
@@ -197,9 +201,16 @@ def test_a_sweep_is_compared_to_the_same_tables(old: Path, heritage: Command, sw
     )
     assert done.code == 0, done.err
     for table in ("overview", "classes", "tests", "remedies"):
-        then = csv_rows(old / f"expected/compare_{name}/tables/{table}.csv")
+        then = [
+            {column: WIDTHLESS.sub("", cell) for column, cell in row.items()}
+            for row in csv_rows(old / f"expected/compare_{name}/tables/{table}.csv")
+        ]
         now = csv_rows(old / f"again/tables/{table}.csv")
         names = {column: COLUMNS.get(column, column) for column in then[0]}
+        if (
+            name == "seeds" and table == "remedies"
+        ):  # the test split has asian images of fewer than five groups
+            then = [{**row, FEW: row[FEW].partition(" (")[0]} for row in then]
         assert [{column: row[names[column]] for column in names} for row in now] == then
 
 
