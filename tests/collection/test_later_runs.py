@@ -49,7 +49,7 @@ def test_refresh_replaces_changed_photographs_only(
     run = session(met(base), tmp_path, classes=["islam"], refresh=True)
     run.collect()
     assert threads == {"validate"}, "a photograph was decoded on the event loop"
-    assert "1 photographs have changed" in printed(run)
+    assert "Replaced, as they have changed: 1 photograph." in printed(run)
     assert (tmp_path / "images" / f"4_MET_{victim}.jpg").read_bytes() == new
     assert (tmp_path / "images" / f"4_MET_{damaged}.jpg").read_bytes() == before
     manifest = Manifest.read(tmp_path)

@@ -71,7 +71,7 @@ def selection(path: Path) -> tuple[str, list[str]]:
     for verb in COMMANDS:
         for key in choices(verb):
             if key.partition("@")[0] == group:
-                return verb, [f"{key}={option}", *NEEDED.get(name, [])]
+                return verb, [f"{key}={option}", *NEEDED.get(verb, []), *NEEDED.get(name, [])]
     return "train", [f"+{group}={option}", *NEEDED.get(name, [])]
 
 

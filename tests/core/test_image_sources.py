@@ -319,7 +319,7 @@ def test_classes_as_numbers_are_unknown_classes(tmp_path: Path, read: ReadTable)
         ("filename,lot", {"file": "filename", "grup_id": "lot"}, "images", "did you mean 'group_id'"),
         ("filename,filename", {"file": "filename"}, "images", "column 'filename' occurs twice"),
         ("filename,lot", {"file": "filename"}, "pictures",
-         r"no such folder; name .* (data\.reader|raw)\.images"),
+         r"no such folder; write (data\.reader|raw)\.images=\. if .*, or name"),
     ],
 )  # fmt: skip
 def test_tables_that_do_not_fit_are_refused(
