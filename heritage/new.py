@@ -31,9 +31,11 @@ def main(cfg: DictConfig) -> None:
     from pathlib import Path
 
     from heritage.config.validate import validate
-    from heritage.project.create import create_project
 
     validate(cfg, "new")
+
+    from heritage.project.create import create_project
+
     print_text(create_project(Path(str(cfg.folder))))
 
 

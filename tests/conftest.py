@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -88,6 +90,17 @@ def restored_logging() -> Iterator[None]:
         if logger.name.startswith("heritage"):
             logger.setLevel(logging.NOTSET)
     logging.root.setLevel(level)
+
+
+def mlcroissant() -> ModuleType:
+    """Import mlcroissant so that Hydra, which closes all handlers of logging, closes no stream of pytest.
+
+    Its logging library keeps the standard error of the moment when it is imported, and closes it with its
+    handler unless that is the process's own.
+    """
+    imported = importlib.import_module("mlcroissant")
+    importlib.import_module("absl.logging").get_absl_handler().python_handler.stream = sys.__stderr__
+    return imported
 
 
 def loggers() -> list[logging.Logger]:

@@ -21,8 +21,8 @@ from typing import Any
 
 from heritage.core.files import PACKAGE
 
-_LIGHT = {"typing", "collections.abc", "pathlib", "pydantic"}
-"""Modules that are imported to evaluate an annotation."""
+_LIGHT = {"typing", "collections.abc", "pathlib", "pydantic", f"{PACKAGE.name}.core.licences"}
+"""Modules that are imported to evaluate an annotation; ours is here as its type has a validator."""
 _NO_CONSTRUCTOR = {"object", "ABC", "Protocol"}
 """Base classes that take no arguments."""
 

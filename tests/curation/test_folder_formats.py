@@ -11,6 +11,7 @@ import pytest
 from heritage.core.image_io import decode
 from heritage.core.manifest import Manifest
 from heritage.core.split_tables import SPLIT_TABLES, write_split_tables
+from tests.conftest import mlcroissant
 from tests.curation.conftest import Curate
 from tests.curation.raw_folders import class_tree
 
@@ -46,12 +47,12 @@ def test_a_curated_folder_loads_with_datasets_as_images_with_labels_and_splits(
 def test_croissant_metadata_of_a_curated_folder_are_valid_and_do_not_change_when_it_is_rebuilt(
     tmp_path: Path, curate_folder: Curate
 ) -> None:
-    mlcroissant = importlib.import_module("mlcroissant")
+    croissant = mlcroissant()
     raw = class_tree(tmp_path / "raw", each=12)
     curate_folder(raw, TREE)
     file = tmp_path / "out" / "croissant.json"
     first = file.read_bytes()
-    dataset = mlcroissant.Dataset(str(file))
+    dataset = croissant.Dataset(str(file))
     assert not dataset.metadata.ctx.issues.errors
     records = list(dataset.records("train"))
     manifest = Manifest.read(tmp_path / "out")

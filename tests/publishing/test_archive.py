@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import importlib
 import json
 import logging
 import os
@@ -16,7 +15,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from heritage.core.manifest import Manifest
-from tests.conftest import Command
+from tests.conftest import Command, mlcroissant
 from tests.publishing.conftest import write_dataset
 
 CREATORS = "creators=['Lovelace, Ada; 0000-0001-2345-678X','Museum of <b>Vases</b>']"
@@ -119,7 +118,7 @@ def test_a_date_is_in_the_citation_and_the_metadata(
     croissant = json.loads((out / "croissant.json").read_text())
     assert (croissant["citeAs"], croissant["datePublished"]) == (entry, "2026-01-31")
     with caplog.at_level(logging.WARNING):
-        importlib.import_module("mlcroissant").Dataset(str(out / "croissant.json"))
+        mlcroissant().Dataset(str(out / "croissant.json"))
     assert "warning" not in caplog.text.lower()
     done = heritage(*words, "date=2026-02-30")
     assert done.code == 2

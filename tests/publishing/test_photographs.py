@@ -13,7 +13,7 @@ import yaml  # type: ignore[import-untyped]
 
 from heritage.core.licences import open_licence, refusal
 from heritage.core.manifest import Manifest
-from tests.conftest import Command
+from tests.conftest import Command, mlcroissant
 from tests.publishing.conftest import write_dataset
 from tests.publishing.hub_double import TOKEN, HubDouble
 
@@ -102,10 +102,10 @@ def test_the_published_folder_trains_and_loads_with_datasets_and_mlcroissant(
 def test_croissant_metadata_are_valid_and_its_records_are_the_images(
     heritage: Command, hub: HubDouble, dataset: Path, tmp_path: Path
 ) -> None:
-    mlcroissant = importlib.import_module("mlcroissant")
+    croissant = mlcroissant()
     assert heritage(*WORDS, f"data={dataset}").code == 0
     root = folder_of(hub.files(REPO), tmp_path / "downloaded")
-    described = mlcroissant.Dataset(str(root / "croissant.json"))
+    described = croissant.Dataset(str(root / "croissant.json"))
     assert not described.metadata.ctx.issues.errors
     content = json.loads((root / "croissant.json").read_text())
     assert content["license"] == [
@@ -236,11 +236,11 @@ def test_many_images_are_published_in_folders_that_the_hub_takes(
     manifest = Manifest.read(root)
     assert manifest.fingerprint == Manifest.read(dataset).fingerprint
     assert all((root / file).is_file() for file in manifest.column("file"))
-    datasets, mlcroissant = map(importlib.import_module, ("datasets", "mlcroissant"))
+    datasets, croissant = importlib.import_module("datasets"), mlcroissant()
     loaded = datasets.load_dataset(str(root), cache_dir=str(tmp_path / "datasets"))
     assert {name: len(rows) for name, rows in loaded.items()} == {"train": 12, "validation": 3, "test": 3}
     assert loaded["train"][0]["image"].size == (32, 32)
-    records = list(mlcroissant.Dataset(str(root / "croissant.json")).records("train"))
+    records = list(croissant.Dataset(str(root / "croissant.json")).records("train"))
     assert all(record["train/image"].size == (32, 32) for record in records)
 
 
