@@ -113,14 +113,14 @@ def test_a_commit_is_no_path(hub: HubDouble, tmp_path: Path) -> None:
 
 
 def test_the_token_goes_to_the_hub_alone(
-    heritage: Command, hub: HubDouble, dataset: Path, foreign: Foreign
+    heritage: Command, hub: HubDouble, dataset: Path, foreign: Foreign, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def batch(request: Request) -> Response:
         objects = (await request.json())["objects"]
         actions = {"upload": {"href": f"{foreign.url}/put"}, "verify": {"href": f"{foreign.url}/verify"}}
         return JSONResponse({"objects": [one | {"actions": actions} for one in objects], "transfer": "basic"})
 
-    hub.batch = batch  # type: ignore[method-assign]
+    monkeypatch.setattr(hub, "batch", batch)  # the double serves all tests
     words = ("publish", "repo=museum/vases", f"data={dataset}")
     done = heritage(*words)
     assert {path for path, _ in foreign.received} == {"/put", "/verify"}
