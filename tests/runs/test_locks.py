@@ -39,7 +39,7 @@ def test_runs_that_start_in_the_same_second_have_separate_folders(
     for seed in (0, 1):
         assert heritage("train", *tiny, f"seed={seed}").code == 0
     day = tmp_path / "outputs" / "train" / "2026-11-28"
-    name = "04-06-33_class_folders_resnet10t_none"
+    name = "04-06-33_photographs_resnet10t_none"
     assert sorted(path.name for path in day.iterdir()) == [name, f"{name}-2"]
     for folder, seed in ((name, 0), (f"{name}-2", 1)):
         assert OmegaConf.load(day / folder / "config.yaml").seed == seed

@@ -5,9 +5,6 @@ from __future__ import annotations
 import base64
 import csv
 import itertools
-import json
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,14 +16,12 @@ from heritage.core.manifest import Manifest
 from heritage.core.taxonomy import CIVILISATIONS
 from heritage.server.pages import LANGUAGES
 from tests.conftest import Command, patch, write_tree
-from tests.server.page import Page
+from tests.server.page import BROWSER, DRIVER, Page, chrome, contrast
 from tests.server.running import serving
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-DRIVER = shutil.which("chromedriver")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
@@ -52,19 +47,8 @@ def address(calibrated: Path, verdicts: Path, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(BROWSER)
-    for word in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                 f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):  # fmt: skip
-        options.add_argument(word)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    service = webdriver.ChromeService(executable_path=DRIVER, log_output=subprocess.DEVNULL)
-    browser = webdriver.Chrome(options=options, service=service)
-    browser.set_script_timeout(60)
-    yield browser
-    browser.quit()
+    with chrome(tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
 
 
 @pytest.fixture
@@ -72,19 +56,8 @@ def page(started: Chrome, address: str) -> Iterator[Page]:
     opened = Page(started, address)
     opened.open(1200, 900)
     yield opened
-    messages = [entry["message"] for entry in started.get_log("browser")]  # type: ignore[no-untyped-call]
-    allowed = ("415", "422", "413", "nothing.jpg")  # the browser logs each refused request
-    assert [text for text in messages if not any(code in text for code in allowed)] == []
-    events = [json.loads(entry["message"])["message"] for entry in started.get_log("performance")]  # type: ignore[no-untyped-call]
-    urls = [
-        event["params"]["request"]["url"]
-        for event in events
-        if event["method"] == "Network.requestWillBeSent"
-    ]
-    foreign = [
-        url for url in urls if not url.startswith((address, "blob:", "data:", "chrome:", "chrome-untrusted:"))
-    ]
-    assert foreign == [], "the page loads from another server"
+    assert opened.faults() == []
+    assert opened.foreign_requests() == [], "the page loads from another server"
 
 
 @pytest.fixture
@@ -408,16 +381,6 @@ def test_the_print_view_has_results_without_controls(page: Page, pictures: list[
     page.media()
     printed = page.browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": False})
     assert base64.b64decode(printed["data"]).startswith(b"%PDF")
-
-
-def contrast(one: str, other: str) -> float:
-    def luminance(colour: str) -> float:
-        values = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
-        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in values]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
 
 
 def test_names_of_others_keep_the_order_of_a_sentence(page: Page) -> None:
