@@ -136,8 +136,10 @@ class Stop(Callback):
             os.kill(os.getpid(), signal.SIGINT)
 
 
-@pytest.mark.parametrize("budget", ["trainer.max_samples=150", "trainer.max_steps=19"])
-@pytest.mark.parametrize("sampling", ["progressive", "undersample_progressive"])
+@pytest.mark.parametrize(
+    ("budget", "sampling"),
+    [("trainer.max_steps=19", "progressive"), ("trainer.max_samples=150", "undersample_progressive")],
+)
 def test_a_run_limited_by_images_or_steps_resumes(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budget: str,
     sampling: str,

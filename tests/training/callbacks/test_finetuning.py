@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -91,8 +92,14 @@ def test_the_average_is_saved_and_tested(heritage: Command, tiny: tuple[str, ...
     assert not torch.equal(average["net.conv1.weight"], current["net.conv1.weight"])
 
 
-@pytest.mark.parametrize("scheduler", ["cosine", "constant", "one_cycle", "plateau"])
-@pytest.mark.parametrize("optimizer", ["adam", "sgd", "adamw", "muon"])
+@pytest.mark.parametrize(
+    ("optimizer", "scheduler"),
+    [
+        *itertools.product(["adam", "sgd", "adamw", "muon"], ["cosine"]),
+        *itertools.product(["adamw"], ["constant", "one_cycle", "plateau"]),
+        *itertools.product(["sgd", "muon"], ["one_cycle"]),  # each sets its momentum in a way of its own
+    ],
+)
 def test_every_optimizer_and_schedule(
     heritage: Command, tiny: tuple[str, ...], optimizer: str, scheduler: str
 ) -> None:
