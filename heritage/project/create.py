@@ -17,7 +17,7 @@ from heritage.project.texts import CONFIGURATION, README, WITH_WEIGHTS, WITHOUT_
 from heritage.runs.data_set_name import name_of_folder
 
 NETWORK = "tf_efficientnet_lite0.in1k"
-"""The network of a project whose ImageNet weights can be had."""
+"""The network of a project whose ImageNet weights are available."""
 PHOTOGRAPHS = "photographs"
 
 

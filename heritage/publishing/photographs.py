@@ -1,6 +1,6 @@
 """A data-set folder as a publication: photographs whose licence permits it, with credits and metadata.
 
-Everything but the photographs is written anew from the manifest: nothing else of the folder goes along, and
+Everything but the photographs is written again from the manifest: nothing else of the folder goes along, and
 no path of this machine.
 """
 

@@ -1,6 +1,6 @@
 """Colours, markers and dashes of all figures.
 
-Neighbours in `CLASS_COLOURS` differ in lightness, so that they can be told apart in grey, and all of its
+Neighbours in `CLASS_COLOURS` differ in lightness, so that they differ in grey, and all of its
 colours differ for readers with protanopia, deuteranopia or tritanopia (tests/reports/test_palette.py has
 the limits). Lists of classes are longer than any such palette, so that a class also has a marker;
 `class_style` gives both.

@@ -102,7 +102,7 @@ class Classifier(pl.LightningModule):
         self.seed = seed
         self.metadata = {**(metadata or {}), "classes": list(classes)}
         self.save_hyperparameters(self.metadata)
-        # with one more class for images for which the output is not finite, prediction and target alike
+        # with one more class for images for which the output is not finite, as prediction and as target
         self.confusion = MulticlassConfusionMatrix(len(self.classes) + 1)
         self.mean_loss = MeanMetric()
         self._optimizer = optimizer

@@ -173,13 +173,13 @@ def test_every_run_ends_and_reports_what_was_left_out(tmp_path: Path, mode: str)
         before, _ = tracemalloc.get_traced_memory()
         try:
             run.collect()
-            said = printed(run)
+            printed_text = printed(run)
         except HeritageError as error:
-            said = str(error)
-            assert "\n" not in said
+            printed_text = str(error)
+            assert "\n" not in printed_text
     assert tracemalloc.get_traced_memory()[1] - before < 40 * MEGABYTE
     assert time.monotonic() - started < 20
-    assert reason in said
+    assert reason in printed_text
     assert {path.name for path in tmp_path.iterdir()} == {"collection", "ids.txt"}
     assert not [path for path in museum.requested if "passwd" in path or "meta-data" in path]
     assert not [request for request in museum.requests if "cookie" in request.headers]
