@@ -1,8 +1,9 @@
 """Accuracy on test sets of other class frequencies: from a forward long tail over uniform to a backward one.
 
-As test-agnostic long-tail recognition reports (Zhang et al., "Self-Supervised Aggregation of Diverse Experts for
-Test-Agnostic Long-Tailed Recognition", NeurIPS 2022). Instead of drawing test images, all are used, weighted to
-the class frequencies of each row; accuracy is then the mean of recalls with these frequencies as weights.
+As test-agnostic long-tail recognition reports (Zhang et al., "Self-Supervised Aggregation of Diverse Experts
+for Test-Agnostic Long-Tailed Recognition", NeurIPS 2022). Instead of drawing test images, all are used,
+weighted to the class frequencies of each row; accuracy is then the mean of recalls with these frequencies as
+weights.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ class TailRow:
 def tail_priors(frequencies: Floats, ratios: Sequence[int]) -> dict[str, Floats]:
     """Return the priors of the table, from the longest forward tail to the longest backward one.
 
-    The classes' shares fall geometrically, from the most frequent class to the rarest by a factor of the ratio;
-    in a backward tail they rise.
+    The classes' shares fall geometrically, from the most frequent class to the rarest by a factor of the
+    ratio; in a backward tail they rise.
 
     Args:
         frequencies: The frequencies that order the classes, (K,).

@@ -3,10 +3,10 @@
 If only the frequencies of the classes differ between two sets of images, probabilities of the first become
 those of the second by Bayes' rule: p'(k | x) ∝ p(k | x) · π'(k) / π(k) (Saerens, Latinne and Decaestecker,
 "Adjusting the outputs of a classifier to new a priori probabilities", Neural Computation 2002, equation 4).
-That needs the prior π for which p holds. A network that was trained with class weights, sampling or a balanced
-loss has no prior that could be read from its counts, so offsets b(k) are fitted on validation: with p ∝
-exp(z / T + b), mean probabilities there equal class frequencies, and these are π (bias-corrected temperature
-scaling: Alexandari, Kundaje and Shrikumar, ICML 2020).
+That needs the prior π for which p holds. A network that was trained with class weights, sampling or a
+balanced loss has no prior that could be read from its counts, so offsets b(k) are fitted on validation: with
+p ∝ exp(z / T + b), mean probabilities there equal class frequencies, and these are π (bias-corrected
+temperature scaling: Alexandari, Kundaje and Shrikumar, ICML 2020).
 """
 
 from __future__ import annotations

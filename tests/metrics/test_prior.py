@@ -73,7 +73,7 @@ def test_a_simulated_shift_is_estimated_and_its_interval_covers_it() -> None:
 
 
 def test_offsets_find_the_prior_of_a_balanced_network() -> None:
-    """A network of a balanced loss predicts as if classes were equally frequent: counts do not show its prior."""
+    """A network of a balanced loss predicts as for equal frequencies: its training counts are not its prior."""
     prior = [0.7, 0.2, 0.1]
     points, targets = sample(prior, 20_000, 2)
     balanced = softmax(log_posterior(points, [1 / 3] * 3))
