@@ -126,7 +126,8 @@ def prior_factors(probabilities: Floats, targets: Targets, prior: Floats, source
         source: The class frequencies of validation, all above 0, (K,).
     """
     factors: Floats = np.exp(class_offsets(probabilities, targets)) * prior / source
-    return factors / factors.sum()
+    normalised: Floats = factors / factors.sum()
+    return normalised
 
 
 def estimate_prior(

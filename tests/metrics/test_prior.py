@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from heritage.metrics.calibration import calibrate, confidences, softmax, threshold_for
+from heritage.metrics.calibration import calibrate, calibration_error, confidences, softmax, threshold_for
 from heritage.metrics.prior import (
     class_offsets,
     class_shares,
@@ -73,7 +73,7 @@ def test_a_simulated_shift_is_estimated_and_its_interval_covers_it() -> None:
 
 
 def test_offsets_find_the_prior_of_a_balanced_network() -> None:
-    """A network of a balanced loss predicts as for equal frequencies: its training counts are not its prior."""
+    """A network of a balanced loss predicts as for equal frequencies, whatever its training counts."""
     prior = [0.7, 0.2, 0.1]
     points, targets = sample(prior, 20_000, 2)
     balanced = softmax(log_posterior(points, [1 / 3] * 3))
@@ -123,8 +123,6 @@ def test_equal_weights_change_neither_threshold_nor_error() -> None:
         assert weighted_threshold(confidence, correct, ones, precision) == threshold_for(
             confidence, correct, precision
         )
-    from heritage.metrics.calibration import calibration_error
-
     assert weighted_calibration_error(probabilities, targets, ones) == pytest.approx(
         calibration_error(probabilities, targets)
     )
