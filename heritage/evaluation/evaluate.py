@@ -110,7 +110,7 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     audits, embedding_map = run_audits(
         audit_options, classifier, test_set, assessment, predictions.rows, device, folder, leak_runs, width
     )
-    if test_set.own and test_set.split == "test" and (run := _run_folder(classifier)):
+    if audits and test_set.own and test_set.split == "test" and (run := _run_folder(classifier)):
         for note in _written(lambda: write_audits(audits, run), run / AUDITS_FILE):
             log.warning("%s", note)
     mistakes = None if how == "none" else write_mistakes(assessment, folder, how)

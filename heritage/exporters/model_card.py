@@ -12,9 +12,10 @@ import jinja2
 from markupsafe import Markup
 
 from heritage.core.escaping import markdown, markdown_code
-from heritage.core.hub import is_hub_address
+from heritage.core.hub import is_hub_address, parse_address
 from heritage.core.manifest import Manifest
 from heritage.core.numbers import counted
+from heritage.core.taxonomy import CIVILISATIONS
 from heritage.core.version import __version__
 from heritage.exporters.card_head import model_card_head
 from heritage.exporters.card_metrics import RESAMPLES, card_metrics
@@ -88,6 +89,7 @@ def model_card(
         metrics=metrics,
         data=data["name"],
         dataset=place.dataset,
+        base_model=base_model(trained.config["model"]),
     )
     usage = exporter.usage()
     if place.repo is not None:
@@ -106,6 +108,7 @@ def model_card(
         rule=decision_rule,
         notes=trained.notes,
         drawn=trained.training_images.all_drawn,
+        civilisations=set(trained.classes) <= CIVILISATIONS.keys(),
         data=data,
         audits=[] if folder is None else read_audits(folder),
         rare=_rare(counts),
@@ -164,6 +167,24 @@ def _properties(trained: TrainedClassifier, counts: Mapping[str, Mapping[str, in
         "training": counted(trained.epoch + 1, "epoch") + (f" of {counted(shown, 'image')}" if shown else ""),
         "seed": str(config["seed"]),
     }
+
+
+def base_model(model: Mapping[str, Any]) -> str | None:
+    """Return the hub's name of the network whose weights training started from; None for other weights.
+
+    Args:
+        model: The section ``model`` of the run's configuration.
+
+    Example:
+        >>> base_model({"name": "tf_efficientnet_lite0.in1k", "weights": "imagenet"})
+        'timm/tf_efficientnet_lite0.in1k'
+        >>> base_model({"name": "resnet18.a1_in1k", "weights": "hf-hub:museum/vases@v1"})
+        'museum/vases'
+    """
+    weights, name = model.get("weights"), str(model.get("name") or "")
+    if is_hub_address(weights):
+        return parse_address(str(weights), "model.weights").repository
+    return f"timm/{name}" if weights == IMAGENET and "." in name else None
 
 
 def _weights(weights: object) -> str:
