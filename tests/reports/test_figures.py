@@ -33,6 +33,8 @@ from heritage.reports.style import INCHES, display_columns, figure_style, label
 from tests.reports import pdf_files
 from tests.reports.figure_layout import require_legible
 
+pytestmark = pytest.mark.usefixtures("drawn_figures")
+
 NAMES = (
     "الحضارة الإسلامية في الأندلس",
     "秦漢時代の青銅器と陶磁器",
