@@ -61,17 +61,17 @@ def test_a_restricting_licence_is_named_before_the_download(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    said: list[int] = []
+    notices: list[int] = []
 
     def no_download(*_: Any, **__: Any) -> None:
-        said.append(sum("DINOv3 License" in record.message for record in caplog.records))
+        notices.append(sum("DINOv3 License" in record.message for record in caplog.records))
         raise OSError("no network")
 
     monkeypatch.setattr(hub, "get_hf_file_metadata", no_download)
     monkeypatch.setattr(hub, "try_to_load_from_cache", lambda *_, **__: None)
     with pytest.raises(WeightsError, match="cannot be fetched"):
         hub.fetch_weights(DINO)
-    assert said == [1]
+    assert notices == [1]
     with pytest.raises(WeightsError, match="cannot be fetched"):
         hub.fetch_weights("resnet18.a1_in1k")
     assert "resnet18" not in caplog.text
@@ -100,15 +100,14 @@ def test_a_published_network_keeps_it_too(tmp_path: Path) -> None:
     )  # fmt: skip
     (tmp_path / "heritage_run.json").write_text(json.dumps(record))
     safetensors.torch.save_file({"a": torch.zeros(1)}, tmp_path / "model.safetensors")
-    assert recorded_initial_weights(
-        open_published(tmp_path / "model.safetensors")[OUR_RECORD]
-    ) == timm_weights(DINO)
+    about = open_published(tmp_path / "model.safetensors")[OUR_RECORD]
+    assert recorded_initial_weights(about) == timm_weights(DINO)
     assert initial_weights(model(str(tmp_path / "model.safetensors"))) == timm_weights(DINO)
 
 
 @pytest.mark.parametrize(
     "recorded",
-    [None, [], "x", {"name": 1}, {"name": "x" * 300, "licence": None}, {"name": "a", "licence": 3}],
+    [None, [], "x", {"name": 1}, {"name": "x" * 300}, {"name": "a", "licence": 3}],
 )
 def test_what_no_run_records_is_nothing(recorded: object) -> None:
     assert InitialWeights.read(recorded) is None
