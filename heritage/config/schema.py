@@ -11,13 +11,14 @@ OmegaConf ignores annotations beyond its own types: ``Annotated[Any, X]`` is Any
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
+from heritage.config.network_parts import NETWORK_PARTS
 from heritage.core.option_types import Choice, FilePath
 
 
@@ -73,7 +74,7 @@ class TrainConfig:
     data: Any = MISSING
     augment: Any = MISSING
     balance: BalanceConfig = MISSING
-    model: Any = MISSING
+    model: Any = field(default_factory=lambda: dict.fromkeys(NETWORK_PARTS))  # a preset may set them
     finetune: Any = MISSING
     optimizer: Any = MISSING
     scheduler: Any = MISSING
@@ -148,6 +149,7 @@ class EvaluateConfig:
     data: Annotated[Any, GivenData] = MISSING
     split: Choice = MISSING
     logit_adjustment: float = MISSING
+    tta: Choice = MISSING
     mistakes: Choice = MISSING
     figure_width: Choice = MISSING
     device: Choice = MISSING
@@ -252,6 +254,7 @@ class ServeConfig:
     similar: Any = MISSING
     cache: FilePath = MISSING
     verdicts: Annotated[Any, FilePath | None] = MISSING
+    tta: Choice = MISSING
     threshold: Any = MISSING
     batch_size: int = MISSING
     device: Choice = MISSING

@@ -12,6 +12,7 @@ from heritage.exporters.card_head import model_card_head
 from heritage.exporters.export import ExportOptions, export
 from heritage.exporters.model_card import base_model
 from heritage.inference import checkpoint
+from heritage.models.weight_licences import InitialWeights
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,12 @@ def test_the_base_model_is_the_hubs_name_of_pretrained_weights(
     name: str | None, weights: str | None, base: str | None
 ) -> None:
     assert base_model({"name": name, "weights": weights}) == base
+
+
+def test_a_run_that_starts_from_another_one_has_its_base_model() -> None:
+    initial = InitialWeights("tf_efficientnet_lite0.in1k", "apache-2.0")
+    model = {"name": "tf_efficientnet_lite0.in1k", "weights": "outputs/train/a/checkpoints/best.ckpt"}
+    assert base_model(model, initial) == "timm/tf_efficientnet_lite0.in1k"
 
 
 def test_the_head_names_the_base_model() -> None:
