@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from heritage.errors import ConfigError
-from heritage.features.views import Views, views
 from heritage.models.normalize import NormalizedModel
+from heritage.models.views import Views, views
 
 _DROPOUT = re.compile(r"\w*Drop\w*\([^)]*\)")
 # Of modules: what does not change their output in evaluation.
