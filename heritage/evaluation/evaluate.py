@@ -25,6 +25,7 @@ from heritage.evaluation.mistakes import write_mistakes
 from heritage.evaluation.report import LabelCheck, write_evaluation
 from heritage.features.predict_loop import ModelOutputs
 from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint, load_checkpoint, with_views
+from heritage.inference.embeddings import classifier_features, print_store
 from heritage.inference.logit_adjustment import adjust_logits, frequency_correction
 from heritage.inference.predictions import predict_split
 from heritage.inference.test_set import TestSet, open_test_set
@@ -108,9 +109,13 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
         "environment": environment(),
         IMAGES_SEEN: images_seen(classifier.folder),
     }
+    features = None
+    if audit_options.needs_features:
+        features = classifier_features(classifier, test_set.data, device, cfg.paths.outputs)
     audits, embedding_map = run_audits(
-        audit_options, classifier, test_set, assessment, predictions.rows, device, folder, leak_runs, width
-    )
+        audit_options, classifier, test_set, assessment, predictions.rows, device, folder, leak_runs, width,
+        stored=features,
+    )  # fmt: skip
     if test_set.own and test_set.split == "test" and cfg.tta == "none" and (run := run_to_write(classifier)):
         for note in written(lambda: write_audits(audits, run), run / AUDITS_FILE):
             log.warning("%s", note)
@@ -128,6 +133,8 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     _print(assessment, audits, console)
     if mistakes is not None:
         console.print(f"mistakes: {mistakes.summary}", highlight=False, markup=False, soft_wrap=True)
+    if features is not None:
+        print_store(features.store, console)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
     return page
 
