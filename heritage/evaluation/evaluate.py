@@ -100,16 +100,7 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     )
     unseen = _unseen_images(assessment, test_set, validation) if folds is None else folds
     label_check = _check_labels(*unseen)
-    extra = {
-        "checkpoint": str(classifier.file),
-        "fingerprint": test_set.data.manifest.fingerprint,
-        "split": test_set.split,
-        "recipe": asdict(_compared_as(description, cfg.logit_adjustment, cfg.tta)),
-        "tta": cfg.tta,
-        "fold": _fold(classifier, test_set),
-        "environment": environment(),
-        IMAGES_SEEN: images_seen(classifier.folder),
-    }
+    extra = _record(classifier, test_set, description, cfg)
     features = _features(audit_options, classifier, test_set, device, cfg.paths.outputs)
     audits, embedding_map = run_audits(
         audit_options, classifier, test_set, assessment, predictions.rows, device, folder, leak_runs, width,
@@ -135,6 +126,22 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     print_store(features, console)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
     return page
+
+
+def _record(
+    classifier: TrainedClassifier, test_set: TestSet, description: RunDescription, cfg: DictConfig
+) -> dict[str, Any]:
+    """Return what ``metrics.json`` holds beside the metrics."""
+    return {
+        "checkpoint": str(classifier.file),
+        "fingerprint": test_set.data.manifest.fingerprint,
+        "split": test_set.split,
+        "recipe": asdict(_compared_as(description, cfg.logit_adjustment, cfg.tta)),
+        "tta": cfg.tta,
+        "fold": _fold(classifier, test_set),
+        "environment": environment(),
+        IMAGES_SEEN: images_seen(classifier.folder),
+    }
 
 
 def _features(
