@@ -138,8 +138,8 @@ def fit_probe(
         scale = 1.0 if probe.calibrated else _best_scale(probe.only(setting), split, fold_of)
     elif len(probe.settings) > 1:
         raise ConfigError(
-            f"each class's training images are of one group, so that none of {len(probe.settings)} settings can "
-            "be validated on others",
+            f"each class's training images are of one group: none of {len(probe.settings)} settings can be "
+            "validated on others",
             where="finetune=probe",
             remedy="give one value to each list of the probe, such as finetune.penalty=[0.01]",
         )
