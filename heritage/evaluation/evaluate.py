@@ -23,8 +23,10 @@ from heritage.evaluation.audits import NO_AUDITS, AuditOptions, few_images_note,
 from heritage.evaluation.calibration import fit_calibration, run_to_write, written
 from heritage.evaluation.mistakes import write_mistakes
 from heritage.evaluation.report import LabelCheck, write_evaluation
+from heritage.features.compute import ImageFeatures
 from heritage.features.predict_loop import ModelOutputs
 from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint, load_checkpoint, with_views
+from heritage.inference.embeddings import classifier_features, print_store
 from heritage.inference.logit_adjustment import adjust_logits, frequency_correction
 from heritage.inference.predictions import predict_split
 from heritage.inference.test_set import TestSet, open_test_set
@@ -98,19 +100,12 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     )
     unseen = _unseen_images(assessment, test_set, validation) if folds is None else folds
     label_check = _check_labels(*unseen)
-    extra = {
-        "checkpoint": str(classifier.file),
-        "fingerprint": test_set.data.manifest.fingerprint,
-        "split": test_set.split,
-        "recipe": asdict(_compared_as(description, cfg.logit_adjustment, cfg.tta)),
-        "tta": cfg.tta,
-        "fold": _fold(classifier, test_set),
-        "environment": environment(),
-        IMAGES_SEEN: images_seen(classifier.folder),
-    }
+    extra = _record(classifier, test_set, description, cfg)
+    features = _features(audit_options, classifier, test_set, device, cfg.paths.outputs)
     audits, embedding_map = run_audits(
-        audit_options, classifier, test_set, assessment, predictions.rows, device, folder, leak_runs, width
-    )
+        audit_options, classifier, test_set, assessment, predictions.rows, device, folder, leak_runs, width,
+        stored=features,
+    )  # fmt: skip
     own = test_set.own and test_set.split == "test" and cfg.tta == "none"
     if audits and own and (run := run_to_write(classifier)):
         for note in written(lambda: write_audits(audits, run), run / AUDITS_FILE):
@@ -129,8 +124,36 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     _print(assessment, audits, console)
     if mistakes is not None:
         console.print(f"mistakes: {mistakes.summary}", highlight=False, markup=False, soft_wrap=True)
+    print_store(features, console)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
     return page
+
+
+def _record(
+    classifier: TrainedClassifier, test_set: TestSet, description: RunDescription, cfg: DictConfig
+) -> dict[str, Any]:
+    """Return what ``metrics.json`` holds beside the metrics."""
+    return {
+        "checkpoint": str(classifier.file),
+        "fingerprint": test_set.data.manifest.fingerprint,
+        "split": test_set.split,
+        "recipe": asdict(_compared_as(description, cfg.logit_adjustment, cfg.tta)),
+        "tta": cfg.tta,
+        "fold": _fold(classifier, test_set),
+        "environment": environment(),
+        IMAGES_SEEN: images_seen(classifier.folder),
+    }
+
+
+def _features(
+    options: AuditOptions,
+    classifier: TrainedClassifier,
+    test_set: TestSet,
+    device: torch.device,
+    outputs: str,
+) -> ImageFeatures | None:
+    """Open the features that the audits need; None if they need none."""
+    return classifier_features(classifier, test_set.data, device, outputs) if options.needs_features else None
 
 
 def _notes(
