@@ -27,8 +27,10 @@ from heritage.evaluation.mistakes import Mistakes as MistakeFiles
 from heritage.evaluation.mistakes import write_mistakes
 from heritage.evaluation.prior import tail_table, under_prior
 from heritage.evaluation.report import LabelCheck, write_evaluation
+from heritage.features.compute import ImageFeatures
 from heritage.features.predict_loop import ModelOutputs
 from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint, with_views
+from heritage.inference.embeddings import classifier_features, print_store
 from heritage.inference.ensemble import Averaged, Members, calibration_variant, load_members
 from heritage.inference.logit_adjustment import adjust_logits, frequency_correction
 from heritage.inference.prior import read_prior
@@ -108,23 +110,14 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     )
     unseen = _unseen_images(assessment, test_set, fitted.validation) if folds is None else folds
     label_check = _check_labels(*unseen)
-    extra = {
-        "checkpoint": str(classifier.file),
-        "fingerprint": test_set.data.manifest.fingerprint,
-        "split": test_set.split,
-        "recipe": asdict(_compared_as(description, cfg, members)),
-        "tta": cfg.tta,
-        "prior": shifted.record,
-        "averaged": [str(one.file) for one in members] if len(members) > 1 else [],
-        "fold": _fold(classifier, test_set),
-        "environment": environment(),
-        IMAGES_SEEN: _images_seen(members),
-    }
+    extra = _record(members, test_set, description, cfg) | {"prior": shifted.record}
+    features = _features(audit_options, classifier, test_set, device, cfg.paths.outputs)
     audits, embedding_map = run_audits(
-        audit_options, classifier, test_set, assessment, predictions.rows, device, folder, leak_runs, width
-    )
-    own_test = test_set.own and test_set.split == "test" and not calibration_variant(members)
-    if own_test and (run := run_to_write([classifier])):
+        audit_options, classifier, test_set, assessment, predictions.rows, device, folder, leak_runs, width,
+        stored=features,
+    )  # fmt: skip
+    own = test_set.own and test_set.split == "test" and not calibration_variant(members)
+    if audits and own and (run := run_to_write([classifier])):
         for note in written(lambda: write_audits(audits, run), run / AUDITS_FILE):
             log.warning("%s", note)
     mistakes = None if how == "none" else write_mistakes(assessment, folder, how)
@@ -174,6 +167,7 @@ def _written_report(
     _print(assessment, audits, console)
     if mistakes is not None:
         console.print(f"mistakes: {mistakes.summary}", highlight=False, markup=False, soft_wrap=True)
+    print_store(features, console)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
     return page
 
@@ -194,6 +188,34 @@ def _images_seen(members: Members) -> int | None:
     counts = [images_seen(one.folder) for one in members]
     known = [count for count in counts if count is not None]
     return sum(known) if len(known) == len(counts) else None
+
+
+def _record(
+    members: Members, test_set: TestSet, description: RunDescription, cfg: DictConfig
+) -> dict[str, Any]:
+    """Return what ``metrics.json`` holds beside the metrics."""
+    return {
+        "checkpoint": str(members[0].file),
+        "averaged": [str(one.file) for one in members] if len(members) > 1 else [],
+        "fingerprint": test_set.data.manifest.fingerprint,
+        "split": test_set.split,
+        "recipe": asdict(_compared_as(description, cfg, members)),
+        "tta": cfg.tta,
+        "fold": _fold(members[0], test_set),
+        "environment": environment(),
+        IMAGES_SEEN: _images_seen(members),
+    }
+
+
+def _features(
+    options: AuditOptions,
+    classifier: TrainedClassifier,
+    test_set: TestSet,
+    device: torch.device,
+    outputs: str,
+) -> ImageFeatures | None:
+    """Open the features that the audits need; None if they need none."""
+    return classifier_features(classifier, test_set.data, device, outputs) if options.needs_features else None
 
 
 def _notes(

@@ -10,13 +10,17 @@ import numpy as np
 
 from heritage.core.escaping import html
 from heritage.core.image_io import Pixels, encode_jpeg
+from heritage.core.numbers import percent
 
 _THUMBNAIL = 120  # pixels of the longer side
 _LARGE = 320
 _BARS = 5
 
-_CARD = "display:inline-flex;gap:12px;align-items:flex-start;margin:4px 16px 8px 0;vertical-align:top"
-_TRACK = "display:inline-block;width:120px;height:9px;background:rgba(128,128,128,.25);border-radius:3px"
+_CARD = (
+    "display:inline-flex;flex-wrap:wrap;gap:12px;align-items:flex-start;margin:4px 16px 8px 0;"
+    "vertical-align:top"
+)
+_TRACK = "display:inline-block;width:96px;height:9px;background:rgba(128,128,128,.25);border-radius:3px"
 _FILL = "display:block;height:100%;background:#8a4220;border-radius:3px"
 
 
@@ -46,7 +50,7 @@ def prediction_card(
         lines.append(f'<span style="opacity:.7">{html(name)}</span>')
     for label, value in list(probabilities.items())[:_BARS]:
         fill = f'<span style="{_FILL};width:{100 * value:.1f}%"></span>'
-        lines.append(f'<span style="{_TRACK}">{fill}</span> {html(label)} {value:.1%}')
+        lines.append(f'<span style="{_TRACK}">{fill}</span> {html(label)} {percent(value)}')
     return f'<div style="{_CARD}">{_image(jpeg, _THUMBNAIL)}<div>{"<br>".join(lines)}</div></div>'
 
 
