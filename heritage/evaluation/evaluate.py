@@ -120,6 +120,7 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     if audits and own and (run := run_to_write([classifier])):
         for note in written(lambda: write_audits(audits, run), run / AUDITS_FILE):
             log.warning("%s", note)
+    print_store(features, console)
     mistakes = None if how == "none" else write_mistakes(assessment, folder, how)
     return _written_report(
         assessment, label_check, audits, folder, console, extra, embedding_map, mistakes, width
@@ -167,7 +168,6 @@ def _written_report(
     _print(assessment, audits, console)
     if mistakes is not None:
         console.print(f"mistakes: {mistakes.summary}", highlight=False, markup=False, soft_wrap=True)
-    print_store(features, console)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
     return page
 
