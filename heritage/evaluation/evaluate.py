@@ -107,7 +107,8 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
         audit_options, classifier, test_set, assessment, predictions.rows, device, folder, leak_runs, width,
         stored=features,
     )  # fmt: skip
-    if test_set.own and test_set.split == "test" and cfg.tta == "none" and (run := run_to_write(classifier)):
+    own = test_set.own and test_set.split == "test" and cfg.tta == "none"
+    if audits and own and (run := run_to_write(classifier)):
         for note in written(lambda: write_audits(audits, run), run / AUDITS_FILE):
             log.warning("%s", note)
     mistakes = None if how == "none" else write_mistakes(assessment, folder, how)
