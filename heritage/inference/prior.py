@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -56,7 +55,7 @@ def read_prior(prior: object, classes: Sequence[str], *, estimate: bool = False)
         name = str(key)
         if name not in classes:
             raise _refused(prior, f"the network has no class '{name}'", suggestion(name, classes))
-        if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < math.inf:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
             raise _refused(
                 prior, f"the share of {name} is {value}, not a number above 0", "give a small share instead"
             )

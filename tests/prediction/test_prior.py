@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,7 +105,7 @@ def test_networks_of_other_sizes_are_averaged_and_calibrated_together(
     state = torch.load(file, weights_only=True)
     state["heritage"]["config"]["data"] |= {"image_size": 48, "crop_pct": 0.8}
     torch.save(state, file)
-    images = [photographs / "0.jpg", patch(1, 99, size=60)]
+    images: list[Any] = [photographs / "0.jpg", patch(1, 99, size=60)]
     parts = [package.load(one, device="cpu").predict(images).probabilities for one in (first, second)]
     both = package.load([first, second], device="cpu")
     assert both.image_size == 48
@@ -121,8 +122,8 @@ def test_networks_of_other_sizes_are_averaged_and_calibrated_together(
     calibrated = package.load([first, second], device="cpu")
     assert calibrated.decision_rule.temperature == outputs.calibration.temperature
     out = tmp_path / "out.jsonl"
-    done = heritage("predict", f"ckpt=[{first},{second}]", f"input={photographs}", f"out={out}", "num_workers=2",
-                    "batch_size=2", "prior=uniform", "device=cpu")  # fmt: skip
+    done = heritage("predict", f"ckpt=[{first},{second}]", f"input={photographs}", f"out={out}",
+                    "num_workers=2", "batch_size=2", "prior=uniform", "device=cpu")  # fmt: skip
     assert done.code == 0, done.err
     rows = {row["file"]: row for row in map(json.loads, out.read_text().splitlines())}
     expected = package.load([first, second], device="cpu", prior="uniform").predict(images[0])
