@@ -144,11 +144,12 @@ class EvaluateConfig:
     """`heritage.evaluate`."""
 
     paths: PathsConfig = MISSING
-    ckpt: FilePath = MISSING
+    ckpt: Annotated[Any, FilePath | list[FilePath]] = MISSING
     trusted: list[str] = MISSING
     data: Annotated[Any, GivenData] = MISSING
     split: Choice = MISSING
     logit_adjustment: float = MISSING
+    prior: Any = MISSING
     tta: Choice = MISSING
     mistakes: Choice = MISSING
     figure_width: Choice = MISSING

@@ -13,11 +13,12 @@ from heritage.core.csv_files import csv_text
 from heritage.core.escaping import markdown, markdown_row
 from heritage.core.files import write_text
 from heritage.core.manifest import Manifest
+from heritage.core.numbers import percent
 from heritage.core.option_types import FigureWidth
 from heritage.core.overrides import COLUMNS
 from heritage.evaluation.assessment import CLASS_SCORES, Assessment
 from heritage.evaluation.mistakes import MISTAKES_FILE, MISTAKES_FOLDER, Mistakes
-from heritage.evaluation.tables import assessment_tables
+from heritage.evaluation.tables import assessment_tables, long_tail_tables
 from heritage.metrics.calibration import brier_score
 from heritage.metrics.calibration_claim import threshold_sentence
 from heritage.metrics.confusion import confused_pairs
@@ -25,7 +26,7 @@ from heritage.metrics.label_errors import LABEL_ERRORS_FILE, LabelErrors, write_
 from heritage.metrics.registry import METRICS, headline_metrics
 from heritage.reports.charts import coverage_figure, reliability_figure
 from heritage.reports.figures import confusion_figure
-from heritage.reports.html import embedded_png, percent, score, write_page
+from heritage.reports.html import embedded_png, score, write_page
 from heritage.reports.palette import class_colour
 from heritage.reports.tables import write_tables
 from heritage.reports.thumbnails import PAGE_BYTES, Thumbnails
@@ -171,6 +172,8 @@ def markdown_report(assessment: Assessment, audits: Sequence[AuditResult], label
             for one in parts
         ]
         lines.append("")
+    for table in long_tail_tables(a):
+        lines += ["## Long tails", "", table.markdown()]
     for audit in audits:
         lines += [f"## {markdown(audit.name)}", "", markdown(f"{audit.verdict} {audit.words}"), ""]
         if audit.rows:
@@ -248,6 +251,7 @@ def _write_page(
         },
         mistakes=mistakes and {"count": len(mistakes.paths), "list": f"{MISTAKES_FOLDER}/{MISTAKES_FILE}"},
         audits=audits,
+        long_tails=long_tail_tables(a),
         pairs=pairs,
         colours=[class_colour(k) for k in range(len(a.classes))],
         label_errors=label_errors,
@@ -270,7 +274,7 @@ def _error(a: Assessment, thumbnails: Thumbnails, row: int, mistakes: Mistakes |
         "true_probability": float(probabilities[a.targets[row]]),
         "predicted": a.classes[int(order[0])],
         "confidence": float(probabilities[order[0]]),
-        "words": ", ".join(f"{a.classes[k]} {probabilities[k]:.1%}" for k in order.tolist()),
+        "words": ", ".join(f"{a.classes[k]} {percent(probabilities[k])}" for k in order.tolist()),
         "bars": [
             {"share": float(probabilities[k]), "colour": class_colour(k)} for k in range(len(a.classes))
         ],

@@ -12,16 +12,18 @@ import jinja2
 from markupsafe import Markup
 
 from heritage.core.escaping import markdown, markdown_code
-from heritage.core.hub import is_hub_address
+from heritage.core.hub import is_hub_address, parse_address
 from heritage.core.manifest import Manifest
 from heritage.core.numbers import counted
+from heritage.core.taxonomy import CIVILISATIONS
 from heritage.core.version import __version__
 from heritage.exporters.card_head import model_card_head
 from heritage.exporters.card_metrics import RESAMPLES, card_metrics
 from heritage.exporters.exporter import LOCAL_FOLDER, Exporter
 from heritage.exporters.parity import Parity
 from heritage.inference.checkpoint import TrainedClassifier
-from heritage.models.network import IMAGENET, parameter_count
+from heritage.models.network import is_pretrained, parameter_count
+from heritage.models.weight_licences import InitialWeights
 from heritage.prediction.decision_rule import DecisionRule
 from heritage.runs.audits import read_audits
 from heritage.runs.description import split_name, target_name
@@ -88,6 +90,7 @@ def model_card(
         metrics=metrics,
         data=data["name"],
         dataset=place.dataset,
+        base_model=base_model(trained.config["model"], trained.initial_weights),
     )
     usage = exporter.usage()
     if place.repo is not None:
@@ -105,6 +108,7 @@ def model_card(
         resamples=RESAMPLES,
         rule=decision_rule,
         notes=trained.notes,
+        initial=trained.initial_weights,
         drawn=trained.training_images.all_drawn,
         data=data,
         audits=[] if folder is None else read_audits(folder),
@@ -149,7 +153,7 @@ def _architecture(trained: TrainedClassifier) -> str:
     """Return timm's name, without the tag of pretrained weights if it did not start from them."""
     model = trained.config["model"]
     name = str(model.get("name") or target_name(model))
-    return name if model.get("weights") == IMAGENET else name.partition(".")[0]
+    return name if is_pretrained(model.get("weights")) else name.partition(".")[0]
 
 
 def _properties(trained: TrainedClassifier, counts: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
@@ -160,15 +164,41 @@ def _properties(trained: TrainedClassifier, counts: Mapping[str, Mapping[str, in
     return {
         "network": f"{_architecture(trained)}, {parameters:,} parameters",
         "input": f"RGB, {size}×{size}",
-        "pretrained weights": _weights(config["model"].get("weights")),
+        "pretrained weights": _weights(trained),
         "training": counted(trained.epoch + 1, "epoch") + (f" of {counted(shown, 'image')}" if shown else ""),
         "seed": str(config["seed"]),
     }
 
 
-def _weights(weights: object) -> str:
-    """Return initial weights without the folders of the machine."""
-    return str(weights) if is_hub_address(weights) else Path(str(weights)).name
+def base_model(model: Mapping[str, Any], initial: InitialWeights | None = None) -> str | None:
+    """Return the hub's name of the network whose weights training started from; None for other weights.
+
+    Args:
+        model: The section ``model`` of the run's configuration.
+        initial: The pretrained weights of timm that the run started from, directly or through another run.
+
+    Example:
+        >>> base_model({"name": "tf_efficientnet_lite0.in1k", "weights": "imagenet"})
+        'timm/tf_efficientnet_lite0.in1k'
+        >>> base_model({"name": "resnet18.a1_in1k", "weights": "hf-hub:museum/vases@v1"})
+        'museum/vases'
+    """
+    weights, name = model.get("weights"), str(model.get("name") or "")
+    if is_hub_address(weights):
+        return parse_address(str(weights), "model.weights").repository
+    if initial is not None:
+        return f"timm/{initial.name}"
+    return f"timm/{name}" if is_pretrained(weights) and "." in name else None
+
+
+def _weights(trained: TrainedClassifier) -> str:
+    """Return initial weights without the folders of the machine, and the licence of timm's."""
+    weights, initial = trained.config["model"].get("weights"), trained.initial_weights
+    name = str(weights) if is_hub_address(weights) else Path(str(weights)).name
+    if initial is None:
+        return name
+    start = initial.name if is_pretrained(weights) else f"{name}, trained from {initial.name}"
+    return f"{start}; their licence: {initial.title} ({initial.link})"
 
 
 def _data(
@@ -180,6 +210,7 @@ def _data(
     missing = "" if manifest is not None else " It was not available when this card was written."
     return {
         "name": root,
+        "civilisations": set(trained.classes) <= CIVILISATIONS.keys(),
         "description": f"{markdown_code(root)}, fingerprint `{trained.fingerprint[:12]}`, {how}.{missing}",
         "counts": {_COLUMNS.get(name, name): dict(by_class) for name, by_class in counts.items()},
         "licences": _tally(manifest, "licence"),

@@ -106,25 +106,36 @@ class ImageFeatures:
         order[self._positions] = np.arange(len(self._positions))
         self._manifest_rows = order
 
-    def of(self, rows: str | Rows, *, description: str | None = None) -> tuple[Rows, Floats]:
+    def of(
+        self,
+        rows: str | Rows,
+        *,
+        description: str | None = None,
+        retry: bool = False,
+        stopped: Callable[[], bool] | None = None,
+    ) -> tuple[Rows, Floats]:
         """Return features; those that are not stored are computed first.
 
         Args:
             rows: ``train``, ``val`` or ``test``, or rows of the manifest.
             description: Text beside the progress bar.
+            retry: Whether to try images again that could not be read.
+            stopped: Returns whether to stop.
 
         Returns:
             Positions in the split, or in ``rows``, of the images with finite features, (N,), ascending; and
             their features, float32, (N, D). Images that cannot be read are left out.
 
         Raises:
-            HeritageError: Another process has the store and fails, or no image of it can be read.
+            Stopped: ``stopped`` returned true.
+            ConfigError: Parts of the store are damaged whenever they are read.
+            OSError: The disk is full.
         """
         name = f"features of {rows}" if isinstance(rows, str) else "computing features"
         chosen = self.data.rows(rows) if isinstance(rows, str) else rows
         places = self._positions[chosen]
         for _ in range(_ATTEMPTS):
-            self.compute(places, description=description or name)
+            self.compute(places, description=description or name, retry=retry, stopped=stopped)
             try:
                 values = self.store.read(places)
             except DamagedPartError:
@@ -165,7 +176,7 @@ class ImageFeatures:
         """
         rows = shard.rows(len(self.store)) if rows is None else rows
         rows = rows[self._manifest_rows[rows] >= 0]
-        if not retry and not len(self._missing(rows, retry=False)):
+        if not len(self._missing(rows, retry=retry)):
             self._finish()
             return 0
         if self.store.folder is None:

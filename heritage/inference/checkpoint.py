@@ -19,6 +19,7 @@ from heritage.models.network import InputSpec, input_spec
 from heritage.models.normalize import NormalizedModel
 from heritage.models.precision import choose_precision
 from heritage.models.views import Views, require_views
+from heritage.models.weight_licences import InitialWeights
 from heritage.runs.description import RunDescription, read_description
 from heritage.runs.training_images import TrainingImages, training_images
 
@@ -36,6 +37,7 @@ class TrainedClassifier:
         config: The resolved configuration of the run.
         epoch: Index of the epoch after which it was saved.
         training_images: Whether it was trained on photographs or drawings.
+        initial_weights: The pretrained weights that the run started from; None if there were none.
     """
 
     file: Path
@@ -46,6 +48,7 @@ class TrainedClassifier:
     config: dict[str, Any]
     epoch: int
     training_images: TrainingImages
+    initial_weights: InitialWeights | None = None
 
     @property
     def notes(self) -> list[str]:
@@ -107,6 +110,7 @@ def load_checkpoint(ckpt: str | Path, trusted: Iterable[str] = ()) -> TrainedCla
         checkpoint.config,
         checkpoint.epoch,
         training_images(checkpoint.folder, checkpoint.config, checkpoint.training_images),
+        checkpoint.initial_weights,
     )
 
 

@@ -74,6 +74,7 @@ class ServeOptions:
     tta: Views = "none"
     open: bool = False
     verdicts: str | None = None
+    outputs: str | None = None
 
 
 def serve(options: ServeOptions, limits: Limits) -> None:
@@ -166,7 +167,7 @@ def build_app(
             service.similar_objects = index
             info.typical_similarity, info.similar = index.typical_similarity(), True
 
-        later.prepare(partial(build_index, predictor, manifest, file), attach)
+        later.prepare(partial(build_index, predictor, manifest, file, outputs=options.outputs), attach)
     hosts = allowed_hosts(options.host, options.names)
     names = frozenset(name.lower() for name in options.names or ())
     return build_application(
@@ -249,7 +250,7 @@ def _data_set(
     if manifest is not None and options.similar == "auto" and not wait and not file.is_file():
         return manifest, None
     if manifest is not None:
-        return manifest, build_index(predictor, manifest, file)
+        return manifest, build_index(predictor, manifest, file, outputs=options.outputs)
     similar = open_index(file)
     if similar is None:
         if options.similar is True:

@@ -25,9 +25,14 @@ def test_options_with_dashes_are_shown_without(arguments: list[str], message: st
         require_no_dashes(arguments)
 
 
-def test_the_flags_of_hydra_have_dashes() -> None:
-    require_no_dashes(["-m", "seed=0,1", "--config-dir=x", "--multirun"])
-    require_no_dashes(["--cfg", "job", "--package=model"])
+@pytest.mark.parametrize(
+    ("arguments", "also"),
+    [(["-m", "seed=0,1", "--config-dir=x", "--multirun"], "--config_dir"), (["--cfg", "job"], "--cgf")],
+)
+def test_the_flags_of_hydra_have_dashes(arguments: list[str], also: str) -> None:
+    require_no_dashes(arguments)
+    with pytest.raises(ConfigError, match=f"^{also}: no such flag; did you mean --c"):
+        require_no_dashes([*arguments, also])
 
 
 @pytest.mark.parametrize(
@@ -41,7 +46,7 @@ def test_the_configuration_of_a_sweep_is_not_shown(flag: str, value: str) -> Non
 
 def test_options_of_other_programs_have_their_neighbour() -> None:
     known = ["model", "trainer"]
-    assert did_you_mean("pretrained", known, ["model.weights"]) == "did you mean model.weights=imagenet?"
+    assert did_you_mean("pretrained", known, ["model.weights"]) == "did you mean model.weights=pretrained?"
     assert did_you_mean("gpu", known) == "did you mean trainer=gpu?"
     assert "trainer=gpu" not in did_you_mean("gpu", ["ckpt"]), "the command has no trainer"
 
