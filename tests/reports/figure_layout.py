@@ -57,7 +57,7 @@ def _visible(figure: Figure) -> list[Text]:
             for tick in axis.get_major_ticks() + axis.get_minor_ticks():
                 if not (axes.axison and low - 1e-9 <= tick.get_loc() <= high + 1e-9):
                     hidden |= {id(tick.label1), id(tick.label2)}
-    texts = [one for one in figure.findobj(Text) if isinstance(one, Text)]
+    texts = figure.findobj(Text)
     return [one for one in texts if one.get_visible() and one.get_text().strip() and id(one) not in hidden]
 
 
