@@ -159,6 +159,24 @@ class EvaluateConfig:
 
 
 @dataclass
+class EmbedConfig:
+    """`heritage.embed`."""
+
+    paths: PathsConfig = MISSING
+    ckpt: Annotated[Any, FilePath | None] = MISSING
+    trusted: list[str] = MISSING
+    model: Any = None
+    optimizer: Any = None  # chosen by model presets; not used
+    data: Annotated[Any, GivenData] = MISSING
+    tta: Choice = MISSING
+    dtype: Choice = MISSING
+    precision: Annotated[Any, str | None] = MISSING
+    shard: Annotated[Any, str | None] = MISSING
+    out: Annotated[Any, FilePath | None] = MISSING
+    device: Choice = MISSING
+
+
+@dataclass
 class CompareConfig:
     """`heritage.compare`."""
 
@@ -286,6 +304,7 @@ SCHEMAS: dict[str, type] = {
     "collect": CollectConfig,
     "curate": CurateConfig,
     "train": TrainConfig,
+    "embed": EmbedConfig,
     "evaluate": EvaluateConfig,
     "compare": CompareConfig,
     "explain": ExplainConfig,
