@@ -4,7 +4,7 @@
     python -m benchmarks.evaluation --part page     one of: loop, bootstrap, page
 
 `loop` runs the same network over the same loader, once by hand and once by
-`heritage.training.predict_loop.predict_loader`, alternating.
+`heritage.features.predict_loop.predict_loader`, alternating.
 `bootstrap` resamples 22,363 predictions in 14,000 groups a thousand times. `page` writes a report of
 noise pictures with 5,000 thumbnails; its size is printed, and where to find it, to be opened in a browser.
 """
@@ -30,12 +30,12 @@ from heritage.data.dataset import ArtefactDataset, ImageFiles
 from heritage.data.loader import ArtefactLoader, EpochPlan
 from heritage.evaluation.assessment import Assessment, EvaluationOptions
 from heritage.evaluation.report import LabelCheck, write_evaluation
-from heritage.inference.checkpoint import NormalizedModel
+from heritage.features.predict_loop import predict_loader
 from heritage.metrics.bootstrap import bootstrap
 from heritage.metrics.calibration import softmax
 from heritage.metrics.label_errors import find_label_errors
 from heritage.models.backbone import timm_network
-from heritage.training.predict_loop import predict_loader
+from heritage.models.normalize import NormalizedModel
 
 _IMAGES, _GROUPS = 22_363, 14_000
 

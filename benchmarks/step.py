@@ -35,6 +35,7 @@ from heritage.core.files import config_dir
 from heritage.data.batch import Batch
 from heritage.models.network import input_spec
 from heritage.models.normalize import Normalize
+from heritage.models.precision import choose_precision
 from heritage.training import Classifier
 from heritage.training.callbacks.checkpoints import AtomicCheckpointIO
 from heritage.training.callbacks.finite_loss import FiniteLoss
@@ -42,7 +43,6 @@ from heritage.training.callbacks.safeguard import Safeguard
 from heritage.training.callbacks.throughput import ThroughputMonitor
 from heritage.training.losses import CrossEntropy
 from heritage.training.optimizers import adam
-from heritage.training.precision import choose_precision
 from heritage.training.schedules import cosine
 from heritage.training.trainer import quiet_lightning
 

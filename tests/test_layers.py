@@ -20,6 +20,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("reports",),
     ("demo", "models"),
     ("data", "collection", "curation"),
+    ("features",),
     ("training",),
     ("inference",),
     ("evaluation", "comparison", "explanation"),

@@ -11,7 +11,7 @@ from matplotlib.collections import PathCollection
 from sklearn.manifold import TSNE
 
 from heritage.core.option_types import FigureWidth
-from heritage.inference.embeddings import Floats, unit_vectors
+from heritage.features.neighbours import Floats, unit_vectors
 from heritage.reports.palette import class_style
 from heritage.reports.style import (
     INCHES,

@@ -23,6 +23,7 @@ from heritage.evaluation.assessment import Assessment, EvaluationOptions, few_gr
 from heritage.evaluation.audits import NO_AUDITS, AuditOptions, few_images_note, read_leak_runs, run_audits
 from heritage.evaluation.mistakes import write_mistakes
 from heritage.evaluation.report import LabelCheck, write_evaluation
+from heritage.features.predict_loop import ModelOutputs
 from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint, load_checkpoint
 from heritage.inference.logit_adjustment import adjust_logits, frequency_correction
 from heritage.inference.predictions import predict_split
@@ -43,7 +44,6 @@ from heritage.runs.read_predictions import images_seen
 from heritage.runs.record import environment, read_json, resolved
 from heritage.runs.training_images import drawn_note
 from heritage.training.devices import choose_device
-from heritage.training.predict_loop import ModelOutputs
 
 log = logging.getLogger(__name__)
 

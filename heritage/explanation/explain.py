@@ -28,6 +28,7 @@ from heritage.errors import ConfigError
 from heritage.explanation.faithfulness import Faithfulness, faithfulness
 from heritage.explanation.neighbours import Neighbours
 from heritage.explanation.saliency import Method, method_for, saliency
+from heritage.features.predict_loop import ModelOutputs
 from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint, load_checkpoint
 from heritage.inference.predictions import predict_split
 from heritage.inference.test_set import TestSet, open_test_set
@@ -38,7 +39,6 @@ from heritage.reports.thumbnails import Thumbnails
 from heritage.runs.locks import run_locked
 from heritage.runs.record import resolved, without_nan
 from heritage.training.devices import choose_device
-from heritage.training.predict_loop import ModelOutputs
 
 _NOT_IN_NAMES = ("images", "/", "..")
 PAGE_FILE, RECORD_FILE, OVERLAYS = "explanation.html", "explanation.json", "overlays"

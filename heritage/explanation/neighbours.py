@@ -9,8 +9,9 @@ import numpy.typing as npt
 import torch
 
 from heritage.core.image_io import Pixels
+from heritage.features.neighbours import nearest
 from heritage.inference.checkpoint import TrainedClassifier
-from heritage.inference.embeddings import compute_embeddings, nearest
+from heritage.inference.embeddings import compute_embeddings
 from heritage.inference.test_set import TestSet
 
 

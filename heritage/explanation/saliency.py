@@ -32,7 +32,7 @@ BATCH = 16
 
 
 class NormalizedNetwork(Protocol):
-    """A network with its normalisation, such as `heritage.inference.checkpoint.NormalizedModel`."""
+    """A network with its normalisation, such as `heritage.models.normalize.NormalizedModel`."""
 
     @property
     def net(self) -> nn.Module:

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from heritage.core.version import __version__
 from heritage.errors import MissingDependencyError
-from heritage.inference.checkpoint import NormalizedModel, TrainedClassifier
+from heritage.inference.checkpoint import TrainedClassifier
+from heritage.models.normalize import NormalizedModel
 from heritage.prediction.decision_rule import DecisionRule
 from heritage.runs.files import EXPORT_FILE
 

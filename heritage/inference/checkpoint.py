@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from heritage.config.saved_parts import trust
 from heritage.core.notebook import shortened
@@ -16,35 +15,10 @@ from heritage.core.numbers import counted
 from heritage.data.augment import Interpolation
 from heritage.models.checkpoint import read_checkpoint, rebuild_network
 from heritage.models.network import InputSpec, input_spec
-from heritage.models.normalize import Normalize
+from heritage.models.normalize import NormalizedModel
+from heritage.models.precision import choose_precision
 from heritage.runs.description import RunDescription, read_description
 from heritage.runs.training_images import TrainingImages, training_images
-from heritage.training.precision import choose_precision
-
-
-class NormalizedModel(nn.Module):
-    """A network behind its normalisation: uint8 images (B, S, S, 3) to logits (B, K).
-
-    Its state dict is that of the training module, so names in a checkpoint fit as they are.
-
-    Args:
-        net: The network.
-        shift: Added to the logits, (K,); None adds nothing.
-    """
-
-    shift: Tensor | None
-
-    def __init__(self, net: nn.Module, shift: Tensor | None = None) -> None:
-        super().__init__()
-        spec = input_spec(net)
-        self.net = net
-        self.normalize = Normalize(spec.mean, spec.std)
-        self.register_buffer("shift", shift, persistent=False)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return logits (B, K) of uint8 images (B, S, S, 3)."""
-        logits = cast("Tensor", self.net(self.normalize(images)))
-        return logits if self.shift is None else logits + self.shift
 
 
 @dataclass(frozen=True, repr=False)

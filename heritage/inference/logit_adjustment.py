@@ -11,7 +11,8 @@ import torch
 
 from heritage.data import sampling
 from heritage.errors import CheckpointError, ConfigError
-from heritage.inference.checkpoint import NormalizedModel, TrainedClassifier
+from heritage.inference.checkpoint import TrainedClassifier
+from heritage.models.normalize import NormalizedModel
 from heritage.runs.files import DATA_FILE
 from heritage.runs.record import read_json
 from heritage.training import losses

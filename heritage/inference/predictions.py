@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from heritage.core.progress import Progress
+from heritage.features.predict_loop import ModelOutputs, predict_loader
 from heritage.inference.checkpoint import TrainedClassifier
 from heritage.inference.test_set import TestSet
-from heritage.training.predict_loop import ModelOutputs, predict_loader
 
 
 def predict_split(

@@ -135,16 +135,32 @@ def held_out_errors(
     Returns:
         The errors; None for fewer than two groups.
     """
-    names, codes = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
-    folds = min(FOLDS, len(names))
-    if folds < 2:
+    fold = group_folds(groups)
+    if fold is None:
         return None
-    fold = (np.random.default_rng(0).permutation(len(names)) % folds)[codes]
+    folds = int(fold.max()) + 1
     after = np.empty(logits.shape, dtype=np.float64)
     for number in range(folds):
         held = fold == number
         after[held] = softmax(logits[held], fit_temperature(logits[~held], targets[~held]))
     return HeldOut(folds, calibration_error(softmax(logits), targets), calibration_error(after, targets))
+
+
+def group_folds(groups: Sequence[str]) -> npt.NDArray[np.int64] | None:
+    """Assign images to folds so that a group is in one fold.
+
+    Args:
+        groups: The group of each image, length N.
+
+    Returns:
+        The fold of each image, (N,), of `FOLDS` or one for each group; None for fewer than two groups.
+    """
+    names, codes = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)
+    folds = min(FOLDS, len(names))
+    if folds < 2:
+        return None
+    fold: npt.NDArray[np.int64] = (np.random.default_rng(0).permutation(len(names)) % folds)[codes]
+    return fold
 
 
 def softmax(logits: npt.NDArray[np.floating[Any]], temperature: float = 1.0) -> Floats:

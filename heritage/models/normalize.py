@@ -1,11 +1,14 @@
-"""Normalise uint8 batches on the device."""
+"""Normalise uint8 batches on the device, and a network behind its normalisation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+
+from heritage.models.network import input_spec
 
 
 class Normalize(nn.Module):
@@ -47,3 +50,28 @@ class Normalize(nn.Module):
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[-1] != self.scale.shape[1]:
             raise TypeError(f"expected uint8 images (B, H, W, 3), got {images.dtype} {tuple(images.shape)}")
         return images.permute(0, 3, 1, 2).float().mul_(self.scale).add_(self.shift).to(self.dtype)
+
+
+class NormalizedModel(nn.Module):
+    """A network behind its normalisation: uint8 images (B, S, S, 3) to logits (B, K).
+
+    Its state dict is that of the training module, so names in a checkpoint fit as they are.
+
+    Args:
+        net: The network.
+        shift: Added to the logits, (K,); None adds nothing.
+    """
+
+    shift: Tensor | None
+
+    def __init__(self, net: nn.Module, shift: Tensor | None = None) -> None:
+        super().__init__()
+        spec = input_spec(net)
+        self.net = net
+        self.normalize = Normalize(spec.mean, spec.std)
+        self.register_buffer("shift", shift, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (B, K) of uint8 images (B, S, S, 3)."""
+        logits = cast("Tensor", self.net(self.normalize(images)))
+        return logits if self.shift is None else logits + self.shift

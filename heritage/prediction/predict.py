@@ -28,6 +28,7 @@ from heritage.core.progress import Progress
 from heritage.core.types import NonNegativeInt, PositiveInt, Probability
 from heritage.data.module import available_cores
 from heritage.errors import ConfigError
+from heritage.features.views import Views
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.metrics.finite import NO_PREDICTION
 from heritage.prediction.decision_rule import read_decision_rule
@@ -36,7 +37,6 @@ from heritage.prediction.inputs import Inputs, find_inputs
 from heritage.prediction.predictor import Predictor
 from heritage.prediction.resumable_table import ResumableTable, parts_of
 from heritage.prediction.table import Format, prediction_rows, prediction_schema
-from heritage.prediction.views import Views
 from heritage.training.devices import choose_device
 
 _FORMATS: dict[str, Format] = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}

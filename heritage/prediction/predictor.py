@@ -21,6 +21,8 @@ from heritage.core.progress import Progress
 from heritage.data.augment import downscale, eval_transform
 from heritage.errors import ImageError
 from heritage.explanation.saliency import Method, method_for, saliency
+from heritage.features.predict_loop import autocast
+from heritage.features.views import Views, views, whole_image
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.metrics.calibration import Floats
 from heritage.metrics.finite import NO_PREDICTION
@@ -37,10 +39,8 @@ from heritage.prediction.image_input import (
 )
 from heritage.prediction.results import Explanation, Prediction, Predictions, unreadable
 from heritage.prediction.streaming import PreparedImage, prepare_image, prepared_batches
-from heritage.prediction.views import Views, views, whole_image
 from heritage.runs.run_result import RunResult
 from heritage.training.devices import choose_device
-from heritage.training.predict_loop import autocast
 
 log = logging.getLogger(__name__)
 

@@ -40,6 +40,7 @@ from heritage.errors import ArgumentError, ConfigError, SplitError
 from heritage.models.classes import match_classifier
 from heritage.models.hub import pinned_weights
 from heritage.models.network import IMAGENET, NONE, input_spec
+from heritage.models.precision import choose_precision
 from heritage.runs.files import CONFIG_FILE
 from heritage.runs.hydra_node import chosen_options
 from heritage.runs.record import read_config, resolved
@@ -55,7 +56,6 @@ from heritage.training.classifier import Classifier, higher_is_better, validatio
 from heritage.training.devices import device_type
 from heritage.training.length import plan_steps, warn_of_short_average, warn_of_unfinished_sampling
 from heritage.training.losses import ClassLoss
-from heritage.training.precision import choose_precision
 from heritage.training.run import TrainingRun
 from heritage.training.trainer import TrainerOptions, quiet_lightning
 from heritage.training.weighting import by_hand

@@ -24,6 +24,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from heritage.core.numbers import counted
 from heritage.data.batch import Batch
 from heritage.errors import ConfigError, TrainingError
+from heritage.features.predict_loop import ModelOutputs
 from heritage.metrics.finite import DIVERGED_REMEDY, finite_rows, not_finite_note
 from heritage.metrics.registry import METRICS, logged_metrics, logged_names
 from heritage.models.checkpoint import read_checkpoint, rebuild_network
@@ -32,7 +33,6 @@ from heritage.models.normalize import Normalize
 from heritage.models.weights import OUR_RECORD
 from heritage.runs.training_images import RECORD
 from heritage.training.mixing import Mixing
-from heritage.training.predict_loop import ModelOutputs
 from heritage.training.resumed_state import ResumedState
 
 _log = logging.getLogger(__name__)

@@ -24,6 +24,7 @@ from heritage.core.numbers import counted
 from heritage.core.terminal import own_command
 from heritage.data import ArtefactDataModule
 from heritage.errors import CheckpointError, TrainingError
+from heritage.features.predict_loop import ModelOutputs, predict_loader
 from heritage.metrics.calibration import calibrate
 from heritage.metrics.calibration_claim import calibration_claim, threshold_sentence
 from heritage.metrics.classification import confusion_matrix
@@ -41,7 +42,6 @@ from heritage.runs.resume import refuse_occupied_folder
 from heritage.runs.run_result import RunResult
 from heritage.runs.training_images import RECORD
 from heritage.training.classifier import Classifier
-from heritage.training.predict_loop import ModelOutputs, predict_loader
 from heritage.training.preview import write_preview
 from heritage.training.summary import (
     class_table,

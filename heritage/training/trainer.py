@@ -26,10 +26,10 @@ from heritage.config.validate import value_faults
 from heritage.core.taxonomy import suggestion
 from heritage.core.types import NonNegativeInt, PositiveFloat, PositiveInt
 from heritage.errors import ConfigError
+from heritage.models.precision import Precision
 from heritage.training.callbacks.checkpoints import AtomicCheckpointIO
 from heritage.training.callbacks.last_validation import LastValidation
 from heritage.training.devices import device_type
-from heritage.training.precision import Precision
 
 Limit = PositiveInt | Annotated[float, Field(gt=0, le=1)]
 Accelerator = Literal["auto", "cpu", "gpu", "mps"]

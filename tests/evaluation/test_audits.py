@@ -14,7 +14,7 @@ from heritage.comparison.runs import find_runs
 from heritage.evaluation.audit_statistics import background_audit, leak_audit, museum_audit
 from heritage.evaluation.audits import MaskedInput
 from heritage.evaluation.embedding_map import draw_embedding_map
-from heritage.inference.embeddings import nearest
+from heritage.features.neighbours import nearest
 
 CLASSES = ("egyptian", "islam", "asian")
 

@@ -11,9 +11,9 @@ from heritage.errors import ConfigError
 from heritage.explanation.attention import AttentionRecorder
 from heritage.explanation.faithfulness import areas, blur, faithfulness, map_similarity, shuffled
 from heritage.explanation.saliency import BATCH, Method, method_for, saliency
-from heritage.inference.checkpoint import NormalizedModel
 from heritage.models.backbone import timm_network
 from heritage.models.network import input_spec
+from heritage.models.normalize import NormalizedModel
 from heritage.models.vit_sizes import vit
 from heritage.models.vit_thesis import vit_thesis
 from heritage.reports.figures import overlay

@@ -24,7 +24,8 @@ from heritage.exporters.card_metrics import card_metrics
 from heritage.exporters.exporter import ExportSource
 from heritage.exporters.formats.safetensors import SafetensorsExporter, as_timm
 from heritage.exporters.parity import check_parity
-from heritage.inference.checkpoint import NormalizedModel, TrainedClassifier, load_checkpoint
+from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
+from heritage.models.normalize import NormalizedModel
 from heritage.models.vit import VisionTransformer
 from heritage.prediction.decision_rule import DecisionRule
 from heritage.runs.audits import AuditResult, write_audits

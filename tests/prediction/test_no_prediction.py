@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from heritage.errors import CheckpointError, HeritageError, ImageError
-from heritage.inference.checkpoint import NormalizedModel
 from heritage.metrics.finite import NO_PREDICTION
+from heritage.models.normalize import NormalizedModel
 from heritage.prediction import load
 from heritage.prediction.decision_rule import DecisionRule
 from tests.conftest import Command

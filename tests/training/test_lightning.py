@@ -17,6 +17,7 @@ from torch import nn
 
 import heritage
 from heritage.errors import CheckpointError, ConfigError
+from heritage.features.predict_loop import ModelOutputs
 from heritage.models.network import input_spec
 from heritage.runs.files import (
     BEST_CHECKPOINT,
@@ -29,7 +30,6 @@ from heritage.runs.files import (
 )
 from heritage.runs.run_result import RunResult
 from heritage.training.build import build_data, build_loss, build_network
-from heritage.training.predict_loop import ModelOutputs
 from heritage.training.run import TrainingRun
 from heritage.training.trainer import quiet_lightning
 from tests.compat.test_made_at_77e9764 import ARCHIVE

@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 import heritage
 from heritage.errors import TrainingError
-from heritage.training.predict_loop import ModelOutputs
+from heritage.features.predict_loop import ModelOutputs
 from heritage.training.run import TrainingRun
 from tests.conftest import TINY
 
