@@ -11,13 +11,14 @@ OmegaConf ignores annotations beyond its own types: ``Annotated[Any, X]`` is Any
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
+from heritage.config.network_parts import NETWORK_PARTS
 from heritage.core.option_types import Choice, FilePath
 
 
@@ -73,7 +74,7 @@ class TrainConfig:
     data: Any = MISSING
     augment: Any = MISSING
     balance: BalanceConfig = MISSING
-    model: Any = MISSING
+    model: Any = field(default_factory=lambda: dict.fromkeys(NETWORK_PARTS))  # a preset may set them
     finetune: Any = MISSING
     optimizer: Any = MISSING
     scheduler: Any = MISSING

@@ -22,6 +22,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnno
 from heritage.config.compose import keys_of
 from heritage.config.faults import FaultyConfigError, did_you_mean, right_key
 from heritage.config.grammar import escaped, literal, quoted
+from heritage.config.network_parts import NETWORK_PARTS, builder_node
 from heritage.config.schema import SCHEMAS
 from heritage.config.signatures import imported_signature, signature_of
 from heritage.core.option_types import UNKNOWN, option_type
@@ -130,6 +131,17 @@ def value_faults(
     return _type_faults(path, imported_signature(function).hints(values.keys()), values, strict=strict)
 
 
+def value_fault(path: str, value: Any, hint: Any) -> str | None:
+    """Return the fault of one plain value of a saved configuration; None if it is of the type.
+
+    Args:
+        path: The key of the configuration that holds the value.
+        value: The value.
+        hint: Its type.
+    """
+    return next(_value_faults(path, value, hint, strict=True), None)
+
+
 def _unresolved(cfg: DictConfig, error: OmegaConfBaseException) -> str:
     key = str(getattr(error, "full_key", None))
     what = str(error).partition("\n")[0]
@@ -169,6 +181,9 @@ def _faults(path: str, node: Any, supplied: frozenset[str]) -> Iterator[str]:
 
 def _call_faults(path: str, node: Mapping[str, Any], supplied: frozenset[str]) -> Iterator[str]:
     target = str(node["_target_"])
+    if path == "model":
+        yield from _type_faults(path, NETWORK_PARTS, node)
+        node = builder_node(node)
     values = {str(key): value for key, value in node.items() if key not in _HYDRA_KEYS}
     typed = {key for key, value in values.items() if value != _MISSING and _is_plain(value)}
     try:

@@ -16,12 +16,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from heritage.config.network_parts import NETWORK_PARTS, builder_node, network_parts
 from heritage.config.saved_parts import saved_part
+from heritage.config.validate import value_fault
 from heritage.core.numbers import counted
 from heritage.core.taxonomy import class_list_fault
 from heritage.errors import CheckpointError, HeritageError
 from heritage.models.builders import network_builders
 from heritage.models.checkpoint_file import network_weights, open_checkpoint
+from heritage.models.heads import attach_head, head_fault
 from heritage.models.network import NONE
 from heritage.models.published import open_published
 from heritage.models.weights import OUR_PREFIX, OUR_RECORD, mismatches
@@ -142,7 +145,13 @@ def rebuild_network(checkpoint: Checkpoint) -> nn.Module:
             do not.
     """
     # initial weights no longer matter, and their file may not exist any more
-    node = checkpoint.config["model"] | {"weights": NONE}
+    node = builder_node(checkpoint.config["model"]) | {"weights": NONE}
+    parts = network_parts(checkpoint.config["model"])
+    for key, value in parts.items():
+        if fault := value_fault(f"model.{key}", value, NETWORK_PARTS[key]):
+            raise CheckpointError(
+                f"its network cannot be rebuilt ({fault})", where=checkpoint.file, remedy=_DAMAGED
+            )
     ours = network_builders()
     supplied = {"num_classes": len(checkpoint.classes), "image_size": checkpoint.config["data"]["image_size"]}
     builder = saved_part(
@@ -151,18 +160,22 @@ def rebuild_network(checkpoint: Checkpoint) -> nn.Module:
     if node["_target_"].startswith(_OUR_MODELS) and node["_target_"] in ours:
         _require_sizes(node, checkpoint)
         with torch.device("meta"):  # computes shapes, allocates nothing
-            _require_same_shapes(_built(builder, supplied, checkpoint), checkpoint)
-    net = _built(builder, supplied, checkpoint)
+            _require_same_shapes(_built(builder, supplied, parts, checkpoint), checkpoint)
+    net = _built(builder, supplied, parts, checkpoint)
     _require_same_shapes(net, checkpoint)
     net.load_state_dict(checkpoint.weights)
+    if fault := head_fault(net):
+        raise CheckpointError(fault, where=checkpoint.file, remedy=_DAMAGED)
     return net.to(memory_format=torch.channels_last)
 
 
-def _built(builder: Any, supplied: dict[str, Any], checkpoint: Checkpoint) -> nn.Module:
+def _built(
+    builder: Any, supplied: dict[str, Any], parts: dict[str, Any], checkpoint: Checkpoint
+) -> nn.Module:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Initializing zero-element")  # a layer without weights
-            net: nn.Module = builder(**supplied)
+            net: nn.Module = attach_head(builder(**supplied), parts["head"], checkpoint.weights)
     except (*_MISFIT, UserWarning) as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from heritage.errors import WeightsError
 from heritage.models.checkpoint_file import non_finite_fault, tensor_fault
+from heritage.models.heads import without_other_head
 
 _log = logging.getLogger(__name__)
 
@@ -134,7 +135,8 @@ def load_weights(net: nn.Module, file: str) -> None:
 
     path = weights_file(file)
     computed = {name for name, _ in net.named_buffers()} - net.state_dict().keys()
-    state = {name: value for name, value in read_weights(path).items() if name not in computed}
+    state = without_other_head(read_weights(path), "head")
+    state = {name: value for name, value in state.items() if name not in computed}
     fresh = {name: value for name, value in net.state_dict().items() if name in ("head.weight", "head.bias")}
     theirs, ours = class_count(state, "head"), len(fresh["head.weight"])
     if theirs != ours:

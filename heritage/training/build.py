@@ -22,11 +22,12 @@ import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_object, instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import Callback
 from torch import nn
 
 from heritage.config.faults import did_you_mean
+from heritage.config.network_parts import builder_node
 from heritage.config.recipe import require_recipe
 from heritage.config.schema import SCHEMAS
 from heritage.config.validate import validate
@@ -38,6 +39,7 @@ from heritage.data.readers import option_for
 from heritage.data.split import made_split
 from heritage.errors import ArgumentError, ConfigError, SplitError
 from heritage.models.classes import match_classifier
+from heritage.models.heads import KNN, attach_head
 from heritage.models.hub import pinned_weights
 from heritage.models.network import IMAGENET, NONE, input_spec
 from heritage.models.precision import choose_precision
@@ -171,9 +173,12 @@ def build_network(cfg: DictConfig, data: ArtefactDataModule) -> nn.Module:
     Returns:
         Normalised images (B, 3, S, S) to logits (B, K).
     """
-    net: nn.Module = _make(cfg.model, num_classes=len(data.classes), image_size=cfg.data.image_size)
+    _require_trainable_head(cfg.model.get("head"))
+    node = OmegaConf.create(builder_node(cfg.model))
+    net: nn.Module = _make(node, num_classes=len(data.classes), image_size=cfg.data.image_size)
     if cfg.model.get("weights") not in (None, NONE, IMAGENET):
         match_classifier(net, cfg.model.weights, data.classes)
+    attach_head(net, cfg.model.get("head"))
     spec = input_spec(net)
     data.set_input(spec.image_size, spec.interpolation)
     if cfg.compile:
@@ -183,6 +188,15 @@ def build_network(cfg: DictConfig, data: ArtefactDataModule) -> nn.Module:
     finetuning: FineTuning = _make(cfg.finetune)
     finetuning.prepare(net)
     return net
+
+
+def _require_trainable_head(head: str | None) -> None:
+    if head == KNN:
+        raise ConfigError(
+            "stored features are no weights that training could change",
+            where="model.head=knn",
+            remedy="finetune=probe finetune.head=knn stores them",
+        )
 
 
 def build_loss(cfg: DictConfig, data: ArtefactDataModule) -> ClassLoss:

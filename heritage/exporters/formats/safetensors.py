@@ -28,6 +28,7 @@ from heritage.core.image_io import decode
 from heritage.errors import ExportError
 from heritage.exporters.exporter import LOCAL_FOLDER, Exporter, ExportSource, Logits, PredictFunction
 from heritage.inference.checkpoint import TrainedClassifier
+from heritage.models.heads import has_linear_head
 from heritage.models.vit import VisionTransformer
 
 WEIGHTS = "model.safetensors"
@@ -136,6 +137,8 @@ The logits are divided by the temperature of the calibration; `heritage.json` ho
 
 def as_timm(net: nn.Module) -> nn.Module | None:
     """Return a network as one of timm's with the same weights; None if timm has no such network."""
+    if not has_linear_head(net):
+        return None
     if isinstance(net, VisionTransformer):
         return _as_timm_vit(net)
     if getattr(net, "pretrained_cfg", None) is None:
