@@ -18,19 +18,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from heritage.config.network_parts import ADAPTER, LORA
-from heritage.errors import ConfigError
+from heritage.config.network_parts import LORA
+from heritage.errors import ConfigError, WeightsError
 from heritage.models.layers import blocks, classifier_names
 from heritage.models.network import input_spec
-
-CHILD = "adapter"
-"""Name of an adapter in its module."""
+from heritage.models.weights import ADAPTER_CHILD as CHILD
+from heritage.models.weights import is_adapter_entry, mismatches
 
 _ATTENTION = re.compile(r"(^|_)(attn|attention)\d*$")  # attn, self_attn; not attn_block, which has an MLP
 _MLP = ("mlp", "ffn", "feed_forward")
@@ -73,7 +73,7 @@ class LowRank(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """A bottleneck beside a module: x to scale · W₂ relu(W₁ x + b₁) + b₂.
+    """A bottleneck beside a module: x to scale · (W₂ relu(W₁ x + b₁) + b₂).
 
     Args:
         inputs: Channels of the module's input.
@@ -106,10 +106,11 @@ class Bottleneck(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """The shapes of a module's input and output in one forward pass."""
+    """The shapes of a module's input and output in one forward pass, and how often it runs."""
 
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    count: int
 
 
 def attach_adapters(net: nn.Module, options: Mapping[str, Any] | None) -> nn.Module:
@@ -125,18 +126,21 @@ def attach_adapters(net: nn.Module, options: Mapping[str, Any] | None) -> nn.Mod
     """
     if options is None:
         return net
-    make = _low_rank(net, options) if options["kind"] == LORA else _bottlenecks(net, options)
-    for name, adapter in make.items():
+    made = _low_rank(net, options) if options["kind"] == LORA else _bottlenecks(net, options)
+    for name, adapter in made.items():
         module = net.get_submodule(name)
-        module.add_module(CHILD, adapter)
-        module.register_forward_hook(_add)
+        owner = _owner(module)
+        module.get_submodule(owner).add_module(CHILD, adapter)
+        module.register_forward_hook(partial(_add, f"{owner}.{CHILD}".lstrip(".")))
+    if options["kind"] != LORA:
+        _require_beside(net, made)
     return net
 
 
 def adapters(net: nn.Module) -> Iterator[tuple[str, nn.Module, LowRank | Bottleneck]]:
     """Yield the name of each module with an adapter, the module and the adapter."""
     for name, module in net.named_modules():
-        adapter = module._modules.get(CHILD)
+        adapter = getattr(module, CHILD, None)
         if isinstance(adapter, LowRank | Bottleneck):
             yield name, module, adapter
 
@@ -166,15 +170,37 @@ def merge_adapters(net: nn.Module) -> None:
             weight = module.get_parameter("weight")
             weight.copy_(weight.double() + adapter.update().view_as(weight))
             delattr(module, CHILD)
-            for key in [key for key, hook in module._forward_hooks.items() if hook is _add]:
-                del module._forward_hooks[key]
+            hooks = module._forward_hooks  # noqa: SLF001  in a copy of a network, handles remove nothing
+            for key in [key for key, hook in hooks.items() if getattr(hook, "func", None) is _add]:
+                del hooks[key]
 
 
-def _add(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
-    """Add the adapter's result to the module's; a forward hook."""
-    adapter: Any = module.adapter
-    total: Tensor = output + adapter(inputs[0])
+def _add(path: str, module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+    """Add the adapter's result to the module's: a forward hook, which copies of the network share."""
+    total: Tensor = output + module.get_submodule(path)(inputs[0])
     return total
+
+
+def _owner(module: nn.Module) -> str:
+    """Return which module inside a module holds its adapter: itself, or a container's first layer.
+
+    Containers run all their children one after the other.
+    """
+    if not isinstance(module, _CONTAINERS):
+        return ""
+    return next(name for name, layer in module.named_modules() if name and not any(layer.children()))
+
+
+def _require_beside(net: nn.Module, made: Mapping[str, nn.Module]) -> None:
+    """Check that each adapter runs as often as the module beside which it is, not as one of its layers."""
+    beside = {name: net.get_submodule(name) for name in made}
+    runs = _calls(net, {**beside, **{f"{name}/{CHILD}": adapter for name, adapter in made.items()}})
+    if odd := [name for name in made if runs[name].count != runs[f"{name}/{CHILD}"].count]:
+        raise ConfigError(
+            f"{odd[0]} of {type(net).__name__} runs whatever it contains one after the other",
+            where="model.adapters.kind=adapter",
+            remedy="use finetune=lora finetune.adapters.where=all, or finetune=norms",
+        )
 
 
 def _low_rank(net: nn.Module, options: Mapping[str, Any]) -> dict[str, nn.Module]:
@@ -190,11 +216,9 @@ def _low_rank(net: nn.Module, options: Mapping[str, Any]) -> dict[str, nn.Module
     calls = _calls(net, chosen)
     chosen = {name: layer for name, layer in chosen.items() if name in calls}
     if not chosen:
-        what = "attention" if where == "attention" else "no linear layer or 1×1 convolution"
+        what = "attention" if where == "attention" else "linear layer or 1×1 convolution"
         raise ConfigError(
-            f"{type(net).__name__} has no attention to adapt"
-            if where == "attention"
-            else f"{type(net).__name__} has {what} to adapt",
+            f"{type(net).__name__} has no {what} to adapt",
             where=f"model.adapters.where={where}",
             remedy="use finetune.adapters.where=all, finetune=adapter or finetune=norms",
         )
@@ -257,19 +281,19 @@ def _residual_blocks(net: nn.Module) -> list[str]:
     """Return the largest modules within each block of `heritage.models.layers` that are not containers."""
     found: list[str] = []
     for block in blocks(net)[:-1]:
-        names = set(block)
+        names, inside = set(block), {}
         for name, module in net.named_modules():
-            if not name or isinstance(module, _CONTAINERS) or not any(module.children()):
-                continue
-            own = {f"{name}.{parameter}" for parameter, _ in module.named_parameters()}
-            if own and own <= names and not any(_within(name, other) for other in found):
-                found.append(name)
+            if name and any(module.children()) and not isinstance(module, _CONTAINERS):
+                own = frozenset(f"{name}.{parameter}" for parameter, _ in module.named_parameters())
+                if own and own <= names:
+                    inside[own] = name  # of a stage and its only block, the block
+        found += [name for own, name in inside.items() if not any(own < other for other in inside)]
     return found
 
 
 def _stride(call: _Call) -> int | None:
     """Return the stride of a module on feature maps (B, C, H, W); None for the stem and other shapes."""
-    if len(call.inputs) != 4 or len(call.outputs) != 4 or call.inputs[1] == _RGB:  # noqa: PLR2004
+    if len(call.inputs) != 4 or len(call.outputs) != 4 or call.inputs[1] == _RGB:
         return None
     (high, wide), (low, narrow) = call.inputs[2:], call.outputs[2:]
     stride = -(-high // low)
@@ -328,12 +352,33 @@ def _calls(net: nn.Module, modules: Mapping[str, nn.Module]) -> dict[str, _Call]
 def _recorder(name: str, seen: dict[str, _Call]) -> Callable[[nn.Module, Any, Any], None]:
     def record(_: nn.Module, inputs: Any, output: Any) -> None:
         if inputs and isinstance(inputs[0], Tensor) and isinstance(output, Tensor):
-            seen[name] = _Call(tuple(inputs[0].shape), tuple(output.shape))
+            count = seen[name].count + 1 if name in seen else 1
+            seen[name] = _Call(tuple(inputs[0].shape), tuple(output.shape), count)
 
     return record
 
 
-__all__ = [
-    "ADAPTER", "CHILD", "LORA", "Bottleneck", "LowRank", "adapter_names", "adapters", "attach_adapters",
-    "is_mergeable", "is_pointwise", "merge_adapters",
-]  # fmt: skip
+def load_adapters(net: nn.Module, state: Mapping[str, Tensor], where: str) -> None:
+    """Load the adapters among initial weights, those of another run, into a network.
+
+    Args:
+        net: The network, with the same adapters.
+        state: Weights by name; without adapters, nothing is loaded.
+        where: Their file, for messages.
+
+    Raises:
+        WeightsError: The network has no or other adapters.
+    """
+    given = {name: value for name, value in state.items() if is_adapter_entry(name)}
+    own = {name: value for name, value in net.state_dict().items() if is_adapter_entry(name)}
+    if not given:
+        return
+    if fault := mismatches(given, own):
+        has = "other adapters" if own else "no adapters"
+        raise WeightsError(
+            f"trained with adapters, and this network has {has} ({fault})",
+            where=where,
+            remedy="set model.adapters as in that run's config.yaml; or merge low-rank updates: heritage "
+            "export ckpt=<run> format=safetensors, and model.weights=<export>/model.safetensors",
+        )
+    net.load_state_dict(given, strict=False)
