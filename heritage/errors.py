@@ -1,30 +1,5 @@
 """Errors that a user can cause and fix, in one hierarchy.
 
-::
-
-    HeritageError
-    ├── ConfigError             a key, value or combination of options that cannot run
-    │   ├── CommandError        a command that does not exist or cannot be used in this way
-    │   └── BusyError           a folder that another process is using
-    ├── DataError               data on disk that are missing or wrong
-    │   ├── DatasetNotFoundError    no data set at a path
-    │   ├── ManifestError           a table with missing columns, missing rows or invalid values
-    │   │   └── UnknownClassError   images of other classes than the class list has
-    │   ├── SplitError              a split that leaves a class or a subset empty
-    │   └── ImageError              an image that cannot be read or used
-    ├── WeightsError            pretrained weights that are not available or do not fit
-    ├── CheckpointError         a checkpoint or run folder that is missing, damaged or of another run
-    ├── TrainingError           a training run that cannot continue
-    │   └── NonFiniteLossError      the loss became NaN or infinite
-    ├── ExportError             a network that cannot be exported, or whose export predicts something else
-    ├── PublishError            a publication that its files, a licence, the hub or an archive stops
-    ├── ClusterError            a batch system that is missing or rejects a job
-    ├── SweepError              a sweep whose jobs did not all finish
-    ├── CollectionError         a museum, ledger or licence that stops the collection
-    ├── DiskFullError           a disk or quota that has no room for a file
-    ├── MissingDependencyError  an optional package that is not installed
-    └── ArgumentError           an argument of the wrong type, from Python; also a TypeError
-
 A message is one line: where, what is wrong, and the remedy. The command line prints it and exits with
 code 2; a traceback appears only with ``HYDRA_FULL_ERROR=1``.
 """

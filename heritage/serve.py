@@ -27,6 +27,7 @@ def main(cfg: DictConfig) -> None:
     validate_options("heritage.server.server.ServeOptions", options)
     if options["ckpt"] == NEWEST:
         options["ckpt"] = str(newest_run(Path(cfg.paths.outputs) / "train"))
+    options["outputs"] = cfg.paths.outputs
     find_checkpoint(options["ckpt"])
     from heritage.server.limits import Limits
     from heritage.server.server import ServeOptions, serve

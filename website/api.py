@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
 
 import heritage
 from heritage.config.compose import groups
@@ -33,8 +34,7 @@ def write_api(site: Site) -> None:
     site.write(
         "reference/api/classes.rst", _page("Classes", [_class(f"heritage.{name}") for name in classes])
     )
-    errors_text = ".. automodule:: heritage.errors\n   :members:\n   :show-inheritance:"
-    site.write("reference/api/errors.rst", _page("Errors", [errors_text]))
+    site.write("reference/api/errors.rst", _page("Errors", _errors()))
     sections = [
         f"{title}\n{'-' * len(title)}\n\n" + "\n\n".join(map(_class, names))
         for title, names in EXTENSION_POINTS.items()
@@ -44,7 +44,7 @@ def write_api(site: Site) -> None:
         "reference/api/parts.rst", _page("Parts named by configuration files", _parts(classes, public))
     )
     names = ["functions", "classes", "errors", "extending", "parts"]
-    toctree = ".. toctree::\n\n" + "\n".join(f"   api/{name}" for name in names)
+    toctree = ".. toctree::\n   :maxdepth: 2\n\n" + "\n".join(f"   api/{name}" for name in names)
     text = "``import heritage`` takes milliseconds; everything below is loaded at its first use."
     site.write("reference/api.rst", _page("Python API", [text, toctree]))
 
@@ -59,6 +59,28 @@ def _function(name: str) -> str:
 
 def _class(name: str) -> str:
     return f".. autoclass:: {name}\n   :members:\n   :show-inheritance:"
+
+
+def _errors() -> list[str]:
+    """Return the description of the errors, their tree, and each of them."""
+    description = ".. automodule:: heritage.errors\n   :no-members:"
+    entries = [
+        f".. autoexception:: {_home(kind)}\n   :members:" for kind, _ in derived(heritage.HeritageError)
+    ]
+    return [description, error_tree(heritage.HeritageError), *entries]
+
+
+def error_tree(kind: type[Exception]) -> str:
+    """Return an error and those derived from it as a nested list of links."""
+    return "\n\n".join(f"{'  ' * depth}- :py:exc:`~{_home(one)}`" for one, depth in derived(kind))
+
+
+def derived(kind: type[Exception], depth: int = 0) -> Iterator[tuple[type[Exception], int]]:
+    """Return an error and those derived from it in its module, with their depth below it."""
+    yield kind, depth
+    for other in kind.__subclasses__():
+        if other.__module__ == kind.__module__:
+            yield from derived(other, depth + 1)
 
 
 def _home(value: type) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from heritage.comparison.balancing import BalancingEffects
 from heritage.comparison.comparison import Comparison
 from heritage.comparison.figures import write_figures
+from heritage.comparison.paired import DECISIVE
 from heritage.core.escaping import markdown
 from heritage.core.files import write_text
 from heritage.core.option_types import FigureWidth
@@ -63,18 +64,25 @@ def write_comparison(comparison: Comparison, folder: Path, width: FigureWidth = 
 
 def summary(comparison: Comparison) -> str:
     """Return the outcome in one to three sentences."""
-    best = comparison.settings[0]
-    if len(comparison.settings) == 1:
-        return f"There is one setting, {best.name}: macro-F1 {best.mean('macro_f1'):.3f}."
+    names = [f"“{one.name}”" for one in comparison.settings]
+    highest = f"{comparison.settings[0].mean(DECISIVE):.3f}"
+    if len(names) == 1:
+        return f"There is one setting, {names[0]}, with a macro-F1 of {highest}."
     of_best = [pair for pair in comparison.differences if 0 in (pair.first, pair.second)]
-    worse = [pair.second + pair.first for pair in of_best if pair.significant]
-    names = [comparison.settings[index].name for index in sorted(worse)]
-    others = [one.name for index, one in enumerate(comparison.settings) if index and index not in worse]
-    words = f"Best macro-F1: {best.name}, {best.mean('macro_f1'):.3f}."
-    if not names:
-        return f"{words} No difference to another setting is significant."
-    words += f" It is significantly better than {_list(names)}."
-    return f"{words} The difference to {_list(others)} is not significant." if others else words
+    worse = {pair.second + pair.first for pair in of_best if pair.significant}
+    others = range(1, len(names))
+    clear = [names[index] for index in others if index in worse]
+    chance = [names[index] for index in others if index not in worse]
+    words = f"The highest macro-F1 is {highest}, of {names[0]}."
+    if clear:
+        words += f" It is significantly higher than that of {_list(clear)}."
+    if chance:
+        words += (
+            f" The difference from {chance[0]} is not significant: it may be due to chance."
+            if len(chance) == 1
+            else f" The differences from {_list(chance)} are not significant: they may be due to chance."
+        )
+    return words
 
 
 def _list(names: list[str]) -> str:

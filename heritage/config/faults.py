@@ -11,7 +11,7 @@ from heritage.errors import ConfigError
 from heritage.runs.compat import RENAMED_KEYS
 
 OTHER_PROGRAMS = {
-    "pretrained": "model.weights=imagenet",
+    "pretrained": "model.weights=pretrained",
     "device": "trainer=gpu",
     "gpu": "trainer=gpu",
     "gpus": "trainer=gpu",

@@ -149,6 +149,7 @@ class EvaluateConfig:
     data: Annotated[Any, GivenData] = MISSING
     split: Choice = MISSING
     logit_adjustment: float = MISSING
+    tta: Choice = MISSING
     mistakes: Choice = MISSING
     figure_width: Choice = MISSING
     device: Choice = MISSING
@@ -253,6 +254,7 @@ class ServeConfig:
     similar: Any = MISSING
     cache: FilePath = MISSING
     verdicts: Annotated[Any, FilePath | None] = MISSING
+    tta: Choice = MISSING
     threshold: Any = MISSING
     batch_size: int = MISSING
     device: Choice = MISSING

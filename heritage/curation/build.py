@@ -21,7 +21,7 @@ from heritage.curation.drop_reasons import RowDecisions, vanished_classes
 from heritage.curation.duplicates import DuplicateClusters
 from heritage.curation.given_split import given_split, with_given_split
 from heritage.curation.groups import all_links, components, find_bridges
-from heritage.curation.html_report import report, write_counts
+from heritage.curation.html_report import report, write_figures
 from heritage.curation.image_ids import image_ids, museum_of
 from heritage.curation.labels import class_list, labels
 from heritage.curation.leak_check import LeakCheck, check_leaks
@@ -84,7 +84,7 @@ def curate(raw: RawImages, options: CurationOptions) -> CurationResult:
         result = build.run()
         page = report(result, raw, options.out, str(options.configuration.get("name", "")))
         write_text(options.out / "report.html", page)
-        write_counts(result, options.out)
+        write_figures(result, options.out)
         publish(result, options, raw, build.overrides_file, build.verdicts_file)
         if raw.rebuilt_from is not None:
             log_comparison(raw.rebuilt_from, result, options)

@@ -16,12 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from heritage.core.bounded_read import read_bounded
 from heritage.core.image_io import decode, encode_jpeg
 from heritage.core.manifest import SPLITS, Manifest
-from heritage.core.numbers import counted
 from heritage.core.overrides import COLUMNS
 from heritage.core.resizing import Resizing
 from heritage.curation.drop_reasons import REASONS
@@ -29,15 +27,15 @@ from heritage.curation.output import CurationResult
 from heritage.curation.raw_sources import RawImages
 from heritage.errors import ImageError
 from heritage.reports.figures import counts_figure
+from heritage.reports.histograms import Histogram, histogram, histograms_figure
 from heritage.reports.html import page_environment
 
-COUNTS_FILE = "counts.png"
+COUNTS_FILE, DISTRIBUTIONS_FILE = "counts.png", "distributions.png"
 _SHEET = 24  # images per class or reason
 _CLUSTERS, _MEMBERS = 24, 8
 _SIDE = 112  # pixels per side of a thumbnail
 _SHOWN = ("raw_file", "file", "class", "raw_sha256", "reason", "split")
 _SMALL = Resizing(_SIDE, "pad", 72)
-_BINS = 32
 _ERAS = (-2000, -1000, -500, 0, 300, 600, 900, 1200, 1500, 1800)
 
 
@@ -102,26 +100,6 @@ class _Thumbnails:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """A bar: its height as a fraction of the highest one, and its tooltip."""
-
-    fraction: float
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Histogram:
-    """A histogram: title, unit, bars from left to right, and the labels of the axis."""
-
-    title: str
-    unit: str
-    bars: tuple[Bar, ...]
-    low: str
-    high: str
-    median: str
-
-
-@dataclass(frozen=True, slots=True)
 class Cell:
     """A count in a table, and its shade from 0 to 1."""
 
@@ -165,9 +143,10 @@ def report(result: CurationResult, raw: RawImages, out: Path, name: str) -> str:
     return page
 
 
-def write_counts(result: CurationResult, out: Path) -> None:
-    """Draw the images by class and split into the data set's folder, as PNG and PDF."""
+def write_figures(result: CurationResult, out: Path) -> None:
+    """Draw the page's counts and histograms into the data set's folder, as PNG and PDF."""
     counts_figure(_crossed(result, "split", SPLITS), SPLITS, out / COUNTS_FILE)
+    histograms_figure(_histograms(result), out / DISTRIBUTIONS_FILE)
 
 
 def _tiles(result: CurationResult) -> list[tuple[str, str]]:
@@ -210,9 +189,9 @@ def _histograms(result: CurationResult) -> list[Histogram]:
     kept = result.kept
     sides = np.minimum(kept.column("raw_width"), kept.column("raw_height"))
     return [
-        _histogram("Shorter side of the raw photograph", "pixels", sides),
-        _histogram("Brightness", "mean luma, 0 to 255", np.array(kept.column("brightness")), (0, 256)),
-        _histogram(
+        histogram("Shorter side of the raw photograph", "pixels", sides),
+        histogram("Brightness", "mean luma, 0 to 255", np.array(kept.column("brightness")), (0, 256)),
+        histogram(
             "Contrast", "range of the middle 98 %, 0 to 255", np.array(kept.column("contrast")), (0, 256)
         ),
     ]
@@ -313,23 +292,6 @@ def _embedded(path: Path) -> str:
     except (OSError, ImageError):
         return ""
     return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(_SMALL(pixels), quality=72)).decode()
-
-
-def _histogram(
-    title: str, unit: str, values: npt.NDArray[Any], limits: tuple[float, float] | None = None
-) -> Histogram:
-    """Count values in equal bins; without limits, values above the 99th percentile are in the last one."""
-    low, high = limits or (float(values.min()), float(np.percentile(values, 99)))
-    high = max(high, low + 1)
-    counts, edges = np.histogram(np.clip(values, low, high), bins=_BINS, range=(low, high))
-    top = max(1, int(counts.max()))
-    bars = tuple(
-        Bar(count / top, f"{start:,.0f} to {end:,.0f}: {counted(count, 'image')}")
-        for count, start, end in zip(counts.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True)
-    )
-    above = "+" if values.max() > high else ""
-    ends = (f"{low:,.0f}", f"{high:,.0f}{above}", f"{np.median(values):,.0f}")
-    return Histogram(title, unit, bars, *ends)
 
 
 def _by_period(kept: Manifest) -> dict[str, Any]:

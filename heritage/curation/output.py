@@ -45,8 +45,8 @@ STATE = ".curation"
 
 _OWN_FILES = frozenset(
     {STATE, "images", "packed", MANIFEST_FILE, DATASET_FILE, "README.md", ATTRIBUTION_FILE, "report.html",
-     "counts.png", "counts.pdf", "overrides.csv", VERDICTS_FILE, CLASS_NAMES_FILE, CROISSANT_FILE,
-     *SPLIT_TABLES.values()}
+     "counts.png", "counts.pdf", "distributions.png", "distributions.pdf", "overrides.csv", VERDICTS_FILE,
+     CLASS_NAMES_FILE, CROISSANT_FILE, *SPLIT_TABLES.values()}
 )  # fmt: skip
 _NOT_IN_MANIFEST = ("expected_sha256", "raw_problem")  # the manifest has them as `raw_sha256` and `reason`
 _COMPARED = ("cleaning", "duplicates", "groups", "split", "resize")

@@ -186,7 +186,13 @@ class ArtefactLoader(DataLoader[Batch]):
     """
 
     def __init__(
-        self, dataset: ArtefactDataset, plan: EpochPlan, *, num_workers: int, pin_memory: bool = False
+        self,
+        dataset: ArtefactDataset,
+        plan: EpochPlan,
+        *,
+        num_workers: int,
+        pin_memory: bool = False,
+        require_images: bool = True,
     ) -> None:
         super().__init__(
             dataset,
@@ -202,6 +208,7 @@ class ArtefactLoader(DataLoader[Batch]):
         self.plan = plan
         self.unreadable: set[int] = set()
         self.not_finite: set[int] = set()
+        self._require_images = require_images
         self._yielded = 0
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
@@ -212,7 +219,7 @@ class ArtefactLoader(DataLoader[Batch]):
             self._yielded += 1
             if batch.unreadable:
                 self.unreadable.update(batch.unreadable)
-                if not len(batch.rows):
+                if self._require_images and not len(batch.rows):
                     raise DataError(
                         "no image of a batch can be read",
                         where=self.dataset.images.path(batch.unreadable[0]).parent,  # type: ignore[attr-defined]

@@ -152,6 +152,26 @@ class ArtefactDataModule(pl.LightningDataModule):
         self.image_size = image_size
         self._interpolation = "bicubic" if interpolation == "bicubic" else "bilinear"
 
+    @property
+    def input_size(self) -> int:
+        """Pixels per side of the images that it serves."""
+        return self.image_size or _IMAGE_SIZE
+
+    @property
+    def crop_pct(self) -> float:
+        """The fraction of each side kept in evaluation."""
+        return self._crop_pct
+
+    @property
+    def interpolation(self) -> Interpolation:
+        """Interpolation with which images are enlarged."""
+        return self._interpolation
+
+    @property
+    def pixel_source(self) -> str:
+        """Where images are read from: ``files``, or ``packed`` and the side of the packed images."""
+        return "files" if self._packed is None else f"packed {self._packed.side}"
+
     def overfit_batches(self, batches: int) -> None:
         """Repeat the same first batches in every epoch, as Lightning's option of this name."""
         self._repeat = batches
@@ -242,6 +262,20 @@ class ArtefactDataModule(pl.LightningDataModule):
         self._loaders[split] = loader
         return loader
 
+    def rows_loader(self, rows: npt.NDArray[np.int64]) -> ArtefactLoader:
+        """Return a loader of any rows of the manifest: in order, each image once, not augmented.
+
+        The `rows` of a batch are positions in ``rows``. Batches without a readable image have no images.
+        """
+        targets = self.manifest.targets[rows]
+        return ArtefactLoader(
+            self._dataset_of(rows, augmented=False),
+            EpochPlan(targets, self.classes, None, batch_size=self.batch_size, seed=self._seed),
+            num_workers=min(self.num_workers, len(rows) // self.batch_size),
+            pin_memory=torch.cuda.is_available(),
+            require_images=False,
+        )
+
     def eval_images(self, split: str, rows: npt.NDArray[np.int64]) -> list[Pixels]:
         """Return images of a split, resized for evaluation and not augmented."""
         dataset = self._dataset(split, augmented=False)
@@ -249,11 +283,13 @@ class ArtefactDataModule(pl.LightningDataModule):
         return list(batch.images.numpy())
 
     def _dataset(self, split: str, *, augmented: bool) -> ArtefactDataset:
-        size = self.image_size or _IMAGE_SIZE
-        rows = self._rows[split]
+        return self._dataset_of(self._rows[split], augmented=augmented)
+
+    def _dataset_of(self, rows: npt.NDArray[np.int64], *, augmented: bool) -> ArtefactDataset:
+        size = self.input_size
         return ArtefactDataset(
             self._packed.take(rows) if self._packed else ImageFiles(self.manifest.take(rows), at_least=size),
-            self.targets(split),
+            self.manifest.targets[rows],
             size=size,
             interpolation=self._interpolation,
             crop_pct=self._crop_pct,

@@ -38,6 +38,11 @@ class PackedRows:
     def __len__(self) -> int:
         return len(self._rows)
 
+    @property
+    def side(self) -> int:
+        """Pixels per side of the packed images."""
+        return self._images.side
+
     def take(self, rows: npt.NDArray[np.int64]) -> PackedRows:
         """Return the images of these rows, in this order."""
         return PackedRows(self._images, self._rows[rows])

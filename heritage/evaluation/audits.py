@@ -19,8 +19,9 @@ from heritage.errors import ConfigError
 from heritage.evaluation.assessment import Assessment
 from heritage.evaluation.audit_statistics import background_audit, leak_audit, museum_audit
 from heritage.evaluation.embedding_map import MIN_MAP, draw_embedding_map
+from heritage.features.compute import ImageFeatures
 from heritage.inference.checkpoint import TrainedClassifier
-from heritage.inference.embeddings import compute_embeddings
+from heritage.inference.embeddings import of_predicted
 from heritage.inference.predictions import predict_split
 from heritage.inference.test_set import TestSet
 from heritage.runs.audits import AuditResult
@@ -47,6 +48,11 @@ class AuditOptions:
     background: bool
     by_image: FilePath | None
     map: NonNegativeInt
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether the network's features are needed."""
+        return self.museum or self.map > 0
 
 
 NO_AUDITS = AuditOptions(museum=False, background=False, by_image=None, map=0)
@@ -86,6 +92,8 @@ def run_audits(
     folder: Path,
     leak_runs: tuple[FinishedRun, FinishedRun] | None,
     width: FigureWidth = "double",
+    *,
+    stored: ImageFeatures | None,
 ) -> tuple[list[AuditResult], tuple[Path, str] | None]:
     """Run the audits and draw the map of the test set.
 
@@ -99,14 +107,15 @@ def run_audits(
         folder: Where the map is written.
         leak_runs: The two runs of `read_leak_runs`.
         width: Width of the map: one or two columns.
+        stored: The features of the data set; needed for the museum audit and the map.
 
     Returns:
         The results, and the PNG of the map with its caption; None without a map.
     """
     results, split = [], test_set.split
     features = None
-    if options.museum or options.map:
-        features = compute_embeddings(classifier, test_set, split, device, rows=rows)[1]
+    if stored is not None and options.needs_features:
+        features = of_predicted(stored, split, rows)
     if options.museum and features is not None:
         manifest = assessment.manifest
         results.append(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -21,23 +20,26 @@ from heritage.core.numbers import counted
 from heritage.core.option_types import FigureWidth, Mistakes, choice
 from heritage.evaluation.assessment import Assessment, EvaluationOptions, few_groups_note
 from heritage.evaluation.audits import NO_AUDITS, AuditOptions, few_images_note, read_leak_runs, run_audits
+from heritage.evaluation.calibration import fit_calibration, run_to_write, written
 from heritage.evaluation.mistakes import write_mistakes
 from heritage.evaluation.report import LabelCheck, write_evaluation
+from heritage.features.compute import ImageFeatures
 from heritage.features.predict_loop import ModelOutputs
-from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint, load_checkpoint
+from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint, load_checkpoint, with_views
+from heritage.inference.embeddings import classifier_features, print_store
 from heritage.inference.logit_adjustment import adjust_logits, frequency_correction
 from heritage.inference.predictions import predict_split
 from heritage.inference.test_set import TestSet, open_test_set
-from heritage.metrics.calibration import Calibration, calibrate, softmax
+from heritage.metrics.calibration import softmax
 from heritage.metrics.classification import absent_note
 from heritage.metrics.label_errors import find_label_errors
 from heritage.metrics.registry import METRICS
 from heritage.metrics.slices import require_columns
+from heritage.models.views import Views
 from heritage.reports.html import score
 from heritage.runs.audits import AuditResult, write_audits
-from heritage.runs.calibration import read_calibration, write_calibration
 from heritage.runs.description import RunDescription, read_fold
-from heritage.runs.files import AUDITS_FILE, BEST_CHECKPOINT, CALIBRATION_FILE, DATA_FILE, IMAGES_SEEN
+from heritage.runs.files import AUDITS_FILE, DATA_FILE, IMAGES_SEEN
 from heritage.runs.locks import run_locked
 from heritage.runs.out_of_fold import out_of_fold
 from heritage.runs.read_predictions import images_seen
@@ -46,8 +48,6 @@ from heritage.runs.training_images import drawn_note
 from heritage.training.devices import choose_device
 
 log = logging.getLogger(__name__)
-
-_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def evaluate(cfg: DictConfig, console: Console) -> Path:
@@ -68,12 +68,14 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     how = choice("mistakes", cfg.mistakes, Mistakes)
     settings: EvaluationOptions = instantiate(cfg.report, _convert_="all")
     folder = Path(cfg.paths.run)
+    choice("tta", cfg.tta, Views)
     device = choose_device(cfg.device)
     classifier = load_checkpoint(cfg.ckpt, cfg.trusted)
     audit_options = NO_AUDITS if cfg.audits is None else instantiate(cfg.audits)
     leak_runs = read_leak_runs(audit_options, classifier)
     if cfg.logit_adjustment:
         classifier = adjust_logits(classifier, cfg.logit_adjustment)
+    classifier = with_views(classifier, cfg.tta)
     test_set = open_test_set(classifier, resolved(cfg.data), cfg.split)
     require_columns(test_set.data.manifest, settings.slices)
     folds = None
@@ -84,7 +86,7 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     )
     predictions = predict_split(classifier, test_set, test_set.split, device)
     manifest = test_set.manifest(test_set.split).take(predictions.rows)
-    calibration, validation, notes = _calibration(classifier, test_set, predictions, settings, device)
+    calibration, validation, notes = fit_calibration(classifier, test_set, predictions, settings, device)
     description = describe_checkpoint(classifier)
     assessment = Assessment(
         title=f"{description.model} on {test_set.name}",
@@ -102,16 +104,19 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
         "checkpoint": str(classifier.file),
         "fingerprint": test_set.data.manifest.fingerprint,
         "split": test_set.split,
-        "recipe": asdict(_compared_as(description, cfg.logit_adjustment)),
+        "recipe": asdict(_compared_as(description, cfg.logit_adjustment, cfg.tta)),
+        "tta": cfg.tta,
         "fold": _fold(classifier, test_set),
         "environment": environment(),
         IMAGES_SEEN: images_seen(classifier.folder),
     }
+    features = _features(audit_options, classifier, test_set, device, cfg.paths.outputs)
     audits, embedding_map = run_audits(
-        audit_options, classifier, test_set, assessment, predictions.rows, device, folder, leak_runs, width
-    )
-    if test_set.own and test_set.split == "test" and (run := _run_folder(classifier)):
-        for note in _written(lambda: write_audits(audits, run), run / AUDITS_FILE):
+        audit_options, classifier, test_set, assessment, predictions.rows, device, folder, leak_runs, width,
+        stored=features,
+    )  # fmt: skip
+    if test_set.own and test_set.split == "test" and cfg.tta == "none" and (run := run_to_write(classifier)):
+        for note in written(lambda: write_audits(audits, run), run / AUDITS_FILE):
             log.warning("%s", note)
     mistakes = None if how == "none" else write_mistakes(assessment, folder, how)
     page = write_evaluation(
@@ -127,8 +132,20 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     _print(assessment, audits, console)
     if mistakes is not None:
         console.print(f"mistakes: {mistakes.summary}", highlight=False, markup=False, soft_wrap=True)
+    print_store(features, console)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
     return page
+
+
+def _features(
+    options: AuditOptions,
+    classifier: TrainedClassifier,
+    test_set: TestSet,
+    device: torch.device,
+    outputs: str,
+) -> ImageFeatures | None:
+    """Open the features that the audits need; None if they need none."""
+    return classifier_features(classifier, test_set.data, device, outputs) if options.needs_features else None
 
 
 def _notes(
@@ -157,69 +174,13 @@ def _fold(classifier: TrainedClassifier, test_set: TestSet) -> dict[str, int] | 
     return None if fold is None else asdict(fold)
 
 
-def _compared_as(description: RunDescription, logit_adjustment: float) -> RunDescription:
+def _compared_as(description: RunDescription, logit_adjustment: float, tta: Views) -> RunDescription:
     """Return the description for `heritage compare`: logit adjustment counts as a balancing method."""
+    if tta != "none":
+        description = replace(description, others=(*description.others, f"tta={tta}"))
     if not logit_adjustment:
         return description
     return replace(description, balance=f"{description.balance} logit_adjustment={logit_adjustment:g}")
-
-
-def _calibration(
-    classifier: TrainedClassifier,
-    test_set: TestSet,
-    predictions: ModelOutputs,
-    settings: EvaluationOptions,
-    device: torch.device,
-) -> tuple[Calibration | None, ModelOutputs | None, list[str]]:
-    """Fit on the network's own validation split, or read the calibration of its run folder.
-
-    Returns:
-        The calibration, the predictions for validation, and notes for the report.
-    """
-    if not test_set.own:
-        if classifier.model.shift is not None:
-            return None, None, ["No calibration: the run folder's is for logits that are not adjusted."]
-        stored = None if classifier.folder is None else read_calibration(classifier.folder)
-        if stored is None:
-            return None, None, ["No calibration: evaluate the network on its own data set to fit it."]
-        return stored, None, []
-    if not len(test_set.data.rows("val")):
-        return None, None, ["No calibration: the data set has no validation images."]
-    validation = (
-        predictions if test_set.split == "val" else predict_split(classifier, test_set, "val", device)
-    )
-    groups = test_set.manifest("val").take(validation.rows).column("group_id")
-    calibration = calibrate(
-        validation.logits,
-        validation.targets,
-        groups,
-        target_precision=settings.target_precision,
-        split="val",
-        fingerprint=test_set.data.manifest.fingerprint,
-    )
-    notes = []
-    if test_set.split == "val":
-        notes.append(
-            "Temperature and threshold were fitted on these images: calibrated metrics are optimistic."
-        )
-    if run := _run_folder(classifier):
-        notes += _written(lambda: write_calibration(calibration, run), run / CALIBRATION_FILE)
-    else:
-        notes.append(
-            "calibration.json was not written: it belongs to the unadjusted best checkpoint of a run folder."
-        )
-    return calibration, validation, notes
-
-
-def _written(write: Callable[[], Path], file: Path) -> list[str]:
-    """Write a file into the run folder; return a note if that is read-only."""
-    try:
-        log.info("%s", write())
-    except OSError as error:
-        if error.errno not in _READ_ONLY:
-            raise
-        return [f"{file} was not written: {error.strerror}. Commands that predict do not know this result."]
-    return []
 
 
 def _train_counts(classifier: TrainedClassifier) -> dict[str, int] | None:
@@ -228,12 +189,6 @@ def _train_counts(classifier: TrainedClassifier) -> dict[str, int] | None:
         return None
     counts = read_json(classifier.folder, DATA_FILE).get("counts", {}).get("train")
     return None if counts is None else {str(name): int(count) for name, count in counts.items()}
-
-
-def _run_folder(classifier: TrainedClassifier) -> Path | None:
-    """Return the run folder to store calibration and audits in: only for its best checkpoint, unadjusted."""
-    is_best = classifier.file.name == BEST_CHECKPOINT and classifier.model.shift is None
-    return classifier.folder if is_best else None
 
 
 def _adjustment_notes(classifier: TrainedClassifier) -> list[str]:
@@ -276,7 +231,7 @@ def _facts(classifier: TrainedClassifier, test_set: TestSet, device: torch.devic
         "balance": description.balance,
         "seed": str(description.seed),
         "computed on": f"{device.type}, {classifier.precision(device)}",
-    }
+    } | ({} if (tta := classifier.model.views) == "none" else {"test-time augmentation": tta})
 
 
 def _print(assessment: Assessment, audits: Sequence[AuditResult], console: Console) -> None:

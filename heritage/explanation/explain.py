@@ -28,8 +28,10 @@ from heritage.errors import ConfigError
 from heritage.explanation.faithfulness import Faithfulness, faithfulness
 from heritage.explanation.neighbours import Neighbours
 from heritage.explanation.saliency import Method, method_for, saliency
+from heritage.features.compute import ImageFeatures
 from heritage.features.predict_loop import ModelOutputs
 from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint, load_checkpoint
+from heritage.inference.embeddings import classifier_features, print_store
 from heritage.inference.predictions import predict_split
 from heritage.inference.test_set import TestSet, open_test_set
 from heritage.metrics.confusion import confused_pairs
@@ -97,12 +99,17 @@ def _explain(cfg: DictConfig, console: Console) -> Path:
     test_set = open_test_set(classifier, resolved(cfg.data), cfg.split)
     predictions = predict_split(classifier, test_set, test_set.split, device)
     manifest = test_set.manifest(test_set.split).take(predictions.rows)
-    gallery = _Gallery(classifier, test_set, predictions, manifest, device, settings, width)
+    features = None
+    # the network was not trained on the training split of another data set
+    if settings.neighbours and test_set.own:
+        features = classifier_features(classifier, test_set.data, device, cfg.paths.outputs)
+    gallery = _Gallery(classifier, test_set, predictions, manifest, device, settings, width, features)
     results = []
     for method in methods:
         results.append(gallery.test(method))
         console.print(_sentence(results[-1]), highlight=False, soft_wrap=True)
     page = gallery.write(folder, methods, results)
+    print_store(features, console)
     console.print(f"explanation: {page}", highlight=False, soft_wrap=True)
     return page
 
@@ -135,6 +142,7 @@ class _Gallery:
         device: torch.device,
         settings: ExplanationOptions,
         width: FigureWidth,
+        features: ImageFeatures | None,
     ) -> None:
         self._model = classifier.model.to(device).eval()
         self._title = f"Saliency maps of {describe_checkpoint(classifier).model} on {test_set.name}"
@@ -145,11 +153,10 @@ class _Gallery:
         self._settings, self._width = settings, width
         self._predicted = predictions.logits.argmax(axis=1)
         self._random = np.random.default_rng(settings.seed)
-        # the network was not trained on the training split of another data set
         self._neighbours = (
-            Neighbours(classifier, test_set, predictions.rows, device, settings.neighbours)
-            if settings.neighbours and test_set.own
-            else None
+            None
+            if features is None
+            else Neighbours(test_set, predictions.rows, settings.neighbours, features)
         )
 
     def test(self, method: Method) -> Faithfulness:

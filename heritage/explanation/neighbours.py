@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from heritage.core.image_io import Pixels
+from heritage.features.compute import ImageFeatures
 from heritage.features.neighbours import nearest
-from heritage.inference.checkpoint import TrainedClassifier
-from heritage.inference.embeddings import compute_embeddings
+from heritage.inference.embeddings import of_predicted
 from heritage.inference.test_set import TestSet
 
 
@@ -36,25 +35,23 @@ class Neighbours:
     """Nearest training images of the images of a split.
 
     Args:
-        classifier: The trained network.
         test_set: Its own data set.
         rows: The rows of the split's predicted images, ascending.
-        device: Where to compute.
         count: Number of neighbours of each image.
+        stored: The features of the data set.
     """
 
     def __init__(
         self,
-        classifier: TrainedClassifier,
         test_set: TestSet,
         rows: npt.NDArray[np.int64],
-        device: torch.device,
         count: int,
+        stored: ImageFeatures,
     ) -> None:
         self._data = test_set.data
         self._manifest = test_set.manifest("train")
-        self._train_rows, self._train = compute_embeddings(classifier, test_set, "train", device)
-        self._features = compute_embeddings(classifier, test_set, test_set.split, device, rows=rows)[1]
+        self._train_rows, self._train = stored.of("train")
+        self._features = of_predicted(stored, test_set.split, rows)
         self._count = count
 
     def of(self, indices: npt.NDArray[np.int64]) -> list[list[Neighbour]]:

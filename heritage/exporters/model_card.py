@@ -21,7 +21,7 @@ from heritage.exporters.card_metrics import RESAMPLES, card_metrics
 from heritage.exporters.exporter import LOCAL_FOLDER, Exporter
 from heritage.exporters.parity import Parity
 from heritage.inference.checkpoint import TrainedClassifier
-from heritage.models.network import IMAGENET, parameter_count
+from heritage.models.network import is_pretrained, parameter_count
 from heritage.prediction.decision_rule import DecisionRule
 from heritage.runs.audits import read_audits
 from heritage.runs.description import split_name, target_name
@@ -105,6 +105,7 @@ def model_card(
         resamples=RESAMPLES,
         rule=decision_rule,
         notes=trained.notes,
+        initial=trained.initial_weights,
         drawn=trained.training_images.all_drawn,
         data=data,
         audits=[] if folder is None else read_audits(folder),
@@ -149,7 +150,7 @@ def _architecture(trained: TrainedClassifier) -> str:
     """Return timm's name, without the tag of pretrained weights if it did not start from them."""
     model = trained.config["model"]
     name = str(model.get("name") or target_name(model))
-    return name if model.get("weights") == IMAGENET else name.partition(".")[0]
+    return name if is_pretrained(model.get("weights")) else name.partition(".")[0]
 
 
 def _properties(trained: TrainedClassifier, counts: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
@@ -160,15 +161,20 @@ def _properties(trained: TrainedClassifier, counts: Mapping[str, Mapping[str, in
     return {
         "network": f"{_architecture(trained)}, {parameters:,} parameters",
         "input": f"RGB, {size}×{size}",
-        "pretrained weights": _weights(config["model"].get("weights")),
+        "pretrained weights": _weights(trained),
         "training": counted(trained.epoch + 1, "epoch") + (f" of {counted(shown, 'image')}" if shown else ""),
         "seed": str(config["seed"]),
     }
 
 
-def _weights(weights: object) -> str:
-    """Return initial weights without the folders of the machine."""
-    return str(weights) if is_hub_address(weights) else Path(str(weights)).name
+def _weights(trained: TrainedClassifier) -> str:
+    """Return initial weights without the folders of the machine, and the licence of timm's."""
+    weights, initial = trained.config["model"].get("weights"), trained.initial_weights
+    name = str(weights) if is_hub_address(weights) else Path(str(weights)).name
+    if initial is None:
+        return name
+    start = initial.name if is_pretrained(weights) else f"{name}, trained from {initial.name}"
+    return f"{start}; their licence: {initial.title} ({initial.link})"
 
 
 def _data(

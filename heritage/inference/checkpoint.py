@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from heritage.models.checkpoint import read_checkpoint, rebuild_network
 from heritage.models.network import InputSpec, input_spec
 from heritage.models.normalize import NormalizedModel
 from heritage.models.precision import choose_precision
+from heritage.models.views import Views, require_views
+from heritage.models.weight_licences import InitialWeights
 from heritage.runs.description import RunDescription, read_description
 from heritage.runs.training_images import TrainingImages, training_images
 
@@ -34,6 +37,7 @@ class TrainedClassifier:
         config: The resolved configuration of the run.
         epoch: Index of the epoch after which it was saved.
         training_images: Whether it was trained on photographs or drawings.
+        initial_weights: The pretrained weights that the run started from; None if there were none.
     """
 
     file: Path
@@ -44,6 +48,7 @@ class TrainedClassifier:
     config: dict[str, Any]
     epoch: int
     training_images: TrainingImages
+    initial_weights: InitialWeights | None = None
 
     @property
     def notes(self) -> list[str]:
@@ -105,7 +110,20 @@ def load_checkpoint(ckpt: str | Path, trusted: Iterable[str] = ()) -> TrainedCla
         checkpoint.config,
         checkpoint.epoch,
         training_images(checkpoint.folder, checkpoint.config, checkpoint.training_images),
+        checkpoint.initial_weights,
     )
+
+
+def with_views(classifier: TrainedClassifier, tta: Views) -> TrainedClassifier:
+    """Return a classifier whose predictions are averaged over views of each image.
+
+    Raises:
+        ConfigError: The network does not take these views.
+    """
+    if tta == "none":
+        return classifier
+    require_views(classifier.model, tta, classifier.image_size)
+    return dataclasses.replace(classifier, model=classifier.model.replaced(views=tta))
 
 
 def describe_checkpoint(classifier: TrainedClassifier) -> RunDescription:

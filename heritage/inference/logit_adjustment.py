@@ -12,7 +12,6 @@ import torch
 from heritage.data import sampling
 from heritage.errors import CheckpointError, ConfigError
 from heritage.inference.checkpoint import TrainedClassifier
-from heritage.models.normalize import NormalizedModel
 from heritage.runs.files import DATA_FILE
 from heritage.runs.record import read_json
 from heritage.training import losses
@@ -43,8 +42,7 @@ def adjust_logits(classifier: TrainedClassifier, tau: float) -> TrainedClassifie
     shown = _shown_counts(classifier)
     counts = torch.tensor([shown[name] for name in classifier.classes], dtype=torch.float64)
     shift = -tau * torch.log(counts / counts.sum())
-    model = NormalizedModel(classifier.model.net, shift.float()).eval()
-    return dataclasses.replace(classifier, model=model)
+    return dataclasses.replace(classifier, model=classifier.model.replaced(shift=shift.float()))
 
 
 def frequency_correction(classifier: TrainedClassifier) -> str | None:

@@ -33,7 +33,7 @@ from heritage.models.weights import ADAPTER_CHILD as CHILD
 from heritage.models.weights import is_adapter_entry, mismatches
 
 _ATTENTION = re.compile(r"(^|_)(attn|attention)\d*$")  # attn, self_attn; not attn_block, which has an MLP
-_MLP = ("mlp", "ffn", "feed_forward")
+_MLP = ("mlp", "ffn", "feed_forward", "mlp_channels")
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _RGB = 3
 
@@ -188,7 +188,8 @@ def _owner(module: nn.Module) -> str:
     """
     if not isinstance(module, _CONTAINERS):
         return ""
-    return next(name for name, layer in module.named_modules() if name and not any(layer.children()))
+    layers = [str(name) for name, layer in module.named_modules() if name and not any(layer.children())]
+    return layers[0]
 
 
 def _require_beside(net: nn.Module, made: Mapping[str, nn.Module]) -> None:

@@ -17,7 +17,7 @@ from heritage.errors import ConfigError
 from heritage.models.builders import register_network
 from heritage.models.heads import without_other_head
 from heritage.models.hub import fetch_weights, pretrained_cfg, weights_file
-from heritage.models.network import IMAGENET, NONE, InputSpec, Rate, set_input_spec
+from heritage.models.network import NONE, InputSpec, Rate, is_pretrained, set_input_spec
 from heritage.models.weights import (
     class_count,
     log_new_classifier,
@@ -37,6 +37,7 @@ def timm_network(
     grad_checkpointing: bool,
     num_classes: PositiveInt,
     image_size: ImageSize | None,
+    default_image_size: ImageSize | None = None,
 ) -> nn.Module:
     """Build a network of timm.
 
@@ -44,20 +45,22 @@ def timm_network(
     so a checkpoint and a run that starts from it always agree.
 
     Args:
-        name: ``architecture.tag``; the tag may be left out unless ``weights`` is ``imagenet``.
-        weights: ``imagenet``, ``none``, a file, or ``hf-hub:owner/name``.
+        name: ``architecture.tag``; the tag may be left out unless ``weights`` is ``pretrained``.
+        weights: ``pretrained``, ``none``, a file, or ``hf-hub:owner/name``.
         drop_rate: Dropout before the classifier; None is the architecture's default.
         drop_path_rate: Stochastic depth; None is the architecture's default.
         grad_checkpointing: Recompute activations in the backward pass: less memory, more time.
         num_classes: Number of classes.
-        image_size: Image side in pixels; None is the size that the weights were trained at.
+        image_size: Image side in pixels; None is ``default_image_size``.
+        default_image_size: The side without an ``image_size``, for presets of networks whose weights are good
+            at other sizes than their own; None is the size that the weights were trained at.
 
     Raises:
         ConfigError: timm has no such model, or it does not take one of the options.
         WeightsError: The weights are not available or do not fit.
     """
     cfg = pretrained_cfg(name)
-    default_size = int(cfg.input_size[-1])
+    default_size = default_image_size or int(cfg.input_size[-1])
     size = image_size or default_size
     options = {"drop_rate": drop_rate, "drop_path_rate": drop_path_rate}
     options = {key: value for key, value in options.items() if value is not None}
@@ -67,7 +70,7 @@ def timm_network(
     if weights == NONE:
         net: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes, **options)
     else:
-        file = fetch_weights(name) if weights == IMAGENET else weights_file(weights)
+        file = fetch_weights(name) if is_pretrained(weights) else weights_file(weights)
         net = _with_weights(name, file, num_classes, options)
     if grad_checkpointing:
         _checkpoint_gradients(net, name)

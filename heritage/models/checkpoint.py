@@ -26,8 +26,10 @@ from heritage.models.adapters import attach_adapters
 from heritage.models.builders import network_builders
 from heritage.models.checkpoint_file import network_weights, open_checkpoint
 from heritage.models.heads import attach_head, head_fault
+from heritage.models.initial_weights import recorded_initial_weights
 from heritage.models.network import NONE
 from heritage.models.published import open_published
+from heritage.models.weight_licences import InitialWeights
 from heritage.models.weights import OUR_PREFIX, OUR_RECORD, mismatches
 from heritage.runs.checkpoints import find_checkpoint
 from heritage.runs.files import CHECKPOINTS_FOLDER
@@ -48,6 +50,7 @@ class Checkpoint:
         epoch: The epoch at whose end it was saved, counted from 0.
         weights: The network's weights by name.
         training_images: Photographs or drawings; None in files of earlier versions.
+        initial_weights: The pretrained weights that the run started from; None if there were none.
     """
 
     file: Path
@@ -57,6 +60,7 @@ class Checkpoint:
     epoch: int
     weights: Mapping[str, Tensor]
     training_images: TrainingImages | None = None
+    initial_weights: InitialWeights | None = None
 
     @property
     def folder(self) -> Path | None:
@@ -119,7 +123,8 @@ def parse_checkpoint(state: Any, file: Path) -> Checkpoint:
     config = checked_config(record.get("config"), file, complete=True)
     weights = network_weights(state["state_dict"], OUR_PREFIX, file)
     images = TrainingImages.read(record.get(RECORD), file)
-    return Checkpoint(file, tuple(classes), fingerprint, config, epoch, weights, images)
+    initial = recorded_initial_weights(record)
+    return Checkpoint(file, tuple(classes), fingerprint, config, epoch, weights, images, initial)
 
 
 def checkpoint_step(file: Path) -> int:

@@ -8,6 +8,7 @@ files the hub is tried once with a short timeout; its own client would retry for
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import timm
@@ -30,7 +31,10 @@ from heritage.core.hub_client import guard_client
 from heritage.core.packaged_weights import EXTRA, PACKAGED, packaged_file
 from heritage.core.taxonomy import suggestion
 from heritage.errors import ConfigError, WeightsError
+from heritage.models.weight_licences import InitialWeights
 from heritage.runs.published import fetch_published_weights, pinned_address
+
+_log = logging.getLogger(__name__)
 
 FILES = ("model.safetensors", "pytorch_model.bin")
 _OTHER_WAYS = (
@@ -72,6 +76,8 @@ def pretrained_cfg(name: str) -> timm.models.PretrainedCfg:
 def fetch_weights(name: str) -> Path:
     """Return the file of a model's pretrained weights, downloaded if it is not in the cache.
 
+    A licence that restricts their use is logged first.
+
     Args:
         name: ``architecture.tag``; the tag identifies one of several trainings.
 
@@ -80,6 +86,8 @@ def fetch_weights(name: str) -> Path:
         WeightsError: There are no such weights, or the hub is not reachable.
     """
     address = _address(name)
+    if notice := InitialWeights.of(name, pretrained_cfg(name).license).notice:
+        _log.warning("%s", notice)
     for file in FILES:
         # Not hf_hub_download(local_files_only=True), which may still send a request.
         cached = try_to_load_from_cache(address.repository, file, revision=address.revision)

@@ -16,8 +16,11 @@ from torch import nn
 
 from heritage.errors import ConfigError
 
-IMAGENET, NONE = "imagenet", "none"
+PRETRAINED, NONE = "pretrained", "none"
 """The two values of ``model.weights`` that are not a file."""
+
+IMAGENET = "imagenet"
+"""The name of ``pretrained`` in earlier versions, which remains valid."""
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 """A rate of dropout or stochastic depth, below 1."""
@@ -69,15 +72,20 @@ def input_spec(net: nn.Module) -> InputSpec:
     return spec
 
 
-def refuse_imagenet(weights: str, model: str) -> None:
-    """Refuse ``weights=imagenet`` for a network without ImageNet weights.
+def is_pretrained(weights: object) -> bool:
+    """Return whether a value of ``model.weights`` names the pretrained weights of ``model.name``."""
+    return weights in (PRETRAINED, IMAGENET)
+
+
+def refuse_pretrained(weights: str, model: str) -> None:
+    """Refuse ``weights=pretrained`` for a network without pretrained weights.
 
     Raises:
-        ConfigError: ``weights`` is ``imagenet``.
+        ConfigError: ``weights`` is ``pretrained``.
     """
-    if weights == IMAGENET:
+    if is_pretrained(weights):
         raise ConfigError(
-            f"there are no ImageNet weights for {model}",
+            f"there are no pretrained weights for {model}",
             where="model.weights",
             remedy="model.weights=none trains it from scratch; model=vit_pretrained is a pretrained ViT",
         )

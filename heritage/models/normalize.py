@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from heritage.models.network import input_spec
+from heritage.models.views import Views, pooled_logits, views
 
 
 class Normalize(nn.Module):
@@ -60,18 +61,43 @@ class NormalizedModel(nn.Module):
     Args:
         net: The network.
         shift: Added to the logits, (K,); None adds nothing.
+        views: Test-time augmentation: probabilities are averaged over these views.
+        order: The network's outputs in the order of the logits, (K,); None keeps theirs.
     """
 
     shift: Tensor | None
+    order: Tensor | None
 
-    def __init__(self, net: nn.Module, shift: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        net: nn.Module,
+        shift: Tensor | None = None,
+        *,
+        views: Views = "none",
+        order: Tensor | None = None,
+    ) -> None:
         super().__init__()
         spec = input_spec(net)
         self.net = net
+        self.views = views
         self.normalize = Normalize(spec.mean, spec.std)
         self.register_buffer("shift", shift, persistent=False)
+        self.register_buffer("order", order, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, K) of uint8 images (B, S, S, 3)."""
-        logits = cast("Tensor", self.net(self.normalize(images)))
+        logits = pooled_logits([self._logits(view) for view in views(images, self.views)])
         return logits if self.shift is None else logits + self.shift
+
+    def _logits(self, images: Tensor) -> Tensor:
+        logits = cast("Tensor", self.net(self.normalize(images)))
+        return logits if self.order is None else logits[:, self.order]
+
+    def replaced(self, *, shift: Tensor | None = None, views: Views | None = None) -> NormalizedModel:
+        """Return the same network with another shift or other views; None keeps the present ones."""
+        return NormalizedModel(
+            self.net,
+            self.shift if shift is None else shift,
+            views=self.views if views is None else views,
+            order=self.order,
+        ).eval()

@@ -17,7 +17,7 @@ from pydantic import Field
 from heritage.core.json_files import Count, JsonModel, read_json_file
 from heritage.core.version import __version__
 from heritage.errors import CheckpointError
-from heritage.models.weights import OUR_PREFIX, OUR_RECORD
+from heritage.models.weights import INITIAL_WEIGHTS, OUR_PREFIX, OUR_RECORD
 from heritage.runs.published import MAX_RECORD_BYTES, PUBLISHED_RECORD
 from heritage.runs.training_images import RECORD
 
@@ -32,6 +32,7 @@ class PublishedRecord(JsonModel):
     epoch: Count
     config: dict[str, Any]
     computed: list[str] = Field([])
+    initial_weights: dict[str, str | None] | None = None
 
 
 def published_record(
@@ -42,6 +43,7 @@ def published_record(
     config: Mapping[str, Any],
     training_images: Mapping[str, Any],
     computed: Iterable[str],
+    initial_weights: Mapping[str, str | None] | None = None,
 ) -> dict[str, Any]:
     """Return the content of ``heritage_run.json``.
 
@@ -51,6 +53,7 @@ def published_record(
         epoch: Index of the epoch of the checkpoint.
         config: The run's configuration, without paths of the machine.
         training_images: The record of `heritage.runs.training_images.TrainingImages`.
+        initial_weights: The record of `heritage.models.initial_weights.InitialWeights`.
         computed: Tensors of ``model.safetensors`` that only timm stores; this package computes them.
     """
     return {
@@ -61,6 +64,7 @@ def published_record(
         "config": dict(config),
         RECORD: dict(training_images),
         "computed": sorted(computed),
+        INITIAL_WEIGHTS: None if initial_weights is None else dict(initial_weights),
     }
 
 
@@ -85,13 +89,23 @@ def open_published(file: Path) -> dict[str, Any]:
     computed = set(record.get("computed", ()))
     state = {f"{OUR_PREFIX}{name}": value for name, value in weights.items() if name not in computed}
     about = {name: record.get(name) for name in ("classes", "fingerprint", "config", RECORD)}
+    if INITIAL_WEIGHTS in record:  # files of earlier versions lack it
+        about[INITIAL_WEIGHTS] = record[INITIAL_WEIGHTS]
     return {"state_dict": state, "epoch": record["epoch"], OUR_RECORD: about}
 
 
 def published_classes(file: Path) -> tuple[str, ...] | None:
     """Return the classes that a published network records; None if there is no readable record."""
+    record = published_run(file)
+    return None if record is None else tuple(record["classes"])
+
+
+def published_run(file: Path) -> dict[str, Any] | None:
+    """Return the record of a published network; None if there is no readable one."""
     try:
-        record = read_json_file(file.parent / PUBLISHED_RECORD, PublishedRecord, limit=MAX_RECORD_BYTES)
+        record: dict[str, Any] = read_json_file(
+            file.parent / PUBLISHED_RECORD, PublishedRecord, limit=MAX_RECORD_BYTES
+        )
     except (OSError, ValueError):
         return None
-    return tuple(record["classes"])
+    return record

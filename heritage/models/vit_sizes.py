@@ -9,7 +9,7 @@ from heritage.core.option_types import FilePath
 from heritage.core.types import ImageSize, PositiveFloat, PositiveInt
 from heritage.errors import ConfigError
 from heritage.models.builders import register_network
-from heritage.models.network import Rate, refuse_imagenet
+from heritage.models.network import Rate, refuse_pretrained
 from heritage.models.vit import Pool, Positions, Stem, VisionTransformer
 
 SIZES: dict[str, tuple[int, int, int]] = {
@@ -69,10 +69,10 @@ def vit(
         image_size: Image side in pixels; None is 224.
 
     Raises:
-        ConfigError: The sizes are incompatible, or ``weights=imagenet``.
+        ConfigError: The sizes are incompatible, or ``weights=pretrained``.
         WeightsError: The file cannot be read or does not fit.
     """
-    refuse_imagenet(weights, "vit")
+    refuse_pretrained(weights, "vit")
     usual_width, usual_depth, usual_heads = SIZES[size]
     width, depth, heads = width or usual_width, depth or usual_depth, heads or usual_heads
     image_size = image_size or DEFAULT_IMAGE_SIZE

@@ -44,7 +44,7 @@ from heritage.core.types import ImageSize, PositiveInt
 from heritage.errors import ConfigError
 from heritage.models.builders import register_network
 from heritage.models.encoder import Encoder
-from heritage.models.network import Rate, centred_input, refuse_imagenet
+from heritage.models.network import Rate, centred_input, refuse_pretrained
 
 DEFAULT_IMAGE_SIZE = 256
 
@@ -223,10 +223,10 @@ def vit_thesis(
         image_size: Image side in pixels; None is 256.
 
     Raises:
-        ConfigError: The patch size does not divide the image size, or ``weights=imagenet``.
+        ConfigError: The patch size does not divide the image size, or ``weights=pretrained``.
         WeightsError: The file cannot be read or does not fit.
     """
-    refuse_imagenet(weights, "vit_thesis")
+    refuse_pretrained(weights, "vit_thesis")
     image_size = image_size or DEFAULT_IMAGE_SIZE
     if image_size % patch_size:
         raise ConfigError(

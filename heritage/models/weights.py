@@ -29,6 +29,9 @@ OUR_PREFIX = "net."
 OUR_RECORD = "heritage"
 """Key of a checkpoint's metadata: configuration, classes, fingerprint."""
 
+INITIAL_WEIGHTS = "initial_weights"
+"""Key of that record: the pretrained weights that the run started from."""
+
 ADAPTER_CHILD = "adapter"
 """Name of an adapter (`heritage.models.adapters`) in the module beside which it is."""
 
@@ -64,7 +67,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise WeightsError(
             "no such file",
             where=path,
-            remedy="model.weights is imagenet, none, the path of a file of weights, or hf-hub:owner/name",
+            remedy="model.weights is pretrained, none, the path of a file of weights, or hf-hub:owner/name",
         )
     content = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     for key in ("state_dict", "model"):
@@ -93,10 +96,10 @@ def _integer_fault(state: Mapping[str, Tensor]) -> str | None:
     return None
 
 
-def recorded_classes(path: Path) -> tuple[str, ...] | None:
-    """Return the classes that a checkpoint of ``heritage train`` records, in the order of the logits.
+def recorded_run(path: Path) -> Mapping[str, Any] | None:
+    """Return the record of the run in a checkpoint of ``heritage train``; None for other files.
 
-    Returns None for other files. The tensors are not read.
+    The tensors are not read.
 
     Raises:
         WeightsError: The file is damaged or unsafe.
@@ -105,7 +108,18 @@ def recorded_classes(path: Path) -> tuple[str, ...] | None:
         return None
     content = _read_torch(path, mmap=True)
     record = content.get(OUR_RECORD) if isinstance(content, Mapping) else None
-    names = record.get("classes") if isinstance(record, Mapping) else None
+    return record if isinstance(record, Mapping) else None
+
+
+def recorded_classes(path: Path) -> tuple[str, ...] | None:
+    """Return the classes that a checkpoint of ``heritage train`` records, in the order of the logits.
+
+    Returns None for other files. The tensors are not read.
+
+    Raises:
+        WeightsError: The file is damaged or unsafe.
+    """
+    names = (recorded_run(path) or {}).get("classes")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return None
     return tuple(names)

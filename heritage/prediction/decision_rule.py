@@ -12,6 +12,7 @@ import numpy.typing as npt
 from heritage.metrics.calibration import Calibration, Floats, softmax
 from heritage.metrics.calibration_claim import CalibrationClaim, calibration_claim, threshold_sentence
 from heritage.metrics.finite import finite_rows
+from heritage.models.views import Views
 from heritage.runs.calibration import read_calibration
 
 UNSURE = "unsure"
@@ -27,6 +28,7 @@ class DecisionRule:
         threshold: Predictions with a confidence below it are "unsure"; None sets no bound.
         all_unsure: Whether every prediction is "unsure", because no threshold reaches the target precision.
         calibration: The fit that both come from; None if there is none.
+        views: The test-time augmentation that they were fitted with.
 
     Example:
         >>> rule = DecisionRule(threshold=0.6)
@@ -40,14 +42,16 @@ class DecisionRule:
     threshold: float | None = None
     all_unsure: bool = False
     calibration: Calibration | None = field(default=None, repr=False)
+    views: str = field(default="none", repr=False)
 
     @classmethod
-    def of(cls, calibration: Calibration | None) -> DecisionRule:
+    def of(cls, calibration: Calibration | None, views: str = "none") -> DecisionRule:
         """Return the rule of a calibration; without one the temperature is 1 and nothing is unsure."""
         if calibration is None:
             return cls()
         threshold = calibration.threshold
-        return cls(calibration.temperature, threshold, all_unsure=threshold is None, calibration=calibration)
+        always = threshold is None
+        return cls(calibration.temperature, threshold, always, calibration, views)
 
     def __str__(self) -> str:
         return f"{self.claim.short}; {self._bound}"
@@ -73,13 +77,13 @@ class DecisionRule:
         """Return what users of the predictions need to know about confidences; empty if nothing.
 
         Args:
-            tta: The test-time augmentation, without which temperature and threshold were fitted.
+            tta: The test-time augmentation of the predictions.
         """
         notes = [self.threshold_sentence] if self.all_unsure else []
-        if tta != "none" and self.calibration is not None:
+        if tta != self.views and self.calibration is not None:
             notes.append(
-                f"Temperature and threshold were fitted without test-time augmentation (tta={tta}): nothing "
-                "is known about the calibration of these probabilities."
+                f"Temperature and threshold were fitted with tta={self.views}, not tta={tta}: nothing is "
+                f"known about the calibration of these probabilities. heritage evaluate tta={tta} fits it."
             )
         return notes
 
@@ -117,14 +121,20 @@ class DecisionRule:
         return self.all_unsure or (self.threshold is not None and confidence < self.threshold)
 
 
-def read_decision_rule(run_folder: Path | None) -> DecisionRule:
+def read_decision_rule(run_folder: Path | None, tta: Views = "none") -> DecisionRule:
     """Return the decision rule in a run folder's ``calibration.json``.
 
     Args:
         run_folder: The run folder. Without a folder or a calibration, the temperature is 1 and there is no
             threshold.
+        tta: The test-time augmentation. If `heritage evaluate` did not fit a calibration for it, the rule is
+            that of one view, and its `DecisionRule.notes` state it.
 
     Raises:
         CheckpointError: The file is damaged.
     """
-    return DecisionRule.of(None if run_folder is None else read_calibration(run_folder))
+    if run_folder is None:
+        return DecisionRule()
+    if tta != "none" and (fitted := read_calibration(run_folder, tta)) is not None:
+        return DecisionRule.of(fitted, tta)
+    return DecisionRule.of(read_calibration(run_folder))

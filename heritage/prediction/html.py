@@ -15,8 +15,11 @@ _THUMBNAIL = 120  # pixels of the longer side
 _LARGE = 320
 _BARS = 5
 
-_CARD = "display:inline-flex;gap:12px;align-items:flex-start;margin:4px 16px 8px 0;vertical-align:top"
-_TRACK = "display:inline-block;width:120px;height:9px;background:rgba(128,128,128,.25);border-radius:3px"
+_CARD = (
+    "display:inline-flex;flex-wrap:wrap;gap:12px;align-items:flex-start;margin:4px 16px 8px 0;"
+    "vertical-align:top"
+)
+_TRACK = "display:inline-block;width:96px;height:9px;background:rgba(128,128,128,.25);border-radius:3px"
 _FILL = "display:block;height:100%;background:#8a4220;border-radius:3px"
 
 

@@ -28,9 +28,9 @@ from heritage.core.progress import Progress
 from heritage.core.types import NonNegativeInt, PositiveInt, Probability
 from heritage.data.module import available_cores
 from heritage.errors import ConfigError
-from heritage.features.views import Views
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.metrics.finite import NO_PREDICTION
+from heritage.models.views import Views
 from heritage.prediction.decision_rule import read_decision_rule
 from heritage.prediction.images import ImageBatch, InputDataset, image_batches
 from heritage.prediction.inputs import Inputs, find_inputs
@@ -118,7 +118,7 @@ def predict(options: PredictOptions) -> PredictResult:
     device = choose_device(options.device)
     inputs = find_inputs(options.input, options.column)
     trained = load_checkpoint(options.ckpt, options.trusted)
-    decision_rule = read_decision_rule(trained.folder).with_threshold(options.threshold)
+    decision_rule = read_decision_rule(trained.folder, options.tta).with_threshold(options.threshold)
     predictor = Predictor(trained, decision_rule, device=device, tta=options.tta)
     width = predictor.embedding_width() if options.embeddings else None
     schema = prediction_schema(min(options.top_k, len(trained.classes)), width)
@@ -179,6 +179,8 @@ def _digests(
     with checkpoint.open("rb") as file:
         weights = hashlib.file_digest(file, "sha256").hexdigest()
     chosen = {name: getattr(options, name) for name in ("top_k", "threshold", "embeddings", "tta")}
+    if options.tta != "none":  # version 0.1 applied the temperature before it averaged the views
+        chosen["tta"] = f"{options.tta}, then temperature"
     current, earlier = (
         hashlib.sha256(json.dumps([weights, decision_rule, chosen, images]).encode()).hexdigest()
         for images in inputs.digests()

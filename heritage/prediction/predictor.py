@@ -22,10 +22,10 @@ from heritage.data.augment import downscale, eval_transform
 from heritage.errors import ImageError
 from heritage.explanation.saliency import Method, method_for, saliency
 from heritage.features.predict_loop import autocast
-from heritage.features.views import Views, views, whole_image
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.metrics.calibration import Floats
 from heritage.metrics.finite import NO_PREDICTION
+from heritage.models.views import Views, pooled_logits, require_views, views, whole_image
 from heritage.prediction.arguments import require_count, require_option, require_path, require_probability
 from heritage.prediction.batch_prediction import BatchPrediction
 from heritage.prediction.decision_rule import DecisionRule, read_decision_rule
@@ -62,8 +62,8 @@ def load(
         ckpt: A run folder (its best checkpoint is used), a checkpoint, or what `heritage.run` returned.
         device: Where to compute: ``auto`` (a GPU if there is one), ``cpu``, ``gpu``, or torch's own name
             (``cuda:1``).
-        tta: Test-time augmentation: probabilities are averaged over ``flip`` (the image and its mirror image,
-            twice the time) or ``flip_zoom`` (both also enlarged, four times).
+        tta: Test-time augmentation: probabilities are averaged over the views of
+            `heritage.models.views.Views`, such as ``flip`` (the image and its mirror image, twice the time).
         threshold: Predictions with a confidence below it are unsure; None takes the threshold that was fitted
             on validation.
         trusted: Dotted names of networks of your own that the checkpoint may name; they are imported.
@@ -86,7 +86,7 @@ def load(
     if threshold is not None:
         require_probability("threshold", threshold)
     trained = load_checkpoint(cast("str | Path", ckpt), trusted)
-    rule = read_decision_rule(trained.folder).with_threshold(threshold)
+    rule = read_decision_rule(trained.folder, tta).with_threshold(threshold)
     predictor = Predictor(trained, rule, device=device, tta=tta)
     for note in predictor.notes:
         log.warning("%s", note)
@@ -103,6 +103,9 @@ class Predictor:
         decision_rule: Temperature and threshold.
         device: Where to compute.
         tta: Test-time augmentation: probabilities and embeddings are averaged over these views.
+
+    Raises:
+        ConfigError: The network does not take these views.
 
     Example:
         >>> predictor = heritage.load(run_folder)
@@ -124,6 +127,7 @@ class Predictor:
         self.precision = trained.precision(self.device)
         self.tta = tta
         self._model = trained.model.to(self.device).eval()
+        require_views(self._model, tta, trained.image_size)
         self._resize = eval_transform(trained.image_size, trained.crop_pct, trained.interpolation)
         self._features: Tensor | None = None
         head: Any = trained.model.net.get_classifier()  # type: ignore[operator]  # part of timm's interface
@@ -302,15 +306,15 @@ class Predictor:
         """Return probabilities and embeddings of uint8 images (B, S, S, 3); B may be 0."""
         if not len(images):  # not every network accepts an empty batch
             return BatchPrediction(np.empty((0, len(self.classes))), np.empty((0, 0), dtype=np.float32))
-        probabilities, embeddings = [], []
+        logits, embeddings = [], []
         with torch.inference_mode(), autocast(self.device, self.precision):
             for view in views(images.to(self.device, non_blocking=True), self.tta):
-                logits = self._model(view).float().cpu().numpy()
-                probabilities.append(self.decision_rule.probabilities(logits))
+                logits.append(self._model(view).float())
                 embeddings.append(cast("Tensor", self._features).flatten(1).float().cpu().numpy())
+            pooled = pooled_logits(logits).cpu().numpy()
         self._features = None
         return BatchPrediction(
-            cast("Floats", np.mean(probabilities, axis=0)), np.mean(embeddings, axis=0, dtype=np.float32)
+            self.decision_rule.probabilities(pooled), np.mean(embeddings, axis=0, dtype=np.float32)
         )
 
     def saliency(self, pixels: Pixels, target: int, method: Method = "occlusion") -> npt.NDArray[np.float32]:

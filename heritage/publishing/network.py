@@ -65,6 +65,8 @@ def network_publication(options: PublishOptions, folder: Path) -> Publication:
     notes = list(trained.notes)
     if options.licence is None:
         notes.append("The weights have no licence, so nobody may use them: licence=CC-BY-4.0 or Apache-2.0.")
+    if trained.initial_weights is not None and (notice := trained.initial_weights.notice):
+        notes.append(notice)
     title = options.title or network_title(trained)
     _append_files(out, options.citation.bibtex(title, _page(options)))
     return Publication(
@@ -97,6 +99,7 @@ def _write_record(trained: TrainedClassifier, out: Path) -> None:
         config=without_paths(config),
         training_images=trained.training_images.record(),
         computed=stored - own,
+        initial_weights=None if trained.initial_weights is None else trained.initial_weights.record(),
     )
     _write_json(out / PUBLISHED_RECORD, record)
 

@@ -1,7 +1,7 @@
 """Colours, markers and dashes of all figures.
 
-Neighbours in `CLASS_COLOURS` differ in lightness, so that they differ in grey, and all of its
-colours differ for readers with protanopia, deuteranopia or tritanopia (tests/reports/test_palette.py has
+All of `CLASS_COLOURS` differ in lightness, neighbours more than others, so that they differ in grey, and
+they differ for readers with protanopia, deuteranopia or tritanopia (tests/reports/test_palette.py has
 the limits). Lists of classes are longer than any such palette, so that a class also has a marker;
 `class_style` gives both.
 """
@@ -14,7 +14,7 @@ INK, GREY, RULE = "#22201c", "#6f6a60", "#bdb4a3"
 """Text, secondary lines, and reference lines such as a diagonal."""
 
 CLASS_COLOURS = (
-    "#066496", "#acaf70", "#3c4700", "#289cc1", "#c24159", "#05d3b5", "#873058", "#8e8307",
+    "#066496", "#e3a3a1", "#2f4642", "#7d9007", "#56220b", "#6696fc", "#747048", "#2ad9e4",
 )  # fmt: skip
 """Colours of classes in the order of the class list, repeated for longer lists."""
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from heritage.core.csv_files import csv_text
 from heritage.core.escaping import latex, markdown, markdown_row
@@ -14,12 +17,34 @@ from heritage.metrics.confusion import ConfusionMatrix
 
 TABLES_FOLDER = "tables"
 
-_MANY = 7  # columns from which their names are rotated if they are too wide
-_PREAMBLE = r"% \usepackage{booktabs}; class names in other scripts than Latin need XeLaTeX or LuaLaTeX"
-_ROTATION = r"% \usepackage{graphicx} for the rotated column names"
-_WIDE, _WIDEST = 76, 96  # letters of a page's width, in the normal font and a smaller one
+_PACKAGES = {
+    "booktabs": r"class names in other scripts than Latin need XeLaTeX or LuaLaTeX",
+    "graphicx": r"for \rotatebox and \resizebox",
+}
+"""LaTeX packages of tables, and a remark."""
+_PAGE = 345.0  # points of a line in LaTeX's article
+_LONG_NAME = 150.0  # points of a row's or a rotated column's name on one line, at 10 points
+_LINE = 12.0  # points between lines of a rotated name, at 10 points
 _MINUS = re.compile(r"(?<![^\s(])-(?=\d)")
-_LONG = 30  # letters of a row's name on one line
+
+
+class _Layout(NamedTuple):
+    """Command and size in points of the font, space beside cells in points, whether names are rotated."""
+
+    command: str
+    size: float
+    gap: float
+    rotated: bool
+
+
+_LAYOUTS = (
+    _Layout("", 10, 6, rotated=False),
+    _Layout(r"\footnotesize", 8, 4, rotated=False),
+    _Layout(r"\footnotesize", 8, 4, rotated=True),
+    _Layout(r"\scriptsize", 7, 2, rotated=False),
+    _Layout(r"\scriptsize", 7, 2, rotated=True),
+)
+_NARROW, _USUAL, _CAPITAL, _BROAD = 3.6, 5.1, 7.3, 8.5  # points of a letter at 10 points
 
 
 @dataclass(frozen=True)
@@ -54,39 +79,70 @@ class Table:
         return csv_text(self.head, self.rows)
 
     def latex(self) -> str:
-        """Return the table in LaTeX; it needs the package booktabs.
+        """Return the table in LaTeX; it needs the package booktabs, and graphicx if it is wide.
 
-        Wide tables are set in a smaller font with narrower columns, names of many columns are rotated if
-        they would be wider than a page, and long names of rows are wrapped. The note is set below.
+        The first of these that is estimated to fit a page is taken: the normal font, a smaller one with
+        narrower columns, names of columns that are rotated, an even smaller font. A table that fits in none
+        of them is scaled. Long names of rows and of rotated columns are wrapped. The note is set below.
         """
-        columns = len(self.head)
-        widths = [max(map(len, cells)) for cells in zip(self.head, *self.rows, strict=True)]
-        wrapped = widths[0] > _LONG
-        widths[0] = min(widths[0], _LONG)
-        head = [latex(name) for name in self.head]
-        if rotated := sum(widths) + 2 * columns > _WIDEST and columns >= _MANY:
-            head[1:] = [rf"\rotatebox{{90}}{{{name}}}" for name in head[1:]]
-            widths[1:] = [max(map(len, cells)) for cells in zip(*self.rows, strict=True)][1:]
-        letters = sum(widths) + 2 * columns
-        lines = [_PREAMBLE, *[_ROTATION] * rotated, r"\begin{table}", r"\centering"]
-        lines += [rf"\caption{{{latex(self.title)}}}"]
-        lines += [rf"\label{{tab:{re.sub(r'[^A-Za-z0-9.:-]+', '-', self.key)}}}"]
-        if letters > _WIDE:
-            lines.append(r"\footnotesize" if letters <= _WIDEST else r"\scriptsize")
-            lines.append(rf"\setlength{{\tabcolsep}}{{{4 if letters <= _WIDEST else 2}pt}}")
-        first = r"p{0.3\linewidth}" if wrapped else "l"
-        lines += [rf"\begin{{tabular}}{{@{{}}{first}{'r' * (columns - 1)}@{{}}}}", r"\toprule"]
-        lines.append(f"{' & '.join(head)} \\\\")
-        lines.append(r"\midrule")
+        layout, scaled = self._layout()
+        head = [_wrapped(self.head[0], layout, "t"), *map(latex, self.head[1:])]
+        if layout.rotated:
+            head[1:] = [rf"\rotatebox{{90}}{{{_wrapped(name, layout, 'c')}}}" for name in self.head[1:]]
+        packages = ["booktabs", *["graphicx"] * (layout.rotated or scaled)]
+        lines = [rf"% \usepackage{{{name}}}  {_PACKAGES[name]}" for name in packages]
+        lines += [r"\begin{table}", r"\centering", rf"\caption{{{latex(self.title)}}}"]
+        lines += [rf"\label{{tab:{re.sub(r'[^A-Za-z0-9.:-]+', '-', self.key)}}}\smallskip"]
+        if layout.command:
+            lines += [layout.command, rf"\setlength{{\tabcolsep}}{{{layout.gap:.0f}pt}}"]
+        lines += [r"\resizebox{\linewidth}{!}{%"] * scaled
+        lines += [rf"\begin{{tabular}}{{@{{}}l{'r' * (len(self.head) - 1)}@{{}}}}", r"\toprule"]
+        lines += [f"{' & '.join(head)} \\\\", r"\midrule"]
         for place, row in enumerate(self.rows):
-            if place in self.rules:
-                lines.append(r"\midrule")
-            lines.append(f"{' & '.join(map(_cell, row))} \\\\")
-        lines += [r"\bottomrule", r"\end{tabular}"]
+            lines += [r"\midrule"] * (place in self.rules)
+            lines.append(f"{' & '.join([_wrapped(row[0], layout, 't'), *map(_cell, row[1:])])} \\\\")
+        lines += [r"\bottomrule", r"\end{tabular}" + "}" * scaled]
         if self.note:
             lines.append(rf"\par\smallskip\footnotesize {latex(self.note)}")
         lines.append(r"\end{table}")
         return "\n".join(lines) + "\n"
+
+    def _layout(self) -> tuple[_Layout, bool]:
+        """Return the first layout in which the table fits a page, and whether the table must be scaled."""
+        for layout in _LAYOUTS:
+            if self._width(layout) <= _PAGE:
+                return layout, False
+        upright, rotated = _LAYOUTS[-2:]
+        return (rotated if self._width(rotated) < 0.8 * self._width(upright) else upright), True
+
+    def _width(self, layout: _Layout) -> float:
+        """Return the estimated width in points."""
+        cells = [max(map(_points, column), default=0.0) for column in zip(*self.rows, strict=True)]
+        cells = cells or [0.0] * len(self.head)
+        names = [_points(name) for name in self.head]
+        if layout.rotated:
+            names = [math.ceil(name / _LONG_NAME) * _LINE for name in names]
+        widths = [min(self._first(), _LONG_NAME), *map(max, cells[1:], names[1:])]
+        return sum(widths) * layout.size / 10 + 2 * layout.gap * (len(widths) - 1)
+
+    def _first(self) -> float:
+        """Return the width of the first column in points, at 10 points."""
+        return max(_points(cell) for cell in (self.head[0], *(row[0] for row in self.rows)))
+
+
+def _points(text: str) -> float:
+    """Return the width of text in Computer Modern at 10 points, a little more rather than less."""
+    return sum(_NARROW if letter in "fijlrt.,:;'()[]|! " else
+               _BROAD if letter in "mwMW%±−–—" or unicodedata.east_asian_width(letter) in "WF" else
+               _CAPITAL if letter.isupper() else _USUAL for letter in text)  # fmt: skip
+
+
+def _wrapped(name: str, layout: _Layout, place: str) -> str:
+    """Return a name in LaTeX: a long one in lines of which the first (t) or the middle (c) is the base."""
+    if _points(name) <= _LONG_NAME:
+        return _cell(name)
+    width = f"{_LONG_NAME * layout.size / 10:.0f}pt"
+    return rf"\parbox[{place}]{{{width}}}{{\raggedright {_cell(name)}\strut}}"
 
 
 def _cell(text: str) -> str:

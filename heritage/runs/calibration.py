@@ -16,25 +16,35 @@ from heritage.core.json_files import read_json_file
 from heritage.errors import CheckpointError
 from heritage.metrics.calibration import Calibration, FittedOn, HeldOut
 from heritage.runs.file_types import CalibrationRecord
-from heritage.runs.files import CALIBRATION_FILE
+from heritage.runs.files import CALIBRATION_FILE, variant_file
 
 _COLDEST, _HOTTEST = 0.01, 100.0  # fitted ones are from 0.05 to 20
 
 
-def write_calibration(calibration: Calibration, folder: Path) -> Path:
-    """Write ``calibration.json`` into a run folder, atomically."""
-    path = folder / CALIBRATION_FILE
+def write_calibration(calibration: Calibration, folder: Path, variant: str = "") -> Path:
+    """Write ``calibration.json`` into a run folder, atomically.
+
+    Args:
+        calibration: What was fitted.
+        folder: The run folder.
+        variant: The prediction that it is for, if not that of one network and one view: a file of that name.
+    """
+    path = folder / variant_file(CALIBRATION_FILE, variant)
     write_text(path, json.dumps(asdict(calibration), indent=2) + "\n")
     return path
 
 
-def read_calibration(folder: Path) -> Calibration | None:
+def read_calibration(folder: Path, variant: str = "") -> Calibration | None:
     """Return the calibration of a run folder; None if there is no file.
+
+    Args:
+        folder: The run folder.
+        variant: As for `write_calibration`.
 
     Raises:
         CheckpointError: The file is damaged.
     """
-    path = folder / CALIBRATION_FILE
+    path = folder / variant_file(CALIBRATION_FILE, variant)
     if not path.is_file():
         return None
     try:

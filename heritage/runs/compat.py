@@ -63,6 +63,9 @@ RENAMED_OPTIONS: dict[str, str] = {
 """Full key of version 0.1 → current, for options of commands, which no run saves."""
 
 
+RENAMED_VALUES: dict[str, dict[str, str]] = {"model.weights": {"imagenet": "pretrained"}}
+"""Value of an option in earlier versions → current, by full key; commands understand both."""
+
 RENAMED_CHOICES: dict[str, dict[str, str]] = {"finetune": {"classifier_anew": "new_classifier"}}
 """Option of a group in version 0.1 → current, by group."""
 
@@ -78,6 +81,7 @@ def upgrade_config(config: Any) -> Any:
         {'target_precision': 0.9, 'mix': {'_target_': 'heritage.training.mixing.no_mixing'}}
     """
     if isinstance(config, Mapping):
+        config = _with_current_weights(config)
         return {
             RENAMED_KEYS.get(str(key), key): MOVED.get(value, value)
             if key == "_target_" and isinstance(value, str)
@@ -89,6 +93,18 @@ def upgrade_config(config: Any) -> Any:
     return config
 
 
+def _with_current_weights(node: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """Return the node of a network with the current name of pretrained weights; any other node as it is."""
+    target, weights = node.get("_target_"), node.get("weights")
+    if (
+        not isinstance(target, str)
+        or not target.startswith("heritage.models.")
+        or not isinstance(weights, str)
+    ):
+        return node
+    return {**node, "weights": RENAMED_VALUES["model.weights"].get(weights, weights)}
+
+
 def upgrade_override(override: str) -> str:
     """Return an override, or a key, of version 0.1 with the current name of its key.
 
@@ -96,12 +112,12 @@ def upgrade_override(override: str) -> str:
         >>> upgrade_override("+wished_precision=0.9")
         '+target_precision=0.9'
     """
-    return _rename(override, RENAMED_OPTIONS, RENAMED_KEYS, RENAMED_CHOICES)
+    return _rename(override, RENAMED_OPTIONS, RENAMED_KEYS, {**RENAMED_CHOICES, **RENAMED_VALUES})
 
 
 def first_name(override: str) -> str:
     """Return an override, or a key, with the name that its key had in version 0.1."""
-    choices = {group: _inverse(names) for group, names in RENAMED_CHOICES.items()}
+    choices = {group: _inverse(names) for group, names in (RENAMED_CHOICES | RENAMED_VALUES).items()}
     return _rename(override, _inverse(RENAMED_OPTIONS), _inverse(RENAMED_KEYS), choices)
 
 
@@ -111,7 +127,7 @@ def _rename(
     leaves: Mapping[str, str],
     choices: Mapping[str, Mapping[str, str]],
 ) -> str:
-    """Rename the key of an override, by its full name, else by its last part, and the option it selects."""
+    """Rename the key of an override, by its full name, else by its last part, and the value it selects."""
     word, equals, value = override.partition("=")
     key = word.lstrip("+~")
     value = choices.get(key, {}).get(value, value)

@@ -30,6 +30,8 @@ PREDICTIONS_FILE = "predictions.parquet"
 """One row for each test image: class, prediction, probabilities."""
 CALIBRATION_FILE = "calibration.json"
 """Temperature and threshold fitted on the validation split."""
+VALIDATION_FILE = "validation.parquet"
+"""The validation logits that they were fitted on."""
 AUDITS_FILE = "audits.json"
 """Results of audits on the run's own test split."""
 REPORT_FILE = "report.md"
@@ -49,3 +51,18 @@ SWEEP_LOCK_FILE = ".sweep.lock"
 """Locked by the process that starts a sweep's jobs."""
 JOB_ID_FILE = "slurm_job.txt"
 """Id of the Slurm job of a run."""
+
+
+def variant_file(name: str, variant: str) -> str:
+    """Return the name of a file that is kept for each variant of a prediction.
+
+    Args:
+        name: ``calibration.json`` or ``validation.parquet``.
+        variant: Test-time augmentation, or several networks; empty for one network and one view.
+
+    Example:
+        >>> variant_file("calibration.json", "flip"), variant_file("calibration.json", "")
+        ('calibration_flip.json', 'calibration.json')
+    """
+    stem, dot, suffix = name.rpartition(".")
+    return f"{stem}_{variant}{dot}{suffix}" if variant else name

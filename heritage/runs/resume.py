@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from heritage.core.hub import is_hub_address
 from heritage.errors import CheckpointError
+from heritage.runs.compat import upgrade_config
 from heritage.runs.files import CHECKPOINTS_FOLDER, CONFIG_FILE, DATA_FILE, LAST_CHECKPOINT
 from heritage.runs.record import read_config, read_json
 from heritage.runs.setting_keys import is_harmless
@@ -140,7 +141,7 @@ def _with_relative_paths(config: Any) -> Any:
 def _refuse_other_config(before: Any, now: dict[str, Any], folder: Path) -> None:
     # the file is YAML: tuples are lists there
     as_written = OmegaConf.create(OmegaConf.to_yaml(OmegaConf.create(now)))
-    changed = differences(before, OmegaConf.to_container(as_written))
+    changed = differences(before, upgrade_config(OmegaConf.to_container(as_written)))
     if changed:
         more = f" and {len(changed) - _MAX_DIFFERENCES} more" if len(changed) > _MAX_DIFFERENCES else ""
         raise CheckpointError(

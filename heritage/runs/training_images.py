@@ -78,7 +78,7 @@ class TrainingImages:
         """Return what users of the network need to know; empty for a network trained on photographs.
 
         Args:
-            initial_weights: ``model.weights`` of the run: ``none``, ``imagenet`` or a file.
+            initial_weights: ``model.weights`` of the run: ``none``, ``pretrained`` or a file.
         """
         if self.all_drawn:
             seen = "it has seen no photograph"

@@ -22,6 +22,7 @@ from heritage.data.module import available_cores
 from heritage.errors import ConfigError, MissingDependencyError
 from heritage.inference.checkpoint import load_checkpoint
 from heritage.inference.test_set import run_manifest, try_run_manifest
+from heritage.models.views import Views
 from heritage.prediction.decision_rule import read_decision_rule
 from heritage.prediction.predictor import Predictor
 from heritage.server.later_index import LaterIndex
@@ -50,6 +51,7 @@ class ServeOptions:
         similar: Whether to show the most similar objects of the data set; ``auto``: if it is available, and
             at the first start as soon as their index is computed.
         cache: The folder for indices of similar objects, with thumbnails.
+        tta: Test-time augmentation.
         threshold: Predictions with a confidence below it are "unsure"; None takes the fitted threshold.
         batch_size: Images per batch at most.
         device: Where to compute.
@@ -69,8 +71,10 @@ class ServeOptions:
     batch_size: PositiveInt
     device: str
     limits: Any
+    tta: Views = "none"
     open: bool = False
     verdicts: str | None = None
+    outputs: str | None = None
 
 
 def serve(options: ServeOptions, limits: Limits) -> None:
@@ -87,14 +91,14 @@ def serve(options: ServeOptions, limits: Limits) -> None:
     listener = listen(options.host, options.port)
     with listener:
         trained = load_checkpoint(options.ckpt, options.trusted)
-        decision_rule = read_decision_rule(trained.folder).with_threshold(options.threshold)
-        predictor = Predictor(trained, decision_rule, device=options.device)
+        rule = read_decision_rule(trained.folder, options.tta).with_threshold(options.threshold)
+        predictor = Predictor(trained, rule, device=options.device, tta=options.tta)
         later = LaterIndex()
         app = build_app(predictor, options, limits, later)
         port = listener.getsockname()[1]
         address = page_address(options.host, port)
         print_line(network_line(trained))
-        print_line(f"probabilities: {decision_rule}")
+        print_line(f"probabilities: {rule}")
         for note in predictor.notes:
             print_line(f"Note: {note}")
         if options.verdicts is not None:
@@ -163,7 +167,7 @@ def build_app(
             service.similar_objects = index
             info.typical_similarity, info.similar = index.typical_similarity(), True
 
-        later.prepare(partial(build_index, predictor, manifest, file), attach)
+        later.prepare(partial(build_index, predictor, manifest, file, outputs=options.outputs), attach)
     hosts = allowed_hosts(options.host, options.names)
     names = frozenset(name.lower() for name in options.names or ())
     return build_application(
@@ -246,7 +250,7 @@ def _data_set(
     if manifest is not None and options.similar == "auto" and not wait and not file.is_file():
         return manifest, None
     if manifest is not None:
-        return manifest, build_index(predictor, manifest, file)
+        return manifest, build_index(predictor, manifest, file, outputs=options.outputs)
     similar = open_index(file)
     if similar is None:
         if options.similar is True:

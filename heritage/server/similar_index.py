@@ -24,17 +24,17 @@ from heritage.core.escaping import web_link
 from heritage.core.files import atomic_path
 from heritage.core.image_io import Pixels, decode, encode_jpeg
 from heritage.core.manifest import Manifest
-from heritage.core.progress import Progress
 from heritage.data.module import available_cores
 from heritage.errors import ImageError, ManifestError
-from heritage.prediction.images import InputDataset, image_batches
-from heritage.prediction.inputs import Inputs
+from heritage.features.compute import Stopped
+from heritage.features.neighbours import unit_vectors
+from heritage.inference.embeddings import classifier_features, manifest_data
 from heritage.prediction.predictor import Predictor
 from heritage.server.similar import SimilarObjects
 
 log = logging.getLogger(__name__)
 
-_BATCH = 64
+_BLOCK = 1024  # images whose thumbnails are in memory at once
 _THUMBNAIL = 256  # pixels of the longer side
 _NAMES = b"class_names"
 
@@ -77,7 +77,12 @@ def open_index(file: Path) -> SimilarObjects | None:
 
 
 def build_index(
-    predictor: Predictor, manifest: Manifest, file: Path, stopped: Callable[[], bool] | None = None
+    predictor: Predictor,
+    manifest: Manifest,
+    file: Path,
+    stopped: Callable[[], bool] | None = None,
+    *,
+    outputs: str | Path | None = None,
 ) -> SimilarObjects:
     """Open the index of a data set, or compute and write it.
 
@@ -87,6 +92,8 @@ def build_index(
         file: The file of the index.
         stopped: Returns whether to stop. With it, images are read by this thread alone: processes are not
             forked safely beside the threads of a server.
+        outputs: ``paths.outputs``, where features that several runs share are kept; None keeps features in
+            memory.
 
     Raises:
         IndexStopped: ``stopped`` returned true; nothing is kept.
@@ -95,7 +102,8 @@ def build_index(
     names = read_class_names(manifest.root)
     index = open_index(file)
     if index is None:
-        _write(predictor, manifest, file, {_NAMES: json.dumps(names).encode()}, stopped)
+        embeddings = _embeddings(predictor, manifest, outputs, stopped)
+        _write(embeddings, manifest, file, {_NAMES: json.dumps(names).encode()})
         index = open_index(file)
     if index is None:
         raise ManifestError(
@@ -105,11 +113,10 @@ def build_index(
 
 
 def _write(
-    predictor: Predictor,
+    blocks: Iterator[tuple[list[int], npt.NDArray[np.float32]]],
     manifest: Manifest,
     file: Path,
     metadata: dict[bytes, bytes],
-    stopped: Callable[[], bool] | None,
 ) -> None:
     """Write an index in blocks, so that memory does not depend on the size of the data set."""
     writer = None
@@ -118,7 +125,7 @@ def _write(
         ThreadPoolExecutor(available_cores()) as threads,
         temporary.open("wb") as opened,
     ):
-        for rows, embeddings in _embeddings(predictor, manifest, stopped):
+        for rows, embeddings in blocks:
             thumbnails = list(threads.map(lambda row: small_image(manifest, row, _THUMBNAIL), rows))
             texts = [_texts(manifest, row) for row in rows]
             columns = [pa.array([text[name] for text in texts], pa.string()) for name in _TEXTS]
@@ -134,30 +141,24 @@ def _write(
 
 
 def _embeddings(
-    predictor: Predictor, manifest: Manifest, stopped: Callable[[], bool] | None
+    predictor: Predictor,
+    manifest: Manifest,
+    outputs: str | Path | None,
+    stopped: Callable[[], bool] | None,
 ) -> Iterator[tuple[list[int], npt.NDArray[np.float32]]]:
     """Yield rows and normalised embeddings of the images that have one, in blocks."""
-    trained = predictor.trained
-    inputs = Inputs.of(manifest.root, manifest.column("file"))
-    dataset = InputDataset(
-        inputs, size=trained.image_size, crop_pct=trained.crop_pct, interpolation=trained.interpolation
-    )
-    workers = available_cores() if stopped is None else 0
-    batches = image_batches(dataset, start=0, batch_size=_BATCH, num_workers=workers, pin_memory=False)
-    with Progress("computing embeddings", len(inputs)) as progress:
-        for batch in batches:
-            if stopped is not None and stopped():
-                raise IndexStopped
-            progress.advance(len(batch.rows))
-            if not len(batch.images):
-                continue
-            output = predictor.predict_batch(batch.images)
-            block = output.embeddings[output.predicted]
-            readable = [row for position, row in enumerate(batch.rows) if position not in batch.errors]
-            rows: list[int] = np.array(readable)[output.predicted].tolist()
-            if rows:
-                length = np.linalg.norm(block, axis=1, keepdims=True)
-                yield rows, (block / np.maximum(length, 1e-12)).astype(np.float32)
+    workers = None if stopped is None else 0
+    data = manifest_data(predictor.trained, manifest, num_workers=workers)
+    features = classifier_features(predictor.trained, data, predictor.device, outputs)
+    try:
+        features.compute(description="computing embeddings", retry=True, stopped=stopped)
+    except Stopped as error:
+        raise IndexStopped from error
+    for start in range(0, len(manifest), _BLOCK):
+        rows = np.arange(start, min(start + _BLOCK, len(manifest)))
+        kept, block = features.of(rows)
+        if len(kept):
+            yield rows[kept].tolist(), unit_vectors(block).astype(np.float32)
 
 
 def _texts(manifest: Manifest, row: int) -> dict[str, str | None]:

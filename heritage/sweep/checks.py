@@ -15,7 +15,7 @@ from heritage.cluster.resources import Cluster, InProcess
 from heritage.data.split import made_split
 from heritage.errors import CommandError, WeightsError
 from heritage.models.hub import fetch_weights, weights_file
-from heritage.models.network import IMAGENET, NONE
+from heritage.models.network import NONE, is_pretrained
 from heritage.runs.job_state import State
 from heritage.runs.resume import refuse_another_run
 from heritage.training.build import build_data
@@ -59,9 +59,9 @@ def unstaged(data: dict[str, Any]) -> dict[str, Any]:
 
 def _check_weights(model: dict[str, str]) -> None:
     weights = model.get("weights", NONE)
-    if weights == IMAGENET and "name" in model:
+    if is_pretrained(weights) and "name" in model:
         fetch_weights(model["name"])
-    elif weights not in (IMAGENET, NONE) and not weights_file(weights).is_file():
+    elif not is_pretrained(weights) and weights != NONE and not weights_file(weights).is_file():
         raise WeightsError(
             "no such file", where=f"model.weights={weights}", remedy="give a checkpoint or a weights file"
         )

@@ -43,9 +43,10 @@ from heritage.models.adapters import attach_adapters, load_adapters
 from heritage.models.classes import match_classifier
 from heritage.models.heads import KNN, attach_head
 from heritage.models.hub import pinned_weights, weights_file
-from heritage.models.network import IMAGENET, NONE, input_spec
+from heritage.models.initial_weights import initial_weights
+from heritage.models.network import NONE, PRETRAINED, input_spec, is_pretrained
 from heritage.models.precision import choose_precision
-from heritage.models.weights import read_weights
+from heritage.models.weights import INITIAL_WEIGHTS, read_weights
 from heritage.runs.files import CONFIG_FILE
 from heritage.runs.hydra_node import chosen_options
 from heritage.runs.record import read_config, resolved
@@ -130,8 +131,10 @@ def build(cfg: DictConfig, console: Console | None = None) -> TrainingRun:
 
 
 def _pin_weights(cfg: DictConfig) -> None:
-    """Name the commit of initial weights on the hub, so that the run records what it started from."""
+    """Name initial weights as the run records them: by their current name, and with a hub's commit."""
     weights = cfg.model.get("weights")
+    if is_pretrained(weights):
+        cfg.model.weights = PRETRAINED
     if not is_hub_address(weights):
         return
     folder = Path(cfg.paths.run)
@@ -181,7 +184,7 @@ def build_network(cfg: DictConfig, data: ArtefactDataModule) -> nn.Module:
     _require_trainable_head(cfg.model.get("head"))
     node = OmegaConf.create(builder_node(cfg.model))
     net: nn.Module = _make(node, num_classes=len(data.classes), image_size=cfg.data.image_size)
-    if cfg.model.get("weights") not in (None, NONE, IMAGENET):
+    if not is_pretrained(weights := cfg.model.get("weights")) and weights not in (None, NONE):
         match_classifier(net, cfg.model.weights, data.classes)
     attach_head(net, cfg.model.get("head"))
     _attach_adapters(net, cfg)
@@ -198,9 +201,9 @@ def build_network(cfg: DictConfig, data: ArtefactDataModule) -> nn.Module:
 
 def _attach_adapters(net: nn.Module, cfg: DictConfig) -> None:
     """Add the adapters of ``model.adapters``, with their weights in a file of initial weights."""
-    options, weights = network_parts(plain_data(cfg.model))["adapters"], cfg.model.get("weights")
+    options, weights = network_parts(resolved(cfg)["model"])["adapters"], cfg.model.get("weights")
     attach_adapters(net, options)
-    if weights not in (None, NONE, IMAGENET):
+    if not is_pretrained(weights) and weights not in (None, NONE):
         load_adapters(net, read_weights(weights_file(weights)), weights)
     if weights in (None, NONE) and options is not None:
         _log.warning(
@@ -279,6 +282,7 @@ def build_classifier(
         loss: The training loss.
         trainer: The trainer of `build_trainer`; it is given the length of the run.
     """
+    initial = initial_weights(resolved(cfg)["model"])
     return Classifier(
         net,
         data.classes,
@@ -292,6 +296,7 @@ def build_classifier(
             "config": resolved(cfg),
             "fingerprint": data.manifest.fingerprint,
             RECORD: data.training_images.record(),
+            INITIAL_WEIGHTS: None if initial is None else initial.record(),
         },
     )
 

@@ -30,7 +30,7 @@ from heritage.metrics.registry import METRICS, logged_metrics, logged_names
 from heritage.models.checkpoint import read_checkpoint, rebuild_network
 from heritage.models.network import input_spec
 from heritage.models.normalize import Normalize
-from heritage.models.weights import OUR_RECORD
+from heritage.models.weights import INITIAL_WEIGHTS, OUR_RECORD
 from heritage.runs.training_images import RECORD
 from heritage.training.mixing import Mixing
 from heritage.training.resumed_state import ResumedState
@@ -153,6 +153,8 @@ class Classifier(pl.LightningModule):
         metadata = {"config": checkpoint.config, "fingerprint": checkpoint.fingerprint}
         if checkpoint.training_images is not None:
             metadata[RECORD] = checkpoint.training_images.record()
+        if checkpoint.initial_weights is not None:
+            metadata[INITIAL_WEIGHTS] = checkpoint.initial_weights.record()
         settings: dict[str, Any] = {
             "seed": int(checkpoint.config.get("seed", 0)),
             "metadata": metadata,

@@ -41,6 +41,7 @@ from heritage.runs.record import write_record
 from heritage.runs.resume import refuse_occupied_folder
 from heritage.runs.run_result import RunResult
 from heritage.runs.training_images import RECORD
+from heritage.runs.validation_outputs import ValidationOutputs, write_validation_outputs
 from heritage.training.classifier import Classifier
 from heritage.training.preview import write_preview
 from heritage.training.summary import (
@@ -285,15 +286,21 @@ class TrainingRun:
         if not len(rows):
             return {"calibration": "none: there are no validation images"}
         predictions = self._predict("val")
+        manifest = self.data.manifest
+        groups = manifest.take(rows[predictions.rows]).column("group_id")
         calibration = calibrate(
             predictions.logits,
             predictions.targets,
-            self.data.manifest.take(rows[predictions.rows]).column("group_id"),
+            groups,
             target_precision=target_precision,
             split="val",
-            fingerprint=self.data.manifest.fingerprint,
+            fingerprint=manifest.fingerprint,
         )
         write_calibration(calibration, self.folder)
+        outputs = ValidationOutputs(
+            predictions.logits, predictions.targets, groups, manifest.classes, manifest.fingerprint
+        )
+        write_validation_outputs(outputs, self.folder)
         return {
             "calibration": calibration_claim(calibration).sentence,
             "threshold": threshold_sentence(calibration),

@@ -96,6 +96,7 @@ def test_the_baseline_is_of_the_same_network(base: FinishedRun) -> None:
     assert BalancingEffects.of(compare([base, other], ResamplingOptions(20, 0))).table() is None
 
 
+@pytest.mark.usefixtures("drawn_figures")
 def test_the_command_writes_table_and_figure(heritage: Command, runs: Path, tmp_path: Path) -> None:
     done = heritage("compare", f"runs={runs}", f"hydra.run.dir={tmp_path}", "intervals.resamples=40")
     assert done.code == 0, done.err

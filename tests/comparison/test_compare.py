@@ -181,6 +181,7 @@ def test_overrides_that_spell_out_defaults_make_no_other_setting(runs: Path, tmp
     assert len(compare(find_runs([str(runs / "none"), str(again)]), RESAMPLING).settings) == 2
 
 
+@pytest.mark.usefixtures("drawn_figures")
 def test_the_command_writes_every_format(heritage: Command, runs: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = heritage("compare", f"runs={runs}", f"hydra.run.dir={out}", "intervals.resamples=40")

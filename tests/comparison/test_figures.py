@@ -11,6 +11,8 @@ from heritage.core.option_types import FigureWidth
 from heritage.reports.style import figure_style
 from tests.reports.figure_layout import require_legible
 
+pytestmark = pytest.mark.usefixtures("drawn_figures")
+
 _NAME = r"$\unknown{$ my net"
 
 

@@ -88,6 +88,7 @@ def test_file_composes_and_validates(path: Path, monkeypatch: pytest.MonkeyPatch
     if path.parent != ROOT:
         key, option = overrides[0].lstrip("+").split("=")
         assert cfg.hydra.runtime.choices[key] == option
+    assert cfg.hydra.mode is None, "tests compose a command once (`tests.conftest`)"
     monkeypatch.setattr(HydraConfig.instance(), "cfg", cfg)  # ${hydra:…} is resolved from it
     plain = cfg.copy()
     del plain["hydra"]

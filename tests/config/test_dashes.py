@@ -41,7 +41,7 @@ def test_the_configuration_of_a_sweep_is_not_shown(flag: str, value: str) -> Non
 
 def test_options_of_other_programs_have_their_neighbour() -> None:
     known = ["model", "trainer"]
-    assert did_you_mean("pretrained", known, ["model.weights"]) == "did you mean model.weights=imagenet?"
+    assert did_you_mean("pretrained", known, ["model.weights"]) == "did you mean model.weights=pretrained?"
     assert did_you_mean("gpu", known) == "did you mean trainer=gpu?"
     assert "trainer=gpu" not in did_you_mean("gpu", ["ckpt"]), "the command has no trainer"
 

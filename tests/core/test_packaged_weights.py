@@ -42,7 +42,7 @@ def test_the_weights_reach_the_network(package: Path) -> None:
     assert fetch_weights(NAME) == package
     assert "some_weights_model" not in sys.modules
     net = timm_network(
-        name=NAME, weights="imagenet", drop_rate=None, drop_path_rate=None, grad_checkpointing=False,
+        name=NAME, weights="pretrained", drop_rate=None, drop_path_rate=None, grad_checkpointing=False,
         num_classes=3, image_size=None,
     )  # fmt: skip
     torch.manual_seed(0)
@@ -70,8 +70,8 @@ def test_other_shapes_are_refused(tmp_path: Path) -> None:
             as_timm_names(theirs, ours, tmp_path)
 
 
-def test_the_registered_package_holds_the_weights_of_its_network() -> None:
-    name = "tf_efficientnet_lite0.in1k"
+@pytest.mark.parametrize("name", packaged_weights.PACKAGED)
+def test_the_registered_package_holds_the_weights_of_its_network(name: str) -> None:
     file = packaged_file(name)
     assert file is not None, "the extra weights is part of the extra dev"
     state = torch.load(file, weights_only=True)

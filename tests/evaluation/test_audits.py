@@ -110,6 +110,7 @@ def test_nearest_neighbours_have_the_highest_cosine() -> None:
     np.testing.assert_allclose(cosines, np.sort(by_hand, axis=1)[:, ::-1][:, :3])
 
 
+@pytest.mark.usefixtures("drawn_figures")
 def test_a_map_is_drawn(tmp_path: Path) -> None:
     features, targets, *_ = photographs(0)
     draw_embedding_map(features[:40], targets[:40], CLASSES, tmp_path / "map.png", seed=0)

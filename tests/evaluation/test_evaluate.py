@@ -79,6 +79,7 @@ def test_every_metric_agrees_with_scikit_learn(heritage: Command, run: Path, tmp
     assert float(rows[2]["recall"]) == pytest.approx(metrics["classes"]["orient"]["recall"], abs=1e-6)
 
 
+@pytest.mark.usefixtures("drawn_figures")
 def test_the_files_of_a_report(heritage: Command, run: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = (

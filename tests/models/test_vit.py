@@ -234,7 +234,7 @@ def test_builder_sets_input_and_options() -> None:
         ({"width": 26}, "set model.width=24"),
         ({"stem": "conv", "patch_size": 16, "width": 36}, "set model.stem=linear"),
         ({"stem": "conv", "patch_size": 6, "image_size": 36}, "set model.stem=linear"),
-        ({"weights": "imagenet"}, "model=vit_pretrained"),
+        ({"weights": "pretrained"}, "model=vit_pretrained"),
     ],
 )
 def test_incompatible_sizes_are_refused(changes: dict[str, Any], message: str) -> None:

@@ -120,5 +120,5 @@ def test_features_and_head_give_the_logits() -> None:
 def test_impossible_sizes_are_refused() -> None:
     with pytest.raises(ConfigError, match="use an image size of 48"):
         vit_thesis(**SMALL | {"image_size": 40})
-    with pytest.raises(ConfigError, match="no ImageNet weights for vit_thesis"):
-        vit_thesis(**SMALL | {"weights": "imagenet"})
+    with pytest.raises(ConfigError, match="no pretrained weights for vit_thesis"):
+        vit_thesis(**SMALL | {"weights": "pretrained"})

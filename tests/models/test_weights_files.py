@@ -204,7 +204,7 @@ def test_files_without_weights_are_refused(tmp_path: Path, content: object) -> N
 
 
 def test_the_message_for_a_missing_file_names_the_choices(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="imagenet, none, the path of a file of weights, or hf-hub"):
+    with pytest.raises(WeightsError, match="pretrained, none, the path of a file of weights, or hf-hub"):
         build(tmp_path / "absent.safetensors")
     with pytest.raises(WeightsError, match="imagnet: no such file"):
         build("imagnet")

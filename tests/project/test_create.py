@@ -32,7 +32,7 @@ def test_the_configuration_is_that_of_a_run(
     printed = create.create_project(tmp_path / "vases")
     monkeypatch.chdir(tmp_path / "vases")
     cfg = package.compose("train", ["+experiment=project", "hydra.searchpath=[file://conf]"])
-    assert cfg.model.weights == ("none" if found is None else "imagenet")
+    assert cfg.model.weights == ("none" if found is None else "pretrained")
     assert cfg.data.root == "outputs/data/vases"
     assert cfg.optimizer.lr == (2e-3 if found is None else 5e-4)
     assert ("from scratch" in printed) == (found is None)

@@ -39,6 +39,17 @@ def lab(colour: str, vision: str = "normal") -> Floats:
     return np.array([116 * root[1] - 16, 500 * (root[0] - root[1]), 200 * (root[1] - root[2])])
 
 
+def printed_grey(colour: str) -> str:
+    """Return the grey of a colour ``#rrggbb`` in a greyscale print or copy: its luma (ITU-R BT.601)."""
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return "#" + 3 * f"{round(0.299 * red + 0.587 * green + 0.114 * blue):02x}"
+
+
+def grey_lightness(colour: str) -> float:
+    """Return the lightness, 0 to 100, of the grey that a greyscale print makes of a colour."""
+    return float(lab(printed_grey(colour))[0])
+
+
 def ciede2000(one: Floats, other: Floats) -> float:
     """Return the distance of two colours in CIELAB."""
     chroma = (np.hypot(one[1], one[2]) + np.hypot(other[1], other[2])) / 2

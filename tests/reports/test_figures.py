@@ -28,9 +28,12 @@ from heritage.reports.figures import (
     curves_figure,
     range_test_figure,
 )
+from heritage.reports.histograms import histogram, histograms_figure
 from heritage.reports.style import INCHES, display_columns, figure_style, label
 from tests.reports import pdf_files
 from tests.reports.figure_layout import require_legible
+
+pytestmark = pytest.mark.usefixtures("drawn_figures")
 
 NAMES = (
     "الحضارة الإسلامية في الأندلس",
@@ -68,7 +71,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Figure]]:
         figures.append(figure)
         return [path]
 
-    for module in ("reports.figures", "reports.charts", "evaluation.embedding_map"):
+    for module in ("reports.figures", "reports.charts", "reports.histograms", "evaluation.embedding_map"):
         monkeypatch.setattr(f"heritage.{module}.write_figure", checked)
     yield figures
     assert figures, "no figure was drawn"
@@ -128,12 +131,15 @@ def test_charts_curves_and_range_tests(drawn: list[Figure], tmp_path: Path) -> N
         {"epoch": epoch, "train/loss": 1 / (epoch + 1), "val/loss": 2.0, "val/accuracy": 0.9,
          "val/macro_f1": 0.99, "lr": 1e-3} for epoch in range(12)
     ]  # fmt: skip
+    values = np.random.default_rng(0).lognormal(7, 1, 500)
+    parts = [histogram(f"{name} of the raw photograph", "pixels", values) for name in ("Side", "Size", "Sum")]
+    histograms_figure(parts, tmp_path / "histograms.png")
     counts_figure(dict.fromkeys(classes(12), (5, 0, 1)), SPLITS, tmp_path / "counts.png")
     for width in INCHES:
         curves_figure(history, tmp_path / "curves.png", width)
     curves_figure(history[:1], tmp_path / "curves.png")
     range_test_figure(np.logspace(-6, 0).tolist(), np.linspace(2, 1).tolist(), 2e-3, tmp_path / "lr.png")
-    assert len(drawn) == 10
+    assert len(drawn) == 11
 
 
 @pytest.mark.parametrize("count", [2, 12])

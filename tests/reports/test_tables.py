@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from heritage.metrics.confusion import ConfusionMatrix
+from heritage.reports import tables
 from heritage.reports.tables import Table, confusion_table
 
 
@@ -44,24 +45,44 @@ def test_latex_has_the_structure_of_booktabs() -> None:
     assert r"\footnotesize" in lines
 
 
-def test_long_names_of_classes_do_not_make_a_table_wider_than_a_page() -> None:
+def test_long_names_are_rotated_and_wrapped_in_a_table_of_few_columns() -> None:
     long = "Fine painted wares of the Ancient Near East, 100 %"
-    names = (long, *"abcdef")
-    text = confusion_table(ConfusionMatrix(np.eye(7, dtype=int), names)).latex()
-    assert r"\begin{tabular}{@{}p{0.3\linewidth}rrrrrrr@{}}" in text.splitlines()
-    [head] = [line for line in text.splitlines() if "rotatebox" in line]
-    rotated = [cell.removesuffix(r" \\") for cell in head.split(" & ")[1:]]
-    assert rotated == [rf"\rotatebox{{90}}{{{name}}}" for name in (long.replace("%", r"\%"), *"abcdef")]
+    names = (long, "Late Roman imperial portraits", "Egypt")
+    text = confusion_table(ConfusionMatrix(np.eye(3, dtype=int), names)).latex()
+    assert r"\begin{tabular}{@{}lrrr@{}}" in text.splitlines()
+    [head] = [line for line in text.splitlines() if "rotatebox{90}" in line]
+    escaped = long.replace("%", r"\%")
+    assert head.removesuffix(r" \\").split(" & ")[1:] == [
+        rf"\rotatebox{{90}}{{\parbox[c]{{120pt}}{{\raggedright {escaped}\strut}}}}",
+        r"\rotatebox{90}{Late Roman imperial portraits}",
+        r"\rotatebox{90}{Egypt}",
+    ]
+    assert rf"\parbox[t]{{120pt}}{{\raggedright {escaped}\strut}} & 1 & 0 & 0 \\" in text.splitlines()
     assert r"\usepackage{graphicx}" in text
     short = confusion_table(ConfusionMatrix(np.eye(7, dtype=int), tuple("abcdefg"))).latex()
-    assert "rotatebox" not in short
-    assert "graphicx" not in short
+    assert r"\usepackage{booktabs}" in short
+    assert not {"rotatebox", "graphicx", "parbox", "resizebox"} & set(re.findall(r"[a-z]+", short))
 
 
-@pytest.mark.parametrize(("letters", "size"), [(5, ""), (18, r"\footnotesize"), (22, r"\scriptsize")])
-def test_the_font_of_a_latex_table_depends_on_its_width(letters: int, size: str) -> None:
-    lines = Table("t", "Scores", ("class", *"abcd"), [("x", *["9" * letters] * 4)]).latex().splitlines()
+@pytest.mark.parametrize(
+    ("letters", "size", "scaled"),
+    [(5, "", False), (18, r"\footnotesize", False), (21, r"\scriptsize", False), (30, r"\scriptsize", True)],
+)
+def test_a_latex_table_fits_a_page(letters: int, size: str, scaled: bool) -> None:
+    table = Table("t", "Scores", ("class", *"abcd"), [("x", *["9" * letters] * 4)])
+    lines = table.latex().splitlines()
     assert [line for line in lines if line.endswith("size")] == ([size] if size else [])
+    assert (r"\resizebox{\linewidth}{!}{%" in lines) == scaled == (r"\end{tabular}}" in lines)
+    assert any("graphicx" in line for line in lines) == scaled
+
+
+@pytest.mark.parametrize(
+    ("text", "points"),
+    [("grecoroman", 50.6), ("Mesoamerican civilisations", 116.3), ("0.440", 22.8), ("BYZANTIUM", 63.2)],
+)
+def test_the_estimated_width_is_that_of_latex_or_a_little_more(text: str, points: float) -> None:
+    """The widths are those that LaTeX measures in Computer Modern at 10 points (``\\settowidth``)."""
+    assert points <= tables._points(text) <= 1.1 * points
 
 
 def test_negative_numbers_have_a_minus_in_latex() -> None:

@@ -45,6 +45,7 @@ def test_every_model_and_balance_runs(
     assert f"report: {run / 'report.md'}" in done.out.replace("\n", "")
 
 
+@pytest.mark.usefixtures("drawn_figures")
 def test_a_run_learns_and_its_folder_is_complete(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from heritage import errors
 from heritage.cli import COMMANDS
 from heritage.config.compose import compose_command, keys_of
 from heritage.core.files import config_dir
-from website.api import EXTENSION_POINTS
+from website.api import EXTENSION_POINTS, derived, error_tree
 from website.markdown import anchor, header, prose
 from website.options import chain, comments, documented_arguments, options_of, type_text
 from website.pages import Site, links
@@ -134,3 +135,16 @@ def test_extension_points_exist() -> None:
     for names in EXTENSION_POINTS.values():
         for name in names:
             assert get_object(name).__doc__
+
+
+def test_the_tree_of_errors_has_each_of_them_below_its_base() -> None:
+    own = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, Exception)]
+    found = list(derived(errors.HeritageError))
+    assert [kind for kind, _ in found] != []
+    assert {kind for kind, _ in found} == set(own)
+    for place, (kind, depth) in enumerate(found[1:], start=1):
+        above = next(other for other, at in reversed(found[:place]) if at == depth - 1)
+        assert above in kind.__bases__
+    lines = error_tree(errors.HeritageError).split("\n\n")
+    assert lines[0] == "- :py:exc:`~heritage.errors.HeritageError`"
+    assert "    - :py:exc:`~heritage.errors.CommandError`" in lines

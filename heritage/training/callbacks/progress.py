@@ -9,9 +9,10 @@ from pytorch_lightning.callbacks import ProgressBar
 
 from heritage.core.progress import Progress
 from heritage.data.batch import Batch
+from heritage.training.callbacks.history import EpochMetrics
 
 
-class RunProgress(ProgressBar):
+class RunProgress(EpochMetrics, ProgressBar):
     """Shows steps, images/s and remaining time of the whole run, and prints the metrics of each epoch."""
 
     def __init__(self) -> None:
@@ -50,7 +51,7 @@ class RunProgress(ProgressBar):
         """Print the epoch's metrics."""
         if self._progress is None:
             return
-        known = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        known = self.metrics_of_epoch(trainer)
         parts = [f"epoch {trainer.current_epoch + 1:3d}{_of(trainer)}"]
         for name, label, form in _METRICS:
             if name in known:

@@ -119,6 +119,7 @@ def test_a_plateau_waits_for_the_next_validation(
     assert done.code == 0, done.err
 
 
+@pytest.mark.usefixtures("drawn_figures")
 def test_the_learning_rate_finder_suggests_and_stops(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
