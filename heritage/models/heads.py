@@ -37,7 +37,7 @@ def unit(x: Tensor) -> Tensor:
 
 
 def full_precision(x: Tensor) -> contextlib.AbstractContextManager[object]:
-    """Return a context without autocast: similarities in bfloat16 differ from each other by 0.004 at least."""
+    """Return a context without autocast: in bfloat16 similarities are rounded to 0.004."""
     if torch.is_autocast_enabled(x.device.type):
         return torch.autocast(x.device.type, enabled=False)
     return contextlib.nullcontext()  # exporters do not have to trace a context

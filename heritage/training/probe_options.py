@@ -27,8 +27,8 @@ Switches = Annotated[list[bool], Field(min_length=1)]
 PROBE = "heritage.training.probe_options.ProbeOptions"
 
 NOT_USED = (
-    "augment, optimizer, scheduler, recipe, callbacks, logger, label smoothing and the trainer's epochs: it is "
-    "fitted to the stored features of unaugmented images"
+    "augment, optimizer, scheduler, recipe, callbacks, logger, label smoothing and the trainer's epochs: it "
+    "is fitted to the stored features of unaugmented images"
 )
 """What a run prints at its start, and the report repeats."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -56,12 +57,16 @@ class ProbeRun(TrainingRun):
     @cached_property
     def features(self) -> ImageFeatures:
         """The features of the images, in the store of ``paths.outputs``."""
+        return self.open_features(feature_places(None, self.cfg.paths.outputs))
+
+    def open_features(self, places: Sequence[Path]) -> ImageFeatures:
+        """Return the features of the images; a new store is made in the first of some folders."""
         return image_features(
             NormalizedModel(self.classifier.net),
             self.data,
             device=self.trainer.strategy.root_device,
             precision=self.precision,
-            places=feature_places(None, self.cfg.paths.outputs),
+            places=places,
         )
 
     def fit(self) -> None:

@@ -17,7 +17,6 @@ from heritage.features.predict_loop import predict_loader
 from heritage.inference.checkpoint import load_checkpoint
 from heritage.inference.test_set import open_test_set
 from heritage.models.heads import CosineHead, NearestNeighbourHead
-from heritage.probes.heads import FittedNeighbours
 from heritage.runs.job_state import State, state_of
 from heritage.runs.read_predictions import read_run
 from heritage.runs.run_result import RunResult
@@ -115,13 +114,12 @@ def test_evaluate_predict_explain_and_export_take_it(
     assert done.code == 0, done.err
 
 
-@pytest.mark.parametrize("head", ["prototypes", "knn"])
-def test_other_heads_are_exported(
-    folders: dict[str, Path], heritage: Command, tmp_path: Path, head: str
-) -> None:
-    done = heritage("export", f"ckpt={folders[head]}", "format=onnx", f"out={tmp_path / 'onnx'}")
-    assert done.code == 0, done.err
-    done = heritage("export", f"ckpt={folders[head]}", "format=safetensors", f"out={tmp_path / 'tensors'}")
+def test_other_heads_are_exported(folders: dict[str, Path], heritage: Command, tmp_path: Path) -> None:
+    done = heritage("export", f"ckpt={folders['knn']}", "format=onnx", f"out={tmp_path / 'onnx'}")
+    assert done.code == 0, done.err  # within the tolerances of the parity check
+    done = heritage(
+        "export", f"ckpt={folders['prototypes']}", "format=safetensors", f"out={tmp_path / 'tensors'}"
+    )
     assert done.code == 0, done.err
     assert "heritage.models only" in done.out
 
@@ -151,31 +149,8 @@ def test_a_finished_head_is_tested_without_fitting(
     assert run.test()["accuracy"] == pytest.approx(RunResult("train", folders["knn"]).metrics["accuracy"])
 
 
-def test_balancing_reaches_every_head(tree: Path, outputs: Path, tmp_path: Path) -> None:
-    biases = {}
-    for balance in ("none", "weights", "sampler", "logit_adjusted"):
-        run = fitted(tree, outputs, tmp_path / balance, f"balance={balance}", "finetune.penalty=[100.0]",
-                     "finetune.standardise=[true]")  # fmt: skip
-        biases[balance] = run.classifier.net.get_classifier().bias.detach()  # type: ignore[operator]
-    assert not torch.allclose(biases["none"], biases["weights"], atol=0.01)
-    torch.testing.assert_close(biases["weights"], biases["sampler"], atol=1e-3, rtol=1e-3)
-    # the smallest class, byzantium, gains against the largest, orient
-    gain = biases["logit_adjusted"] - biases["none"]
-    assert gain[4] > gain[2]
-    drawn = fitted(tree, outputs, tmp_path / "drawn", "balance=undersample", "finetune.head=knn")
-    assert drawn._selected is not None
-    assert isinstance(drawn._selected.fitted, FittedNeighbours)
-    targets = drawn._selected.fitted.stored.targets
-    assert np.bincount(targets).min() == np.bincount(targets).max()
-
-
 REFUSED = {
-    "balance=focal": "balance/loss cannot balance",
-    "balance=progressive": "balance/sampling cannot balance",
-    "balance=ldam_drw": "balance/loss, balance/schedule cannot balance",
-    "balance=balanced_softmax finetune.head=ridge": "balance/loss cannot balance",
     "balance=weights finetune.head=prototypes": "balance/weighting cannot balance",
-    "balance=oversample finetune.head=prototypes": "balance/sampling cannot balance",
     "augment=strong": "no effect",
     "optimizer.lr=0.1": "no effect",
     "trainer.max_epochs=3": "no effect",
@@ -208,6 +183,7 @@ def test_a_sweep_over_heads_and_its_plan(tree: Path, heritage: Command, tmp_path
     planned = heritage(*sweep, "plan=true")
     assert planned.code == 0, planned.err
     assert "no job was started" in planned.out
+    assert not (tmp_path / "outputs").exists()
     done = heritage(*sweep)
     assert done.code == 0, done.err
     reports = sorted((tmp_path / "sweep").glob("*/report.md"))
