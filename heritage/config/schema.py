@@ -18,7 +18,7 @@ from typing import Annotated, Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from heritage.config.network_parts import NETWORK_PARTS
+from heritage.config.network_parts import DEFAULT_PARTS
 from heritage.core.option_types import Choice, FilePath
 
 
@@ -74,7 +74,7 @@ class TrainConfig:
     data: Any = MISSING
     augment: Any = MISSING
     balance: BalanceConfig = MISSING
-    model: Any = field(default_factory=lambda: dict.fromkeys(NETWORK_PARTS))  # a preset may set them
+    model: Any = field(default_factory=lambda: dict(DEFAULT_PARTS))  # a preset may set them
     finetune: Any = MISSING
     optimizer: Any = MISSING
     scheduler: Any = MISSING
