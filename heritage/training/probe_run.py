@@ -177,7 +177,7 @@ class ProbeRun(TrainingRun):
         notes = []
         if self.config["model"].get("weights") in (None, NONE):
             notes.append(
-                "the probe uses features of an untrained network: model.weights=imagenet starts better"
+                "the probe uses features of an untrained network: model.weights=pretrained has better ones"
             )
         validation = None if self._selected is None else self._selected.validation
         return [*notes, *(validation.notes if validation is not None else ())]
