@@ -205,7 +205,7 @@ class PredictConfig:
     """`heritage.predict`."""
 
     paths: PathsConfig = MISSING
-    ckpt: FilePath = MISSING
+    ckpt: Annotated[Any, FilePath | list[FilePath]] = MISSING
     trusted: list[str] = MISSING
     input: Annotated[Any, FilePath | list[FilePath]] = MISSING
     column: str = MISSING
@@ -214,6 +214,7 @@ class PredictConfig:
     overwrite: bool = MISSING
     top_k: int = MISSING
     threshold: Any = MISSING
+    prior: Any = MISSING
     embeddings: bool = MISSING
     tta: Choice = MISSING
     batch_size: int = MISSING
@@ -264,7 +265,7 @@ class ServeConfig:
     """`heritage.serve`."""
 
     paths: PathsConfig = MISSING
-    ckpt: FilePath = MISSING
+    ckpt: Annotated[Any, FilePath | list[FilePath]] = MISSING
     trusted: list[str] = MISSING
     host: str = MISSING
     port: int = MISSING
@@ -274,6 +275,7 @@ class ServeConfig:
     cache: FilePath = MISSING
     verdicts: Annotated[Any, FilePath | None] = MISSING
     tta: Choice = MISSING
+    prior: Any = MISSING
     threshold: Any = MISSING
     batch_size: int = MISSING
     device: Choice = MISSING
