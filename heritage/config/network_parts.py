@@ -12,6 +12,9 @@ from typing import Any, Literal
 HeadName = Literal["linear", "cosine", "knn"]
 """Classifiers of `heritage.models.heads`; ``linear`` is the one that the builder made."""
 
+COSINE_SCALE = 30.0
+"""Factor of the cosines of a cosine classifier, as in LDAM (Cao et al. 2019)."""
+
 NETWORK_PARTS: Mapping[str, Any] = {"head": HeadName | None}
 """Types of the parts by key; None is the default of each."""
 
