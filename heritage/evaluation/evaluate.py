@@ -23,6 +23,7 @@ from heritage.evaluation.audits import NO_AUDITS, AuditOptions, few_images_note,
 from heritage.evaluation.calibration import fit_calibration, run_to_write, written
 from heritage.evaluation.mistakes import write_mistakes
 from heritage.evaluation.report import LabelCheck, write_evaluation
+from heritage.features.compute import ImageFeatures
 from heritage.features.predict_loop import ModelOutputs
 from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint, load_checkpoint, with_views
 from heritage.inference.embeddings import classifier_features, print_store
@@ -109,9 +110,7 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
         "environment": environment(),
         IMAGES_SEEN: images_seen(classifier.folder),
     }
-    features = None
-    if audit_options.needs_features:
-        features = classifier_features(classifier, test_set.data, device, cfg.paths.outputs)
+    features = _features(audit_options, classifier, test_set, device, cfg.paths.outputs)
     audits, embedding_map = run_audits(
         audit_options, classifier, test_set, assessment, predictions.rows, device, folder, leak_runs, width,
         stored=features,
@@ -133,10 +132,20 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     _print(assessment, audits, console)
     if mistakes is not None:
         console.print(f"mistakes: {mistakes.summary}", highlight=False, markup=False, soft_wrap=True)
-    if features is not None:
-        print_store(features.store, console)
+    print_store(features, console)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
     return page
+
+
+def _features(
+    options: AuditOptions,
+    classifier: TrainedClassifier,
+    test_set: TestSet,
+    device: torch.device,
+    outputs: str,
+) -> ImageFeatures | None:
+    """Open the features that the audits need; None if they need none."""
+    return classifier_features(classifier, test_set.data, device, outputs) if options.needs_features else None
 
 
 def _notes(

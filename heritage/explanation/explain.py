@@ -109,8 +109,7 @@ def _explain(cfg: DictConfig, console: Console) -> Path:
         results.append(gallery.test(method))
         console.print(_sentence(results[-1]), highlight=False, soft_wrap=True)
     page = gallery.write(folder, methods, results)
-    if features is not None:
-        print_store(features.store, console)
+    print_store(features, console)
     console.print(f"explanation: {page}", highlight=False, soft_wrap=True)
     return page
 

@@ -13,7 +13,6 @@ from heritage.core.console import Console
 from heritage.core.manifest import Manifest
 from heritage.data import ArtefactDataModule
 from heritage.features.compute import ImageFeatures, feature_places, image_features
-from heritage.features.store import FeatureStore
 from heritage.inference.checkpoint import TrainedClassifier
 
 
@@ -86,8 +85,9 @@ def manifest_data(
     return data
 
 
-def print_store(store: FeatureStore, console: Console) -> None:
-    """Print where features are kept, and the space that they take."""
-    if store.folder is not None:
+def print_store(features: ImageFeatures | None, console: Console) -> None:
+    """Print where features are kept, and the space that they take; nothing if they are not kept."""
+    store = None if features is None else features.store
+    if store is not None and store.folder is not None:
         kept = f"{store.count:,} × {store.width:,} {store.key.dtype}, {store.bytes / 1e6:,.1f} MB"
         console.print(f"features: {store.folder} ({kept})", highlight=False, markup=False, soft_wrap=True)
