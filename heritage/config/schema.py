@@ -195,6 +195,8 @@ class PredictConfig:
     overwrite: bool = MISSING
     top_k: int = MISSING
     threshold: Any = MISSING
+    coverage: Any = MISSING
+    coverage_by_class: bool = MISSING
     embeddings: bool = MISSING
     tta: Choice = MISSING
     batch_size: int = MISSING
@@ -255,6 +257,7 @@ class ServeConfig:
     cache: FilePath = MISSING
     verdicts: Annotated[Any, FilePath | None] = MISSING
     tta: Choice = MISSING
+    coverage: Any = MISSING
     threshold: Any = MISSING
     batch_size: int = MISSING
     device: Choice = MISSING

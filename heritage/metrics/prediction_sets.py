@@ -186,7 +186,9 @@ def set_scores(
     return overall, by_class
 
 
-def _score(covered: Floats, sizes: Floats, codes: npt.NDArray[np.int64], resamples: int, seed: int) -> SetScore:
+def _score(
+    covered: Floats, sizes: Floats, codes: npt.NDArray[np.int64], resamples: int, seed: int
+) -> SetScore:
     nothing = Interval(float("nan"), float("nan"))
     if not len(codes):
         return SetScore(float("nan"), nothing, float("nan"), nothing, 0)

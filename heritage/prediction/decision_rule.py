@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,52 @@ import numpy.typing as npt
 from heritage.metrics.calibration import Calibration, Floats, softmax
 from heritage.metrics.calibration_claim import CalibrationClaim, calibration_claim, threshold_sentence
 from heritage.metrics.finite import finite_rows
+from heritage.metrics.prediction_sets import members
 from heritage.models.views import Views
 from heritage.runs.calibration import read_calibration
 
 UNSURE = "unsure"
 """The prediction in place of a class when the highest probability is below the threshold."""
+
+
+@dataclass(frozen=True)
+class SetRule:
+    """Which classes are in a prediction set.
+
+    Attributes:
+        coverage: The promised coverage.
+        thresholds: Lowest probability of each class in a set, length K; None if there are no sets.
+        fault: Why there are none, in a sentence.
+    """
+
+    coverage: float
+    thresholds: tuple[float, ...] | None
+    fault: str | None = None
+
+
+def set_rule(
+    calibration: Calibration | None, coverage: float, classes: Sequence[str], by_class: bool, same_views: bool
+) -> SetRule:
+    """Return the prediction sets of a calibration, or why it has none.
+
+    Args:
+        calibration: The calibration; None if there is none.
+        coverage: The promised coverage.
+        classes: The class list, length K.
+        by_class: Whether the coverage is promised for each class.
+        same_views: Whether it was fitted with the test-time augmentation of the predictions.
+    """
+    sets = None if calibration is None else calibration.sets
+    if sets is None or len(sets.class_groups) != len(classes):
+        return SetRule(coverage, None, "No prediction sets: none were fitted; heritage evaluate fits them.")
+    if not same_views:
+        fault = "No prediction sets: they were fitted for another test-time augmentation (tta)."
+        return SetRule(coverage, None, fault)
+    thresholds = sets.of(coverage, by_class=by_class)
+    known = [threshold for threshold in thresholds if threshold is not None]
+    if len(known) < len(thresholds):
+        return SetRule(coverage, None, sets.fault(coverage, classes, by_class=by_class))
+    return SetRule(coverage, tuple(known))
 
 
 @dataclass(frozen=True)
@@ -29,6 +71,7 @@ class DecisionRule:
         all_unsure: Whether every prediction is "unsure", because no threshold reaches the target precision.
         calibration: The fit that both come from; None if there is none.
         views: The test-time augmentation that they were fitted with.
+        sets: The prediction sets; None if none were requested.
 
     Example:
         >>> rule = DecisionRule(threshold=0.6)
@@ -43,6 +86,7 @@ class DecisionRule:
     all_unsure: bool = False
     calibration: Calibration | None = field(default=None, repr=False)
     views: str = field(default="none", repr=False)
+    sets: SetRule | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, calibration: Calibration | None, views: str = "none") -> DecisionRule:
@@ -80,6 +124,8 @@ class DecisionRule:
             tta: The test-time augmentation of the predictions.
         """
         notes = [self.threshold_sentence] if self.all_unsure else []
+        if self.sets is not None and self.sets.fault is not None:
+            notes.append(self.sets.fault)
         if tta != self.views and self.calibration is not None:
             notes.append(
                 f"Temperature and threshold were fitted with tta={self.views}, not tta={tta}: nothing is "
@@ -108,6 +154,32 @@ class DecisionRule:
     def with_threshold(self, threshold: float | None) -> DecisionRule:
         """Return a copy with another threshold; None keeps the present one."""
         return self if threshold is None else replace(self, threshold=threshold, all_unsure=False)
+
+    def with_sets(
+        self, coverage: float | None, classes: Sequence[str], *, by_class: bool = False, tta: str = "none"
+    ) -> DecisionRule:
+        """Return a copy that gives prediction sets, or states why it cannot.
+
+        Args:
+            coverage: The promised coverage, from 0.5 to 0.99; None gives no sets.
+            classes: The class list, length K.
+            by_class: Whether it is promised for each class.
+            tta: The test-time augmentation of the predictions.
+        """
+        if coverage is None:
+            return self
+        return replace(self, sets=set_rule(self.calibration, coverage, classes, by_class, tta == self.views))
+
+    def prediction_set(self, probabilities: Floats) -> list[int] | None:
+        """Return the classes in the set of an image, most probable first; None without sets.
+
+        Args:
+            probabilities: Shape (K,).
+        """
+        if self.sets is None or self.sets.thresholds is None:
+            return None
+        inside = members(probabilities[None], self.sets.thresholds)[0]
+        return [k for k in np.argsort(-probabilities, kind="stable").tolist() if inside[k]]
 
     def probabilities(self, logits: npt.NDArray[np.floating[Any]]) -> Floats:
         """Return probabilities (B, K) of logits (B, K); NaN where logits are not finite."""

@@ -26,7 +26,13 @@ from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.metrics.calibration import Floats
 from heritage.metrics.finite import NO_PREDICTION
 from heritage.models.views import Views, pooled_logits, require_views, views, whole_image
-from heritage.prediction.arguments import require_count, require_option, require_path, require_probability
+from heritage.prediction.arguments import (
+    require_count,
+    require_coverage,
+    require_option,
+    require_path,
+    require_probability,
+)
 from heritage.prediction.batch_prediction import BatchPrediction
 from heritage.prediction.decision_rule import DecisionRule, read_decision_rule
 from heritage.prediction.image_input import (
@@ -54,6 +60,8 @@ def load(
     device: str | torch.device = "auto",
     tta: Views = "none",
     threshold: float | None = None,
+    coverage: float | None = None,
+    coverage_by_class: bool = False,
     trusted: Iterable[str] = (),
 ) -> Predictor:
     """Load a trained network for prediction.
@@ -66,6 +74,9 @@ def load(
             `heritage.models.views.Views`, such as ``flip`` (the image and its mirror image, twice the time).
         threshold: Predictions with a confidence below it are unsure; None takes the threshold that was fitted
             on validation.
+        coverage: Promised coverage of prediction sets (`Prediction.prediction_set`), from 0.5 to 0.99; None
+            gives none.
+        coverage_by_class: Whether the coverage is promised for each class.
         trusted: Dotted names of networks of your own that the checkpoint may name; they are imported.
 
     Raises:
@@ -85,8 +96,11 @@ def load(
     require_option("tta", tta, get_args(Views))
     if threshold is not None:
         require_probability("threshold", threshold)
+    if coverage is not None:
+        require_coverage(coverage)
     trained = load_checkpoint(cast("str | Path", ckpt), trusted)
     rule = read_decision_rule(trained.folder, tta).with_threshold(threshold)
+    rule = rule.with_sets(coverage, trained.classes, by_class=coverage_by_class, tta=tta)
     predictor = Predictor(trained, rule, device=device, tta=tta)
     for note in predictor.notes:
         log.warning("%s", note)
@@ -376,11 +390,13 @@ class Predictor:
             return Prediction(None, {}, float("nan"), True, image.name, NO_PREDICTION, image.source)
         order = np.argsort(-probabilities, kind="stable")
         confidence = float(probabilities[order[0]])
+        chosen = self.decision_rule.prediction_set(probabilities)
         return Prediction(
             label=self.classes[order[0]],
             probabilities={self.classes[k]: float(probabilities[k]) for k in order},
             confidence=confidence,
             unsure=self.decision_rule.unsure(confidence),
+            prediction_set=None if chosen is None else tuple(self.classes[k] for k in chosen),
             name=image.name,
             source=image.source,
         )
