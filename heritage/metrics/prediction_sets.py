@@ -22,8 +22,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from heritage.metrics.bootstrap import FEW_GROUPS, Interval, group_codes, interval, resampled_sums
-
 Floats = npt.NDArray[np.float64]
 Targets = npt.NDArray[np.int64]
 Members = npt.NDArray[np.bool_]
@@ -41,8 +39,8 @@ class PredictionSets:
     Attributes:
         groups: Number of groups that they were fitted on, G.
         class_groups: Groups of each class, K numbers.
-        thresholds: Lowest probability of a class in a set, for each coverage from 50 to 99 percent; None where
-            the groups are too few for the coverage.
+        thresholds: Lowest probability of a class in a set, for each coverage from 50 to 99 percent; None
+            where the groups are too few for the coverage.
         class_thresholds: The same for each class, fitted on its own groups.
     """
 
@@ -91,6 +89,41 @@ def groups_needed(coverage: float) -> int:
     return math.ceil(share / (100 - share))
 
 
+@dataclass(frozen=True, slots=True)
+class SetRule:
+    """Which classes are in a prediction set.
+
+    Attributes:
+        coverage: The promised coverage.
+        thresholds: Lowest probability of each class in a set, length K; None if there are no sets.
+        fault: Why there are none, in a sentence.
+    """
+
+    coverage: float
+    thresholds: tuple[float, ...] | None
+    fault: str | None = None
+
+
+def set_rule(
+    sets: PredictionSets | None, coverage: float, classes: Sequence[str], *, by_class: bool
+) -> SetRule:
+    """Return the rule for a coverage, or why there is none.
+
+    Args:
+        sets: The fitted thresholds; None if there are none.
+        coverage: The promised coverage, from 0.5 to 0.99.
+        classes: The class list, length K.
+        by_class: Whether the coverage is promised for each class.
+    """
+    if sets is None or len(sets.class_groups) != len(classes):
+        return SetRule(coverage, None, "No prediction sets: none were fitted; heritage evaluate fits them.")
+    thresholds = sets.of(coverage, by_class=by_class)
+    known = [threshold for threshold in thresholds if threshold is not None]
+    if len(known) < len(thresholds):
+        return SetRule(coverage, None, sets.fault(coverage, classes, by_class=by_class))
+    return SetRule(coverage, tuple(known))
+
+
 def fit_prediction_sets(probabilities: Floats, targets: Targets, groups: Sequence[str]) -> PredictionSets:
     """Fit the thresholds of all coverages.
 
@@ -100,7 +133,7 @@ def fit_prediction_sets(probabilities: Floats, targets: Targets, groups: Sequenc
         groups: The group of each image, length N.
     """
     own = probabilities[np.arange(len(targets)), targets]
-    codes = group_codes(groups)
+    codes = np.unique(np.asarray(groups, dtype=object).astype(str), return_inverse=True)[1]
     parts = [targets == k for k in range(probabilities.shape[1])]
     return PredictionSets(
         groups=len(set(codes.tolist())),
@@ -112,7 +145,7 @@ def fit_prediction_sets(probabilities: Floats, targets: Targets, groups: Sequenc
 
 def _thresholds(own: Floats, codes: npt.NDArray[np.int64]) -> tuple[float | None, ...]:
     """Return the threshold of each coverage for probabilities of true classes (N,) in groups (N,)."""
-    weights = _group_weights(codes)
+    weights = group_weights(codes)
     order = np.argsort(-own, kind="stable")
     count = len(set(codes.tolist()))
     reached = np.cumsum(weights[order]) / (count + 1)
@@ -123,7 +156,7 @@ def _thresholds(own: Floats, codes: npt.NDArray[np.int64]) -> tuple[float | None
     return tuple(found)
 
 
-def _group_weights(codes: npt.NDArray[np.int64]) -> Floats:
+def group_weights(codes: npt.NDArray[np.int64]) -> Floats:
     """Return weights (N,) with which each group counts once."""
     if not len(codes):
         return np.zeros(0)
@@ -142,64 +175,3 @@ def members(probabilities: Floats, thresholds: Sequence[float]) -> Members:
     inside: Members = probabilities >= np.asarray(thresholds, dtype=np.float64)
     inside[np.arange(len(inside)), probabilities.argmax(axis=1)] = True
     return inside
-
-
-@dataclass(frozen=True, slots=True)
-class SetScore:
-    """Measured coverage and size of prediction sets; each group counts once.
-
-    Attributes:
-        coverage: Share of sets that contain the true class.
-        coverage_interval: Its 95 % interval over resamples of groups; NaN for too few groups.
-        size: Mean number of classes in a set.
-        size_interval: Its interval.
-        groups: Number of groups.
-    """
-
-    coverage: float
-    coverage_interval: Interval
-    size: float
-    size_interval: Interval
-    groups: int
-
-
-def set_scores(
-    inside: Members, targets: Targets, groups: Sequence[str], *, resamples: int, seed: int
-) -> tuple[SetScore, list[SetScore]]:
-    """Measure sets overall and for the images of each class.
-
-    Args:
-        inside: Which classes are in the set of each image, (N, K).
-        targets: Shape (N,).
-        groups: The group of each image, length N.
-        resamples: Number of resamples of groups.
-        seed: Random seed of the resamples.
-    """
-    codes = group_codes(groups)
-    covered = inside[np.arange(len(targets)), targets].astype(np.float64)
-    sizes = inside.sum(axis=1).astype(np.float64)
-    overall = _score(covered, sizes, codes, resamples, seed)
-    by_class = []
-    for k in range(inside.shape[1]):
-        part = targets == k
-        by_class.append(_score(covered[part], sizes[part], codes[part], resamples, seed))
-    return overall, by_class
-
-
-def _score(
-    covered: Floats, sizes: Floats, codes: npt.NDArray[np.int64], resamples: int, seed: int
-) -> SetScore:
-    nothing = Interval(float("nan"), float("nan"))
-    if not len(codes):
-        return SetScore(float("nan"), nothing, float("nan"), nothing, 0)
-    weights = _group_weights(codes)
-    terms = np.column_stack([weights * covered, weights * sizes, weights])
-    coverage, size, count = terms.sum(axis=0)
-    if round(count) < FEW_GROUPS:
-        return SetScore(coverage / count, nothing, size / count, nothing, round(count))
-    _, own = np.unique(codes, return_inverse=True)
-    sums = resampled_sums(terms, own, resamples, seed)
-    return SetScore(
-        float(coverage / count), interval(sums[:, 0] / sums[:, 2]),
-        float(size / count), interval(sums[:, 1] / sums[:, 2]), round(count),
-    )  # fmt: skip

@@ -43,15 +43,21 @@ def require_probability(name: str, value: object) -> None:
         raise ConfigError("not a probability", where=f"{name}={value}", remedy="give a number from 0 to 1")
 
 
-def require_coverage(value: object) -> None:
-    """Raise an `ArgumentError` or a `ConfigError` unless a value is a coverage of prediction sets."""
-    require_probability("coverage", value)
-    if not LOWEST <= 100 * float(cast("float", value)) <= HIGHEST:
-        raise ConfigError(
-            "no coverage of prediction sets",
-            where=f"coverage={value}",
-            remedy="give a number from 0.5 to 0.99",
-        )
+def require_rule(threshold: object, coverage: object) -> None:
+    """Check a threshold and a coverage of prediction sets, each of which may be None.
+
+    Raises:
+        ArgumentError: One is not a number.
+        ConfigError: The threshold is not a probability, or the coverage not from 0.5 to 0.99.
+    """
+    if threshold is not None:
+        require_probability("threshold", threshold)
+    if coverage is not None:
+        require_probability("coverage", coverage)
+        if not LOWEST <= 100 * float(cast("float", coverage)) <= HIGHEST:
+            raise ConfigError(
+                "no coverage of prediction sets", where=f"coverage={coverage}", remedy="take 0.5 to 0.99"
+            )
 
 
 def require_count(name: str, value: object) -> None:

@@ -13,52 +13,12 @@ import numpy.typing as npt
 from heritage.metrics.calibration import Calibration, Floats, softmax
 from heritage.metrics.calibration_claim import CalibrationClaim, calibration_claim, threshold_sentence
 from heritage.metrics.finite import finite_rows
-from heritage.metrics.prediction_sets import members
+from heritage.metrics.prediction_sets import SetRule, members, set_rule
 from heritage.models.views import Views
 from heritage.runs.calibration import read_calibration
 
 UNSURE = "unsure"
 """The prediction in place of a class when the highest probability is below the threshold."""
-
-
-@dataclass(frozen=True)
-class SetRule:
-    """Which classes are in a prediction set.
-
-    Attributes:
-        coverage: The promised coverage.
-        thresholds: Lowest probability of each class in a set, length K; None if there are no sets.
-        fault: Why there are none, in a sentence.
-    """
-
-    coverage: float
-    thresholds: tuple[float, ...] | None
-    fault: str | None = None
-
-
-def set_rule(
-    calibration: Calibration | None, coverage: float, classes: Sequence[str], by_class: bool, same_views: bool
-) -> SetRule:
-    """Return the prediction sets of a calibration, or why it has none.
-
-    Args:
-        calibration: The calibration; None if there is none.
-        coverage: The promised coverage.
-        classes: The class list, length K.
-        by_class: Whether the coverage is promised for each class.
-        same_views: Whether it was fitted with the test-time augmentation of the predictions.
-    """
-    sets = None if calibration is None else calibration.sets
-    if sets is None or len(sets.class_groups) != len(classes):
-        return SetRule(coverage, None, "No prediction sets: none were fitted; heritage evaluate fits them.")
-    if not same_views:
-        fault = "No prediction sets: they were fitted for another test-time augmentation (tta)."
-        return SetRule(coverage, None, fault)
-    thresholds = sets.of(coverage, by_class=by_class)
-    known = [threshold for threshold in thresholds if threshold is not None]
-    if len(known) < len(thresholds):
-        return SetRule(coverage, None, sets.fault(coverage, classes, by_class=by_class))
-    return SetRule(coverage, tuple(known))
 
 
 @dataclass(frozen=True)
@@ -168,18 +128,24 @@ class DecisionRule:
         """
         if coverage is None:
             return self
-        return replace(self, sets=set_rule(self.calibration, coverage, classes, by_class, tta == self.views))
+        fitted = None if self.calibration is None else self.calibration.sets
+        rule = set_rule(fitted, coverage, classes, by_class=by_class)
+        if rule.thresholds is not None and tta != self.views:
+            fault = f"No prediction sets: they were fitted with tta={self.views}, not tta={tta}."
+            rule = SetRule(coverage, None, fault)
+        return replace(self, sets=rule)
 
-    def prediction_set(self, probabilities: Floats) -> list[int] | None:
+    def prediction_set(self, probabilities: Floats, classes: Sequence[str]) -> tuple[str, ...] | None:
         """Return the classes in the set of an image, most probable first; None without sets.
 
         Args:
             probabilities: Shape (K,).
+            classes: The class list, length K.
         """
         if self.sets is None or self.sets.thresholds is None:
             return None
         inside = members(probabilities[None], self.sets.thresholds)[0]
-        return [k for k in np.argsort(-probabilities, kind="stable").tolist() if inside[k]]
+        return tuple(classes[k] for k in np.argsort(-probabilities, kind="stable") if inside[k])
 
     def probabilities(self, logits: npt.NDArray[np.floating[Any]]) -> Floats:
         """Return probabilities (B, K) of logits (B, K); NaN where logits are not finite."""

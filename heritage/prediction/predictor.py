@@ -28,10 +28,9 @@ from heritage.metrics.finite import NO_PREDICTION
 from heritage.models.views import Views, pooled_logits, require_views, views, whole_image
 from heritage.prediction.arguments import (
     require_count,
-    require_coverage,
     require_option,
     require_path,
-    require_probability,
+    require_rule,
 )
 from heritage.prediction.batch_prediction import BatchPrediction
 from heritage.prediction.decision_rule import DecisionRule, read_decision_rule
@@ -94,10 +93,7 @@ def load(
     require_path("ckpt", ckpt)
     device = choose_device(device)
     require_option("tta", tta, get_args(Views))
-    if threshold is not None:
-        require_probability("threshold", threshold)
-    if coverage is not None:
-        require_coverage(coverage)
+    require_rule(threshold, coverage)
     trained = load_checkpoint(cast("str | Path", ckpt), trusted)
     rule = read_decision_rule(trained.folder, tta).with_threshold(threshold)
     rule = rule.with_sets(coverage, trained.classes, by_class=coverage_by_class, tta=tta)
@@ -390,13 +386,12 @@ class Predictor:
             return Prediction(None, {}, float("nan"), True, image.name, NO_PREDICTION, image.source)
         order = np.argsort(-probabilities, kind="stable")
         confidence = float(probabilities[order[0]])
-        chosen = self.decision_rule.prediction_set(probabilities)
         return Prediction(
             label=self.classes[order[0]],
             probabilities={self.classes[k]: float(probabilities[k]) for k in order},
             confidence=confidence,
             unsure=self.decision_rule.unsure(confidence),
-            prediction_set=None if chosen is None else tuple(self.classes[k] for k in chosen),
+            prediction_set=self.decision_rule.prediction_set(probabilities, self.classes),
             name=image.name,
             source=image.source,
         )

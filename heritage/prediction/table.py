@@ -94,9 +94,9 @@ def _prediction(
 ) -> dict[str, Any]:
     unsure = decision_rule.unsure(float(probabilities[order[0]]))
     columns: dict[str, Any] = {"prediction": UNSURE if unsure else classes[order[0]], "unsure": unsure}
-    chosen = decision_rule.prediction_set(probabilities)
+    chosen = decision_rule.prediction_set(probabilities, classes)
     if "prediction_set" in schema.names and chosen is not None:
-        columns["prediction_set"] = SET_SEPARATOR.join(classes[k] for k in chosen)
+        columns["prediction_set"] = SET_SEPARATOR.join(chosen)
     for rank, k in enumerate(order.tolist(), start=1):
         if f"class_{rank}" in schema.names:
             columns |= {f"class_{rank}": classes[k], f"probability_{rank}": round(float(probabilities[k]), 6)}

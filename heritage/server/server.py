@@ -17,7 +17,7 @@ from pydantic import Field
 from heritage.core.event_loop import outside_of_loop
 from heritage.core.manifest import Manifest
 from heritage.core.terminal import print_line
-from heritage.core.types import PositiveInt, Probability
+from heritage.core.types import Coverage, PositiveInt, Probability
 from heritage.data.module import available_cores
 from heritage.errors import ConfigError, MissingDependencyError
 from heritage.inference.checkpoint import load_checkpoint
@@ -53,6 +53,7 @@ class ServeOptions:
         cache: The folder for indices of similar objects, with thumbnails.
         tta: Test-time augmentation.
         threshold: Predictions with a confidence below it are "unsure"; None takes the fitted threshold.
+        coverage: Promised coverage of prediction sets; None gives none.
         batch_size: Images per batch at most.
         device: Where to compute.
         limits: Limits of requests.
@@ -72,6 +73,7 @@ class ServeOptions:
     device: str
     limits: Any
     tta: Views = "none"
+    coverage: Coverage | None = None
     open: bool = False
     verdicts: str | None = None
     outputs: str | None = None
@@ -92,6 +94,11 @@ def serve(options: ServeOptions, limits: Limits) -> None:
     with listener:
         trained = load_checkpoint(options.ckpt, options.trusted)
         rule = read_decision_rule(trained.folder, options.tta).with_threshold(options.threshold)
+        sets = rule.with_sets(options.coverage, trained.classes, tta=options.tta)
+        if sets.sets is None or sets.sets.thresholds is not None:
+            rule = sets
+        else:
+            print_line(f"Note: {sets.sets.fault}")
         predictor = Predictor(trained, rule, device=options.device, tta=options.tta)
         later = LaterIndex()
         app = build_app(predictor, options, limits, later)

@@ -220,11 +220,13 @@ class PredictionService:
 
     def _response(self, upload: Upload, output: NetworkOutput) -> PredictionResponse:
         ranking, unsure = self._ranked(output)
+        chosen = self.network.decision_rule.prediction_set(output.probabilities, self.network.classes)
         return PredictionResponse(
             name=upload.name,
             id=upload.sha256,
             prediction=UNSURE if unsure else ranking[0].label,
             unsure=unsure,
+            prediction_set=None if chosen is None else list(chosen),
             ranking=ranking,
         )
 

@@ -156,8 +156,8 @@ class LabelDistributionAwareMargin(ClassLoss):
     Args:
         max_margin: Margin of the rarest class; 0.5 in the paper. 0 is cross entropy of scaled logits.
         scale: Factor of the logits; 1 for both classifiers, as the cosine one has its own.
-        margin_scale: Factor s that the logits have already: that of the cosine classifier. None is 1: a linear
-            classifier learns its own scale.
+        margin_scale: Factor s that the logits have already: that of the cosine classifier. None is 1: a
+            linear classifier learns its own scale.
         label_smoothing: As in `ClassLoss`; 0 in the paper.
         counts: Images of each of the K classes in an epoch, after sampling.
         weights: As in `ClassLoss`.
