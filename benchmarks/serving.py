@@ -87,6 +87,8 @@ def predicting(trained: TrainedClassifier, images: Path, workers: int, rounds: i
                 folder="",
                 top_k=3,
                 threshold=None,
+                coverage=None,
+                coverage_by_class=False,
                 embeddings=False,
                 tta="none",
                 batch_size=BATCH,

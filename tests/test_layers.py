@@ -15,6 +15,7 @@ ORDER: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("core",),
     ("metrics",),
+    ("probes",),
     ("runs",),
     ("config",),
     ("reports",),

@@ -114,7 +114,7 @@ class Ledger:
         self._db.execute("BEGIN")
         try:
             yield
-        except BaseException:
+        except BaseException:  # also Ctrl-C and cancelled tasks leave no open transaction; raised again
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from heritage.config.compose import ADDED, compose_command, groups_of, keys_of, options
 from heritage.config.config_files import chosen_files, explain_yaml_error, file_faults, search_folders
-from heritage.config.faults import did_you_mean, right_key
+from heritage.config.faults import did_you_mean, range_hint, right_key
 from heritage.config.grammar import quoted
 from heritage.config.overrides import takes_list
 from heritage.core.files import config_dir
@@ -58,7 +60,7 @@ _FORCED = re.compile(r"force-add of config groups is not supported: '(?P<word>[^
 _ADDED_TWICE = re.compile(r"Could not append to config\. An item is already at '(?P<key>[^']+)'")
 _PARSER = re.compile(r"Lexer\w*Exception\b.*", re.DOTALL)
 _TYPE = re.compile(r"could not be converted to (\w+)")
-_RANGE = re.compile(r"Value '(-?\d+) ?(?:\.\.\.?|-|:|to) ?(-?\d+)' of type")
+_RANGE = re.compile(r"Value '([^']+)' of type")
 _GIVE = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
 
 
@@ -134,7 +136,24 @@ def _with_key(word: str, verb: str) -> str:
     if verb in _FIRST:
         key = "input" if verb == "predict" and _is_image(word) else _FIRST[verb]
         return f"write {shlex.quote(f'{key}={word}')}"
+    if whole := _value_with_blanks(word):
+        return f"write {shlex.quote(whole)}, in quotes, for a value with blanks"
     return "write key=value"
+
+
+def _value_with_blanks(word: str) -> str | None:
+    """Return the override that a word without a key was probably split from; None if there is none before it.
+
+    Example:
+        ``heritage curate name=my run`` has the words ``name=my`` and ``run``.
+    """
+    for place, argument in enumerate(sys.argv[1:-1], start=1):
+        if sys.argv[place + 1] == word and re.fullmatch(r"[+\w./@]+=[^\[{(]+", argument):
+            parts = itertools.takewhile(
+                lambda part: "=" not in part and part[:1] != "-", sys.argv[place + 1 :]
+            )
+            return " ".join([argument, *parts])
+    return None
 
 
 def _is_image(word: str) -> bool:
@@ -178,9 +197,8 @@ def _unknown_deleted(match: re.Match[str], _: BaseException, verb: str, __: Sequ
 
 def _wrong_value(match: re.Match[str], fault: BaseException, _: str, __: Sequence[str]) -> list[str]:
     override, what = match["override"].strip(), _first_line(str(fault.__cause__ or fault))
-    if (numbers := _RANGE.search(what)) and int(numbers[1]) < int(numbers[2]):
-        words = shlex.quote(f"{_key(override)}=range({numbers[1]},{int(numbers[2]) + 1})")
-        return [f"{override}: one run takes one value; write -m {words} to run each of them"]
+    if (numbers := _RANGE.search(what)) and (hint := range_hint(_key(override), numbers[1])):
+        return [f"{override}: one run takes one value; {hint}"]
     return [f"{override}: {_with_remedy(what)}"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Collection, Iterable, Sequence
 
 from heritage.core.taxonomy import nearest, suggestion
@@ -27,6 +28,11 @@ _NO_OUTPUT = ("serve", "weights")
 _OUTPUT_NAMES = re.compile(
     r"(out|output|outputs|save|result|results|log|logs|run)(_?(dir|folder|path))?|dir|folder|path"
 )
+
+
+_NUMBER = r"[-+]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
+_RANGE = re.compile(rf"({_NUMBER})\s*(?:\.\.\.?|-|–|:|to)\s*({_NUMBER})")
+_WHOLE = re.compile(r"-?\d+")
 
 
 class FaultyConfigError(ConfigError):
@@ -56,11 +62,27 @@ def right_key(verb: str, word: str, known: Collection[str], elsewhere: Iterable[
         known: The keys of the top level.
         elsewhere: Full keys and groups of other places.
     """
-    if verb not in _NO_OUTPUT and _OUTPUT_NAMES.fullmatch(word.lower()):
+    if verb not in _NO_OUTPUT and (_OUTPUT_NAMES.fullmatch(word.lower()) or word == "name"):
         return f"did you mean {_OUTPUT.get(verb, 'hydra.run.dir')}=<folder>?"
     if (source := _SOURCES.get(word)) in known:
         return f"did you mean '{source}'?"
     return did_you_mean(word, known, elsewhere)
+
+
+def range_hint(key: str, text: str) -> str | None:
+    """Return how the values of a range are run one after the other; None if a text is no range of numbers.
+
+    Example:
+        >>> range_hint("seed", "1..3"), range_hint("optimizer.lr", "0.1..0.5")
+        ("write -m 'seed=range(1,4)' to run each of them", 'write -m optimizer.lr=0.1,0.5 to run both')
+    """
+    found = _RANGE.fullmatch(text.strip())
+    if found is None or float(found[1]) >= float(found[2]):
+        return None
+    if _WHOLE.fullmatch(found[1]) and _WHOLE.fullmatch(found[2]):
+        words = shlex.quote(f"{key}=range({found[1]},{int(found[2]) + 1})")
+        return f"write -m {words} to run each of them"
+    return f"write -m {shlex.quote(f'{key}={found[1]},{found[2]}')} to run both"
 
 
 def did_you_mean(word: str, known: Iterable[str], elsewhere: Iterable[str] = ()) -> str:

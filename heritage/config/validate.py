@@ -6,6 +6,7 @@ missing ones, and plain values of the wrong type or outside their range are all 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import shlex
@@ -20,7 +21,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
 
 from heritage.config.compose import keys_of
-from heritage.config.faults import FaultyConfigError, did_you_mean, right_key
+from heritage.config.faults import FaultyConfigError, did_you_mean, range_hint, right_key
 from heritage.config.grammar import escaped, literal, quoted
 from heritage.config.network_parts import NETWORK_PARTS, builder_node
 from heritage.config.schema import SCHEMAS
@@ -217,7 +218,18 @@ def _value_faults(path: str, value: Any, hint: Any, *, strict: bool = False) -> 
         adapter.validate_python(value, strict=strict or None)
     except ValidationError as error:
         reasons = dict.fromkeys(_reason(path, detail) for detail in error.errors(include_url=False))
-        yield f"{path}={_typed(value)}: {' or '.join(reasons)}{_form(path, value, adapter, error)}"
+        hint = range_hint(path, value) if isinstance(value, str) and _takes_number(adapter) else None
+        form = f"; {hint}" if hint else _form(path, value, adapter, error)
+        yield f"{path}={_typed(value)}: {' or '.join(reasons)}{form}"
+
+
+def _takes_number(adapter: TypeAdapter[Any]) -> bool:
+    """Return whether an option takes a number."""
+    for number in (1, 0.5):
+        with contextlib.suppress(ValidationError):
+            adapter.validate_python(number)
+            return True
+    return False
 
 
 def _form(path: str, value: Any, adapter: TypeAdapter[Any], error: ValidationError) -> str:

@@ -9,23 +9,21 @@ import re
 import unicodedata
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
 
 import pyarrow as pa
 
 from heritage.core.image_folders import (
-    IMAGE_SUFFIXES,
     SourceKeys,
     as_text,
     images_below,
     require_folder,
     tables_in,
 )
-from heritage.core.manifest import SCHEMA
 from heritage.core.paths_in_data import require_inside
 from heritage.core.table_cells import label_column, manifest_columns, text_column
+from heritage.core.table_columns import is_image_name, select_columns
 from heritage.core.table_reader import read_table
-from heritage.core.taxonomy import nearest, suggestion
 from heritage.errors import DatasetNotFoundError, ManifestError
 
 log = logging.getLogger(__name__)
@@ -110,61 +108,6 @@ def _with_usable_ids(columns: dict[str, pa.ChunkedArray], path: Path) -> dict[st
     fault = "is empty in some rows" if ids.null_count else "has repeated values"
     log.warning("%s: column image_id %s: images are named after their files instead", path, fault)
     return {_OTHER_IDS if name == "image_id" else name: values for name, values in columns.items()}
-
-
-def select_columns(
-    table: pa.Table, columns: Mapping[str, str], path: Path, setting: str
-) -> dict[str, pa.ChunkedArray]:
-    """Return a table's columns under the manifest's names, and all others under their own.
-
-    Args:
-        table: The table.
-        columns: As for `read_image_table`.
-        path: The table's file, for messages.
-        setting: The configuration key of ``columns``, for messages.
-
-    Raises:
-        ManifestError: The manifest or the table has no such column, or there is no column of files.
-    """
-    if unknown := [name for name in columns if name not in SCHEMA.names]:
-        raise ManifestError(
-            f"the manifest has no column '{unknown[0]}'",
-            where=setting,
-            remedy=suggestion(unknown[0], SCHEMA.names),
-        )
-    names = set(table.column_names)
-    in_lower_case = {name.casefold(): name for name in sorted(names, reverse=True)}
-    selected = {name: table[name] for name in table.column_names}
-    for key in SCHEMA.names:
-        if key not in names and key in in_lower_case:
-            selected[key] = selected.pop(in_lower_case[key])
-    for key, name in {"file": "file", **columns}.items():
-        if name in names or name.casefold() in in_lower_case:
-            selected[key] = table[name if name in names else in_lower_case[name.casefold()]]
-        elif key != name or key == "file":
-            holding = [column for column in table.column_names if key in column.lower()]
-            near = holding[0] if holding else nearest(name, table.column_names)
-            near = (key == "file" and column_of_files(table)) or near
-            raise ManifestError(
-                f"no column '{name}' for {key} (there are: {', '.join(table.column_names)})",
-                where=path,
-                remedy=f"did you mean {setting}.{key}={near}?" if near else f"set {setting}.{key}=<column>",
-            )
-    return selected
-
-
-def column_of_files(table: pa.Table) -> str | None:
-    """Return the first column of a table whose first value is the name of an image file."""
-    names: list[str] = table.column_names
-    for name in names:
-        values: list[object] = table[name].slice(0, 100).drop_null().slice(0, 1).to_pylist()
-        if any(isinstance(value, str) and _is_image_name(value) for value in values):
-            return name
-    return None
-
-
-def _is_image_name(text: str) -> bool:
-    return PurePosixPath(text.strip()).suffix.lower() in IMAGE_SUFFIXES
 
 
 def listed_images(root: Path, images: str) -> Iterator[tuple[str, int]]:
@@ -352,4 +295,4 @@ def require_files(files: Sequence[str | None], root: Path, table: str, images: s
 def _names_several(cell: str) -> bool:
     """Return whether a cell names several files, with separators between them."""
     parts = [part for part in re.split(r"[;,|\s]+", cell) if part]
-    return sum(_is_image_name(part) for part in parts) > 1
+    return sum(is_image_name(part) for part in parts) > 1

@@ -51,7 +51,7 @@ class FileLock:
             while not _is_at(handle, file) or not _lock(handle, file, limit):
                 handle.close()  # another process holds it, or has removed it meanwhile
                 handle = _opened(file)
-        except BaseException:
+        except BaseException:  # also Ctrl-C during the wait: an open handle would keep the lock; raised again
             handle.close()
             raise
         self._handle = handle

@@ -1,6 +1,8 @@
-"""Numbers as a reader wants them: ``1 image``, ``2,000 images``, and intervals that have a width."""
+"""Numbers as a reader wants them: ``1 image``, ``2,000 images``, ``95 %``, intervals that have a width."""
 
 from __future__ import annotations
+
+import math
 
 _PLURALS = {"class": "classes", "entry": "entries", "pass": "passes"}
 
@@ -22,6 +24,23 @@ def counted(number: int, noun: str) -> str:
 def plural(noun: str) -> str:
     """Return the plural of a noun that the package counts."""
     return _PLURALS.get(noun, f"{noun}s")
+
+
+def percent(fraction: float | None, digits: int = 1, *, signed: bool = False) -> str:
+    """Return a fraction as per cent, with a blank before the sign; a dash for None or NaN.
+
+    Args:
+        fraction: The fraction, 1 for 100 %.
+        digits: Digits after the point.
+        signed: Write a plus before positive values.
+
+    Example:
+        >>> percent(0.95, 0), percent(0.0281, signed=True), percent(None)
+        ('95 %', '+2.8 %', '–')
+    """
+    if fraction is None or math.isnan(fraction):
+        return "–"
+    return f"{100 * fraction:{'+' if signed else ''}.{digits}f} %"
 
 
 def bounds(low: float, high: float, digits: int = 3) -> str:

@@ -17,6 +17,7 @@ from heritage.core.licences import open_licence
 from heritage.core.manifest import SPLITS, Manifest
 from heritage.core.numbers import counted
 from heritage.core.split_tables import TEXT_COLUMNS, load_dataset_configs
+from heritage.core.taxonomy import CIVILISATIONS
 from heritage.curation.drop_reasons import REASONS
 
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -128,20 +129,33 @@ def _composition(kept: Manifest) -> str:
 def _process(kept: Manifest, about: Mapping[str, Any], *, published: bool) -> str:
     settings = about["configuration"]
     resize, split = settings["resize"], settings["split"]
-    dropped = "\n".join(
-        f"- {reason}: {count:,}. {REASONS[reason]}" for reason, count in about["dropped"].items()
+    by_reason = "by reason" if published else "are in the manifest, with the reason"
+    dropped = "".join(
+        f"\n- {reason}: {count:,}. {REASONS[reason]}" for reason, count in about["dropped"].items()
     )
+    dropped = f"\n{dropped}" if dropped else ""
     return (
         "## Collection, cleaning and labelling\n\n"
         f"{len(kept):,} of {counted(about['photographs'], 'photograph')} "
-        f"{'was' if len(kept) == 1 else 'were'} kept. Labels are the museums' own, "
-        "or follow from the rule in the manifest's column `rule`; nobody annotated images by hand, except "
-        f"for a curator's decisions on single photographs{'' if published else ' in `overrides.csv`'}. "
-        f"Dropped photographs{' by reason' if published else ' are in the manifest, with the reason'}:\n\n"
-        f"{dropped or '- none.'}\n\n"
+        f"{'was' if len(kept) == 1 else 'were'} kept. {_labelling(kept, published=published)}"
+        f"{f'Dropped photographs {by_reason}:{dropped}' if dropped else 'No photograph was dropped.'}\n\n"
         f"Photographs were turned upright, converted to sRGB, {_WAYS[resize['way']]} {resize['size']}×"
         f"{resize['size']} and saved as JPEG of quality {resize['quality']}. Splits are by {split['by']} "
         f"(seed {split['seed']}){'' if published else '; see [report.html](report.html) for examples'}."
+    )
+
+
+def _labelling(kept: Manifest, *, published: bool) -> str:
+    """Return where labels come from: only `heritage collect` records rules."""
+    place = "" if published else " in `overrides.csv`"
+    if any(kept.column("rule")):
+        return (
+            "Labels are the museums' own, or follow from the rule in the manifest's column `rule`; nobody "
+            f"annotated images by hand, except for a curator's decisions on single photographs{place}. "
+        )
+    return (
+        "Labels are those of the folders or the table that the photographs came in, except for a curator's "
+        f"decisions on single photographs{place}. "
     )
 
 
@@ -154,7 +168,7 @@ def _uses(kept: Manifest, about: Mapping[str, Any]) -> str:
         == 1
     ]
     limits = [
-        "- Intended for recognising the civilisation of an artefact, and for studying the limits of that.",
+        f"- Intended for recognising an artefact's {_recognised(kept)}, and for studying the limits of that.",
         "- Not intended for decisions on authenticity, provenance or ownership.",
     ]
     sizes = [count for count in kept.counts().values() if count]
@@ -170,6 +184,10 @@ def _uses(kept: Manifest, about: Mapping[str, Any]) -> str:
         )
     limits += [f"- {markdown(remark)}" for remark in about["remarks"]]
     return "## Uses and limits\n\n" + "\n".join(limits)
+
+
+def _recognised(kept: Manifest) -> str:
+    return "civilisation" if set(kept.classes) <= CIVILISATIONS.keys() else "class"
 
 
 def _use(place: PublishedPlace | None, *, images: bool) -> str:

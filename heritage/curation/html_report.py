@@ -20,6 +20,7 @@ import numpy as np
 from heritage.core.bounded_read import read_bounded
 from heritage.core.image_io import decode, encode_jpeg
 from heritage.core.manifest import SPLITS, Manifest
+from heritage.core.numbers import percent
 from heritage.core.overrides import COLUMNS
 from heritage.core.resizing import Resizing
 from heritage.curation.drop_reasons import REASONS
@@ -173,7 +174,7 @@ def _remarks(result: CurationResult) -> list[str]:
     largest = Counter(result.kept.column("group_id")).most_common(1)[0]
     part = largest[1] / len(result.kept)
     if part > 0.05:
-        remarks.append(f"The largest group, {largest[0]}, has {part:.0%} of all images.")
+        remarks.append(f"The largest group, {largest[0]}, has {percent(part, 0)} of all images.")
     if grey := sum(map(bool, result.kept.column("greyscale"))):
         remarks.append(f"Greyscale photographs that are kept: {grey:,}.")
     return remarks

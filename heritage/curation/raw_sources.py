@@ -8,10 +8,11 @@ dropped. Folders and tables are read by the same rules as in `heritage train` (`
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pyarrow as pa
@@ -34,8 +35,9 @@ from heritage.core.museums import Museum, MuseumCode, read_museums
 from heritage.core.numbers import counted
 from heritage.core.option_types import FilePath
 from heritage.core.paths_in_data import is_inside, require_inside
+from heritage.core.table_columns import no_class_error
 from heritage.core.table_reader import read_table
-from heritage.core.taxonomy import suggestion
+from heritage.core.taxonomy import parse_image_name, suggestion
 from heritage.core.verdicts import VERDICTS_FILE
 from heritage.curation.splits import PreviousSplit
 from heritage.errors import DatasetNotFoundError, ManifestError
@@ -142,7 +144,9 @@ def table(
     """
     base = Path(root)
     selected = read_image_table(base, table, images, columns, KEYS, outside=outside)
-    if "class" in selected:
+    if "class" not in selected:
+        _require_classes_in_names(selected, base / table)
+    else:
         labels = Counter(label for label in selected["class"].to_pylist() if label)
         require_one_spelling(labels, base / table)
     selected["raw_file"] = selected.pop("file")
@@ -155,6 +159,17 @@ def table(
     prepared = _prepared(pa.table(_constants(values, rows) | selected), base / table)
     require_files(prepared["raw_file"].to_pylist(), base, table, images, KEYS)
     return RawImages(base, prepared, _note_of_unlisted_files(base, images, prepared))
+
+
+def _require_classes_in_names(selected: Mapping[str, pa.ChunkedArray], path: Path) -> None:
+    """Raise an error unless some file of a table without a class column is named after its class."""
+    stems = [PurePath(name or "").stem for name in selected["file"].to_pylist()]
+    for stem in stems:
+        with contextlib.suppress(ManifestError):
+            parse_image_name(stem)
+            return
+    if stems:
+        raise no_class_error(selected, stems, 0, path, KEYS)
 
 
 def collected(root: FilePath, *, museum: MuseumCode) -> RawImages:

@@ -20,6 +20,7 @@ from heritage.core.image_folders import SourceKeys, labelled_images, note_of_oth
 from heritage.core.image_tables import listed_images, read_image_table, require_files
 from heritage.core.labels import choose_classes, declared_spellings
 from heritage.core.manifest import MANIFEST_FILE, Manifest
+from heritage.core.table_columns import no_class_error
 from heritage.core.taxonomy import CLASSES, ImageName, class_of_id, parse_image_name
 from heritage.core.types import PositiveInt, Seed
 from heritage.errors import ConfigError, DatasetNotFoundError, ManifestError
@@ -140,7 +141,7 @@ def table(
     files: list[str | None] = selected["file"].to_pylist()
     stems = [Path(name or "").stem for name in files]
     if "class" not in selected:
-        names = _names_with_classes(stems, root / table, [name for name in selected if name != "file"])
+        names = _names_with_classes(stems, root / table, selected)
         listed = CLASSES if classes is None else classes
         selected["class"] = pa.chunked_array([[class_of_id(name.class_id, listed) for name in names]])
         selected.setdefault("museum", pa.chunked_array([[name.museum for name in names]]))
@@ -161,7 +162,9 @@ def table(
     return manifest
 
 
-def _names_with_classes(stems: Sequence[str], where: Path, columns: Sequence[str]) -> list[ImageName]:
+def _names_with_classes(
+    stems: Sequence[str], where: Path, columns: Mapping[str, pa.ChunkedArray]
+) -> list[ImageName]:
     """Parse file names that give the classes of a table without a class column.
 
     Raises:
@@ -170,12 +173,7 @@ def _names_with_classes(stems: Sequence[str], where: Path, columns: Sequence[str
     try:
         return [parse_image_name(stem) for stem in stems]
     except ManifestError as error:
-        raise ManifestError(
-            f"no class: neither in a column 'class' (there are: {', '.join(columns) or 'file'}) nor in names "
-            f"such as 1_LOUVRE_26784283.jpg (row {stems.index(str(error.where)) + 1} has '{error.where}')",
-            where=where,
-            remedy=f"set {KEYS.reader}.columns.class=<column>",
-        ) from error
+        raise no_class_error(columns, stems, stems.index(str(error.where)), where, KEYS) from error
 
 
 def _require_labels(labels: Sequence[str | None], where: Path) -> None:

@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from heritage.core.museums import Museum, museum_of
+from heritage.core.numbers import percent
 from heritage.metrics.bootstrap import confusion_terms, group_codes, interval, resampled_sums
 from heritage.metrics.classification import ConfusionScores
 from heritage.runs.audits import AuditResult
@@ -74,13 +75,16 @@ def museum_audit(
         words += "class cannot be separated there. "
     if across:
         words += "Balanced accuracy of a probe for the class, fitted on one museum and tested on another: "
-        words += ", ".join(f"{a} → {b} {value:.0%} (chance {low:.0%})" for a, b, value, low in across) + ". "
+        found = (f"{a} → {b} {percent(value, 0)} (chance {percent(low, 0)})" for a, b, value, low in across)
+        words += ", ".join(found) + ". "
     if not within:
         return AuditResult("museum", "Museum shortcut", "Museum and class cannot be separated.",
                      words + "No class has enough photographs of two museums.", good=False, head=head,
                      rows=table, record=record)  # fmt: skip
     accuracy, chance = (float(np.mean([row[column] for row in within])) for column in (1, 2))
-    listed = "; ".join(f"{name} {value:.0%} (chance {low:.0%})" for name, value, low in within)
+    listed = "; ".join(
+        f"{name} {percent(value, 0)} (chance {percent(low, 0)})" for name, value, low in within
+    )
     identified = accuracy > chance + _ABOVE_CHANCE
     verdict = (
         "The features identify the museum." if identified else "The features hardly identify the museum."
@@ -179,15 +183,16 @@ def background_audit(
     else:
         verdict = "The network relies on the centre; the border alone is hardly informative."
     without_centre, without_border, whole = (
-        f"{value:.1%} (95 % {some.low:.1%} to {some.high:.1%})"
+        f"{percent(value)} (95 % {percent(some.low)} to {percent(some.high)})"
         for value, some in zip(
             (values[1], values[2], values[0]), (bounds[1], bounds[2], bounds[0]), strict=True
         )
     )
     words = (
         f"Accuracy with the centre masked: {without_centre}; with the border masked: {without_border}; "
-        f"unmasked: {whole}; of always predicting the most frequent class: {common:.1%}. Centre and border "
-        "are half of the image's area each. If the artefact fills the image, the border shows artefact, too."
+        f"unmasked: {whole}; of always predicting the most frequent class: {percent(common)}. Centre and "
+        "border are half of the image's area each. If the artefact fills the image, the border shows "
+        "artefact, too."
     )
     names = ("whole", "centre_hidden", "border_hidden")
     record = dict(zip(names, values, strict=True)) | {
@@ -215,12 +220,15 @@ def leak_audit(by_group: FinishedRun, by_image: FinishedRun, resamples: int) -> 
     gain = values[1] - values[0]
     significant = bounds.low > 0
     verdict = (
-        f"Splitting by image inflates accuracy by {gain:+.1%}." if significant else "No leak is measurable."
+        f"Splitting by image inflates accuracy by {percent(gain, signed=True)}."
+        if significant
+        else "No leak is measurable."
     )
+    difference, low, high = (percent(value, signed=True) for value in (gain, bounds.low, bounds.high))
     words = (
-        f"Accuracy with equal settings: {values[1]:.1%} when split by image, as in the thesis, and "
-        f"{values[0]:.1%} when all views of an object are in one split (difference {gain:+.1%}, 95 % "
-        f"{bounds.low:+.1%} to {bounds.high:+.1%}). Only the latter estimates the accuracy on new objects."
+        f"Accuracy with equal settings: {percent(values[1])} when split by image, as in the thesis, and "
+        f"{percent(values[0])} when all views of an object are in one split (difference {difference}, 95 % "
+        f"{low} to {high}). Only the latter estimates the accuracy on new objects."
     )
     record = {"by_group": values[0], "by_image": values[1], "difference": gain,
               "interval": [bounds.low, bounds.high]}  # fmt: skip

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -100,22 +101,14 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     )
     unseen = _unseen_images(assessment, test_set, validation) if folds is None else folds
     label_check = _check_labels(*unseen)
-    extra = {
-        "checkpoint": str(classifier.file),
-        "fingerprint": test_set.data.manifest.fingerprint,
-        "split": test_set.split,
-        "recipe": asdict(_compared_as(description, cfg.logit_adjustment, cfg.tta)),
-        "tta": cfg.tta,
-        "fold": _fold(classifier, test_set),
-        "environment": environment(),
-        IMAGES_SEEN: images_seen(classifier.folder),
-    }
+    extra = _record(classifier, test_set, description, cfg)
     features = _features(audit_options, classifier, test_set, device, cfg.paths.outputs)
     audits, embedding_map = run_audits(
         audit_options, classifier, test_set, assessment, predictions.rows, device, folder, leak_runs, width,
         stored=features,
     )  # fmt: skip
-    if test_set.own and test_set.split == "test" and cfg.tta == "none" and (run := run_to_write(classifier)):
+    own = test_set.own and test_set.split == "test" and cfg.tta == "none"
+    if audits and own and (run := run_to_write(classifier)):
         for note in written(lambda: write_audits(audits, run), run / AUDITS_FILE):
             log.warning("%s", note)
     mistakes = None if how == "none" else write_mistakes(assessment, folder, how)
@@ -135,6 +128,22 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     print_store(features, console)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
     return page
+
+
+def _record(
+    classifier: TrainedClassifier, test_set: TestSet, description: RunDescription, cfg: DictConfig
+) -> dict[str, Any]:
+    """Return what ``metrics.json`` holds beside the metrics."""
+    return {
+        "checkpoint": str(classifier.file),
+        "fingerprint": test_set.data.manifest.fingerprint,
+        "split": test_set.split,
+        "recipe": asdict(_compared_as(description, cfg.logit_adjustment, cfg.tta)),
+        "tta": cfg.tta,
+        "fold": _fold(classifier, test_set),
+        "environment": environment(),
+        IMAGES_SEEN: images_seen(classifier.folder),
+    }
 
 
 def _features(

@@ -13,6 +13,7 @@ from heritage.core.csv_files import csv_text
 from heritage.core.escaping import markdown, markdown_row
 from heritage.core.files import write_text
 from heritage.core.manifest import Manifest
+from heritage.core.numbers import percent
 from heritage.core.option_types import FigureWidth
 from heritage.core.overrides import COLUMNS
 from heritage.evaluation.assessment import CLASS_SCORES, Assessment
@@ -25,7 +26,7 @@ from heritage.metrics.label_errors import LABEL_ERRORS_FILE, LabelErrors, write_
 from heritage.metrics.registry import METRICS, headline_metrics
 from heritage.reports.charts import coverage_figure, reliability_figure
 from heritage.reports.figures import confusion_figure
-from heritage.reports.html import embedded_png, percent, score, write_page
+from heritage.reports.html import embedded_png, score, write_page
 from heritage.reports.palette import class_colour
 from heritage.reports.tables import write_tables
 from heritage.reports.thumbnails import PAGE_BYTES, Thumbnails
@@ -271,7 +272,7 @@ def _error(a: Assessment, thumbnails: Thumbnails, row: int, mistakes: Mistakes |
         "true_probability": float(probabilities[a.targets[row]]),
         "predicted": a.classes[int(order[0])],
         "confidence": float(probabilities[order[0]]),
-        "words": ", ".join(f"{a.classes[k]} {probabilities[k]:.1%}" for k in order.tolist()),
+        "words": ", ".join(f"{a.classes[k]} {percent(probabilities[k])}" for k in order.tolist()),
         "bars": [
             {"share": float(probabilities[k]), "colour": class_colour(k)} for k in range(len(a.classes))
         ],

@@ -30,6 +30,7 @@ def model_card_head(
     metrics: CardMetrics | None,
     data: str,
     dataset: str | None,
+    base_model: str | None = None,
 ) -> str:
     """Return the front matter as YAML between its marks.
 
@@ -40,8 +41,11 @@ def model_card_head(
         metrics: What the run measured on its test split.
         data: The data set's name.
         dataset: ``owner/name`` of the data set on the hub; None if it is not there.
+        base_model: ``owner/name`` of the network whose weights training started from; None without one.
     """
     head: dict[str, Any] = licence_fields(licence)
+    if base_model is not None:
+        head["base_model"] = base_model
     head["library_name"] = library
     head["pipeline_tag"] = "image-classification"
     head["tags"] = ["image-classification", "cultural-heritage", "museum"] + [library] * (

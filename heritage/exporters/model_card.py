@@ -12,9 +12,10 @@ import jinja2
 from markupsafe import Markup
 
 from heritage.core.escaping import markdown, markdown_code
-from heritage.core.hub import is_hub_address
+from heritage.core.hub import is_hub_address, parse_address
 from heritage.core.manifest import Manifest
 from heritage.core.numbers import counted
+from heritage.core.taxonomy import CIVILISATIONS
 from heritage.core.version import __version__
 from heritage.exporters.card_head import model_card_head
 from heritage.exporters.card_metrics import RESAMPLES, card_metrics
@@ -22,6 +23,7 @@ from heritage.exporters.exporter import LOCAL_FOLDER, Exporter
 from heritage.exporters.parity import Parity
 from heritage.inference.checkpoint import TrainedClassifier
 from heritage.models.network import is_pretrained, parameter_count
+from heritage.models.weight_licences import InitialWeights
 from heritage.prediction.decision_rule import DecisionRule
 from heritage.runs.audits import read_audits
 from heritage.runs.description import split_name, target_name
@@ -88,6 +90,7 @@ def model_card(
         metrics=metrics,
         data=data["name"],
         dataset=place.dataset,
+        base_model=base_model(trained.config["model"], trained.initial_weights),
     )
     usage = exporter.usage()
     if place.repo is not None:
@@ -167,6 +170,27 @@ def _properties(trained: TrainedClassifier, counts: Mapping[str, Mapping[str, in
     }
 
 
+def base_model(model: Mapping[str, Any], initial: InitialWeights | None = None) -> str | None:
+    """Return the hub's name of the network whose weights training started from; None for other weights.
+
+    Args:
+        model: The section ``model`` of the run's configuration.
+        initial: The pretrained weights of timm that the run started from, directly or through another run.
+
+    Example:
+        >>> base_model({"name": "tf_efficientnet_lite0.in1k", "weights": "imagenet"})
+        'timm/tf_efficientnet_lite0.in1k'
+        >>> base_model({"name": "resnet18.a1_in1k", "weights": "hf-hub:museum/vases@v1"})
+        'museum/vases'
+    """
+    weights, name = model.get("weights"), str(model.get("name") or "")
+    if is_hub_address(weights):
+        return parse_address(str(weights), "model.weights").repository
+    if initial is not None:
+        return f"timm/{initial.name}"
+    return f"timm/{name}" if is_pretrained(weights) and "." in name else None
+
+
 def _weights(trained: TrainedClassifier) -> str:
     """Return initial weights without the folders of the machine, and the licence of timm's."""
     weights, initial = trained.config["model"].get("weights"), trained.initial_weights
@@ -186,6 +210,7 @@ def _data(
     missing = "" if manifest is not None else " It was not available when this card was written."
     return {
         "name": root,
+        "civilisations": set(trained.classes) <= CIVILISATIONS.keys(),
         "description": f"{markdown_code(root)}, fingerprint `{trained.fingerprint[:12]}`, {how}.{missing}",
         "counts": {_COLUMNS.get(name, name): dict(by_class) for name, by_class in counts.items()},
         "licences": _tally(manifest, "licence"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from heritage.core.numbers import counted
+from heritage.core.numbers import counted, percent
 from heritage.metrics.calibration import Calibration
 
 MIN_GROUPS = 50
@@ -75,7 +75,7 @@ def calibration_claim(calibration: Calibration | None) -> CalibrationClaim:
             f"{fit} of {count}; at least {MIN_GROUPS} are needed to measure its effect: {unknown}",
             "too_few_groups",
         )
-    before, after = f"{held_out.ece_before:.1%}", f"{held_out.ece_after:.1%}"
+    before, after = percent(held_out.ece_before), percent(held_out.ece_after)
     sample = f"{counted(fitted.images, 'image')} of {_count(fitted.groups or 0)}"
     where = f"on held-out groups of the {fitted.split} split ({sample})"
     if not held_out.ece_after < held_out.ece_before:  # also if one of them is NaN
@@ -107,12 +107,12 @@ def threshold_sentence(calibration: Calibration | None) -> str:
     """Return what the fitted threshold is, or that none was found and every prediction is unsure."""
     if calibration is None:
         return "No threshold was fitted: no prediction is marked as unsure."
-    target = f"a precision of {calibration.target_precision:.0%}"
+    target = f"a precision of {percent(calibration.target_precision, 0)}"
     where = f"{counted(calibration.fitted_on.images, 'image')} of the {calibration.fitted_on.split} split"
     if calibration.threshold is None:
         return f"No threshold reaches {target} on {where}: every prediction is unsure."
     return (
-        f"Predictions below the threshold of {calibration.threshold:.1%} are unsure; it was chosen for "
+        f"Predictions below the threshold of {percent(calibration.threshold)} are unsure; it was chosen for "
         f"{target} on {where}."
     )
 

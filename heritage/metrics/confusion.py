@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heritage.core.escaping import html
-from heritage.core.numbers import counted
+from heritage.core.numbers import counted, percent
 from heritage.metrics.classification import Scores, confusion_matrix, scores
 
 
@@ -77,7 +77,7 @@ class ConfusionMatrix:
         return "".join(
             f"<td style='text-align:center;background:rgba({'31,90,122' if column == row else '156,74,47'},"
             f"{0.85 * fraction:.2f});color:{'#fff' if fraction > 0.55 else 'inherit'}'>{count:,}"
-            f"<br><small>{fraction:.0%}</small></td>"
+            f"<br><small>{percent(fraction, 0)}</small></td>"
             for column, (count, fraction) in enumerate(cells)
         )
 

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from heritage.core.csv_files import csv_of_records
 from heritage.core.files import write_text
 from heritage.core.manifest import Manifest
+from heritage.core.numbers import percent
 from heritage.core.overrides import COLUMNS, SUGGESTED
 
 LABEL_ERRORS_FILE = "label_errors.csv"
@@ -98,8 +99,8 @@ def write_label_errors(
             "decision": "",
             "class": manifest.classes[to],
             "note": f"{SUGGESTED}labelled {manifest.classes[int(manifest.targets[row])]} "
-            f"({probabilities[row, manifest.targets[row]]:.1%}), "
-            f"looks like {manifest.classes[to]} ({probabilities[row, to]:.1%})",
+            f"({percent(probabilities[row, manifest.targets[row]])}), "
+            f"looks like {manifest.classes[to]} ({percent(probabilities[row, to])})",
         }
         for row, to in zip(errors.rows.tolist(), errors.suggested.tolist(), strict=True)
     ]

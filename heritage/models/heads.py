@@ -1,7 +1,7 @@
 """Classifiers of a network: the last step from its features (B, D) to logits (B, K).
 
     linear   W x + b, as timm and this package build it; trained, or fitted by a probe
-    cosine   scale · cos(x, w_k): normalised features and class vectors (Gidaris & Komodakis 2018; the
+    cosine   scale · cos(x − mean, w_k): normalised features and class vectors (Gidaris & Komodakis 2018; the
              prototypes of few-shot learning, the classifier of LDAM and of ArcFace)
     knn      a vote of the most similar stored features (Wu et al. 2018, "non-parametric instance
              discrimination"; the k-NN evaluation of DINO, Caron et al. 2021)
@@ -31,7 +31,7 @@ _OWN_ENTRIES = ("scale", "features")  # a linear layer has no tensors of these n
 
 
 class CosineHead(nn.Module):
-    """Logits scale · cos(x, w_k), in [-scale, scale].
+    """Logits scale · cos(x − mean, w_k), in [-scale, scale].
 
     Args:
         in_features: Width of the features, D.
@@ -40,9 +40,11 @@ class CosineHead(nn.Module):
 
     Attributes:
         weight: Class vectors (K, D); only their directions matter.
+        mean: Subtracted from the features, (D,); zeros unless a probe sets it. Not trained.
     """
 
     scale: Tensor
+    mean: Tensor
 
     def __init__(self, in_features: int, out_features: int, scale: float = DEFAULT_SCALE) -> None:
         super().__init__()
@@ -50,6 +52,7 @@ class CosineHead(nn.Module):
         self.out_features = out_features
         self.weight = nn.Parameter(torch.empty(out_features, in_features))
         self.register_buffer("scale", torch.tensor(float(scale)))
+        self.register_buffer("mean", torch.zeros(in_features))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -59,7 +62,7 @@ class CosineHead(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits (…, K) of features (…, D)."""
         cosines = functional.linear(
-            functional.normalize(x, dim=-1), functional.normalize(self.weight, dim=-1)
+            functional.normalize(x - self.mean, dim=-1), functional.normalize(self.weight, dim=-1)
         )
         return self.scale * cosines
 
@@ -83,11 +86,13 @@ class NearestNeighbourHead(nn.Module):
         temperature: T; 0.07 in the papers.
 
     Attributes:
+        mean: Subtracted from features before they are scaled to length 1, (D,).
         features: Stored features (N, D) of length 1, in float16.
         targets: Their classes (N,).
         class_weights: Factors of the classes' votes (K,).
     """
 
+    mean: Tensor
     features: Tensor
     targets: Tensor
     class_weights: Tensor
@@ -107,6 +112,7 @@ class NearestNeighbourHead(nn.Module):
         super().__init__()
         self.in_features = in_features
         self.out_features = out_features
+        self.register_buffer("mean", torch.zeros(in_features))
         self.register_buffer("features", torch.zeros(stored, in_features, dtype=torch.float16))
         self.register_buffer("targets", torch.zeros(stored, dtype=torch.int64))
         self.register_buffer("class_weights", torch.ones(out_features))
@@ -116,7 +122,9 @@ class NearestNeighbourHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits (B, K) of features (B, D)."""
-        similarity = functional.linear(functional.normalize(x.float(), dim=-1), self.features.float())
+        similarity = functional.linear(
+            functional.normalize(x.float() - self.mean, dim=-1), self.features.float()
+        )
         nearest, rows = similarity.topk(self.count, dim=-1)  # (B, k), the most similar first
         strength = torch.exp((nearest - nearest[:, :1]) / self.temperature)
         classes = torch.arange(self.out_features, device=x.device)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from heritage.core.numbers import percent
 from heritage.metrics.calibration import Calibration, Floats, softmax
 from heritage.metrics.calibration_claim import CalibrationClaim, calibration_claim, threshold_sentence
 from heritage.metrics.finite import finite_rows
@@ -36,7 +37,7 @@ class DecisionRule:
     Example:
         >>> rule = DecisionRule(threshold=0.6)
         >>> print(rule)
-        not calibrated: run heritage evaluate; unsure below 60.0% probability
+        not calibrated: run heritage evaluate; unsure below 60.0 % probability
         >>> rule.unsure(0.59)
         True
     """
@@ -105,11 +106,13 @@ class DecisionRule:
     @property
     def _bound(self) -> str:
         if self.all_unsure:
-            target = "" if self.calibration is None else f" of {self.calibration.target_precision:.0%}"
+            target = (
+                "" if self.calibration is None else f" of {percent(self.calibration.target_precision, 0)}"
+            )
             return f"every prediction is unsure, as no threshold reaches the target precision{target}"
         if self.threshold is None:
             return "never unsure"
-        return f"unsure below {self.threshold:.1%} probability"
+        return f"unsure below {percent(self.threshold)} probability"
 
     def with_threshold(self, threshold: float | None) -> DecisionRule:
         """Return a copy with another threshold; None keeps the present one."""

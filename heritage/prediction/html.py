@@ -10,6 +10,7 @@ import numpy as np
 
 from heritage.core.escaping import html
 from heritage.core.image_io import Pixels, encode_jpeg
+from heritage.core.numbers import percent
 
 _THUMBNAIL = 120  # pixels of the longer side
 _LARGE = 320
@@ -49,7 +50,7 @@ def prediction_card(
         lines.append(f'<span style="opacity:.7">{html(name)}</span>')
     for label, value in list(probabilities.items())[:_BARS]:
         fill = f'<span style="{_FILL};width:{100 * value:.1f}%"></span>'
-        lines.append(f'<span style="{_TRACK}">{fill}</span> {html(label)} {value:.1%}')
+        lines.append(f'<span style="{_TRACK}">{fill}</span> {html(label)} {percent(value)}')
     return f'<div style="{_CARD}">{_image(jpeg, _THUMBNAIL)}<div>{"<br>".join(lines)}</div></div>'
 
 

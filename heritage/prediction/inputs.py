@@ -16,8 +16,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from heritage.core.image_folders import TABLE_SUFFIXES, images_below, is_system_path, note_of_others
-from heritage.core.image_tables import column_of_files, listed_images, resolve_files
+from heritage.core.image_tables import listed_images, resolve_files
 from heritage.core.table_cells import text_column
+from heritage.core.table_columns import column_of_files
 from heritage.core.table_reader import read_table
 from heritage.core.text_encoding import decode_text
 from heritage.errors import DatasetNotFoundError, ManifestError

@@ -23,7 +23,7 @@ from rich.table import Table
 from heritage.core.console import Console
 from heritage.core.csv_files import read_head, restored
 from heritage.core.locks import locked_output
-from heritage.core.numbers import counted
+from heritage.core.numbers import counted, percent
 from heritage.core.progress import Progress
 from heritage.core.types import Coverage, NonNegativeInt, PositiveInt, Probability
 from heritage.data.module import available_cores
@@ -285,11 +285,11 @@ def _console_table(result: PredictResult) -> Table:
                 table.add_row(row["file"], "", "", row["error"], *[""] * sets)
                 continue
             others = [
-                f"{row[f'class_{k}']} {row[f'probability_{k}']:.1%}"
+                f"{row[f'class_{k}']} {percent(row[f'probability_{k}'])}"
                 for k in range(2, len(row))
                 if row.get(f"class_{k}")
             ]
-            cells = [row["file"], row["prediction"], f"{row['probability_1']:.1%}", ", ".join(others)]
+            cells = [row["file"], row["prediction"], percent(row["probability_1"]), ", ".join(others)]
             table.add_row(*cells, *[row.get("prediction_set") or "none"] * sets)
     return table
 

@@ -16,7 +16,7 @@ from PIL import Image
 from heritage.core.escaping import html, terminal
 from heritage.core.image_io import Pixels
 from heritage.core.notebook import shortened
-from heritage.core.numbers import counted
+from heritage.core.numbers import counted, percent
 from heritage.errors import ImageError
 from heritage.metrics.finite import NO_PREDICTION
 from heritage.prediction.html import image_card, note_lines, prediction_card, thumbnail
@@ -79,7 +79,7 @@ class Prediction:
         if self.error is not None:
             text = f"error: {shortened(self.error, 70)}"
         else:
-            text = f"{'unsure: ' if self.unsure else ''}{self.label} {self.confidence:.1%}"
+            text = f"{'unsure: ' if self.unsure else ''}{self.label} {percent(self.confidence)}"
         return terminal(f"Prediction({text}{_named(self.name)})")
 
     def _repr_html_(self) -> str:

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from heritage.core.numbers import percent
 from heritage.metrics.calibration import Reliability, RiskCoverage
 from heritage.reports.palette import DASHES, FIRST, INK, RULE, SECOND
 from heritage.reports.style import INCHES, figure_style, legend_above, new_figure, write_figure
@@ -66,7 +67,7 @@ def coverage_figure(
         figure, axes = _axes("coverage", "precision")
         handles = axes.plot(curve.coverage[indices], curve.precision[indices], color=FIRST, label="precision")
         if target is not None:
-            handles += [axes.axhline(target, color=INK, linestyle=":", label=f"target, {target:.0%}")]
+            handles += [axes.axhline(target, color=INK, linestyle=":", label=f"target, {percent(target, 0)}")]
         if point is not None and point[1] == point[1]:
             handles += axes.plot(
                 *([value] for value in point), "s", color=SECOND, markersize=6, label="at the threshold"

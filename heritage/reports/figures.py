@@ -16,6 +16,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from heritage.core.image_io import Pixels
+from heritage.core.numbers import percent
 from heritage.core.option_types import FigureWidth
 from heritage.metrics.confusion import ConfusionMatrix
 from heritage.reports.palette import DASHES, FIRST, FRACTIONS, INK, SECOND, SPLITS
@@ -115,7 +116,7 @@ def _numbers(axes: Axes, confusion: ConfusionMatrix, cell: float) -> None:
         axes.text(column, row - (0.13 if percentages else 0), f"{count:,}", ha="center", va="center",
                   color=colour, fontsize=size)  # fmt: skip
         if percentages:
-            axes.text(column, row + 0.22, f"{fraction:.0%}", ha="center", va="center", color=colour,
+            axes.text(column, row + 0.22, percent(fraction, 0), ha="center", va="center", color=colour,
                       fontsize=min(size, 6))  # fmt: skip
 
 

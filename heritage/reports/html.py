@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from heritage.core.escaping import CSV_CELL_JS, visible, web_link
 from heritage.core.files import write_text
-from heritage.core.numbers import counted
+from heritage.core.numbers import counted, percent
 
 _FOLDER = Path(__file__).parent / "pages"
 NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -58,11 +58,6 @@ def page_environment(folder: Path) -> jinja2.Environment:
 def _shown(value: Any) -> Any:
     """Escape what is hidden in text; Jinja's own escaping follows."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def percent(fraction: float | None, digits: int = 1) -> str:
-    """Return a fraction as per cent; a dash for None or NaN."""
-    return "–" if fraction is None or math.isnan(fraction) else f"{100 * fraction:.{digits}f} %"
 
 
 def score(value: float | None, digits: int = 3) -> str:

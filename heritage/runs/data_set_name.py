@@ -1,9 +1,10 @@
-"""The name of a run's data set, for the name of the run folder."""
+"""The name of a run's data set: in the name of the run folder, and in reports."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from os import PathLike
 from pathlib import PurePath
 
 from omegaconf import DictConfig, OmegaConf
@@ -32,6 +33,22 @@ def data_set_name(*, _root_: DictConfig) -> str:
     except (HeritageError, ValueError):  # an interpolation of the user's that cannot be resolved yet
         root = None
     return name_of_folder(str(root)) if root else option
+
+
+def data_set_title(option: str | None, root: PathLike[str] | str | None) -> str:
+    """Return the name of a run's data set for readers: as `data_set_name`, with the folder's name as it is.
+
+    Args:
+        option: The option of the group ``data``; None if it is not known.
+        root: The data set's folder.
+
+    Example:
+        >>> data_set_title("folder", "outputs/data/my vases"), data_set_title("demo", "outputs/data/demo")
+        ('my vases', 'demo')
+    """
+    if option in _KNOWN_BY_OPTION:
+        return str(option)
+    return PurePath(root or "").name or option or "data"
 
 
 def name_of_folder(root: str) -> str:

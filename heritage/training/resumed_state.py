@@ -16,6 +16,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from heritage.core.numbers import counted
 from heritage.errors import CheckpointError
 from heritage.models.checkpoint_file import network_weights
 from heritage.models.weights import OUR_PREFIX
@@ -61,6 +62,7 @@ class ResumedState:
         for key in dict.fromkeys((*_PROGRESS, *fresh)):
             if key in fit or key in _PROGRESS:
                 self._compare(fit.get(key), fresh.get(key), f"loops.fit_loop.{key}")
+        self._check_epochs(fit, trainer)
         own = self._mapping(fit.get("state_dict"), "loops.fit_loop.state_dict").get("combined_loader")
         if not isinstance(own, list | tuple) or len(own) != 1:
             raise self._fault("loops.fit_loop.state_dict.combined_loader", "is not a list of 1")
@@ -73,6 +75,20 @@ class ResumedState:
         plugin = trainer.precision_plugin
         if (name := type(plugin).__qualname__) in state:
             self._compare(self._mapping(state[name], name), plugin.state_dict(), name, same=False)
+
+    def _check_epochs(self, fit: Mapping[str, Any], trainer: pl.Trainer) -> None:
+        """Check that the run has as many epochs and steps as were counted: otherwise it would end at once."""
+        steps = fit.get("epoch_loop.automatic_optimization.optim_progress", {}).get("optimizer", {})
+        limits = (
+            ("epoch_progress", fit["epoch_progress"], trainer.max_epochs, "epoch"),
+            ("optimizer.step", steps.get("step", {}), trainer.max_steps, "step"),
+        )
+        for key, progress, most, noun in limits:
+            for part in ("total", "current"):
+                for name, count in progress.get(part, {}).items():
+                    if most is not None and 0 <= most < count:
+                        what = f"is {count:,}, and this run has {counted(most, noun)}"
+                        raise self._fault(f"loops.fit_loop.{key}.{part}.{name}", what)
 
     def check_optimizer(
         self,

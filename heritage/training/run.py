@@ -33,6 +33,7 @@ from heritage.models.checkpoint import parse_checkpoint
 from heritage.models.checkpoint_file import open_checkpoint
 from heritage.reports.run_report import Report
 from heritage.runs.calibration import write_calibration
+from heritage.runs.data_set_name import data_set_title
 from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER, LAST_CHECKPOINT
 from heritage.runs.history import read_history
 from heritage.runs.hydra_node import write_hydra_record
@@ -108,12 +109,16 @@ class TrainingRun:
         """Images of each class: in each split, and as the first epoch shows them (``shown``)."""
         return {split: self.data.counts(split) for split in SPLITS} | {"shown": self.data.sampled_counts()}
 
+    @property
+    def _data_name(self) -> str:
+        return data_set_title(self.choices.get("data"), self.config["data"].get("root"))
+
     def __repr__(self) -> str:
-        model, data = option_name(self.choices, "model"), option_name(self.choices, "data")
+        model, data = option_name(self.choices, "model"), self._data_name
         return f"TrainingRun({model} on {data}, folder='{shortened(self.folder)}')"
 
     def _repr_html_(self) -> str:
-        model, data = option_name(self.choices, "model"), option_name(self.choices, "data")
+        model, data = option_name(self.choices, "model"), self._data_name
         rows: dict[str, object] = {
             "folder": self.folder,
             "images": ", ".join(f"{len(self.data.rows(split)):,} {split}" for split in SPLITS),
@@ -181,8 +186,7 @@ class TrainingRun:
         predictions = self._predict("test")
         manifest = self.data.manifest.take(self.data.rows("test")[predictions.rows])
         self._tested = Report(
-            title=f"{option_name(self.choices, 'model')} on the test split of "
-            f"{option_name(self.choices, 'data')}",
+            title=f"{option_name(self.choices, 'model')} on the test split of {self._data_name}",
             manifest=manifest,
             targets=predictions.targets,
             probabilities=predictions.probabilities,

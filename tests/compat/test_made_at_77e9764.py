@@ -176,7 +176,7 @@ def test_predictions_are_unsure_where_no_threshold_reaches_the_target_precision(
 ) -> None:
     done = heritage("predict", f"ckpt={OWN}", "input=pictures", "num_workers=0", "out=now.parquet")
     assert done.code == 0, done.err
-    assert "Note: No threshold reaches a precision of 95% on 7 images of the val split" in done.out
+    assert "Note: No threshold reaches a precision of 95 % on 7 images of the val split" in done.out
     assert set(pq.read_table(old / "now.parquet")["prediction"].to_pylist()) == {"unsure"}
 
 

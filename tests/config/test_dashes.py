@@ -25,9 +25,14 @@ def test_options_with_dashes_are_shown_without(arguments: list[str], message: st
         require_no_dashes(arguments)
 
 
-def test_the_flags_of_hydra_have_dashes() -> None:
-    require_no_dashes(["-m", "seed=0,1", "--config-dir=x", "--multirun"])
-    require_no_dashes(["--cfg", "job", "--package=model"])
+@pytest.mark.parametrize(
+    ("arguments", "also"),
+    [(["-m", "seed=0,1", "--config-dir=x", "--multirun"], "--config_dir"), (["--cfg", "job"], "--cgf")],
+)
+def test_the_flags_of_hydra_have_dashes(arguments: list[str], also: str) -> None:
+    require_no_dashes(arguments)
+    with pytest.raises(ConfigError, match=f"^{also}: no such flag; did you mean --c"):
+        require_no_dashes([*arguments, also])
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -169,9 +170,11 @@ def test_an_error_for_a_missing_column_names_the_nearest(tmp_path: Path, curate_
         curate_folder(root, *COLUMNS[:3], "+raw.columns.object_id=inventor")
     with pytest.raises(ManifestError, match="the manifest has no column 'clas'; did you mean 'class'"):
         curate_folder(root, *COLUMNS[:2], "+raw.columns.clas=kind")
+    with pytest.raises(ManifestError, match=r"no class: .*; did you mean raw\.columns\.class=kind\?"):
+        curate_folder(root, *COLUMNS[:2])
     write(root / "images" / "0.jpg", photograph(0))
     with pytest.raises(ConfigError, match="did you mean 'kind'"):
-        curate_folder(root, *COLUMNS[:2], "groups.columns=[kinds]")
+        curate_folder(root, *COLUMNS[:3], "groups.columns=[kinds]")
     assert not (tmp_path / "out").exists()
 
 
@@ -200,8 +203,12 @@ def test_dropping_all_photographs_is_an_error(tmp_path: Path, curate_folder: Cur
 @pytest.mark.parametrize("out", ["raw", "raw/new", "."])
 def test_the_output_is_not_in_the_raw_folder(tmp_path: Path, curate_folder: Curate, out: str) -> None:
     root = class_tree(tmp_path / "raw")
-    with pytest.raises(ConfigError, match="is inside the other"):
+    with pytest.raises(ConfigError, match="is inside the other") as error:
         curate_folder(root, TREE, out=tmp_path / out)
+    (advised,) = shlex.split(error.value.remedy.removeprefix("give a folder beside it: "))
+    beside = Path(advised.removeprefix("out="))
+    assert (root.resolve() in beside.parents, beside in root.resolve().parents) == (False, False)
+    assert not beside.exists()
 
 
 def test_an_output_folder_with_other_files_is_refused(tmp_path: Path, curate_folder: Curate) -> None:

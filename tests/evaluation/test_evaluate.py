@@ -24,7 +24,7 @@ from sklearn.metrics import (
 )
 
 from heritage.core.overrides import count_undecided, read_overrides
-from heritage.runs.audits import read_audits
+from heritage.runs.audits import AuditResult, read_audits, write_audits
 from heritage.runs.calibration import read_calibration
 from tests.conftest import COUNTS, Command, write_tree
 
@@ -34,6 +34,19 @@ CLASSES = list(COUNTS)
 @pytest.fixture
 def run(runs: Path, tmp_path: Path) -> Path:
     return shutil.copytree(runs / "none", tmp_path / "run")
+
+
+def test_without_audits_the_recorded_ones_are_kept(heritage: Command, run: Path, tmp_path: Path) -> None:
+    write_audits([AuditResult("background", "Background", "It uses the centre.", "Measured.", True)], run)
+    done = heritage(
+        "evaluate", f"ckpt={run}", f"hydra.run.dir={tmp_path / 'out'}", "report.resamples=20", "audits=null"
+    )
+    assert done.code == 0, done.err
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["audits"] == {}
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert ('href="#audits"' in page, 'href="#map"' in page) == (False, False)
+    assert not (tmp_path / "out" / "map.png").exists()
+    assert [one.verdict for one in read_audits(run)] == ["It uses the centre."]
 
 
 def test_every_metric_agrees_with_scikit_learn(heritage: Command, run: Path, tmp_path: Path) -> None:

@@ -22,12 +22,12 @@ def fitted(groups: int | None, held_out: HeldOut | None, threshold: float | None
 @pytest.mark.parametrize(
     ("groups", "before", "after", "calibrated", "words"),
     [
-        (MIN_GROUPS, 0.08, 0.03, True, "from 8.0% to 3.0%"),
+        (MIN_GROUPS, 0.08, 0.03, True, "from 8.0 % to 3.0 %"),
         (MIN_GROUPS - 1, 0.08, 0.03, False, "120 images of 49 groups; at least 50 are needed"),
         (200, 0.03, 0.03, False, "does not lower"),
-        (200, 0.03, 0.04, False, "3.0% without it, 4.0% with it"),
+        (200, 0.03, 0.04, False, "3.0 % without it, 4.0 % with it"),
         (200, 0.4, float("nan"), False, "does not lower"),
-        (200, 0.4, 0.2, False, "is 20.0% (40.0% without it)"),
+        (200, 0.4, 0.2, False, "is 20.0 % (40.0 % without it)"),
     ],
 )
 def test_calibration_is_claimed_only_where_it_was_measured_on_enough_groups_and_helped(
@@ -63,7 +63,7 @@ def test_without_a_threshold_every_prediction_is_unsure(tmp_path: Path) -> None:
     rule = DecisionRule.of(read_calibration(tmp_path))
     assert rule.unsure(1.0)
     words = (
-        "No threshold reaches a precision of 95% on 120 images of the val split: every prediction is unsure."
+        "No threshold reaches a precision of 95 % on 120 images of the val split: every prediction is unsure."
     )
     assert threshold_sentence(calibration) == words
     assert rule.notes() == [words]
@@ -72,13 +72,13 @@ def test_without_a_threshold_every_prediction_is_unsure(tmp_path: Path) -> None:
     assert not chosen.unsure(0.6)
     assert chosen.unsure(0.59)
     assert chosen.notes() == []
-    assert chosen.threshold_sentence == "Unsure below 60.0% probability."
+    assert chosen.threshold_sentence == "Unsure below 60.0 % probability."
 
 
 def test_rules_have_the_identity_that_version_0_1_recorded() -> None:
     assert DecisionRule().identity == "not calibrated: run heritage evaluate; never unsure"
     rule = DecisionRule.of(fitted(None, None))
-    assert rule.identity == "calibrated with temperature 1.5; unsure below 70.0% probability"
+    assert rule.identity == "calibrated with temperature 1.5; unsure below 70.0 % probability"
     assert DecisionRule.of(fitted(None, None, threshold=None)).identity.endswith("; always unsure")
 
 

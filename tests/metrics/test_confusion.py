@@ -27,7 +27,7 @@ def test_its_html_is_a_table_with_escaped_names() -> None:
     assert page.startswith("<table>")
     assert "<b>asian" not in page
     assert page.count("&lt;b&gt;asian&lt;/b&gt;") == 2
-    assert ">2<br><small>67%</small>" in page
+    assert ">2<br><small>67 %</small>" in page
 
 
 def test_a_class_without_images_has_empty_fractions() -> None:

@@ -10,6 +10,7 @@ import re
 import time
 import types
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -103,20 +104,26 @@ def test_a_wrong_value_anywhere_is_one_line_or_harmless(
 
     monkeypatch.setattr(os, "system", run)
     state = valid_state(photographs)
+    ended = Counter[str]()
     for value in WRONG:
         try:
             classifier = load(with_value(state, path, value))
             predicts(classifier)
             if "data" in path or "seed" in path:
                 open_test_set(classifier, {"root": None, "batch_size": None}, "all")
+            ended["predicted"] += 1
         except HeritageError as error:
             one_line(error)
+            ended["refused"] += 1
+    assert ended.total() == len(WRONG)
+    assert ended["refused"] > 0
 
 
 def test_missing_keys_are_one_line_or_harmless(
     load: Callable[[Any], inference.TrainedClassifier], photographs: Path
 ) -> None:
     state = valid_state(photographs)
+    refused = set()
     for path in keys_to_mutate():
         changed = with_value(state, path, None)
         node: Any = changed
@@ -127,6 +134,8 @@ def test_missing_keys_are_one_line_or_harmless(
             predicts(load(changed))
         except HeritageError as error:
             one_line(error)
+            refused.add(path)
+    assert refused >= {("state_dict",), ("heritage",), ("heritage", "classes"), ("heritage", "config")}
 
 
 ODD: dict[str, Any] = {

@@ -19,7 +19,7 @@ from tests.conftest import Command
 from tests.server.running import serving
 
 SEEN = "it has seen no photograph"
-UNSURE = "No threshold reaches a precision of 95% on 30 images of the val split: every prediction is unsure."
+UNSURE = "No threshold reaches a precision of 95 % on 30 images of the val split: every prediction is unsure."
 
 
 @pytest.fixture(scope="module")

@@ -268,7 +268,7 @@ def test_representations_are_one_line_and_name_what_is_unreadable(
     assert "5 unreadable: 'cut.jpg', 'empty.png', 'text.jpg', …" in repr(predictions)
     assert repr(predictions[0]).startswith("Prediction(")
     assert repr(predictions[0]).endswith("%, '0.jpg')")
-    assert "32×32 px, cpu; calibrated with temperature 2; unsure below 50.0% probability" in repr(predictor)
+    assert "32×32 px, cpu; calibrated with temperature 2; unsure below 50.0 % probability" in repr(predictor)
 
 
 def test_the_representation_of_a_predictor_that_is_always_unsure_is_short(predictor: Predictor) -> None:

@@ -85,6 +85,7 @@ def test_the_card_has_the_measured_figures_with_intervals(published: HubDouble, 
     assert head["license"] == "cc-by-4.0"
     assert head["library_name"] == "timm"
     assert head["datasets"] == ["museum/photographs"]
+    assert "base_model" not in head, "it was trained from scratch"
     metrics = json.loads((calibrated / "metrics.json").read_text())
     card = ModelCard(text)
     assert isinstance(card.data, ModelCardData)

@@ -9,7 +9,7 @@ import pytest
 
 from heritage.errors import CheckpointError
 from heritage.runs.checkpoints import newest_run
-from heritage.runs.data_set_name import name_of_folder
+from heritage.runs.data_set_name import data_set_title, name_of_folder
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,16 @@ from heritage.runs.data_set_name import name_of_folder
 )
 def test_the_name_is_one_part_of_a_path(root: str, name: str) -> None:
     assert name_of_folder(root) == name
+
+
+@pytest.mark.parametrize(
+    ("option", "root", "title"),
+    [("folder", "outputs/data/mine", "mine"), ("class_folders", "Données (1)/my vases", "my vases"),
+     ("demo", "outputs/data/demo", "demo"), ("table", None, "table"), (None, "x/y", "y"),
+     (None, "/", "data")],
+)  # fmt: skip
+def test_readers_see_the_name_of_the_folder(option: str | None, root: str | None, title: str) -> None:
+    assert data_set_title(option, root) == title
 
 
 def test_the_newest_run_is_that_of_the_newest_checkpoint(tmp_path: Path) -> None:

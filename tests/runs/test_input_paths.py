@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -36,11 +37,20 @@ def test_the_folder_given_for_a_network(verb: str, run_folder: Path, tmp_path: P
         require_inputs(heritage.compose(verb, words))
 
 
-def test_what_is_drawn_or_exists_passes(tree: Path, tmp_path: Path) -> None:
-    require_inputs(heritage.compose("train", ["data=demo", f"data.root={tmp_path / 'drawn'}"]))
-    require_inputs(heritage.compose("train", ["data=class_folders", f"data.root={tree}"]))
-    require_input(str(tree), "input")
-    require_input(str(tmp_path / "*.jpg"), "input")
+@pytest.mark.parametrize(("data", "passes"), [("demo", True), ("class_folders", False), ("folder", False)])
+def test_only_what_is_drawn_need_not_exist(tree: Path, tmp_path: Path, data: str, passes: bool) -> None:
+    require_inputs(heritage.compose("train", [f"data={data}", f"data.root={tree}"]))
+    missing = heritage.compose("train", [f"data={data}", f"data.root={tmp_path / 'drawn'}"])
+    with contextlib.nullcontext() if passes else pytest.raises(DatasetNotFoundError, match="no such folder"):
+        require_inputs(missing)
+    assert not (tmp_path / "drawn").exists()
+
+
+def test_a_folder_and_a_pattern_without_match_pass(tree: Path, tmp_path: Path) -> None:
+    for words in (str(tree), str(tmp_path / "*.jpg")):
+        require_input(words, "input")
+    with pytest.raises(DatasetNotFoundError, match="no such image, folder or list"):
+        require_input(str(tmp_path / "a.jpg"), "input")
 
 
 def test_a_missing_folder_is_reported_without_torch(tmp_path: Path) -> None:

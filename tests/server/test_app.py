@@ -217,7 +217,6 @@ def test_wrong_input_ends_in_one_line(
 
 def test_the_decision_rule_is_printed() -> None:
     assert str(DecisionRule()) == "not calibrated: run heritage evaluate; never unsure"
-    assert (
-        str(DecisionRule(1.5, 0.6)) == "not calibrated: run heritage evaluate; unsure below 60.0% probability"
-    )
+    rule = str(DecisionRule(1.5, 0.6))
+    assert rule == "not calibrated: run heritage evaluate; unsure below 60.0 % probability"
     assert Limits(**LIMITS).megabytes == 4

@@ -19,6 +19,7 @@ from tests.conftest import TINY, Command
 
 VIT = ("model=vit", "model.depth=1", "model.width=32", "model.heads=2", "optimizer=adamw")
 Change = Callable[[dict[str, Any]], object]
+Check = Callable[[Change], dict[str, Any]]
 
 
 class StopInSecondEpoch(pl.Callback):
@@ -51,10 +52,10 @@ def stopped(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingRun
 
 
 @pytest.fixture
-def check(stopped: TrainingRun) -> Callable[[Change], None]:
-    saved = torch.load(last(stopped.folder), weights_only=True)
+def check(stopped: TrainingRun) -> Check:
+    saved: dict[str, Any] = torch.load(last(stopped.folder), weights_only=True)
 
-    def check(change: Change) -> None:
+    def check(change: Change) -> dict[str, Any]:
         state = copy.deepcopy(saved)
         change(state)
         resumed, classifier = ResumedState(state, last(stopped.folder)), stopped.classifier
@@ -63,12 +64,15 @@ def check(stopped: TrainingRun) -> Callable[[Change], None]:
         scheduler = stopped.trainer.lr_scheduler_configs[0].scheduler
         assert classifier._optimizer is not None
         resumed.check_optimizer(optimizer, scheduler, classifier._optimizer, classifier.net)
+        return state
 
     return check
 
 
-def test_a_sound_state_passes(check: Callable[[Change], None]) -> None:
-    check(lambda state: None)
+def test_a_sound_state_passes_unchanged(stopped: TrainingRun, check: Check) -> None:
+    checked, saved = check(lambda state: None), torch.load(last(stopped.folder), weights_only=True)
+    assert checked["loops"] == saved["loops"]
+    assert groups(checked) == groups(saved)
 
 
 def schedule(**values: Any) -> Change:
@@ -114,6 +118,9 @@ FAULTS: dict[str, tuple[Change, str]] = {
     "a negative count": (
         lambda state: state["loops"]["fit_loop"]["epoch_progress"]["current"].update(completed=-1),
         "epoch_progress.current.completed is no whole number from 0"),
+    "epochs that the run does not have": (
+        lambda state: state["loops"]["fit_loop"]["epoch_progress"]["current"].update(processed=10**15),
+        "epoch_progress.current.processed is 1,000,000,000,000,000, and this run has 2 epochs"),
     "a callback": (lambda s: s["callbacks"]["Meter"].update(images_seen="x"), ".images_seen is no whole"),
     "callbacks": (lambda state: state.update(callbacks=[1]), "callbacks is not a mapping"),
     "NaN weights": (lambda state: state["state_dict"].update({"net.head.weight": NAN}), "NaN or infinite"),
@@ -121,7 +128,7 @@ FAULTS: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_state_that_does_not_fit_is_named(check: Callable[[Change], None], name: str) -> None:
+def test_a_state_that_does_not_fit_is_named(check: Check, name: str) -> None:
     change, message = FAULTS[name]
     with pytest.raises(CheckpointError) as caught:
         check(change)
@@ -129,7 +136,7 @@ def test_a_state_that_does_not_fit_is_named(check: Callable[[Change], None], nam
     assert "\n" not in str(caught.value)
 
 
-def test_flags_of_another_machine_are_replaced(check: Callable[[Change], None]) -> None:
+def test_flags_of_another_machine_are_replaced(check: Check) -> None:
     kept: list[dict[str, Any]] = []
 
     def change(state: dict[str, Any]) -> None:

@@ -100,7 +100,7 @@ class HostLimiter:
             try:
                 async with self._queue:
                     await self._wait()
-            except BaseException:
+            except BaseException:  # a cancelled task, too, must give its connection back; raised again
                 self._connections.release()
                 raise
         finally:
