@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from heritage.core.escaping import markdown
+from heritage.core.numbers import percent
 from heritage.metrics.prediction_sets import PredictionSets, members, set_rule
 from heritage.metrics.set_scores import SetScore, set_scores
-from heritage.reports.html import percent, score
+from heritage.reports.html import score
 
 
 @dataclass(frozen=True)

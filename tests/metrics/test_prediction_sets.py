@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from heritage.core.numbers import percent
 from heritage.errors import CheckpointError
 from heritage.evaluation.prediction_sets import measured_sets
 from heritage.metrics.calibration import calibrate, softmax
@@ -22,7 +23,6 @@ from heritage.metrics.prediction_sets import (
 )
 from heritage.metrics.set_scores import set_scores
 from heritage.prediction.decision_rule import DecisionRule
-from heritage.reports.html import percent
 from heritage.runs.calibration import read_calibration, write_calibration
 
 CLASSES = ("a", "b", "c")
