@@ -30,6 +30,7 @@ from heritage.metrics.calibration import (
 from heritage.metrics.calibration_claim import CalibrationClaim, calibration_claim
 from heritage.metrics.classification import MEASURES, Scores
 from heritage.metrics.confusion import ConfusionMatrix
+from heritage.metrics.long_tails import TailRow
 from heritage.metrics.ranking import auroc
 from heritage.metrics.registry import METRICS, metrics_of_predictions
 from heritage.metrics.slices import Slice, slice_labels, slices
@@ -56,6 +57,7 @@ class EvaluationOptions:
         seed: Random seed of the resamples.
         out_of_fold: Folder of the runs of a k-fold split, to look for label errors in all images; None uses
             validation and test images.
+        tails: Ratios of the forward and backward long tails whose accuracies are reported.
         coverage: Promised coverage of prediction sets, which are measured; None measures none.
         coverage_by_class: Whether it is promised for each class.
     """
@@ -68,6 +70,7 @@ class EvaluationOptions:
     label_errors: NonNegativeInt
     seed: Seed
     out_of_fold: FilePath | None
+    tails: list[PositiveInt] = field(default_factory=list)
     coverage: Coverage | None = 0.9
     coverage_by_class: bool = False
 
@@ -85,6 +88,7 @@ class Assessment:
         settings: The report's options.
         facts: Facts about the run, by name.
         notes: Warnings for the reader.
+        tails: The table of forward to backward long tails.
     """
 
     title: str
@@ -95,6 +99,7 @@ class Assessment:
     settings: EvaluationOptions
     facts: Mapping[str, str]
     notes: Sequence[str] = field(default=())
+    tails: Sequence[TailRow] = field(default=())
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -235,6 +240,7 @@ class Assessment:
                 }
                 for by, parts in self.slices.items()
             },
+            "long_tails": {row.name: row.record(self.classes) for row in self.tails},
             "resamples": self.settings.resamples,
             "facts": dict(self.facts),
             "notes": list(self.notes),
