@@ -205,7 +205,7 @@ class PredictConfig:
     """`heritage.predict`."""
 
     paths: PathsConfig = MISSING
-    ckpt: FilePath = MISSING
+    ckpt: Annotated[Any, FilePath | list[FilePath]] = MISSING
     trusted: list[str] = MISSING
     input: Annotated[Any, FilePath | list[FilePath]] = MISSING
     column: str = MISSING
@@ -216,6 +216,7 @@ class PredictConfig:
     threshold: Any = MISSING
     coverage: Any = MISSING
     coverage_by_class: bool = MISSING
+    prior: Any = MISSING
     embeddings: bool = MISSING
     tta: Choice = MISSING
     batch_size: int = MISSING
@@ -266,7 +267,7 @@ class ServeConfig:
     """`heritage.serve`."""
 
     paths: PathsConfig = MISSING
-    ckpt: FilePath = MISSING
+    ckpt: Annotated[Any, FilePath | list[FilePath]] = MISSING
     trusted: list[str] = MISSING
     host: str = MISSING
     port: int = MISSING
@@ -277,6 +278,7 @@ class ServeConfig:
     verdicts: Annotated[Any, FilePath | None] = MISSING
     tta: Choice = MISSING
     coverage: Any = MISSING
+    prior: Any = MISSING
     threshold: Any = MISSING
     batch_size: int = MISSING
     device: Choice = MISSING
