@@ -145,7 +145,9 @@ def test_the_debug_trainer_overfits_one_batch(
              "optimizer.lr=0.01", "scheduler=constant", "balance.loss.label_smoothing=0")  # fmt: skip
     done = heritage("train", *tiny, "trainer=debug", *words)
     assert done.code == 0, done.err
-    losses = [row["train/loss"] for row in read_history(next(tmp_path.glob("outputs/train/*/*")))]
+    history = read_history(next(tmp_path.glob("outputs/train/*/*")))
+    assert history[-1]["step"] == 12, "one batch of each epoch"
+    losses = [row["train/loss"] for row in history]
     assert losses[0] > 1
     assert losses[-1] < 0.05
 
