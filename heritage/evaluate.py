@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 def main(cfg: DictConfig) -> None:
     """Evaluate a network, write the report and print its path."""
     from heritage.config.validate import validate
-    from heritage.runs.checkpoints import find_checkpoint
+    from heritage.runs.checkpoints import find_checkpoints
     from heritage.runs.input_paths import require_inputs
 
     validate(cfg, "evaluate")
-    find_checkpoint(cfg.ckpt)
+    find_checkpoints(cfg.ckpt)
     require_inputs(cfg)
     from heritage.core.console import Console
     from heritage.evaluation.evaluate import evaluate

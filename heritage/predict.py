@@ -18,14 +18,14 @@ def main(cfg: DictConfig) -> Any:
     from omegaconf import OmegaConf
 
     from heritage.config.validate import validate, validate_options
-    from heritage.runs.checkpoints import find_checkpoint
+    from heritage.runs.checkpoints import find_checkpoints
     from heritage.runs.input_paths import require_inputs
 
     validate(cfg, "predict")
     options = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     del options["paths"]
     validate_options("heritage.prediction.predict.PredictOptions", options)
-    find_checkpoint(cfg.ckpt)
+    find_checkpoints(cfg.ckpt)
     require_inputs(cfg)
     from heritage.core.console import Console
     from heritage.prediction.predict import PredictOptions, predict, show

@@ -19,7 +19,7 @@ def main(cfg: DictConfig) -> None:
     from omegaconf import OmegaConf
 
     from heritage.config.validate import validate, validate_options
-    from heritage.runs.checkpoints import NEWEST, find_checkpoint, newest_run
+    from heritage.runs.checkpoints import NEWEST, find_checkpoints, newest_run
 
     validate(cfg, "serve")
     options = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
@@ -28,7 +28,7 @@ def main(cfg: DictConfig) -> None:
     if options["ckpt"] == NEWEST:
         options["ckpt"] = str(newest_run(Path(cfg.paths.outputs) / "train"))
     options["outputs"] = cfg.paths.outputs
-    find_checkpoint(options["ckpt"])
+    find_checkpoints(options["ckpt"])
     from heritage.server.limits import Limits
     from heritage.server.server import ServeOptions, serve
 

@@ -29,6 +29,7 @@ from heritage.metrics.calibration import (
 from heritage.metrics.calibration_claim import CalibrationClaim, calibration_claim
 from heritage.metrics.classification import MEASURES, Scores
 from heritage.metrics.confusion import ConfusionMatrix
+from heritage.metrics.long_tails import TailRow
 from heritage.metrics.ranking import auroc
 from heritage.metrics.registry import METRICS, metrics_of_predictions
 from heritage.metrics.slices import Slice, slice_labels, slices
@@ -55,6 +56,7 @@ class EvaluationOptions:
         seed: Random seed of the resamples.
         out_of_fold: Folder of the runs of a k-fold split, to look for label errors in all images; None uses
             validation and test images.
+        tails: Ratios of the forward and backward long tails whose accuracies are reported.
     """
 
     resamples: PositiveInt
@@ -65,6 +67,7 @@ class EvaluationOptions:
     label_errors: NonNegativeInt
     seed: Seed
     out_of_fold: FilePath | None
+    tails: list[PositiveInt] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Assessment:
         settings: The report's options.
         facts: Facts about the run, by name.
         notes: Warnings for the reader.
+        tails: The table of forward to backward long tails.
     """
 
     title: str
@@ -90,6 +94,7 @@ class Assessment:
     settings: EvaluationOptions
     facts: Mapping[str, str]
     notes: Sequence[str] = field(default=())
+    tails: Sequence[TailRow] = field(default=())
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -218,6 +223,7 @@ class Assessment:
                 }
                 for by, parts in self.slices.items()
             },
+            "long_tails": {row.name: row.record(self.classes) for row in self.tails},
             "resamples": self.settings.resamples,
             "facts": dict(self.facts),
             "notes": list(self.notes),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,12 +13,33 @@ import torch
 from heritage.evaluation.assessment import EvaluationOptions
 from heritage.features.predict_loop import ModelOutputs
 from heritage.inference.checkpoint import TrainedClassifier
-from heritage.inference.predictions import predict_split
-from heritage.inference.test_set import TestSet
+from heritage.inference.ensemble import Averaged, calibration_variant, folders
 from heritage.metrics.calibration import Calibration, calibrate
 from heritage.runs.calibration import read_calibration, write_calibration
 from heritage.runs.files import BEST_CHECKPOINT, CALIBRATION_FILE, variant_file
-from heritage.runs.validation_outputs import ValidationOutputs, write_validation_outputs
+from heritage.runs.validation_outputs import (
+    ValidationOutputs,
+    read_validation_outputs,
+    write_validation_outputs,
+)
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """The calibration of an evaluation.
+
+    Attributes:
+        calibration: The calibration, if there is one.
+        validation: The predictions for validation images; None if they were not predicted.
+        outputs: The logits that the calibration was fitted on; None if they are not known.
+        notes: Notes for the report.
+    """
+
+    calibration: Calibration | None
+    validation: ModelOutputs | None
+    outputs: ValidationOutputs | None
+    notes: list[str]
+
 
 log = logging.getLogger(__name__)
 
@@ -25,30 +47,22 @@ _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def fit_calibration(
-    classifier: TrainedClassifier,
-    test_set: TestSet,
-    predictions: ModelOutputs,
-    settings: EvaluationOptions,
-    device: torch.device,
-) -> tuple[Calibration | None, ModelOutputs | None, list[str]]:
-    """Fit on the network's own validation split, or read the calibration of its run folder.
-
-    Returns:
-        The calibration, the predictions for validation, and notes for the report.
-    """
+    networks: Averaged, predictions: ModelOutputs, settings: EvaluationOptions, device: torch.device
+) -> Calibrated:
+    """Fit on the networks' own validation split, or read the calibration of their run folder."""
+    members, test_set = networks.members, networks.test_sets[0]
+    variant = calibration_variant(members)
     if not test_set.own:
-        if classifier.model.shift is not None:
-            return None, None, ["No calibration: the run folder's is for logits that are not adjusted."]
-        variant = calibration_variant(classifier)
-        stored = None if classifier.folder is None else read_calibration(classifier.folder, variant)
-        if stored is None:
-            return None, None, ["No calibration: evaluate the network on its own data set to fit it."]
-        return stored, None, []
+        if members[0].model.shift is not None:
+            return _none("the run folder's is for logits that are not adjusted.")
+        for folder in folders(members):
+            if (stored := read_calibration(folder, variant)) is not None:
+                outputs = read_validation_outputs(folder, members[0].classes, stored, variant)
+                return Calibrated(stored, None, outputs, [])
+        return _none("evaluate the network on its own data set to fit it.")
     if not len(test_set.data.rows("val")):
-        return None, None, ["No calibration: the data set has no validation images."]
-    validation = (
-        predictions if test_set.split == "val" else predict_split(classifier, test_set, "val", device)
-    )
+        return _none("the data set has no validation images.")
+    validation = predictions if test_set.split == "val" else networks.predict("val", device)
     groups = test_set.manifest("val").take(validation.rows).column("group_id")
     fingerprint = test_set.data.manifest.fingerprint
     calibration = calibrate(
@@ -59,16 +73,15 @@ def fit_calibration(
         split="val",
         fingerprint=fingerprint,
     )
+    outputs = ValidationOutputs(
+        validation.logits, validation.targets, groups, members[0].classes, calibration
+    )
     notes = []
     if test_set.split == "val":
         notes.append(
             "Temperature and threshold were fitted on these images: calibrated metrics are optimistic."
         )
-    if run := run_to_write(classifier):
-        variant = calibration_variant(classifier)
-        outputs = ValidationOutputs(
-            validation.logits, validation.targets, groups, classifier.classes, fingerprint
-        )
+    if run := run_to_write(members):
 
         def write() -> Path:
             write_validation_outputs(outputs, run, variant)
@@ -79,7 +92,11 @@ def fit_calibration(
         notes.append(
             "calibration.json was not written: it belongs to the unadjusted best checkpoint of a run folder."
         )
-    return calibration, validation, notes
+    return Calibrated(calibration, validation, outputs, notes)
+
+
+def _none(why: str) -> Calibrated:
+    return Calibrated(None, None, None, [f"No calibration: {why}"])
 
 
 def written(write: Callable[[], Path], file: Path) -> list[str]:
@@ -93,12 +110,7 @@ def written(write: Callable[[], Path], file: Path) -> list[str]:
     return []
 
 
-def run_to_write(classifier: TrainedClassifier) -> Path | None:
-    """Return the run folder to store calibration and audits in: only for its best checkpoint, unadjusted."""
-    is_best = classifier.file.name == BEST_CHECKPOINT and classifier.model.shift is None
-    return classifier.folder if is_best else None
-
-
-def calibration_variant(classifier: TrainedClassifier) -> str:
-    """Return the name of the calibration that belongs to a classifier's views; empty for one view."""
-    return "" if classifier.model.views == "none" else classifier.model.views
+def run_to_write(members: Sequence[TrainedClassifier]) -> Path | None:
+    """Return the run folder to store calibration and audits in: the first one's, of best checkpoints."""
+    best = all(one.file.name == BEST_CHECKPOINT and one.model.shift is None for one in members)
+    return members[0].folder if best else None

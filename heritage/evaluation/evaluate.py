@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -19,18 +19,22 @@ from heritage.core.console import Console
 from heritage.core.manifest import Manifest
 from heritage.core.numbers import counted
 from heritage.core.option_types import FigureWidth, Mistakes, choice
+from heritage.errors import ConfigError
 from heritage.evaluation.assessment import Assessment, EvaluationOptions, few_groups_note
 from heritage.evaluation.audits import NO_AUDITS, AuditOptions, few_images_note, read_leak_runs, run_audits
 from heritage.evaluation.calibration import fit_calibration, run_to_write, written
+from heritage.evaluation.mistakes import Mistakes as MistakeFiles
 from heritage.evaluation.mistakes import write_mistakes
+from heritage.evaluation.prior import tail_table, under_prior
 from heritage.evaluation.report import LabelCheck, write_evaluation
 from heritage.features.compute import ImageFeatures
 from heritage.features.predict_loop import ModelOutputs
-from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint, load_checkpoint, with_views
+from heritage.inference.checkpoint import TrainedClassifier, describe_checkpoint, with_views
 from heritage.inference.embeddings import classifier_features, print_store
+from heritage.inference.ensemble import Averaged, Members, calibration_variant, load_members
 from heritage.inference.logit_adjustment import adjust_logits, frequency_correction
-from heritage.inference.predictions import predict_split
-from heritage.inference.test_set import TestSet, open_test_set
+from heritage.inference.prior import read_prior
+from heritage.inference.test_set import TestSet
 from heritage.metrics.calibration import softmax
 from heritage.metrics.classification import absent_note
 from heritage.metrics.label_errors import find_label_errors
@@ -69,49 +73,88 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     how = choice("mistakes", cfg.mistakes, Mistakes)
     settings: EvaluationOptions = instantiate(cfg.report, _convert_="all")
     folder = Path(cfg.paths.run)
-    choice("tta", cfg.tta, Views)
     device = choose_device(cfg.device)
-    classifier = load_checkpoint(cfg.ckpt, cfg.trusted)
     audit_options = NO_AUDITS if cfg.audits is None else instantiate(cfg.audits)
-    leak_runs = read_leak_runs(audit_options, classifier)
-    if cfg.logit_adjustment:
-        classifier = adjust_logits(classifier, cfg.logit_adjustment)
-    classifier = with_views(classifier, cfg.tta)
-    test_set = open_test_set(classifier, resolved(cfg.data), cfg.split)
+    members = _load(cfg)
+    averaged_note = _averaged_note(members, audit_options)
+    if len(members) > 1:
+        audit_options = NO_AUDITS
+    leak_runs = read_leak_runs(audit_options, members[0])
+    networks = Averaged.open(members, resolved(cfg.data), cfg.split)
+    test_set = networks.test_sets[0]
     require_columns(test_set.data.manifest, settings.slices)
     folds = None
     if settings.out_of_fold is not None:
         folds = out_of_fold([settings.out_of_fold], test_set.data.manifest)
-    console.print(
-        f"{classifier.file}: epoch {classifier.epoch + 1}, {test_set.name}", highlight=False, soft_wrap=True
-    )
-    predictions = predict_split(classifier, test_set, test_set.split, device)
+    for one in members:
+        console.print(f"{one.file}: epoch {one.epoch + 1}, {test_set.name}", highlight=False, soft_wrap=True)
+    predictions = networks.predict(test_set.split, device)
     manifest = test_set.manifest(test_set.split).take(predictions.rows)
-    calibration, validation, notes = fit_calibration(classifier, test_set, predictions, settings, device)
+    groups = manifest.column("group_id")
+    fitted = fit_calibration(networks, predictions, settings, device)
+    tails = tail_table(predictions, fitted, settings, groups)
+    shifted = under_prior(resolved(cfg).get("prior"), members[0], predictions, fitted, groups)
+    classifier, predictions, fitted = shifted.classifier, shifted.predictions, shifted.calibrated
     description = describe_checkpoint(classifier)
+    of_probabilities = [*averaged_note, *fitted.notes, *_adjustment_notes(members[0])]
     assessment = Assessment(
-        title=f"{description.model} on {test_set.name}",
+        title=f"{_title(members)} on {test_set.name}",
         manifest=manifest,
         targets=predictions.targets,
         logits=predictions.logits,
-        calibration=calibration,
+        calibration=fitted.calibration,
         settings=settings,
-        facts=_facts(classifier, test_set, device),
-        notes=_notes(classifier, test_set, manifest, [*notes, *_adjustment_notes(classifier)], audit_options),
+        facts=_facts(members, test_set, device),
+        notes=_notes(members, test_set, manifest, of_probabilities, audit_options),
+        tails=tails,
     )
-    unseen = _unseen_images(assessment, test_set, validation) if folds is None else folds
+    unseen = _unseen_images(assessment, test_set, fitted.validation) if folds is None else folds
     label_check = _check_labels(*unseen)
-    extra = _record(classifier, test_set, description, cfg)
+    extra = _record(members, test_set, description, cfg) | {"prior": shifted.record}
     features = _features(audit_options, classifier, test_set, device, cfg.paths.outputs)
     audits, embedding_map = run_audits(
         audit_options, classifier, test_set, assessment, predictions.rows, device, folder, leak_runs, width,
         stored=features,
     )  # fmt: skip
-    own = test_set.own and test_set.split == "test" and cfg.tta == "none"
-    if audits and own and (run := run_to_write(classifier)):
+    own = test_set.own and test_set.split == "test" and not calibration_variant(members)
+    if audits and own and (run := run_to_write([classifier])):
         for note in written(lambda: write_audits(audits, run), run / AUDITS_FILE):
             log.warning("%s", note)
+    print_store(features, console)
     mistakes = None if how == "none" else write_mistakes(assessment, folder, how)
+    return _written_report(
+        assessment, label_check, audits, folder, console, extra, embedding_map, mistakes, width
+    )
+
+
+def _load(cfg: DictConfig) -> Members:
+    """Load the networks, with the logits and views that they are evaluated with."""
+    prior, views = resolved(cfg).get("prior"), choice("tta", cfg.tta, Views)
+    members = load_members(resolved(cfg)["ckpt"], cfg.trusted)
+    if prior is not None:
+        read_prior(prior, members[0].classes, estimate=True)  # before minutes of predictions
+        if cfg.logit_adjustment:
+            raise ConfigError(
+                "both change the class frequencies that predictions are for",
+                where=f"logit_adjustment={cfg.logit_adjustment:g}, prior",
+                remedy="use one of them",
+            )
+    if cfg.logit_adjustment:
+        members = tuple(adjust_logits(one, cfg.logit_adjustment) for one in members)
+    return tuple(with_views(one, views) for one in members)
+
+
+def _written_report(
+    assessment: Assessment,
+    label_check: LabelCheck,
+    audits: Sequence[AuditResult],
+    folder: Path,
+    console: Console,
+    extra: Mapping[str, Any],
+    embedding_map: tuple[Path, str] | None,
+    mistakes: MistakeFiles | None,
+    width: FigureWidth,
+) -> Path:
     page = write_evaluation(
         assessment,
         label_check,
@@ -125,24 +168,42 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     _print(assessment, audits, console)
     if mistakes is not None:
         console.print(f"mistakes: {mistakes.summary}", highlight=False, markup=False, soft_wrap=True)
-    print_store(features, console)
     console.print(f"report: {page}", highlight=False, soft_wrap=True)
     return page
 
 
+def _title(members: Members) -> str:
+    names = list(dict.fromkeys(describe_checkpoint(one).model for one in members))
+    return names[0] if len(members) == 1 else f"{len(members)} networks ({', '.join(names)})"
+
+
+def _averaged_note(members: Members, audit_options: AuditOptions) -> list[str]:
+    if len(members) == 1:
+        return []
+    audits = "" if audit_options == NO_AUDITS else " Audits are of single networks and were not run."
+    return [f"The probabilities are the mean of {len(members)} networks.{audits}"]
+
+
+def _images_seen(members: Members) -> int | None:
+    counts = [images_seen(one.folder) for one in members]
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
+
+
 def _record(
-    classifier: TrainedClassifier, test_set: TestSet, description: RunDescription, cfg: DictConfig
+    members: Members, test_set: TestSet, description: RunDescription, cfg: DictConfig
 ) -> dict[str, Any]:
     """Return what ``metrics.json`` holds beside the metrics."""
     return {
-        "checkpoint": str(classifier.file),
+        "checkpoint": str(members[0].file),
+        "averaged": [str(one.file) for one in members] if len(members) > 1 else [],
         "fingerprint": test_set.data.manifest.fingerprint,
         "split": test_set.split,
-        "recipe": asdict(_compared_as(description, cfg.logit_adjustment, cfg.tta)),
+        "recipe": asdict(_compared_as(description, cfg, members)),
         "tta": cfg.tta,
-        "fold": _fold(classifier, test_set),
+        "fold": _fold(members[0], test_set),
         "environment": environment(),
-        IMAGES_SEEN: images_seen(classifier.folder),
+        IMAGES_SEEN: _images_seen(members),
     }
 
 
@@ -158,7 +219,7 @@ def _features(
 
 
 def _notes(
-    classifier: TrainedClassifier,
+    members: Members,
     test_set: TestSet,
     manifest: Manifest,
     of_probabilities: Sequence[str],
@@ -166,12 +227,12 @@ def _notes(
 ) -> list[str]:
     """Return the notes of a report: on the data, the probabilities, and what the images are too few for."""
     return [
-        *classifier.notes,
+        *dict.fromkeys(note for one in members for note in one.notes),
         *drawn_note(len(manifest), manifest.drawn),
         *test_set.notes,
         *of_probabilities,
         *test_set.left_out(),
-        *absent_note(manifest.counts(), _train_counts(classifier)),
+        *absent_note(manifest.counts(), _train_counts(members[0])),
         *few_groups_note(manifest),
         *few_images_note(audit_options, len(manifest)),
     ]
@@ -183,13 +244,15 @@ def _fold(classifier: TrainedClassifier, test_set: TestSet) -> dict[str, int] | 
     return None if fold is None else asdict(fold)
 
 
-def _compared_as(description: RunDescription, logit_adjustment: float, tta: Views) -> RunDescription:
+def _compared_as(description: RunDescription, cfg: DictConfig, members: Members) -> RunDescription:
     """Return the description for `heritage compare`: logit adjustment counts as a balancing method."""
-    if tta != "none":
-        description = replace(description, others=(*description.others, f"tta={tta}"))
-    if not logit_adjustment:
-        return description
-    return replace(description, balance=f"{description.balance} logit_adjustment={logit_adjustment:g}")
+    words = [f"average={len(members)}"] if len(members) > 1 else []
+    words += [f"tta={cfg.tta}"] if cfg.tta != "none" else []
+    words += [] if cfg.prior is None else [f"prior={cfg.prior}"]
+    described = replace(description, others=(*description.others, *words))
+    if not cfg.logit_adjustment:
+        return described
+    return replace(described, balance=f"{description.balance} logit_adjustment={cfg.logit_adjustment:g}")
 
 
 def _train_counts(classifier: TrainedClassifier) -> dict[str, int] | None:
@@ -228,9 +291,10 @@ def _check_labels(manifest: Manifest, probabilities: npt.NDArray[np.float64]) ->
     return LabelCheck(manifest, probabilities, find_label_errors(probabilities, manifest.targets))
 
 
-def _facts(classifier: TrainedClassifier, test_set: TestSet, device: torch.device) -> dict[str, str]:
+def _facts(members: Members, test_set: TestSet, device: torch.device) -> dict[str, str]:
+    classifier = members[0]
     description, data = describe_checkpoint(classifier), test_set.data
-    return {
+    facts = {
         "checkpoint": f"{classifier.file}, epoch {classifier.epoch + 1}",
         "data": f"{data.manifest.root} ({counted(len(data.manifest), 'image')}, fingerprint "
         f"{data.manifest.fingerprint[:12]})",
@@ -240,7 +304,12 @@ def _facts(classifier: TrainedClassifier, test_set: TestSet, device: torch.devic
         "balance": description.balance,
         "seed": str(description.seed),
         "computed on": f"{device.type}, {classifier.precision(device)}",
-    } | ({} if (tta := classifier.model.views) == "none" else {"test-time augmentation": tta})
+    }
+    if classifier.model.views != "none":
+        facts["test-time augmentation"] = classifier.model.views
+    if len(members) > 1:
+        facts["averaged with"] = ", ".join(str(one.file) for one in members[1:])
+    return facts
 
 
 def _print(assessment: Assessment, audits: Sequence[AuditResult], console: Console) -> None:

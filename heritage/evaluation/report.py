@@ -18,7 +18,7 @@ from heritage.core.option_types import FigureWidth
 from heritage.core.overrides import COLUMNS
 from heritage.evaluation.assessment import CLASS_SCORES, Assessment
 from heritage.evaluation.mistakes import MISTAKES_FILE, MISTAKES_FOLDER, Mistakes
-from heritage.evaluation.tables import assessment_tables
+from heritage.evaluation.tables import assessment_tables, long_tail_tables
 from heritage.metrics.calibration import brier_score
 from heritage.metrics.calibration_claim import threshold_sentence
 from heritage.metrics.confusion import confused_pairs
@@ -172,6 +172,8 @@ def markdown_report(assessment: Assessment, audits: Sequence[AuditResult], label
             for one in parts
         ]
         lines.append("")
+    for table in long_tail_tables(a):
+        lines += ["## Long tails", "", table.markdown()]
     for audit in audits:
         lines += [f"## {markdown(audit.name)}", "", markdown(f"{audit.verdict} {audit.words}"), ""]
         if audit.rows:
@@ -249,6 +251,7 @@ def _write_page(
         },
         mistakes=mistakes and {"count": len(mistakes.paths), "list": f"{MISTAKES_FOLDER}/{MISTAKES_FILE}"},
         audits=audits,
+        long_tails=long_tail_tables(a),
         pairs=pairs,
         colours=[class_colour(k) for k in range(len(a.classes))],
         label_errors=label_errors,

@@ -8,6 +8,7 @@ from heritage.core.numbers import bounds as interval_text
 from heritage.evaluation.assessment import CLASS_SCORES, Assessment
 from heritage.metrics.bootstrap import Interval
 from heritage.metrics.classification import MEASURES
+from heritage.metrics.long_tails import WeightedAccuracy
 from heritage.metrics.registry import METRICS
 from heritage.reports.html import score
 from heritage.reports.tables import Table, confusion_table
@@ -16,8 +17,27 @@ _NOTE = "In brackets: 95 % intervals over resamples of groups."
 
 
 def assessment_tables(assessment: Assessment) -> list[Table]:
-    """Return the tables ``metrics``, ``classes`` and ``confusion``."""
-    return [_metrics(assessment), _classes(assessment), confusion_table(assessment.confusion)]
+    """Return the tables ``metrics``, ``classes``, ``confusion`` and, if there is one, ``long_tails``."""
+    tables = [_metrics(assessment), _classes(assessment), confusion_table(assessment.confusion)]
+    return [*tables, *long_tail_tables(assessment)]
+
+
+def long_tail_tables(a: Assessment) -> list[Table]:
+    """Return the table of forward to backward long tails; none if it was not computed."""
+    if not a.tails:
+        return []
+    rows = [[row.name, *(_accuracy(one) for one in (row.plain, row.known, row.estimated))] for row in a.tails]
+    note = (
+        "Test images are weighted to class frequencies that fall (forward) or rise (backward) by the ratio, "
+        "from the class that is most frequent in validation to the rarest. Predictions as they are; for "
+        f"these frequencies; and for frequencies that are estimated without labels. {_NOTE}"
+    )
+    head = ("test set", "as it is", "known prior", "estimated prior")
+    return [Table("long_tails", f"Accuracy under other class frequencies, {a.title}", head, rows, note)]
+
+
+def _accuracy(one: WeightedAccuracy) -> str:
+    return f"{score(one.value)} {_brackets(one.interval)}".strip()
 
 
 def _metrics(a: Assessment) -> Table:

@@ -171,6 +171,15 @@ def softmax(logits: npt.NDArray[np.floating[Any]], temperature: float = 1.0) -> 
     return probabilities
 
 
+def pooled_logits(logits: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """Return the logarithm of the mean of several networks' probabilities, (N, K); of one, its logits."""
+    if len(logits) == 1:
+        return logits[0]
+    mean = np.mean([softmax(one) for one in logits], axis=0)
+    pooled: npt.NDArray[np.float32] = np.log(np.maximum(mean, 1e-30)).astype(np.float32)
+    return pooled
+
+
 def fit_temperature(logits: npt.NDArray[np.floating[Any]], targets: Targets) -> float:
     """Return the maximum-likelihood temperature, between 0.05 and 20.
 

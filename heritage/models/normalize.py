@@ -93,11 +93,13 @@ class NormalizedModel(nn.Module):
         logits = cast("Tensor", self.net(self.normalize(images)))
         return logits if self.order is None else logits[:, self.order]
 
-    def replaced(self, *, shift: Tensor | None = None, views: Views | None = None) -> NormalizedModel:
-        """Return the same network with another shift or other views; None keeps the present ones."""
+    def replaced(
+        self, *, shift: Tensor | None = None, views: Views | None = None, order: Tensor | None = None
+    ) -> NormalizedModel:
+        """Return the same network with another shift, views or order; None keeps the present ones."""
         return NormalizedModel(
             self.net,
             self.shift if shift is None else shift,
             views=self.views if views is None else views,
-            order=self.order,
+            order=self.order if order is None else order,
         ).eval()

@@ -5,6 +5,7 @@ Commands do this before they import torch, which takes seconds: a misspelt path 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from heritage.core.hub import is_hub_address
@@ -55,6 +56,12 @@ def find_checkpoint(ckpt: str | Path) -> Path:
     if path.suffix in _EXPORTED and not is_published_file(path):
         _refuse_export(path, path.parent)
     return path
+
+
+def find_checkpoints(ckpt: str | Path | Sequence[str | Path]) -> list[Path]:
+    """Return the checkpoint at a path, or those at several; errors as for `find_checkpoint`."""
+    several = [ckpt] if isinstance(ckpt, str | Path) else list(ckpt)
+    return [find_checkpoint(one) for one in several]
 
 
 def _refuse_export(path: Path, folder: Path) -> None:

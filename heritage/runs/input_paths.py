@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from heritage.core.image_folders import SourceKeys, require_folder
 from heritage.errors import DatasetNotFoundError, HeritageError
-from heritage.runs.checkpoints import find_checkpoint
+from heritage.runs.checkpoints import find_checkpoints
 from heritage.runs.files import CHECKPOINTS_FOLDER, CONFIG_FILE
 from heritage.runs.record import read_config
 
@@ -70,7 +70,10 @@ def _require(group: str, root: Any, reader: Any) -> None:
 
 def _readers_of_run(ckpt: Any) -> Any:
     """Return the ``data.reader`` node of a checkpoint's run; None if it cannot be read."""
-    checkpoint = find_checkpoint(str(ckpt))
+    checkpoints = find_checkpoints(ckpt if isinstance(ckpt, list) else str(ckpt))
+    if not checkpoints:
+        return None
+    checkpoint = checkpoints[0]
     folder = checkpoint.parent.parent
     if checkpoint.parent.name == CHECKPOINTS_FOLDER and (folder / CONFIG_FILE).is_file():
         with contextlib.suppress(HeritageError):

@@ -35,14 +35,14 @@ class ValidationOutputs:
         targets: Class positions, (N,).
         groups: The group of each image, length N.
         classes: The class list, in the order of the logits, K.
-        fingerprint: Fingerprint of the data set.
+        calibration: What was fitted on them.
     """
 
     logits: npt.NDArray[np.float32]
     targets: npt.NDArray[np.int64]
     groups: Sequence[str]
     classes: tuple[str, ...]
-    fingerprint: str
+    calibration: Calibration
 
 
 def write_validation_outputs(outputs: ValidationOutputs, folder: Path, variant: str = "") -> Path:
@@ -52,7 +52,9 @@ def write_validation_outputs(outputs: ValidationOutputs, folder: Path, variant: 
         "group_id": [str(group) for group in outputs.groups],
     }
     columns |= {f"{_LOGIT}{name}": outputs.logits[:, k] for k, name in enumerate(outputs.classes)}
-    table = pa.table(columns).replace_schema_metadata({_FINGERPRINT: outputs.fingerprint.encode()})
+    table = pa.table(columns).replace_schema_metadata(
+        {_FINGERPRINT: outputs.calibration.fitted_on.fingerprint.encode()}
+    )
     path = folder / variant_file(VALIDATION_FILE, variant)
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
@@ -96,4 +98,4 @@ def read_validation_outputs(
     fitted = calibration.fitted_on
     if (len(targets), fingerprint) != (fitted.images, fitted.fingerprint):
         return None
-    return ValidationOutputs(logits.astype(np.float32), targets, groups, tuple(classes), fingerprint)
+    return ValidationOutputs(logits.astype(np.float32), targets, groups, tuple(classes), calibration)

@@ -302,7 +302,7 @@ class TrainingRun:
         )
         write_calibration(calibration, self.folder)
         outputs = ValidationOutputs(
-            predictions.logits, predictions.targets, groups, manifest.classes, manifest.fingerprint
+            predictions.logits, predictions.targets, groups, manifest.classes, calibration
         )
         write_validation_outputs(outputs, self.folder)
         return {
