@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from heritage.api.run import run
     from heritage.data.module import ArtefactDataModule
     from heritage.errors import HeritageError
+    from heritage.features.opened import open_features
     from heritage.prediction.predictor import Predictor, load
     from heritage.prediction.results import Explanation, Prediction, Predictions
     from heritage.runs.run_result import RunResult
@@ -49,6 +50,7 @@ _HOMES = {
     "list_models": "heritage.api.options",
     "list_options": "heritage.api.options",
     "load": "heritage.prediction.predictor",
+    "open_features": "heritage.features.opened",
     "run": "heritage.api.run",
 }
 
@@ -68,6 +70,7 @@ __all__ = [
     "list_models",
     "list_options",
     "load",
+    "open_features",
     "run",
 ]
 

@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "collect": "museum → raw images with licences and a ledger",
     "curate": "raw photographs → clean, split data set with a report",
     "train": "data set → checkpoint and test report",
+    "embed": "network × data set → a store of features for probes, maps, audits and nearest objects",
     "evaluate": "checkpoint × data set → metrics with confidence intervals, calibration, errors, audits",
     "compare": "many runs → tables, paired tests and figures, beside the thesis's results",
     "explain": "checkpoint × images → saliency maps, with tests of their faithfulness",

@@ -40,8 +40,8 @@ def run(
     It does what ``heritage <verb> <overrides>`` does and leaves the same folder.
 
     Args:
-        verb: A command: ``new``, ``collect``, ``curate``, ``train``, ``evaluate``, ``compare``, ``explain``,
-            ``predict``, ``export``, ``serve`` or ``weights``.
+        verb: A command: ``new``, ``collect``, ``curate``, ``train``, ``embed``, ``evaluate``, ``compare``,
+            ``explain``, ``predict``, ``export``, ``serve`` or ``weights``.
         *overrides: Hydra overrides, as the command takes them: ``"model=vit"``, ``"trainer.max_epochs=3"``,
             or a list of them. Paths and names need no quotes; in a multirun, commas separate values.
         multirun: Run every combination of comma-separated values, as ``-m`` does.

@@ -112,11 +112,12 @@ class _LedgerState:
         self.reserve = ledger_counts.reserve_objects(ledger, source.code)
         self.mean_bytes = ledger_counts.mean_bytes(ledger, source.code)
         self.expected = source.expected_yield
+        # They were measured at the museum whose rules they are, and not at another with the same rules.
         self.shares = {
             name: rule.share
             for name in rules.classes
             for rule in rules.rules_for(source.rules_museum, (name,))
-            if rule.share is not None
+            if rule.share is not None and source.rules_museum == source.code
         }
 
     def expected_yield(self, name: str, listings: list[Listing]) -> tuple[float, bool]:

@@ -1,4 +1,4 @@
-"""Parts of a network that its configuration names beside the builder's arguments: ``model.head``.
+"""Parts of a network that its configuration names beside the builder's arguments: head and adapters.
 
 They are attached to whatever network the builder returns, so a builder does not know them. A configuration
 without them, as earlier versions wrote it, describes the network as it was built.
@@ -7,13 +7,63 @@ without them, as earlier versions wrote it, describes the network as it was buil
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
+
+from heritage.core.types import PositiveFloat, PositiveInt
 
 HeadName = Literal["linear", "cosine", "knn"]
 """Classifiers of `heritage.models.heads`; ``linear`` is the one that the builder made."""
 
-NETWORK_PARTS: Mapping[str, Any] = {"head": HeadName | None}
-"""Types of the parts by key; None is the default of each."""
+LORA: Final = "lora"
+ADAPTER: Final = "adapter"
+"""Kinds of adapters of `heritage.models.adapters`."""
+
+_NO_OTHER_KEYS = ConfigDict(extra="forbid")
+
+
+@with_config(_NO_OTHER_KEYS)
+class LoraOptions(TypedDict):
+    """Low-rank updates.
+
+    Attributes:
+        kind: ``lora``.
+        rank: Rank of each update; layers that are no wider have none.
+        alpha: Divided by the rank, the factor of the updates.
+        where: ``attention``: its linear layers; ``all``: all linear layers and 1×1 convolutions before the
+            classifier; ``auto``: ``attention`` in networks that have it, else ``all``.
+    """
+
+    kind: Literal["lora"]
+    rank: PositiveInt
+    alpha: PositiveFloat
+    where: Literal["auto", "attention", "all"]
+
+
+@with_config(_NO_OTHER_KEYS)
+class BottleneckOptions(TypedDict):
+    """A parallel bottleneck in each block.
+
+    Attributes:
+        kind: ``adapter``.
+        bottleneck: Channels of the bottleneck.
+        scale: Factor of its result.
+    """
+
+    kind: Literal["adapter"]
+    bottleneck: PositiveInt
+    scale: PositiveFloat
+
+
+AdapterOptions: TypeAlias = Annotated[LoraOptions | BottleneckOptions, Field(discriminator="kind")]
+
+NETWORK_PARTS: Mapping[str, Any] = {"head": HeadName | None, "adapters": AdapterOptions | None}
+"""Types of the parts by key."""
+
+DEFAULT_PARTS: Mapping[str, Any] = {"head": None, "adapters": "${oc.select:finetune.adapters,null}"}
+"""Values of the parts by key: none, but the adapters of ``finetune``."""
 
 
 def builder_node(model: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from heritage.config.network_parts import NETWORK_PARTS
+from heritage.config.network_parts import DEFAULT_PARTS
 from heritage.core.option_types import Choice, FilePath
 
 
@@ -74,7 +74,7 @@ class TrainConfig:
     data: Any = MISSING
     augment: Any = MISSING
     balance: BalanceConfig = MISSING
-    model: Any = field(default_factory=lambda: dict.fromkeys(NETWORK_PARTS))  # a preset may set them
+    model: Any = field(default_factory=lambda: dict(DEFAULT_PARTS))  # a preset may set them
     finetune: Any = MISSING
     optimizer: Any = MISSING
     scheduler: Any = MISSING
@@ -159,6 +159,24 @@ class EvaluateConfig:
 
 
 @dataclass
+class EmbedConfig:
+    """`heritage.embed`."""
+
+    paths: PathsConfig = MISSING
+    ckpt: Annotated[Any, FilePath | None] = MISSING
+    trusted: list[str] = MISSING
+    model: Any = None
+    optimizer: Any = None  # chosen by model presets; not used
+    data: Annotated[Any, GivenData] = MISSING
+    tta: Choice = MISSING
+    dtype: Choice = MISSING
+    precision: Annotated[Any, str | None] = MISSING
+    shard: Annotated[Any, str | None] = MISSING
+    out: Annotated[Any, FilePath | None] = MISSING
+    device: Choice = MISSING
+
+
+@dataclass
 class CompareConfig:
     """`heritage.compare`."""
 
@@ -187,7 +205,7 @@ class PredictConfig:
     """`heritage.predict`."""
 
     paths: PathsConfig = MISSING
-    ckpt: FilePath = MISSING
+    ckpt: Annotated[Any, FilePath | list[FilePath]] = MISSING
     trusted: list[str] = MISSING
     input: Annotated[Any, FilePath | list[FilePath]] = MISSING
     column: str = MISSING
@@ -196,6 +214,7 @@ class PredictConfig:
     overwrite: bool = MISSING
     top_k: int = MISSING
     threshold: Any = MISSING
+    prior: Any = MISSING
     embeddings: bool = MISSING
     tta: Choice = MISSING
     batch_size: int = MISSING
@@ -246,7 +265,7 @@ class ServeConfig:
     """`heritage.serve`."""
 
     paths: PathsConfig = MISSING
-    ckpt: FilePath = MISSING
+    ckpt: Annotated[Any, FilePath | list[FilePath]] = MISSING
     trusted: list[str] = MISSING
     host: str = MISSING
     port: int = MISSING
@@ -256,6 +275,7 @@ class ServeConfig:
     cache: FilePath = MISSING
     verdicts: Annotated[Any, FilePath | None] = MISSING
     tta: Choice = MISSING
+    prior: Any = MISSING
     threshold: Any = MISSING
     batch_size: int = MISSING
     device: Choice = MISSING
@@ -284,6 +304,7 @@ SCHEMAS: dict[str, type] = {
     "collect": CollectConfig,
     "curate": CurateConfig,
     "train": TrainConfig,
+    "embed": EmbedConfig,
     "evaluate": EvaluateConfig,
     "compare": CompareConfig,
     "explain": ExplainConfig,

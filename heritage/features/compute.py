@@ -11,7 +11,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +31,7 @@ from heritage.features.extractor import FeatureExtractor, architecture, backbone
 from heritage.features.key import Dtype, FeatureKey, identities, image_digest, image_root, store_rows
 from heritage.features.parts import MISSING, NOT_FINITE, PRESENT, UNREADABLE, DamagedPartError
 from heritage.features.predict_loop import autocast
+from heritage.features.shards import WHOLE, Shard
 from heritage.features.store import FeatureStore, create_store, read_store, stores_in
 from heritage.metrics.finite import finite_rows
 from heritage.models.network import input_spec
@@ -54,26 +54,6 @@ Floats = npt.NDArray[np.float32]
 
 class Stopped(Exception):  # noqa: N818  no error
     """The features are not needed any more; finished parts are kept."""
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One of several processes that fill a store: ``shard=3/16``."""
-
-    number: int
-    count: int
-
-    def rows(self, total: int) -> Rows:
-        """Return the rows that this shard computes of a store of ``total``."""
-        return np.array_split(np.arange(total), self.count)[self.number - 1]
-
-    @property
-    def lock(self) -> str:
-        """Name of its lock file."""
-        return ".lock" if self.count == 1 else f".shard-{self.number}-of-{self.count}.lock"
-
-
-WHOLE = Shard(1, 1)
 
 
 class ImageFeatures:
@@ -283,6 +263,7 @@ def image_features(
     places: Sequence[Path] = (),
     tta: Views = "none",
     dtype: Dtype = "float32",
+    folder: Path | None = None,
 ) -> ImageFeatures:
     """Open the features of a data module's images by a network; nothing is computed yet.
 
@@ -299,15 +280,20 @@ def image_features(
             features are kept in memory.
         tta: The views of an image; their mean is stored.
         dtype: The stored numbers.
+        folder: The store's own folder, instead of one in ``places``.
 
     Raises:
         ConfigError: The network has no features before its classifier.
-        DataError: A store is damaged.
+        DataError: A store is damaged, or ``folder`` has another one.
 
     Example:
-        >>> features = image_features(model, data, device=device, precision="32-true")
-        >>> rows, values = features.of("train")
-        >>> len(rows) == len(values) == len(data.rows("train"))
+        >>> trained = heritage.load(run_folder).trained
+        >>> data = heritage.ArtefactDataModule(class_folders, num_workers=0)
+        >>> data.set_input(trained.image_size, trained.interpolation)
+        >>> cpu = torch.device("cpu")
+        >>> features = image_features(trained.model, data, device=cpu, precision="32-true")
+        >>> rows, values = features.of("val")
+        >>> len(rows) == len(values) == len(data.rows("val"))
         True
     """
     extractor = FeatureExtractor(model, tta).eval()
@@ -318,7 +304,10 @@ def image_features(
         data.input_size, data.crop_pct, data.interpolation, tuple(map(float, spec.mean)),
         tuple(map(float, spec.std)), data.pixel_source, precision, tta, dtype,
     )  # fmt: skip
-    store = _find(places, key, table) or _create(places, key, table, extractor, data)
+    if folder is not None:
+        store = create_store(folder, key, table, feature_width(extractor, data.input_size))
+    else:
+        store = _find(places, key, table) or _create(places, key, table, extractor, data)
     return ImageFeatures(extractor, data, store, device, precision)
 
 

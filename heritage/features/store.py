@@ -12,8 +12,10 @@ positions are checked before they are used, and no file is named by another one.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from functools import cached_property
@@ -53,6 +55,7 @@ FORMAT = 1
 
 MAX_ROWS, MAX_WIDTH = 1 << 31, 1 << 20
 _MAX_RECORD = 1 << 16  # bytes of store.json
+_ABANDONED = 600  # seconds after which the temporary file of a part has no process any more
 _BLOCK = 64 << 20  # bytes of features written at a time
 
 Floats = npt.NDArray[np.float32]
@@ -153,15 +156,23 @@ class FeatureStore:
         Raises:
             DataError: The store is not complete, or it is damaged.
         """
+        self.require_complete()
+        self.finish()
+        mapped: npt.NDArray[Any] = self._mapped()[0]
+        return mapped
+
+    def require_complete(self) -> None:
+        """Check that no row is missing, and that the rows are on disk.
+
+        Raises:
+            DataError: Rows are missing.
+        """
         if self.folder is None or not self.complete:
             raise DataError(
                 f"{counted(len(self) - self.count, 'image')} of {len(self):,} are missing",
                 where=self.folder or "features",
                 remedy="run the same `heritage embed` again: it computes the missing ones",
             )
-        self.finish()
-        mapped: npt.NDArray[Any] = self._mapped()[0]
-        return mapped
 
     def read(self, rows: Rows) -> Floats:
         """Return the features of rows, (n, D); NaN where there are none.
@@ -220,8 +231,7 @@ class FeatureStore:
             except FileNotFoundError:
                 continue  # another process has finished the store
             except (DamagedPartError, OSError) as error:
-                log.warning("%s: %s; its images are computed again", file, error)
-                file.unlink(missing_ok=True)
+                _remove_damaged(file, error)
 
     def finish(self) -> None:
         """Write ``features.npy`` if no row is missing, and remove the parts.
@@ -242,7 +252,12 @@ class FeatureStore:
                 opened.write(self.read(rows).astype(self.dtype).tobytes())
         with atomic_path(self.folder / STATES_FILE) as temporary, temporary.open("wb") as opened:
             opened.write(array_header(self.states.dtype, self.states.shape) + self.states.tobytes())
-        for file in files:
+        abandoned = (
+            file
+            for file in (self.folder / PARTS_FOLDER).glob(f".[0-9]*{SUFFIX}")
+            if time.time() - file.stat().st_mtime > _ABANDONED
+        )
+        for file in (*files, *abandoned):
             file.unlink(missing_ok=True)
         self.refresh()
 
@@ -258,8 +273,7 @@ class FeatureStore:
 
     def _drop(self, part: Part, error: Exception) -> None:
         if part.file is not None and not isinstance(error, FileNotFoundError):
-            log.warning("%s: %s; its images are computed again", part.file, error)
-            part.file.unlink(missing_ok=True)
+            _remove_damaged(part.file, error)
         self.refresh()
 
     def _read_whole(self) -> Part | None:
@@ -282,6 +296,12 @@ class FeatureStore:
         if states.min() < PRESENT or states.max() > NOT_FINITE:
             raise DataError("unknown states", where=self.folder / STATES_FILE, remedy=REMOVE)
         return features, states
+
+
+def _remove_damaged(file: Path, error: Exception) -> None:
+    log.warning("%s: %s; its images are computed again", file, error)
+    with contextlib.suppress(OSError):  # opened only for reading
+        file.unlink(missing_ok=True)
 
 
 def create_store(folder: Path, key: FeatureKey, table: pa.Table, width: int) -> FeatureStore:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -21,6 +20,7 @@ Prior: TypeAlias = str | Mapping[str, float]
 
 UNIFORM, ESTIMATE = "uniform", "estimate"
 _ROUNDING = 0.005  # of the sum of all shares: as many as are rounded to two digits
+_MOST = 1e9  # of a share: whole numbers beyond the range of floats are larger than any sum
 _EXAMPLE = "give shares of 1, such as prior={a:0.8,b:0.2}, or prior=uniform"
 
 
@@ -56,11 +56,11 @@ def read_prior(prior: object, classes: Sequence[str], *, estimate: bool = False)
         name = str(key)
         if name not in classes:
             raise _refused(prior, f"the network has no class '{name}'", suggestion(name, classes))
-        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or value <= 0:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
             raise _refused(
                 prior, f"the share of {name} is {value}, not a number above 0", "give a small share instead"
             )
-        shares[name] = float(value)
+        shares[name] = float(min(value, _MOST))
     return _normalised(prior, shares, [name for name in classes if name not in shares])
 
 

@@ -18,7 +18,13 @@ from heritage.models.builders import register_network
 from heritage.models.heads import without_other_head
 from heritage.models.hub import fetch_weights, pretrained_cfg, weights_file
 from heritage.models.network import NONE, InputSpec, Rate, is_pretrained, set_input_spec
-from heritage.models.weights import class_count, log_new_classifier, misfit, read_weights
+from heritage.models.weights import (
+    class_count,
+    log_new_classifier,
+    misfit,
+    read_weights,
+    without_adapters,
+)
 
 
 @register_network
@@ -80,7 +86,7 @@ def _with_weights(name: str, file: Path, num_classes: int, options: Mapping[str,
     state: dict[str, Tensor] = read_weights(file)
     if name in PACKAGED and file == packaged_file(name):
         state = as_timm_names(state, timm.create_model(name, pretrained=False).state_dict(), file)
-    state = without_other_head(state, pretrained_cfg(name).classifier)
+    state = without_adapters(without_other_head(state, pretrained_cfg(name).classifier))
     classes = class_count(state, pretrained_cfg(name).classifier)
     source = {"state_dict": state, "num_classes": classes, "label_offset": 0}
     try:

@@ -22,6 +22,7 @@ from heritage.config.validate import value_fault
 from heritage.core.numbers import counted
 from heritage.core.taxonomy import class_list_fault
 from heritage.errors import CheckpointError, HeritageError
+from heritage.models.adapters import attach_adapters
 from heritage.models.builders import network_builders
 from heritage.models.checkpoint_file import network_weights, open_checkpoint
 from heritage.models.heads import attach_head, head_fault
@@ -181,6 +182,7 @@ def _built(
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "Initializing zero-element")  # a layer without weights
             net: nn.Module = attach_head(builder(**supplied), parts["head"], checkpoint.weights)
+            attach_adapters(net, parts["adapters"])
     except (*_MISFIT, UserWarning) as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(

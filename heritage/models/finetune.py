@@ -1,7 +1,8 @@
 """Fine-tuning: trainable parameters, gradual unfreezing and layer-wise learning rates.
 
 Papers: Yosinski et al. 2014 (how transferable layers are), Howard & Ruder 2018 (gradual unfreezing),
-Bao et al. 2022 (BEiT: layer-wise learning-rate decay), Lecoutre et al. 2017 (retraining the last layers).
+Bao et al. 2022 (BEiT: layer-wise learning-rate decay), Lecoutre et al. 2017 (retraining the last layers),
+Ben Zaken et al. 2022 (BitFit: biases), Frankle et al. 2021 (norms).
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from typing import Any, Literal
 
 from torch import nn
 
+from heritage.core.numbers import counted
 from heritage.errors import ConfigError
+from heritage.models.adapters import adapter_names
+from heritage.models.adapters import adapters as adapters_of
 from heritage.models.layers import blocks, classifier_names, layers, without_weight_decay
 
 Depth = Literal["full", "head", "last_n"]
@@ -29,6 +33,8 @@ class TrainableReport:
         total_units: Layers or blocks before the classifier.
         unit: ``layers`` or ``blocks``.
         first: The first trainable module.
+        adapters: Trainable adapters.
+        norms: Whether the network's norms and biases train besides.
     """
 
     parameters: int
@@ -37,15 +43,27 @@ class TrainableReport:
     total_units: int
     unit: Unit
     first: str
+    adapters: int = 0
+    norms: bool = False
 
     def __str__(self) -> str:
+        if self.adapters or self.norms:
+            parts = [f"the last {self.units} {self.unit} before it"] if self.units else []
+            parts += [counted(self.adapters, "adapter")] if self.adapters else []
+            parts += ["norms and biases"] if self.norms else []
+            return (
+                f"training the classifier, {' and '.join(parts)}: {self.parameters:,} of "
+                f"{self.total_parameters:,} parameters ({self.parameters / self.total_parameters:.1%})"
+            )
         return (
             f"training the classifier and {self.units} of {self.total_units} {self.unit} before it, "
             f"{self.parameters:,} of {self.total_parameters:,} parameters, from {self.first} on"
         )
 
 
-def set_trainable(net: nn.Module, depth: Depth, n: int, unit: Unit) -> TrainableReport:
+def set_trainable(
+    net: nn.Module, depth: Depth, n: int, unit: Unit, *, adapters: bool = False, norms: bool = False
+) -> TrainableReport:
     """Choose which parameters train; the classifier always does.
 
     Args:
@@ -53,11 +71,15 @@ def set_trainable(net: nn.Module, depth: Depth, n: int, unit: Unit) -> Trainable
         depth: ``full``: all; ``head``: only the classifier; ``last_n``: also the last ``n`` units before it.
         n: Units before the classifier that train with ``last_n``; 0 is the same as ``head``.
         unit: ``layers`` or ``blocks``, as defined in `heritage.models.layers`.
+        adapters: Whether all adapters train, at any depth.
+        norms: Whether all norms and biases train, at any depth.
 
     Raises:
         ConfigError: The network does not have ``n`` units.
     """
+    inserted = adapter_names(net)
     *body, head = layers(net) if unit == "layers" else blocks(net)
+    body = [kept for names in body if (kept := [name for name in names if name not in inserted])]
     count = {"full": len(body), "head": 0, "last_n": n}[depth]
     if not 0 <= count <= len(body):
         raise ConfigError(
@@ -67,6 +89,8 @@ def set_trainable(net: nn.Module, depth: Depth, n: int, unit: Unit) -> Trainable
         )
     trained = [*body[len(body) - count :], head]
     chosen = {name for names in trained for name in names}
+    chosen |= inserted if adapters or depth == "full" else set()
+    chosen |= norms_and_biases(net) if norms else set()
     for name, parameter in net.named_parameters():
         parameter.requires_grad_(name in chosen)
     sizes = [(parameter.requires_grad, parameter.numel()) for parameter in net.parameters()]
@@ -77,7 +101,19 @@ def set_trainable(net: nn.Module, depth: Depth, n: int, unit: Unit) -> Trainable
         total_units=len(body),
         unit=unit,
         first=trained[0][0].rpartition(".")[0] or trained[0][0],
+        adapters=len(list(adapters_of(net))) if adapters else 0,
+        norms=norms,
     )
+
+
+def norms_and_biases(net: nn.Module) -> frozenset[str]:
+    """Return the names of the parameters of norms and of all biases before the classifier."""
+    names = {name for name, _ in net.named_parameters() if name.endswith("bias")}
+    for module_name, module in net.named_modules():
+        if "Norm" in type(module).__name__:  # torch's and timm's, as BatchNormAct2d
+            own = module.named_parameters(recurse=False)
+            names |= {f"{module_name}.{name}" for name, value in own if value.ndim <= 1}
+    return frozenset(names - classifier_names(net) - adapter_names(net))
 
 
 def reset_classifier(net: nn.Module) -> None:

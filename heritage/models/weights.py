@@ -32,6 +32,11 @@ OUR_RECORD = "heritage"
 INITIAL_WEIGHTS = "initial_weights"
 """Key of that record: the pretrained weights that the run started from."""
 
+ADAPTER_CHILD = "adapter"
+"""Name of an adapter (`heritage.models.adapters`) in the module beside which it is."""
+
+_ADAPTER_ENTRY = re.compile(rf"(^|\.){ADAPTER_CHILD}\.(down|up)(\.weight|\.bias)?$")
+
 _WRAPPERS = ("_orig_mod.", "module.")  # prefixes of torch.compile and DistributedDataParallel
 
 # Patterns of the message of Module.load_state_dict, which has a line for every weight.
@@ -149,7 +154,7 @@ def load_weights(net: nn.Module, file: str) -> None:
 
     path = weights_file(file)
     computed = {name for name, _ in net.named_buffers()} - net.state_dict().keys()
-    state = without_other_head(read_weights(path), "head")
+    state = without_adapters(without_other_head(read_weights(path), "head"))
     state = {name: value for name, value in state.items() if name not in computed}
     fresh = {name: value for name, value in net.state_dict().items() if name in ("head.weight", "head.bias")}
     theirs, ours = class_count(state, "head"), len(fresh["head.weight"])
@@ -160,6 +165,16 @@ def load_weights(net: nn.Module, file: str) -> None:
         net.load_state_dict(state)
     except RuntimeError as error:
         raise misfit(error, type(net).__name__, path) from error
+
+
+def is_adapter_entry(name: str) -> bool:
+    """Return whether a name in a state dict is that of a tensor of an adapter."""
+    return _ADAPTER_ENTRY.search(name) is not None
+
+
+def without_adapters(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights without those of adapters, as initial weights of a network."""
+    return {name: value for name, value in state.items() if not is_adapter_entry(name)}
 
 
 def log_new_classifier(where: str | PathLike[str], theirs: int, ours: int) -> None:

@@ -25,13 +25,15 @@ Format = Literal["csv", "jsonl", "parquet"]
 _RANKED = (("class", pa.string()), ("probability", pa.float64()))
 
 
-def prediction_schema(top_k: int, width: int | None) -> pa.Schema:
+def prediction_schema(top_k: int, width: int | None, *, prior: bool = False) -> pa.Schema:
     """Return the columns of a table of predictions.
 
     Args:
         top_k: Number of classes in a row, the most probable first.
         width: Length of an embedding; None leaves embeddings out.
+        prior: Whether rows name the class frequencies that they are for.
     """
+    frequencies = [("prior", pa.string())] if prior else []
     ranked = [(f"{name}_{k}", kind) for k in range(1, top_k + 1) for name, kind in _RANKED]
     embedding = [] if width is None else [("embedding", pa.list_(pa.float32(), width))]
     return pa.schema(
@@ -40,6 +42,7 @@ def prediction_schema(top_k: int, width: int | None) -> pa.Schema:
             ("prediction", pa.string()),  # a class, or "unsure"; null if there is an error
             ("unsure", pa.bool_()),
             *ranked,
+            *frequencies,
             ("error", pa.string()),
             *embedding,
         ]
@@ -73,6 +76,8 @@ def prediction_rows(
                 row["error"] = NO_PREDICTION
             else:
                 row |= _prediction(output.probabilities[k], order[k], classes, decision_rule, schema)
+                if "prior" in schema.names:
+                    row["prior"] = decision_rule.prior_text
                 if "embedding" in schema.names:
                     row["embedding"] = output.embeddings[k]
             k += 1

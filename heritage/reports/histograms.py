@@ -107,7 +107,7 @@ def histograms_figure(histograms: Sequence[Histogram], path: Path) -> None:
                 borderpad=0.2,
             )
             axes.set_xlim(one.edges[0], one.edges[-1])
-            axes.xaxis.set_major_locator(MaxNLocator(4))
+            axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
             axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
             more = "; higher ones in the last bar" if one.beyond else ""
             axes.set_xlabel(f"{one.title}\n({one.unit}{more})")

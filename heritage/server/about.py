@@ -80,6 +80,7 @@ def model_info(
         threshold=decision_rule.threshold,
         all_unsure=decision_rule.all_unsure,
         notes=list(predictor.notes),
+        prior=None if decision_rule.prior is None else dict(decision_rule.prior),
         drawn=trained.training_images.all_drawn,
         drawn_images=trained.training_images.drawn or 0,
         training_images=trained.training_images.images,

@@ -78,6 +78,10 @@ class PredictionResponses(BaseModel):
 
     calibration: str = Field(description="what is known about the probabilities, in a few words")
     notes: list[str] = Field(default=[], description="what users of the predictions need to know")
+    prior: dict[str, float] | None = Field(
+        default=None,
+        description="class frequencies that probabilities are for; null for those of validation images",
+    )
     pictures: list[PredictionResponse]
     object: ObjectPrediction | None = Field(
         default=None, description="with `object=true`: the prediction for the object that all images show"
@@ -135,6 +139,10 @@ class ModelInfo(BaseModel):
         description="every prediction is unsure: no threshold reaches the target precision"
     )
     notes: list[str] = Field(description="what users of the predictions need to know")
+    prior: dict[str, float] | None = Field(
+        default=None,
+        description="class frequencies that probabilities are for; null for those of validation images",
+    )
     drawn: bool = Field(description="trained on drawings of the demo set only")
     drawn_images: int = Field(default=0, description="number of drawings among the training images")
     training_images: int | None = None

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import nn
 
 from heritage.config.faults import did_you_mean
-from heritage.config.network_parts import builder_node
+from heritage.config.network_parts import builder_node, network_parts
 from heritage.config.recipe import require_recipe
 from heritage.config.schema import SCHEMAS
 from heritage.config.validate import validate
@@ -38,13 +39,14 @@ from heritage.data import ArtefactDataModule
 from heritage.data.readers import option_for
 from heritage.data.split import made_split
 from heritage.errors import ArgumentError, ConfigError, SplitError
+from heritage.models.adapters import attach_adapters, load_adapters
 from heritage.models.classes import match_classifier
 from heritage.models.heads import KNN, attach_head
-from heritage.models.hub import pinned_weights
+from heritage.models.hub import pinned_weights, weights_file
 from heritage.models.initial_weights import initial_weights
 from heritage.models.network import NONE, PRETRAINED, input_spec, is_pretrained
 from heritage.models.precision import choose_precision
-from heritage.models.weights import INITIAL_WEIGHTS
+from heritage.models.weights import INITIAL_WEIGHTS, read_weights
 from heritage.runs.files import CONFIG_FILE
 from heritage.runs.hydra_node import chosen_options
 from heritage.runs.record import read_config, resolved
@@ -63,6 +65,8 @@ from heritage.training.losses import ClassLoss
 from heritage.training.run import TrainingRun
 from heritage.training.trainer import TrainerOptions, quiet_lightning
 from heritage.training.weighting import by_hand
+
+_log = logging.getLogger(__name__)
 
 _DEMO_READER = "heritage.data.readers.demo"
 
@@ -183,6 +187,7 @@ def build_network(cfg: DictConfig, data: ArtefactDataModule) -> nn.Module:
     if not is_pretrained(weights := cfg.model.get("weights")) and weights not in (None, NONE):
         match_classifier(net, cfg.model.weights, data.classes)
     attach_head(net, cfg.model.get("head"))
+    _attach_adapters(net, cfg)
     spec = input_spec(net)
     data.set_input(spec.image_size, spec.interpolation)
     if cfg.compile:
@@ -192,6 +197,19 @@ def build_network(cfg: DictConfig, data: ArtefactDataModule) -> nn.Module:
     finetuning: FineTuning = _make(cfg.finetune)
     finetuning.prepare(net)
     return net
+
+
+def _attach_adapters(net: nn.Module, cfg: DictConfig) -> None:
+    """Add the adapters of ``model.adapters``, with their weights in a file of initial weights."""
+    options, weights = network_parts(resolved(cfg)["model"])["adapters"], cfg.model.get("weights")
+    attach_adapters(net, options)
+    if not is_pretrained(weights) and weights not in (None, NONE):
+        load_adapters(net, read_weights(weights_file(weights)), weights)
+    if weights in (None, NONE) and options is not None:
+        _log.warning(
+            "model.weights=none: adapters change a network that has learnt something; in an untrained one "
+            "all other layers stay random"
+        )
 
 
 def _require_trainable_head(head: str | None) -> None:

@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from heritage.config.register import register
 from heritage.config.validate import validate
 from heritage.core.files import config_dir
+from heritage.curation import build
 from heritage.curation.build import curate
 from heritage.curation.options import CurationOptions
 from heritage.curation.output import CurationResult
@@ -47,8 +48,9 @@ def plan_of(out: Path, *settings: str) -> tuple[Any, CurationOptions]:
 
 
 @pytest.fixture
-def curate_folder(tmp_path: Path) -> Curate:
-    """Return a function that curates a folder into ``tmp_path/out`` with some settings."""
+def curate_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Curate:
+    """Return a function that curates a folder into ``tmp_path/out`` with some settings, without figures."""
+    monkeypatch.setattr(build, "write_figures", lambda *_: None)
 
     def run(root: Path, *settings: str, out: Path | None = None) -> CurationResult:
         reader, plan = plan_of(out or tmp_path / "out", f"raw.root={root}", *settings)

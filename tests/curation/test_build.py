@@ -14,8 +14,10 @@ import pytest
 from heritage.core.image_io import decode
 from heritage.core.manifest import Manifest
 from heritage.core.packed_images import PackedImages
+from heritage.curation import html_report
 from heritage.curation.output import CurationResult
 from heritage.errors import ManifestError
+from heritage.reports.histograms import Histogram
 from tests.curation.conftest import Curate
 from tests.curation.raw_folders import (
     COLUMNS,
@@ -326,6 +328,21 @@ def test_the_report_shows_every_dropped_photograph_and_needs_no_network(
     assert set(reasons(curated)) <= set(page.figures)
     assert page.outside == []
     assert "<script>alert" not in text
+
+
+def test_the_counts_and_histograms_of_the_page_are_figures_as_png_and_pdf(
+    tmp_path: Path, curate_folder: Curate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    curated = curate_folder(class_tree(tmp_path / "raw"), TREE)
+    drawn: list[Histogram] = []
+    monkeypatch.setattr(html_report, "histograms_figure", lambda parts, path: drawn.extend(parts))
+    html_report.write_figures(curated, tmp_path)
+    assert [path.name for path in sorted(tmp_path.glob("counts.*"))] == ["counts.pdf", "counts.png"]
+    assert [one.title for one in drawn] == ["Shorter side of the raw photograph", "Brightness", "Contrast"]
+    assert [sum(one.counts) for one in drawn] == [len(curated.kept)] * 3
+    page = (tmp_path / "out" / "report.html").read_text()
+    for one in drawn:
+        assert all(f"<title>{bar.text}</title>" in page for bar in one.bars)
 
 
 def test_rotated_photographs_are_measured_upright(tmp_path: Path, curate_folder: Curate) -> None:

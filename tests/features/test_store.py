@@ -17,8 +17,9 @@ from heritage.core.locks import FileLock
 from heritage.data import ArtefactDataModule
 from heritage.errors import BusyError, ConfigError, DataError
 from heritage.features import compute
-from heritage.features.compute import ImageFeatures, Shard, Stopped, image_features, summary
+from heritage.features.compute import ImageFeatures, Stopped, image_features, summary
 from heritage.features.extractor import backbone_digest
+from heritage.features.shards import Shard
 from heritage.features.store import read_store
 from heritage.models.network import InputSpec, set_input_spec
 from heritage.models.normalize import NormalizedModel

@@ -6,11 +6,14 @@ import itertools
 import warnings
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
+
+Floats = npt.NDArray[np.float64]
 
 _TOLERANCE = 0.75  # pixels at 100 dpi, of the antialiasing
 
@@ -25,7 +28,7 @@ def require_legible(figure: Figure) -> list[str]:
     assert isinstance(canvas, FigureCanvasAgg)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        canvas.draw()  # type: ignore[no-untyped-call]
+        figure.draw_without_rendering()  # laid out as when it is written, without the time of its pixels
     renderer = canvas.get_renderer()  # type: ignore[no-untyped-call]
     texts = [(one.get_text(), one.get_window_extent(renderer)) for one in _visible(figure)]
     frame = figure.bbox
@@ -39,30 +42,23 @@ def require_legible(figure: Figure) -> list[str]:
         assert not _overlap(box, second), f"{one!r} and {other!r} overlap"
     for line in figure.findobj(Line2D):
         assert isinstance(line, Line2D)
+        points = _points(line)
         for text, box in texts:
-            assert not _crosses(line, box), f"a line or an error bar crosses {text!r}"
+            assert not _inside(points, box), f"a line or an error bar crosses {text!r}"
     return [text.replace(r"\$", "$").replace("\n", " ") for text, _ in texts]
 
 
 def _visible(figure: Figure) -> list[Text]:
-    shown = []
-    for one in figure.findobj(Text):
-        assert isinstance(one, Text)
-        if one.get_visible() and one.get_text().strip() and _drawn(one, figure):
-            shown.append(one)
-    return shown
-
-
-def _drawn(text: Text, figure: Figure) -> bool:
-    """Return whether a text is of a tick that is within the limits, or of no tick."""
+    """Return the texts that are drawn: labels of ticks outside the limits are not."""
+    hidden: set[int] = set()
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
-            ticks = axis.get_major_ticks() + axis.get_minor_ticks()
-            for tick in ticks:
-                if text in (tick.label1, tick.label2):
-                    low, high = sorted(axis.get_view_interval())
-                    return axes.axison and low - 1e-9 <= tick.get_loc() <= high + 1e-9
-    return True
+            low, high = sorted(axis.get_view_interval())
+            for tick in axis.get_major_ticks() + axis.get_minor_ticks():
+                if not (axes.axison and low - 1e-9 <= tick.get_loc() <= high + 1e-9):
+                    hidden |= {id(tick.label1), id(tick.label2)}
+    texts = figure.findobj(Text)
+    return [one for one in texts if one.get_visible() and one.get_text().strip() and id(one) not in hidden]
 
 
 def _overlap(one: Bbox, other: Bbox) -> bool:
@@ -71,15 +67,22 @@ def _overlap(one: Bbox, other: Bbox) -> bool:
     return bool(across > _TOLERANCE and along > _TOLERANCE)
 
 
-def _crosses(line: Line2D, box: Bbox) -> bool:
-    """Return whether a point or segment of a line, but not of the grid or a tick, is inside a box."""
+def _points(line: Line2D) -> Floats:
+    """Return points of a line in pixels, (N, 2); none for those of the grid and of ticks."""
     axes = line.axes
     if axes is None or not line.get_visible() or line not in axes.lines:
-        return False
+        return np.empty((0, 2))
     points = line.get_transform().transform(np.column_stack(line.get_data()))
     if line.get_clip_on():
         frame = axes.bbox
         points = points.clip([frame.x0, frame.y0], [frame.x1, frame.y1])
-    fine = np.concatenate([np.linspace(a, b, 200) for a, b in itertools.pairwise(points)] or [points])
+    if len(points) < 2:
+        return points
+    steps = np.linspace(0, 1, 200)[:, None, None]
+    fine: Floats = (points[:-1] + steps * (points[1:] - points[:-1])).reshape(-1, 2)
+    return fine
+
+
+def _inside(points: Floats, box: Bbox) -> bool:
     inner = box.padded(-_TOLERANCE)
-    return bool(((fine > inner.min) & (fine < inner.max)).all(axis=1).any())
+    return bool(((points > inner.min) & (points < inner.max)).all(axis=1).any())

@@ -86,8 +86,9 @@ def probabilities(count: int, images: int = 300) -> tuple[Array, Array]:
     return targets, values / values.sum(axis=1, keepdims=True)
 
 
-@pytest.mark.parametrize("width", ["single", "double"])
-@pytest.mark.parametrize("count", [2, 6, 12, 30])
+@pytest.mark.parametrize(
+    ("count", "width"), [(2, "single"), (6, "single"), (6, "double"), (12, "single"), (30, "single")]
+)
 def test_confusion_matrices(drawn: list[Figure], tmp_path: Path, count: int, width: FigureWidth) -> None:
     targets, values = probabilities(count)
     confusion = ConfusionMatrix.of(targets, values.argmax(axis=1), classes(count))
@@ -95,8 +96,9 @@ def test_confusion_matrices(drawn: list[Figure], tmp_path: Path, count: int, wid
     assert drawn[0].get_figwidth() <= INCHES[width] + (1.5 if count > 12 else 0.01)
 
 
-@pytest.mark.parametrize("width", ["single", "double"])
-@pytest.mark.parametrize("count", [2, 6, 12, 30])
+@pytest.mark.parametrize(
+    ("count", "width"), [(2, "single"), (6, "double"), (12, "single"), (30, "single"), (30, "double")]
+)
 def test_maps(
     drawn: list[Figure], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, width: FigureWidth
 ) -> None:
@@ -142,19 +144,24 @@ def test_charts_curves_and_range_tests(drawn: list[Figure], tmp_path: Path) -> N
     assert len(drawn) == 11
 
 
-@pytest.mark.parametrize("count", [2, 12])
-def test_contact_sheets(drawn: list[Figure], tmp_path: Path, count: int) -> None:
+def test_headings_and_title_of_a_contact_sheet(drawn: list[Figure], tmp_path: Path) -> None:
     picture = np.zeros((8, 8, 3), dtype=np.uint8)
-    rows = [(name, [picture] * 4) for name in classes(count)]
+    rows = [(name, [picture] * 4) for name in NAMES[:2]]
     contact_sheet(rows, ["as stored", "integrated gradients", "", "copies"], "A $title$", tmp_path / "s.png")
     assert "A $title$" in require_legible(drawn[0])
+
+
+@pytest.mark.parametrize(("count", "width"), [(2, "single"), (12, "double")])
+def test_a_contact_sheet_fits_a_page(
+    drawn: list[Figure], tmp_path: Path, count: int, width: FigureWidth
+) -> None:
+    picture = np.zeros((8, 8, 3), dtype=np.uint8)
     rows = [(name, [picture] * 2) for name in classes(count)]
-    width: FigureWidth = "double" if count > 2 else "single"
     title = "Saliency maps of resnet10t on the test split of v2-1500x128-seed0"
     contact_sheet(rows, ["photograph", "Grad-CAM"], title, tmp_path / "s.png", width)
-    assert drawn[1].get_figwidth() <= INCHES[width] + 0.01
-    assert drawn[1].get_figheight() <= 9.7, "longer than a page"
-    assert title in require_legible(drawn[1])
+    assert drawn[0].get_figwidth() <= INCHES[width] + 0.01
+    assert drawn[0].get_figheight() <= 9.7, "longer than a page"
+    assert title in require_legible(drawn[0])
 
 
 def test_pdfs_have_truetype_fonts_and_no_date(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

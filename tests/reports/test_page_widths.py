@@ -14,12 +14,15 @@ from heritage.comparison.comparison import ResamplingOptions, compare
 from heritage.comparison.report import write_comparison
 from heritage.comparison.runs import find_runs
 from heritage.core.manifest import Manifest
+from heritage.curation.build import curate
 from heritage.evaluation.assessment import Assessment, EvaluationOptions
 from heritage.evaluation.mistakes import write_mistakes
 from heritage.evaluation.report import LabelCheck, write_evaluation
 from heritage.metrics.label_errors import find_label_errors
 from heritage.reports.html import write_page
 from heritage.runs.audits import AuditResult
+from tests.curation.conftest import plan_of
+from tests.curation.raw_folders import add_faults, class_tree
 from tests.reports.test_figures import NAMES
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -33,7 +36,7 @@ LONG = "a_name_without_any_blank_" * 5
 
 @pytest.fixture(scope="module")
 def pages(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Return the pages of an evaluation and of a comparison."""
+    """Return the pages of an evaluation, a comparison, an explanation and a data set."""
     folder = tmp_path_factory.mktemp("pages")
     compared = compare(find_runs([str(runs)]), ResamplingOptions(20, 0))
     empty = {"neighbours": 0, "pictures": [], "sections": [], "results": []}
@@ -42,7 +45,21 @@ def pages(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pat
         "evaluation": evaluation(folder / "evaluation"),
         "comparison": write_comparison(compared, folder / "comparison"),
         "explanation": folder / "explanation.html",
+        "curation": curation(folder / "curation"),
     }
+
+
+def curation(folder: Path) -> Path:
+    """Write the page of a data set with hostile names, duplicates, drops and decisions."""
+    root = class_tree(folder / "raw", classes=(NAMES[0], NAMES[1], LONG, "islam", "orient"), each=6)
+    add_faults(root)
+    overrides = folder / "overrides.csv"
+    overrides.write_text(f"file,decision,class,sha256,note\nislam/islam000.jpg,drop,,,{LONG}\n")
+    reader, options = plan_of(
+        folder / "data", "raw=class_folders", f"raw.root={root}", f"overrides={overrides}"
+    )
+    curate(reader(), options)
+    return folder / "data" / "report.html"
 
 
 def evaluation(folder: Path) -> Path:

@@ -8,6 +8,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from torch import nn
 
+from heritage.config.network_parts import AdapterOptions
 from heritage.core.types import NonNegativeInt, PositiveInt
 from heritage.errors import ConfigError
 from heritage.models.finetune import (
@@ -34,6 +35,9 @@ class FineTuning(Callback):
             Ruder 2018); None keeps the depth.
         fresh_classifier: Reinitialise the classifier after loading weights: the second stage of cRT
             (Kang et al. 2020, section 4.1).
+        norms: Train all norms and biases, too.
+        adapters: Add adapters to the network and train them, too. `heritage.training.build` adds those of
+            ``model.adapters``, which are these unless it is set.
     """
 
     def __init__(
@@ -43,7 +47,15 @@ class FineTuning(Callback):
         unit: Unit,
         unfreeze_every: PositiveInt | None,
         fresh_classifier: bool,
+        norms: bool | None = None,
+        adapters: AdapterOptions | None = None,
     ) -> None:
+        if unfreeze_every is not None and (norms or adapters):
+            raise ConfigError(
+                "gradual unfreezing trains whole blocks in the end, not norms or adapters",
+                where="finetune.unfreeze_every",
+                remedy="set it to null, or set finetune.norms=null finetune.adapters=null",
+            )
         if unfreeze_every is not None and depth != "head":
             raise ConfigError(
                 f"gradual unfreezing starts with the classifier only, not with depth={depth}",
@@ -55,6 +67,8 @@ class FineTuning(Callback):
         self._unit: Unit = unit
         self._unfreeze_every = unfreeze_every
         self._fresh_classifier = fresh_classifier
+        self._norms = bool(norms)
+        self._adapters = adapters is not None
         self._units = 0  # the start of the run reports these
 
     def prepare(self, net: nn.Module) -> TrainableReport:
@@ -75,7 +89,9 @@ class FineTuning(Callback):
         """
         if self._unfreeze_every is not None:
             return unfreeze_gradually(net, epoch, self._unfreeze_every)
-        return set_trainable(net, self._depth, self._n, self._unit)
+        return set_trainable(
+            net, self._depth, self._n, self._unit, adapters=self._adapters, norms=self._norms
+        )
 
     def require_synchronised(self, trainer: pl.Trainer) -> None:
         """Refuse gradual unfreezing where processes would not synchronise its gradients.
