@@ -227,9 +227,10 @@ class ExportConfig:
     """`heritage.export`."""
 
     paths: PathsConfig = MISSING
-    ckpt: FilePath = MISSING
+    ckpt: Annotated[Any, FilePath | list[FilePath]] = MISSING
     trusted: list[str] = MISSING
     format: Choice = MISSING
+    average: Annotated[Any, str | None] = MISSING
     out: Annotated[Any, FilePath | None] = MISSING
     folder: FilePath = MISSING
     overwrite: bool = MISSING
