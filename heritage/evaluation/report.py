@@ -159,6 +159,7 @@ def markdown_report(assessment: Assessment, audits: Sequence[AuditResult], label
         words = ", ".join(f"{other} {n:,}" for other, n in others if n) or "–"
         lines.append(markdown_row((name, f"{count:,}", words)))
     lines += ["", "## Calibration", "", _calibration_sentence(a), ""]
+    lines += [] if a.sets is None else a.sets.lines()
     for by, parts in a.slices.items():
         lines += [
             f"## By {markdown(by)}",
