@@ -34,6 +34,7 @@ from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.prediction.decision_rule import DecisionRule
 from heritage.prediction.images import InputDataset, image_batches
 from heritage.prediction.inputs import find_inputs
+from heritage.prediction.members import NetworkInputs
 from heritage.prediction.predict import PredictOptions, predict
 from heritage.prediction.predictor import Predictor
 
@@ -60,9 +61,7 @@ def predicting(trained: TrainedClassifier, images: Path, workers: int, rounds: i
     """Compare ways of predicting a folder of images."""
     inputs = find_inputs(str(images), "file")
     count = len(inputs)
-    dataset = InputDataset(
-        inputs, size=trained.image_size, crop_pct=trained.crop_pct, interpolation=trained.interpolation
-    )
+    dataset = InputDataset(inputs, NetworkInputs([trained]))
     predictor = Predictor(trained, DecisionRule())
     decoded = [
         batch.images.clone()
@@ -87,6 +86,9 @@ def predicting(trained: TrainedClassifier, images: Path, workers: int, rounds: i
                 folder="",
                 top_k=3,
                 threshold=None,
+                coverage=None,
+                coverage_by_class=False,
+                prior=None,
                 embeddings=False,
                 tta="none",
                 batch_size=BATCH,

@@ -205,7 +205,7 @@ class PredictConfig:
     """`heritage.predict`."""
 
     paths: PathsConfig = MISSING
-    ckpt: FilePath = MISSING
+    ckpt: Annotated[Any, FilePath | list[FilePath]] = MISSING
     trusted: list[str] = MISSING
     input: Annotated[Any, FilePath | list[FilePath]] = MISSING
     column: str = MISSING
@@ -214,6 +214,9 @@ class PredictConfig:
     overwrite: bool = MISSING
     top_k: int = MISSING
     threshold: Any = MISSING
+    coverage: Any = MISSING
+    coverage_by_class: bool = MISSING
+    prior: Any = MISSING
     embeddings: bool = MISSING
     tta: Choice = MISSING
     batch_size: int = MISSING
@@ -226,9 +229,10 @@ class ExportConfig:
     """`heritage.export`."""
 
     paths: PathsConfig = MISSING
-    ckpt: FilePath = MISSING
+    ckpt: Annotated[Any, FilePath | list[FilePath]] = MISSING
     trusted: list[str] = MISSING
     format: Choice = MISSING
+    average: Annotated[Any, str | None] = MISSING
     out: Annotated[Any, FilePath | None] = MISSING
     folder: FilePath = MISSING
     overwrite: bool = MISSING
@@ -264,7 +268,7 @@ class ServeConfig:
     """`heritage.serve`."""
 
     paths: PathsConfig = MISSING
-    ckpt: FilePath = MISSING
+    ckpt: Annotated[Any, FilePath | list[FilePath]] = MISSING
     trusted: list[str] = MISSING
     host: str = MISSING
     port: int = MISSING
@@ -274,6 +278,8 @@ class ServeConfig:
     cache: FilePath = MISSING
     verdicts: Annotated[Any, FilePath | None] = MISSING
     tta: Choice = MISSING
+    coverage: Any = MISSING
+    prior: Any = MISSING
     threshold: Any = MISSING
     batch_size: int = MISSING
     device: Choice = MISSING

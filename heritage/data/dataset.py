@@ -7,6 +7,7 @@ crosses a process boundary and nothing is collated.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,7 +113,7 @@ class ArtefactDataset(Dataset[Batch]):
         for pipeline in (self._pipeline, self._copies):
             if pipeline is not None:
                 pipeline.seed(plan.seed)
-        images = shared_buffer(len(plan.rows), self.size)
+        images = shared_buffer(len(plan.rows), self.size, self.size, 3)
         pixels = images.numpy()
         read: list[int] = []
         unreadable: list[int] = []
@@ -147,11 +148,10 @@ def init_worker(_: int) -> None:
     leave_signals_to_parent()
 
 
-def shared_buffer(count: int, size: int) -> torch.Tensor:
-    """Return an empty uint8 buffer of shape (count, size, size, 3); in a worker, in shared memory."""
-    shape = (count, size, size, 3)
+def shared_buffer(*shape: int) -> torch.Tensor:
+    """Return an empty uint8 buffer of a shape; in a worker, in shared memory."""
     if get_worker_info() is None:
         return torch.empty(shape, dtype=torch.uint8)
     # As in torch's own collate, which has no public equivalent: a private buffer would be copied once more.
-    storage = torch.UntypedStorage._new_shared(count * size * size * 3)  # type: ignore[no-untyped-call]  # noqa: SLF001
+    storage = torch.UntypedStorage._new_shared(math.prod(shape))  # type: ignore[no-untyped-call]  # noqa: SLF001
     return torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)

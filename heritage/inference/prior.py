@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from heritage.core.numbers import percent
 from heritage.core.taxonomy import suggestion
 from heritage.errors import ConfigError
 from heritage.metrics.calibration import Floats
@@ -20,6 +20,7 @@ Prior: TypeAlias = str | Mapping[str, float]
 
 UNIFORM, ESTIMATE = "uniform", "estimate"
 _ROUNDING = 0.005  # of the sum of all shares: as many as are rounded to two digits
+_MOST = 1e9  # of a share: whole numbers beyond the range of floats are larger than any sum
 _EXAMPLE = "give shares of 1, such as prior={a:0.8,b:0.2}, or prior=uniform"
 
 
@@ -55,11 +56,11 @@ def read_prior(prior: object, classes: Sequence[str], *, estimate: bool = False)
         name = str(key)
         if name not in classes:
             raise _refused(prior, f"the network has no class '{name}'", suggestion(name, classes))
-        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value) or value <= 0:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
             raise _refused(
                 prior, f"the share of {name} is {value}, not a number above 0", "give a small share instead"
             )
-        shares[name] = float(value)
+        shares[name] = float(min(value, _MOST))
     return _normalised(prior, shares, [name for name in classes if name not in shares])
 
 
@@ -126,7 +127,7 @@ def require_validation(outputs: ValidationOutputs | None, prior: object) -> Vali
 def shares_text(shares: Floats, classes: Sequence[str]) -> str:
     """Return a prior in one line, the most frequent class first: ``byzantium 80.0%, islam 20.0%``."""
     order = np.argsort(-shares, kind="stable")
-    return ", ".join(f"{classes[k]} {shares[k]:.1%}" for k in order)
+    return ", ".join(f"{classes[k]} {percent(float(shares[k]))}" for k in order)
 
 
 def _refused(prior: Any, what: str, remedy: str) -> ConfigError:

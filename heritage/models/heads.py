@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,14 +21,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from heritage.config.network_parts import COSINE_SCALE
 from heritage.errors import ConfigError
 
 LINEAR, COSINE, KNN = "linear", "cosine", "knn"
 
-DEFAULT_SCALE = 30.0
-"""Factor of the cosines: 30 in LDAM (Cao et al. 2019)."""
+DEFAULT_SCALE = COSINE_SCALE
 
 _OWN_ENTRIES = ("scale", "features")  # a linear layer has no tensors of these names
+
+
+def unit(x: Tensor) -> Tensor:
+    """Return vectors (…, D) of length 1."""
+    return functional.normalize(x, dim=-1)
+
+
+def full_precision(x: Tensor) -> contextlib.AbstractContextManager[object]:
+    """Return a context without autocast: in bfloat16 similarities are rounded to 0.004."""
+    if torch.is_autocast_enabled(x.device.type):
+        return torch.autocast(x.device.type, enabled=False)
+    return contextlib.nullcontext()  # exporters do not have to trace a context
 
 
 class CosineHead(nn.Module):
@@ -60,11 +73,11 @@ class CosineHead(nn.Module):
         nn.init.normal_(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the logits (…, K) of features (…, D)."""
-        cosines = functional.linear(
-            functional.normalize(x - self.mean, dim=-1), functional.normalize(self.weight, dim=-1)
-        )
-        return self.scale * cosines
+        """Return the logits (…, K) of features (…, D), in float32."""
+        with full_precision(x):
+            vectors = functional.normalize(self.weight, dim=-1)
+            logits: Tensor = self.scale * functional.linear(unit(x.float() - self.mean), vectors)
+        return logits
 
     def fault(self) -> str | None:
         """Return what is wrong with the loaded values; None if they can be used."""
@@ -121,10 +134,9 @@ class NearestNeighbourHead(nn.Module):
         self.count = neighbours  # an exported program needs a number, not a tensor
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the logits (B, K) of features (B, D)."""
-        similarity = functional.linear(
-            functional.normalize(x.float() - self.mean, dim=-1), self.features.float()
-        )
+        """Return the logits (B, K) of features (B, D), in float32."""
+        with full_precision(x):
+            similarity = functional.linear(unit(x.float() - self.mean), self.features.float())
         nearest, rows = similarity.topk(self.count, dim=-1)  # (B, k), the most similar first
         strength = torch.exp((nearest - nearest[:, :1]) / self.temperature)
         classes = torch.arange(self.out_features, device=x.device)

@@ -11,18 +11,18 @@ from torch.utils.data import DataLoader, Dataset
 from heritage.core.image_io import Pixels, decode
 from heritage.core.processes import loader_context
 from heritage.core.signals import signals_blocked
-from heritage.data.augment import Interpolation, downscale, eval_transform
 from heritage.data.dataset import init_worker, shared_buffer
 from heritage.errors import ImageError
 from heritage.prediction.image_input import read_file
 from heritage.prediction.inputs import Inputs
+from heritage.prediction.members import NetworkInputs
 
 
 class ImageBatch(NamedTuple):
     """Consecutive images; unreadable ones have an error instead of pixels."""
 
     images: Tensor
-    """The readable images: uint8, shape (B, S, S, 3)."""
+    """The readable images: uint8, (B, S, S, 3), or rows for networks that differ (`NetworkInputs`)."""
     errors: dict[int, str]
     """Position in the batch → why that image cannot be read."""
     rows: range
@@ -34,28 +34,25 @@ class InputDataset(Dataset[ImageBatch]):
 
     Args:
         inputs: The image files.
-        size: Height and width of the network's input in pixels, S.
-        crop_pct: Fraction of each side that the central crop keeps.
-        interpolation: How images are enlarged.
+        networks: The networks' preprocessing.
     """
 
-    def __init__(self, inputs: Inputs, *, size: int, crop_pct: float, interpolation: Interpolation) -> None:
+    def __init__(self, inputs: Inputs, networks: NetworkInputs) -> None:
         self.inputs = inputs
-        self.size = size
-        self._resize = eval_transform(size, crop_pct, interpolation)
+        self.networks = networks
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     def __getitems__(self, rows: range) -> ImageBatch:
         """Read and resize the images of some rows."""
-        images = shared_buffer(len(rows), self.size)
+        images = shared_buffer(len(rows), *self.networks.shape)
         pixels = images.numpy()
         errors: dict[int, str] = {}
         count = 0
         for position, row in enumerate(rows):
             try:
-                pixels[count] = self._resize(downscale(self._read(row), self.size))
+                pixels[count] = self.networks.prepare(self._read(row))
             except ImageError as error:
                 errors[position] = error.what
                 continue
@@ -64,7 +61,7 @@ class InputDataset(Dataset[ImageBatch]):
 
     def _read(self, row: int) -> Pixels:
         path = self.inputs.path(row)
-        return decode(read_file(path), name=path, at_least=self.size)
+        return decode(read_file(path), name=path, at_least=self.networks.image_size)
 
 
 def image_batches(

@@ -25,16 +25,17 @@ from heritage.core.csv_files import read_head, restored
 from heritage.core.locks import locked_output
 from heritage.core.numbers import counted, percent
 from heritage.core.progress import Progress
-from heritage.core.types import NonNegativeInt, PositiveInt, Probability
+from heritage.core.types import Coverage, NonNegativeInt, PositiveInt, Probability
 from heritage.data.module import available_cores
 from heritage.errors import ConfigError
-from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
+from heritage.inference.ensemble import Members, load_members, members_digest
 from heritage.metrics.finite import NO_PREDICTION
 from heritage.models.views import Views
-from heritage.prediction.decision_rule import read_decision_rule
+from heritage.prediction.decision_rule import DecisionRule
 from heritage.prediction.images import ImageBatch, InputDataset, image_batches
 from heritage.prediction.inputs import Inputs, find_inputs
 from heritage.prediction.predictor import Predictor
+from heritage.prediction.read_rule import read_rule
 from heritage.prediction.resumable_table import ResumableTable, parts_of
 from heritage.prediction.table import Format, prediction_rows, prediction_schema
 from heritage.training.devices import choose_device
@@ -47,7 +48,7 @@ class PredictOptions:
     """Options of `predict`.
 
     Attributes:
-        ckpt: A run folder or checkpoint.
+        ckpt: A run folder or checkpoint, or a list of them, whose probabilities are averaged.
         trusted: Functions or classes of the user's own that the checkpoint may name.
         input: The images (`heritage.prediction.inputs.find_inputs`).
         column: The column of file names, if ``input`` is a table.
@@ -56,6 +57,9 @@ class PredictOptions:
         folder: The folder of tables that ``out`` does not name.
         top_k: Number of classes in a row.
         threshold: Predictions with a confidence below it are "unsure"; None takes the fitted threshold.
+        coverage: Promised coverage of prediction sets, which become a column; None adds none.
+        coverage_by_class: Whether the coverage is promised for each class.
+        prior: The class frequencies of the images: ``uniform`` or shares by class; None: those of validation.
         embeddings: Whether to add the input of the network's last layer.
         tta: Test-time augmentation.
         batch_size: Images per step.
@@ -64,7 +68,7 @@ class PredictOptions:
         overwrite: Whether ``out`` may be replaced.
     """
 
-    ckpt: str
+    ckpt: str | list[str]
     trusted: list[str]
     input: str | list[str]
     column: str
@@ -72,6 +76,9 @@ class PredictOptions:
     folder: str
     top_k: PositiveInt
     threshold: Probability | None
+    coverage: Coverage | None
+    coverage_by_class: bool
+    prior: str | dict[str, Any] | None
     embeddings: bool
     tta: Views
     batch_size: PositiveInt
@@ -117,12 +124,20 @@ def predict(options: PredictOptions) -> PredictResult:
     """
     device = choose_device(options.device)
     inputs = find_inputs(options.input, options.column)
-    trained = load_checkpoint(options.ckpt, options.trusted)
-    decision_rule = read_decision_rule(trained.folder, options.tta).with_threshold(options.threshold)
-    predictor = Predictor(trained, decision_rule, device=device, tta=options.tta)
+    members = load_members(options.ckpt, options.trusted)
+    trained, *others = members
+    decision_rule = (
+        read_rule(members, options.tta, options.prior)
+        .with_threshold(options.threshold)
+        .with_sets(options.coverage, trained.classes, by_class=options.coverage_by_class, tta=options.tta)
+    )
+    predictor = Predictor(trained, decision_rule, device=device, tta=options.tta, others=others)
     width = predictor.embedding_width() if options.embeddings else None
-    schema = prediction_schema(min(options.top_k, len(trained.classes)), width)
-    digests = _digests(options, trained.file, decision_rule.identity, inputs)
+    top_k = min(options.top_k, len(trained.classes))
+    schema = prediction_schema(
+        top_k, width, prior=decision_rule.prior is not None, sets=decision_rule.sets is not None
+    )
+    digests = _digests(options, members, decision_rule, inputs)
     out, form = _output(options, digests)
     with locked_output(out):
         _refuse_existing(out, options)
@@ -132,21 +147,18 @@ def predict(options: PredictOptions) -> PredictResult:
         else:
             table = ResumableTable.open(out, form, schema, digests, overwrite=options.overwrite)
             resumed = table.done
-            _fill(table, predictor, trained, inputs, options)
+            _fill(table, predictor, inputs, options)
     return PredictResult(out, form, schema, len(inputs), resumed, str(decision_rule), predictor.notes)
 
 
 def _fill(
     table: ResumableTable,
     predictor: Predictor,
-    trained: TrainedClassifier,
     inputs: Inputs,
     options: PredictOptions,
 ) -> None:
     """Predict the images that the table does not have yet, and finish it."""
-    dataset = InputDataset(
-        inputs, size=trained.image_size, crop_pct=trained.crop_pct, interpolation=trained.interpolation
-    )
+    dataset = InputDataset(inputs, predictor.inputs)
     batches = image_batches(
         dataset,
         start=table.done,
@@ -173,16 +185,19 @@ def _rows(
 
 
 def _digests(
-    options: PredictOptions, checkpoint: Path, decision_rule: str, inputs: Inputs
+    options: PredictOptions, members: Members, decision_rule: DecisionRule, inputs: Inputs
 ) -> tuple[str, str]:
     """Return digests of everything that determines the rows: this version's, and that of version 0.1."""
-    with checkpoint.open("rb") as file:
-        weights = hashlib.file_digest(file, "sha256").hexdigest()
+    if not (weights := members_digest(members)):
+        with members[0].file.open("rb") as file:
+            weights = hashlib.file_digest(file, "sha256").hexdigest()
     chosen = {name: getattr(options, name) for name in ("top_k", "threshold", "embeddings", "tta")}
     if options.tta != "none":  # version 0.1 applied the temperature before it averaged the views
         chosen["tta"] = f"{options.tta}, then temperature"
+    if decision_rule.sets is not None:
+        chosen["prediction_sets"] = decision_rule.sets.thresholds
     current, earlier = (
-        hashlib.sha256(json.dumps([weights, decision_rule, chosen, images]).encode()).hexdigest()
+        hashlib.sha256(json.dumps([weights, decision_rule.identity, chosen, images]).encode()).hexdigest()
         for images in inputs.digests()
     )
     return current, earlier
@@ -264,19 +279,21 @@ def _outcome(row: Mapping[str, Any]) -> str:
 
 def _console_table(result: PredictResult) -> Table:
     table = Table(title="Predictions", title_justify="left")
-    for name in ("image", "prediction", "probability", "other classes"):
+    sets = "prediction_set" in result.schema.names
+    for name in ("image", "prediction", "probability", "other classes", *["prediction set"] * sets):
         table.add_column(name, justify="right" if name == "probability" else "left", overflow="fold")
     for batch in _read_batches(result):
         for row in batch.to_pylist():
             if row.get("error"):
-                table.add_row(row["file"], "", "", row["error"])
+                table.add_row(row["file"], "", "", row["error"], *[""] * sets)
                 continue
             others = [
                 f"{row[f'class_{k}']} {percent(row[f'probability_{k}'])}"
                 for k in range(2, len(row))
                 if row.get(f"class_{k}")
             ]
-            table.add_row(row["file"], row["prediction"], percent(row["probability_1"]), ", ".join(others))
+            cells = [row["file"], row["prediction"], percent(row["probability_1"]), ", ".join(others)]
+            table.add_row(*cells, *[row.get("prediction_set") or "none"] * sets)
     return table
 
 

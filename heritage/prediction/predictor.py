@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -18,17 +18,17 @@ from torch import Tensor
 from heritage.core.image_io import Pixels
 from heritage.core.numbers import counted
 from heritage.core.progress import Progress
-from heritage.data.augment import downscale, eval_transform
 from heritage.errors import ImageError
-from heritage.explanation.saliency import Method, method_for, saliency
-from heritage.features.predict_loop import autocast
-from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
+from heritage.explanation.saliency import Method, method_for
+from heritage.inference.checkpoint import TrainedClassifier
+from heritage.inference.ensemble import load_members
+from heritage.inference.prior import Prior
 from heritage.metrics.calibration import Floats
 from heritage.metrics.finite import NO_PREDICTION
-from heritage.models.views import Views, pooled_logits, require_views, views, whole_image
-from heritage.prediction.arguments import require_count, require_option, require_path, require_probability
+from heritage.models.views import Views, pooled_logits, whole_image
+from heritage.prediction.arguments import require_count, require_option, require_path, require_rule
 from heritage.prediction.batch_prediction import BatchPrediction
-from heritage.prediction.decision_rule import DecisionRule, read_decision_rule
+from heritage.prediction.decision_rule import DecisionRule
 from heritage.prediction.image_input import (
     ImageInput,
     image_name,
@@ -37,6 +37,8 @@ from heritage.prediction.image_input import (
     load_pixels,
     require_several,
 )
+from heritage.prediction.members import MemberNetwork, NetworkInputs, mean_saliency
+from heritage.prediction.read_rule import read_rule
 from heritage.prediction.results import Explanation, Prediction, Predictions, unreadable
 from heritage.prediction.streaming import PreparedImage, prepare_image, prepared_batches
 from heritage.runs.run_result import RunResult
@@ -49,23 +51,32 @@ _LONG = 4  # batches from which a progress bar is shown
 
 
 def load(
-    ckpt: str | Path | RunResult,
+    ckpt: str | Path | RunResult | Sequence[str | Path | RunResult],
     *,
     device: str | torch.device = "auto",
     tta: Views = "none",
     threshold: float | None = None,
+    coverage: float | None = None,
+    coverage_by_class: bool = False,
+    prior: Prior | None = None,
     trusted: Iterable[str] = (),
 ) -> Predictor:
     """Load a trained network for prediction.
 
     Args:
-        ckpt: A run folder (its best checkpoint is used), a checkpoint, or what `heritage.run` returned.
+        ckpt: A run folder (its best checkpoint is used), a checkpoint, or what `heritage.run` returned; or a
+            list of them, whose probabilities are averaged.
         device: Where to compute: ``auto`` (a GPU if there is one), ``cpu``, ``gpu``, or torch's own name
             (``cuda:1``).
         tta: Test-time augmentation: probabilities are averaged over the views of
             `heritage.models.views.Views`, such as ``flip`` (the image and its mirror image, twice the time).
         threshold: Predictions with a confidence below it are unsure; None takes the threshold that was fitted
             on validation.
+        coverage: Promised coverage of prediction sets (`Prediction.prediction_set`), from 0.5 to 0.99; None
+            gives none.
+        coverage_by_class: Whether the coverage is promised for each class.
+        prior: The class frequencies of the images, if they are not those of validation: ``"uniform"`` or
+            shares by class, such as ``{"byzantium": 0.8}``; classes that are not named share the rest.
         trusted: Dotted names of networks of your own that the checkpoint may name; they are imported.
 
     Raises:
@@ -78,19 +89,26 @@ def load(
         >>> predictor.predict(photographs / "0.jpg").label in predictor.classes
         True
     """
-    if isinstance(ckpt, RunResult) and ckpt.folder is not None:
-        ckpt = ckpt.folder
-    require_path("ckpt", ckpt)
+    several = isinstance(ckpt, Sequence) and not isinstance(ckpt, str)
+    paths = [_checked_path(one) for one in (cast("Sequence[Any]", ckpt) if several else [ckpt])]
     device = choose_device(device)
     require_option("tta", tta, get_args(Views))
-    if threshold is not None:
-        require_probability("threshold", threshold)
-    trained = load_checkpoint(cast("str | Path", ckpt), trusted)
-    rule = read_decision_rule(trained.folder, tta).with_threshold(threshold)
-    predictor = Predictor(trained, rule, device=device, tta=tta)
+    require_rule(threshold, coverage)
+    members = load_members(paths if several else paths[0], trusted)
+    trained, *others = members
+    rule = read_rule(members, tta, prior).with_threshold(threshold)
+    rule = rule.with_sets(coverage, trained.classes, by_class=coverage_by_class, tta=tta)
+    predictor = Predictor(trained, rule, device=device, tta=tta, others=others)
     for note in predictor.notes:
         log.warning("%s", note)
     return predictor
+
+
+def _checked_path(ckpt: Any) -> str | Path:
+    if isinstance(ckpt, RunResult) and ckpt.folder is not None:
+        ckpt = ckpt.folder
+    require_path("ckpt", ckpt)
+    return cast("str | Path", ckpt)
 
 
 class Predictor:
@@ -103,6 +121,7 @@ class Predictor:
         decision_rule: Temperature and threshold.
         device: Where to compute.
         tta: Test-time augmentation: probabilities and embeddings are averaged over these views.
+        others: Further networks, whose probabilities are averaged with its.
 
     Raises:
         ConfigError: The network does not take these views.
@@ -120,29 +139,29 @@ class Predictor:
         *,
         device: str | torch.device = "auto",
         tta: Views = "none",
+        others: Sequence[TrainedClassifier] = (),
     ) -> None:
         self.trained = trained
         self.decision_rule = decision_rule
         self.device = choose_device(device)
         self.precision = trained.precision(self.device)
         self.tta = tta
-        self._model = trained.model.to(self.device).eval()
-        require_views(self._model, tta, trained.image_size)
-        self._resize = eval_transform(trained.image_size, trained.crop_pct, trained.interpolation)
-        self._features: Tensor | None = None
-        head: Any = trained.model.net.get_classifier()  # type: ignore[operator]  # part of timm's interface
-        head.register_forward_pre_hook(self._keep_features)
+        self.networks = (trained, *others)
+        self._members = [MemberNetwork(one, self.device, tta) for one in self.networks]
+        self.inputs = NetworkInputs(self.networks)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What users of the predictions need to know; `load` logs it, `predict` adds it to its results."""
-        return (*self.trained.notes, *self.decision_rule.notes(self.tta))
+        of_networks = dict.fromkeys(note for one in self.networks for note in one.notes)
+        return (*of_networks, *self.decision_rule.notes(self.tta))
 
     def __repr__(self) -> str:
         name = self.trained.config["model"].get("name") or type(self.trained.model.net).__name__
         size, count = self.image_size, len(self.classes)
         drawn = "; trained on drawings only" if self.trained.training_images.all_drawn else ""
         rule = f"{self.decision_rule.brief}{drawn}"
+        name = name if len(self.networks) == 1 else f"{len(self.networks)} networks"
         return f"Predictor({name}, {counted(count, 'class')}, {size}×{size} px, {self.device}; {rule})"
 
     @property
@@ -152,8 +171,8 @@ class Predictor:
 
     @property
     def image_size(self) -> int:
-        """Height and width of the network's input in pixels, S."""
-        return self.trained.image_size
+        """Height and width of the network's input in pixels, S; the largest of several networks."""
+        return self.inputs.image_size
 
     @overload
     def predict(self, images: ImageInput) -> Prediction: ...  # type: ignore[overload-overlap]  # str is iterable
@@ -272,7 +291,8 @@ class Predictor:
             require_option("label", label, self.classes)
         require_option("method", method, get_args(Method))
         if method == "auto":
-            method = method_for(self.trained.model.net, self.image_size)
+            one = len(self.networks) == 1
+            method = method_for(self.trained.model.net, self.image_size) if one else "occlusion"
         if is_image(images):
             return self._explain(images, label, method)
         require_several(images)
@@ -299,23 +319,18 @@ class Predictor:
             return unreadable(image_name(image), method, error.what)
 
     def prepare(self, pixels: Pixels) -> Pixels:
-        """Resize an image (H, W, 3) as evaluation does, to (S, S, 3)."""
-        return self._resize(downscale(pixels, self.image_size))
+        """Resize an image (H, W, 3) as evaluation does, to (S, S, 3) or, for inputs that differ, a row."""
+        return self.inputs.prepare(pixels)
 
     def predict_batch(self, images: Tensor) -> BatchPrediction:
-        """Return probabilities and embeddings of uint8 images (B, S, S, 3); B may be 0."""
+        """Return probabilities and the first network's embeddings of prepared images; B may be 0."""
         if not len(images):  # not every network accepts an empty batch
             return BatchPrediction(np.empty((0, len(self.classes))), np.empty((0, 0), dtype=np.float32))
-        logits, embeddings = [], []
-        with torch.inference_mode(), autocast(self.device, self.precision):
-            for view in views(images.to(self.device, non_blocking=True), self.tta):
-                logits.append(self._model(view).float())
-                embeddings.append(cast("Tensor", self._features).flatten(1).float().cpu().numpy())
-            pooled = pooled_logits(logits).cpu().numpy()
-        self._features = None
-        return BatchPrediction(
-            self.decision_rule.probabilities(pooled), np.mean(embeddings, axis=0, dtype=np.float32)
-        )
+        outputs = [
+            member.outputs(one) for member, one in zip(self._members, self.inputs.split(images), strict=True)
+        ]
+        logits = pooled_logits([one for one, _ in outputs]).numpy()
+        return BatchPrediction(self.decision_rule.probabilities(logits), outputs[0][1])
 
     def saliency(self, pixels: Pixels, target: int, method: Method = "occlusion") -> npt.NDArray[np.float32]:
         """Return a saliency map (S, S) from 0 to 1.
@@ -325,17 +340,11 @@ class Predictor:
             target: The index of the class to explain.
             method: The saliency method.
         """
-        images = torch.from_numpy(pixels.copy())[None].to(self.device)
-        maps = saliency(self._model, images, torch.tensor([target], device=self.device), method)
-        self._features = None
-        strength: npt.NDArray[np.float32] = maps[0].float().cpu().numpy()
-        return strength
+        return mean_saliency(self._members, self.inputs, pixels, target, method)
 
     def embedding_width(self) -> int:
         """Return the length of an embedding, D."""
-        size = self.image_size
-        blank = torch.zeros(1, size, size, 3, dtype=torch.uint8)
-        return int(self.predict_batch(blank).embeddings.shape[1])
+        return int(self.predict_batch(self.inputs.blank()).embeddings.shape[1])
 
     def _stream(
         self, images: Iterable[ImageInput], batch_size: int
@@ -356,7 +365,7 @@ class Predictor:
     def _stack(self, batch: Iterable[PreparedImage]) -> Tensor:
         """Return the images that can be read, (B, S, S, 3)."""
         pixels = [image.pixels for image in batch if image.pixels is not None]
-        shape = (0, self.image_size, self.image_size, 3)
+        shape = (0, *self.inputs.shape)
         return torch.from_numpy(np.stack(pixels) if pixels else np.empty(shape, dtype=np.uint8))
 
     def _prepare(self, image: ImageInput) -> PreparedImage:
@@ -381,9 +390,7 @@ class Predictor:
             probabilities={self.classes[k]: float(probabilities[k]) for k in order},
             confidence=confidence,
             unsure=self.decision_rule.unsure(confidence),
+            prediction_set=self.decision_rule.prediction_set(probabilities, self.classes),
             name=image.name,
             source=image.source,
         )
-
-    def _keep_features(self, _: object, inputs: tuple[Tensor, ...]) -> None:
-        self._features = inputs[0]

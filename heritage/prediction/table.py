@@ -22,16 +22,22 @@ from heritage.prediction.inputs import Inputs
 
 Format = Literal["csv", "jsonl", "parquet"]
 
+SET_SEPARATOR = "; "
+"""Separator of the classes of a prediction set in a cell."""
+
 _RANKED = (("class", pa.string()), ("probability", pa.float64()))
 
 
-def prediction_schema(top_k: int, width: int | None) -> pa.Schema:
+def prediction_schema(top_k: int, width: int | None, *, prior: bool = False, sets: bool = False) -> pa.Schema:
     """Return the columns of a table of predictions.
 
     Args:
         top_k: Number of classes in a row, the most probable first.
         width: Length of an embedding; None leaves embeddings out.
+        sets: Whether there is a column of prediction sets.
+        prior: Whether rows name the class frequencies that they are for.
     """
+    frequencies = [("prior", pa.string())] if prior else []
     ranked = [(f"{name}_{k}", kind) for k in range(1, top_k + 1) for name, kind in _RANKED]
     embedding = [] if width is None else [("embedding", pa.list_(pa.float32(), width))]
     return pa.schema(
@@ -39,7 +45,9 @@ def prediction_schema(top_k: int, width: int | None) -> pa.Schema:
             ("file", pa.string()),
             ("prediction", pa.string()),  # a class, or "unsure"; null if there is an error
             ("unsure", pa.bool_()),
+            *([("prediction_set", pa.string())] if sets else []),  # classes, the most probable first
             *ranked,
+            *frequencies,
             ("error", pa.string()),
             *embedding,
         ]
@@ -73,6 +81,8 @@ def prediction_rows(
                 row["error"] = NO_PREDICTION
             else:
                 row |= _prediction(output.probabilities[k], order[k], classes, decision_rule, schema)
+                if "prior" in schema.names:
+                    row["prior"] = decision_rule.prior_text
                 if "embedding" in schema.names:
                     row["embedding"] = output.embeddings[k]
             k += 1
@@ -89,6 +99,9 @@ def _prediction(
 ) -> dict[str, Any]:
     unsure = decision_rule.unsure(float(probabilities[order[0]]))
     columns: dict[str, Any] = {"prediction": UNSURE if unsure else classes[order[0]], "unsure": unsure}
+    chosen = decision_rule.prediction_set(probabilities, classes)
+    if "prediction_set" in schema.names and chosen is not None:
+        columns["prediction_set"] = SET_SEPARATOR.join(chosen)
     for rank, k in enumerate(order.tolist(), start=1):
         if f"class_{rank}" in schema.names:
             columns |= {f"class_{rank}": classes[k], f"probability_{rank}": round(float(probabilities[k]), 6)}

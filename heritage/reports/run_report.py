@@ -43,6 +43,7 @@ class Report:
         notes: Warnings for the reader.
         history: Logged metrics, one mapping per epoch.
         images_seen: Training images over all epochs, with repetition.
+        tables: Further tables of the report, written as CSV and LaTeX, too.
     """
 
     title: str
@@ -53,6 +54,7 @@ class Report:
     notes: Sequence[str] = ()
     history: Sequence[Mapping[str, float]] = field(default=())
     images_seen: int | None = None
+    tables: Sequence[Table] = ()
 
     @cached_property
     def confusion(self) -> ConfusionMatrix:
@@ -78,7 +80,7 @@ class Report:
             curves_figure(self.history, folder / "curves.png", width)
         rows = score_rows(confusion.scores, classes)
         scores = Table("classes", f"Scores of each class, {self.title}", _HEAD, rows, rules=(len(classes),))
-        write_tables((scores, confusion_table(confusion)), folder)
+        write_tables((scores, confusion_table(confusion), *self.tables), folder)
         record = as_record(confusion.scores, classes) | self.metrics
         record |= {"confusion": confusion.counts.tolist(), "facts": dict(self.facts)}
         if self.images_seen is not None:
@@ -120,6 +122,7 @@ class Report:
         if self.history:
             lines += ["![learning curves](curves.png)", ""]
             lines += [line for note in loss_note(self.history) for line in (note, "")]
+        lines += [table.markdown() for table in self.tables]
         lines += ["## The run", "", "| | |", "|---|---|"]
         lines += [markdown_row(fact) for fact in self.facts.items()]
         return "\n".join(lines) + "\n"

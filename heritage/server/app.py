@@ -23,6 +23,7 @@ from heritage.server.metrics import CONTENT_TYPE, Metrics
 from heritage.server.middleware import RateLimit, SecurityMiddleware, error_response
 from heritage.server.openapi import openapi
 from heritage.server.pages import COOKIE, LANGUAGES, choose_language, render_page, static_files
+from heritage.server.request_prior import parse_prior
 from heritage.server.schemas import (
     Health,
     ModelInfo,
@@ -161,14 +162,17 @@ class Endpoints:
             similar=_flag(request, "similar"),
             object=_flag(request, "object"),
             compare=_flag(request, "compare"),
+            prior=parse_prior(request.query_params.get("prior")),
         )
         info = self._model_info
         try:
             async with read_uploads(request, self._limits, self._memory) as uploads:
                 found = await self._service.predict(uploads, options)
+                rule = found.rule if options.prior is not None else None
                 responses = PredictionResponses(
-                    calibration=info.calibration,
-                    notes=info.notes,
+                    calibration=info.calibration if rule is None else str(rule),
+                    notes=info.notes if rule is None else [*info.notes, *rule.notes(rule.views)],
+                    prior=info.prior if rule is None else dict(rule.prior or {}),
                     pictures=found.pictures,
                     object=found.object,
                     similarities=found.similarities,

@@ -21,7 +21,7 @@ from heritage.server.schemas import (
 )
 
 _ERRORS = {
-    "400": "no image, a malformed form, or a flag that is neither true nor false",
+    "400": "no image, a malformed form, or a flag that is neither true nor false, or a prior that is none",
     "403": "a request from a page of another site, or to another host name",
     "408": "the upload took too long",
     "413": "too many bytes, pixels or images",
@@ -101,6 +101,15 @@ def _predict(limits: Limits) -> dict[str, Any]:
                 **flag,
                 "name": "compare",
                 "description": "add the similarity of the embeddings of each pair of images",
+            },
+            {
+                "in": "query",
+                "name": "prior",
+                "required": False,
+                "schema": {"type": "string", "maxLength": 4096, "examples": ["uniform", '{"islam": 80}']},
+                "description": "class frequencies of the photographs: `uniform`, or a JSON object of shares "
+                "by class that sum to 1 or 100 (classes that are not named share the rest); without it, "
+                "those of `GET /about`",
             },
         ],
         "requestBody": {

@@ -51,6 +51,11 @@ class PredictionResponse(BaseModel):
     id: str = Field(default="", description="SHA-256 of the file")
     prediction: str | None = Field(description="a class, `unsure`, or null if there is an error")
     unsure: bool | None = None
+    prediction_set: list[str] | None = Field(
+        default=None,
+        description="classes among which the true one is with the `coverage` of `/about`, most probable "
+        "first; null if the server gives no sets",
+    )
     ranking: list[ClassProbability] = Field(default=[], description="all classes, most probable first")
     saliency: str | None = Field(
         default=None, description="PNG as a data URL: how much each region supports the first class"
@@ -78,6 +83,10 @@ class PredictionResponses(BaseModel):
 
     calibration: str = Field(description="what is known about the probabilities, in a few words")
     notes: list[str] = Field(default=[], description="what users of the predictions need to know")
+    prior: dict[str, float] | None = Field(
+        default=None,
+        description="class frequencies that probabilities are for; null for those of validation images",
+    )
     pictures: list[PredictionResponse]
     object: ObjectPrediction | None = Field(
         default=None, description="with `object=true`: the prediction for the object that all images show"
@@ -131,10 +140,17 @@ class ModelInfo(BaseModel):
     calibrated: bool = Field(description="measured to be calibrated on held-out groups")
     probabilities: str = Field(description="what is known about the probabilities, in sentences")
     threshold: float | None
+    coverage: float | None = Field(
+        default=None, description="promised coverage of prediction sets; null if the server gives none"
+    )
     all_unsure: bool = Field(
         description="every prediction is unsure: no threshold reaches the target precision"
     )
     notes: list[str] = Field(description="what users of the predictions need to know")
+    prior: dict[str, float] | None = Field(
+        default=None,
+        description="class frequencies that probabilities are for; null for those of validation images",
+    )
     drawn: bool = Field(description="trained on drawings of the demo set only")
     drawn_images: int = Field(default=0, description="number of drawings among the training images")
     training_images: int | None = None

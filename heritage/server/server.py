@@ -17,14 +17,14 @@ from pydantic import Field
 from heritage.core.event_loop import outside_of_loop
 from heritage.core.manifest import Manifest
 from heritage.core.terminal import print_line
-from heritage.core.types import PositiveInt, Probability
+from heritage.core.types import Coverage, PositiveInt, Probability
 from heritage.data.module import available_cores
 from heritage.errors import ConfigError, MissingDependencyError
-from heritage.inference.checkpoint import load_checkpoint
+from heritage.inference.ensemble import load_members, members_digest
 from heritage.inference.test_set import run_manifest, try_run_manifest
 from heritage.models.views import Views
-from heritage.prediction.decision_rule import read_decision_rule
 from heritage.prediction.predictor import Predictor
+from heritage.prediction.read_rule import read_rule
 from heritage.server.later_index import LaterIndex
 from heritage.server.limits import Limits
 from heritage.server.opening import network_line, open_page, page_address
@@ -43,7 +43,7 @@ class ServeOptions:
     """Options of `serve`.
 
     Attributes:
-        ckpt: A run folder or checkpoint.
+        ckpt: A run folder or checkpoint, or a list of them, whose probabilities are averaged.
         trusted: Functions or classes of the user's own that the checkpoint may name.
         host: The address to listen on; 127.0.0.1 accepts connections from this machine only.
         port: The port; 0 chooses a free one.
@@ -52,7 +52,9 @@ class ServeOptions:
             at the first start as soon as their index is computed.
         cache: The folder for indices of similar objects, with thumbnails.
         tta: Test-time augmentation.
+        prior: The class frequencies of the photographs: ``uniform`` or shares by class; None: of validation.
         threshold: Predictions with a confidence below it are "unsure"; None takes the fitted threshold.
+        coverage: Promised coverage of prediction sets; None gives none.
         batch_size: Images per batch at most.
         device: Where to compute.
         limits: Limits of requests.
@@ -60,7 +62,7 @@ class ServeOptions:
         verdicts: The CSV file to which reviewers' verdicts are added; None: the page has none.
     """
 
-    ckpt: str
+    ckpt: str | list[str]
     trusted: list[str]
     host: str
     port: Port
@@ -72,6 +74,8 @@ class ServeOptions:
     device: str
     limits: Any
     tta: Views = "none"
+    coverage: Coverage | None = None
+    prior: str | dict[str, Any] | None = None
     open: bool = False
     verdicts: str | None = None
     outputs: str | None = None
@@ -90,14 +94,21 @@ def serve(options: ServeOptions, limits: Limits) -> None:
 
     listener = listen(options.host, options.port)
     with listener:
-        trained = load_checkpoint(options.ckpt, options.trusted)
-        rule = read_decision_rule(trained.folder, options.tta).with_threshold(options.threshold)
-        predictor = Predictor(trained, rule, device=options.device, tta=options.tta)
+        members = load_members(options.ckpt, options.trusted)
+        trained, *others = members
+        rule = read_rule(members, options.tta, options.prior).with_threshold(options.threshold)
+        sets = rule.with_sets(options.coverage, trained.classes, tta=options.tta)
+        if sets.sets is None or sets.sets.thresholds is not None:
+            rule = sets
+        else:
+            print_line(f"Note: {sets.sets.fault}")
+        predictor = Predictor(trained, rule, device=options.device, tta=options.tta, others=others)
         later = LaterIndex()
         app = build_app(predictor, options, limits, later)
         port = listener.getsockname()[1]
         address = page_address(options.host, port)
-        print_line(network_line(trained))
+        for one in members:
+            print_line(network_line(one))
         print_line(f"probabilities: {rule}")
         for note in predictor.notes:
             print_line(f"Note: {note}")
@@ -150,14 +161,15 @@ def build_app(
     weights = weights_digest(trained)
     manifest, similar = _data_set(predictor, options, weights, wait=later is None)
     examples = choose_examples(manifest, similar, trained.classes)
-    verdicts = None if options.verdicts is None else VerdictFile(Path(options.verdicts), weights[:12])
+    identity = members_digest(predictor.networks) or weights
+    verdicts = None if options.verdicts is None else VerdictFile(Path(options.verdicts), identity[:12])
     metrics = Metrics()
     service = PredictionService(
         predictor, similar, limits, metrics, batch_size=options.batch_size, decoders=available_cores()
     )
     _warm_up(predictor)
     info = model_info(
-        predictor, limits, similar, examples, manifest=manifest, weights=weights,
+        predictor, limits, similar, examples, manifest=manifest, weights=identity,
         verdicts=verdicts is not None,
     )  # fmt: skip
     if later is not None and similar is None and manifest is not None and options.similar == "auto":
@@ -261,7 +273,4 @@ def _data_set(
 
 def _warm_up(predictor: Predictor) -> None:
     """Run the network once: the first call is slower, and no user should wait for it."""
-    import torch
-
-    size = predictor.image_size
-    predictor.predict_batch(torch.zeros(1, size, size, 3, dtype=torch.uint8))
+    predictor.predict_batch(predictor.inputs.blank())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, TypeAlias
 
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from heritage.core.image_io import Pixels
+from heritage.inference.prior import Prior
 from heritage.metrics.finite import NO_PREDICTION
 from heritage.prediction.batch_prediction import SupportsPredictBatch
 from heritage.prediction.decision_rule import UNSURE, DecisionRule
@@ -21,6 +22,7 @@ from heritage.server.batcher import Batcher, NetworkOutput
 from heritage.server.combination import combined_output, object_id, pairwise_similarity, without_views
 from heritage.server.limits import Limits
 from heritage.server.metrics import Metrics
+from heritage.server.request_prior import rule_for
 from heritage.server.schemas import (
     ClassProbability,
     ErrorDetail,
@@ -64,12 +66,14 @@ class RequestOptions:
         similar: Whether to add similar museum objects.
         object: Whether all images show one object.
         compare: Whether to add the similarity of each pair of images.
+        prior: The class frequencies that probabilities are for; None: those of the server.
     """
 
     saliency: bool = False
     similar: bool = False
     object: bool = False
     compare: bool = False
+    prior: Prior | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class ServicePredictions:
     pictures: list[PredictionResponse]
     object: ObjectPrediction | None = None
     similarities: list[list[float | None]] | None = None
+    rule: DecisionRule | None = None
 
 
 _Result: TypeAlias = tuple[PredictionResponse, NetworkOutput]
@@ -144,19 +149,29 @@ class PredictionService:
         self.pending += len(uploads)
         try:
             async with asyncio.timeout(self.limits.response_seconds):
+                rule = await self._rule(options)
                 results = await asyncio.gather(
-                    *(self._predict(upload, options) for upload in uploads), return_exceptions=True
+                    *(self._predict(upload, options, rule) for upload in uploads), return_exceptions=True
                 )
                 responses = self._responses(uploads, results)
                 outputs = [None if isinstance(result, BaseException) else result[1] for result in results]
-                whole = await self._combine(responses, outputs, options) if options.object else None
+                whole = await self._combine(responses, outputs, options, rule) if options.object else None
         except TimeoutError as error:
             raise RequestRefused(
                 503, "too_slow", "No prediction in time. Try again later.", retry_after=5
             ) from error
         finally:
             self.pending -= len(uploads)
-        return ServicePredictions(responses, whole, pairwise_similarity(outputs) if options.compare else None)
+        similarities = pairwise_similarity(outputs) if options.compare else None
+        return ServicePredictions(responses, whole, similarities, rule)
+
+    async def _rule(self, options: RequestOptions) -> DecisionRule:
+        own = self.network.decision_rule
+        if options.prior is None:
+            return own
+        return await asyncio.get_running_loop().run_in_executor(
+            self._decoders, rule_for, own, options.prior, self.network.classes
+        )
 
     def _responses(
         self, uploads: Sequence[Upload], results: Sequence[_Result | BaseException]
@@ -177,13 +192,14 @@ class PredictionService:
         responses: Sequence[PredictionResponse],
         outputs: Sequence[NetworkOutput | None],
         options: RequestOptions,
+        rule: DecisionRule,
     ) -> ObjectPrediction:
         ids = [response.id for response in responses]
         known = [output for output in outputs if output is not None]
         if not known:
             return without_views(ids)
         output = combined_output(known)
-        ranking, unsure = self._ranked(output)
+        ranking, unsure = self._ranked(output, rule)
         return ObjectPrediction(
             id=object_id(ids),
             views=len(known),
@@ -193,13 +209,15 @@ class PredictionService:
             similar=await self._similar(output) if options.similar else [],
         )
 
-    async def _predict(self, upload: Upload, options: RequestOptions) -> _Result:
+    async def _predict(self, upload: Upload, options: RequestOptions, rule: DecisionRule) -> _Result:
         loop = asyncio.get_running_loop()
         pixels = await loop.run_in_executor(self._decoders, self._decode, upload)
         output = await self.batcher.predict(pixels)
         if not output.predicted:
             raise RequestRefused(500, "no_prediction", f"{NO_PREDICTION.capitalize()}.")
-        response = self._response(upload, output)
+        probabilities = rule.converted(output.probabilities[None], self.network.decision_rule)[0]
+        output = replace(output, probabilities=probabilities)
+        response = self._response(upload, output, rule)
         if options.saliency:
             response.saliency = await self.batcher.run(partial(self._saliency, pixels, output))
         if options.similar and not options.object:
@@ -218,17 +236,19 @@ class PredictionService:
         size, most = self.network.image_size, self.limits.megapixels
         return self.network.prepare(decode_upload(upload.data, at_least=size, megapixels=most))
 
-    def _response(self, upload: Upload, output: NetworkOutput) -> PredictionResponse:
-        ranking, unsure = self._ranked(output)
+    def _response(self, upload: Upload, output: NetworkOutput, rule: DecisionRule) -> PredictionResponse:
+        ranking, unsure = self._ranked(output, rule)
+        chosen = rule.prediction_set(output.probabilities, self.network.classes)
         return PredictionResponse(
             name=upload.name,
             id=upload.sha256,
             prediction=UNSURE if unsure else ranking[0].label,
             unsure=unsure,
+            prediction_set=None if chosen is None else list(chosen),
             ranking=ranking,
         )
 
-    def _ranked(self, output: NetworkOutput) -> tuple[list[ClassProbability], bool]:
+    def _ranked(self, output: NetworkOutput, rule: DecisionRule) -> tuple[list[ClassProbability], bool]:
         """Return all classes, most probable first, and whether the prediction is unsure."""
         order = np.argsort(-output.probabilities, kind="stable")
         ranking = [
@@ -237,7 +257,7 @@ class PredictionService:
             )
             for k in order
         ]
-        return ranking, self.network.decision_rule.unsure(float(output.probabilities[order[0]]))
+        return ranking, rule.unsure(float(output.probabilities[order[0]]))
 
     def _saliency(self, pixels: Pixels, output: NetworkOutput) -> str:
         return as_data_url(self.network.saliency(pixels, int(output.probabilities.argmax())))

@@ -25,6 +25,8 @@ from heritage.cluster.job import Job
 from heritage.cluster.resources import Cluster, InProcess
 from heritage.core.console import Console
 from heritage.data.batch import Batch
+from heritage.features.compute import feature_places
+from heritage.features.predict_loop import autocast
 from heritage.models.checkpoint import checkpoint_step
 from heritage.models.network import parameter_count
 from heritage.runs.files import CHECKPOINTS_FOLDER, LAST_CHECKPOINT
@@ -33,6 +35,7 @@ from heritage.sweep.checks import unstaged
 from heritage.training.build import build
 from heritage.training.devices import device_type
 from heritage.training.length import limited, steps_by_epoch
+from heritage.training.probe_run import ProbeRun
 from heritage.training.run import TrainingRun
 
 _GB = 1e9
@@ -52,6 +55,8 @@ class Cost:
         epochs: The epochs that will run: all, or those that an interrupted run has left.
         early_stopping: Whether early stopping may end the run sooner.
         test_images: Images of the final test.
+        features: Images whose features a probe computes, at the measured speed without a backward pass.
+        store: The store that it adds them to; other probes of the plan find them there.
     """
 
     parameters: int
@@ -59,12 +64,14 @@ class Cost:
     epochs: tuple[PlannedEpoch, ...]
     early_stopping: bool
     test_images: int
+    features: int = 0
+    store: str | None = None
 
     @property
     def hours(self) -> float:
         """Time for all epochs and the test, on one device like the measured one."""
         images = sum(epoch.images + _EVALUATION * epoch.val_images for epoch in self.epochs)
-        images += _EVALUATION * self.test_images
+        images += _EVALUATION * self.test_images + self.features
         return images / self.speed.images_per_second / 3600
 
     @property
@@ -120,6 +127,7 @@ def print_plan(
     names = {job.name for job in to_run}
     measured: dict[str, Cost] = {}
     costs = []
+    stores: set[str] = set()
     for job in jobs:
         config = {key: value for key, value in job.run_config.items() if key not in _IGNORED}
         key = json.dumps(config, sort_keys=True)
@@ -127,7 +135,14 @@ def print_plan(
             console.print(f"measuring {job.name} …", style="dim", highlight=False, soft_wrap=True)
             measured[key] = _cost(job)
         left = remaining_epochs(measured[key].epochs, _steps_done(job)) if job.name in names else ()
-        costs.append(replace(measured[key], epochs=left, early_stopping=bool(left) and _stops_early(job)))
+        store = measured[key].store
+        pending = measured[key].features if job.name in names and store not in stores else 0
+        stores |= {store} if store is not None and pending else set()
+        costs.append(
+            replace(
+                measured[key], epochs=left, features=pending, early_stopping=bool(left) and _stops_early(job)
+            )
+        )
     console.print(_table(jobs, costs, names))
     remaining = [cost for job, cost in zip(jobs, costs, strict=True) if job.name in names]
     for line in _totals(remaining, jobs, cluster):
@@ -150,6 +165,11 @@ def _cost(job: Job) -> Cost:
             config.trainer.strategy = "auto"
         run = build(config)
         speed = measure(run)
+        if isinstance(run, ProbeRun):
+            outputs = job.run_config["paths"]["outputs"]
+            store = run.open_features([Path(folder), *feature_places(None, outputs)]).store
+            pending = len(store) - store.count
+            return Cost(parameter_count(run.classifier.net), speed, (), False, 0, pending, store.key.digest)
     return Cost(
         parameter_count(run.classifier.net),
         speed,
@@ -293,6 +313,8 @@ def measure(run: TrainingRun) -> Speed:
     """
     device = run.trainer.strategy.root_device
     module = run.classifier.to(device).train()
+    if isinstance(run, ProbeRun):
+        return _measure_forward(run, module.eval(), device)
     optimizer: torch.optim.Optimizer = module.configure_optimizers()["optimizer"]
     _reset_peak(device)
     images, seconds = 0, 0.0
@@ -316,6 +338,24 @@ def measure(run: TrainingRun) -> Speed:
         began = now
     buffer = io.BytesIO()
     torch.save({"weights": module.state_dict(), "optimizer": optimizer.state_dict()}, buffer)
+    return Speed(images / max(seconds, 1e-9), _peak(device), buffer.tell(), _name(device))
+
+
+def _measure_forward(run: ProbeRun, module: torch.nn.Module, device: torch.device) -> Speed:
+    """Time batches without a backward pass."""
+    _reset_peak(device)
+    images, began = 0, 0.0
+    with torch.inference_mode(), autocast(device, run.precision):
+        for number, batch in enumerate(_batches(run)):
+            if number == _WARM_UP:
+                images, began = 0, time.perf_counter()
+            module(batch.images.to(device)).cpu()
+            images += len(batch.targets)
+            if number > _WARM_UP + _STEPS or (number > _WARM_UP and time.perf_counter() - began > _SECONDS):
+                break
+    seconds = time.perf_counter() - began
+    buffer = io.BytesIO()
+    torch.save(module.state_dict(), buffer)
     return Speed(images / max(seconds, 1e-9), _peak(device), buffer.tell(), _name(device))
 
 

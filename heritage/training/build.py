@@ -64,6 +64,8 @@ from heritage.training.classifier import Classifier, higher_is_better, validatio
 from heritage.training.devices import device_type
 from heritage.training.length import plan_steps, warn_of_short_average, warn_of_unfinished_sampling
 from heritage.training.losses import ClassLoss
+from heritage.training.probe_options import is_probe, prepare_probe
+from heritage.training.probe_run import ProbeRun
 from heritage.training.run import TrainingRun
 from heritage.training.trainer import TrainerOptions, quiet_lightning
 from heritage.training.weighting import by_hand
@@ -106,6 +108,8 @@ def build(cfg: DictConfig, console: Console | None = None) -> TrainingRun:
     given, cfg = cfg.copy(), cfg.copy()
     cfg.data.classes = list(data.classes)  # recorded with the run, independently of the data set
     _pin_weights(cfg)
+    if is_probe(cfg):
+        prepare_probe(cfg)
     cfg.data.split._target_ = made_split(cfg.data.split["_target_"], has_split=data.source_has_split)
     config = resolved(cfg)
     if not len(data.rows("train")):
@@ -116,10 +120,11 @@ def build(cfg: DictConfig, console: Console | None = None) -> TrainingRun:
     loss = build_loss(cfg, data)
     trainer = build_trainer(cfg, data, net)
     classifier = build_classifier(cfg, data, net, loss, trainer)
-    if not cfg.trainer.fast_dev_run:
+    if not (cfg.trainer.fast_dev_run or is_probe(cfg)):
         warn_of_unfinished_sampling(data.plan(1).sampling, trainer.max_epochs)
         warn_of_short_average(trainer, classifier.total_steps or 0)
-    return TrainingRun(
+    run_class = ProbeRun if is_probe(cfg) else TrainingRun
+    return run_class(
         Path(cfg.paths.run),
         given,
         config,
@@ -183,13 +188,14 @@ def build_network(cfg: DictConfig, data: ArtefactDataModule) -> nn.Module:
     Returns:
         Normalised images (B, 3, S, S) to logits (B, K).
     """
-    _require_trainable_head(cfg.model.get("head"))
+    head = None if is_probe(cfg) else cfg.model.get("head")  # a probe attaches it after fitting
+    _require_trainable_head(head)
     finetuning: FineTuning = _make(cfg.finetune)  # refuses what contradicts itself
     node = OmegaConf.create(builder_node(cfg.model))
     net: nn.Module = _make(node, num_classes=len(data.classes), image_size=cfg.data.image_size)
     if not is_pretrained(weights := cfg.model.get("weights")) and weights not in (None, NONE):
         match_classifier(net, cfg.model.weights, data.classes)
-    attach_head(net, cfg.model.get("head"))
+    attach_head(net, head)
     spec = input_spec(net)
     data.set_input(spec.image_size, spec.interpolation)
     if cfg.finetune.get("classifier_init") is not None:

@@ -18,8 +18,9 @@ from torch import Tensor
 from heritage.core.image_io import Pixels, encode_jpeg
 from heritage.inference.checkpoint import load_checkpoint
 from heritage.prediction.batch_prediction import BatchPrediction
-from heritage.prediction.decision_rule import DecisionRule, read_decision_rule
+from heritage.prediction.decision_rule import DecisionRule
 from heritage.prediction.predictor import Predictor
+from heritage.prediction.read_rule import read_rule
 from heritage.server.app import build_application
 from heritage.server.examples import ExampleImages
 from heritage.server.limits import Limits
@@ -45,9 +46,7 @@ def serving(ckpt: Path, cache: Path, verdicts: Path | None = None, **limits: Any
         verdicts=None if verdicts is None else str(verdicts),
     )  # fmt: skip
     trained = load_checkpoint(ckpt)
-    app = build_app(
-        Predictor(trained, read_decision_rule(trained.folder), device="cpu"), options, server_limits
-    )
+    app = build_app(Predictor(trained, read_rule([trained]), device="cpu"), options, server_limits)
     with running(app, server_limits.connections) as address:
         yield address
 

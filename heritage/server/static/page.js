@@ -84,6 +84,11 @@ function noteTexts() {
   const notes = [];
   if (about.drawn) notes.push(t("note_drawn"));
   else if (about.drawn_images) notes.push(t("note_some_drawn", { count: about.drawn_images, total: about.training_images }));
+  if (about.prior) {
+    const shares = Object.entries(about.prior).sort((one, other) => other[1] - one[1]);
+    const texts = shares.map(([label, share]) => `${className(about, label)} ${wholePercent(share)}`);
+    notes.push(t("note_prior", { shares: list(texts) }));
+  }
   if (about.all_unsure) notes.push(thresholdText());
   return notes.filter(Boolean);
 }
