@@ -73,7 +73,7 @@ class PredictionSets:
             return None
         whose = " of each class" if by_class else ""
         return (
-            f"No prediction sets: a coverage of {coverage:.0%} needs validation images of at least {needed} "
+            f"No prediction sets: a coverage of {percent(coverage, 0)} needs validation images of at least {needed} "
             f"groups{whose} (there are: {counts})."
         )
 
