@@ -25,14 +25,14 @@ def main(cfg: DictConfig) -> Any:
     from omegaconf import OmegaConf
 
     from heritage.config.validate import validate, validate_options
-    from heritage.runs.checkpoints import find_checkpoint
+    from heritage.runs.checkpoints import find_checkpoints
 
     validate(cfg, "export")
     options = cast("dict[str, Any]", OmegaConf.to_container(cfg, resolve=True))
     del options["paths"]
     validate_options("heritage.exporters.export.ExportOptions", options)
     require_format(options["format"])
-    find_checkpoint(cfg.ckpt)
+    find_checkpoints(cfg.ckpt)
     from heritage.exporters.export import ExportOptions, export
 
     result = export(ExportOptions(**options))

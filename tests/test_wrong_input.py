@@ -204,13 +204,15 @@ def test_weights_that_are_not_finite_are_not_saved(
     assert not list(tmp_path.glob("outputs/train/*/*/checkpoints/*.ckpt"))
 
 
-@pytest.mark.parametrize(("number", "reason"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+@pytest.mark.parametrize(
+    ("number", "reason", "workers"), [(signal.SIGINT, "Ctrl-C", 2), (signal.SIGTERM, "SIGTERM", 0)]
+)
 def test_a_signal_keeps_the_last_checkpoint(
-    tree: Path, tmp_path: Path, number: signal.Signals, reason: str
+    tree: Path, tmp_path: Path, number: signal.Signals, reason: str, workers: int
 ) -> None:
     folder = tmp_path / "run"
     words = [*TINY, f"data.root={tree}", "trainer.max_epochs=100000", f"hydra.run.dir={folder}",
-             "data.num_workers=2"]  # fmt: skip
+             f"data.num_workers={workers}"]  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, "-m", "heritage.train", *words],
         cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,

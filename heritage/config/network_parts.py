@@ -17,6 +17,9 @@ from heritage.core.types import PositiveFloat, PositiveInt
 HeadName = Literal["linear", "cosine", "knn"]
 """Classifiers of `heritage.models.heads`; ``linear`` is the one that the builder made."""
 
+COSINE_SCALE: Final = 30.0
+"""Factor of the cosines of a cosine classifier, as in LDAM (Cao et al. 2019)."""
+
 LORA: Final = "lora"
 ADAPTER: Final = "adapter"
 """Kinds of adapters of `heritage.models.adapters`."""

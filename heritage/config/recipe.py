@@ -13,6 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from heritage.config.faults import did_you_mean
+from heritage.config.network_parts import COSINE_SCALE
 from heritage.errors import ConfigError
 
 _GROUP = "recipe"
@@ -37,6 +38,18 @@ def fine_tuned(rate: float, otherwise: float, *, _root_: DictConfig) -> float:
     finetune = OmegaConf.select(_root_, "finetune") or {}
     frozen = finetune.get("depth") == "head" and not finetune.get("unfreeze_every")
     return otherwise if weights in (None, "none") or frozen else rate
+
+
+def margin_scale(*, _root_: DictConfig) -> float | None:
+    """Return the factor that a network's classifier gives its cosines; None for a linear classifier.
+
+    The OmegaConf resolver ``${margin_scale:}``: margins of LDAM are those of cosines.
+
+    Args:
+        _root_: The whole configuration.
+    """
+    cosine = OmegaConf.select(_root_, "model.head", throw_on_missing=False) == "cosine"
+    return COSINE_SCALE if cosine else None
 
 
 def for_demo(number: float, otherwise: float, *, _root_: DictConfig) -> float:

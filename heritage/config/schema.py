@@ -214,6 +214,8 @@ class PredictConfig:
     overwrite: bool = MISSING
     top_k: int = MISSING
     threshold: Any = MISSING
+    coverage: Any = MISSING
+    coverage_by_class: bool = MISSING
     prior: Any = MISSING
     embeddings: bool = MISSING
     tta: Choice = MISSING
@@ -227,9 +229,10 @@ class ExportConfig:
     """`heritage.export`."""
 
     paths: PathsConfig = MISSING
-    ckpt: FilePath = MISSING
+    ckpt: Annotated[Any, FilePath | list[FilePath]] = MISSING
     trusted: list[str] = MISSING
     format: Choice = MISSING
+    average: Annotated[Any, str | None] = MISSING
     out: Annotated[Any, FilePath | None] = MISSING
     folder: FilePath = MISSING
     overwrite: bool = MISSING
@@ -275,6 +278,7 @@ class ServeConfig:
     cache: FilePath = MISSING
     verdicts: Annotated[Any, FilePath | None] = MISSING
     tta: Choice = MISSING
+    coverage: Any = MISSING
     prior: Any = MISSING
     threshold: Any = MISSING
     batch_size: int = MISSING

@@ -14,6 +14,8 @@ PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+Coverage = Annotated[float, Field(ge=0.5, le=0.99)]
+"""Promised coverage of prediction sets."""
 
 ImageSize = Annotated[int, Field(ge=1, le=4096, strict=True)]
 """Pixels per side of a network's input."""

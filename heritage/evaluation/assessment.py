@@ -14,7 +14,8 @@ from heritage.core.escaping import html
 from heritage.core.manifest import Manifest
 from heritage.core.numbers import counted
 from heritage.core.option_types import FilePath
-from heritage.core.types import Fraction, NonNegativeInt, PositiveInt, Seed
+from heritage.core.types import Coverage, Fraction, NonNegativeInt, PositiveInt, Seed
+from heritage.evaluation.prediction_sets import SetResult, measured_sets
 from heritage.metrics.bootstrap import FEW_GROUPS, Interval, Resampled, bootstrap
 from heritage.metrics.calibration import (
     Calibration,
@@ -57,6 +58,8 @@ class EvaluationOptions:
         out_of_fold: Folder of the runs of a k-fold split, to look for label errors in all images; None uses
             validation and test images.
         tails: Ratios of the forward and backward long tails whose accuracies are reported.
+        coverage: Promised coverage of prediction sets, which are measured; None measures none.
+        coverage_by_class: Whether it is promised for each class.
     """
 
     resamples: PositiveInt
@@ -68,6 +71,8 @@ class EvaluationOptions:
     seed: Seed
     out_of_fold: FilePath | None
     tails: list[PositiveInt] = field(default_factory=list)
+    coverage: Coverage | None = 0.9
+    coverage_by_class: bool = False
 
 
 @dataclass(frozen=True)
@@ -183,6 +188,17 @@ class Assessment:
         covered = confidence >= self.calibration.threshold
         return float(covered.mean()), float(correct[covered].mean()) if covered.any() else float("nan")
 
+    @cached_property
+    def sets(self) -> SetResult | None:
+        """Coverage and size of prediction sets; None if none are to be measured."""
+        if self.settings.coverage is None or self.calibration is None:
+            return None
+        return measured_sets(
+            self.calibration.sets, self.calibrated, self.targets, self.groups, self.classes,
+            coverage=self.settings.coverage, by_class=self.settings.coverage_by_class,
+            resamples=self.settings.resamples, seed=self.settings.seed,
+        )  # fmt: skip
+
     @property
     def claim(self) -> CalibrationClaim:
         """What may be claimed about the network's probabilities."""
@@ -215,6 +231,7 @@ class Assessment:
             "confusion_by_row": self.confusion.fractions.tolist(),
             "groups": len(set(self.groups)),
             "calibration": self._calibration_record(),
+            "prediction_sets": None if self.sets is None else self.sets.record(),
             "slices": {
                 by: {
                     one.name: {"images": one.images, "accuracy": one.accuracy,

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from heritage.core.disk import full_disk_as_os_error
 from heritage.core.licences import SpdxLicence
@@ -16,9 +17,12 @@ from heritage.exporters.exporter import DESCRIPTION, Exporter, ExportSource
 from heritage.exporters.formats import load_exporter
 from heritage.exporters.model_card import CARD, HubPlace, model_card
 from heritage.exporters.parity import Parity, check_parity, parity_sample, resizing_parity
-from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
+from heritage.inference.checkpoint import TrainedClassifier
+from heritage.inference.ensemble import load_members
 from heritage.inference.test_set import try_run_manifest
+from heritage.inference.weight_average import average_weights
 from heritage.prediction.decision_rule import DecisionRule, read_decision_rule
+from heritage.training.devices import choose_device
 
 _MARKS = {DESCRIPTION, CARD}
 
@@ -28,7 +32,7 @@ class ExportOptions:
     """Options of `export`.
 
     Attributes:
-        ckpt: A run folder or checkpoint.
+        ckpt: A run folder or checkpoint; with ``average``, a list of them.
         trusted: Functions or classes of the user's own that the checkpoint may name.
         format: A module of `heritage.exporters.formats`.
         out: The folder to write; None writes one named after the run into ``folder``.
@@ -36,10 +40,11 @@ class ExportOptions:
         licence: Of the weights, as an SPDX identifier; None if it is not stated.
         pictures: Images to compare on (`heritage.prediction.inputs.find_inputs`); None takes the test split.
         overwrite: Whether an earlier export in ``out`` may be replaced.
+        average: ``weights`` exports a network with the mean of the weights of several runs.
         place: Where the network is published, for its card; not an option of the command.
     """
 
-    ckpt: str
+    ckpt: str | list[str]
     trusted: list[str]
     format: str
     out: str | None
@@ -48,6 +53,7 @@ class ExportOptions:
     pictures: str | None
     overwrite: bool
     place: HubPlace | None = None
+    average: Literal["weights"] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,9 +83,9 @@ def export(options: ExportOptions) -> ExportResult:
     """
     exporter_class = load_exporter(options.format)
     exporter_class.require_packages()
-    trained = load_checkpoint(options.ckpt, options.trusted)
+    trained, run = _load(options)
     decision_rule = read_decision_rule(trained.folder)
-    out = _output(options, trained)
+    out = _output(options, run)
     with locked_output(out):
         _refuse_existing(out, options)
         with full_disk_as_os_error(out):
@@ -111,7 +117,7 @@ def _export(
             exporter, decision_rule, manifest, parity=parity, resizing=resizing, place=options.place
         )
         (folder / CARD).write_text(card, encoding="utf-8")
-        for path in folder.iterdir():
+        for path in (one for one in folder.rglob("*") if one.is_file()):
             path.chmod(0o666 & folder.stat().st_mode)  # some writers make files that only their owner reads
         if out.exists():
             shutil.rmtree(out)
@@ -122,15 +128,31 @@ def _export(
     messages += exporter.messages(out)
     if resizing:
         messages += [f"images resized by {exporter.library}'s own transform: {resizing}"]
-    files = {path.name: path.stat().st_size for path in sorted(out.iterdir())}
+    written = sorted(path for path in out.rglob("*") if path.is_file())
+    files = {path.relative_to(out).as_posix(): path.stat().st_size for path in written}
     return ExportResult(out, files, parity, str(decision_rule), tuple(messages))
 
 
-def _output(options: ExportOptions, trained: TrainedClassifier) -> Path:
+def _load(options: ExportOptions) -> tuple[TrainedClassifier, str]:
+    """Return the network, and the name of the run for the folder."""
+    members = load_members(options.ckpt, options.trusted)
+    first = members[0]
+    run = first.folder.resolve().name if first.folder else first.file.stem
+    if options.average is not None:
+        return average_weights(members, choose_device("cpu")), f"{run}-averaged"
+    if not isinstance(options.ckpt, str):
+        raise ConfigError(
+            "an export is one network",
+            where="ckpt=[…]",
+            remedy="average=weights exports the mean of their weights; predict takes the list as it is",
+        )
+    return first, run
+
+
+def _output(options: ExportOptions, run: str) -> Path:
     """Return the folder to write."""
     if options.out is not None:
         return Path(options.out).expanduser()
-    run = trained.folder.resolve().name if trained.folder else trained.file.stem
     return Path(options.folder) / f"{run}-{options.format}"
 
 

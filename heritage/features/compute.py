@@ -32,7 +32,8 @@ from heritage.features.key import Dtype, FeatureKey, identities, image_digest, i
 from heritage.features.parts import MISSING, NOT_FINITE, PRESENT, UNREADABLE, DamagedPartError
 from heritage.features.predict_loop import autocast
 from heritage.features.shards import WHOLE, Shard
-from heritage.features.store import FeatureStore, create_store, read_store, stores_in
+from heritage.features.store import FeatureStore, create_store, read_store
+from heritage.features.store_record import stores_in
 from heritage.metrics.finite import finite_rows
 from heritage.models.network import input_spec
 from heritage.models.normalize import NormalizedModel

@@ -6,6 +6,7 @@ part and nothing else.
 
 from __future__ import annotations
 
+import re
 import secrets
 import zlib
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ MISSING, PRESENT, UNREADABLE, NOT_FINITE = range(4)
 """The states of a row."""
 
 SUFFIX = ".safetensors"
+PART_NAME = re.compile(rf"\d{{9,12}}-\d{{1,12}}-[0-9a-f]{{8}}{re.escape(SUFFIX)}")
 _HEADER = 1 << 16  # bytes of a part's header, at most
 Numbers = npt.NDArray[Any]
 

@@ -16,8 +16,6 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,18 +24,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import Field
 
 from heritage.core.files import atomic_path, write_text
-from heritage.core.json_files import JsonModel, read_json_file
 from heritage.core.numbers import counted
 from heritage.core.parquet_files import read_parquet
 from heritage.errors import DataError
 from heritage.features.array_files import REMOVE, array_header, map_array
-from heritage.features.key import FeatureKey, KeyRecord, image_digest
+from heritage.features.key import FeatureKey, image_digest
 from heritage.features.parts import (
     MISSING,
     NOT_FINITE,
+    PART_NAME,
     PRESENT,
     SUFFIX,
     UNREADABLE,
@@ -46,27 +43,18 @@ from heritage.features.parts import (
     read_part,
     write_part,
 )
+from heritage.features.store_record import FORMAT, STORE_FILE, key_of, read_record
 
 log = logging.getLogger(__name__)
 
-STORE_FILE, ROWS_FILE, PARTS_FOLDER = "store.json", "rows.parquet", "parts"
+ROWS_FILE, PARTS_FOLDER = "rows.parquet", "parts"
 FEATURES_FILE, STATES_FILE = "features.npy", "states.npy"
-FORMAT = 1
 
-MAX_ROWS, MAX_WIDTH = 1 << 31, 1 << 20
-_MAX_RECORD = 1 << 16  # bytes of store.json
 _ABANDONED = 600  # seconds after which the temporary file of a part has no process any more
 _BLOCK = 64 << 20  # bytes of features written at a time
 
 Floats = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
-
-
-class _StoreRecord(JsonModel):
-    format: int
-    key: KeyRecord
-    rows: int = Field(ge=1, le=MAX_ROWS)
-    width: int = Field(ge=1, le=MAX_WIDTH)
 
 
 class FeatureStore:
@@ -225,13 +213,19 @@ class FeatureStore:
         whole = self._read_whole()
         if whole is not None:
             self._attach(whole)
-        for file in sorted((self.folder / PARTS_FOLDER).glob(f"[0-9]*{SUFFIX}")):
+        for file in self._part_files():
             try:
                 self._attach(read_part(file, self.key.digest, len(self), self.width, self.dtype))
             except FileNotFoundError:
                 continue  # another process has finished the store
             except (DamagedPartError, OSError) as error:
                 _remove_damaged(file, error)
+
+    def _part_files(self) -> list[Path]:
+        folder = Path() if self.folder is None else self.folder / PARTS_FOLDER
+        if folder.is_symlink():  # damaged parts are removed, and files elsewhere must not be
+            raise DataError("a link to another folder", where=folder, remedy=REMOVE)
+        return sorted(file for file in folder.glob(f"[0-9]*{SUFFIX}") if PART_NAME.fullmatch(file.name))
 
     def finish(self) -> None:
         """Write ``features.npy`` if no row is missing, and remove the parts.
@@ -354,41 +348,3 @@ def read_store(folder: Path) -> FeatureStore:
     if table.num_rows != record["rows"] or image_digest(table) != key.images:
         raise DataError("the rows of other images", where=path, remedy=REMOVE)
     return FeatureStore(folder, key, table, record["width"])
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """Return the content of ``store.json``.
-
-    Raises:
-        DataError: There is none, or it is damaged or of another version.
-    """
-    path = folder / STORE_FILE
-    if not path.is_file():
-        raise DataError(
-            f"not a feature store (no {STORE_FILE})", where=folder, remedy="make one with `heritage embed`"
-        )
-    try:
-        record: dict[str, Any] = read_json_file(path, _StoreRecord, limit=_MAX_RECORD)
-    except (OSError, ValueError) as error:
-        raise DataError(f"unreadable: {error}", where=path, remedy=REMOVE) from error
-    if record["format"] != FORMAT:
-        raise DataError(f"of format {record['format']}, not {FORMAT}", where=path, remedy=REMOVE)
-    return record
-
-
-def key_of(record: dict[str, Any]) -> FeatureKey:
-    """Return the key in the content of ``store.json``."""
-    values: dict[str, Any] = {item.name: record["key"][item.name] for item in fields(FeatureKey)}
-    return FeatureKey(**values | {name: tuple(values[name]) for name in ("mean", "std")})
-
-
-def stores_in(places: Sequence[Path]) -> Iterator[tuple[Path, FeatureKey]]:
-    """Yield the folders and keys of all stores directly in some folders; damaged ones are passed over."""
-    for place in places:
-        if not place.is_dir():
-            continue
-        for folder in sorted(path for path in place.iterdir() if (path / STORE_FILE).is_file()):
-            try:
-                yield folder, key_of(read_record(folder))
-            except DataError as error:
-                log.warning("%s", error)

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar  # type: ignore[import-untyped]
 
+from heritage.metrics.prediction_sets import PredictionSets, fit_prediction_sets
+
 BINS = 15
 """Bins of equal width for the reliability diagram and the calibration error."""
 
@@ -73,6 +75,7 @@ class Calibration:
         ece_after: The same with the temperature, which was fitted on the same images: too low.
         held_out: The errors on images that the temperature was not fitted on; None if they were not measured.
         method: How logits are calibrated.
+        sets: Thresholds of prediction sets; None if an earlier version fitted the calibration.
     """
 
     temperature: float
@@ -83,6 +86,7 @@ class Calibration:
     ece_after: float
     held_out: HeldOut | None = None
     method: str = "temperature"
+    sets: PredictionSets | None = None
 
     def apply(self, logits: npt.NDArray[np.floating[Any]]) -> Floats:
         """Return calibrated probabilities (N, K) of logits (N, K)."""
@@ -119,6 +123,7 @@ def calibrate(
         ece_before=calibration_error(before, targets),
         ece_after=calibration_error(after, targets),
         held_out=held_out_errors(logits, targets, groups),
+        sets=fit_prediction_sets(after, targets, groups),
     )
 
 

@@ -21,12 +21,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from heritage.config.network_parts import COSINE_SCALE
 from heritage.errors import ConfigError
 
 LINEAR, COSINE, KNN = "linear", "cosine", "knn"
 
-DEFAULT_SCALE = 30.0
-"""Factor of the cosines: 30 in LDAM (Cao et al. 2019)."""
+DEFAULT_SCALE = COSINE_SCALE
 
 _OWN_ENTRIES = ("scale", "features")  # a linear layer has no tensors of these names
 

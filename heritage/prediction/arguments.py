@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from numbers import Integral, Real
 from os import PathLike, fspath
+from typing import cast
 
 from heritage.errors import ArgumentError, ConfigError
+from heritage.metrics.prediction_sets import HIGHEST, LOWEST
 
 
 def require_option(name: str, value: object, options: Sequence[str]) -> None:
@@ -39,6 +41,23 @@ def require_probability(name: str, value: object) -> None:
         )
     if not 0 <= float(value) <= 1:
         raise ConfigError("not a probability", where=f"{name}={value}", remedy="give a number from 0 to 1")
+
+
+def require_rule(threshold: object, coverage: object) -> None:
+    """Check a threshold and a coverage of prediction sets, each of which may be None.
+
+    Raises:
+        ArgumentError: One is not a number.
+        ConfigError: The threshold is not a probability, or the coverage not from 0.5 to 0.99.
+    """
+    if threshold is not None:
+        require_probability("threshold", threshold)
+    if coverage is not None:
+        require_probability("coverage", coverage)
+        if not LOWEST <= 100 * float(cast("float", coverage)) <= HIGHEST:
+            raise ConfigError(
+                "no coverage of prediction sets", where=f"coverage={coverage}", remedy="take 0.5 to 0.99"
+            )
 
 
 def require_count(name: str, value: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from heritage.core.numbers import percent
 from heritage.metrics.calibration import Calibration, Floats, softmax
 from heritage.metrics.calibration_claim import CalibrationClaim, calibration_claim, threshold_sentence
 from heritage.metrics.finite import finite_rows
+from heritage.metrics.prediction_sets import SetRule, members, set_rule
 from heritage.metrics.prior import PriorShift, reweighted
 from heritage.models.views import Views
 from heritage.runs.calibration import read_calibration
@@ -36,6 +37,7 @@ class DecisionRule:
         outputs: The validation logits that they were fitted on; None if they are not known.
         prior: The class frequencies that probabilities are for, by class; None for those of validation.
         factors: What calibrated probabilities are multiplied with for the prior, (K,).
+        sets: The prediction sets; None if none were requested.
 
     Example:
         >>> rule = DecisionRule(threshold=0.6)
@@ -53,6 +55,7 @@ class DecisionRule:
     outputs: ValidationOutputs | None = field(default=None, repr=False, compare=False)
     prior: Mapping[str, float] | None = field(default=None, repr=False)
     factors: tuple[float, ...] | None = field(default=None, repr=False)
+    sets: SetRule | None = field(default=None, repr=False)
 
     @classmethod
     def of(
@@ -86,7 +89,7 @@ class DecisionRule:
     def prior_text(self) -> str:
         """The class frequencies in one line, the most frequent class first; empty for those of validation."""
         ranked = sorted((self.prior or {}).items(), key=lambda one: -one[1])
-        return ", ".join(f"{name} {share:.1%}" for name, share in ranked)
+        return ", ".join(f"{name} {percent(share)}" for name, share in ranked)
 
     def __str__(self) -> str:
         return f"{self.claim.short}; {self._bound}"
@@ -115,6 +118,8 @@ class DecisionRule:
             tta: The test-time augmentation of the predictions.
         """
         notes = [self.threshold_sentence] if self.all_unsure else []
+        if self.sets is not None and self.sets.fault is not None:
+            notes.append(self.sets.fault)
         if self.prior is not None:
             notes.append(
                 f"Probabilities are for the class frequencies {self.prior_text}; a fitted threshold is that "
@@ -151,6 +156,41 @@ class DecisionRule:
     def with_threshold(self, threshold: float | None) -> DecisionRule:
         """Return a copy with another threshold; None keeps the present one."""
         return self if threshold is None else replace(self, threshold=threshold, all_unsure=False)
+
+    def with_sets(
+        self, coverage: float | None, classes: Sequence[str], *, by_class: bool = False, tta: str = "none"
+    ) -> DecisionRule:
+        """Return a copy that gives prediction sets, or states why it cannot.
+
+        Args:
+            coverage: The promised coverage, from 0.5 to 0.99; None gives no sets.
+            classes: The class list, length K.
+            by_class: Whether it is promised for each class.
+            tta: The test-time augmentation of the predictions.
+        """
+        if coverage is None:
+            return self
+        fitted = None if self.calibration is None else self.calibration.sets
+        rule = set_rule(fitted, coverage, classes, by_class=by_class)
+        if rule.thresholds is not None and self.prior is not None:
+            fault = "No prediction sets: they are promised for the class frequencies of validation."
+            rule = SetRule(coverage, None, fault)
+        elif rule.thresholds is not None and tta != self.views:
+            fault = f"No prediction sets: they were fitted with tta={self.views}, not tta={tta}."
+            rule = SetRule(coverage, None, fault)
+        return replace(self, sets=rule)
+
+    def prediction_set(self, probabilities: Floats, classes: Sequence[str]) -> tuple[str, ...] | None:
+        """Return the classes in the set of an image, most probable first; None without sets.
+
+        Args:
+            probabilities: Shape (K,).
+            classes: The class list, length K.
+        """
+        if self.sets is None or self.sets.thresholds is None or self.prior is not None:
+            return None
+        inside = members(probabilities[None], self.sets.thresholds)[0]
+        return tuple(classes[k] for k in np.argsort(-probabilities, kind="stable") if inside[k])
 
     def probabilities(self, logits: npt.NDArray[np.floating[Any]]) -> Floats:
         """Return probabilities (B, K) of logits (B, K); NaN where logits are not finite."""

@@ -25,12 +25,13 @@ from heritage.core.csv_files import read_head, restored
 from heritage.core.locks import locked_output
 from heritage.core.numbers import counted, percent
 from heritage.core.progress import Progress
-from heritage.core.types import NonNegativeInt, PositiveInt, Probability
+from heritage.core.types import Coverage, NonNegativeInt, PositiveInt, Probability
 from heritage.data.module import available_cores
 from heritage.errors import ConfigError
 from heritage.inference.ensemble import Members, load_members, members_digest
 from heritage.metrics.finite import NO_PREDICTION
 from heritage.models.views import Views
+from heritage.prediction.decision_rule import DecisionRule
 from heritage.prediction.images import ImageBatch, InputDataset, image_batches
 from heritage.prediction.inputs import Inputs, find_inputs
 from heritage.prediction.predictor import Predictor
@@ -56,6 +57,8 @@ class PredictOptions:
         folder: The folder of tables that ``out`` does not name.
         top_k: Number of classes in a row.
         threshold: Predictions with a confidence below it are "unsure"; None takes the fitted threshold.
+        coverage: Promised coverage of prediction sets, which become a column; None adds none.
+        coverage_by_class: Whether the coverage is promised for each class.
         prior: The class frequencies of the images: ``uniform`` or shares by class; None: those of validation.
         embeddings: Whether to add the input of the network's last layer.
         tta: Test-time augmentation.
@@ -73,6 +76,8 @@ class PredictOptions:
     folder: str
     top_k: PositiveInt
     threshold: Probability | None
+    coverage: Coverage | None
+    coverage_by_class: bool
     prior: str | dict[str, Any] | None
     embeddings: bool
     tta: Views
@@ -121,12 +126,18 @@ def predict(options: PredictOptions) -> PredictResult:
     inputs = find_inputs(options.input, options.column)
     members = load_members(options.ckpt, options.trusted)
     trained, *others = members
-    decision_rule = read_rule(members, options.tta, options.prior).with_threshold(options.threshold)
+    decision_rule = (
+        read_rule(members, options.tta, options.prior)
+        .with_threshold(options.threshold)
+        .with_sets(options.coverage, trained.classes, by_class=options.coverage_by_class, tta=options.tta)
+    )
     predictor = Predictor(trained, decision_rule, device=device, tta=options.tta, others=others)
     width = predictor.embedding_width() if options.embeddings else None
     top_k = min(options.top_k, len(trained.classes))
-    schema = prediction_schema(top_k, width, prior=decision_rule.prior is not None)
-    digests = _digests(options, members, decision_rule.identity, inputs)
+    schema = prediction_schema(
+        top_k, width, prior=decision_rule.prior is not None, sets=decision_rule.sets is not None
+    )
+    digests = _digests(options, members, decision_rule, inputs)
     out, form = _output(options, digests)
     with locked_output(out):
         _refuse_existing(out, options)
@@ -174,7 +185,7 @@ def _rows(
 
 
 def _digests(
-    options: PredictOptions, members: Members, decision_rule: str, inputs: Inputs
+    options: PredictOptions, members: Members, decision_rule: DecisionRule, inputs: Inputs
 ) -> tuple[str, str]:
     """Return digests of everything that determines the rows: this version's, and that of version 0.1."""
     if not (weights := members_digest(members)):
@@ -183,8 +194,10 @@ def _digests(
     chosen = {name: getattr(options, name) for name in ("top_k", "threshold", "embeddings", "tta")}
     if options.tta != "none":  # version 0.1 applied the temperature before it averaged the views
         chosen["tta"] = f"{options.tta}, then temperature"
+    if decision_rule.sets is not None:
+        chosen["prediction_sets"] = decision_rule.sets.thresholds
     current, earlier = (
-        hashlib.sha256(json.dumps([weights, decision_rule, chosen, images]).encode()).hexdigest()
+        hashlib.sha256(json.dumps([weights, decision_rule.identity, chosen, images]).encode()).hexdigest()
         for images in inputs.digests()
     )
     return current, earlier
@@ -266,19 +279,21 @@ def _outcome(row: Mapping[str, Any]) -> str:
 
 def _console_table(result: PredictResult) -> Table:
     table = Table(title="Predictions", title_justify="left")
-    for name in ("image", "prediction", "probability", "other classes"):
+    sets = "prediction_set" in result.schema.names
+    for name in ("image", "prediction", "probability", "other classes", *["prediction set"] * sets):
         table.add_column(name, justify="right" if name == "probability" else "left", overflow="fold")
     for batch in _read_batches(result):
         for row in batch.to_pylist():
             if row.get("error"):
-                table.add_row(row["file"], "", "", row["error"])
+                table.add_row(row["file"], "", "", row["error"], *[""] * sets)
                 continue
             others = [
                 f"{row[f'class_{k}']} {percent(row[f'probability_{k}'])}"
                 for k in range(2, len(row))
                 if row.get(f"class_{k}")
             ]
-            table.add_row(row["file"], row["prediction"], percent(row["probability_1"]), ", ".join(others))
+            cells = [row["file"], row["prediction"], percent(row["probability_1"]), ", ".join(others)]
+            table.add_row(*cells, *[row.get("prediction_set") or "none"] * sets)
     return table
 
 

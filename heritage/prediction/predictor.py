@@ -26,7 +26,7 @@ from heritage.inference.prior import Prior
 from heritage.metrics.calibration import Floats
 from heritage.metrics.finite import NO_PREDICTION
 from heritage.models.views import Views, pooled_logits, whole_image
-from heritage.prediction.arguments import require_count, require_option, require_path, require_probability
+from heritage.prediction.arguments import require_count, require_option, require_path, require_rule
 from heritage.prediction.batch_prediction import BatchPrediction
 from heritage.prediction.decision_rule import DecisionRule
 from heritage.prediction.image_input import (
@@ -56,6 +56,8 @@ def load(
     device: str | torch.device = "auto",
     tta: Views = "none",
     threshold: float | None = None,
+    coverage: float | None = None,
+    coverage_by_class: bool = False,
     prior: Prior | None = None,
     trusted: Iterable[str] = (),
 ) -> Predictor:
@@ -70,6 +72,9 @@ def load(
             `heritage.models.views.Views`, such as ``flip`` (the image and its mirror image, twice the time).
         threshold: Predictions with a confidence below it are unsure; None takes the threshold that was fitted
             on validation.
+        coverage: Promised coverage of prediction sets (`Prediction.prediction_set`), from 0.5 to 0.99; None
+            gives none.
+        coverage_by_class: Whether the coverage is promised for each class.
         prior: The class frequencies of the images, if they are not those of validation: ``"uniform"`` or
             shares by class, such as ``{"byzantium": 0.8}``; classes that are not named share the rest.
         trusted: Dotted names of networks of your own that the checkpoint may name; they are imported.
@@ -88,11 +93,11 @@ def load(
     paths = [_checked_path(one) for one in (cast("Sequence[Any]", ckpt) if several else [ckpt])]
     device = choose_device(device)
     require_option("tta", tta, get_args(Views))
-    if threshold is not None:
-        require_probability("threshold", threshold)
+    require_rule(threshold, coverage)
     members = load_members(paths if several else paths[0], trusted)
     trained, *others = members
     rule = read_rule(members, tta, prior).with_threshold(threshold)
+    rule = rule.with_sets(coverage, trained.classes, by_class=coverage_by_class, tta=tta)
     predictor = Predictor(trained, rule, device=device, tta=tta, others=others)
     for note in predictor.notes:
         log.warning("%s", note)
@@ -385,6 +390,7 @@ class Predictor:
             probabilities={self.classes[k]: float(probabilities[k]) for k in order},
             confidence=confidence,
             unsure=self.decision_rule.unsure(confidence),
+            prediction_set=self.decision_rule.prediction_set(probabilities, self.classes),
             name=image.name,
             source=image.source,
         )

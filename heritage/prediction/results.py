@@ -62,6 +62,9 @@ class Prediction:
     """The file, or a small JPEG of an image that was in memory: what notebooks show."""
     notes: tuple[str, ...] = field(default=(), repr=False, compare=False)
     """What users of the prediction need to know; for several images they are in `Predictions.notes`."""
+    prediction_set: tuple[str, ...] | None = field(default=None, repr=False)
+    """The classes among which the true one is with the promised coverage, the most probable first; None if no
+    sets were requested, or none can be promised."""
 
     def __eq__(self, other: object) -> bool:
         return self._compared() == other._compared() if isinstance(other, Prediction) else NotImplemented

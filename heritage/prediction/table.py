@@ -22,15 +22,19 @@ from heritage.prediction.inputs import Inputs
 
 Format = Literal["csv", "jsonl", "parquet"]
 
+SET_SEPARATOR = "; "
+"""Separator of the classes of a prediction set in a cell."""
+
 _RANKED = (("class", pa.string()), ("probability", pa.float64()))
 
 
-def prediction_schema(top_k: int, width: int | None, *, prior: bool = False) -> pa.Schema:
+def prediction_schema(top_k: int, width: int | None, *, prior: bool = False, sets: bool = False) -> pa.Schema:
     """Return the columns of a table of predictions.
 
     Args:
         top_k: Number of classes in a row, the most probable first.
         width: Length of an embedding; None leaves embeddings out.
+        sets: Whether there is a column of prediction sets.
         prior: Whether rows name the class frequencies that they are for.
     """
     frequencies = [("prior", pa.string())] if prior else []
@@ -41,6 +45,7 @@ def prediction_schema(top_k: int, width: int | None, *, prior: bool = False) -> 
             ("file", pa.string()),
             ("prediction", pa.string()),  # a class, or "unsure"; null if there is an error
             ("unsure", pa.bool_()),
+            *([("prediction_set", pa.string())] if sets else []),  # classes, the most probable first
             *ranked,
             *frequencies,
             ("error", pa.string()),
@@ -94,6 +99,9 @@ def _prediction(
 ) -> dict[str, Any]:
     unsure = decision_rule.unsure(float(probabilities[order[0]]))
     columns: dict[str, Any] = {"prediction": UNSURE if unsure else classes[order[0]], "unsure": unsure}
+    chosen = decision_rule.prediction_set(probabilities, classes)
+    if "prediction_set" in schema.names and chosen is not None:
+        columns["prediction_set"] = SET_SEPARATOR.join(chosen)
     for rank, k in enumerate(order.tolist(), start=1):
         if f"class_{rank}" in schema.names:
             columns |= {f"class_{rank}": classes[k], f"probability_{rank}": round(float(probabilities[k]), 6)}

@@ -15,6 +15,7 @@ from heritage.core.files import write_text
 from heritage.core.json_files import read_json_file
 from heritage.errors import CheckpointError
 from heritage.metrics.calibration import Calibration, FittedOn, HeldOut
+from heritage.metrics.prediction_sets import HIGHEST, LOWEST, PredictionSets
 from heritage.runs.file_types import CalibrationRecord
 from heritage.runs.files import CALIBRATION_FILE, variant_file
 
@@ -64,6 +65,7 @@ def read_calibration(folder: Path, variant: str = "") -> Calibration | None:
             ece_after=float(record["ece_after"]),
             held_out=_held_out(record.get("held_out")),
             method=str(record.get("method", "temperature")),
+            sets=_sets(record.get("sets")),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
@@ -84,6 +86,27 @@ def read_calibration(folder: Path, variant: str = "") -> Calibration | None:
             remedy="fit it again with `heritage evaluate`",
         )
     return calibration
+
+
+def _sets(record: Any) -> PredictionSets | None:
+    """Return the thresholds of prediction sets; None in files of earlier versions.
+
+    Raises:
+        ValueError: A threshold is no probability, or some are missing.
+    """
+    if record is None:
+        return None
+    overall, by_class = record["thresholds"], record["class_thresholds"]
+    for thresholds in (overall, *by_class):
+        if len(thresholds) != HIGHEST - LOWEST + 1:
+            raise ValueError("prediction sets need a threshold for each percentage")
+        if not all(one is None or 0 <= one <= 1 for one in thresholds):
+            raise ValueError("a threshold of prediction sets is no probability")
+    if len(by_class) != len(record["class_groups"]):
+        raise ValueError("prediction sets have thresholds for another number of classes")
+    return PredictionSets(
+        record["groups"], tuple(record["class_groups"]), tuple(overall), tuple(map(tuple, by_class))
+    )
 
 
 def _held_out(record: Any) -> HeldOut | None:

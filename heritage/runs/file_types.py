@@ -86,6 +86,15 @@ class HeldOutRecord(JsonModel):
     ece_after: Number
 
 
+class PredictionSetsRecord(JsonModel):
+    """Thresholds of prediction sets in ``calibration.json``."""
+
+    groups: Count
+    class_groups: list[Count]
+    thresholds: list[Score]
+    class_thresholds: list[list[Score]]
+
+
 class CalibrationRecord(JsonModel):
     """``calibration.json``."""
 
@@ -98,6 +107,7 @@ class CalibrationRecord(JsonModel):
     ece_after: Number
     held_out: HeldOutRecord | None = None
     method: str = "temperature"
+    sets: PredictionSetsRecord | None = None
 
 
 TYPES: dict[str, type[BaseModel]] = {

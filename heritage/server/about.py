@@ -78,6 +78,7 @@ def model_info(
         facts=_facts(decision_rule),
         crop=trained.crop_pct,
         threshold=decision_rule.threshold,
+        coverage=None if decision_rule.sets is None else decision_rule.sets.coverage,
         all_unsure=decision_rule.all_unsure,
         notes=list(predictor.notes),
         prior=None if decision_rule.prior is None else dict(decision_rule.prior),

@@ -51,6 +51,11 @@ class PredictionResponse(BaseModel):
     id: str = Field(default="", description="SHA-256 of the file")
     prediction: str | None = Field(description="a class, `unsure`, or null if there is an error")
     unsure: bool | None = None
+    prediction_set: list[str] | None = Field(
+        default=None,
+        description="classes among which the true one is with the `coverage` of `/about`, most probable "
+        "first; null if the server gives no sets",
+    )
     ranking: list[ClassProbability] = Field(default=[], description="all classes, most probable first")
     saliency: str | None = Field(
         default=None, description="PNG as a data URL: how much each region supports the first class"
@@ -135,6 +140,9 @@ class ModelInfo(BaseModel):
     calibrated: bool = Field(description="measured to be calibrated on held-out groups")
     probabilities: str = Field(description="what is known about the probabilities, in sentences")
     threshold: float | None
+    coverage: float | None = Field(
+        default=None, description="promised coverage of prediction sets; null if the server gives none"
+    )
     all_unsure: bool = Field(
         description="every prediction is unsure: no threshold reaches the target precision"
     )

@@ -17,7 +17,7 @@ from pydantic import Field
 from heritage.core.event_loop import outside_of_loop
 from heritage.core.manifest import Manifest
 from heritage.core.terminal import print_line
-from heritage.core.types import PositiveInt, Probability
+from heritage.core.types import Coverage, PositiveInt, Probability
 from heritage.data.module import available_cores
 from heritage.errors import ConfigError, MissingDependencyError
 from heritage.inference.ensemble import load_members, members_digest
@@ -54,6 +54,7 @@ class ServeOptions:
         tta: Test-time augmentation.
         prior: The class frequencies of the photographs: ``uniform`` or shares by class; None: of validation.
         threshold: Predictions with a confidence below it are "unsure"; None takes the fitted threshold.
+        coverage: Promised coverage of prediction sets; None gives none.
         batch_size: Images per batch at most.
         device: Where to compute.
         limits: Limits of requests.
@@ -73,6 +74,7 @@ class ServeOptions:
     device: str
     limits: Any
     tta: Views = "none"
+    coverage: Coverage | None = None
     prior: str | dict[str, Any] | None = None
     open: bool = False
     verdicts: str | None = None
@@ -95,6 +97,11 @@ def serve(options: ServeOptions, limits: Limits) -> None:
         members = load_members(options.ckpt, options.trusted)
         trained, *others = members
         rule = read_rule(members, options.tta, options.prior).with_threshold(options.threshold)
+        sets = rule.with_sets(options.coverage, trained.classes, tta=options.tta)
+        if sets.sets is None or sets.sets.thresholds is not None:
+            rule = sets
+        else:
+            print_line(f"Note: {sets.sets.fault}")
         predictor = Predictor(trained, rule, device=options.device, tta=options.tta, others=others)
         later = LaterIndex()
         app = build_app(predictor, options, limits, later)

@@ -238,11 +238,13 @@ class PredictionService:
 
     def _response(self, upload: Upload, output: NetworkOutput, rule: DecisionRule) -> PredictionResponse:
         ranking, unsure = self._ranked(output, rule)
+        chosen = rule.prediction_set(output.probabilities, self.network.classes)
         return PredictionResponse(
             name=upload.name,
             id=upload.sha256,
             prediction=UNSURE if unsure else ranking[0].label,
             unsure=unsure,
+            prediction_set=None if chosen is None else list(chosen),
             ranking=ranking,
         )
 

@@ -148,12 +148,16 @@ class LogitAdjusted(ClassLoss):
 class LabelDistributionAwareMargin(ClassLoss):
     """LDAM: cross entropy with a margin Δ ∝ n^(−1/4) around each class (Cao et al. 2019, equation 12).
 
-    The logit of the true class y has to exceed the others by Δ_y, which is larger for rarer classes.
+    The logit of the true class y has to exceed the others by Δ_y, which is larger for rarer classes. In the
+    paper logits are s · cos, s = 30, of normalised features and class vectors, and the margin is that of the
+    cosine: e^{s (cos_y − Δ_y)}. The classifier ``model.head=cosine`` multiplies by s itself, so its margin is
+    s · Δ_y.
 
     Args:
         max_margin: Margin of the rarest class; 0.5 in the paper. 0 is cross entropy of scaled logits.
-        scale: Factor of the logits. The paper uses 30 with a cosine classifier, whose logits are in [−1,
-            1]; a linear classifier learns its own scale, so 1 fits it.
+        scale: Factor of the logits; 1 for both classifiers, as the cosine one has its own.
+        margin_scale: Factor s that the logits have already: that of the cosine classifier. None is 1: a
+            linear classifier learns its own scale.
         label_smoothing: As in `ClassLoss`; 0 in the paper.
         counts: Images of each of the K classes in an epoch, after sampling.
         weights: As in `ClassLoss`.
@@ -170,6 +174,7 @@ class LabelDistributionAwareMargin(ClassLoss):
         max_margin: NonNegativeFloat,
         scale: PositiveFloat,
         label_smoothing: Smoothing,
+        margin_scale: PositiveFloat | None = None,
         *,
         counts: Counts,
         weights: Weights | None,
@@ -177,7 +182,8 @@ class LabelDistributionAwareMargin(ClassLoss):
         super().__init__(label_smoothing, weights)
         self.scale = scale
         raw = _frequencies(counts) ** -0.25
-        self.register_buffer("margins", (max_margin * raw / raw.max()).float(), persistent=False)
+        largest = max_margin * (margin_scale or 1.0)
+        self.register_buffer("margins", (largest * raw / raw.max()).float(), persistent=False)
 
     def per_class(self, logits: Tensor) -> Tensor:
         """Return −log p of each class with its margin subtracted from its logit, (B, K)."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +19,10 @@ from heritage.core.locks import FileLock
 from heritage.data import ArtefactDataModule
 from heritage.errors import BusyError, ConfigError, DataError
 from heritage.features import compute
+from heritage.features import store as store_module
 from heritage.features.compute import ImageFeatures, Stopped, image_features, summary
 from heritage.features.extractor import backbone_digest
+from heritage.features.parts import Part, write_part
 from heritage.features.shards import Shard
 from heritage.features.store import read_store
 from heritage.models.network import InputSpec, set_input_spec
@@ -319,3 +323,59 @@ def test_networks_without_features_are_refused(opened: Open) -> None:
     for net, message in ((Headless(), "no forward_head"), (Old(), "no argument pre_logits")):
         with pytest.raises(ConfigError, match=message):
             opened(net)
+
+
+def test_parts_elsewhere_are_not_touched(opened: Open, tmp_path: Path) -> None:
+    features = opened()
+    features.of("val")
+    elsewhere = tmp_path / "models"
+    elsewhere.mkdir()
+    own = elsewhere / "000000001-1-0123abcd.safetensors"
+    own.write_bytes(b"weights of somebody")
+    parts = place(features) / "parts"
+    shutil.rmtree(parts)
+    parts.symlink_to(elsewhere)
+    with pytest.raises(DataError, match="a link to another folder"):
+        read_store(place(features))
+    assert own.read_bytes() == b"weights of somebody"
+
+
+@pytest.mark.parametrize("fault", ["pipe", "text", "other shape", "rows outside", "another store"])
+def test_foreign_parts_are_left_out(opened: Open, fault: str) -> None:
+    features = opened()
+    folder = place(features)
+    part = folder / "parts" / "000000001-1-0123abcd.safetensors"
+    rows, states = np.array([1]), np.ones(1, dtype=np.uint8)
+    if fault == "pipe":
+        os.mkfifo(part)
+    elif fault == "text":
+        part.write_text("{" * 10_000)
+    else:
+        width = 3 if fault == "other shape" else WIDTH
+        key = "x" if fault == "another store" else features.store.key.digest
+        if fault == "rows outside":
+            rows = np.array([10**9])
+        values = np.zeros((1, width), dtype=np.float32)
+        write_part(folder / "parts", key, rows, states, values).file.rename(part)  # type: ignore[union-attr]
+    assert read_store(folder).count == 0
+    assert not part.exists()
+
+
+def test_a_full_disk_keeps_finished_parts(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compute, "PART_SECONDS", 0.0)
+    written: list[Part] = []
+
+    def full(*arguments: Any) -> Part:
+        if len(written) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(arguments[0]))
+        written.append(write_part(*arguments))
+        return written[-1]
+
+    monkeypatch.setattr(store_module, "write_part", full)
+    with pytest.raises(OSError, match="No space left"):
+        opened().compute()
+    monkeypatch.undo()
+    features = opened()
+    assert features.store.count == 2 * 16
+    features.compute()
+    assert features.store.complete

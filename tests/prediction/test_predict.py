@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from heritage.core.image_io import decode
+from heritage.core.taxonomy import CLASSES
 from heritage.inference.checkpoint import load_checkpoint
 from heritage.prediction.decision_rule import DecisionRule
 from heritage.prediction.predictor import Predictor
@@ -275,3 +276,31 @@ def test_a_killed_command_resumes_to_the_same_bytes(
     assert "of them predicted before" in done.stdout
     subprocess.run([*command, f"out={whole}"], check=True, capture_output=True)
     assert killed.read_bytes() == whole.read_bytes()
+
+
+def test_a_coverage_adds_a_column_of_prediction_sets(
+    heritage: Command, calibrated: Path, photographs: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(calibrated, tmp_path / "run")
+    record = json.loads((run / "calibration.json").read_text())
+    classes = len(CLASSES)
+    record["sets"] = {
+        "groups": 60, "class_groups": [10] * classes, "thresholds": [0.02] * 50,
+        "class_thresholds": [[0.02] * 41 + [None] * 9] * classes,
+    }  # fmt: skip
+    (run / "calibration.json").write_text(json.dumps(record))
+    out = tmp_path / "sets.jsonl"
+    done = heritage("predict", f"ckpt={run}", f"input={photographs / '0.jpg'}", f"out={out}", "coverage=0.9",
+                    f"top_k={classes}", "num_workers=0")  # fmt: skip
+    assert done.code == 0, done.err
+    (row,) = map(json.loads, out.read_text().splitlines())
+    ranked = [row[f"class_{k}"] for k in range(1, classes + 1)]
+    expected = [name for k, name in enumerate(ranked, 1) if k == 1 or row[f"probability_{k}"] >= 0.02]
+    assert row["prediction_set"].split("; ") == expected
+    done = heritage("predict", f"ckpt={run}", f"input={photographs / '0.jpg'}", f"out={tmp_path / 'n.csv'}",
+                    "coverage=0.95", "coverage_by_class=true", "num_workers=0")  # fmt: skip
+    assert done.code == 0, done.err
+    assert "needs validation images of at least 19 groups of each class" in done.out
+    done = heritage("predict", f"ckpt={run}", f"input={photographs / '0.jpg'}", "coverage=1")
+    assert done.code == 2
+    assert "coverage=1" in done.err

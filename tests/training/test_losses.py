@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import log_loss
+from torch.nn import functional
 
+import heritage
 from heritage.core.taxonomy import CLASSES
 from heritage.errors import ConfigError
+from heritage.models.heads import CosineHead
 from heritage.training.losses import (
     ClassLoss,
     CrossEntropy,
@@ -125,6 +128,32 @@ def test_ldam_follows_its_equation() -> None:
     assert loss(LOGITS, TARGETS).item() == pytest.approx(np.mean(costs), rel=1e-6)
     assert loss.margins.max().item() == pytest.approx(0.5)
     assert loss.margins.argmax().item() == CLASSES.index("byzantium")
+
+
+def test_ldam_on_a_cosine_classifier_is_the_papers() -> None:
+    # the authors' code: NormedLinear, then cross entropy of s · (cos − Δ) with s = 30 and Δ of at most 0.5
+    torch.manual_seed(0)
+    head, features = CosineHead(16, 6), torch.randn(len(TARGETS), 16)
+    cosines = functional.normalize(features) @ functional.normalize(head.weight).T
+    n = torch.tensor(list(COUNTS.values()), dtype=torch.float32)
+    margins = 0.5 * (1 / n**0.25) / (1 / n**0.25).max()
+    own = functional.one_hot(TARGETS, 6).bool()
+    expected = functional.cross_entropy(30 * torch.where(own, cosines - margins, cosines), TARGETS)
+    loss = LabelDistributionAwareMargin(0.5, 1.0, 0.0, 30.0, counts=COUNTS, weights=None)
+    torch.testing.assert_close(loss(head(features), TARGETS), expected)
+
+
+def test_the_preset_is_the_papers_method() -> None:
+    cfg = heritage.compose("train", balance="ldam_drw")
+    assert (cfg.model.head, cfg.balance.loss.margin_scale, cfg.balance.loss.max_margin) == (
+        "cosine",
+        30.0,
+        0.5,
+    )
+    assert cfg.balance.schedule._target_.endswith("DeferredWeighting")
+    earlier = heritage.compose("train", balance="ldam_drw", model__head=None)
+    assert (earlier.model.head, earlier.balance.loss.margin_scale) == (None, None)
+    assert heritage.compose("train", balance="focal").model.head is None
 
 
 @pytest.mark.parametrize(

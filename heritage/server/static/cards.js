@@ -60,6 +60,10 @@ function result(item) {
   const { prediction } = item;
   box.append(element("ul", { class: "bars", "aria-label": t("probabilities") }, ...bars(prediction)));
   if (about.threshold !== null) box.append(element("p", { class: "quiet threshold-note" }, t("threshold_note")));
+  if (prediction.prediction_set) {
+    const classes = prediction.prediction_set.map((label) => className(about, label)).join(", ");
+    box.append(element("p", { class: "quiet" }, t("prediction_set", { coverage: percent(about.coverage), classes })));
+  }
   if (item.isObject) {
     const key = about.threshold === null ? "object_note_plain" : "object_note";
     box.append(element("p", { class: "quiet" }, t(key, { count: prediction.views })));

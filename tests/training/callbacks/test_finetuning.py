@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from heritage.runs.history import read_history
+from heritage.training import lr_finder
 from tests.conftest import Command
 
 
@@ -121,9 +122,10 @@ def test_a_plateau_waits_for_the_next_validation(
 
 @pytest.mark.usefixtures("drawn_figures")
 def test_the_learning_rate_finder_suggests_and_stops(
-    heritage: Command, tiny: tuple[str, ...], tmp_path: Path
+    heritage: Command, tiny: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = heritage("train", *tiny, "lr_find=true", "model=vit", "model.depth=1")
+    monkeypatch.setattr(lr_finder, "_STEPS", 30)
+    done = heritage("train", *tiny, "lr_find=true", "model=vit", "model.depth=1", "data.batch_size=4")
     assert done.code == 0, done.err
     assert "suggested learning rate: optimizer.lr=" in done.out
     assert len(list(tmp_path.glob("outputs/train/*/*/lr_finder.png"))) == 1
@@ -139,11 +141,13 @@ def test_a_contact_sheet_is_drawn(heritage: Command, tiny: tuple[str, ...], tmp_
 def test_the_debug_trainer_overfits_one_batch(
     heritage: Command, tiny: tuple[str, ...], tmp_path: Path
 ) -> None:
-    words = [word for word in tiny if "max_epochs" not in word]
-    done = heritage("train", *words, "trainer=debug", "trainer.accelerator=cpu", "trainer.precision=32-true",
-                    "balance.loss.label_smoothing=0")  # fmt: skip
+    words = ("trainer.max_epochs=12", "trainer.check_val_every_n_epoch=12", "data.batch_size=4",
+             "optimizer.lr=0.01", "scheduler=constant", "balance.loss.label_smoothing=0")  # fmt: skip
+    done = heritage("train", *tiny, "trainer=debug", *words)
     assert done.code == 0, done.err
-    losses = [row["train/loss"] for row in read_history(next(tmp_path.glob("outputs/train/*/*")))]
+    history = read_history(next(tmp_path.glob("outputs/train/*/*")))
+    assert history[-1]["step"] == 12, "one batch of each epoch"
+    losses = [row["train/loss"] for row in history]
     assert losses[0] > 1
     assert losses[-1] < 0.05
 
