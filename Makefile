@@ -40,8 +40,9 @@ $(UV):
 $(STAMP): requirements.lock pyproject.toml heritage/core/version.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "heritage needs Python 3.11 or newer; name one: make setup PYTHON=python3.12" >&2; exit 2; }
-	test -x $(UV) || $(MAKE) --no-print-directory $(UV) || true
-	if test -x $(UV); then $(UV) venv --quiet --clear --python $(PYTHON) $(VENV); \
+	@echo "setting up $(VENV) with the tested versions of all packages: 15 s if they are cached, else some minutes"
+	@test -x $(UV) || $(MAKE) --no-print-directory $(UV) || true
+	@if test -x $(UV); then $(UV) venv --quiet --clear --python $(PYTHON) $(VENV); \
 		else $(PYTHON) -m venv --clear $(VENV); fi
 	@$(MAKE) --no-print-directory .install LOCK=requirements.lock
 	-@cd $(VENV)/lib/python*/site-packages && ../../../bin/python -m compileall -q -j 0 -x $(UNUSED) $(IMPORTED)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeGuard
 
 from heritage.core.disk import full_disk_as_os_error
 from heritage.core.signals import Terminated, stopped_in_one_line
-from heritage.core.terminal import STANDARD_OUTPUT, escape_logs, named_standard_output, print_line, print_text
+from heritage.core.terminal import STANDARD_OUTPUT, command_output, escape_logs, print_line, print_text
 from heritage.errors import BusyError, ConfigError, HeritageError
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ def command(
 
         @functools.wraps(task)
         def main() -> None:
-            with stopped_in_one_line(f"heritage {verb}"), named_standard_output():
+            name = f"heritage {verb}"
+            with stopped_in_one_line(name), command_output(name):
                 if rewrite is not None:
                     sys.argv[1:] = rewrite(sys.argv[1:])
                 _start(verb, task, help_sections or dict)

@@ -6,6 +6,7 @@ holds nothing but tensors, and these are in the order and of the shapes of timm'
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -69,6 +70,22 @@ def packaged_file(name: str) -> Path | None:
     if digest != known.sha256:
         raise WeightsError("another file than the known one (its digest differs)", where=path, remedy=EXTRA)
     return path
+
+
+def place_of_weights(name: str) -> str | None:
+    """Return where a model's ImageNet weights are on this machine; None if they are not here.
+
+    Args:
+        name: ``architecture.tag``.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    if isinstance(try_to_load_from_cache(f"timm/{name}", "model.safetensors"), str):
+        return "ImageNet weights in the cache of timm's hub"
+    with contextlib.suppress(WeightsError):
+        if packaged_file(name) is not None and find_spec("timm"):
+            return "ImageNet weights of the extra heritage[weights]"
+    return None
 
 
 def as_timm_names(

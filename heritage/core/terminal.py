@@ -86,6 +86,74 @@ def _named() -> Iterator[None]:
         raise
 
 
+@contextlib.contextmanager
+def start_line(text: str) -> Iterator[None]:
+    """Show a line on the terminal until the block writes anything or ends.
+
+    A command imports and composes for a second or more before it has anything to print. Nothing is shown
+    where stderr is not a terminal.
+
+    Args:
+        text: The line.
+    """
+    if not sys.stderr.isatty():
+        yield
+        return
+    line = _StartLine(sys.stderr, text)
+    before = sys.stdout, sys.stderr
+    wrapped = tuple(cast("TextIO", _ErasingFirst(stream, line)) for stream in before)
+    sys.stdout, sys.stderr = wrapped
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = (
+            old if now is own else now
+            for old, now, own in zip(before, (sys.stdout, sys.stderr), wrapped, strict=True)
+        )
+        line.erase()
+
+
+@contextlib.contextmanager
+def command_output(name: str) -> Iterator[None]:
+    """Prepare the output of a command: a line while it starts, and errors that name the standard output.
+
+    Args:
+        name: The command, as a line begins.
+    """
+    with named_standard_output(), start_line(f"{name}: starting …"):
+        yield
+
+
+class _StartLine:
+    """A line on a terminal that can be erased once; the cursor is at its beginning."""
+
+    def __init__(self, stream: TextIO, text: str) -> None:
+        self._stream, self._shown = stream, True
+        stream.write(f"{text}\r")
+        stream.flush()
+
+    def erase(self) -> None:
+        if self._shown:
+            self._shown = False
+            self._stream.write("\x1b[K")
+            self._stream.flush()
+
+
+class _ErasingFirst:
+    """A stream that erases the start line before it writes to the same terminal."""
+
+    def __init__(self, stream: TextIO, line: _StartLine) -> None:
+        self._stream, self._line = stream, line
+
+    def write(self, text: str) -> int:
+        if text and self._stream.isatty():
+            self._line.erase()
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 class EscapeFilter(logging.Filter):
     """Escapes the arguments of log records, which come from data, and what is hidden in the rest."""
 

@@ -25,6 +25,8 @@ from heritage.reports.style import (
 MIN_MAP = 4
 """Images of the smallest map: t-SNE needs more images than its perplexity, which is at least 2."""
 
+_AREA, _SMALLEST, _LARGEST = 6000.0, 11.0, 40.0  # square points of all markers, and of one
+
 
 def draw_embedding_map(
     features: Floats,
@@ -53,13 +55,14 @@ def draw_embedding_map(
     with figure_style(classes):
         figure = new_figure(INCHES[width], 0.72 * INCHES[width])
         axes = figure.subplots()
+        area = min(max(_AREA / len(targets), _SMALLEST), _LARGEST)
         shown: list[tuple[PathCollection, str]] = []
         for k, name in enumerate(classes):
             of_class = targets == k
             if of_class.any():
                 x, y = positions[of_class].T
                 colour, marker = class_style(k)
-                dots = axes.scatter(x, y, s=11, alpha=0.8, color=colour, marker=marker, linewidths=0)
+                dots = axes.scatter(x, y, s=area, alpha=0.8, color=colour, marker=marker, linewidths=0)
                 shown.append((dots, label(name, lines=2)))
         axes.set_xticks([])
         axes.set_yticks([])

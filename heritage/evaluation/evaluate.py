@@ -45,6 +45,7 @@ from heritage.reports.html import score
 from heritage.runs.audits import AuditResult, write_audits
 from heritage.runs.description import RunDescription, read_fold
 from heritage.runs.files import AUDITS_FILE, DATA_FILE, IMAGES_SEEN
+from heritage.runs.history import read_history
 from heritage.runs.locks import run_locked
 from heritage.runs.out_of_fold import out_of_fold
 from heritage.runs.read_predictions import images_seen
@@ -123,7 +124,16 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     print_store(features, console)
     mistakes = None if how == "none" else write_mistakes(assessment, folder, how)
     return _written_report(
-        assessment, label_check, audits, folder, console, extra, embedding_map, mistakes, width
+        assessment,
+        label_check,
+        audits,
+        folder,
+        console,
+        extra,
+        embedding_map,
+        mistakes,
+        _history(members),
+        width,
     )
 
 
@@ -144,6 +154,12 @@ def _load(cfg: DictConfig) -> Members:
     return tuple(with_views(one, views) for one in members)
 
 
+def _history(members: Members) -> Sequence[Mapping[str, float]]:
+    """Return the metrics of each epoch of the training; empty for several networks or a moved checkpoint."""
+    folder = members[0].folder
+    return [] if len(members) > 1 or folder is None else read_history(folder)
+
+
 def _written_report(
     assessment: Assessment,
     label_check: LabelCheck,
@@ -153,6 +169,7 @@ def _written_report(
     extra: Mapping[str, Any],
     embedding_map: tuple[Path, str] | None,
     mistakes: MistakeFiles | None,
+    history: Sequence[Mapping[str, float]],
     width: FigureWidth,
 ) -> Path:
     page = write_evaluation(
@@ -163,6 +180,7 @@ def _written_report(
         extra=extra,
         embedding_map=embedding_map,
         mistakes=mistakes,
+        history=history,
         width=width,
     )
     _print(assessment, audits, console)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from heritage.core.numbers import counted
+from heritage.core.numbers import counted, percent
 from heritage.errors import ConfigError
 from heritage.evaluation.assessment import EvaluationOptions
 from heritage.evaluation.calibration import Calibrated
@@ -112,7 +112,7 @@ def _estimated(
         name: [float(low), float(high)]
         for name, low, high in zip(outputs.classes, found.low, found.high, strict=True)
     }
-    text = ", ".join(f"{name} {low:.1%} – {high:.1%}" for name, (low, high) in intervals.items())
+    text = ", ".join(f"{name} {percent(low)} – {percent(high)}" for name, (low, high) in intervals.items())
     note = (
         f"The class frequencies were estimated from the predictions for {counted(count, 'image')}, without "
         f"their labels (EM); 95 % intervals over groups: {text}."

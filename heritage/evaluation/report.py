@@ -25,9 +25,10 @@ from heritage.metrics.confusion import confused_pairs
 from heritage.metrics.label_errors import LABEL_ERRORS_FILE, LabelErrors, write_label_errors
 from heritage.metrics.registry import METRICS, headline_metrics
 from heritage.reports.charts import coverage_figure, reliability_figure
-from heritage.reports.figures import confusion_figure
+from heritage.reports.figures import confusion_figure, curves_figure
 from heritage.reports.html import embedded_png, score, write_page
 from heritage.reports.palette import class_colour
+from heritage.reports.run_report import loss_note
 from heritage.reports.tables import write_tables
 from heritage.reports.thumbnails import PAGE_BYTES, Thumbnails
 from heritage.runs.audits import AuditResult
@@ -37,6 +38,7 @@ from heritage.runs.write_predictions import predictions_table, write_predictions
 
 PAGE_FILE = "report.html"
 PER_CLASS_FILE = "per_class.csv"
+CURVES_FILE = "curves.png"
 CONFUSION_FILE, RELIABILITY_FILE, COVERAGE_FILE = "confusion.png", "reliability.png", "coverage.png"
 _LABEL_ERROR_BYTES = 1_000_000  # of thumbnails reserved for suspected label errors in a full page
 
@@ -65,6 +67,7 @@ def write_evaluation(
     extra: Mapping[str, Any],
     embedding_map: tuple[Path, str] | None = None,
     mistakes: Mistakes | None = None,
+    history: Sequence[Mapping[str, float]] = (),
     width: FigureWidth = "double",
 ) -> Path:
     """Write all files and return the path of ``report.html``.
@@ -77,6 +80,7 @@ def write_evaluation(
         extra: Further plain data for ``metrics.json``.
         embedding_map: The PNG of the map of the test set, and its caption.
         mistakes: The files of misclassified images, which the page links.
+        history: The metrics of each epoch of the training (`heritage.runs.history`).
         width: Width of the confusion matrix: one or two columns.
     """
     table = predictions_table(assessment.manifest, assessment.targets, assessment.probabilities)
@@ -98,8 +102,12 @@ def write_evaluation(
     suggestions = write_label_errors(
         label_check.errors, label_check.probabilities, label_check.manifest, folder / LABEL_ERRORS_FILE
     )
-    write_text(folder / REPORT_FILE, markdown_report(assessment, audits, len(suggestions)))
-    _write_page(assessment, label_check, suggestions, audits, folder / PAGE_FILE, embedding_map, mistakes)
+    if history:
+        curves_figure(history, folder / CURVES_FILE, width)
+    write_text(folder / REPORT_FILE, markdown_report(assessment, audits, len(suggestions), history))
+    _write_page(
+        assessment, label_check, suggestions, audits, folder / PAGE_FILE, embedding_map, mistakes, history
+    )
     return folder / PAGE_FILE
 
 
@@ -123,13 +131,19 @@ def per_class_csv(assessment: Assessment) -> str:
     return csv_text(head, rows)
 
 
-def markdown_report(assessment: Assessment, audits: Sequence[AuditResult], label_errors: int) -> str:
+def markdown_report(
+    assessment: Assessment,
+    audits: Sequence[AuditResult],
+    label_errors: int,
+    history: Sequence[Mapping[str, float]] = (),
+) -> str:
     """Return the report without images.
 
     Args:
         assessment: The measured predictions.
         audits: Results of the audits.
         label_errors: Number of suspected label errors.
+        history: As for `write_evaluation`.
     """
     a = assessment
     lines = [f"# {markdown(a.title)}", "", *(f"> {markdown(note)}\n" for note in a.notes)]
@@ -184,9 +198,17 @@ def markdown_report(assessment: Assessment, audits: Sequence[AuditResult], label
         "" if not label_errors else ": suggestions, which change nothing until a person enters a decision"
     )
     lines += ["## Suspected label errors", "", f"{label_errors:,} in `{LABEL_ERRORS_FILE}`{suggested}.", ""]
+    lines += _training_section(history)
     lines += ["## The run", "", "| | |", "|---|---|"]
     lines += [markdown_row(fact) for fact in a.facts.items()]
     return "\n".join(lines) + "\n"
+
+
+def _training_section(history: Sequence[Mapping[str, float]]) -> list[str]:
+    if not history:
+        return []
+    notes = [line for note in loss_note(history) for line in (note, "")]
+    return ["## Training", "", f"![learning curves]({CURVES_FILE})", "", *notes]
 
 
 def _calibration_sentence(a: Assessment) -> str:
@@ -212,6 +234,7 @@ def _write_page(
     path: Path,
     embedding_map: tuple[Path, str] | None,
     mistakes: Mistakes | None,
+    history: Sequence[Mapping[str, float]],
 ) -> None:
     thumbnails = Thumbnails(a.manifest)
     pairs = [
@@ -261,6 +284,7 @@ def _write_page(
         label_errors_file=LABEL_ERRORS_FILE,
         columns=COLUMNS,
         map=embedding_map and {"source": embedded_png(embedding_map[0]), "words": embedding_map[1]},
+        training=history and {"curves": embedded_png(path.parent / CURVES_FILE), "notes": loss_note(history)},
         pictures=[*thumbnails.sources, *others.sources],
     )
 

@@ -13,7 +13,7 @@ from heritage.core.disk import full_disk_as_os_error
 from heritage.core.licences import SpdxLicence
 from heritage.core.locks import locked_output
 from heritage.errors import ConfigError
-from heritage.exporters.exporter import DESCRIPTION, Exporter, ExportSource
+from heritage.exporters.exporter import DESCRIPTION, Exporter, ExportSource, PortableModel, merged
 from heritage.exporters.formats import load_exporter
 from heritage.exporters.model_card import CARD, HubPlace, model_card
 from heritage.exporters.parity import Parity, check_parity, parity_sample, resizing_parity
@@ -101,16 +101,17 @@ def _export(
 ) -> ExportResult:
     manifest = try_run_manifest(trained)
     sample = parity_sample(trained, manifest, options.pictures)
-    source = ExportSource.of(trained, decision_rule, options.licence)
+    reference = PortableModel(trained.model.cpu(), decision_rule.temperature).eval()
+    source = ExportSource.of(merged(trained), decision_rule, options.licence)
     exporter = exporter_class(source)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
         folder = Path(scratch) / out.name
         folder.mkdir()
         exporter.write(folder)
-        parity = check_parity(source.model, exporter.open(folder), sample.source, sample.images)
+        parity = check_parity(reference, exporter.open(folder), sample.source, sample.images)
         resizing = None
         if sample.files and (logits := exporter.with_own_resizing(folder, sample.files)) is not None:
-            resizing = resizing_parity(source.model, sample, logits)
+            resizing = resizing_parity(reference, sample, logits)
         text = json.dumps(source.description, indent=2, ensure_ascii=False)
         (folder / DESCRIPTION).write_text(f"{text}\n", encoding="utf-8")
         card = model_card(

@@ -23,9 +23,11 @@ from heritage.exporters.exporter import LOCAL_FOLDER, Exporter
 from heritage.exporters.parity import Parity
 from heritage.inference.checkpoint import TrainedClassifier
 from heritage.models.network import is_pretrained, parameter_count
+from heritage.models.views import COUNTS, VIEWS
 from heritage.models.weight_licences import InitialWeights
 from heritage.prediction.decision_rule import DecisionRule
 from heritage.runs.audits import read_audits
+from heritage.runs.calibration import read_calibration
 from heritage.runs.description import split_name, target_name
 from heritage.runs.files import DATA_FILE, ENVIRONMENT_FILE
 from heritage.runs.record import read_json
@@ -107,6 +109,7 @@ def model_card(
         metrics=metrics,
         resamples=RESAMPLES,
         rule=decision_rule,
+        views=_calibrated_views(folder),
         notes=trained.notes,
         initial=trained.initial_weights,
         drawn=trained.training_images.all_drawn,
@@ -236,6 +239,18 @@ def _rare(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
         return []
     mean = sum(train.values()) / len(train)
     return [name for name, count in train.items() if count < _RARE * mean]
+
+
+def _calibrated_views(folder: Path | None) -> dict[str, dict[str, Any]]:
+    """Return temperature and threshold of each test-time augmentation that was calibrated."""
+    if folder is None:
+        return {}
+    fitted = {tta: read_calibration(folder, tta) for tta in VIEWS if tta != "none"}
+    return {
+        tta: {"views": COUNTS[tta], "temperature": one.temperature, "threshold": one.threshold}
+        for tta, one in fitted.items()
+        if one is not None
+    }
 
 
 def _read(folder: Path | None, name: str) -> dict[str, Any]:

@@ -309,6 +309,8 @@ def image_features(
         store = create_store(folder, key, table, feature_width(extractor, data.input_size))
     else:
         store = _find(places, key, table) or _create(places, key, table, extractor, data)
+    if store.folder is not None and not store.complete and not _writable(store.folder):
+        store.keep_in_memory()
     return ImageFeatures(extractor, data, store, device, precision)
 
 

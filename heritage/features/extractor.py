@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from heritage.errors import ConfigError
 from heritage.models.normalize import NormalizedModel
 from heritage.models.views import Views, views
 
-_DROPOUT = re.compile(r"\w*Drop\w*\([^)]*\)")
 # Of modules: what does not change their output in evaluation.
 _WITHOUT_EFFECT = {"training", "grad_checkpointing", "fused_attn", "num_classes", "inplace", "momentum"}
 
@@ -111,7 +109,7 @@ def backbone_digest(net: nn.Module) -> str:
     digest = hashlib.sha256()
     heads = _classifier_names(net)
     for name, module in net.named_modules():
-        if not _is_in(name, heads):
+        if not _is_in(name, heads) and not _passes_through(module):
             digest.update(f"{name} {_structure(module)}\n".encode())
     for name, value in sorted(net.state_dict().items()):
         if _is_in(name, heads) or name.endswith("num_batches_tracked"):
@@ -123,8 +121,6 @@ def backbone_digest(net: nn.Module) -> str:
 
 def _structure(module: nn.Module) -> str:
     """Return a module's class and settings; of those without submodules, as torch prints them."""
-    if type(module).__name__.lower().find("drop") >= 0:
-        return "Identity()"
     printed = type(module).__name__ if any(True for _ in module.children()) else repr(module)
     settings = {
         name: value
@@ -134,7 +130,12 @@ def _structure(module: nn.Module) -> str:
         and name not in _WITHOUT_EFFECT
         and "drop" not in name
     }
-    return f"{_DROPOUT.sub('Identity()', printed)} {settings}"
+    return f"{printed} {settings}"
+
+
+def _passes_through(module: nn.Module) -> bool:
+    """Return whether a module returns its input in evaluation: an identity, dropout, stochastic depth."""
+    return isinstance(module, nn.Identity) or "drop" in type(module).__name__.lower()
 
 
 def _classifier_names(net: nn.Module) -> list[str]:

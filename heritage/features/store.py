@@ -227,6 +227,10 @@ class FeatureStore:
             raise DataError("a link to another folder", where=folder, remedy=REMOVE)
         return sorted(file for file in folder.glob(f"[0-9]*{SUFFIX}") if PART_NAME.fullmatch(file.name))
 
+    def keep_in_memory(self) -> None:
+        """Write nothing from now on: what is added is kept in memory beside what the folder has."""
+        self.folder = None
+
     def finish(self) -> None:
         """Write ``features.npy`` if no row is missing, and remove the parts.
 

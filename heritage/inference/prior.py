@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from heritage.core.numbers import percent
 from heritage.core.taxonomy import suggestion
 from heritage.errors import ConfigError
 from heritage.metrics.calibration import Floats
@@ -126,7 +127,7 @@ def require_validation(outputs: ValidationOutputs | None, prior: object) -> Vali
 def shares_text(shares: Floats, classes: Sequence[str]) -> str:
     """Return a prior in one line, the most frequent class first: ``byzantium 80.0%, islam 20.0%``."""
     order = np.argsort(-shares, kind="stable")
-    return ", ".join(f"{classes[k]} {shares[k]:.1%}" for k in order)
+    return ", ".join(f"{classes[k]} {percent(float(shares[k]))}" for k in order)
 
 
 def _refused(prior: Any, what: str, remedy: str) -> ConfigError:

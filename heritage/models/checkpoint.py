@@ -22,6 +22,7 @@ from heritage.config.validate import value_fault
 from heritage.core.numbers import counted
 from heritage.core.taxonomy import class_list_fault
 from heritage.errors import CheckpointError, HeritageError
+from heritage.models.adapter_file import open_adapters
 from heritage.models.adapters import attach_adapters
 from heritage.models.builders import network_builders
 from heritage.models.checkpoint_file import network_weights, open_checkpoint
@@ -32,7 +33,7 @@ from heritage.models.published import open_published
 from heritage.models.weight_licences import InitialWeights
 from heritage.models.weights import OUR_PREFIX, OUR_RECORD, mismatches
 from heritage.runs.checkpoints import find_checkpoint
-from heritage.runs.files import CHECKPOINTS_FOLDER
+from heritage.runs.files import ADAPTERS_SUFFIX, CHECKPOINTS_FOLDER, CONFIG_FILE
 from heritage.runs.published import is_published_file
 from heritage.runs.saved_config import checked_config
 from heritage.runs.training_images import RECORD, TrainingImages
@@ -67,6 +68,8 @@ class Checkpoint:
         """The run folder, or that of a published network; None for a checkpoint that was moved out of one."""
         if is_published_file(self.file):
             return self.file.parent
+        if _is_adapters(self.file):
+            return self.file.parent if (self.file.parent / CONFIG_FILE).is_file() else None
         return self.file.parent.parent if self.file.parent.name == CHECKPOINTS_FOLDER else None
 
 
@@ -93,11 +96,22 @@ def read_checkpoint(ckpt: str | Path) -> Checkpoint:
             weights are not finite.
     """
     file = find_checkpoint(ckpt)
-    return parse_checkpoint(open_published(file) if is_published_file(file) else open_checkpoint(file), file)
+    if is_published_file(file):
+        return parse_checkpoint(open_published(file), file)
+    if _is_adapters(file):
+        return parse_checkpoint(open_adapters(file), file, complete=False)
+    return parse_checkpoint(open_checkpoint(file), file)
 
 
-def parse_checkpoint(state: Any, file: Path) -> Checkpoint:
-    """Check the content of a checkpoint; arguments and errors as for `read_checkpoint`."""
+def parse_checkpoint(state: Any, file: Path, *, complete: bool = True) -> Checkpoint:
+    """Check the content of a checkpoint; errors as for `read_checkpoint`.
+
+    Args:
+        state: The content.
+        file: Its file.
+        complete: Whether the file holds all weights; otherwise the others are of pretrained weights, and may
+            be larger than it.
+    """
     required = {"state_dict", OUR_RECORD, "epoch"}
     if not isinstance(state, dict) or not required <= set(state):
         raise CheckpointError(
@@ -121,10 +135,14 @@ def parse_checkpoint(state: Any, file: Path) -> Checkpoint:
     if fault := class_list_fault(classes):
         raise CheckpointError(fault, where=file, remedy=_OURS)
     config = checked_config(record.get("config"), file, complete=True)
-    weights = network_weights(state["state_dict"], OUR_PREFIX, file)
+    weights = network_weights(state["state_dict"], OUR_PREFIX, file, bounded=complete)
     images = TrainingImages.read(record.get(RECORD), file)
     initial = recorded_initial_weights(record)
     return Checkpoint(file, tuple(classes), fingerprint, config, epoch, weights, images, initial)
+
+
+def _is_adapters(file: Path) -> bool:
+    return file.suffix == ADAPTERS_SUFFIX and not is_published_file(file)
 
 
 def checkpoint_step(file: Path) -> int:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from heritage.core.numbers import counted
+from heritage.core.numbers import counted, percent
 from heritage.errors import ConfigError
 from heritage.models.adapters import adapter_names
 from heritage.models.adapters import adapters as adapters_of
@@ -53,7 +53,7 @@ class TrainableReport:
             parts += ["norms and biases"] if self.norms else []
             return (
                 f"training the classifier, {' and '.join(parts)}: {self.parameters:,} of "
-                f"{self.total_parameters:,} parameters ({self.parameters / self.total_parameters:.1%})"
+                f"{self.total_parameters:,} parameters ({percent(self.parameters / self.total_parameters)})"
             )
         return (
             f"training the classifier and {self.units} of {self.total_units} {self.unit} before it, "

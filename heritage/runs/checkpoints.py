@@ -10,7 +10,7 @@ from pathlib import Path
 
 from heritage.core.hub import is_hub_address
 from heritage.errors import CheckpointError
-from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER, EXPORT_FILE
+from heritage.runs.files import ADAPTERS_FILE, BEST_CHECKPOINT, CHECKPOINTS_FOLDER, EXPORT_FILE
 from heritage.runs.published import (
     PUBLISHED_WEIGHTS,
     fetch_published,
@@ -40,6 +40,8 @@ def find_checkpoint(ckpt: str | Path) -> Path:
         if not best.is_file():
             if is_published_folder(path):
                 return path / PUBLISHED_WEIGHTS
+            if (path / ADAPTERS_FILE).is_file():
+                return path / ADAPTERS_FILE
             _refuse_export(path, path)
             newest = _newest_run(path)
             remedy = "name a run folder that trained at least one epoch, or a checkpoint"

@@ -20,6 +20,10 @@ BEST_CHECKPOINT = "best.ckpt"
 LAST_CHECKPOINT = "last.ckpt"
 """The latest checkpoint, from which a run resumes."""
 
+ADAPTERS_SUFFIX = ".safetensors"
+ADAPTERS_FILE = f"adapters{ADAPTERS_SUFFIX}"
+"""What light fine-tuning has trained, without the pretrained network."""
+
 HISTORY_FILE = "history.csv"
 """Metrics of each epoch."""
 METRICS_FILE = "metrics.json"

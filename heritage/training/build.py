@@ -39,6 +39,7 @@ from heritage.data import ArtefactDataModule
 from heritage.data.readers import option_for
 from heritage.data.split import made_split
 from heritage.errors import ArgumentError, ConfigError, SplitError
+from heritage.features.compute import feature_places
 from heritage.models.adapters import attach_adapters, load_adapters
 from heritage.models.classes import match_classifier
 from heritage.models.heads import KNN, attach_head
@@ -58,6 +59,7 @@ from heritage.training.callbacks.deferred_weighting import (
     require_weights,
 )
 from heritage.training.callbacks.finetuning import FineTuning
+from heritage.training.class_means import initialise_classifier
 from heritage.training.classifier import Classifier, higher_is_better, validation_metrics
 from heritage.training.devices import device_type
 from heritage.training.length import plan_steps, warn_of_short_average, warn_of_unfinished_sampling
@@ -188,19 +190,27 @@ def build_network(cfg: DictConfig, data: ArtefactDataModule) -> nn.Module:
     """
     head = None if is_probe(cfg) else cfg.model.get("head")  # a probe attaches it after fitting
     _require_trainable_head(head)
+    finetuning: FineTuning = _make(cfg.finetune)  # refuses what contradicts itself
     node = OmegaConf.create(builder_node(cfg.model))
     net: nn.Module = _make(node, num_classes=len(data.classes), image_size=cfg.data.image_size)
     if not is_pretrained(weights := cfg.model.get("weights")) and weights not in (None, NONE):
         match_classifier(net, cfg.model.weights, data.classes)
     attach_head(net, head)
-    _attach_adapters(net, cfg)
     spec = input_spec(net)
     data.set_input(spec.image_size, spec.interpolation)
+    if cfg.finetune.get("classifier_init") is not None:
+        initialise_classifier(
+            net,
+            data,
+            places=feature_places(None, cfg.paths.outputs),
+            accelerator=cfg.trainer.accelerator,
+            precision=cfg.trainer.precision,
+        )
+    _attach_adapters(net, cfg)
     if cfg.compile:
         net.compile()  # in place: names in the state dict stay as they are
     # Batches are NHWC bytes; convolutions that expect channels last need no transposition.
     net = net.to(memory_format=torch.channels_last)
-    finetuning: FineTuning = _make(cfg.finetune)
     finetuning.prepare(net)
     return net
 

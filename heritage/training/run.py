@@ -29,12 +29,14 @@ from heritage.metrics.calibration import calibrate
 from heritage.metrics.calibration_claim import calibration_claim, threshold_sentence
 from heritage.metrics.classification import confusion_matrix
 from heritage.metrics.registry import logged_metrics
+from heritage.models.adapter_file import is_light, write_adapters
 from heritage.models.checkpoint import parse_checkpoint
 from heritage.models.checkpoint_file import open_checkpoint
+from heritage.models.weights import OUR_RECORD
 from heritage.reports.run_report import Report
 from heritage.runs.calibration import write_calibration
 from heritage.runs.data_set_name import data_set_title
-from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER, LAST_CHECKPOINT
+from heritage.runs.files import ADAPTERS_FILE, BEST_CHECKPOINT, CHECKPOINTS_FOLDER, LAST_CHECKPOINT
 from heritage.runs.history import read_history
 from heritage.runs.hydra_node import write_hydra_record
 from heritage.runs.locks import run_locked
@@ -282,6 +284,9 @@ class TrainingRun:
                 where=best,
                 remedy="it is of another run: start a new one",
             ) from error
+        net = self.classifier.net
+        if is_light(net, self.config["model"].get("weights")):
+            write_adapters(self.folder / ADAPTERS_FILE, net, state[OUR_RECORD], epoch)
         epochs = max(self.trainer.current_epoch, epoch + 1)
         return {"tested": f"{BEST_CHECKPOINT}, after {epoch + 1} of {counted(epochs, 'epoch')}"}
 

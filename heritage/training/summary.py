@@ -11,7 +11,7 @@ from torch import nn
 
 from heritage.core.manifest import SPLITS, Manifest
 from heritage.core.numbers import counted
-from heritage.core.packaged_weights import EXTRA
+from heritage.core.packaged_weights import EXTRA, place_of_weights
 from heritage.data import ArtefactDataModule
 from heritage.metrics.classification import absent_note
 from heritage.models.network import NONE, parameter_count
@@ -20,6 +20,7 @@ from heritage.training.callbacks.finetuning import FineTuning
 from heritage.training.callbacks.throughput import ThroughputMonitor
 
 _NAMED = 5
+_SMALL_NETWORK = "tf_efficientnet_lite0.in1k"
 _ENOUGH = 5000  # training images from which a network from scratch is comparable (docs/balancing.md)
 
 
@@ -142,8 +143,9 @@ def scratch_note(config: Mapping[str, Any], data: ArtefactDataModule) -> list[st
     pretrained = config["model"].get("weights") not in (None, NONE)
     if pretrained or images >= _ENOUGH or data.training_images.all_drawn:
         return []
-    start = f"from scratch on {counted(images, 'image')}, which are few: "
-    return [f"{start}model=efficientnet_lite0 starts from ImageNet weights, from timm's hub or {EXTRA}"]
+    place = place_of_weights(_SMALL_NETWORK) or f"ImageNet weights from timm's hub or of {EXTRA}"
+    start = f"from scratch on {counted(images, 'image')}, which are few: add model=efficientnet_lite0 to"
+    return [f"{start} start from {place}"]
 
 
 def _balance(choices: Mapping[str, str], config: Mapping[str, Any]) -> str:

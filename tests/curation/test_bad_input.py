@@ -178,6 +178,13 @@ def test_an_error_for_a_missing_column_names_the_nearest(tmp_path: Path, curate_
     assert not (tmp_path / "out").exists()
 
 
+def test_several_header_rows_are_named(tmp_path: Path, curate_folder: Curate) -> None:
+    root = class_tree(tmp_path / "raw")
+    (root / "t.csv").write_text("image,image,object\nfile,width,class\na.jpg,96,islam\n", encoding="utf-8")
+    with pytest.raises(ManifestError, match="row 1 has it: there are several header rows; write one"):
+        curate_folder(root, "raw=table", "raw.table=t.csv", "raw.images=.")
+
+
 def test_an_error_for_an_unknown_class_names_the_nearest(tmp_path: Path, curate_folder: Curate) -> None:
     root = class_tree(tmp_path / "raw", ("islam", "orientt"))
     with pytest.raises(ManifestError, match=r"unknown class 'orientt'.*did you mean 'orient'"):

@@ -24,8 +24,10 @@ from sklearn.metrics import (
 )
 
 from heritage.core.overrides import count_undecided, read_overrides
+from heritage.reports.run_report import loss_note
 from heritage.runs.audits import AuditResult, read_audits, write_audits
 from heritage.runs.calibration import read_calibration
+from heritage.runs.history import read_history
 from tests.conftest import COUNTS, Command, write_tree
 
 CLASSES = list(COUNTS)
@@ -85,6 +87,10 @@ def test_every_metric_agrees_with_scikit_learn(heritage: Command, run: Path, tmp
     assert metrics["brier"] == pytest.approx(brier, abs=1e-9)
 
     assert {one.key: one.record for one in read_audits(run)} == metrics["audits"]
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert page.count('alt="learning curves"') == 1
+    for text in (page, (out / "report.md").read_text(encoding="utf-8")):
+        assert text.count("validation loss is below") == len(loss_note(read_history(run)))
     trained = json.loads((run / "metrics.json").read_text())
     assert metrics["accuracy"] == trained["accuracy"], "the run's own report has another accuracy"
     rows = list(csv.DictReader((out / "per_class.csv").read_text().splitlines()))

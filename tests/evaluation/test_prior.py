@@ -60,7 +60,7 @@ def test_shares_move_probabilities_by_what_validation_shows(
     right = softmax(np.log(probabilities(before)) + moved.shift())
     np.testing.assert_allclose(probabilities(out), right, atol=1e-5)
     assert metrics["calibration"]["threshold"] == moved.calibration.threshold
-    assert any("islam 60.0%" in note for note in metrics["notes"])
+    assert any("islam 60.0 %" in note for note in metrics["notes"])
     assert list(metrics["long_tails"]) == ["forward10", "uniform", "backward10"]
     assert "## Long tails" in (out / "report.md").read_text()
     assert "backward10" in (out / "report.html").read_text()

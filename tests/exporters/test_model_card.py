@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from heritage.exporters.card_head import model_card_head
 from heritage.exporters.export import ExportOptions, export
 from heritage.exporters.model_card import base_model
 from heritage.inference import checkpoint
+from heritage.metrics.calibration import Calibration, FittedOn
 from heritage.models.weight_licences import InitialWeights
+from heritage.runs.calibration import write_calibration
 
 
 @pytest.mark.parametrize(
@@ -62,7 +65,7 @@ def test_only_the_six_civilisations_are_called_so(
         names = tuple(f"type {number}" for number in range(len(trained.classes)))
         return replace(trained, classes=names, folder=None) if own else trained
 
-    monkeypatch.setattr("heritage.exporters.export.load_checkpoint", load)
+    monkeypatch.setattr("heritage.inference.ensemble.load_checkpoint", load)
     options = ExportOptions(
         ckpt=str(calibrated), trusted=[], format="safetensors", out=str(tmp_path / "out"),
         folder=str(tmp_path), licence=None, pictures=None, overwrite=False,
@@ -71,3 +74,20 @@ def test_only_the_six_civilisations_are_called_so(
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert ("civilisation" in card, "museum departments" in card) == (not own, not own)
     assert ("classes an artefact belongs to:\ntype 0, type 1" in card) == own
+
+
+def test_the_card_names_the_views_that_a_calibration_was_fitted_for(calibrated: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(calibrated, tmp_path / "run")
+    fitted = Calibration(1.25, 0.75, 0.9, FittedOn("val", 100, "x", 60), 0.2, 0.1)
+    write_calibration(fitted, run, "ten_crop")
+    options = ExportOptions(
+        ckpt=str(run), trusted=[], format="safetensors", out=str(tmp_path / "out"),
+        folder=str(tmp_path), licence=None, pictures=None, overwrite=False,
+    )  # fmt: skip
+    export(options)
+    card = " ".join((tmp_path / "out" / "README.md").read_text(encoding="utf-8").split())
+    assert "All of this holds for one view" in card
+    assert (
+        "`ten_crop` (10 views), divide their logarithms by 1.25; below 0.750 a prediction is unsure." in card
+    )
+    assert "`flip`" not in card

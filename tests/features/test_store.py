@@ -167,6 +167,12 @@ def test_the_digest_is_of_what_features_depend_on() -> None:
     other_head.fc = nn.Sequential(nn.Linear(WIDTH, 2))  # type: ignore[assignment]
     assert backbone_digest(other_head) == digest
     assert backbone_digest(Net(seed=1)) != digest
+    assert backbone_digest(Net().to(memory_format=torch.channels_last)) == digest
+    dropping = Net()
+    dropping.stem = nn.Sequential(dropping.stem)  # type: ignore[assignment]
+    plain = backbone_digest(dropping)
+    dropping.stem.append(nn.Dropout(0.5))  # type: ignore[operator]
+    assert backbone_digest(dropping) == plain != digest
     more = Net()
     more.pool = "mean"  # type: ignore[assignment]
     assert backbone_digest(more) != digest
@@ -379,3 +385,17 @@ def test_a_full_disk_keeps_finished_parts(opened: Open, monkeypatch: pytest.Monk
     assert features.store.count == 2 * 16
     features.compute()
     assert features.store.complete
+
+
+def test_a_store_that_cannot_be_written_is_continued_in_memory(
+    opened: Open, data: ArtefactDataModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = opened()
+    _, values = first.of("val")
+    monkeypatch.setattr(compute, "_writable", lambda _: False)
+    net = Net()
+    features = opened(net)
+    assert (features.of("val")[1] == values).all()
+    assert net._seen == 0
+    assert len(features.of("train")[0]) == net._seen == len(data.rows("train"))
+    assert read_store(place(first)).count == len(values)

@@ -61,7 +61,7 @@ def test_what_is_no_prior_is_refused(given: object, message: str) -> None:
 def test_a_class_without_validation_images_has_no_known_prior() -> None:
     with pytest.raises(ConfigError, match="no validation image of c"):
         require_validation(outputs((5, 5)), "uniform")
-    assert shares_text(np.array([0.1, 0.7, 0.2]), ABC) == "b 70.0%, c 20.0%, a 10.0%"
+    assert shares_text(np.array([0.1, 0.7, 0.2]), ABC) == "b 70.0 %, c 20.0 %, a 10.0 %"
 
 
 def test_a_whole_number_of_hundreds_of_digits_is_no_share() -> None:

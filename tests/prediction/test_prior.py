@@ -63,7 +63,7 @@ def test_the_predictor_moves_probabilities_and_threshold(run: tuple[Path, Valida
         after.probabilities, reweighted(before.probabilities, shift.factors), atol=1e-6
     )
     assert moved.decision_rule.threshold == shift.calibration.threshold != plain.decision_rule.threshold
-    assert any("islam 70.0%" in note for note in after.notes)
+    assert any("islam 70.0 %" in note for note in after.notes)
     assert (
         package.load(folder, device="cpu", prior={"islam": 70}, threshold=0.3).decision_rule.threshold == 0.3
     )
@@ -87,7 +87,7 @@ def test_rows_name_the_prior(
     )
     assert "prior" not in plain[0]
     assert {row["prior"] for row in moved if not row["error"]} == {
-        ", ".join(f"{name} 16.7%" for name in CLASSES)
+        ", ".join(f"{name} 16.7 %" for name in CLASSES)
     }
     assert plain[0]["probability_1"] != moved[0]["probability_1"]
     done = heritage(*words, "prior=estimate", f"out={tmp_path / 'none.csv'}")

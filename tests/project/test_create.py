@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -37,6 +38,23 @@ def test_the_configuration_is_that_of_a_run(
     assert cfg.optimizer.lr == (2e-3 if found is None else 5e-4)
     assert ("from scratch" in printed) == (found is None)
     assert "heritage[weights]" in printed
+
+
+def test_the_two_values_that_the_file_names_start_from_pretrained_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(create, "weights_found", lambda: None)
+    printed = create.create_project(tmp_path / "vases")
+    assert "heritage new again" not in printed
+    assert "conf/experiment/project.yaml" in printed
+    monkeypatch.chdir(tmp_path / "vases")
+    file = Path("conf/experiment/project.yaml")
+    changed = re.sub(
+        r"(\w+) +# with ImageNet weights: (\w+)", lambda found: found[2], file.read_text(encoding="utf-8")
+    )
+    file.write_text(changed, encoding="utf-8")
+    cfg = package.compose("train", ["+experiment=project", "hydra.searchpath=[file://conf]"])
+    assert (cfg.model.name, cfg.model.weights) == ("tf_efficientnet_lite0.in1k", "pretrained")
 
 
 def test_nothing_is_overwritten(heritage: Command, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from heritage.core.image_io import decode
 from heritage.errors import ExportError
 from heritage.exporters.exporter import LOCAL_FOLDER, Exporter, ExportSource, Logits, PredictFunction
 from heritage.inference.checkpoint import TrainedClassifier
+from heritage.models.adapters import adapters
 from heritage.models.heads import has_linear_head
 from heritage.models.vit import VisionTransformer
 
@@ -137,7 +138,7 @@ The logits are divided by the temperature of the calibration; `heritage.json` ho
 
 def as_timm(net: nn.Module) -> nn.Module | None:
     """Return a network as one of timm's with the same weights; None if timm has no such network."""
-    if not has_linear_head(net):
+    if not has_linear_head(net) or any(adapters(net)):
         return None
     if isinstance(net, VisionTransformer):
         return _as_timm_vit(net)

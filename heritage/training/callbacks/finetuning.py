@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Literal
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
@@ -38,6 +39,8 @@ class FineTuning(Callback):
         norms: Train all norms and biases, too.
         adapters: Add adapters to the network and train them, too. `heritage.training.build` adds those of
             ``model.adapters``, which are these unless it is set.
+        classifier_init: ``class_means`` starts from the nearest-mean classifier of the training images'
+            features, which `heritage.training.build` computes; None from the network's classifier.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class FineTuning(Callback):
         fresh_classifier: bool,
         norms: bool | None = None,
         adapters: AdapterOptions | None = None,
+        classifier_init: Literal["class_means"] | None = None,
     ) -> None:
         if unfreeze_every is not None and (norms or adapters):
             raise ConfigError(
@@ -66,7 +70,7 @@ class FineTuning(Callback):
         self._n = n
         self._unit: Unit = unit
         self._unfreeze_every = unfreeze_every
-        self._fresh_classifier = fresh_classifier
+        self._fresh_classifier = fresh_classifier and classifier_init is None
         self._norms = bool(norms)
         self._adapters = adapters is not None
         self._units = 0  # the start of the run reports these
