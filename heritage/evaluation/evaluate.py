@@ -95,6 +95,8 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     fitted = fit_calibration(networks, predictions, settings, device)
     tails = tail_table(predictions, fitted, settings, groups)
     shifted = under_prior(resolved(cfg).get("prior"), members[0], predictions, fitted, groups)
+    if shifted.record is not None:  # prediction sets are promised for the frequencies of validation
+        settings = replace(settings, coverage=None)
     classifier, predictions, fitted = shifted.classifier, shifted.predictions, shifted.calibrated
     description = describe_checkpoint(classifier)
     of_probabilities = [*averaged_note, *fitted.notes, *_adjustment_notes(members[0])]

@@ -119,7 +119,7 @@ def _within(one: SetScore, *, size: bool) -> str:
     if np.isnan(bounds.low):
         return ""
     low, high = (f"{value:.2f}" if size else percent(value) for value in (bounds.low, bounds.high))
-    return f" ({low}–{high})"
+    return "" if low == high else f" ({low}–{high})"
 
 
 def _record(one: SetScore) -> dict[str, Any]:

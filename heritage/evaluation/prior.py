@@ -78,7 +78,8 @@ def under_prior(
     text = shares_text(shares, classifier.classes)
     note = (
         f"Predictions and probabilities are for the class frequencies {text}. Threshold and calibration "
-        "errors of validation are those of images weighted to them; test metrics are not weighted."
+        "errors of validation are those of images weighted to them; test metrics are not weighted. "
+        "Prediction sets are promised for the frequencies of validation, and are not measured."
     )
     notes = [*calibrated.notes, note, *record.pop("notes", [])]
     validation = calibrated.validation

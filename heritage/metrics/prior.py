@@ -210,6 +210,7 @@ def shift_to_prior(
         ece_before=weighted_calibration_error(reweighted(softmax(logits), factors), targets, weights),
         ece_after=weighted_calibration_error(shifted, targets, weights),
         held_out=_held_out(logits, targets, groups, prior, source),
+        sets=None,  # their coverage is promised for the frequencies of validation
     )
     return PriorShift(factors, shifted_calibration)
 

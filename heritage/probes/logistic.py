@@ -26,7 +26,7 @@ from torch import Tensor
 
 from heritage.probes.task import ABSENT, Floats, LinearFits, Task
 
-LOOSE, TIGHT = 1e-3, 1e-6
+LOOSE, TIGHT = 3e-3, 1e-6
 """Tolerances of cross-validation and of the final fit: √(gᵀ H⁻¹ g), about the root of what is left."""
 
 _MEMORY = 8  # pairs of L-BFGS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from rich.table import Table
 from heritage.cluster.job import Job
 from heritage.cluster.resources import Cluster, InProcess, LocalJobs
 from heritage.core.console import Console
+from heritage.core.labels import hydra_word
 from heritage.core.locks import locked
-from heritage.core.terminal import print_line
+from heritage.core.terminal import own_command, print_line
 from heritage.errors import BusyError, CommandError, SweepError
 from heritage.runs.files import METRICS_FILE, SWEEP_LOCK_FILE
 from heritage.runs.folders import remove_unused_run_folder
@@ -141,6 +143,9 @@ def report_jobs(
             where=folder,
             remedy=remedy,
         )
+    if sum(state is State.FINISHED for state in states.values()) > 1:
+        words = [*own_command(), "compare", f"runs={hydra_word(str(folder))}"]
+        console.print(f"next: {shlex.join(words)}", highlight=False, soft_wrap=True)
 
 
 def _is_to_run(job: Job, state: State) -> bool:

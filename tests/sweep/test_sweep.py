@@ -6,15 +6,19 @@ import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
 
+from heritage.core.console import Console
 from heritage.core.locks import locked
 from heritage.errors import CheckpointError
 from heritage.runs.files import SWEEP_LOCK_FILE
+from heritage.runs.job_state import State
 from heritage.runs.sweep_names import Experiment
+from heritage.sweep.driver import report_jobs
 from heritage.sweep.expansion import Sweep
 from heritage.sweep.index import Index
 from tests.conftest import TINY, Command
@@ -242,3 +246,16 @@ def test_a_damaged_index_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "sweep.json").write_text(text)
     with pytest.raises(CheckpointError, match=r"sweep\.json: unreadable .*; remove the file"):
         Index(Sweep(tmp_path, Experiment("seeds", ("seed",), ()), (), ()))
+
+
+@pytest.mark.parametrize("finished", [1, 2])
+def test_the_last_line_is_the_command_that_compares_the_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], finished: int
+) -> None:
+    jobs: Any = [
+        SimpleNamespace(name=f"seed={seed}", folder=tmp_path / str(seed)) for seed in range(finished)
+    ]
+    states = {job.name: State.FINISHED for job in jobs}
+    report_jobs(jobs, states, Console(), tmp_path, "continue")
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.endswith(f"compare runs={tmp_path}") == (finished > 1)
