@@ -94,9 +94,7 @@ def model_card(
         dataset=place.dataset,
         base_model=base_model(trained.config["model"], trained.initial_weights),
     )
-    usage = exporter.usage()
-    if place.repo is not None:
-        usage = usage.replace(LOCAL_FOLDER, f"hf-hub:{place.repo}")
+    usage = exporter.usage().replace(LOCAL_FOLDER, f"hf-hub:{place.repo}" if place.repo else LOCAL_FOLDER)
     return _template().render(
         head=Markup(head),  # noqa: S704  YAML
         repo=place.repo,

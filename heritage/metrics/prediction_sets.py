@@ -22,6 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from heritage.core.numbers import percent
+
 Floats = npt.NDArray[np.float64]
 Targets = npt.NDArray[np.int64]
 Members = npt.NDArray[np.bool_]
@@ -73,8 +75,8 @@ class PredictionSets:
             return None
         whose = " of each class" if by_class else ""
         return (
-            f"No prediction sets: a coverage of {percent(coverage, 0)} needs validation images of at least {needed} "
-            f"groups{whose} (there are: {counts})."
+            f"No prediction sets: a coverage of {percent(coverage, 0)} needs validation images of at least "
+            f"{needed} groups{whose} (there are: {counts})."
         )
 
 
@@ -150,8 +152,8 @@ def _thresholds(own: Floats, codes: npt.NDArray[np.int64]) -> tuple[float | None
     count = len(set(codes.tolist()))
     reached = np.cumsum(weights[order]) / (count + 1)
     found: list[float | None] = []
-    for percent in range(LOWEST, HIGHEST + 1):
-        enough = np.flatnonzero(reached >= percent / 100 - _ROUNDING)
+    for level in range(LOWEST, HIGHEST + 1):
+        enough = np.flatnonzero(reached >= level / 100 - _ROUNDING)
         found.append(float(own[order[enough[0]]]) if len(enough) else None)
     return tuple(found)
 
