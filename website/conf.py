@@ -14,6 +14,7 @@ exclude_patterns: list[str] = []
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
 nb_execution_mode = "off"  # website/notebooks.py has executed them
 nb_merge_streams = True
+nb_render_markdown_format = "myst"  # with tables
 nb_output_stderr = "remove"  # progress bars
 myst_enable_extensions = ["attrs_block"]
 myst_heading_anchors = 4
