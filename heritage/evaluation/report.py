@@ -146,8 +146,8 @@ def markdown_report(
         history: As for `write_evaluation`.
     """
     a = assessment
-    lines = [f"# {markdown(a.title)}", "", *(f"> {markdown(note)}\n" for note in a.notes)]
-    lines += ["| metric | value | 95 % interval |", "|---|---:|---:|"]
+    lines = [f"# {markdown(a.title)}", "", *(f"> {markdown(note)}\n" for note in a.notes),
+             "| metric | value | 95 % interval |", "|---|---:|---:|"]  # fmt: skip
     for name, metric in METRICS.items():
         bounds = a.interval(name)
         lines.append(
@@ -198,8 +198,7 @@ def markdown_report(
         "" if not label_errors else ": suggestions, which change nothing until a person enters a decision"
     )
     lines += ["## Suspected label errors", "", f"{label_errors:,} in `{LABEL_ERRORS_FILE}`{suggested}.", ""]
-    lines += _training_section(history)
-    lines += ["## The run", "", "| | |", "|---|---|"]
+    lines += [*_training_section(history), "## The run", "", "| | |", "|---|---|"]
     lines += [markdown_row(fact) for fact in a.facts.items()]
     return "\n".join(lines) + "\n"
 
