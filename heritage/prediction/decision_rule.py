@@ -23,6 +23,8 @@ from heritage.runs.validation_outputs import ValidationOutputs
 UNSURE = "unsure"
 """The prediction in place of a class when the highest probability is below the threshold."""
 
+_OTHER_FREQUENCIES = "No prediction sets: they are promised for the class frequencies of validation."
+
 
 @dataclass(frozen=True)
 class DecisionRule:
@@ -76,8 +78,12 @@ class DecisionRule:
             prior: The class frequencies, by class.
         """
         threshold = moved.calibration.threshold
+        sets = self.sets
+        if sets is not None and sets.thresholds is not None:
+            sets = SetRule(sets.coverage, None, _OTHER_FREQUENCIES)
         return replace(
             self,
+            sets=sets,
             threshold=threshold,
             all_unsure=threshold is None,
             calibration=moved.calibration,
@@ -172,9 +178,8 @@ class DecisionRule:
             return self
         fitted = None if self.calibration is None else self.calibration.sets
         rule = set_rule(fitted, coverage, classes, by_class=by_class)
-        if rule.thresholds is not None and self.prior is not None:
-            fault = "No prediction sets: they are promised for the class frequencies of validation."
-            rule = SetRule(coverage, None, fault)
+        if self.prior is not None:
+            rule = SetRule(coverage, None, _OTHER_FREQUENCIES)
         elif rule.thresholds is not None and tta != self.views:
             fault = f"No prediction sets: they were fitted with tta={self.views}, not tta={tta}."
             rule = SetRule(coverage, None, fault)

@@ -169,9 +169,11 @@ class Endpoints:
             async with read_uploads(request, self._limits, self._memory) as uploads:
                 found = await self._service.predict(uploads, options)
                 rule = found.rule if options.prior is not None else None
+                own = self._service.network.decision_rule.notes(rule.views) if rule is not None else []
+                of_network = [note for note in info.notes if note not in own]
                 responses = PredictionResponses(
                     calibration=info.calibration if rule is None else str(rule),
-                    notes=info.notes if rule is None else [*info.notes, *rule.notes(rule.views)],
+                    notes=info.notes if rule is None else [*of_network, *rule.notes(rule.views)],
                     prior=info.prior if rule is None else dict(rule.prior or {}),
                     pictures=found.pictures,
                     object=found.object,

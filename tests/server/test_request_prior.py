@@ -10,11 +10,16 @@ import pytest
 
 import heritage
 from heritage.core.image_io import decode, encode_jpeg
-from heritage.server.request_prior import parse_prior
+from heritage.inference.checkpoint import load_checkpoint
+from heritage.prediction.predictor import Predictor
+from heritage.prediction.read_rule import read_rule
+from heritage.server.limits import Limits
+from heritage.server.request_prior import parse_prior, rule_for
 from heritage.server.schemas import RequestRefused
+from heritage.server.server import ServeOptions, build_app
 from tests.conftest import patch
 from tests.prediction.test_prior import with_validation
-from tests.server.running import serving
+from tests.server.running import LIMITS, running, serving
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +72,32 @@ def test_queries_are_parsed() -> None:
     assert parse_prior('{"islam": 0.5}') == {"islam": 0.5}
     with pytest.raises(RequestRefused):
         parse_prior("3")
+
+
+def test_notes_of_a_request_replace_those_of_the_servers_prior(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    cache = str(tmp_path_factory.mktemp("cache"))
+    options = ServeOptions(
+        str(folder), [], "127.0.0.1", 0, None, False, cache, None, 16, "cpu", None
+    )  # fmt: skip
+    trained = load_checkpoint(folder)
+    rule = read_rule([trained], prior={"islam": 80})
+    app = build_app(Predictor(trained, rule, device="cpu"), options, Limits(**LIMITS))
+    with running(app) as address:
+        for query, expected in (({}, "islam 80.0 %"), ({"prior": '{"islam": 50}'}, "islam 50.0 %")):
+            reply = httpx.post(
+                f"{address}/predict", params=query, files={"picture": encode_jpeg(patch(1, 99))}
+            )
+            notes = [note for note in reply.json()["notes"] if "class frequencies" in note]
+            assert len(notes) == 1
+            assert expected in notes[0]
+
+
+def test_prediction_sets_are_not_given_for_other_frequencies(folder: Path) -> None:
+    trained = load_checkpoint(folder)
+    rule = read_rule([trained]).with_sets(0.9, trained.classes)
+    assert rule.sets is not None
+    assert rule.sets.thresholds is not None
+    moved = rule_for(rule, {"islam": 80}, trained.classes)
+    assert "No prediction sets: they are promised for the class frequencies of validation." in moved.notes()
