@@ -267,11 +267,18 @@ def _add(
 
 def _verdict(record: dict[str, Any]) -> str:
     values = [one["auroc"] for one in record["against"].values() if one["unlike"] is not None]
-    lowest = shown(min(value for value in values if value is not None))
+    lowest = shown(min((value for value in values if value is not None), default=float("nan")))
+    classes = _left_out(record)
+    unknown = f", and {shown(float(np.mean(classes)))} against classes left out of the fit" if classes else ""
     return (
         f"{percent(record['unlike'])} of the test images are found unlike the training images; the AUROC "
-        f"against pictures made by code is at least {lowest}."
+        f"against pictures made by code is at least {lowest}{unknown}."
     )
+
+
+def _left_out(record: dict[str, Any]) -> list[float]:
+    others = [one["auroc"] for key, one in record["against"].items() if key.startswith("without_")]
+    return [value for value in others if value is not None]
 
 
 def _words(rule: OutlierRule, record: dict[str, Any]) -> str:
@@ -281,12 +288,10 @@ def _words(rule: OutlierRule, record: dict[str, Any]) -> str:
         if rule.groups < 100
         else ""
     )
-    others = [one["auroc"] for key, one in record["against"].items() if key.startswith("without_")]
-    classes = [value for value in others if value is not None]
     unknown = (
-        " Objects of a class that is missing: with each class left out of the fit in turn, the mean AUROC is "
-        f"{shown(float(np.mean(classes)))} (the network itself was trained with the class)."
-        if classes
+        " For rows with a class left out, the score was fitted without its images; the network itself was "
+        "trained with them. An AUROC of 0.5 is chance."
+        if _left_out(record)
         else ""
     )
     tried = ", ".join(f"{name} {shown(value)}" for name, value in rule.measured.items() if value is not None)
