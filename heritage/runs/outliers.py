@@ -79,7 +79,7 @@ class OutlierRule:
 
 def is_unlike(score: float | None) -> bool:
     """Return whether a score relative to its threshold is that of a photograph unlike the training images."""
-    return score is not None and score > 1
+    return score is not None and bool(score > 1)
 
 
 def write_outliers(rule: OutlierRule, folder: Path, variant: str = "") -> Path:

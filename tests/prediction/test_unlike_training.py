@@ -1,4 +1,4 @@
-"""Photographs unlike the training images get no class: in Python, in tables, on the server and in the report."""
+"""Photographs unlike the training images get no class: in Python, in tables and in the report."""
 
 from __future__ import annotations
 
