@@ -38,6 +38,7 @@ PUBLIC = [
     "list_models",
     "list_options",
     "load",
+    "open_features",
     "run",
 ]
 

@@ -204,7 +204,10 @@ def test_an_export_that_disagrees_is_refused(run_folder: Path, wrong: str) -> No
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["format=tflite"], "format=tflite: no such format; use one of onnx, safetensors, torch_export"),
+        (
+            ["format=tflite"],
+            "format=tflite: no such format; use one of checkpoint, onnx, safetensors, torch_export",
+        ),
         (["licence='free for all'"], "licence=free for all"),
         (["out={folder}"], "it is not an export: choose another folder"),
         (["pictures=nowhere"], "pictures=nowhere: no such image"),
@@ -286,7 +289,7 @@ def test_every_format_has_an_exporter_and_a_summary() -> None:
         exporter = formats.load_exporter(name)
         assert exporter.name == name
         assert summary.endswith(".")
-    with pytest.raises(ConfigError, match="format=tflite: no such format; use one of onnx"):
+    with pytest.raises(ConfigError, match="format=tflite: no such format; use one of checkpoint, onnx"):
         formats.load_exporter("tflite")
 
 
