@@ -23,7 +23,7 @@ from heritage.runs.validation_outputs import ValidationOutputs
 UNSURE = "unsure"
 """The prediction in place of a class when the highest probability is below the threshold."""
 
-_OTHER_FREQUENCIES = "No prediction sets: they are promised for the class frequencies of validation."
+_NO_SETS_UNDER_A_PRIOR = "No prediction sets: they are promised for the class frequencies of validation."
 
 
 @dataclass(frozen=True)
@@ -78,17 +78,14 @@ class DecisionRule:
             prior: The class frequencies, by class.
         """
         threshold = moved.calibration.threshold
-        sets = self.sets
-        if sets is not None and sets.thresholds is not None:
-            sets = SetRule(sets.coverage, None, _OTHER_FREQUENCIES)
         return replace(
             self,
-            sets=sets,
             threshold=threshold,
             all_unsure=threshold is None,
             calibration=moved.calibration,
             prior=prior,
             factors=tuple(moved.factors.tolist()),
+            sets=None if self.sets is None else SetRule(self.sets.coverage, None, _NO_SETS_UNDER_A_PRIOR),
         )
 
     @property
@@ -178,11 +175,11 @@ class DecisionRule:
             return self
         fitted = None if self.calibration is None else self.calibration.sets
         rule = set_rule(fitted, coverage, classes, by_class=by_class)
-        if self.prior is not None:
-            rule = SetRule(coverage, None, _OTHER_FREQUENCIES)
+        if self.prior is not None:  # whatever was fitted
+            rule = SetRule(rule.coverage, None, _NO_SETS_UNDER_A_PRIOR)
         elif rule.thresholds is not None and tta != self.views:
             fault = f"No prediction sets: they were fitted with tta={self.views}, not tta={tta}."
-            rule = SetRule(coverage, None, fault)
+            rule = SetRule(rule.coverage, None, fault)
         return replace(self, sets=rule)
 
     def prediction_set(self, probabilities: Floats, classes: Sequence[str]) -> tuple[str, ...] | None:
@@ -192,7 +189,7 @@ class DecisionRule:
             probabilities: Shape (K,).
             classes: The class list, length K.
         """
-        if self.sets is None or self.sets.thresholds is None or self.prior is not None:
+        if self.sets is None or self.sets.thresholds is None:
             return None
         inside = members(probabilities[None], self.sets.thresholds)[0]
         return tuple(classes[k] for k in np.argsort(-probabilities, kind="stable") if inside[k])

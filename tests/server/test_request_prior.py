@@ -10,16 +10,11 @@ import pytest
 
 import heritage
 from heritage.core.image_io import decode, encode_jpeg
-from heritage.inference.checkpoint import load_checkpoint
-from heritage.prediction.predictor import Predictor
-from heritage.prediction.read_rule import read_rule
-from heritage.server.limits import Limits
-from heritage.server.request_prior import parse_prior, rule_for
+from heritage.server.request_prior import parse_prior
 from heritage.server.schemas import RequestRefused
-from heritage.server.server import ServeOptions, build_app
 from tests.conftest import patch
 from tests.prediction.test_prior import with_validation
-from tests.server.running import LIMITS, running, serving
+from tests.server.running import serving
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +24,7 @@ def folder(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(folder, tmp_path_factory.mktemp("cache")) as address:
+    with serving(folder, tmp_path_factory.mktemp("cache"), coverage=0.9) as address:
         yield address
 
 
@@ -53,6 +48,30 @@ def test_a_request_names_other_class_frequencies(address: str, folder: Path) -> 
         )
 
 
+def test_a_request_with_a_prior_gets_no_set_and_the_reason(address: str, folder: Path) -> None:
+    picture = encode_jpeg(patch(1, 99))
+    without, under = (
+        httpx.post(f"{address}/predict", params=query, files={"picture": picture}).json()
+        for query in ({}, {"prior": "uniform"})
+    )
+    network = heritage.load(folder, device="cpu", coverage=0.9)
+    expected = network.predict(decode(picture, at_least=32)).prediction_set
+    assert without["pictures"][0]["prediction_set"] == list(expected or ())
+    assert under["pictures"][0]["prediction_set"] is None
+    reason = "No prediction sets: they are promised for the class frequencies of validation."
+    assert under["notes"] == [*without["notes"], reason, under["notes"][-1]]
+    assert "islam 16.7 %" in under["notes"][-1]
+
+
+def test_the_notes_are_on_the_requests_frequencies_and_not_the_servers(folder: Path, tmp_path: Path) -> None:
+    with serving(folder, tmp_path, prior={"islam": 0.9}) as address:
+        notes = httpx.post(
+            f"{address}/predict", params={"prior": "uniform"}, files={"picture": encode_jpeg(patch(1, 99))}
+        ).json()["notes"]
+    (frequencies,) = [note for note in notes if "class frequencies" in note]
+    assert "islam 16.7 %" in frequencies
+
+
 @pytest.mark.parametrize(
     "prior",
     ["", "estimate", "[]", "{}", '{"maya": 1}', '{"islam": NaN}', "[" * 4000, "x" * 5000, '{"islam": true}'],
@@ -72,32 +91,3 @@ def test_queries_are_parsed() -> None:
     assert parse_prior('{"islam": 0.5}') == {"islam": 0.5}
     with pytest.raises(RequestRefused):
         parse_prior("3")
-
-
-def test_notes_of_a_request_replace_those_of_the_servers_prior(
-    folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    cache = str(tmp_path_factory.mktemp("cache"))
-    options = ServeOptions(
-        str(folder), [], "127.0.0.1", 0, None, False, cache, None, 16, "cpu", None
-    )  # fmt: skip
-    trained = load_checkpoint(folder)
-    rule = read_rule([trained], prior={"islam": 80})
-    app = build_app(Predictor(trained, rule, device="cpu"), options, Limits(**LIMITS))
-    with running(app) as address:
-        for query, expected in (({}, "islam 80.0 %"), ({"prior": '{"islam": 50}'}, "islam 50.0 %")):
-            reply = httpx.post(
-                f"{address}/predict", params=query, files={"picture": encode_jpeg(patch(1, 99))}
-            )
-            notes = [note for note in reply.json()["notes"] if "class frequencies" in note]
-            assert len(notes) == 1
-            assert expected in notes[0]
-
-
-def test_prediction_sets_are_not_given_for_other_frequencies(folder: Path) -> None:
-    trained = load_checkpoint(folder)
-    rule = read_rule([trained]).with_sets(0.9, trained.classes)
-    assert rule.sets is not None
-    assert rule.sets.thresholds is not None
-    moved = rule_for(rule, {"islam": 80}, trained.classes)
-    assert "No prediction sets: they are promised for the class frequencies of validation." in moved.notes()
