@@ -42,12 +42,14 @@ class AuditOptions:
         by_image: Folder of a run with the same settings and ``data/split=image``, for the leak audit; None
             skips it.
         map: Images on the map of the test set, at most; 0 draws none.
+        outliers: Whether to fit the score of photographs unlike the training images, and to measure it.
     """
 
     museum: bool
     background: bool
     by_image: FilePath | None
     map: NonNegativeInt
+    outliers: bool = False
 
     @property
     def needs_features(self) -> bool:
