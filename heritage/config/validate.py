@@ -217,6 +217,9 @@ def _value_faults(path: str, value: Any, hint: Any, *, strict: bool = False) -> 
     try:
         adapter.validate_python(value, strict=strict or None)
     except ValidationError as error:
+        if value is None:
+            yield f"{path}=null: cannot be null; give a value"
+            return
         reasons = dict.fromkeys(_reason(path, detail) for detail in error.errors(include_url=False))
         hint = range_hint(path, value) if isinstance(value, str) and _takes_number(adapter) else None
         form = f"; {hint}" if hint else _form(path, value, adapter, error)

@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from heritage.core.image_folders import SourceKeys, require_folder
-from heritage.errors import ConfigError, DatasetNotFoundError, HeritageError
+from heritage.errors import DatasetNotFoundError, HeritageError
 from heritage.runs.checkpoints import find_checkpoints
 from heritage.runs.files import CHECKPOINTS_FOLDER, CONFIG_FILE
 from heritage.runs.record import read_config
@@ -35,13 +35,10 @@ def require_inputs(cfg: DictConfig) -> None:
 
     Raises:
         DatasetNotFoundError: One does not exist.
-        ConfigError: A reader of a folder has no ``data.root``.
         CheckpointError: There is no such checkpoint.
     """
     plain: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=False)
     data, raw, source = plain.get("data"), plain.get("raw"), plain.get("input")
-    if isinstance(data, Mapping) and "_target_" in data and data.get("root") is None:
-        _require_root(data.get("reader"))
     if isinstance(data, Mapping) and data.get("root") is not None:
         reader = data.get("reader") if "reader" in data else _readers_of_run(plain.get("ckpt"))
         _require("data", data["root"], reader)
@@ -69,11 +66,6 @@ def require_input(source: str, key: str) -> None:
 def _require(group: str, root: Any, reader: Any) -> None:
     if isinstance(reader, Mapping) and reader.get("_target_") in _READ_A_FOLDER:
         require_folder(Path(str(root)), SourceKeys(group=group, root=f"{group}.root", reader=group))
-
-
-def _require_root(reader: Any) -> None:
-    if isinstance(reader, Mapping) and reader.get("_target_") in _READ_A_FOLDER:
-        raise ConfigError("no value", where="data.root", remedy="give data.root=…")
 
 
 def _readers_of_run(ckpt: Any) -> Any:
