@@ -55,7 +55,7 @@ def object_result(assessment: Assessment) -> AuditResult:
         _NAME,
         f"Accuracy by object: {score(gain.combined)} instead of {score(gain.single)} by single photograph.",
         f"The probabilities of all photographs of an object (column {column}) are averaged, for "
-        f"{counted(found.objects, 'object')} with {counted(found.images, 'photograph')}, several each. In both "
+        f"{counted(found.objects, 'object')} with {counted(found.images, 'photograph')}. In both "
         f"columns each object counts once; intervals of the gain are paired, over groups.{mixed}",
         good=True,
         head=_HEAD,
