@@ -214,6 +214,7 @@ class PredictConfig:
     overwrite: bool = MISSING
     top_k: int = MISSING
     threshold: Any = MISSING
+    outliers: bool = MISSING
     coverage: Any = MISSING
     coverage_by_class: bool = MISSING
     prior: Any = MISSING
@@ -278,6 +279,7 @@ class ServeConfig:
     cache: FilePath = MISSING
     verdicts: Annotated[Any, FilePath | None] = MISSING
     tta: Choice = MISSING
+    outliers: bool = MISSING
     coverage: Any = MISSING
     prior: Any = MISSING
     threshold: Any = MISSING

@@ -79,7 +79,8 @@ def fit_calibration(
     notes = []
     if test_set.split == "val":
         notes.append(
-            "Temperature and threshold were fitted on these images: calibrated metrics are optimistic."
+            "Temperature, threshold and prediction sets were fitted on these images: calibrated metrics and "
+            "the coverage of the sets are optimistic."
         )
     if run := run_to_write(members):
 

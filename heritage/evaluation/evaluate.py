@@ -25,6 +25,7 @@ from heritage.evaluation.audits import NO_AUDITS, AuditOptions, few_images_note,
 from heritage.evaluation.calibration import fit_calibration, run_to_write, written
 from heritage.evaluation.mistakes import Mistakes as MistakeFiles
 from heritage.evaluation.mistakes import write_mistakes
+from heritage.evaluation.outliers import outlier_results
 from heritage.evaluation.prior import tail_table, under_prior
 from heritage.evaluation.report import LabelCheck, write_evaluation
 from heritage.features.compute import ImageFeatures
@@ -119,10 +120,11 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
         audit_options, classifier, test_set, assessment, predictions.rows, device, folder, leak_runs, width,
         stored=features,
     )  # fmt: skip
-    own = test_set.own and test_set.split == "test" and not calibration_variant(members)
-    if audits and own and (run := run_to_write([classifier])):
-        for note in written(lambda: write_audits(audits, run), run / AUDITS_FILE):
-            log.warning("%s", note)
+    if audit_options.outliers and features is not None:
+        audits += outlier_results(
+            classifier, test_set, assessment, predictions.rows, features, device, cfg.paths.outputs
+        )
+    _store_audits(audits, members, classifier, test_set)
     print_store(features, console)
     mistakes = None if how == "none" else write_mistakes(assessment, folder, how)
     return _written_report(
@@ -137,6 +139,16 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
         _history(members),
         width,
     )
+
+
+def _store_audits(
+    audits: Sequence[AuditResult], members: Members, classifier: TrainedClassifier, test_set: TestSet
+) -> None:
+    """Write the audits of a run's own test split into its folder, for its model card."""
+    own = test_set.own and test_set.split == "test" and not calibration_variant(members)
+    if audits and own and (run := run_to_write([classifier])):
+        for note in written(lambda: write_audits(audits, run), run / AUDITS_FILE):
+            log.warning("%s", note)
 
 
 def _load(cfg: DictConfig) -> Members:
@@ -235,7 +247,10 @@ def _features(
     outputs: str,
 ) -> ImageFeatures | None:
     """Open the features that the audits need; None if they need none."""
-    return classifier_features(classifier, test_set.data, device, outputs) if options.needs_features else None
+    outliers = options.outliers and not classifier.training_images.all_drawn
+    if not (options.needs_features or outliers):
+        return None
+    return classifier_features(classifier, test_set.data, device, outputs)
 
 
 def _notes(

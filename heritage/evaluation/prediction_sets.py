@@ -108,10 +108,10 @@ def measured_sets(
     """
     rule = set_rule(sets, coverage, classes, by_class=by_class)
     if rule.thresholds is None:
-        return SetResult(coverage, by_class, classes, fault=rule.fault)
+        return SetResult(rule.coverage, by_class, classes, fault=rule.fault)
     inside = members(probabilities, rule.thresholds)
     overall, scores = set_scores(inside, targets, groups, resamples=resamples, seed=seed)
-    return SetResult(coverage, by_class, classes, overall, scores)
+    return SetResult(rule.coverage, by_class, classes, overall, scores)
 
 
 def _within(one: SetScore, *, size: bool) -> str:

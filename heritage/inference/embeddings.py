@@ -14,6 +14,7 @@ from heritage.core.manifest import Manifest
 from heritage.data import ArtefactDataModule
 from heritage.features.compute import ImageFeatures, feature_places, image_features
 from heritage.inference.checkpoint import TrainedClassifier
+from heritage.models.views import Views
 
 
 def classifier_features(
@@ -21,6 +22,7 @@ def classifier_features(
     data: ArtefactDataModule,
     device: torch.device,
     outputs: str | Path | None,
+    tta: Views = "none",
 ) -> ImageFeatures:
     """Open the features of a data module's images by a trained network; nothing is computed yet.
 
@@ -30,13 +32,19 @@ def classifier_features(
         device: Where to compute.
         outputs: ``paths.outputs``, where features that several runs share are kept; a run's own ones are in
             its folder. None keeps them in memory.
+        tta: The views of an image, whose features are averaged.
 
     Raises:
         HeritageError: The network has no features before its classifier, or a store is damaged.
     """
     places = () if outputs is None else feature_places(classifier.folder, outputs)
     return image_features(
-        classifier.model, data, device=device, precision=classifier.precision(device), places=places
+        classifier.model,
+        data,
+        device=device,
+        precision=classifier.precision(device),
+        places=places,
+        tta=tta,
     )
 
 

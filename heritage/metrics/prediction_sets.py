@@ -22,8 +22,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from heritage.core.numbers import percent
-
 Floats = npt.NDArray[np.float64]
 Targets = npt.NDArray[np.int64]
 Members = npt.NDArray[np.bool_]
@@ -75,7 +73,7 @@ class PredictionSets:
             return None
         whose = " of each class" if by_class else ""
         return (
-            f"No prediction sets: a coverage of {percent(coverage, 0)} needs validation images of at least "
+            f"No prediction sets: a coverage of {percentage(coverage)} % needs validation images of at least "
             f"{needed} groups{whose} (there are: {counts})."
         )
 
@@ -96,7 +94,7 @@ class SetRule:
     """Which classes are in a prediction set.
 
     Attributes:
-        coverage: The promised coverage.
+        coverage: The promised coverage, in whole per cent.
         thresholds: Lowest probability of each class in a set, length K; None if there are no sets.
         fault: Why there are none, in a sentence.
     """
@@ -113,10 +111,11 @@ def set_rule(
 
     Args:
         sets: The fitted thresholds; None if there are none.
-        coverage: The promised coverage, from 0.5 to 0.99.
+        coverage: The promised coverage, from 0.5 to 0.99; rounded up to a whole per cent.
         classes: The class list, length K.
         by_class: Whether the coverage is promised for each class.
     """
+    coverage = percentage(coverage) / 100
     if sets is None or len(sets.class_groups) != len(classes):
         return SetRule(coverage, None, "No prediction sets: none were fitted; heritage evaluate fits them.")
     thresholds = sets.of(coverage, by_class=by_class)

@@ -20,6 +20,10 @@ class BatchPrediction(NamedTuple):
     embeddings: npt.NDArray[np.float32]
     """The input of the network's last layer, shape (B, D)."""
 
+    outlier_scores: Floats | None = None
+    """How far each image is from the training images, relative to the threshold, (B,); above 1 it is unlike
+    them. None without a fitted score."""
+
     @property
     def predicted(self) -> npt.NDArray[np.bool_]:
         """For each image whether there is a prediction; none where the network's output is not finite."""

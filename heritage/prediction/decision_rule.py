@@ -23,6 +23,8 @@ from heritage.runs.validation_outputs import ValidationOutputs
 UNSURE = "unsure"
 """The prediction in place of a class when the highest probability is below the threshold."""
 
+_NO_SETS_UNDER_A_PRIOR = "No prediction sets: they are promised for the class frequencies of validation."
+
 
 @dataclass(frozen=True)
 class DecisionRule:
@@ -83,6 +85,7 @@ class DecisionRule:
             calibration=moved.calibration,
             prior=prior,
             factors=tuple(moved.factors.tolist()),
+            sets=None if self.sets is None else SetRule(self.sets.coverage, None, _NO_SETS_UNDER_A_PRIOR),
         )
 
     @property
@@ -172,12 +175,11 @@ class DecisionRule:
             return self
         fitted = None if self.calibration is None else self.calibration.sets
         rule = set_rule(fitted, coverage, classes, by_class=by_class)
-        if rule.thresholds is not None and self.prior is not None:
-            fault = "No prediction sets: they are promised for the class frequencies of validation."
-            rule = SetRule(coverage, None, fault)
+        if self.prior is not None:  # whatever was fitted
+            rule = SetRule(rule.coverage, None, _NO_SETS_UNDER_A_PRIOR)
         elif rule.thresholds is not None and tta != self.views:
             fault = f"No prediction sets: they were fitted with tta={self.views}, not tta={tta}."
-            rule = SetRule(coverage, None, fault)
+            rule = SetRule(rule.coverage, None, fault)
         return replace(self, sets=rule)
 
     def prediction_set(self, probabilities: Floats, classes: Sequence[str]) -> tuple[str, ...] | None:
@@ -187,7 +189,7 @@ class DecisionRule:
             probabilities: Shape (K,).
             classes: The class list, length K.
         """
-        if self.sets is None or self.sets.thresholds is None or self.prior is not None:
+        if self.sets is None or self.sets.thresholds is None:
             return None
         inside = members(probabilities[None], self.sets.thresholds)[0]
         return tuple(classes[k] for k in np.argsort(-probabilities, kind="stable") if inside[k])

@@ -28,14 +28,13 @@ from heritage.core.progress import Progress
 from heritage.core.types import Coverage, NonNegativeInt, PositiveInt, Probability
 from heritage.data.module import available_cores
 from heritage.errors import ConfigError
-from heritage.inference.ensemble import Members, load_members, members_digest
+from heritage.inference.ensemble import load_members, members_digest
 from heritage.metrics.finite import NO_PREDICTION
 from heritage.models.views import Views
-from heritage.prediction.decision_rule import DecisionRule
 from heritage.prediction.images import ImageBatch, InputDataset, image_batches
 from heritage.prediction.inputs import Inputs, find_inputs
 from heritage.prediction.predictor import Predictor
-from heritage.prediction.read_rule import read_rule
+from heritage.prediction.read_rule import read_outlier_rule, read_rule
 from heritage.prediction.resumable_table import ResumableTable, parts_of
 from heritage.prediction.table import Format, prediction_rows, prediction_schema
 from heritage.training.devices import choose_device
@@ -66,6 +65,7 @@ class PredictOptions:
         num_workers: Processes that decode; None is one per core.
         device: Where to compute.
         overwrite: Whether ``out`` may be replaced.
+        outliers: Whether images unlike the training images are marked, if their score was fitted.
     """
 
     ckpt: str | list[str]
@@ -85,6 +85,7 @@ class PredictOptions:
     num_workers: NonNegativeInt | None
     device: str
     overwrite: bool
+    outliers: bool = True
 
 
 @dataclass(frozen=True)
@@ -131,13 +132,20 @@ def predict(options: PredictOptions) -> PredictResult:
         .with_threshold(options.threshold)
         .with_sets(options.coverage, trained.classes, by_class=options.coverage_by_class, tta=options.tta)
     )
-    predictor = Predictor(trained, decision_rule, device=device, tta=options.tta, others=others)
+    outliers = read_outlier_rule(members, options.tta, wanted=options.outliers)
+    predictor = Predictor(
+        trained, decision_rule, device=device, tta=options.tta, others=others, outliers=outliers
+    )
     width = predictor.embedding_width() if options.embeddings else None
     top_k = min(options.top_k, len(trained.classes))
     schema = prediction_schema(
-        top_k, width, prior=decision_rule.prior is not None, sets=decision_rule.sets is not None
+        top_k,
+        width,
+        prior=decision_rule.prior is not None,
+        sets=decision_rule.sets is not None,
+        outliers=outliers is not None,
     )
-    digests = _digests(options, members, decision_rule, inputs)
+    digests = _digests(options, predictor, inputs)
     out, form = _output(options, digests)
     with locked_output(out):
         _refuse_existing(out, options)
@@ -184,10 +192,9 @@ def _rows(
         progress.advance(len(batch.rows))
 
 
-def _digests(
-    options: PredictOptions, members: Members, decision_rule: DecisionRule, inputs: Inputs
-) -> tuple[str, str]:
+def _digests(options: PredictOptions, predictor: Predictor, inputs: Inputs) -> tuple[str, str]:
     """Return digests of everything that determines the rows: this version's, and that of version 0.1."""
+    members, decision_rule = predictor.networks, predictor.decision_rule
     if not (weights := members_digest(members)):
         with members[0].file.open("rb") as file:
             weights = hashlib.file_digest(file, "sha256").hexdigest()
@@ -196,6 +203,8 @@ def _digests(
         chosen["tta"] = f"{options.tta}, then temperature"
     if decision_rule.sets is not None:
         chosen["prediction_sets"] = decision_rule.sets.thresholds
+    if predictor.outliers is not None:
+        chosen["outliers"] = [predictor.outliers.score.method, predictor.outliers.threshold]
     current, earlier = (
         hashlib.sha256(json.dumps([weights, decision_rule.identity, chosen, images]).encode()).hexdigest()
         for images in inputs.digests()

@@ -23,7 +23,6 @@ from heritage.explanation.saliency import Method, method_for
 from heritage.inference.checkpoint import TrainedClassifier
 from heritage.inference.ensemble import load_members
 from heritage.inference.prior import Prior
-from heritage.metrics.calibration import Floats
 from heritage.metrics.finite import NO_PREDICTION
 from heritage.models.views import Views, pooled_logits, whole_image
 from heritage.prediction.arguments import require_count, require_option, require_path, require_rule
@@ -37,10 +36,12 @@ from heritage.prediction.image_input import (
     load_pixels,
     require_several,
 )
+from heritage.prediction.image_predictions import image_predictions
 from heritage.prediction.members import MemberNetwork, NetworkInputs, mean_saliency
-from heritage.prediction.read_rule import read_rule
+from heritage.prediction.read_rule import read_outlier_rule, read_rule
 from heritage.prediction.results import Explanation, Prediction, Predictions, unreadable
 from heritage.prediction.streaming import PreparedImage, prepare_image, prepared_batches
+from heritage.runs.outliers import OutlierRule
 from heritage.runs.run_result import RunResult
 from heritage.training.devices import choose_device
 
@@ -59,6 +60,7 @@ def load(
     coverage: float | None = None,
     coverage_by_class: bool = False,
     prior: Prior | None = None,
+    outliers: bool = True,
     trusted: Iterable[str] = (),
 ) -> Predictor:
     """Load a trained network for prediction.
@@ -77,6 +79,8 @@ def load(
         coverage_by_class: Whether the coverage is promised for each class.
         prior: The class frequencies of the images, if they are not those of validation: ``"uniform"`` or
             shares by class, such as ``{"byzantium": 0.8}``; classes that are not named share the rest.
+        outliers: Whether images unlike the training images are marked (`Prediction.unlike_training`), if
+            `heritage evaluate` has fitted their score.
         trusted: Dotted names of networks of your own that the checkpoint may name; they are imported.
 
     Raises:
@@ -98,7 +102,8 @@ def load(
     trained, *others = members
     rule = read_rule(members, tta, prior).with_threshold(threshold)
     rule = rule.with_sets(coverage, trained.classes, by_class=coverage_by_class, tta=tta)
-    predictor = Predictor(trained, rule, device=device, tta=tta, others=others)
+    unlike = read_outlier_rule(members, tta, wanted=outliers)
+    predictor = Predictor(trained, rule, device=device, tta=tta, others=others, outliers=unlike)
     for note in predictor.notes:
         log.warning("%s", note)
     return predictor
@@ -122,6 +127,7 @@ class Predictor:
         device: Where to compute.
         tta: Test-time augmentation: probabilities and embeddings are averaged over these views.
         others: Further networks, whose probabilities are averaged with its.
+        outliers: The score of images unlike the first network's training images; None marks none.
 
     Raises:
         ConfigError: The network does not take these views.
@@ -140,8 +146,10 @@ class Predictor:
         device: str | torch.device = "auto",
         tta: Views = "none",
         others: Sequence[TrainedClassifier] = (),
+        outliers: OutlierRule | None = None,
     ) -> None:
         self.trained = trained
+        self.outliers = outliers
         self.decision_rule = decision_rule
         self.device = choose_device(device)
         self.precision = trained.precision(self.device)
@@ -330,7 +338,9 @@ class Predictor:
             member.outputs(one) for member, one in zip(self._members, self.inputs.split(images), strict=True)
         ]
         logits = pooled_logits([one for one, _ in outputs]).numpy()
-        return BatchPrediction(self.decision_rule.probabilities(logits), outputs[0][1])
+        embeddings = outputs[0][1]
+        scores = None if self.outliers is None else self.outliers.relative(embeddings)
+        return BatchPrediction(self.decision_rule.probabilities(logits), embeddings, scores)
 
     def saliency(self, pixels: Pixels, target: int, method: Method = "occlusion") -> npt.NDArray[np.float32]:
         """Return a saliency map (S, S) from 0 to 1.
@@ -372,25 +382,4 @@ class Predictor:
         return prepare_image(image, self.prepare, at_least=self.image_size)
 
     def _predictions(self, batch: Iterable[PreparedImage], output: BatchPrediction) -> list[Prediction]:
-        rows = zip(output.probabilities, output.predicted, strict=True)
-        return [
-            Prediction(None, {}, float("nan"), True, image.name, image.error)
-            if image.pixels is None
-            else self._prediction(image, *next(rows))
-            for image in batch
-        ]
-
-    def _prediction(self, image: PreparedImage, probabilities: Floats, predicted: bool) -> Prediction:
-        if not predicted:
-            return Prediction(None, {}, float("nan"), True, image.name, NO_PREDICTION, image.source)
-        order = np.argsort(-probabilities, kind="stable")
-        confidence = float(probabilities[order[0]])
-        return Prediction(
-            label=self.classes[order[0]],
-            probabilities={self.classes[k]: float(probabilities[k]) for k in order},
-            confidence=confidence,
-            unsure=self.decision_rule.unsure(confidence),
-            prediction_set=self.decision_rule.prediction_set(probabilities, self.classes),
-            name=image.name,
-            source=image.source,
-        )
+        return image_predictions(batch, output, self.classes, self.decision_rule)

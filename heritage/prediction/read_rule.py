@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
+from heritage.features.extractor import backbone_digest
 from heritage.inference.checkpoint import TrainedClassifier, with_views
 from heritage.inference.ensemble import calibration_variant, folders
 from heritage.inference.prior import Prior, prior_shares, read_prior, require_validation
@@ -11,7 +13,11 @@ from heritage.metrics.prior import shift_to_prior
 from heritage.models.views import Views
 from heritage.prediction.decision_rule import DecisionRule
 from heritage.runs.calibration import read_calibration
+from heritage.runs.files import OUTLIERS_FILE, variant_file
+from heritage.runs.outliers import OutlierRule, read_outliers
 from heritage.runs.validation_outputs import read_validation_outputs
+
+log = logging.getLogger(__name__)
 
 
 def read_rule(
@@ -44,6 +50,34 @@ def read_rule(
             rule = DecisionRule.of(fitted, views, outputs if views == tta else None)
             return rule if prior is None else under_prior(rule, prior, members[0].classes, tta)
     return rule if prior is None else under_prior(rule, prior, members[0].classes, tta)
+
+
+def read_outlier_rule(
+    members: Sequence[TrainedClassifier], tta: Views = "none", *, wanted: bool = True
+) -> OutlierRule | None:
+    """Return the score of photographs unlike the training images; None if nothing can be claimed.
+
+    Of several networks whose probabilities are averaged it is the first one's.
+
+    Args:
+        members: The networks.
+        tta: The test-time augmentation: a score belongs to features that are averaged over these views.
+        wanted: False returns None.
+
+    Raises:
+        CheckpointError: The file is damaged.
+    """
+    folder, net = members[0].folder, members[0].model.net
+    if not wanted or folder is None:
+        return None
+    rule = read_outliers(folder, "" if tta == "none" else tta)
+    if rule is not None and rule.weights != backbone_digest(net):
+        log.warning(
+            "%s was fitted for other weights: photographs unlike the training images are not marked",
+            folder / variant_file(OUTLIERS_FILE, "" if tta == "none" else tta),
+        )
+        return None
+    return rule
 
 
 def under_prior(rule: DecisionRule, prior: Prior, classes: Sequence[str], tta: str) -> DecisionRule:

@@ -22,6 +22,7 @@ from heritage.metrics.finite import NO_PREDICTION
 from heritage.prediction.html import image_card, note_lines, prediction_card, thumbnail
 from heritage.prediction.image_input import load_pixels
 from heritage.prediction.streaming import SHOWN
+from heritage.runs.outliers import UNLIKE
 
 _NAMES = 3  # unreadable files named by `repr`
 _CLASSES = 4  # classes counted by `repr`
@@ -37,8 +38,8 @@ class Prediction:
             known by ``predictor.decision_rule.claim``.
         confidence: The highest probability; NaN for an image that cannot be read.
         unsure: Whether the confidence is below the threshold, or no threshold reaches the target precision.
-            True as well for an image that cannot be read, so that filtering by it leaves usable predictions
-            alone.
+            True as well for an image that cannot be read or is unlike the training images, so that filtering
+            by it leaves usable predictions alone.
         name: The image's file name; None for an image that was not read from a file.
         error: Why there is no prediction: the image cannot be read, or the network's output is not finite;
             None for a prediction.
@@ -66,6 +67,12 @@ class Prediction:
     """The classes among which the true one is with the promised coverage, the most probable first; None if no
     sets were requested, or none can be promised."""
 
+    unlike_training: bool | None = field(default=None, repr=False)
+    """Whether the image is farther from the training images than nearly all validation images: its label and
+    probabilities then mean nothing. None if no score was fitted, or it is switched off."""
+    outlier_score: float | None = field(default=None, repr=False)
+    """How far it is from the training images, relative to the threshold: above 1 it is unlike them."""
+
     def __eq__(self, other: object) -> bool:
         return self._compared() == other._compared() if isinstance(other, Prediction) else NotImplemented
 
@@ -78,6 +85,8 @@ class Prediction:
     def __repr__(self) -> str:
         if self.error is not None:
             text = f"error: {shortened(self.error, 70)}"
+        elif self.unlike_training:
+            text = "unlike the training images"
         else:
             text = f"{'unsure: ' if self.unsure else ''}{self.label} {percent(self.confidence)}"
         return terminal(f"Prediction({text}{_named(self.name)})")
@@ -85,9 +94,12 @@ class Prediction:
     def _repr_html_(self) -> str:
         if self.error is not None:
             title = self.error if self.error == NO_PREDICTION else f"unreadable: {self.error}"
+        elif self.unlike_training:
+            title = "unlike the training images"
         else:
             title = f"{'unsure, most likely ' if self.unsure else ''}{self.label}"
-        card = prediction_card(title, self.name, self.probabilities, self._thumbnail())
+        shown = {} if self.unlike_training else self.probabilities
+        card = prediction_card(title, self.name, shown, self._thumbnail())
         return note_lines(self.notes) + card
 
     def _thumbnail(self) -> bytes | None:
@@ -166,9 +178,14 @@ class Predictions(Sequence[Prediction]):
         return {index: entry.error for index, entry in enumerate(self) if entry.error is not None}
 
     def counts(self) -> dict[str, int]:
-        """Return the number of images by prediction ("unsure" is one), the most frequent first."""
+        """Return the number of images by prediction, the most frequent first.
+
+        Predictions are classes, ``unsure``, and ``unlike_training``.
+        """
         counts = Counter(
-            "unsure" if entry.unsure else str(entry.label) for entry in self if entry.error is None
+            UNLIKE if entry.unlike_training else "unsure" if entry.unsure else str(entry.label)
+            for entry in self
+            if entry.error is None
         )
         return dict(counts.most_common())
 

@@ -19,6 +19,7 @@ from heritage.prediction.batch_prediction import BatchPrediction
 from heritage.prediction.decision_rule import UNSURE, DecisionRule
 from heritage.prediction.images import ImageBatch
 from heritage.prediction.inputs import Inputs
+from heritage.runs.outliers import UNLIKE, is_unlike
 
 Format = Literal["csv", "jsonl", "parquet"]
 
@@ -28,7 +29,9 @@ SET_SEPARATOR = "; "
 _RANKED = (("class", pa.string()), ("probability", pa.float64()))
 
 
-def prediction_schema(top_k: int, width: int | None, *, prior: bool = False, sets: bool = False) -> pa.Schema:
+def prediction_schema(
+    top_k: int, width: int | None, *, prior: bool = False, sets: bool = False, outliers: bool = False
+) -> pa.Schema:
     """Return the columns of a table of predictions.
 
     Args:
@@ -36,6 +39,7 @@ def prediction_schema(top_k: int, width: int | None, *, prior: bool = False, set
         width: Length of an embedding; None leaves embeddings out.
         sets: Whether there is a column of prediction sets.
         prior: Whether rows name the class frequencies that they are for.
+        outliers: Whether images unlike the training images are marked.
     """
     frequencies = [("prior", pa.string())] if prior else []
     ranked = [(f"{name}_{k}", kind) for k in range(1, top_k + 1) for name, kind in _RANKED]
@@ -43,8 +47,9 @@ def prediction_schema(top_k: int, width: int | None, *, prior: bool = False, set
     return pa.schema(
         [
             ("file", pa.string()),
-            ("prediction", pa.string()),  # a class, or "unsure"; null if there is an error
+            ("prediction", pa.string()),  # a class, "unsure" or "unlike_training"; null if there is an error
             ("unsure", pa.bool_()),
+            *([(UNLIKE, pa.bool_()), ("outlier_score", pa.float64())] if outliers else []),
             *([("prediction_set", pa.string())] if sets else []),  # classes, the most probable first
             *ranked,
             *frequencies,
@@ -81,6 +86,8 @@ def prediction_rows(
                 row["error"] = NO_PREDICTION
             else:
                 row |= _prediction(output.probabilities[k], order[k], classes, decision_rule, schema)
+                if output.outlier_scores is not None:
+                    row |= _marked(float(output.outlier_scores[k]))
                 if "prior" in schema.names:
                     row["prior"] = decision_rule.prior_text
                 if "embedding" in schema.names:
@@ -106,6 +113,14 @@ def _prediction(
         if f"class_{rank}" in schema.names:
             columns |= {f"class_{rank}": classes[k], f"probability_{rank}": round(float(probabilities[k]), 6)}
     return columns
+
+
+def _marked(score: float) -> dict[str, Any]:
+    """Return the columns of an image's score: one unlike the training images has no class."""
+    columns: dict[str, Any] = {UNLIKE: is_unlike(score), "outlier_score": round(score, 6)}
+    return columns | (
+        {"prediction": UNLIKE, "unsure": True, "prediction_set": None} if columns[UNLIKE] else {}
+    )
 
 
 def write_rows(table: pa.Table, path: Path, form: Format) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from omegaconf import OmegaConf
 
 from heritage.core.hub import is_hub_address
+from heritage.core.labels import hydra_word
 from heritage.errors import CheckpointError
 from heritage.runs.compat import upgrade_config
 from heritage.runs.files import CHECKPOINTS_FOLDER, CONFIG_FILE, DATA_FILE, LAST_CHECKPOINT
@@ -15,6 +18,7 @@ from heritage.runs.record import read_config, read_json
 from heritage.runs.setting_keys import is_harmless
 
 _MAX_DIFFERENCES = 6  # in a message
+_WORD = re.compile(r"[A-Za-z][\w.-]*", re.ASCII)  # a text that Hydra and the shell read as it is
 
 
 def checkpoint_to_resume(folder: Path, resume: Any, config: dict[str, Any], fingerprint: str) -> Path | None:
@@ -97,8 +101,19 @@ def _with_saved_commit(config: dict[str, Any], saved: dict[str, Any]) -> dict[st
     return config
 
 
-def differences(before: Any, now: Any, path: str = "") -> list[str]:
-    """Return the differences of two configurations as ``key: old → new``; keys without effect are ignored."""
+class Difference(NamedTuple):
+    """An entry that two configurations have with different values; None for one that lacks it."""
+
+    key: str
+    before: Any
+    now: Any
+
+    def __str__(self) -> str:
+        return f"{self.key}: {_as_written(self.before)} → {_as_written(self.now)}"
+
+
+def differences(before: Any, now: Any, path: str = "") -> list[Difference]:
+    """Return the differences of two configurations; keys without effect are ignored."""
     if not path:
         before, now = _with_relative_paths(before), _with_relative_paths(now)
     if isinstance(before, dict) and isinstance(now, dict):
@@ -106,10 +121,10 @@ def differences(before: Any, now: Any, path: str = "") -> list[str]:
         nested = [
             differences(before.get(key), now.get(key), f"{path}.{key}" if path else str(key)) for key in keys
         ]
-        return [line for lines in nested for line in lines]
+        return [one for several in nested for one in several]
     if before == now or is_harmless(path):
         return []
-    return [f"{path}: {before} → {now}"]
+    return [Difference(path, before, now)]
 
 
 def _with_relative_paths(config: Any) -> Any:
@@ -145,7 +160,41 @@ def _refuse_other_config(before: Any, now: dict[str, Any], folder: Path) -> None
     if changed:
         more = f" and {len(changed) - _MAX_DIFFERENCES} more" if len(changed) > _MAX_DIFFERENCES else ""
         raise CheckpointError(
-            f"the run has another configuration: {', '.join(changed[:_MAX_DIFFERENCES])}{more}",
+            f"the run has another configuration: {', '.join(map(str, changed[:_MAX_DIFFERENCES]))}{more}",
             where=folder,
-            remedy="use the same options, or start a new run",
+            remedy=_remedy(changed, now),
         )
+
+
+def _remedy(changed: list[Difference], now: Mapping[str, Any]) -> str:
+    """Return the options with which a run continues, if single values make the difference.
+
+    These may be defaults that a later version has changed, so that the same command is not enough.
+    """
+    words = [_option(one, now) for one in changed]
+    if len(words) > _MAX_DIFFERENCES or not all(words):
+        return "use the same options, or start a new run"
+    return f"add {' '.join(map(str, words))} to continue it, or start a new run"
+
+
+def _option(one: Difference, now: Mapping[str, Any]) -> str | None:
+    """Return the option that gives an entry its earlier value; None for entries that no option can set."""
+    node: Any = now
+    for key in one.key.split("."):
+        if not isinstance(node, Mapping) or key not in node:
+            return None
+        node = node[key]
+    plain = one.before is None or isinstance(one.before, bool | int | float)
+    text = (
+        isinstance(one.before, str) and _WORD.fullmatch(one.before) and hydra_word(one.before) == one.before
+    )
+    if not (plain or text):
+        return None
+    if one.key.endswith("_target_") or isinstance(node, dict | list):
+        return None
+    return f"{one.key}={_as_written(one.before)}"
+
+
+def _as_written(value: Any) -> str:
+    """Return a value as the command line has it."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

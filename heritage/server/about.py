@@ -97,6 +97,7 @@ def model_info(
         upload_seconds=limits.upload_seconds,
         examples=[f"examples/{number}.jpg" for number in range(len(examples.examples))],
         examples_drawn=examples.drawn,
+        outliers=predictor.outliers is not None,
         verdicts=verdicts,
         network=weights[:12],
     )

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from heritage.prediction.decision_rule import DecisionRule
 from heritage.server.examples import ExampleImages
 from heritage.server.limits import MEGABYTE, Limits
 from heritage.server.metrics import CONTENT_TYPE, Metrics
@@ -171,7 +172,7 @@ class Endpoints:
                 rule = found.rule if options.prior is not None else None
                 responses = PredictionResponses(
                     calibration=info.calibration if rule is None else str(rule),
-                    notes=info.notes if rule is None else [*info.notes, *rule.notes(rule.views)],
+                    notes=info.notes if rule is None else self._notes_under(rule),
                     prior=info.prior if rule is None else dict(rule.prior or {}),
                     pictures=found.pictures,
                     object=found.object,
@@ -182,6 +183,12 @@ class Endpoints:
         except ClientDisconnect:
             return Response(status_code=400)  # nobody receives it
         return _json(responses)
+
+    def _notes_under(self, rule: DecisionRule) -> list[str]:
+        """Return the notes on the networks, and those on a request's rule in place of the server's."""
+        own = self._service.network.decision_rule
+        of_server = own.notes(own.views)
+        return [*(note for note in self._model_info.notes if note not in of_server), *rule.notes(rule.views)]
 
     async def verdict(self, request: Request) -> Response:
         """Save a verdict on a prediction."""

@@ -34,6 +34,8 @@ class NetworkOutput:
     """Shape (D,)."""
     predicted: bool = True
     """False where the network's output is not finite."""
+    outlier_score: float | None = None
+    """Above 1, the image is unlike the training images; None without a fitted score."""
 
 
 @dataclass
@@ -128,8 +130,13 @@ class Batcher:
     def _predict(self, batch: list[_QueuedImage]) -> list[NetworkOutput]:
         images = torch.from_numpy(np.stack([image.pixels for image in batch]))
         output = self._network.predict_batch(images)
-        predicted = output.predicted
+        predicted, scores = output.predicted, output.outlier_scores
         return [
-            NetworkOutput(output.probabilities[k], output.embeddings[k], bool(predicted[k]))
+            NetworkOutput(
+                output.probabilities[k],
+                output.embeddings[k],
+                bool(predicted[k]),
+                None if scores is None else float(scores[k]),
+            )
             for k in range(len(batch))
         ]

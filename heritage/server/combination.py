@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from heritage.metrics.objects import combined
 from heritage.server.batcher import NetworkOutput
 from heritage.server.schemas import ObjectPrediction
 
@@ -16,11 +17,13 @@ def combined_output(outputs: Sequence[NetworkOutput]) -> NetworkOutput:
     """Return the output for an object of several photographs.
 
     Probabilities are averaged, as those of test-time augmentation are (`heritage.prediction.predictor`), and
-    so are normalised embeddings.
+    so are normalised embeddings and outlier scores.
     """
-    probabilities = np.mean([output.probabilities for output in outputs], axis=0)
+    probabilities = combined([output.probabilities for output in outputs])
     embedding = np.stack([_normalised(output) for output in outputs]).mean(axis=0)
-    return NetworkOutput(probabilities, np.asarray(embedding, dtype=np.float32))
+    scores = [output.outlier_score for output in outputs if output.outlier_score is not None]
+    score = float(np.mean(scores)) if scores else None
+    return NetworkOutput(probabilities, np.asarray(embedding, dtype=np.float32), outlier_score=score)
 
 
 def object_id(ids: Sequence[str]) -> str:

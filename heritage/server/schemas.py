@@ -49,8 +49,18 @@ class PredictionResponse(BaseModel):
 
     name: str
     id: str = Field(default="", description="SHA-256 of the file")
-    prediction: str | None = Field(description="a class, `unsure`, or null if there is an error")
+    prediction: str | None = Field(
+        description="a class, `unsure`, `unlike_training`, or null if there is an error"
+    )
     unsure: bool | None = None
+    unlike_training: bool | None = Field(
+        default=None,
+        description="whether the image is unlike the training images: it gets no class, and the "
+        "probabilities of `ranking` mean nothing; null if the server does not check it",
+    )
+    outlier_score: float | None = Field(
+        default=None, description="above 1, the image is unlike the training images"
+    )
     prediction_set: list[str] | None = Field(
         default=None,
         description="classes among which the true one is with the `coverage` of `/about`, most probable "
@@ -69,8 +79,14 @@ class ObjectPrediction(BaseModel):
 
     id: str = Field(description="SHA-256 of its photographs' ids, in the order of the request")
     views: int = Field(ge=0, description="photographs with a prediction, whose probabilities are averaged")
-    prediction: str | None = Field(description="a class, `unsure`, or null if no photograph has a prediction")
+    prediction: str | None = Field(
+        description="a class, `unsure`, `unlike_training`, or null if no photograph has a prediction"
+    )
     unsure: bool | None = None
+    unlike_training: bool | None = Field(
+        default=None, description="whether the mean `outlier_score` of its photographs is above 1"
+    )
+    outlier_score: float | None = None
     ranking: list[ClassProbability] = Field(default=[], description="all classes, most probable first")
     similar: list[MuseumObject] = []
 
@@ -162,6 +178,9 @@ class ModelInfo(BaseModel):
     typical_similarity: float | None = Field(
         default=None,
         description="median cosine similarity of embeddings of objects of different classes in the data set",
+    )
+    outliers: bool = Field(
+        default=False, description="whether photographs unlike the training images get no class"
     )
     verdicts: bool = Field(default=False, description="whether `POST /verdicts` is available")
     network: str = Field(default="", description="beginning of the SHA-256 of the weights")

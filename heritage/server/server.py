@@ -24,7 +24,7 @@ from heritage.inference.ensemble import load_members, members_digest
 from heritage.inference.test_set import run_manifest, try_run_manifest
 from heritage.models.views import Views
 from heritage.prediction.predictor import Predictor
-from heritage.prediction.read_rule import read_rule
+from heritage.prediction.read_rule import read_outlier_rule, read_rule
 from heritage.server.later_index import LaterIndex
 from heritage.server.limits import Limits
 from heritage.server.opening import network_line, open_page, page_address
@@ -59,6 +59,7 @@ class ServeOptions:
         device: Where to compute.
         limits: Limits of requests.
         open: Whether to open the page in a browser.
+        outliers: Whether photographs unlike the training images get no class, if their score was fitted.
         verdicts: The CSV file to which reviewers' verdicts are added; None: the page has none.
     """
 
@@ -79,6 +80,7 @@ class ServeOptions:
     open: bool = False
     verdicts: str | None = None
     outputs: str | None = None
+    outliers: bool = True
 
 
 def serve(options: ServeOptions, limits: Limits) -> None:
@@ -102,7 +104,10 @@ def serve(options: ServeOptions, limits: Limits) -> None:
             rule = sets
         else:
             print_line(f"Note: {sets.sets.fault}")
-        predictor = Predictor(trained, rule, device=options.device, tta=options.tta, others=others)
+        outliers = read_outlier_rule(members, options.tta, wanted=options.outliers)
+        predictor = Predictor(
+            trained, rule, device=options.device, tta=options.tta, others=others, outliers=outliers
+        )
         later = LaterIndex()
         app = build_app(predictor, options, limits, later)
         port = listener.getsockname()[1]

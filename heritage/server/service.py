@@ -18,6 +18,7 @@ from heritage.metrics.finite import NO_PREDICTION
 from heritage.prediction.batch_prediction import SupportsPredictBatch
 from heritage.prediction.decision_rule import UNSURE, DecisionRule
 from heritage.reports.figures import as_data_url
+from heritage.runs.outliers import UNLIKE, is_unlike
 from heritage.server.batcher import Batcher, NetworkOutput
 from heritage.server.combination import combined_output, object_id, pairwise_similarity, without_views
 from heritage.server.limits import Limits
@@ -200,11 +201,14 @@ class PredictionService:
             return without_views(ids)
         output = combined_output(known)
         ranking, unsure = self._ranked(output, rule)
+        unlike = is_unlike(output.outlier_score)
         return ObjectPrediction(
             id=object_id(ids),
             views=len(known),
-            prediction=UNSURE if unsure else ranking[0].label,
-            unsure=unsure,
+            prediction=_prediction(ranking, unsure, unlike),
+            unsure=unsure or unlike,
+            unlike_training=None if output.outlier_score is None else unlike,
+            outlier_score=output.outlier_score,
             ranking=ranking,
             similar=await self._similar(output) if options.similar else [],
         )
@@ -238,12 +242,15 @@ class PredictionService:
 
     def _response(self, upload: Upload, output: NetworkOutput, rule: DecisionRule) -> PredictionResponse:
         ranking, unsure = self._ranked(output, rule)
-        chosen = rule.prediction_set(output.probabilities, self.network.classes)
+        unlike = is_unlike(output.outlier_score)
+        chosen = None if unlike else rule.prediction_set(output.probabilities, self.network.classes)
         return PredictionResponse(
             name=upload.name,
             id=upload.sha256,
-            prediction=UNSURE if unsure else ranking[0].label,
-            unsure=unsure,
+            prediction=_prediction(ranking, unsure, unlike),
+            unsure=unsure or unlike,
+            unlike_training=None if output.outlier_score is None else unlike,
+            outlier_score=output.outlier_score,
             prediction_set=None if chosen is None else list(chosen),
             ranking=ranking,
         )
@@ -261,6 +268,12 @@ class PredictionService:
 
     def _saliency(self, pixels: Pixels, output: NetworkOutput) -> str:
         return as_data_url(self.network.saliency(pixels, int(output.probabilities.argmax())))
+
+
+def _prediction(ranking: Sequence[ClassProbability], unsure: bool, unlike: bool) -> str:
+    if unlike:
+        return UNLIKE
+    return UNSURE if unsure else ranking[0].label
 
 
 def _unreadable(upload: Upload, refusal: RequestRefused) -> PredictionResponse:

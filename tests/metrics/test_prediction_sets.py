@@ -21,6 +21,7 @@ from heritage.metrics.prediction_sets import (
     percentage,
     set_rule,
 )
+from heritage.metrics.prior import shift_to_prior
 from heritage.metrics.set_scores import set_scores
 from heritage.prediction.decision_rule import DecisionRule
 from heritage.runs.calibration import read_calibration, write_calibration
@@ -152,6 +153,23 @@ def test_a_decision_rule_gives_sets_only_for_what_they_were_fitted_for() -> None
     assert other.sets is not None
     assert "tta=none, not tta=flip" in str(other.sets.fault)
     assert DecisionRule.of(fitted).prediction_set(probabilities[0], CLASSES) is None
+    prior = np.full(3, 1 / 3)
+    moved = shift_to_prior(fitted, np.log(probabilities), targets, groups, prior)
+    named = dict(zip(CLASSES, prior.tolist(), strict=True))
+    without = DecisionRule.of(fitted).under(moved, named)
+    assert without.sets is None
+    for under in (rule.under(moved, named), without.with_sets(0.9, CLASSES)):  # before and after the prior
+        assert under.prediction_set(probabilities[0], CLASSES) is None
+        assert under.sets is not None
+        assert under.notes()[0] == under.sets.fault
+        assert "class frequencies of validation" in str(under.sets.fault)
+
+
+def test_the_coverage_that_is_named_is_the_one_of_the_thresholds() -> None:
+    sets = fit_prediction_sets(*objects(np.random.default_rng(4), 10))
+    rule = set_rule(sets, 0.905, CLASSES, by_class=False)
+    assert rule.coverage == 0.91
+    assert "a coverage of 91 % needs validation images of at least 11 groups" in str(rule.fault)
 
 
 def test_the_report_gives_coverage_and_size_or_why_there_are_no_sets() -> None:

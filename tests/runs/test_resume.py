@@ -15,9 +15,10 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from heritage.errors import CheckpointError
 from heritage.runs.folders import run_folder
 from heritage.runs.history import read_history
-from heritage.runs.resume import differences
+from heritage.runs.resume import differences, refuse_another_run
 from heritage.training.callbacks.checkpoints import BestCheckpoint
 from heritage.training.callbacks.safeguard import Safeguard
 from tests.conftest import TINY, Command, write_tree
@@ -204,9 +205,37 @@ def test_paths_below_the_runs_own_folders_are_no_difference() -> None:
 
     before = config("/old/out/train/a", "/old/out", "/old/out/sweeps/b/checkpoints/best.ckpt")
     assert differences(before, config("w", "out", "out/sweeps/b/checkpoints/best.ckpt")) == []
-    assert differences(before, config("w", "out", "out/sweeps/c/checkpoints/best.ckpt")) == [
-        f"model.weights: {' → '.join(f'<paths.outputs>/sweeps/{x}/checkpoints/best.ckpt' for x in 'bc')}"
-    ]
+    assert [
+        str(one) for one in differences(before, config("w", "out", "out/sweeps/c/checkpoints/best.ckpt"))
+    ] == [f"model.weights: {' → '.join(f'<paths.outputs>/sweeps/{x}/checkpoints/best.ckpt' for x in 'bc')}"]
+
+
+def test_a_run_of_other_defaults_names_the_options_that_continue_it(tmp_path: Path) -> None:
+    saved: dict[str, Any] = {
+        "model": {"head": None, "name": "resnet18", "weights": "/w/a.pt"},
+        "data": {"reader": {}, "split": {}, "root": "photographs"}, "optimizer": {"fused": True, "lr": 0.002},
+        "balance": {}, "trainer": {"precision": "32-true"}, "seed": 0,
+    }  # fmt: skip
+    OmegaConf.save(OmegaConf.create(saved), tmp_path / "config.yaml")
+
+    def message(**changed: Any) -> str:
+        now = {**saved, "model": saved["model"] | {"margin": None}}
+        now |= {name: values and now[name] | values for name, values in changed.items()}
+        with pytest.raises(CheckpointError) as refused:
+            refuse_another_run(tmp_path, now, "")
+        return str(refused.value)
+
+    text = message(model={"head": "cosine", "name": "vit"}, optimizer={"fused": False, "lr": 1e-5})
+    assert "model.head: null → cosine" in text
+    remedy = "add model.head=null model.name=resnet18 optimizer.fused=true optimizer.lr=0.002 to continue it"
+    assert remedy in text
+    for other in (
+        {"model": {"weights": "/w/b.pt", "head": "cosine"}},  # a path may need quotes
+        {"optimizer": {"_target_": "other"}},  # another option of a group
+        {"balance": None},
+        {"optimizer": {"fused": [1]}},
+    ):
+        assert "use the same options, or start a new run" in message(**other)
 
 
 def test_the_best_value_of_a_moved_run_is_kept(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from heritage.core.image_io import Pixels, encode_jpeg
 from heritage.inference.checkpoint import load_checkpoint
+from heritage.inference.prior import Prior
 from heritage.prediction.batch_prediction import BatchPrediction
 from heritage.prediction.decision_rule import DecisionRule
 from heritage.prediction.predictor import Predictor
@@ -38,7 +39,14 @@ LIMITS: dict[str, Any] = {
 
 
 @contextlib.contextmanager
-def serving(ckpt: Path, cache: Path, verdicts: Path | None = None, **limits: Any) -> Iterator[str]:
+def serving(
+    ckpt: Path,
+    cache: Path,
+    verdicts: Path | None = None,
+    coverage: float | None = None,
+    prior: Prior | None = None,
+    **limits: Any,
+) -> Iterator[str]:
     """Serve a checkpoint and yield the address."""
     server_limits = Limits(**LIMITS | limits)
     options = ServeOptions(
@@ -46,7 +54,8 @@ def serving(ckpt: Path, cache: Path, verdicts: Path | None = None, **limits: Any
         verdicts=None if verdicts is None else str(verdicts),
     )  # fmt: skip
     trained = load_checkpoint(ckpt)
-    app = build_app(Predictor(trained, read_rule([trained]), device="cpu"), options, server_limits)
+    rule = read_rule([trained], prior=prior).with_sets(coverage, trained.classes)
+    app = build_app(Predictor(trained, rule, device="cpu"), options, server_limits)
     with running(app, server_limits.connections) as address:
         yield address
 

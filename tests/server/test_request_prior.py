@@ -24,7 +24,7 @@ def folder(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(folder, tmp_path_factory.mktemp("cache")) as address:
+    with serving(folder, tmp_path_factory.mktemp("cache"), coverage=0.9) as address:
         yield address
 
 
@@ -46,6 +46,30 @@ def test_a_request_names_other_class_frequencies(address: str, folder: Path) -> 
         assert (shares or {}).get("islam") == {None: None, "uniform": pytest.approx(1 / 6)}.get(
             prior if not isinstance(prior, dict) else "", pytest.approx(0.8)
         )
+
+
+def test_a_request_with_a_prior_gets_no_set_and_the_reason(address: str, folder: Path) -> None:
+    picture = encode_jpeg(patch(1, 99))
+    without, under = (
+        httpx.post(f"{address}/predict", params=query, files={"picture": picture}).json()
+        for query in ({}, {"prior": "uniform"})
+    )
+    network = heritage.load(folder, device="cpu", coverage=0.9)
+    expected = network.predict(decode(picture, at_least=32)).prediction_set
+    assert without["pictures"][0]["prediction_set"] == list(expected or ())
+    assert under["pictures"][0]["prediction_set"] is None
+    reason = "No prediction sets: they are promised for the class frequencies of validation."
+    assert under["notes"] == [*without["notes"], reason, under["notes"][-1]]
+    assert "islam 16.7 %" in under["notes"][-1]
+
+
+def test_the_notes_are_on_the_requests_frequencies_and_not_the_servers(folder: Path, tmp_path: Path) -> None:
+    with serving(folder, tmp_path, prior={"islam": 0.9}) as address:
+        notes = httpx.post(
+            f"{address}/predict", params={"prior": "uniform"}, files={"picture": encode_jpeg(patch(1, 99))}
+        ).json()["notes"]
+    (frequencies,) = [note for note in notes if "class frequencies" in note]
+    assert "islam 16.7 %" in frequencies
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ function result(item) {
   }
   if (item.state !== "done") return box;
   const { prediction } = item;
+  if (prediction.unlike_training) return box; // its probabilities mean nothing
   box.append(element("ul", { class: "bars", "aria-label": t("probabilities") }, ...bars(prediction)));
   if (about.threshold !== null) box.append(element("p", { class: "quiet threshold-note" }, t("threshold_note")));
   if (prediction.prediction_set) {
@@ -75,6 +76,7 @@ function result(item) {
 function heading(item) {
   if (item.state === "pending") return element("h3", {}, t("predicting"));
   if (item.state === "error") return element("h3", {}, t("no_prediction"));
+  if (item.prediction.unlike_training) return element("h3", {}, t("unlike"));
   if (item.prediction.unsure) return element("h3", {}, t("unsure"));
   return element("h3", {}, isolated(className(about, item.prediction.prediction)));
 }
@@ -82,6 +84,7 @@ function heading(item) {
 function summary(item) {
   if (item.state === "pending") return "";
   if (item.state === "error") return errorText(item.error);
+  if (item.prediction.unlike_training) return t("unlike_summary");
   const [first, second] = item.prediction.ranking;
   const probability = percent(first.probability);
   const label = className(about, first.label);

@@ -97,7 +97,7 @@ function showAbout() {
   applyTexts();
   byId("files").accept = about.formats.map((name) => (name === "HEIF" ? "image/heic,image/heif,.heic" : `image/${name.toLowerCase()}`)).join();
   byId("similar-intro").hidden = !about.similar;
-  byId("classes").textContent = t("limit_others", { classes: list(about.classes.map((label) => className(about, label))) });
+  byId("classes").textContent = t(about.outliers ? "limit_others_checked" : "limit_others", { classes: list(about.classes.map((label) => className(about, label))) });
   byId("limits-of-uploads").textContent = t("upload_note", { megabytes: about.megabytes, pictures: about.pictures });
   byId("quality").textContent = qualityText();
   const notes = noteTexts();

@@ -36,7 +36,7 @@ export function photoFigure(photo, { ofView }) {
   const caption = element("figcaption", {}, fileName(photo.name));
   const figure = element("figure", { class: "photo" }, picture, caption);
   if (ofView) caption.append(element("span", { class: "view" }, viewText(photo)));
-  if (!photo.response?.ranking.length) return figure;
+  if (!photo.response?.ranking.length || photo.response.unlike_training) return figure; // there is no class to explain
   const actions = element("div", { class: "actions" });
   if (photo.response.saliency) addSaliency(photo, actions, heat);
   const compare = button(t("compare"), () => choose(photo, compare), {
@@ -68,6 +68,7 @@ function addSaliency(photo, actions, heat) {
 function viewText(photo) {
   const response = photo.response;
   if (!response?.ranking.length) return photo.error ?? t("predicting");
+  if (response.unlike_training) return t("unlike");
   const [first] = response.ranking;
   const text = `${className(about, first.label)} ${percent(first.probability)}`;
   return response.unsure ? `${t("unsure")} (${text})` : text;
