@@ -278,6 +278,12 @@ def _typed(value: Any) -> str:
 
 
 def _reason(path: str, detail: Any) -> str:
+    if detail["type"] == "union_tag_not_found":
+        name = detail["ctx"]["discriminator"].strip("'")
+        return f"should have the key {name}; give {path}.{name}=…"
+    if detail["type"] == "union_tag_invalid":
+        name, expected = detail["ctx"]["discriminator"].strip("'"), detail["ctx"]["expected_tags"]
+        return f"its key {name} should be one of {expected}"
     place = ".".join(str(part) for part in detail["loc"] if isinstance(part, int))
     message = str(detail["msg"]).removeprefix("Input ").removeprefix("Value error, ")
     return f"entry {place} {message}" if place else message
