@@ -252,8 +252,9 @@ def _exit_with(verb: str, fault: BaseException) -> NoReturn:
 
 
 def _print_fault(verb: str, fault: BaseException) -> None:
+    name = f"heritage {verb}: "
     for line in _lines(verb, fault):
-        print_line(f"heritage {verb}: {line}", error=True)
+        print_line(name + line.removeprefix(name), error=True)  # the command can be what is wrong
 
 
 def _lines(verb: str, fault: BaseException) -> list[str]:

@@ -28,6 +28,10 @@ def main(cfg: DictConfig) -> Any:
             where="heritage embed",
             remedy="give ckpt=<run folder>, or model=<name> data=<option>",
         )
+    if cfg.model is not None and "_target_" not in cfg.data:
+        raise ConfigError(
+            "no data set", where="data", remedy="give data=folder data.root=…, or another option of the group"
+        )
     parse_shard(cfg.shard)
     if cfg.ckpt is not None:
         find_checkpoint(cfg.ckpt)

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -97,7 +98,7 @@ class Outcome:
 Command = Callable[..., Outcome]
 
 
-@pytest.fixture(autouse=True)
+@contextmanager
 def restored_logging() -> Iterator[None]:
     """Undo a command's changes to logging, which otherwise end with its process.
 
@@ -105,17 +106,25 @@ def restored_logging() -> Iterator[None]:
     """
     level = logging.root.level
     handlers = {logger: logger.handlers[:] for logger in loggers()}
-    yield
-    for logger in loggers():
-        before = handlers.get(logger, [])
-        for handler in logger.handlers:
-            if handler not in before:
-                handler.close()
-        logger.handlers[:] = before
-        logger.disabled = False
-        if logger.name.startswith("heritage"):
-            logger.setLevel(logging.NOTSET)
-    logging.root.setLevel(level)
+    try:
+        yield
+    finally:
+        for logger in loggers():
+            before = handlers.get(logger, [])
+            for handler in logger.handlers:
+                if handler not in before:
+                    handler.close()
+            logger.handlers[:] = before
+            logger.disabled = False
+            if logger.name.startswith("heritage"):
+                logger.setLevel(logging.NOTSET)
+        logging.root.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _restored_logging() -> Iterator[None]:
+    with restored_logging():
+        yield
 
 
 def mlcroissant() -> ModuleType:

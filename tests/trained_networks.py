@@ -15,7 +15,7 @@ from heritage.core.files import config_dir
 from heritage.core.image_io import encode_jpeg
 from heritage.metrics.calibration import Calibration, FittedOn, HeldOut
 from heritage.runs.calibration import write_calibration
-from tests.conftest import TINY, patch
+from tests.conftest import TINY, patch, restored_logging
 
 
 def command(*words: str) -> None:
@@ -25,7 +25,7 @@ def command(*words: str) -> None:
     from heritage.__main__ import main
 
     GlobalHydra.instance().clear()
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, restored_logging():
         patch.setattr(sys, "argv", ["heritage", *words])
         main()
 

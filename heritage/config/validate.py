@@ -217,6 +217,9 @@ def _value_faults(path: str, value: Any, hint: Any, *, strict: bool = False) -> 
     try:
         adapter.validate_python(value, strict=strict or None)
     except ValidationError as error:
+        if value is None:
+            yield f"{path}=null: cannot be null; give a value"
+            return
         reasons = dict.fromkeys(_reason(path, detail) for detail in error.errors(include_url=False))
         hint = range_hint(path, value) if isinstance(value, str) and _takes_number(adapter) else None
         form = f"; {hint}" if hint else _form(path, value, adapter, error)
@@ -275,6 +278,12 @@ def _typed(value: Any) -> str:
 
 
 def _reason(path: str, detail: Any) -> str:
+    if detail["type"] == "union_tag_not_found":
+        name = detail["ctx"]["discriminator"].strip("'")
+        return f"should have the key {name}; give {path}.{name}=…"
+    if detail["type"] == "union_tag_invalid":
+        name, expected = detail["ctx"]["discriminator"].strip("'"), detail["ctx"]["expected_tags"]
+        return f"its key {name} should be one of {expected}"
     place = ".".join(str(part) for part in detail["loc"] if isinstance(part, int))
     message = str(detail["msg"]).removeprefix("Input ").removeprefix("Value error, ")
     return f"entry {place} {message}" if place else message

@@ -157,9 +157,11 @@ def _require_results(table: Rows, wanted: Collection[str], path: Path) -> None:
     ]
     if not empty or len(table) == 1:
         return
-    book = openpyxl.load_workbook(path, read_only=True)
-    cells = (cell for sheet in book.worksheets for row in sheet.iter_rows(values_only=True) for cell in row)
-    if any(isinstance(cell, str) and cell.startswith("=") for cell in cells):
+    with path.open("rb") as file:  # openpyxl keeps a file open that it opened itself
+        book = openpyxl.load_workbook(file, read_only=True)
+        rows = (row for sheet in book.worksheets for row in sheet.iter_rows(values_only=True))
+        formulas = any(isinstance(cell, str) and cell.startswith("=") for row in rows for cell in row)
+    if formulas:
         raise ManifestError(
             f"column {column_name(empty[0] or '')} has no values: the results of its formulas are not stored",
             where=path,

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as RichProgress
 
 from heritage.core.console import Console
+from heritage.core.numbers import counted, plural
 from heritage.core.terminal import print_line
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ class Progress:
         description: The operation, shown before the bar.
         total: Number of items.
         done: Number of items that an earlier run has finished; they do not count towards the speed.
-        unit: Name of the items in the speed.
+        unit: Singular name of the items; empty for none.
         logs: Whether to log lines: a summary at the end, and the progress if there is no bar.
 
     Example:
@@ -38,9 +39,10 @@ class Progress:
     """
 
     def __init__(
-        self, description: str, total: int, *, done: int = 0, unit: str = "images", logs: bool = True
+        self, description: str, total: int, *, done: int = 0, unit: str = "image", logs: bool = True
     ) -> None:
         self._description, self._total, self._unit, self._logs = description, total, unit, logs
+        self._units = plural(unit) if unit else ""
         self._done, self._items, self._steps = done, 0, 0
         # Without ipywidgets a notebook cannot redraw a bar: print lines instead.
         self.console = Console(file=sys.stderr, force_jupyter=None)
@@ -70,7 +72,7 @@ class Progress:
         self.stop()
         if self._logs and self._steps:
             seconds = time.monotonic() - self._started
-            log.info("%s: %s %s in %.0f s", self._description, f"{self._steps:,}", self._unit, seconds)
+            log.info("%s: %s in %.0f s", self._description, counted(self._steps, self._unit), seconds)
 
     def start(self) -> None:
         """Show the bar and start measuring the speed."""
@@ -93,7 +95,7 @@ class Progress:
         self._items += count if items is None else items
         now = time.monotonic()
         rate = self._items / max(now - self._started, 1e-9)
-        speed = f"{rate:,.0f} {self._unit}/s"
+        speed = f"{rate:,.0f} {self._units}/s"
         self._bar.update(self._task, advance=count, description=description, speed=speed)
         if (
             (self._logs or self._print)

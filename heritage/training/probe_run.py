@@ -83,6 +83,7 @@ class ProbeRun(TrainingRun):
             if not self._began and self.checkpoint is None:
                 refuse_occupied_folder(self.folder)
             self._began = True
+            _restore_linear(self.classifier.net)
             self.prepare_folder()
             self.console.print(f"a probe does not use {NOT_USED}", highlight=False, soft_wrap=True)
             began = time.perf_counter()
@@ -179,6 +180,9 @@ class ProbeRun(TrainingRun):
             notes.append(
                 "the probe uses features of an untrained network: model.weights=pretrained has better ones"
             )
+        fitted = None if self._selected is None else self._selected.fitted
+        if isinstance(fitted, FittedLinear) and not fitted.converged:
+            notes.append("the fit of the head did not converge: a larger finetune.penalty helps")
         validation = None if self._selected is None else self._selected.validation
         return [*notes, *(validation.notes if validation is not None else ())]
 
@@ -225,7 +229,7 @@ def set_head(net: nn.Module, fitted: Fitted) -> None:
     """Make a fitted probe the classifier of a network.
 
     Args:
-        net: The network; its classifier is one linear layer, or a head of an earlier call.
+        net: The network; its classifier is one linear layer.
         fitted: The probe.
     """
     if isinstance(fitted, FittedLinear):
@@ -252,6 +256,14 @@ def set_head(net: nn.Module, fitted: Fitted) -> None:
                     "temperature": fitted.temperature,
                 },
             )
+
+
+def _restore_linear(net: nn.Module) -> None:
+    """Replace a head of an earlier fit by a linear layer, as `attach_head` needs it."""
+    head = net.get_classifier()  # type: ignore[operator]  # part of timm's interface
+    if isinstance(head, CosineHead | NearestNeighbourHead):
+        path = next(name for name, module in net.named_modules() if module is head)
+        net.set_submodule(path, nn.Linear(head.in_features, head.out_features))
 
 
 def _head(net: nn.Module, name: str, stored: Mapping[str, Tensor]) -> nn.Module:

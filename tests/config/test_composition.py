@@ -47,6 +47,9 @@ NEEDED = {
 }
 """Overrides that a user must add, since there is no sensible default."""
 
+PLACES = {"head": "head@model"}
+"""Where the options of groups without a section of their own belong."""
+
 
 def composed(verb: str, overrides: list[str]) -> DictConfig:
     register()
@@ -72,7 +75,7 @@ def selection(path: Path) -> tuple[str, list[str]]:
         for key in choices(verb):
             if key.partition("@")[0] == group:
                 return verb, [f"{key}={option}", *NEEDED.get(verb, []), *NEEDED.get(name, [])]
-    return "train", [f"+{group}={option}", *NEEDED.get(name, [])]
+    return "train", [f"+{PLACES.get(group, group)}={option}", *NEEDED.get(name, [])]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -82,4 +83,18 @@ def test_a_target_is_a_finite_number_or_the_largest_class(target: Any) -> None:
     cfg = chosen("balance/sampling/oversample")
     OmegaConf.update(cfg, "balance.sampling.target", target)
     with pytest.raises(FaultyConfigError, match=r"balance\.sampling\.target"):
+        validate(cfg, "train")
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ({"rank": 4}, "should have the key kind; give finetune.adapters.kind=…"),
+        ({"kind": "lora2"}, "its key kind should be one of 'lora', 'adapter'"),
+    ],
+)
+def test_adapters_are_of_a_known_kind(value: Any, fault: str) -> None:
+    cfg = chosen("finetune/lora")
+    OmegaConf.update(cfg, "finetune.adapters", value, merge=False)
+    with pytest.raises(FaultyConfigError, match=re.escape(fault)):
         validate(cfg, "train")

@@ -26,6 +26,12 @@ def test_a_log_gets_lines(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCap
     assert caplog.messages[-1].startswith("resizing: 3 images in")
 
 
+def test_one_item_is_singular(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        advance(1)
+    assert caplog.messages[-1].startswith("resizing: 1 image in")
+
+
 def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(
         progress, "Console", lambda file, **_: Console(file=file, force_terminal=True, width=80)

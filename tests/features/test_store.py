@@ -258,6 +258,32 @@ def test_a_half_filled_store_is_no_array(opened: Open) -> None:
         _ = read_store(place(features)).features
 
 
+def test_a_store_does_not_share_its_folder(opened: Open, tmp_path: Path) -> None:
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    (folder / "vase.jpg").touch()
+    with pytest.raises(DataError, match="not empty, and not a feature store; choose a new folder"):
+        opened(folder=folder)
+    assert [path.name for path in folder.iterdir()] == ["vase.jpg"]
+    with pytest.raises(ConfigError, match="cannot be written; choose another folder"):
+        opened(folder=folder / "vase.jpg" / "store")
+    begun = tmp_path / "begun"  # killed before store.json was written
+    (begun / "parts").mkdir(parents=True)
+    (begun / "rows.parquet").touch()
+    assert opened(folder=begun).store.folder == begun
+
+
+def test_images_of_a_larger_data_set_are_not_missing(opened: Open, tree: Path) -> None:
+    whole = opened()
+    some = ArtefactDataModule(tree, classes=["orient", "asian"], image_size=SIZE, num_workers=0)
+    features = opened(Net(classes=2), some)
+    assert features.store.folder == place(whole)
+    assert features.missing == len(some.manifest)
+    features.compute()
+    assert features.missing == 0
+    assert not features.store.complete
+
+
 def test_networks_without_features_are_refused(opened: Open) -> None:
     class Headless(Net):
         @property

@@ -136,7 +136,11 @@ def test_wrong_options(
 
 
 def test_a_network_and_a_data_set_are_needed(heritage: Command, network: list[str]) -> None:
-    assert "neither of ckpt and model is given" in heritage("embed", *network[2:4]).err
+    neither = heritage("embed", *network[2:4]).err
+    assert neither.startswith("heritage embed: neither of ckpt and model is given; ")
+    assert heritage("embed", *network[:3]).err == (
+        "heritage embed: data.root=null: cannot be null; give a value\n"
+    )
     assert "data: no data set; give data=folder" in heritage("embed", *network[:2]).err
     assert "no such" in heritage("embed", "ckpt=nowhere").err
 

@@ -13,18 +13,18 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from heritage.errors import CheckpointError
+from heritage.errors import CheckpointError, WeightsError
 from heritage.models.adapter_file import is_light, write_adapters
 from heritage.models.adapters import adapter_names, attach_adapters
 from heritage.models.checkpoint import read_checkpoint, rebuild_network
 from heritage.models.finetune import norms_and_biases, set_trainable
 from heritage.models.layers import classifier_names
 from heritage.models.vit_sizes import vit
+from heritage.models.weights import ADAPTERS_RECORD, read_weights
 from tests.models.foreign_checkpoints import CLASSES, NETWORK, valid_state
 
 LORA = {"kind": "lora", "rank": 2, "alpha": 4, "where": "auto"}
 BOTTLENECK = {"kind": "adapter", "bottleneck": 3, "scale": 0.5}
-KEY = "heritage_adapters"
 
 
 def made(folder: Path, options: dict[str, Any] | None, norms: bool = False) -> tuple[nn.Module, Path]:
@@ -83,21 +83,54 @@ def test_another_or_no_backbone_is_one_line(tmp_path: Path) -> None:
         CheckpointError, match=r"trained on another network than .* digest of its weights differs"
     ):
         read_checkpoint(file)
+    save_file({"conv_stem.weight": torch.zeros(2)}, weights)  # of another architecture
+    best = (
+        r"; use checkpoints/best\.ckpt of the run, or put the file of weights that it started from beside it"
+    )
+    with pytest.raises(CheckpointError, match=rf"is not available: these are not the weights of .*{best}"):
+        read_checkpoint(file)
+    weights.write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match=rf"is not available: damaged.*{best}"):
+        read_checkpoint(file)
     weights.unlink()
     with pytest.raises(CheckpointError, match=r"pretrained\.safetensors, are not beside it; copy that file"):
         read_checkpoint(file)
 
 
+def test_weights_that_cannot_be_fetched_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, file = made(tmp_path / "run", LORA)
+    with safetensors.safe_open(file, framework="pt") as opened:
+        record = json.loads(opened.metadata()[ADAPTERS_RECORD])
+    record["config"]["model"]["weights"] = "hf-hub:owner/name@main"
+    save_file(load_file(file), file, metadata={ADAPTERS_RECORD: json.dumps(record)})
+
+    def unreachable(*_: Any) -> Path:
+        raise WeightsError("the hub cannot be reached", where="model.weights", remedy="train from scratch")
+
+    monkeypatch.setattr("heritage.models.hub.fetch_published_weights", unreachable)
+    remedy = r"of the run, or fetch .* \(heritage weights model\.weights=hf-hub:owner/name@main\)$"
+    with pytest.raises(CheckpointError, match=rf"is not available: the hub cannot be reached .*{remedy}"):
+        read_checkpoint(file)
+
+
+def test_adapters_are_no_initial_weights(tmp_path: Path) -> None:
+    _, file = made(tmp_path / "run", LORA)
+    with pytest.raises(
+        WeightsError, match=r"adapters of a run, .* give model\.weights=<run folder>/checkpoints"
+    ):
+        read_weights(file)
+
+
 def test_damaged_and_hostile_files_are_one_line(tmp_path: Path) -> None:
     _, file = made(tmp_path / "run", LORA)
     with safetensors.safe_open(file, framework="pt") as opened:
-        record = json.loads(opened.metadata()[KEY])
+        record = json.loads(opened.metadata()[ADAPTERS_RECORD])
     tensors, content = load_file(file), file.read_bytes()
 
     def refused(change: Any, match: str, weights: dict[str, Any] = tensors) -> None:
         copy = json.loads(json.dumps(record))
         change(copy)
-        save_file(weights, file, metadata={"format": "pt", KEY: json.dumps(copy)})
+        save_file(weights, file, metadata={"format": "pt", ADAPTERS_RECORD: json.dumps(copy)})
         with pytest.raises(CheckpointError, match=match):
             rebuild_network(read_checkpoint(file))
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from heritage.errors import ConfigError, TrainingError
+from heritage.probes import heads
 from heritage.probes.heads import (
     FittedCosine,
     FittedLinear,
@@ -17,8 +20,9 @@ from heritage.probes.heads import (
     RidgeProbe,
     class_votes,
 )
+from heritage.probes.logistic import fit_logistic
 from heritage.probes.selection import TrainingSplit, cross_validate, fit_probe
-from heritage.probes.task import Balance, Classes
+from heritage.probes.task import Balance, Classes, LinearFits
 
 PROBES: dict[str, Probe] = {
     "logistic": LogisticProbe([1.0, 0.1, 0.01], [True, False]),
@@ -116,6 +120,29 @@ def test_unsuitable_training_splits_are_refused() -> None:
     broken.features[3, 2] = np.nan
     with pytest.raises(TrainingError, match="features of 1 image are not finite"):
         fit_probe(PROBES["ridge"], broken, 5, seed=0)
+
+
+def test_a_class_whose_images_have_no_features_is_named() -> None:
+    one = split(names=("a", "b"))
+    wider = TrainingSplit(one.features, one.targets, one.groups, ("a", "b", "c", "d"), one.balance_of)
+    with pytest.raises(TrainingError, match=r"no training image of c, d has features; .*data\.classes"):
+        fit_probe(PROBES["prototypes"], wider, 5, seed=0)
+
+
+def test_a_fit_that_does_not_converge_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    probe, one = LogisticProbe([1e-3], [True]), split()
+    task = one.task(np.arange(len(one.targets)))
+    fitted = probe.fit(task, probe.settings[0])
+    assert isinstance(fitted, FittedLinear)
+    assert fitted.scaled(2.0).converged
+
+    def stopped(*arguments: Any, **options: Any) -> LinearFits:
+        return fit_logistic(*arguments, **options, max_iterations=2)
+
+    monkeypatch.setattr(heads, "fit_logistic", stopped)
+    fitted = probe.fit(task, probe.settings[0])
+    assert isinstance(fitted, FittedLinear)
+    assert not fitted.scaled(2.0).converged
 
 
 def test_kinds_of_heads() -> None:

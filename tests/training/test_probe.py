@@ -81,6 +81,18 @@ def test_all_heads_share_one_store(folders: dict[str, Path], outputs: Path) -> N
     assert all(state_of(folder) is State.FINISHED for folder in folders.values())
 
 
+@pytest.mark.parametrize("head", ["prototypes", "knn"])
+def test_a_head_is_fitted_again_in_place_of_the_earlier_one(
+    tree: Path, outputs: Path, folders: dict[str, Path], tmp_path: Path, head: str
+) -> None:
+    run = built(tree, outputs, tmp_path / "run", f"finetune.head={head}")
+    run.fit()
+    run.fit()
+    once = load_checkpoint(folders[head]).model.state_dict()
+    again = load_checkpoint(tmp_path / "run").model.state_dict()
+    assert all(torch.equal(once[name], again[name]) for name in once)
+
+
 def test_the_report_has_the_grid(folders: dict[str, Path]) -> None:
     with (folders["logistic"] / "tables" / "probe.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
