@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from heritage.errors import ConfigError
+from heritage.errors import CheckpointError, ConfigError
 from heritage.inference.checkpoint import merged
 from heritage.inference.ensemble import load_members
 from heritage.inference.weight_average import average_weights
@@ -20,6 +20,7 @@ from heritage.models.adapters import adapters, attach_adapters
 from heritage.models.heads import NearestNeighbourHead
 from heritage.models.normalize import NormalizedModel
 from heritage.models.weight_licences import InitialWeights
+from heritage.runs.checkpoints import find_checkpoint
 from tests.conftest import Command, patch
 
 
@@ -140,3 +141,8 @@ def test_the_start_of_averaged_runs_is_kept(heritage: Command, run_folder: Path,
     assert done.code == 0, done.err
     (copied,) = load_members(tmp_path / "out")
     assert copied.initial_weights == InitialWeights("vit_small.x", "dinov3-license")
+
+
+def test_a_list_in_the_place_of_one_network_is_named() -> None:
+    with pytest.raises(CheckpointError, match="a list, in the place of one network; name one run"):
+        find_checkpoint("[first,second]")
