@@ -83,12 +83,14 @@ def fit_calibration(
             "the coverage of the sets are optimistic."
         )
     if run := run_to_write(members):
+        file = variant_file(CALIBRATION_FILE, variant)
+        run = next((one for one in folders(members) if (one / file).is_file()), run)  # in any order
 
         def write() -> Path:
             write_validation_outputs(outputs, run, variant)
             return write_calibration(calibration, run, variant)
 
-        notes += written(write, run / variant_file(CALIBRATION_FILE, variant))
+        notes += written(write, run / file)
     else:
         notes.append(
             "calibration.json was not written: it belongs to the unadjusted best checkpoint of a run folder."

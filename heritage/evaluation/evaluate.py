@@ -26,7 +26,7 @@ from heritage.evaluation.calibration import fit_calibration, run_to_write, writt
 from heritage.evaluation.mistakes import Mistakes as MistakeFiles
 from heritage.evaluation.mistakes import write_mistakes
 from heritage.evaluation.outliers import outlier_results
-from heritage.evaluation.prior import tail_table, under_prior
+from heritage.evaluation.prior import require_ratios, tail_table, under_prior
 from heritage.evaluation.report import LabelCheck, write_evaluation
 from heritage.features.compute import ImageFeatures
 from heritage.features.predict_loop import ModelOutputs
@@ -74,6 +74,7 @@ def _evaluate(cfg: DictConfig, console: Console) -> Path:
     width = choice("figure_width", cfg.figure_width, FigureWidth)
     how = choice("mistakes", cfg.mistakes, Mistakes)
     settings: EvaluationOptions = instantiate(cfg.report, _convert_="all")
+    require_ratios(settings.tails)
     folder = Path(cfg.paths.run)
     device = choose_device(cfg.device)
     audit_options = NO_AUDITS if cfg.audits is None else instantiate(cfg.audits)
@@ -282,6 +283,10 @@ def _fold(classifier: TrainedClassifier, test_set: TestSet) -> dict[str, int] | 
 def _compared_as(description: RunDescription, cfg: DictConfig, members: Members) -> RunDescription:
     """Return the description for `heritage compare`: logit adjustment counts as a balancing method."""
     words = [f"average={len(members)}"] if len(members) > 1 else []
+    recipes = [describe_checkpoint(one).name.split() for one in members]
+    common = set(recipes[0]).intersection(*recipes[1:])
+    different = sorted({" ".join(word for word in recipe if word not in common) for recipe in recipes})
+    words += [f"of [{', '.join(different)}]"] if len(different) > 1 else []
     words += [f"tta={cfg.tta}"] if cfg.tta != "none" else []
     words += [] if cfg.prior is None else [f"prior={cfg.prior}"]
     described = replace(description, others=(*description.others, *words))

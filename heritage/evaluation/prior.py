@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from heritage.evaluation.calibration import Calibrated
 from heritage.features.predict_loop import ModelOutputs
 from heritage.inference.checkpoint import TrainedClassifier
 from heritage.inference.prior import ESTIMATE, prior_shares, read_prior, require_validation, shares_text
+from heritage.metrics.bootstrap import FEW_GROUPS
 from heritage.metrics.calibration import Floats
 from heritage.metrics.long_tails import TailRow, long_tails
 from heritage.metrics.prior import (
@@ -26,6 +28,8 @@ from heritage.metrics.prior import (
     shift_to_prior,
 )
 from heritage.runs.validation_outputs import ValidationOutputs
+
+_LARGEST_RATIO = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -114,9 +118,12 @@ def _estimated(
         for name, low, high in zip(outputs.classes, found.low, found.high, strict=True)
     }
     text = ", ".join(f"{name} {percent(low)} – {percent(high)}" for name, (low, high) in intervals.items())
+    bounds = f"95 % intervals over groups: {text}"
+    if (known := len(set(groups))) < FEW_GROUPS:
+        intervals, bounds = {}, f"there are no intervals, as the images are of {counted(known, 'group')} only"
     note = (
         f"The class frequencies were estimated from the predictions for {counted(count, 'image')}, without "
-        f"their labels (EM); 95 % intervals over groups: {text}."
+        f"their labels (EM); {bounds}."
     )
     # A class without a trace keeps a share above 0: factors are logarithms later.
     shares = np.maximum(found.shares, 1e-6)
@@ -131,6 +138,20 @@ def _own_prior(predictions: ModelOutputs, outputs: ValidationOutputs) -> Floats:
     return reweighted(outputs.calibration.apply(predictions.logits), factors)
 
 
+def require_ratios(tails: Sequence[int]) -> None:
+    """Check the ratios of long tails.
+
+    Raises:
+        ConfigError: One is not from 2 to a million.
+    """
+    if any(not 2 <= ratio <= _LARGEST_RATIO for ratio in tails):
+        raise ConfigError(
+            f"a ratio is from 2 to {_LARGEST_RATIO:,}",
+            where=f"report.tails={list(tails)}"[:200],
+            remedy="use report.tails=[50,25,10,5,2]",
+        )
+
+
 def tail_table(
     predictions: ModelOutputs, calibrated: Calibrated, settings: EvaluationOptions, groups: list[Any]
 ) -> list[TailRow]:
@@ -143,17 +164,14 @@ def tail_table(
         groups: The groups of the test images.
 
     Raises:
-        ConfigError: There are no validation logits, or a ratio is not above 1.
+        ConfigError: There are no validation logits.
     """
     if not settings.tails:
         return []
-    where = f"report.tails={list(settings.tails)}"
-    if min(settings.tails) < 2:
-        raise ConfigError("a ratio is above 1", where=where, remedy="use report.tails=[50,25,10,5,2]")
     if calibrated.outputs is None:
         raise ConfigError(
             "no validation logits, from which the network's own prior is fitted",
-            where=where,
+            where=f"report.tails={list(settings.tails)}",
             remedy="evaluate the network on its own data set once, or leave report.tails out",
         )
     outputs = require_validation(calibrated.outputs, "uniform")

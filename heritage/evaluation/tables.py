@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from heritage.core.numbers import bounds as interval_text
 from heritage.evaluation.assessment import CLASS_SCORES, Assessment
 from heritage.metrics.bootstrap import Interval
@@ -26,11 +28,12 @@ def long_tail_tables(a: Assessment) -> list[Table]:
     """Return the table of forward to backward long tails; none if it was not computed."""
     if not a.tails:
         return []
+    order = ", ".join(a.classes[k] for k in np.argsort(-a.tails[0].shares, kind="stable"))
     rows = [[row.name, *(_accuracy(one) for one in (row.plain, row.known, row.estimated))] for row in a.tails]
     note = (
         "Test images are weighted to class frequencies that fall (forward) or rise (backward) by the ratio, "
-        "from the class that is most frequent in validation to the rarest. Predictions as they are; for "
-        f"these frequencies; and for frequencies that are estimated without labels. {_NOTE}"
+        f"from the class that is most frequent in validation to the rarest ({order}). Predictions as they "
+        f"are; for these frequencies; and for frequencies that are estimated without labels. {_NOTE}"
     )
     head = ("test set", "as it is", "known prior", "estimated prior")
     return [Table("long_tails", f"Accuracy under other class frequencies, {a.title}", head, rows, note)]

@@ -13,15 +13,16 @@ from heritage.core.disk import full_disk_as_os_error
 from heritage.core.licences import SpdxLicence
 from heritage.core.locks import locked_output
 from heritage.errors import ConfigError
-from heritage.exporters.exporter import DESCRIPTION, Exporter, ExportSource, PortableModel, merged
+from heritage.exporters.exporter import DESCRIPTION, Exporter, ExportSource, PortableModel
 from heritage.exporters.formats import load_exporter
 from heritage.exporters.model_card import CARD, HubPlace, model_card
 from heritage.exporters.parity import Parity, check_parity, parity_sample, resizing_parity
-from heritage.inference.checkpoint import TrainedClassifier
+from heritage.inference.checkpoint import TrainedClassifier, merged
 from heritage.inference.ensemble import load_members
 from heritage.inference.test_set import try_run_manifest
 from heritage.inference.weight_average import average_weights
-from heritage.prediction.decision_rule import DecisionRule, read_decision_rule
+from heritage.prediction.decision_rule import DecisionRule
+from heritage.prediction.read_rule import read_rule
 from heritage.training.devices import choose_device
 
 _MARKS = {DESCRIPTION, CARD}
@@ -84,7 +85,7 @@ def export(options: ExportOptions) -> ExportResult:
     exporter_class = load_exporter(options.format)
     exporter_class.require_packages()
     trained, run = _load(options)
-    decision_rule = read_decision_rule(trained.folder)
+    decision_rule = read_rule([trained])
     out = _output(options, run)
     with locked_output(out):
         _refuse_existing(out, options)
@@ -141,7 +142,7 @@ def _load(options: ExportOptions) -> tuple[TrainedClassifier, str]:
     run = first.folder.resolve().name if first.folder else first.file.stem
     if options.average is not None:
         return average_weights(members, choose_device("cpu")), f"{run}-averaged"
-    if not isinstance(options.ckpt, str):
+    if len(members) > 1:
         raise ConfigError(
             "an export is one network",
             where="ckpt=[…]",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from torch import Tensor, nn
 from heritage.core.version import __version__
 from heritage.errors import MissingDependencyError
 from heritage.inference.checkpoint import TrainedClassifier
-from heritage.models.adapters import is_mergeable, merge_adapters
 from heritage.models.normalize import NormalizedModel
 from heritage.prediction.decision_rule import DecisionRule
 from heritage.runs.files import EXPORT_FILE
@@ -77,16 +75,6 @@ class ExportSource:
         """Prepare a trained network."""
         model = PortableModel(trained.model.cpu(), decision_rule.temperature).eval()
         return cls(trained, model, describe(trained, decision_rule, licence), licence)
-
-
-def merged(trained: TrainedClassifier) -> TrainedClassifier:
-    """Return a network with its low-rank updates merged into its weights; others as they are."""
-    if not is_mergeable(trained.model.net):
-        return trained
-    model = copy.deepcopy(trained.model)
-    merge_adapters(model.net)
-    config = {**trained.config, "model": {**trained.config["model"], "adapters": None}}
-    return dataclasses.replace(trained, model=model, config=config)
 
 
 LOCAL_FOLDER = "local-dir:."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from heritage.config.saved_parts import trust
 from heritage.core.notebook import shortened
 from heritage.core.numbers import counted
 from heritage.data.augment import Interpolation
+from heritage.models.adapters import is_mergeable, merge_adapters
 from heritage.models.checkpoint import read_checkpoint, rebuild_network
 from heritage.models.network import InputSpec, input_spec
 from heritage.models.normalize import NormalizedModel
@@ -124,6 +126,16 @@ def with_views(classifier: TrainedClassifier, tta: Views) -> TrainedClassifier:
         return classifier
     require_views(classifier.model, tta, classifier.image_size)
     return dataclasses.replace(classifier, model=classifier.model.replaced(views=tta))
+
+
+def merged(trained: TrainedClassifier) -> TrainedClassifier:
+    """Return a network with its low-rank updates merged into its weights; others as they are."""
+    if not is_mergeable(trained.model.net):
+        return trained
+    model = copy.deepcopy(trained.model)
+    merge_adapters(model.net)
+    config = {**trained.config, "model": {**trained.config["model"], "adapters": None}}
+    return dataclasses.replace(trained, model=model, config=config)
 
 
 def describe_checkpoint(classifier: TrainedClassifier) -> RunDescription:

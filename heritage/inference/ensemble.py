@@ -19,6 +19,7 @@ from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
 from heritage.inference.predictions import predict_split
 from heritage.inference.test_set import TestSet, open_test_set
 from heritage.metrics.calibration import pooled_logits
+from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER
 
 Members = tuple[TrainedClassifier, ...]
 
@@ -88,8 +89,16 @@ def calibration_variant(members: Sequence[TrainedClassifier]) -> str:
 
 
 def folders(members: Sequence[TrainedClassifier]) -> list[Path]:
-    """Return the run folders."""
-    return [member.folder for member in members if member.folder is not None]
+    """Return the run folders whose calibration may be that of the networks.
+
+    A run folder's calibration is that of its best checkpoint: those of other checkpoints are left out.
+    """
+    return [
+        member.folder
+        for member in members
+        if member.folder is not None
+        and (member.file.name == BEST_CHECKPOINT or member.file.parent.name != CHECKPOINTS_FOLDER)
+    ]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from numbers import Real
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
@@ -19,7 +20,8 @@ Prior: TypeAlias = str | Mapping[str, float]
 """``uniform``, ``estimate``, or class → share, in shares of 1 or in percent."""
 
 UNIFORM, ESTIMATE = "uniform", "estimate"
-_ROUNDING = 0.005  # of the sum of all shares: as many as are rounded to two digits
+_ROUNDING = 0.005  # of the sum of the shares, which users round
+_LEAST = 1e-6  # of a share: factors and weights are computed from its logarithm and ratio
 _MOST = 1e9  # of a share: whole numbers beyond the range of floats are larger than any sum
 _EXAMPLE = "give shares of 1, such as prior={a:0.8,b:0.2}, or prior=uniform"
 
@@ -56,18 +58,23 @@ def read_prior(prior: object, classes: Sequence[str], *, estimate: bool = False)
         name = str(key)
         if name not in classes:
             raise _refused(prior, f"the network has no class '{name}'", suggestion(name, classes))
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-            raise _refused(
-                prior, f"the share of {name} is {value}, not a number above 0", "give a small share instead"
-            )
-        shares[name] = float(min(value, _MOST))
+        if isinstance(value, bool) or not isinstance(value, Real):
+            fault = f"the share of {name} is {value!r}, not a number above 0"
+            raise _refused(prior, fault, "give 0.8, or 80 for 80 %")
+        share = cast("float", value)  # numpy's numbers are Real, too
+        if not _LEAST <= share < math.inf:
+            fault = f"the share of {name} is {value}, not a number above 0"
+            raise _refused(prior, fault, "give a small share, such as 0.001")
+        shares[name] = float(min(share, _MOST))
     return _normalised(prior, shares, [name for name in classes if name not in shares])
 
 
 def _normalised(prior: object, shares: dict[str, float], missing: Sequence[str]) -> dict[str, float]:
-    """Return shares of 1; only what sums to 1 or 100, or leaves a rest for the other classes."""
+    """Return shares of 1; shares of which one is above 1 are percentages."""
     total = sum(shares.values())
-    whole = 1.0 if total <= 1 + _ROUNDING else 100.0
+    whole = 1.0 if max(shares.values()) <= 1 else 100.0
+    if missing and total > whole * (1 + _ROUNDING):
+        raise _refused(prior, f"the shares sum to {total:g}, more than {whole:g}", _EXAMPLE)
     if not missing:
         if abs(total / whole - 1) > _ROUNDING:
             raise _refused(prior, f"the shares sum to {total:g}, not to 1 or 100", _EXAMPLE)

@@ -142,8 +142,10 @@ def estimate_prior(
         start: Where the iteration starts; None starts at ``source``.
     """
     likelihoods = probabilities / source
-    shares = np.ones(len(probabilities)) if weights is None else weights
-    shares = shares / shares.sum()
+    if weights is None:
+        shares = np.full(len(probabilities), 1 / len(probabilities))
+    else:  # images without weight may have no class that the prior still admits
+        likelihoods, shares = likelihoods[weights > 0], weights[weights > 0] / weights.sum()
     prior = source if start is None else start
     tolerance = 1e-8 if start is None else 1e-6
     for _ in range(_MOST):

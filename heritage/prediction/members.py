@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -16,7 +15,7 @@ from heritage.data.augment import downscale, eval_transform
 from heritage.explanation.saliency import Method, saliency
 from heritage.features.predict_loop import autocast
 from heritage.inference.checkpoint import TrainedClassifier
-from heritage.models.views import Views, pooled_logits, require_views, views
+from heritage.models.views import Views, pooled_logits, require_views, views, whole_image
 
 
 class MemberNetwork:
@@ -117,13 +116,29 @@ class NetworkInputs:
 def mean_saliency(
     members: Sequence[MemberNetwork], inputs: NetworkInputs, pixels: Pixels, target: int, method: Method
 ) -> npt.NDArray[np.float32]:
-    """Return the mean of the networks' saliency maps, each scaled to the first one's size, (S, S)."""
+    """Return the mean of the networks' saliency maps, brought to the first one's crop and size, (S, S)."""
     prepared = inputs.split(torch.from_numpy(pixels.copy())[None])
     maps = [
         member.saliency(one[0].numpy(), target, method) for member, one in zip(members, prepared, strict=True)
     ]
-    side = len(maps[0])
+    side, crop = len(maps[0]), members[0].trained.crop_pct
     strength: npt.NDArray[np.float32] = np.mean(
-        [one if len(one) == side else cv2.resize(one, (side, side)) for one in maps], axis=0, dtype=np.float32
+        [
+            cropped(one, member.trained.crop_pct, side, crop)
+            for one, member in zip(maps, members, strict=True)
+        ],
+        axis=0,
+        dtype=np.float32,
     )
     return strength
+
+
+def cropped(
+    strength: npt.NDArray[np.float32], crop_pct: float, side: int, target: float
+) -> npt.NDArray[np.float32]:
+    """Return a map of one central crop as a map (side, side) of another, 0 outside the first."""
+    if crop_pct == target:
+        return strength if len(strength) == side else whole_image(strength, (side, side), 1.0)
+    whole = round(side / target)
+    start = (whole - side) // 2
+    return whole_image(strength, (whole, whole), crop_pct)[start : start + side, start : start + side]

@@ -17,9 +17,8 @@ from heritage.core.escaping import markdown
 from heritage.core.files import write_text
 from heritage.errors import CheckpointError, PublishError
 from heritage.exporters.export import ExportOptions, export
-from heritage.exporters.exporter import merged
 from heritage.exporters.model_card import CARD, HubPlace, network_title
-from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint
+from heritage.inference.checkpoint import TrainedClassifier, load_checkpoint, merged
 from heritage.models.published import published_record
 from heritage.publishing.machine_paths import without_paths
 from heritage.publishing.options import PublishOptions

@@ -52,6 +52,12 @@ def find_checkpoint(ckpt: str | Path) -> Path:
             )
         return best
     if not path.is_file():
+        if str(ckpt).startswith("["):
+            raise CheckpointError(
+                "a list, in the place of one network",
+                where=f"ckpt={ckpt}",
+                remedy="name one run; evaluate, predict and serve average the probabilities of several",
+            )
         raise CheckpointError(
             "no such checkpoint", where=path, remedy="look into outputs/train/<date>/<run>/checkpoints"
         )

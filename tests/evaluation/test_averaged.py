@@ -74,13 +74,21 @@ def test_probabilities_are_averaged_and_calibrated_together(
     assert metrics["averaged"] == [str(one / "checkpoints" / "best.ckpt") for one in pair]
     assert any("mean of 2 networks. Audits are of single networks" in note for note in metrics["notes"])
     assert metrics["audits"] == {}
-    assert "average=2" in metrics["recipe"]["others"]
+    assert {"average=2", "of [none, weights]"} <= set(metrics["recipe"]["others"])
     members = load_members([first, second])
     variant = calibration_variant(members)
     assert variant == calibration_variant(load_members([second, first])), "the order matters"
     fitted = read_calibration(first, variant)
     assert fitted is not None
     assert fitted != read_calibration(first)
+    done = heritage(
+        "evaluate", f"ckpt=[{second},{first}]", "report.target_precision=0.5", "audits=null", *QUICK
+    )
+    assert done.code == 0, done.err
+    again = read_calibration(first, variant)
+    assert again is not None
+    assert again.target_precision == 0.5
+    assert read_calibration(second, variant) is None, "a second calibration of the same networks"
 
 
 def test_folds_are_not_evaluated_on_their_own_training_images(

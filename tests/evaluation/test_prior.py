@@ -10,10 +10,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from heritage.metrics.calibration import softmax
+from heritage.errors import ConfigError
+from heritage.evaluation.prior import _estimated, require_ratios
+from heritage.features.predict_loop import ModelOutputs
+from heritage.metrics.calibration import Calibration, FittedOn, softmax
 from heritage.metrics.prior import class_shares, shift_to_prior
 from heritage.runs.calibration import read_calibration
-from heritage.runs.validation_outputs import read_validation_outputs
+from heritage.runs.validation_outputs import ValidationOutputs, read_validation_outputs
 from tests.conftest import COUNTS, Command
 
 QUICK = ("report.resamples=20", "report.slices=[]", "audits=null")
@@ -63,7 +66,11 @@ def test_shares_move_probabilities_by_what_validation_shows(
     assert any("islam 60.0 %" in note for note in metrics["notes"])
     assert list(metrics["long_tails"]) == ["forward10", "uniform", "backward10"]
     assert "## Long tails" in (out / "report.md").read_text()
-    assert "backward10" in (out / "report.html").read_text()
+    page = (out / "report.html").read_text()
+    assert "backward10" in page
+    assert '<a href="#long-tails">' in page
+    order = ", ".join(CLASSES[k] for k in np.argsort(-own, kind="stable"))
+    assert f"to the rarest ({order})" in page
     assert "backward10" in (out / "tables" / "long_tails.tex").read_text()
     assert read_calibration(run) == fitted, "the stored calibration is that without a prior"
 
@@ -95,11 +102,11 @@ def test_priors_that_are_none_are_refused(heritage: Command, evaluated: tuple[Pa
         (["prior={islam:-1}"], "the share of islam is -1"),
         (["prior={islam:nan}"], "the share of islam is nan"),
         (["prior={islam:1}"], "nothing is left for egyptian"),
-        (["prior={islam:much}"], "the share of islam is much"),
+        (["prior={islam:much}"], "the share of islam is 'much', not a number"),
         (["prior=unifrom"], "did you mean 'uniform'?"),
         (["prior={}"], "names no class"),
         (["prior=uniform", "logit_adjustment=1"], "use one of them"),
-        (["report.tails=[1]"], "a ratio is above 1"),
+        (["report.tails=[1]"], "a ratio is from 2"),
     ):
         done = heritage("evaluate", f"ckpt={run}", *words, *QUICK)
         assert done.code == 2, words
@@ -117,3 +124,23 @@ def test_without_validation_logits_the_remedy_is_named(
     assert done.code == 2
     assert "no validation logits" in done.err
     assert "heritage evaluate" in done.err
+
+
+def test_few_groups_give_an_estimate_without_intervals() -> None:
+    logits = np.eye(6, dtype=np.float32)[np.arange(40) % 6] * 3
+    outputs = ValidationOutputs(
+        logits, np.arange(40) % 6, [str(k) for k in range(40)], CLASSES,
+        Calibration(1.0, None, 0.9, FittedOn("val", 40, "x"), 0.1, 0.1),
+    )  # fmt: skip
+    predictions = ModelOutputs(np.arange(40), outputs.targets, logits)
+    for groups, known in (([str(k % 4) for k in range(40)], False), ([str(k) for k in range(40)], True)):
+        _, record = _estimated(predictions, outputs, groups)
+        assert (set(record["intervals"]) == set(CLASSES)) == known
+        assert ("of 4 groups only" in record["notes"][0]) != known
+
+
+def test_ratios_are_bounded() -> None:
+    for tails in ([1], [10**400], [5, 0]):
+        with pytest.raises(ConfigError, match="from 2 to 1,000,000"):
+            require_ratios(tails)
+    require_ratios([2, 1_000_000])

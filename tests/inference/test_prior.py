@@ -31,6 +31,8 @@ def outputs(counts: tuple[int, ...] = (6, 3, 1)) -> ValidationOutputs:
         ({"a": 33.3, "b": 33.3, "c": 33.3}, [1 / 3, 1 / 3, 1 / 3]),
         ({"c": 0.8}, [0.2 * 6 / 9, 0.2 * 3 / 9, 0.8]),
         ({"c": 80}, [0.2 * 6 / 9, 0.2 * 3 / 9, 0.8]),
+        ({"c": np.float32(80)}, [0.2 * 6 / 9, 0.2 * 3 / 9, 0.8]),
+        ({"c": np.int64(80), "b": 0.5}, [0.195, 0.005, 0.8]),
     ],
 )
 def test_shares_of_one_and_percent(given: object, right: list[float]) -> None:
@@ -47,6 +49,9 @@ def test_shares_of_one_and_percent(given: object, right: list[float]) -> None:
         ({"a": 0.5, "b": 0.5, "d": 0.1}, "no class 'd'"),
         ({"a": True}, "not a number above 0"),
         ({"a": float("inf")}, "not a number above 0"),
+        ({"a": 1e-320}, "not a number above 0"),
+        ({"a": "80%"}, "'80%', not a number"),
+        ({"a": 0.8, "b": 0.7}, "sum to 1.5, more than 1"),
         ({}, "names no class"),
         (["a"], "names no class"),
         (0.5, "names no class"),
@@ -65,5 +70,5 @@ def test_a_class_without_validation_images_has_no_known_prior() -> None:
 
 
 def test_a_whole_number_of_hundreds_of_digits_is_no_share() -> None:
-    with pytest.raises(ConfigError, match="nothing is left"):
+    with pytest.raises(ConfigError, match="more than 100"):
         read_prior({"a": 10**400}, ABC)

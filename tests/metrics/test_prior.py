@@ -126,3 +126,11 @@ def test_equal_weights_change_neither_threshold_nor_error() -> None:
     assert weighted_calibration_error(probabilities, targets, ones) == pytest.approx(
         calibration_error(probabilities, targets)
     )
+
+
+def test_images_without_weight_do_not_count_in_an_estimate() -> None:
+    probabilities = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])
+    found = estimate_prior(
+        probabilities, np.array([0.5, 0.5]), np.array([0.0, 1.0, 1.0]), np.array([0.0, 1.0])
+    )
+    np.testing.assert_allclose(found, [0, 1], atol=1e-6)

@@ -16,6 +16,7 @@ from heritage.errors import ConfigError
 from heritage.inference.ensemble import calibration_variant, load_members
 from heritage.metrics.calibration import Calibration, calibrate
 from heritage.metrics.prior import reweighted, shift_to_prior
+from heritage.prediction.members import cropped
 from heritage.runs.calibration import write_calibration
 from heritage.runs.validation_outputs import ValidationOutputs, write_validation_outputs
 from tests.conftest import COUNTS, Command, patch
@@ -67,6 +68,10 @@ def test_the_predictor_moves_probabilities_and_threshold(run: tuple[Path, Valida
     assert (
         package.load(folder, device="cpu", prior={"islam": 70}, threshold=0.3).decision_rule.threshold == 0.3
     )
+    with_sets = package.load(folder, device="cpu", prior={"islam": 70}, coverage=0.9)
+    assert with_sets.predict(images[0]).prediction_set is None
+    assert "No prediction sets: they are promised for the class frequencies of validation." in with_sets.notes
+    assert package.load(folder, device="cpu", coverage=0.9).predict(images[0]).prediction_set
     with pytest.raises(ConfigError, match="the same tta="):
         package.load(folder, device="cpu", prior="uniform", tta="flip")
     with pytest.raises(ConfigError, match="did you mean 'islam'"):
@@ -144,3 +149,25 @@ def test_lists_of_runs_are_checked(run_folder: Path) -> None:
     for ckpt, message in (([], "an empty list"), ([run_folder, run_folder], "the same checkpoint twice")):
         with pytest.raises(ConfigError, match=message):
             package.load(ckpt)
+
+
+def test_the_calibration_of_a_run_is_not_that_of_another_checkpoint(run_folder: Path, tmp_path: Path) -> None:
+    folder, outputs = with_validation(run_folder, tmp_path / "run")
+    best = package.load(folder / "checkpoints" / "best.ckpt", device="cpu").decision_rule
+    assert best.temperature == outputs.calibration.temperature
+    last = package.load(folder / "checkpoints" / "last.ckpt", device="cpu").decision_rule
+    assert (last.temperature, last.threshold, last.calibration) == (1.0, None, None)
+    with pytest.raises(ConfigError, match="no validation logits"):
+        package.load(folder / "checkpoints" / "last.ckpt", device="cpu", prior="uniform")
+
+
+def test_saliency_of_other_crops_is_averaged_at_the_same_places() -> None:
+    half = np.zeros((50, 50), np.float32)
+    half[:10, :10] = 1  # of the central half: a fifth of its side
+    moved = cropped(half, 0.5, 100, 1.0)
+    assert moved.shape == (100, 100)
+    assert moved[25:34, 25:34].min() == 1
+    assert moved.sum() == pytest.approx(100, rel=0.2)
+    back = cropped(moved, 1.0, 50, 0.5)
+    np.testing.assert_allclose(back, half, atol=0.3)
+    assert cropped(half, 0.5, 25, 0.5).shape == (25, 25)

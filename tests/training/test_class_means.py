@@ -13,9 +13,8 @@ from safetensors.torch import load_file, save_file
 from sklearn.neighbors import NearestCentroid
 
 import heritage
-from heritage.exporters.exporter import merged
 from heritage.exporters.formats.safetensors import as_timm
-from heritage.inference.checkpoint import load_checkpoint
+from heritage.inference.checkpoint import load_checkpoint, merged
 from heritage.models.adapters import adapter_names
 from heritage.models.vit_sizes import vit
 from heritage.training.build import build

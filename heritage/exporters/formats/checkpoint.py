@@ -13,7 +13,7 @@ import yaml  # type: ignore[import-untyped]
 from heritage.core.version import __version__
 from heritage.exporters.exporter import Exporter, Logits, PredictFunction
 from heritage.inference.checkpoint import load_checkpoint
-from heritage.models.weights import OUR_PREFIX, OUR_RECORD
+from heritage.models.weights import INITIAL_WEIGHTS, OUR_PREFIX, OUR_RECORD
 from heritage.runs.files import BEST_CHECKPOINT, CHECKPOINTS_FOLDER, CONFIG_FILE
 from heritage.runs.training_images import RECORD
 
@@ -33,6 +33,8 @@ class CheckpointExporter(Exporter):
             "config": trained.config,
             RECORD: trained.training_images.record(),
         }
+        if trained.initial_weights is not None:
+            record[INITIAL_WEIGHTS] = trained.initial_weights.record()
         content = {
             "state_dict": {f"{OUR_PREFIX}{name}": value.contiguous() for name, value in state.items()},
             "epoch": trained.epoch,
