@@ -13,7 +13,6 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from heritage.config.faults import did_you_mean
-from heritage.config.network_parts import COSINE_SCALE
 from heritage.errors import ConfigError
 
 _GROUP = "recipe"
@@ -48,6 +47,8 @@ def margin_scale(*, _root_: DictConfig) -> float | None:
     Args:
         _root_: The whole configuration.
     """
+    from heritage.config.network_parts import COSINE_SCALE  # imports pydantic, which --help does not need
+
     cosine = OmegaConf.select(_root_, "model.head", throw_on_missing=False) == "cosine"
     return COSINE_SCALE if cosine else None
 

@@ -21,8 +21,11 @@ from typing import Any
 
 from heritage.core.files import PACKAGE
 
-_LIGHT = {"typing", "collections.abc", "pathlib", "pydantic", f"{PACKAGE.name}.core.licences"}
-"""Modules that are imported to evaluate an annotation; ours is here as its type has a validator."""
+_LIGHT = {
+    "typing", "collections.abc", "pathlib", "pydantic",
+    f"{PACKAGE.name}.core.licences", f"{PACKAGE.name}.config.network_parts",
+}  # fmt: skip
+"""Modules that are imported to evaluate an annotation; ours are here as their types are those of pydantic."""
 _NO_CONSTRUCTOR = {"object", "ABC", "Protocol"}
 """Base classes that take no arguments."""
 
@@ -159,7 +162,7 @@ class _Module:
             raise _UnreadableError
         fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
         fields = [item for item in fields if not ast.unparse(item.annotation).startswith("ClassVar")]
-        if any(isinstance(item.value, ast.Call) for item in fields):  # field(default=…)
+        if not all(map(_is_plain_field, fields)):
             raise _UnreadableError
         annotations = {ast.unparse(item.target): item.annotation for item in fields}
         required = {ast.unparse(item.target): item.value is None for item in fields}
@@ -207,6 +210,14 @@ class _Module:
         if isinstance(node, ast.Assign):
             return self._value(node.value)
         raise _UnreadableError
+
+
+def _is_plain_field(field: ast.AnnAssign) -> bool:
+    """Return whether a dataclass's field is a parameter that has a default if anything is assigned to it."""
+    value = field.value
+    if not isinstance(value, ast.Call):
+        return True
+    return ast.unparse(value.func) == "field" and {word.arg for word in value.keywords} == {"default_factory"}
 
 
 @cache
