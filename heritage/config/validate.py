@@ -285,8 +285,6 @@ def _reason(path: str, detail: Any) -> str:
         name, expected = detail["ctx"]["discriminator"].strip("'"), detail["ctx"]["expected_tags"]
         return f"its key {name} should be one of {expected}"
     place = ".".join(str(part) for part in detail["loc"] if isinstance(part, int))
-    if detail["type"] == "union_tag_not_found":
-        return f"should have the key {detail['ctx']['discriminator']}"
     message = str(detail["msg"]).removeprefix("Input ").removeprefix("Value error, ")
     return f"entry {place} {message}" if place else message
 
