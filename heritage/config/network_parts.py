@@ -65,9 +65,6 @@ AdapterOptions: TypeAlias = Annotated[LoraOptions | BottleneckOptions, Field(dis
 NETWORK_PARTS: Mapping[str, Any] = {"head": HeadName | None, "adapters": AdapterOptions | None}
 """Types of the parts by key."""
 
-DEFAULT_PARTS: Mapping[str, Any] = {"head": None, "adapters": "${oc.select:finetune.adapters,null}"}
-"""Values of the parts by key: none, but the adapters of ``finetune``."""
-
 
 def builder_node(model: Mapping[str, Any]) -> dict[str, Any]:
     """Return the node ``model`` of a configuration without the parts: the builder and its arguments."""

@@ -18,8 +18,10 @@ from typing import Annotated, Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING
 
-from heritage.config.network_parts import DEFAULT_PARTS
 from heritage.core.option_types import Choice, FilePath
+
+# The parts of `heritage.config.network_parts`, which imports pydantic: none, but the adapters of ``finetune``.
+_NETWORK_PARTS: Mapping[str, Any] = {"head": None, "adapters": "${oc.select:finetune.adapters,null}"}
 
 
 @dataclass
@@ -74,7 +76,7 @@ class TrainConfig:
     data: Any = MISSING
     augment: Any = MISSING
     balance: BalanceConfig = MISSING
-    model: Any = field(default_factory=lambda: dict(DEFAULT_PARTS))  # a preset may set them
+    model: Any = field(default_factory=lambda: dict(_NETWORK_PARTS))  # a preset may set them
     finetune: Any = MISSING
     optimizer: Any = MISSING
     scheduler: Any = MISSING

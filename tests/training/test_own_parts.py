@@ -102,7 +102,7 @@ def test_own_loss_and_network_train_and_are_reported(
     assert facts["model"].startswith("pooled_pixels, 142 parameters")
     assert "loss squared (sharpness 3" in facts["balance"]
     report = (folder / "report.md").read_text()
-    assert report.startswith("# pooled_pixels on the test split of tree")
+    assert report.startswith("# pooled_pixels on the test split of photographs")
 
     predictor = package.load(folder)  # its module has been imported, and registered the network
     assert predictor.predict(torch.zeros(32, 32, 3, dtype=torch.uint8).numpy()).label in predictor.classes
