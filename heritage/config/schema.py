@@ -20,7 +20,7 @@ from omegaconf import MISSING
 
 from heritage.core.option_types import Choice, FilePath
 
-# The parts of `heritage.config.network_parts`, which imports pydantic: none, but the adapters of ``finetune``.
+# The parts of `heritage.config.network_parts`, which imports pydantic: none but the adapters of ``finetune``.
 _NETWORK_PARTS: Mapping[str, Any] = {"head": None, "adapters": "${oc.select:finetune.adapters,null}"}
 
 
