@@ -129,6 +129,7 @@ def test_photographs_of_a_damaged_record_are_inspected_again(tmp_path: Path, cur
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("drawn_figures")  # as those of the separate processes
 def test_a_killed_build_resumes(tmp_path: Path, curate_folder: Curate) -> None:
     root = class_tree(tmp_path / "raw", each=300)
     out = tmp_path / "out"
