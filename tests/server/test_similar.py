@@ -100,7 +100,7 @@ def test_an_object_is_the_mean_of_its_photographs(run_folder: Path, tmp_path: Pa
     assert alone == 415
     assert none["object"] == {
         "id": none["object"]["id"], "views": 0, "prediction": None, "unsure": None, "ranking": [],
-        "similar": [],
+        "similar": [], "outlier_score": None, "unlike_training": None,
     }  # fmt: skip
 
 
