@@ -20,7 +20,7 @@ heritage.run("curate", raw="class_folders", raw__root={tree!r}, out="out", clean
 """
 TRAIN = """
 multiprocessing.set_start_method("spawn")
-heritage.run("train", *{words!r}, "trainer.fast_dev_run=true", data__root={tree!r}, data__num_workers=2)
+heritage.run("train", *{words!r}, "trainer.fast_dev_run=true", data__root={tree!r}, data__num_workers=1)
 """
 TWO_RANKS = """
 two = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]

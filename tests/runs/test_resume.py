@@ -50,21 +50,35 @@ def start(folder: Path, words: list[str], cwd: Path) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("blow", "workers"), [(signal.SIGKILL, 2), (signal.SIGINT, 2), (signal.SIGINT, 0)])
-def test_a_killed_run_resumes_bit_for_bit(tmp_path: Path, blow: signal.Signals, workers: int) -> None:
-    counts = dict.fromkeys(("egyptian", "grecoroman", "orient", "islam", "byzantium", "asian"), 40)
-    root = write_tree(tmp_path / "set", {**counts, "byzantium": 12})
+def settings(tree: Path, workers: int) -> list[str]:
+    """Return the command line of the run that is killed."""
     words = [word for word in TINY if "num_workers" not in word and "max_epochs" not in word]
-    words += [f"data.root={root}", "data.batch_size=4", "trainer.max_epochs=3", "model=vit", "model.depth=2",
-              "model.dropout=0.1", "balance=oversample", "trainer.deterministic=true",
-              f"data.num_workers={workers}"]  # fmt: skip
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    process = start(whole, words, tmp_path)
+    return [*words, f"data.root={tree}", "data.batch_size=4", "trainer.max_epochs=3", "model=vit",
+            "model.depth=2", "model.dropout=0.1", "balance=oversample", "trainer.deterministic=true",
+            f"data.num_workers={workers}"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, float]:
+    """Return a set of images, the folder of a run on it that was not killed, and the run's seconds."""
+    folder = tmp_path_factory.mktemp("whole")
+    counts = dict.fromkeys(("egyptian", "grecoroman", "orient", "islam", "byzantium", "asian"), 40)
+    tree = write_tree(folder / "set", {**counts, "byzantium": 12})
+    process = start(folder / "run", settings(tree, 2), folder)
     began = time.monotonic()
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
-    seconds = time.monotonic() - began
+    return tree, folder / "run", time.monotonic() - began
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("blow", "workers"), [(signal.SIGKILL, 2), (signal.SIGINT, 2), (signal.SIGINT, 0)])
+def test_a_killed_run_resumes_bit_for_bit(
+    tmp_path: Path, whole: tuple[Path, Path, float], blow: signal.Signals, workers: int
+) -> None:
+    tree, uninterrupted, seconds = whole
+    words = settings(tree, workers)
+    killed = tmp_path / "killed"
 
     # Somewhere after the first epoch's checkpoint, wherever the machine happens to be by then.
     process = start(killed, words, tmp_path)
@@ -77,19 +91,19 @@ def test_a_killed_run_resumes_bit_for_bit(tmp_path: Path, blow: signal.Signals, 
     assert process.returncode == (-9 if blow == signal.SIGKILL else 2), err
     if blow == signal.SIGINT:
         saved = torch.load(killed / "checkpoints" / "last.ckpt", weights_only=True)
-        steps = read_history(whole)[0]["step"]
+        steps = read_history(uninterrupted)[0]["step"]
         assert saved["global_step"] % steps, "the checkpoint must be of mid-epoch, or this tests nothing"
 
     process = start(killed, [*words, "resume=true"], tmp_path)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
-    assert_same(whole, killed)
+    assert_same(uninterrupted, killed)
     kept = [{key: value for key, value in row.items() if not key.startswith("train/")}
             for row in read_history(killed)]  # fmt: skip
     expected = [{key: value for key, value in row.items() if not key.startswith("train/")}
-              for row in read_history(whole)]  # fmt: skip
+              for row in read_history(uninterrupted)]  # fmt: skip
     assert kept == expected
-    assert logged_steps(killed) == logged_steps(whole)
+    assert logged_steps(killed) == logged_steps(uninterrupted)
 
 
 def test_resume_finds_the_newest_unfinished_run(
