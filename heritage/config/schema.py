@@ -335,6 +335,11 @@ HYDRA_OPTIONS: Mapping[str, Any] = MappingProxyType(
 """Types of those options of Hydra that are paths or names."""
 
 
+def are_schemas_registered() -> bool:
+    """Return whether Hydra has the schemas."""
+    return f"{next(iter(SCHEMAS))}_schema.yaml" in ConfigStore.instance().repo
+
+
 def register_schemas() -> None:
     """Store each command's schema as ``<command>_schema``, which its YAML file includes."""
     store = ConfigStore.instance()
