@@ -49,9 +49,8 @@ def full_disk_as_os_error(target: str | os.PathLike[str]) -> Iterator[None]:
     """
     try:
         yield
-    except (
-        BaseException
-    ) as fault:  # each library has an error class of its own; other faults are raised again
+    except BaseException as fault:
+        # Each library has an error class of its own; other faults are raised again.
         known = isinstance(fault, HeritageError) or not isinstance(fault, Exception)
         error = None if known else full_disk(fault)
         if error is None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import numpy.typing as npt
 import safetensors
 from safetensors.numpy import save_file
 
+from heritage.core.array_checksum import array_checksum
 from heritage.core.bounded_read import require_regular
 from heritage.core.files import atomic_path
 
@@ -67,7 +67,7 @@ class Part:
                 expected = (opened.metadata() or {}).get("crc32")
         except safetensors.SafetensorError as error:
             raise DamagedPartError(str(error)) from error
-        if expected != _checksum(self.rows, self.states, values):
+        if expected != array_checksum(self.rows, self.states, values):
             raise DamagedPartError("its checksum differs")
         return values
 
@@ -90,7 +90,7 @@ def write_part(
         save_file(
             {"rows": rows, "states": states, "features": features},
             temporary,
-            metadata={"key": key, "crc32": _checksum(rows, states, features)},
+            metadata={"key": key, "crc32": array_checksum(rows, states, features)},
         )
     return Part(rows, states, file, None, key)
 
@@ -135,10 +135,3 @@ def read_part(file: Path, key: str, count: int, width: int, dtype: np.dtype[Any]
     if rows.min() < 0 or rows.max() >= count or states.min() < PRESENT or states.max() > NOT_FINITE:
         raise DamagedPartError("its rows or states are outside of the store")
     return Part(rows, states, file, None, key)
-
-
-def _checksum(*arrays: Numbers) -> str:
-    value = 0
-    for array in arrays:
-        value = zlib.crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data, value)
-    return f"{value:08x}"

@@ -14,6 +14,7 @@ from torch import nn
 from heritage.core.numbers import counted
 from heritage.data.loader import ArtefactLoader
 from heritage.errors import TrainingError
+from heritage.metrics.calibration import cross_entropy, softmax
 from heritage.metrics.finite import finite_rows
 
 _AUTOCAST = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
@@ -32,17 +33,12 @@ class ModelOutputs(NamedTuple):
     @property
     def probabilities(self) -> npt.NDArray[np.float64]:
         """Softmax of the logits, shape (N, K)."""
-        shifted = self.logits.astype(np.float64) - self.logits.max(axis=1, keepdims=True)
-        powers = np.exp(shifted)
-        probabilities: npt.NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-        return probabilities
+        return softmax(self.logits)
 
     @property
     def loss(self) -> float:
         """Mean cross entropy."""
-        shifted = self.logits.astype(np.float64) - self.logits.max(axis=1, keepdims=True)
-        log_normalizers = np.log(np.exp(shifted).sum(axis=1))
-        return float((log_normalizers - shifted[np.arange(len(self.targets)), self.targets]).mean())
+        return float(cross_entropy(self.logits, self.targets).mean())
 
     @classmethod
     def concatenate(cls, batches: Sequence[ModelOutputs]) -> ModelOutputs:

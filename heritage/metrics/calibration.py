@@ -168,6 +168,13 @@ def group_folds(groups: Sequence[str]) -> npt.NDArray[np.int64] | None:
     return fold
 
 
+def cross_entropy(logits: npt.NDArray[np.floating[Any]], targets: Targets) -> Floats:
+    """Return the cross entropy (N,) of logits (N, K) and class positions (N,)."""
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    losses: Floats = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(targets)), targets]
+    return losses
+
+
 def softmax(logits: npt.NDArray[np.floating[Any]], temperature: float = 1.0) -> Floats:
     """Return probabilities (N, K) of logits (N, K) divided by a temperature."""
     scaled = logits.astype(np.float64) / temperature

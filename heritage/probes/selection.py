@@ -11,6 +11,7 @@ import numpy.typing as npt
 from heritage.core.group_split import assign_groups
 from heritage.core.numbers import counted
 from heritage.errors import ConfigError, TrainingError
+from heritage.metrics.calibration import cross_entropy
 from heritage.metrics.registry import metrics_of_confusion
 from heritage.probes.heads import Fitted, Probe, Setting
 from heritage.probes.task import ABSENT, Balance, Classes, Floats, Task
@@ -214,9 +215,5 @@ def _best_scale(probe: Probe, split: TrainingSplit, fold_of: Classes) -> float:
         logits[held_out] = probe.scores(task, split.features[held_out])[0]
     known = logits[np.arange(len(logits)), split.targets] > ABSENT
     logits, targets = logits[known], split.targets[known]
-    losses = []
-    for scale in _SCALES:
-        scaled = scale * (logits - logits.max(axis=1, keepdims=True))
-        normalizer = np.log(np.exp(scaled).sum(axis=1))
-        losses.append((normalizer - scaled[np.arange(len(scaled)), targets]).mean())
+    losses = [cross_entropy(scale * logits, targets).mean() for scale in _SCALES]
     return float(_SCALES[int(np.argmin(losses))])

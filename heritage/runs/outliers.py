@@ -7,7 +7,6 @@ earlier versions have no such file, and nothing is claimed about their photograp
 from __future__ import annotations
 
 import json
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +17,7 @@ import safetensors
 from pydantic import Field
 from safetensors.numpy import save_file
 
+from heritage.core.array_checksum import array_checksum
 from heritage.core.bounded_read import require_regular
 from heritage.core.files import atomic_path
 from heritage.core.json_files import Count, JsonModel, Number, parsed_json
@@ -100,7 +100,7 @@ def write_outliers(rule: OutlierRule, folder: Path, variant: str = "") -> Path:
         "fingerprint": rule.fingerprint,
         "weights": rule.weights,
         "measured": rule.measured,
-        "crc32": _checksum(arrays),
+        "crc32": array_checksum(*_in_order(arrays)),
     }
     path = folder / variant_file(OUTLIERS_FILE, variant)
     with atomic_path(path) as temporary:
@@ -165,7 +165,7 @@ def _check(arrays: dict[str, npt.NDArray[np.float32]], expected: dict[str, int],
             raise ValueError(f"{name} has another shape or type")
         if not np.isfinite(value).all():
             raise ValueError(f"{name} has numbers that are not finite")
-    if _checksum(arrays) != checksum:
+    if array_checksum(*_in_order(arrays)) != checksum:
         raise ValueError("its checksum differs")
     if "means" in arrays:
         (_, width), basis, variances = arrays["means"].shape, arrays["basis"], arrays["variances"]
@@ -178,8 +178,5 @@ def _stored(name: str, value: npt.NDArray[np.float32]) -> npt.NDArray[np.float32
     return np.ascontiguousarray(value, dtype=kind)
 
 
-def _checksum(arrays: dict[str, npt.NDArray[np.float32]]) -> str:
-    value = 0
-    for name in sorted(arrays):
-        value = zlib.crc32(np.ascontiguousarray(arrays[name]).reshape(-1).view(np.uint8).data, value)
-    return f"{value:08x}"
+def _in_order(arrays: dict[str, npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
+    return [arrays[name] for name in sorted(arrays)]

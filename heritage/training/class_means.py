@@ -16,6 +16,7 @@ from torch import nn
 from heritage.data import ArtefactDataModule
 from heritage.errors import ConfigError
 from heritage.features.compute import image_features
+from heritage.metrics.calibration import cross_entropy
 from heritage.models.heads import CosineHead
 from heritage.models.normalize import NormalizedModel
 from heritage.models.precision import choose_precision
@@ -101,13 +102,6 @@ def nearest_mean(features: Doubles, targets: npt.NDArray[np.int64], classes: int
     scores = (features - centre) @ offsets.T - half
     shares = 1 / np.bincount(targets, minlength=classes)[targets]
     scales = _SCALES / max(2 * half.mean(), 1e-12)
-    losses = [float(shares @ _cross_entropy(scale * scores, targets)) for scale in scales]
+    losses = [float(shares @ cross_entropy(scale * scores, targets)) for scale in scales]
     best = float(scales[int(np.argmin(losses))])
     return best * offsets, -best * (offsets @ centre + half)
-
-
-def _cross_entropy(logits: Doubles, targets: npt.NDArray[np.int64]) -> Doubles:
-    top = logits.max(axis=1, keepdims=True)
-    total: Doubles = np.log(np.exp(logits - top).sum(axis=1)) + top[:, 0]
-    losses: Doubles = total - logits[np.arange(len(targets)), targets]
-    return losses
